@@ -1,0 +1,83 @@
+"""Every error a user can meet, and the exit code it ends with.
+
+TickdError                    1   something failed
+|- UsageError                 2   the command line asks for what does not exist
+|- CheckFailedError           3   a check did not hold (verify, parity, doctor)
+|- NotRunningError            4   no daemon answers
+|- ConfigError               78   the configuration is wrong; a restart would not mend it
+|- FrameError                     one frame is malformed: counted by reason, never ends the daemon
+|- FileFormatError            1   a file is truncated, foreign or newer than we read
+|- JournalError               1   the journal cannot be written, or its middle is corrupt
+|- NetError                   1   a connection or request failed; the outcome of a request is unknown
+`- VenueError                 1   the venue answered with an error code
+
+An error is one sentence: what, where, and what to do. `assert` is for bugs.
+"""
+
+from typing import Final
+
+EXIT_DONE: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_CHECK: Final = 3
+EXIT_NOT_RUNNING: Final = 4
+EXIT_CONFIG: Final = 78
+EXIT_INTERRUPTED: Final = 130
+
+
+class TickdError(Exception):
+    """The root: a sentence for the user and an exit code."""
+
+    exit_code: int = EXIT_FAILED
+
+
+class UsageError(TickdError):
+    """The command line asks for what does not exist."""
+
+    exit_code = EXIT_USAGE
+
+
+class CheckFailedError(TickdError):
+    """A check the user asked for did not hold."""
+
+    exit_code = EXIT_CHECK
+
+
+class NotRunningError(TickdError):
+    """No daemon answers at the address asked for."""
+
+    exit_code = EXIT_NOT_RUNNING
+
+
+class ConfigError(TickdError):
+    """The configuration is wrong: the sentence names the key and, where it can, the nearest valid one."""
+
+    exit_code = EXIT_CONFIG
+
+
+class FrameError(TickdError):
+    """One frame is malformed. `reason` is a bounded label: json, type, symbol, price, qty, size, ..."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class FileFormatError(TickdError):
+    """A file is truncated, foreign, or of a newer format than this version reads."""
+
+
+class JournalError(TickdError):
+    """The journal cannot be written, or its middle is corrupt (the sentence names the offset)."""
+
+
+class NetError(TickdError):
+    """A connection or a request failed. For a request this says nothing about what the other side did."""
+
+
+class VenueError(TickdError):
+    """The venue answered a request with an error. `code` is the venue's own."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,135 @@
+"""Everything that enters the engine, as messages that are never changed after they are made.
+
+Market data comes as Tick (trades and quotes), Depth and Snapshot; the venue's word as ExecutionReport and
+VenueStatus; people and signals as Command. Times are int64 nanoseconds UTC.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, Literal
+
+import msgspec
+
+
+class Tick(msgspec.Struct, gc=False, array_like=True):
+    """A trade or a quote; a, b, c, d by kind as kernels.dtypes says. Not frozen only because that costs 40 ns."""
+
+    kind: int
+    instrument: int
+    wire_ns: int
+    exch_ns: int  # 0 where the exchange stamps nothing
+    a: float
+    b: float
+    c: float
+    d: float
+    id: int
+
+
+class Depth(msgspec.Struct, gc=False):
+    """A depth update with the exchange's sequence; its levels stay in `payload` until a kernel parses them."""
+
+    instrument: int
+    wire_ns: int
+    exch_ns: int
+    first_id: int
+    last_id: int
+    prev_id: int  # last_id of the one before (USD-M, COIN-M), or -1 where the exchange does not say
+    payload: bytes
+
+
+class Snapshot(msgspec.Struct, gc=False):
+    """A whole book, from REST or a stream."""
+
+    instrument: int
+    wire_ns: int
+    last_id: int
+    payload: bytes
+
+
+# --- execution reports: any order message of the venue -----------------------------------------------------
+ReportKind = Literal[
+    "NEW",  # the venue has it
+    "REJECTED",
+    "TRADE",  # a fill, whole or partial
+    "CANCELED",
+    "REPLACED",  # amended; leaves in `qty_lots`
+    "EXPIRED",
+    "CANCEL_REJECTED",  # the cancel or amend did not happen; the order is as it was, or unknown to the venue
+    "AMEND_REJECTED",
+    "TIMEOUT",  # ours: sent, and no answer within the time allowed; says nothing about the venue
+    "STATUS",  # the answer to a query: `status` holds the venue's own word
+    "NOT_FOUND",  # the answer to a query: the venue does not know it (yet)
+]
+
+
+class ExecutionReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One order message, whatever the venue calls it."""
+
+    kind: ReportKind
+    client_order_id: str
+    instrument: int
+    wire_ns: int
+    exch_ns: int = 0
+    venue_order_id: str = ""
+    side: int = 0
+    price_ticks: int = 0
+    qty_lots: int = 0  # the order's quantity, as the venue now has it
+    cum_lots: int = 0  # filled so far, as the venue says
+    trade_id: int = -1  # of a TRADE: unique per instrument at the venue
+    last_ticks: int = 0
+    last_lots: int = 0
+    is_maker: bool = False
+    commission: Decimal = Decimal(0)
+    commission_asset: str = ""
+    status: str = ""
+    code: int = 0  # the venue's error code
+    reason: str = ""
+
+
+class VenueStatus(msgspec.Struct, frozen=True):
+    """The venue's connection came up or went down."""
+
+    up: bool
+    reason: str
+    wire_ns: int
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """What the account has of one asset."""
+
+    free: Decimal
+    locked: Decimal
+
+
+class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order the venue says is open."""
+
+    client_order_id: str
+    venue_order_id: str
+    instrument: int
+    side: int
+    price_ticks: int
+    qty_lots: int
+    cum_lots: int
+
+
+class VenueSnapshot(msgspec.Struct, frozen=True):
+    """The venue's word on the account, from which start-up recovers; `trades` are TRADE reports."""
+
+    balances: dict[str, Balance]
+    open_orders: list[OpenOrder]
+    trades: list[ExecutionReport]
+    wire_ns: int
+
+
+Verb = Literal["halt", "resume", "flatten", "stop"]
+VERBS: Final[tuple[Verb, ...]] = ("halt", "resume", "flatten", "stop")
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What a person, a signal or a face asks for; journalled like any event."""
+
+    verb: Verb
+    source: str  # "http", "signal", "cli", "risk"
+    reason: str = ""

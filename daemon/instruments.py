@@ -1,0 +1,154 @@
+"""An instrument's rules, and exact conversion between text, Decimal and integer ticks and lots.
+
+Inside the daemon a price is an integer count of the instrument's tick size and a quantity one of its lot size;
+text and Decimal exist at the edges only, floats only in features.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Literal
+
+import msgspec
+
+from daemon.errors import ConfigError
+
+Market = Literal["spot", "usdm", "coinm"]
+
+
+class Scale:
+    """A step such as 0.01 or 0.5, and the integers counted in it.
+
+    The step is `num / 10**places` exactly, so that conversions are integer arithmetic on digits.
+    """
+
+    __slots__ = ("_base", "as_float", "num", "places", "step")
+
+    def __init__(self, step: Decimal) -> None:
+        if not step.is_finite() or step <= 0:
+            raise ConfigError(f"a tick or lot size must be a positive number, not {step}")
+        step = step.normalize()
+        exponent = step.as_tuple().exponent
+        assert isinstance(exponent, int)
+        self.step = step
+        self.places = max(0, -exponent)
+        self._base = 10**self.places
+        self.num = int(step * self._base)
+        self.as_float = float(step)
+
+    def parse(self, text: str) -> int:
+        """Return the count of steps in `text`; raises ValueError when it is no number or no whole count."""
+        try:
+            count = Decimal(text) / self.step
+        except InvalidOperation:
+            raise ValueError(f"{text!r} is no number") from None
+        if not count.is_finite() or count != count.to_integral_value():
+            raise ValueError(f"{text} is no multiple of {self.step}")
+        return int(count)
+
+    def count(self, value: float) -> int:
+        """Return the nearest count of steps to a float."""
+        return round(value / self.as_float)
+
+    def text(self, count: int) -> str:
+        """Return the exact decimal text of `count` steps, without exponent: what goes on the wire."""
+        if not self.places:
+            return str(count * self.num)
+        sign = "-" if count < 0 else ""
+        whole, part = divmod(abs(count) * self.num, self._base)
+        return f"{sign}{whole}.{part:0{self.places}d}"
+
+    def decimal(self, count: int) -> Decimal:
+        """Return the exact value of `count` steps."""
+        return self.step * count
+
+    def value(self, count: int) -> float:
+        """Return the nearest float to `count` steps (correctly rounded)."""
+        return count * self.num / self._base
+
+
+class Instrument(msgspec.Struct, frozen=True):
+    """What can be traded and how; `index` is its place in the daemon's tables."""
+
+    index: int
+    exchange: str  # "binance"
+    market: Market
+    symbol: str  # ccxt's unified form: BTC/USDT, BTC/USDT:USDT
+    exchange_symbol: str  # theirs: BTCUSDT
+    base: str
+    quote: str
+    tick_size: Decimal
+    lot_size: Decimal
+    qty_min: Decimal
+    qty_max: Decimal
+    notional_min: Decimal
+    price: Scale
+    qty: Scale
+    status: str = "TRADING"
+
+    @property
+    def spot(self) -> bool:
+        """Whether a position cannot go below zero."""
+        return self.market == "spot"
+
+
+def make_instrument(
+    index: int,
+    exchange: str,
+    market: Market,
+    symbol: str,
+    *,
+    tick_size: str,
+    lot_size: str,
+    qty_min: str,
+    qty_max: str,
+    notional_min: str,
+    status: str = "TRADING",
+) -> Instrument:
+    """Build an instrument from the decimal texts an exchange publishes."""
+    unified = unify(symbol, market)
+    base, quote = unified.split(":")[0].split("/")
+    return Instrument(
+        index=index,
+        exchange=exchange,
+        market=market,
+        symbol=unified,
+        exchange_symbol=base + quote,
+        base=base,
+        quote=quote,
+        tick_size=Decimal(tick_size),
+        lot_size=Decimal(lot_size),
+        qty_min=Decimal(qty_min),
+        qty_max=Decimal(qty_max),
+        notional_min=Decimal(notional_min),
+        price=Scale(Decimal(tick_size)),
+        qty=Scale(Decimal(lot_size)),
+        status=status,
+    )
+
+
+#: quote currencies by which BTCUSDT is cut in two, longest first
+_QUOTES = ("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USD", "EUR", "TRY", "BTC", "ETH", "BNB")
+
+
+def unify(symbol: str, market: Market = "spot") -> str:
+    """Return ccxt's unified symbol for BTC/USDT, BTC-USDT, BTC_USDT or BTCUSDT; raises ConfigError.
+
+    A linear perpetual settles in its quote (BTC/USDT:USDT), an inverse one in its base (BTC/USD:BTC).
+    """
+    plain = symbol.strip().upper().split(":")[0].removesuffix("_PERP")
+    for mark in "/-_":
+        if mark in plain:
+            base, _, quote = plain.partition(mark)
+            break
+    else:
+        quote = next((q for q in _QUOTES if plain.endswith(q) and len(plain) > len(q)), "")
+        base = plain[: len(plain) - len(quote)]
+    if not base.isalnum() or not quote.isalnum():
+        raise ConfigError(f"symbol {symbol!r} is not understood; write it like BTC/USDT")
+    unified = f"{base}/{quote}"
+    if market == "usdm":
+        return f"{unified}:{quote}"
+    if market == "coinm":
+        return f"{unified}:{base}"
+    return unified

@@ -1,0 +1,56 @@
+"""One order, as the daemon holds it. Only daemon/orders/manager.py changes it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+
+class State(IntEnum):
+    """Where an order is in its life; daemon/orders/state.py says which step may follow which."""
+
+    PENDING_NEW = 1  # sent, no word yet
+    WORKING = 2
+    PARTIALLY_FILLED = 3
+    PENDING_REPLACE = 4
+    PENDING_CANCEL = 5
+    UNKNOWN = 6  # sent, and no answer in time: anything may have happened
+    FILLED = 7
+    CANCELED = 8
+    REJECTED = 9
+    EXPIRED = 10
+    VOID = 11  # absent at the venue by the absence rule; a late fill is still applied, and alarms
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more is expected of it."""
+        return self >= State.FILLED
+
+
+class Order(msgspec.Struct, kw_only=True, gc=False):
+    """An order, whole. Quantities in lots, prices in ticks, times in ns UTC."""
+
+    client_order_id: str
+    seq: int  # its number in this run
+    strategy: int
+    instrument: int
+    slot: int  # its row in the strategy's working array
+    row: int  # the instrument's row in the strategy's memory
+    kind: int  # TARGET (limit IOC), REST (post-only), STOP (held at the venue)
+    level: int
+    side: int
+    price_ticks: int  # worst price, resting price, or trigger
+    qty_lots: int
+    reduces: bool
+    state: State = State.PENDING_NEW
+    venue_order_id: str = ""
+    filled_lots: int = 0
+    wire_ns: int = 0  # receive time of the tick that led to it
+    sent_ns: int = 0
+    changed_ns: int = 0
+
+    @property
+    def leaves_lots(self) -> int:
+        """What is still to be traded."""
+        return self.qty_lots - self.filled_lots

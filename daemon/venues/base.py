@@ -1,0 +1,53 @@
+"""What every venue does, live or paper.
+
+`place`, `cancel`, `amend` and `query` are plain calls on the hot path: sign, frame, write. They never await and
+never raise for a lost connection: an order whose bytes may have left is answered by a report (or by none, and
+then the manager's timeout makes it UNKNOWN); one whose bytes certainly did not leave is answered with REJECTED,
+reason "not sent".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from daemon.events import ExecutionReport, VenueSnapshot, VenueStatus
+    from daemon.orders.order import Order
+
+
+class VenueSink(Protocol):
+    """Who hears of orders: the engine."""
+
+    def on_report(self, report: ExecutionReport) -> None:
+        """Take one order message."""
+
+    def on_venue_status(self, status: VenueStatus) -> None:
+        """The connection on which orders travel came up or went down."""
+
+
+class Venue(Protocol):
+    """Where orders go."""
+
+    name: str
+    up: bool
+
+    def place(self, order: Order) -> None:
+        """Send a new order."""
+
+    def cancel(self, order: Order) -> None:
+        """Ask for its cancellation."""
+
+    def amend(self, order: Order, qty_lots: int) -> None:
+        """Lower its quantity to `qty_lots`, keeping its priority."""
+
+    def query(self, order: Order) -> None:
+        """Ask what became of it; a STATUS or NOT_FOUND report follows."""
+
+    async def start(self, sink: VenueSink) -> None:
+        """Connect, and keep connected until `stop`; returns once orders can be sent."""
+
+    async def snapshot(self, since_ns: int) -> VenueSnapshot:
+        """Return the venue's word on balances, open orders and trades since `since_ns`."""
+
+    async def stop(self) -> None:
+        """Disconnect."""

@@ -1,0 +1,109 @@
+"""The decide contract: what a strategy is given and what it answers.
+
+    decide(now_ns, why, rows[k,F+1], book[k,2,L,2], position[k,P], working[k,W,C], account[A],
+           state[S], params[Q], out[N,C]) -> n
+
+Everything is float64 with the columns named in kernels.dtypes; `now_ns` and `why` (a WHY_* mask) are int64.
+The strategy writes what it wants to have *standing* into the first n rows of `out` and returns n; 0 wants nothing
+standing, NO_OPINION (-1) leaves everything as it is. `rows` holds the features in the order of
+kernels.features.FEATURES and the model's prediction in the last column (NaN without a model). `state` is the
+strategy's own memory and is checkpointed; everything else it reads is overwritten before each call.
+
+A strategy is a module with:
+
+    PARAMS       dict of name -> default (floats), in the order of `params`
+    STATES       how many float64 it remembers
+    INSTRUMENTS  how many instruments it owns (k)
+    TIMER_S      seconds between timer wake-ups, 0.0 for none
+    decide       the function, compiled by @njit or plain Python
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+from numba import float64, int64, types
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+#: the one signature every decide has; in compiled loops it travels as types.FunctionType(DECIDE_SIGNATURE)
+DECIDE_SIGNATURE = int64(
+    int64,
+    int64,
+    float64[:, ::1],
+    float64[:, :, :, ::1],
+    float64[:, ::1],
+    float64[:, :, ::1],
+    float64[::1],
+    float64[::1],
+    float64[::1],
+    float64[:, ::1],
+)
+DECIDE_TYPE = types.FunctionType(DECIDE_SIGNATURE)
+
+
+class Decide(Protocol):
+    """The function itself; shapes and units above."""
+
+    def __call__(
+        self,
+        now_ns: int,
+        why: int,
+        rows: NDArray[np.float64],
+        book: NDArray[np.float64],
+        position: NDArray[np.float64],
+        working: NDArray[np.float64],
+        account: NDArray[np.float64],
+        state: NDArray[np.float64],
+        params: NDArray[np.float64],
+        out: NDArray[np.float64],
+    ) -> int:
+        """Write what is wanted into `out`; return how many rows, or NO_OPINION."""
+
+
+class Strategy(NamedTuple):
+    """A loaded strategy."""
+
+    name: str
+    decide: Any  # a numba dispatcher, or a plain function
+    params: Mapping[str, float]
+    states: int
+    instruments: int
+    timer_s: float
+    source: str  # the module's text, hashed into the compiled kernel's name and the journal
+
+
+SHIPPED = ("ema_cross", "market_maker", "pairs", "ml")
+
+
+class StrategyError(ValueError):
+    """A strategy's module or parameters do not follow the contract; the sentence says which part."""
+
+
+def from_module(name: str, module: Any, source: str) -> Strategy:
+    """Check a module against the contract and return the strategy; raises StrategyError."""
+    missing = [part for part in ("PARAMS", "STATES", "INSTRUMENTS", "TIMER_S", "decide") if not hasattr(module, part)]
+    if missing:
+        raise StrategyError(f"strategy {name} lacks {', '.join(missing)}; see strategies/base.py for the contract")
+    return Strategy(
+        name=name,
+        decide=module.decide,
+        params={key: float(value) for key, value in module.PARAMS.items()},
+        states=int(module.STATES),
+        instruments=int(module.INSTRUMENTS),
+        timer_s=float(module.TIMER_S),
+        source=source,
+    )
+
+
+def bind_params(strategy: Strategy, given: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return the parameter array, defaults overridden by `given`; raises StrategyError for an unknown name."""
+    for key in given:
+        if key not in strategy.params:
+            known = ", ".join(strategy.params) or "none"
+            raise StrategyError(f"strategy {strategy.name} has no parameter {key!r}; it has {known}")
+    return np.array([given.get(key, default) for key, default in strategy.params.items()], dtype=np.float64)
