@@ -1,0 +1,89 @@
+"""Where compiled kernels are kept: one folder per state of the sources, chosen before numba is imported.
+
+Numba checks a cached kernel against its own source file only, so a change in a helper of another file would
+go unseen, and a daemon would trade on yesterday's arithmetic. A folder named by a hash over all sources below
+daemon/ makes that impossible; the newest few folders are kept, so that switching between versions stays fast.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from daemon.errors import TickdError
+
+#: packages whose functions are compiled
+SOURCES: Final = ("kernels", "strategies")
+#: folders kept; a developer's edits make a new one each
+FOLDERS_MAX: Final = 12
+_PREFIX: Final = "tickd-"
+
+
+def activate(root: Path | None = None) -> Path:
+    """Point numba at this version's folder, making it; return it. Call it before numba is imported.
+
+    `root` defaults to NUMBA_CACHE_DIR, then CACHE_DIRECTORY (systemd), then XDG_CACHE_HOME/tickd/kernels.
+    Raises TickdError when the folder cannot be written. Child processes inherit the choice.
+    """
+    name = _PREFIX + fingerprint()
+    chosen = root or _default_root()
+    folder = chosen if chosen.name == name else chosen / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)  # the newest are kept
+        _prune(folder)
+    except OSError as error:
+        raise TickdError(
+            f"compiled kernels cannot be kept in {folder} ({error.strerror}); "
+            "set XDG_CACHE_HOME to a folder that can be written"
+        ) from None
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    if "numba" in sys.modules:  # it read the variable at its import
+        sys.modules["numba"].core.config.CACHE_DIR = str(folder)
+    return folder
+
+
+def fingerprint() -> str:
+    """Return a hash over every compiled source and the compiler's version (hex, 16 digits)."""
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(f"numba {version('numba')}".encode())
+    top = Path(__file__).resolve().parent.parent
+    for package in SOURCES:
+        for path in sorted((top / package).rglob("*.py")):
+            data = path.read_bytes()
+            digest.update(f"\n{path.relative_to(top)} {len(data)}\n".encode())
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def is_warm(folder: Path) -> bool:
+    """Whether anything was ever compiled into the folder: a first run shows progress instead of silence."""
+    return any(folder.rglob("*.nbi"))
+
+
+def _default_root() -> Path:
+    for variable in ("NUMBA_CACHE_DIR", "CACHE_DIRECTORY"):
+        given = os.environ.get(variable)
+        if given:
+            return Path(given)
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "tickd" / "kernels"
+
+
+def _prune(current: Path) -> None:
+    folders = [entry for entry in current.parent.glob(_PREFIX + "*") if entry.is_dir() and entry != current]
+    folders.sort(key=_used_ns, reverse=True)
+    for old in folders[FOLDERS_MAX - 1 :]:
+        shutil.rmtree(old, ignore_errors=True)  # another process may be removing it too
+
+
+def _used_ns(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except FileNotFoundError:  # another process has just pruned it
+        return 0
