@@ -113,7 +113,7 @@ def make_instrument(
         exchange=exchange,
         market=market,
         symbol=unified,
-        exchange_symbol=base + quote,
+        exchange_symbol=base + quote + ("_PERP" if market == "coinm" else ""),
         base=base,
         quote=quote,
         tick_size=Decimal(tick_size),

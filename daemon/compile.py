@@ -1,0 +1,171 @@
+"""Strategies: found by name or file, and compiled into the two functions that the engine calls.
+
+The live call is a small generated module per strategy, in which `decide` is a global of one kernel. Passed as an
+argument from Python the same function would cost 30 us a call; as a global it is inlined and found again in the
+disk cache. The module's name carries a hash of all it is made of, because numba's cache does not look beyond the
+file it compiles (daemon/kernel_cache.py says the same of our own).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from daemon.errors import ConfigError
+from strategies.base import SHIPPED, Strategy, StrategyError, from_module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+_TEMPLATE: Final = '''"""The live kernels of strategy {name}, generated: edit the strategy, not this file."""
+
+from numba import njit
+
+from kernels import pipeline
+from {module} import decide
+
+
+@njit(cache=True)
+def tick(mem, row, kind, wire_ns, a, b, c, d):
+    """Take one tick into the features of instrument `row`."""
+    pipeline.tick(mem, row, kind, wire_ns, a, b, c, d)
+
+
+@njit(cache=True)
+def drain(mem, nodes, roots, bits, now_ns, why):
+    """Decide, and return how many actions wait in mem."""
+    return pipeline.drain(decide, mem, nodes, roots, bits, now_ns, why)
+'''
+
+
+class LiveKernel(NamedTuple):
+    """What the engine calls for one strategy."""
+
+    tick: Callable[..., None]  # (mem, row, kind, wire_ns, a, b, c, d)
+    drain: Callable[..., int]  # (mem, nodes, roots, bits, now_ns, why) -> actions
+    dispatchers: tuple[Any, ...]  # what was compiled: each has one signature, before and after any run
+
+
+def load_strategy(reference: str, folder: Path | None = None) -> Strategy:
+    """Return a shipped strategy by name, or a user's by `file.py` or `file.py:decide`.
+
+    A relative file is looked for in `folder` (the configuration's own). Raises ConfigError with one sentence.
+    """
+    try:
+        if reference in SHIPPED:
+            module = importlib.import_module(f"strategies.{reference}")
+            assert module.__file__ is not None
+            return from_module(reference, module, Path(module.__file__).read_text(encoding="utf-8"))
+        file, _, function = reference.partition(":")
+        if not file.endswith(".py"):
+            raise ConfigError(
+                f"strategy {reference!r} is unknown; use one of {', '.join(SHIPPED)} or a file like my_strategy.py"
+            )
+        if function not in {"", "decide"}:
+            raise ConfigError(f"strategy {reference!r}: the function must be called decide")
+        return _from_file((folder or Path()) / file)
+    except StrategyError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _from_file(path: Path) -> Strategy:
+    try:
+        source = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"strategy file {path} cannot be read ({error.strerror})") from None
+    name = f"tickd_strategy_{path.stem}_{_hash(source)}"
+    module = _import(name, path)
+    return from_module(path.stem, module, source)
+
+
+def _import(name: str, path: Path) -> ModuleType:
+    """Import a file under a name of its own; it must stand in sys.modules before it runs, or numba's cache and
+    pickled types cannot find it again.
+    """
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ConfigError(f"{path} does not load ({type(error).__name__}: {error})") from error
+    return module
+
+
+def live_kernel(strategy: Strategy, memory: NDArray[np.void], forest: tuple[Any, Any, Any]) -> LiveKernel:
+    """Compile (or find in the cache) a strategy's live functions and call each once on a copy of `memory`.
+
+    memory: array of length 1 of the strategy's kernels.dtypes.memory_dtype; forest: its (nodes, roots, bits).
+    A plain Python `decide` runs between the compiled halves of the pipeline: everywhere the same, slower.
+    """
+    if not hasattr(strategy.decide, "py_func"):
+        return _interpreted(strategy, memory, forest)
+    # the wrapper's home is what numba's cache keys on; `decide` may be re-exported by the strategy's module
+    module = _live_module(strategy)
+    scratch = memory.copy()
+    _warm(module.tick, module.drain, scratch, forest)
+    # The compiled entry skips numba's look at the arguments' types (0.25 us): after the warm-up there is exactly one
+    # signature, and whatever is passed is converted to it instead of being compiled for.
+    return LiveKernel(_entry(module.tick), _entry(module.drain), (module.tick, module.drain))
+
+
+def _live_module(strategy: Strategy) -> ModuleType:
+    decide_module = strategy.decide.py_func.__module__
+    text = _TEMPLATE.format(name=strategy.name, module=decide_module)
+    name = f"tickd_live_{strategy.name}_{_hash(text + strategy.source)}"
+    path = Path(os.environ["NUMBA_CACHE_DIR"]) / "live" / f"{name}.py"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # written under a name of its own and renamed: two daemons may start at once. The text is the same for the
+        # same name, and numba's cache looks at the file's time, so it is never rewritten.
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.write_text(text, encoding="utf-8")
+        draft.rename(path)
+    return _import(name, path)
+
+
+def _interpreted(strategy: Strategy, memory: NDArray[np.void], forest: tuple[Any, Any, Any]) -> LiveKernel:
+    from kernels import pipeline
+
+    record = memory[0]
+    views = tuple(record[part] for part in ("rows", "book", "position", "working", "account", "state", "params", "out"))
+    decide = strategy.decide
+
+    def drain(mem: NDArray[np.void], nodes: Any, roots: Any, bits: Any, now_ns: int, why: int) -> int:
+        pipeline.prepare(mem, nodes, roots, bits, now_ns)
+        return int(pipeline.finish(mem, int(decide(now_ns, why, *views)), now_ns))
+
+    scratch = memory.copy()
+    pipeline.tick(scratch, 0, 1, 0, 1.0, 1.0, 1.0, 0.0)
+    pipeline.prepare(scratch, *forest, 0)
+    pipeline.finish(scratch, 0, 0)
+    return LiveKernel(_entry(pipeline.tick), drain, ())
+
+
+def _warm(tick: Any, drain: Any, scratch: NDArray[np.void], forest: tuple[Any, Any, Any]) -> None:
+    tick(scratch, 0, 1, 0, 1.0, 1.0, 1.0, 0.0)
+    drain(scratch, *forest, 0, 0)
+
+
+def _entry(dispatcher: Any) -> Callable[..., Any]:
+    (signature,) = dispatcher.signatures
+    entry: Callable[..., Any] = dispatcher.overloads[signature].entry_point
+    return entry
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,173 @@
+"""Reading captures: gzip files of raw frames, one a line, `local_ns json`.
+
+`local_ns` is the recorder's receive time in nanoseconds UTC. Market frames keep the exchange's combined form
+({"stream": .., "data": ..}); a line without a stream is the REST depth snapshot of the file's one instrument.
+Captures come from Binance Spot, USD-M and COIN-M; the rules of the instrument (tick and lot size) are not in the
+file and are inferred from the decimals that its snapshot and first frames show.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from daemon.errors import FileFormatError
+from daemon.instruments import Instrument, Market, make_instrument, unify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CHUNK_BYTES: Final = 1 << 18
+_GZIP: Final = zlib.MAX_WBITS | 16
+#: frames looked at when the rules are inferred; the snapshot alone shows thousands of prices
+_SCAN_FRAMES: Final = 2_000
+#: a line longer than this is no frame of an exchange (a 5,000-level snapshot weighs 0.4 MB)
+_LINE_BYTES_MAX: Final = 4 << 20
+
+
+class Frame(NamedTuple):
+    """One recorded frame."""
+
+    local_ns: int
+    payload: bytes
+
+
+class _Header(msgspec.Struct):
+    stream: str = ""
+
+
+class _Levels(msgspec.Struct):
+    bids: list[tuple[str, str]] = []
+    asks: list[tuple[str, str]] = []
+    b: list[tuple[str, str]] | str = ""
+    a: list[tuple[str, str]] | str = ""
+    p: str = ""
+    q: str = ""
+    pu: int = -1
+    symbol: str = msgspec.field(default="", name="s")
+
+
+class _Body(msgspec.Struct):
+    data: _Levels = msgspec.field(default_factory=_Levels)
+
+
+def read_frames(path: Path) -> Iterator[Frame]:
+    """Yield every frame of a capture in file order.
+
+    Raises FileFormatError for an empty, truncated or foreign file and for a line that is no `local_ns json`, naming
+    the line. Frames before it have been yielded by then.
+    """
+    number = 0
+    for lines in _line_batches(path):
+        for line in lines:
+            number += 1
+            stamp, _, payload = line.partition(b" ")
+            if not (stamp.isdigit() and payload.startswith(b"{") and payload.endswith(b"}")):
+                raise FileFormatError(
+                    f"{path} line {number} is no frame (`local_ns json` is expected); "
+                    "cut it out or record the file again"
+                )
+            yield Frame(int(stamp), payload)
+    if number == 0:
+        raise FileFormatError(f"{path} holds no frames; record it again")
+
+
+def _line_batches(path: Path) -> Iterator[list[bytes]]:
+    """Yield the lines of a gzip (or plain) file in batches: one decompression and one split a chunk."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise FileFormatError(f"{path} does not exist; check the name") from None
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read ({error.strerror})") from None
+    with file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        inflate = zlib.decompressobj(_GZIP)
+        tail = b""
+        while chunk := file.read(_CHUNK_BYTES):
+            data = chunk
+            if packed:
+                try:
+                    data = inflate.decompress(chunk)
+                    # a gzip file may be several members, one after the other
+                    while inflate.eof and inflate.unused_data:
+                        rest = inflate.unused_data
+                        inflate = zlib.decompressobj(_GZIP)
+                        data += inflate.decompress(rest)
+                except zlib.error as error:
+                    raise FileFormatError(f"{path} is damaged gzip near byte {file.tell()} ({error})") from None
+            lines = (tail + data).split(b"\n")
+            tail = lines.pop()
+            if len(tail) > _LINE_BYTES_MAX:
+                raise FileFormatError(f"{path} has a line over {_LINE_BYTES_MAX} bytes; it is no capture")
+            yield lines
+        if packed and not inflate.eof:
+            raise FileFormatError(f"{path} is a truncated gzip: it ends at byte {file.tell()}; copy it again")
+        if tail:
+            yield [tail]
+
+
+def capture_instrument(path: Path, index: int = 0) -> Instrument:
+    """Return the capture's one instrument, its rules inferred from the decimals its frames show.
+
+    A power-of-ten grid as fine as the finest price seen holds every price of the true grid, so an inferred tick of
+    0.1 for a true 0.5 loses nothing but the rounding of our own quotes.
+    """
+    header = msgspec.json.Decoder(_Header)
+    body = msgspec.json.Decoder(_Body)
+    bare = msgspec.json.Decoder(_Levels)
+    symbol, market = "", "spot"
+    price_places = qty_places = 0
+    for number, frame in enumerate(read_frames(path)):
+        try:
+            stream = header.decode(frame.payload).stream
+            levels = body.decode(frame.payload).data if stream else bare.decode(frame.payload)
+        except msgspec.DecodeError:
+            continue  # the decoder of the feed counts it; the rules come from the others
+        if stream:
+            symbol = stream.partition("@")[0]
+        if levels.pu >= 0:
+            market = "coinm" if symbol.endswith("_perp") else "usdm"
+        pairs = [*levels.bids, *levels.asks, *_pairs(levels.b), *_pairs(levels.a)]
+        if levels.p and levels.q:
+            pairs.append((levels.p, levels.q))
+        for price, qty in pairs:
+            price_places = max(price_places, _places(price))
+            qty_places = max(qty_places, _places(qty))
+        if number >= _SCAN_FRAMES:
+            break
+    if not symbol:
+        raise FileFormatError(f"{path} names no stream, so its symbol is unknown")
+    found: Market = "usdm" if market == "usdm" else "coinm" if market == "coinm" else "spot"
+    lot = _step(qty_places)
+    return make_instrument(
+        index,
+        "binance",
+        found,
+        unify(symbol, found),
+        tick_size=_step(price_places),
+        lot_size=lot,
+        qty_min=lot,
+        qty_max="9000",
+        notional_min="5",
+    )
+
+
+def _pairs(levels: list[tuple[str, str]] | str) -> list[tuple[str, str]]:
+    """Return the levels of a depth update; a quote's b and a are single prices."""
+    return [(levels, "0")] if isinstance(levels, str) and levels else [] if isinstance(levels, str) else levels
+
+
+def _places(text: str) -> int:
+    """Return how many decimals a number shows, trailing zeros aside."""
+    _, _, decimals = text.partition(".")
+    return len(decimals.rstrip("0"))
+
+
+def _step(places: int) -> str:
+    """Return 10**-places as text."""
+    return "1" if places == 0 else "0." + "0" * (places - 1) + "1"
