@@ -1,9 +1,9 @@
 """Strategies: found by name or file, and compiled into the two functions that the engine calls.
 
-The live call is a small generated module per strategy, in which `decide` is a global of one kernel. Passed as an
-argument from Python the same function would cost 30 us a call; as a global it is inlined and found again in the
-disk cache. The module's name carries a hash of all it is made of, because numba's cache does not look beyond the
-file it compiles (daemon/kernel_cache.py says the same of our own).
+The live call is a small generated module per strategy, in which `decide` is a global of one kernel. Passed as
+an argument from Python the same function would cost 30 us a call; as a global it is inlined and found again in
+the disk cache. The module's name carries a hash of all it is made of, because numba's cache does not look beyond
+the file it compiles (daemon/kernel_cache.py says the same of our own).
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_TEMPLATE: Final = '''"""The live kernels of strategy {name}, generated: edit the strategy, not this file."""
+_HEAD: Final = '''"""The live kernels of strategy {name}, generated: edit the strategy, not this file."""
 
 from numba import njit
 
 from kernels import pipeline
-from {module} import decide
-
+{imports}
 
 @njit(cache=True)
 def tick(mem, row, kind, wire_ns, a, b, c, d):
@@ -40,10 +39,22 @@ def tick(mem, row, kind, wire_ns, a, b, c, d):
     pipeline.tick(mem, row, kind, wire_ns, a, b, c, d)
 
 
-@njit(cache=True)
+'''
+_COMPILED: Final = '''@njit(cache=True)
 def drain(mem, nodes, roots, bits, now_ns, why):
     """Decide, and return how many actions wait in mem."""
     return pipeline.drain(decide, mem, nodes, roots, bits, now_ns, why)
+'''
+_INTERPRETED: Final = '''@njit(cache=True)
+def prepare(mem, nodes, roots, bits, now_ns):
+    """Fill the rows that decide reads."""
+    pipeline.prepare(mem, nodes, roots, bits, now_ns)
+
+
+@njit(cache=True)
+def finish(mem, wanted, now_ns):
+    """Turn what decide wrote into actions, and return how many."""
+    return pipeline.finish(mem, wanted, now_ns)
 '''
 
 
@@ -68,7 +79,8 @@ def load_strategy(reference: str, folder: Path | None = None) -> Strategy:
         file, _, function = reference.partition(":")
         if not file.endswith(".py"):
             raise ConfigError(
-                f"strategy {reference!r} is unknown; use one of {', '.join(SHIPPED)} or a file like my_strategy.py"
+                f"strategy {reference!r} is unknown; use one of {', '.join(SHIPPED)} "
+                "or a file like my_strategy.py"
             )
         if function not in {"", "decide"}:
             raise ConfigError(f"strategy {reference!r}: the function must be called decide")
@@ -88,8 +100,9 @@ def _from_file(path: Path) -> Strategy:
 
 
 def _import(name: str, path: Path) -> ModuleType:
-    """Import a file under a name of its own; it must stand in sys.modules before it runs, or numba's cache and
-    pickled types cannot find it again.
+    """Import a file under a name of its own.
+
+    It must stand in sys.modules before it runs, or numba's cache cannot find its functions again.
     """
     if name in sys.modules:
         return sys.modules[name]
@@ -112,56 +125,58 @@ def live_kernel(strategy: Strategy, memory: NDArray[np.void], forest: tuple[Any,
     memory: array of length 1 of the strategy's kernels.dtypes.memory_dtype; forest: its (nodes, roots, bits).
     A plain Python `decide` runs between the compiled halves of the pipeline: everywhere the same, slower.
     """
-    if not hasattr(strategy.decide, "py_func"):
-        return _interpreted(strategy, memory, forest)
-    # the wrapper's home is what numba's cache keys on; `decide` may be re-exported by the strategy's module
-    module = _live_module(strategy)
-    scratch = memory.copy()
-    _warm(module.tick, module.drain, scratch, forest)
-    # The compiled entry skips numba's look at the arguments' types (0.25 us): after the warm-up there is exactly one
-    # signature, and whatever is passed is converted to it instead of being compiled for.
-    return LiveKernel(_entry(module.tick), _entry(module.drain), (module.tick, module.drain))
+    compiled = hasattr(strategy.decide, "py_func")
+    module = _live_module(strategy, compiled)
+    scratch = memory.copy()  # warm on a copy: nothing of it may reach the features
+    module.tick(scratch, 0, 1, 0, 1.0, 1.0, 1.0, 0.0)
+    if compiled:
+        module.drain(scratch, *forest, 0, 0)
+        dispatchers = (module.tick, module.drain)
+        return LiveKernel(_entry(module.tick), _entry(module.drain), dispatchers)
+    module.prepare(scratch, *forest, 0)
+    module.finish(scratch, 0, 0)
+    drain = _interpreted(strategy, memory, _entry(module.prepare), _entry(module.finish))
+    return LiveKernel(_entry(module.tick), drain, (module.tick, module.prepare, module.finish))
 
 
-def _live_module(strategy: Strategy) -> ModuleType:
-    decide_module = strategy.decide.py_func.__module__
-    text = _TEMPLATE.format(name=strategy.name, module=decide_module)
+def _live_module(strategy: Strategy, compiled: bool) -> ModuleType:
+    # `decide` may be re-exported by the strategy's module: import it from where it was defined
+    imports = f"from {strategy.decide.py_func.__module__} import decide\n" if compiled else ""
+    text = _HEAD.format(name=strategy.name, imports=imports) + (_COMPILED if compiled else _INTERPRETED)
     name = f"tickd_live_{strategy.name}_{_hash(text + strategy.source)}"
     path = Path(os.environ["NUMBA_CACHE_DIR"]) / "live" / f"{name}.py"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        # written under a name of its own and renamed: two daemons may start at once. The text is the same for the
-        # same name, and numba's cache looks at the file's time, so it is never rewritten.
+        # written under a name of its own and renamed: two daemons may start at once. The text is the same for
+        # the same name, and numba's cache looks at the file's time, so it is never rewritten.
         draft = path.with_suffix(f".{os.getpid()}")
         draft.write_text(text, encoding="utf-8")
         draft.rename(path)
     return _import(name, path)
 
 
-def _interpreted(strategy: Strategy, memory: NDArray[np.void], forest: tuple[Any, Any, Any]) -> LiveKernel:
-    from kernels import pipeline
-
+def _interpreted(
+    strategy: Strategy, memory: NDArray[np.void], prepare: Callable[..., None], finish: Callable[..., int]
+) -> Callable[..., int]:
+    """Return a drain that runs a plain Python `decide` between the compiled halves: the same, slower."""
     record = memory[0]
-    views = tuple(record[part] for part in ("rows", "book", "position", "working", "account", "state", "params", "out"))
+    views = tuple(
+        record[part] for part in ("rows", "book", "position", "working", "account", "state", "params", "out")
+    )
     decide = strategy.decide
 
     def drain(mem: NDArray[np.void], nodes: Any, roots: Any, bits: Any, now_ns: int, why: int) -> int:
-        pipeline.prepare(mem, nodes, roots, bits, now_ns)
-        return int(pipeline.finish(mem, int(decide(now_ns, why, *views)), now_ns))
+        prepare(mem, nodes, roots, bits, now_ns)
+        return finish(mem, int(decide(now_ns, why, *views)), now_ns)
 
-    scratch = memory.copy()
-    pipeline.tick(scratch, 0, 1, 0, 1.0, 1.0, 1.0, 0.0)
-    pipeline.prepare(scratch, *forest, 0)
-    pipeline.finish(scratch, 0, 0)
-    return LiveKernel(_entry(pipeline.tick), drain, ())
-
-
-def _warm(tick: Any, drain: Any, scratch: NDArray[np.void], forest: tuple[Any, Any, Any]) -> None:
-    tick(scratch, 0, 1, 0, 1.0, 1.0, 1.0, 0.0)
-    drain(scratch, *forest, 0, 0)
+    return drain
 
 
 def _entry(dispatcher: Any) -> Callable[..., Any]:
+    """Return the compiled function itself, without numba's look at the arguments' types (0.25 us a call).
+
+    After the warm-up there is exactly one signature, and what is passed is converted to it, never compiled for.
+    """
     (signature,) = dispatcher.signatures
     entry: Callable[..., Any] = dispatcher.overloads[signature].entry_point
     return entry

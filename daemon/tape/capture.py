@@ -2,8 +2,8 @@
 
 `local_ns` is the recorder's receive time in nanoseconds UTC. Market frames keep the exchange's combined form
 ({"stream": .., "data": ..}); a line without a stream is the REST depth snapshot of the file's one instrument.
-Captures come from Binance Spot, USD-M and COIN-M; the rules of the instrument (tick and lot size) are not in the
-file and are inferred from the decimals that its snapshot and first frames show.
+Captures come from Binance Spot, USD-M and COIN-M. The instrument's rules (tick and lot size) are not in the file
+and are inferred from the decimals that its snapshot and first frames show.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class _Body(msgspec.Struct):
 def read_frames(path: Path) -> Iterator[Frame]:
     """Yield every frame of a capture in file order.
 
-    Raises FileFormatError for an empty, truncated or foreign file and for a line that is no `local_ns json`, naming
-    the line. Frames before it have been yielded by then.
+    Raises FileFormatError for an empty, truncated or foreign file and for a line that is no `local_ns json`,
+    naming the line. Frames before it have been yielded by then.
     """
     number = 0
     for lines in _line_batches(path):
@@ -99,7 +99,9 @@ def _line_batches(path: Path) -> Iterator[list[bytes]]:
                         inflate = zlib.decompressobj(_GZIP)
                         data += inflate.decompress(rest)
                 except zlib.error as error:
-                    raise FileFormatError(f"{path} is damaged gzip near byte {file.tell()} ({error})") from None
+                    raise FileFormatError(
+                        f"{path} is damaged gzip near byte {file.tell()} ({error})"
+                    ) from None
             lines = (tail + data).split(b"\n")
             tail = lines.pop()
             if len(tail) > _LINE_BYTES_MAX:
@@ -114,8 +116,8 @@ def _line_batches(path: Path) -> Iterator[list[bytes]]:
 def capture_instrument(path: Path, index: int = 0) -> Instrument:
     """Return the capture's one instrument, its rules inferred from the decimals its frames show.
 
-    A power-of-ten grid as fine as the finest price seen holds every price of the true grid, so an inferred tick of
-    0.1 for a true 0.5 loses nothing but the rounding of our own quotes.
+    A power-of-ten grid as fine as the finest price seen holds every price of the true grid, so an inferred tick
+    of 0.1 for a true 0.5 loses nothing but the rounding of our own quotes.
     """
     header = msgspec.json.Decoder(_Header)
     body = msgspec.json.Decoder(_Body)
@@ -158,8 +160,10 @@ def capture_instrument(path: Path, index: int = 0) -> Instrument:
 
 
 def _pairs(levels: list[tuple[str, str]] | str) -> list[tuple[str, str]]:
-    """Return the levels of a depth update; a quote's b and a are single prices."""
-    return [(levels, "0")] if isinstance(levels, str) and levels else [] if isinstance(levels, str) else levels
+    """Return the levels of a depth update, or a quote's one price."""
+    if isinstance(levels, str):
+        return [(levels, "0")] if levels else []
+    return levels
 
 
 def _places(text: str) -> int:
