@@ -32,7 +32,7 @@ class Scale:
         assert isinstance(exponent, int)
         self.step = step
         self.places = max(0, -exponent)
-        self._base = 10**self.places
+        self._base: int = 10**self.places
         self.num = int(step * self._base)
         self.as_float = float(step)
 

@@ -1,0 +1,332 @@
+"""What a daemon runs with: frozen structs, read from one TOML file and the environment.
+
+    config = load(Path("configs/paper.toml"), os.environ)
+    TICKD__FEED__STALE_MS=3000          overrides feed.stale_ms
+    TICKD__STRATEGY__0__PARAMS__SPAN=9  overrides strategy[0].params.span
+
+An override's value is read as TOML; text that is no TOML value is taken as a string. Unknown keys, wrong
+types and values out of range are refused by a ConfigError of one sentence that names the key and the nearest
+valid one. Secrets never stand in the file: it names the environment variables that hold them. Relative paths
+are relative to the working directory.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import tomllib
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, field
+
+from daemon.errors import ConfigError
+from daemon.instruments import Market, unify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+Mode = Literal["paper", "live", "demo"]
+Stream = Literal["trade", "quote", "depth"]
+Positive = Annotated[float, Meta(gt=0)]
+Fraction = Annotated[float, Meta(gt=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
+Natural = Annotated[int, Meta(ge=0)]
+#: it becomes a folder, a client order id's prefix and a metric's label
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}$")]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Common to all: immutable, and closed to what it does not know."""
+
+
+class LoopConfig(_Section, frozen=True):
+    """The event loop. `spin` polls without sleeping, for the lowest latency at the price of one core."""
+
+    spin: bool = False
+    cpu: Annotated[int, Meta(ge=-1)] = -1  # the core to stay on; -1: any
+
+
+class FeedConfig(_Section, frozen=True):
+    """Market data in. Empty URLs are the exchange's own."""
+
+    symbols: Annotated[tuple[str, ...], Meta(min_length=1)]
+    exchange: Literal["binance"] = "binance"
+    market: Market = "spot"
+    streams: Annotated[tuple[Stream, ...], Meta(min_length=1)] = ("trade", "quote", "depth")
+    ws_url: str = ""
+    rest_url: str = ""
+    stale_ms: Count = 5000  # silence after which no order that adds risk leaves
+    ring: Count = 4096  # ticks kept per instrument
+
+
+class VenueConfig(_Section, frozen=True):
+    """Where orders go. Empty URLs are the exchange's own; keys come from the environment or a key file."""
+
+    kind: Literal["paper", "binance"] = "paper"
+    ws_url: str = ""
+    rest_url: str = ""
+    key_env: str = "TICKD_KEY"
+    secret_env: str = "TICKD_SECRET"  # noqa: S105 - the variable's name
+    key_type: Literal["hmac", "ed25519"] = "hmac"
+    private_key_file: str = ""  # of an Ed25519 key, PEM
+    recv_window_ms: Annotated[int, Meta(ge=1, le=60_000)] = 5000
+    timeout_ms: Count = 2000  # an order without an answer for so long is UNKNOWN
+
+
+class PaperConfig(_Section, frozen=True):
+    """How local fills behave. Latencies are one way; fees are fractions of notional."""
+
+    latency_in_us: Natural = 5000
+    latency_out_us: Natural = 5000
+    fee_maker: Decimal = Decimal("0.001")
+    fee_taker: Decimal = Decimal("0.001")
+    balances: dict[str, Decimal] = field(default_factory=lambda: {"USDT": Decimal(100_000)})
+
+
+class StrategyConfig(_Section, frozen=True):
+    """One strategy: a shipped one by name, or a file's function as `path/file.py:decide`."""
+
+    name: Annotated[str, Meta(min_length=1)]
+    symbols: tuple[str, ...] = ()  # empty: the feed's
+    params: dict[str, float] = {}
+    tuning: dict[str, float] = {}  # of the features: spans, windows, half-lives
+    model: str = ""  # a bundle's folder; empty: no model
+    warmup_ticks: Natural = 200
+
+
+class RiskConfig(_Section, frozen=True):
+    """Hard limits. Notionals, loss and drawdown are in the quote currency."""
+
+    order_notional_max: Positive = 1_000.0
+    position_notional_max: Positive = 5_000.0
+    open_orders_max: Count = 20  # per instrument
+    collar: Fraction = 0.01  # how far a price may lie through the other side, or away from mid
+    orders_per_s_max: Positive = 10.0
+    daily_loss_max: Positive = 500.0  # beyond it the kill switch latches
+    drawdown_max: Positive = 1_000.0  # likewise
+    tick_age_ms_max: Count = 1000  # a decision on an older tick may not add risk
+
+
+class ReconcileConfig(_Section, frozen=True):
+    """How near is near enough for a resting order to be left alone."""
+
+    price_tolerance_ticks: Natural = 0
+    qty_tolerance_lots: Natural = 0
+    rest_ms_min: Natural = 100
+
+
+class JournalConfig(_Section, frozen=True):
+    """The record of orders. `sync`: by group of `group_ms`, left to the system, or before every intent."""
+
+    path: str = ""  # empty: var/NAME/journal
+    sync: Literal["group", "os", "intent"] = "group"
+    group_ms: Count = 20
+
+
+class HttpConfig(_Section, frozen=True):
+    """The faces. The Unix socket is the owner's alone; a loopback port takes commands with a token only."""
+
+    socket: str = ""  # empty: var/NAME/tickd.sock
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0  # 0: no port
+    token_env: str = "TICKD_TOKEN"  # noqa: S105 - the variable's name
+
+
+class LogConfig(_Section, frozen=True):
+    """Where words go."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+    file: str = ""  # empty: standard error
+
+
+class Config(_Section, frozen=True):
+    """All of it."""
+
+    name: Name
+    mode: Mode
+    feed: FeedConfig
+    strategy: Annotated[tuple[StrategyConfig, ...], Meta(min_length=1)]
+    loop: LoopConfig = LoopConfig()
+    venue: VenueConfig = VenueConfig()
+    paper: PaperConfig = field(default_factory=PaperConfig)
+    risk: RiskConfig = RiskConfig()
+    reconcile: ReconcileConfig = ReconcileConfig()
+    journal: JournalConfig = JournalConfig()
+    http: HttpConfig = HttpConfig()
+    log: LogConfig = LogConfig()
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read a file and its overrides; raises ConfigError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"the configuration {path} cannot be read: {error.strerror}") from None
+    try:
+        tree = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    return from_tree(tree, environ, str(path))
+
+
+def from_tree(tree: dict[str, Any], environ: Mapping[str, str], source: str) -> Config:
+    """Build a configuration from TOML's own types; `source` begins the sentence of a ConfigError."""
+    for variable, text in sorted(environ.items()):
+        if variable.startswith("TICKD__"):
+            _override(tree, variable, text)
+    _refuse_infinite(tree, source, "")
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {_explain(str(error))}") from None
+    return _complete(config, source)
+
+
+# --- what the types cannot say ------------------------------------------------------------------------------
+def _refuse_infinite(node: Any, source: str, where: str) -> None:
+    """TOML knows inf and nan, and neither is a limit or a parameter."""
+    if isinstance(node, float) and not math.isfinite(node):
+        raise ConfigError(f"{source}: {where} is {node}, and must be a finite number")
+    if isinstance(node, dict):
+        for key, value in node.items():
+            _refuse_infinite(value, source, f"{where}.{key}" if where else key)
+    if isinstance(node, list):
+        for number, value in enumerate(node):
+            _refuse_infinite(value, source, f"{where}[{number}]")
+
+
+def _complete(config: Config, source: str) -> Config:
+    feed = config.feed
+    try:
+        symbols = tuple(unify(symbol, feed.market) for symbol in feed.symbols)
+        strategies = tuple(
+            msgspec.structs.replace(one, symbols=tuple(unify(s, feed.market) for s in one.symbols) or symbols)
+            for one in config.strategy
+        )
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    if len(set(symbols)) != len(symbols):
+        raise ConfigError(f"{source}: feed.symbols names a symbol twice")
+    for number, one in enumerate(strategies):
+        for symbol in one.symbols:
+            if symbol not in symbols:
+                raise ConfigError(f"{source}: strategy[{number}] wants {symbol}, which feed.symbols lacks")
+    if config.mode == "paper" and config.venue.kind != "paper":
+        raise ConfigError(f'{source}: mode is "paper", so venue.kind must be "paper" too')
+    if config.mode == "live" and config.venue.kind == "paper":
+        raise ConfigError(f'{source}: mode is "live", so venue.kind must name an exchange, such as "binance"')
+    if config.mode == "live" and feed.market != "spot":
+        raise ConfigError(f'{source}: orders can be sent for feed.market = "spot" only, not {feed.market!r}')
+    for key in ("fee_maker", "fee_taker"):
+        fee = getattr(config.paper, key)
+        if not fee.is_finite() or abs(fee) >= Decimal("0.1"):  # a rebate is negative
+            raise ConfigError(f"{source}: paper.{key} is a fraction of notional between -0.1 and 0.1")
+    for asset, amount in config.paper.balances.items():
+        if not (amount.is_finite() and amount >= 0):
+            raise ConfigError(f"{source}: paper.balances.{asset} is {amount}, and must not be negative")
+    folder = f"var/{config.name}"
+    return msgspec.structs.replace(
+        config,
+        feed=msgspec.structs.replace(feed, symbols=symbols),
+        strategy=strategies,
+        journal=msgspec.structs.replace(config.journal, path=config.journal.path or f"{folder}/journal"),
+        http=msgspec.structs.replace(config.http, socket=config.http.socket or f"{folder}/tickd.sock"),
+    )
+
+
+# --- overrides ----------------------------------------------------------------------------------------------
+def _override(tree: dict[str, Any], variable: str, text: str) -> None:
+    keys = variable.split("__")[1:]
+    kind: Any = Config
+    node: Any = tree
+    for depth, word in enumerate(keys):
+        # assets are upper case everywhere, every other key is lower case
+        key = keys[depth] = word if get_args(kind)[1:] == (Decimal,) else word.lower()
+        kind = _below(kind, key)
+        if kind is None:
+            where = ".".join(keys[: depth + 1])
+            raise ConfigError(f"{variable}: there is no key {where}{_nearest(key, _names_at(keys[:depth]))}")
+        if depth == len(keys) - 1:
+            value = text if _is_text(kind) else _toml_value(text)
+        else:
+            value = node.get(key, {}) if isinstance(node, dict) else None
+        if isinstance(node, list):
+            if not key.isdigit() or int(key) >= len(node):
+                raise ConfigError(f"{variable}: there is no {'.'.join(keys[:depth])}[{key}] to override")
+            if depth == len(keys) - 1:
+                node[int(key)] = value
+            node = node[int(key)]
+        elif isinstance(node, dict):
+            node[key] = value
+            node = value
+        else:
+            raise ConfigError(f"{variable}: {'.'.join(keys[:depth])} holds a value, not a section")
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _below(kind: Any, key: str) -> Any:
+    """Return the type one step down, or None where there is no such key."""
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return get_type_hints(kind, include_extras=True).get(key)
+    if get_origin(kind) in {dict, tuple}:
+        return get_args(kind)[1 if get_origin(kind) is dict else 0]
+    return None
+
+
+def _is_text(kind: Any) -> bool:
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return kind is str or get_origin(kind) is Literal
+
+
+# --- sentences ----------------------------------------------------------------------------------------------
+def _explain(message: str) -> str:
+    """Turn msgspec's "... - at `$.feed.ring`" into a sentence in the file's own words."""
+    text, _, where = message.partition(" - at `$")
+    where = where.rstrip("`").lstrip(".")
+    keys = [part for part in re.split(r"[.\[\]]+", where) if part]
+    section = where or "the file"
+    if match := re.match(r"Object contains unknown field `(.*)`", text):
+        return f"{section} has no key {match[1]!r}{_nearest(match[1], _names_at(keys))}"
+    if match := re.match(r"Object missing required field `(.*)`", text):
+        return f"{section} lacks the key {match[1]!r}"
+    if match := re.match(r"Invalid enum value '(.*)'", text):
+        return f"{where} is {match[1]!r}, and can be {' or '.join(_choices_at(keys))}"
+    return f"{where}: {text[0].lower()}{text[1:]}".replace("`", "")
+
+
+def _type_at(keys: Iterable[str]) -> Any:
+    kind: Any = Config
+    for key in keys:
+        kind = _below(kind, key)
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return kind
+
+
+def _names_at(keys: Iterable[str]) -> tuple[str, ...]:
+    kind = _type_at(keys)
+    known = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    return kind.__struct_fields__ if known else ()
+
+
+def _choices_at(keys: Iterable[str]) -> tuple[str, ...]:
+    kind = _type_at(keys)
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from daemon.config import from_tree, load
+from daemon.errors import EXIT_CONFIG, ConfigError
+
+BASE = """
+name = "x"
+mode = "paper"
+[feed]
+symbols = ["btcusdt", "ETH-USDT"]
+[[strategy]]
+name = "ema_cross"
+"""
+
+
+def read(text: str, **environ: str):
+    return from_tree(tomllib.loads(text), environ, "f.toml")
+
+
+def refusal(text: str, **environ: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(text, **environ)
+    assert caught.value.exit_code == EXIT_CONFIG
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_what_the_file_leaves_out_is_filled_in():
+    config = read(BASE)
+    assert config.feed.symbols == ("BTC/USDT", "ETH/USDT")
+    assert config.strategy[0].symbols == ("BTC/USDT", "ETH/USDT")
+    assert config.journal.path == "var/x/journal"
+    assert config.http.socket == "var/x/tickd.sock"
+    assert config.paper.balances == {"USDT": Decimal(100_000)}
+
+
+def test_a_configuration_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        read(BASE).risk.collar = 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[riks]\ncollar = 0.1", "the file has no key 'riks'; did you mean 'risk'?"),
+        ("[risk]\ncolar = 0.1", "risk has no key 'colar'; did you mean 'collar'?"),
+        ("[risk]\nzzz = 0.1", "risk has no key 'zzz'"),
+        ("[risk]\ncollar = 'a'", "risk.collar: expected float, got str"),
+        ("[risk]\ncollar = 2.0", "risk.collar: expected float <= 1.0"),
+        ("[risk]\ncollar = nan", "risk.collar is nan, and must be a finite number"),
+        ("[risk]\ndaily_loss_max = inf", "risk.daily_loss_max is inf, and must be a finite number"),
+        ("[feed_]\n", "the file has no key 'feed_'; did you mean 'feed'?"),
+        ("[venue]\nkind = 'papr'", "venue.kind is 'papr', and can be paper or binance"),
+        ("[venue]\nkind = 'binance'", 'mode is "paper", so venue.kind must be "paper" too'),
+        ("[paper]\nfee_maker = 'nan'", "paper.fee_maker is a fraction of notional between -0.1 and 0.1"),
+        ("[paper]\nbalances = {USDT = -1}", "paper.balances.USDT is -1, and must not be negative"),
+        ("[http]\nport = 70000", "http.port: expected int <= 65535"),
+        ("[[strategy]]\nmodel = 'm'", "strategy[1] lacks the key 'name'"),
+        ("[[strategy]]\nname = 'ml'\nmodle = 'm'", "strategy[1] has no key 'modle'; did you mean 'model'?"),
+        (
+            "[[strategy]]\nname = 'ml'\nsymbols = ['XRPUSDT']",
+            "strategy[1] wants XRP/USDT, which feed.symbols lacks",
+        ),
+        ("[[strategy]]\nname = 'ml'\nparams = {a = 'b'}", "strategy[1].params[...]: expected float, got str"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_sentence(text, sentence):
+    assert refusal(BASE + text) == f"f.toml: {sentence}"
+
+
+def test_live_mode_wants_a_real_venue_on_the_spot_market():
+    live = BASE.replace('"paper"', '"live"')
+    assert 'venue.kind must name an exchange, such as "binance"' in refusal(live)
+    usdm = live.replace("[feed]", '[feed]\nmarket = "usdm"') + '[venue]\nkind = "binance"'
+    assert 'feed.market = "spot" only' in refusal(usdm)
+
+
+def test_symbols_are_checked():
+    assert "symbol 'zz' is not understood" in refusal(BASE.replace("btcusdt", "zz"))
+    assert "names a symbol twice" in refusal(BASE.replace("ETH-USDT", "BTC/USDT"))
+
+
+def test_the_environment_overrides_the_file():
+    config = read(
+        BASE,
+        TICKD__NAME="123",
+        TICKD__FEED__STALE_MS="30",
+        TICKD__FEED__SYMBOLS='["ETHUSDT"]',
+        TICKD__STRATEGY__0__PARAMS__SPAN="9",
+        TICKD__PAPER__BALANCES__USDT="5",
+        TICKD__LOG__LEVEL="debug",
+        TICKD_KEY="not an override",
+    )
+    assert config.name == "123"
+    assert config.feed.stale_ms == 30
+    assert config.feed.symbols == ("ETH/USDT",)
+    assert config.strategy[0].params == {"span": 9.0}
+    assert config.paper.balances == {"USDT": Decimal(5)}
+    assert config.log.level == "debug"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        ("TICKD__FED__RING", "1", "TICKD__FED__RING: there is no key fed; did you mean 'feed'?"),
+        ("TICKD__FEED__STAL_MS", "1", "there is no key feed.stal_ms; did you mean 'stale_ms'?"),
+        ("TICKD__STRATEGY__1__NAME", "a", "there is no strategy[1] to override"),
+        ("TICKD__STRATEGY__NAME", "a", "there is no strategy[name] to override"),
+        ("TICKD__FEED__RING__X", "1", "there is no key feed.ring.x"),
+        ("TICKD__FEED__RING", "many", "feed.ring: expected int, got str"),
+        ("TICKD__", "1", "TICKD__: there is no key"),
+    ],
+)
+def test_a_wrong_override_is_named(variable, text, sentence):
+    assert sentence in refusal(BASE, **{variable: text})
+
+
+def test_an_override_below_a_value_is_refused():
+    assert "strategy holds a value, not a section" in refusal("strategy = 3", TICKD__STRATEGY__0="x")
+
+
+def test_a_file_that_is_missing_or_no_toml_is_one_sentence(tmp_path):
+    path = tmp_path / "x.toml"
+    with pytest.raises(ConfigError, match=r"x\.toml cannot be read: No such file"):
+        load(path, {})
+    path.write_bytes(b"name = \xff")
+    with pytest.raises(ConfigError, match="is not valid TOML"):
+        load(path, {})
+    path.write_text("name =")
+    with pytest.raises(ConfigError, match="is not valid TOML"):
+        load(path, {})
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "configs").glob("*.toml")), ids=lambda p: p.name
+)
+def test_every_shipped_configuration_loads(path):
+    assert load(path, {}).name == path.stem

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import tomllib
+
+from daemon.config import from_tree
+from daemon.config_show import masked, to_toml
+
+TREE = {
+    "name": "a",
+    "mode": "paper",
+    "feed": {"symbols": ["BTC/USDT", "ETH/USDT"], "ws_url": "wss://me:hunter2@example.org/ws?token=abc"},
+    "paper": {"balances": {"USDT": "12.50"}},
+    "strategy": [{"name": "pairs", "params": {"entry": 2.0}}, {"name": 'my "own".py:decide'}],
+}
+
+
+def test_the_text_reads_back_as_the_same_configuration():
+    config = from_tree({**TREE, "feed": {"symbols": ["BTC/USDT", "ETH/USDT"]}}, {}, "x")
+    assert from_tree(tomllib.loads(to_toml(config, {})), {}, "x") == config
+
+
+def test_no_secret_is_ever_written():
+    environ = {"TICKD_KEY": "k-e-y", "TICKD_SECRET": "s-e-c", "TICKD_TOKEN": ""}
+    text = to_toml(from_tree(TREE, {}, "x"), environ)
+    assert not any(secret in text for secret in ("k-e-y", "s-e-c", "hunter2", "abc"))
+    assert "wss://****@example.org/ws?token=****" in text
+    assert "# TICKD_KEY: set (masked)" in text
+    assert "# TICKD_TOKEN: not set" in text
+
+
+def test_a_plain_path_with_signs_in_it_is_left_alone():
+    assert masked("keys/me@host?x=1.pem") == "keys/me@host?x=1.pem"
