@@ -1,0 +1,45 @@
+# One command for each thing a developer does. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help demo setup test verify lint format lock clean
+ARGS ?=
+WORKERS ?= 2
+PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS)
+
+help: ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: .venv/.base ## trade against a simulated exchange, offline and without keys; ARGS="--seconds 10" goes to `tickd demo`
+	@.venv/bin/tickd demo $(ARGS)
+
+setup: .venv/.dev ## make .venv with everything that tests and training need
+
+test: .venv/.dev ## all tests but the heavy ones
+	$(PYTEST) -m "not heavy" $(ARGS)
+
+verify: .venv/.dev ## the heavy proofs: long property tests, kills, whole captures
+	$(PYTEST) -m "heavy or hypothesis" --hypothesis-profile heavy $(ARGS)
+
+lint: .venv/.dev ## style and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: .venv/.dev ## rewrite the sources in the project's style
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+lock: .venv/.dev ## resolve pyproject.toml into requirements/*.txt; ARGS=--upgrade takes the newest versions
+	scripts/lock $(ARGS)
+
+clean: ## remove what is made: .venv, caches of tools, var/
+	rm -rf .venv build var *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# a test environment is also enough for the demo, so an existing one is not replaced
+.venv/.base: requirements/base.txt pyproject.toml scripts/setup
+	@if [ -e .venv/.dev ]; then scripts/setup dev; else scripts/setup base; fi
+	@touch $@
+
+.venv/.dev: requirements/dev.txt pyproject.toml scripts/setup
+	@scripts/setup dev
+	@touch .venv/.base $@
