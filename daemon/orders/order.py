@@ -49,6 +49,9 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     wire_ns: int = 0  # receive time of the tick that led to it
     sent_ns: int = 0
     changed_ns: int = 0
+    since_ns: int = 0  # placed or last amended: what the slot shows
+    asked_lots: int = 0  # the quantity an amend under way asked for
+    reserved: int = 0  # what its worst case holds back, in units of daemon/orders/money.py
 
     @property
     def leaves_lots(self) -> int:

@@ -1,0 +1,68 @@
+"""What the order side tells its observers, after the fact: metrics, logs, the terminal and MQTT read these.
+
+Observers are plain callables in a list. They run on the trading stack, so they count or put aside, and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import msgspec
+
+from daemon.events import ExecutionReport
+from daemon.orders.intents import Refused
+from daemon.orders.order import Order, State
+from daemon.orders.state import Event
+
+
+class Moved(msgspec.Struct, frozen=True, gc=False):
+    """An order took a step; `before` equals `after` where a report changed nothing but quantities."""
+
+    order: Order  # as it is now: it goes on changing
+    before: State
+    after: State
+    event: Event
+    now_ns: int
+
+
+class Filled(msgspec.Struct, frozen=True, gc=False):
+    """A trade was accounted for, once. `order` is None for a trade of an order this daemon never sent."""
+
+    order: Order | None
+    report: ExecutionReport
+    now_ns: int
+
+
+class Alarm(msgspec.Struct, frozen=True):
+    """Something a person should look at. `kind` is a bounded label."""
+
+    kind: str  # one of ALARMS
+    text: str
+    now_ns: int
+
+
+class Latched(msgspec.Struct, frozen=True):
+    """The kill switch was thrown (`halted`) or reset."""
+
+    halted: bool
+    source: str
+    reason: str
+    now_ns: int
+
+
+#: the kinds an Alarm can have
+ALARMS: Final = (
+    "contradiction",  # a report no row of the transition table takes
+    "foreign_order",  # the venue lists an order we never sent
+    "foreign_trade",
+    "journal",  # it cannot be written
+    "lost_trades",  # the venue counts more than the trades we saw
+    "overfill",
+    "unpriced_fee",
+    "void",  # an order was declared absent, or turned up after that
+    "balance",  # the venue's balance is not what the trades make it
+)
+
+Audit: TypeAlias = Moved | Filled | Refused | Alarm | Latched
+Observer: TypeAlias = Callable[[Audit], None]

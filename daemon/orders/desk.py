@@ -1,0 +1,112 @@
+"""A strategy's desk: its memory record as the order side sees it, and the orders in its slots.
+
+The memory's arrays are written through memoryviews: `view[i] = x` costs 25 ns where a numpy element costs 110
+and a record's field 530.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from daemon.orders.order import State
+from kernels.dtypes import (
+    ACCOUNT_COLUMNS,
+    POSITION_COLUMNS,
+    SLOT_EMPTY,
+    SLOT_PENDING_CANCEL,
+    SLOT_PENDING_NEW,
+    SLOT_PENDING_REPLACE,
+    SLOT_UNKNOWN,
+    SLOT_WORKING,
+    WORKING_COLUMNS,
+    WORKING_SLOTS,
+    memory_dtype,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from daemon.orders.order import Order
+
+#: what a slot says of its order's state; an ended order leaves its slot empty
+SLOT_OF_STATE: Final[list[float]] = [float(SLOT_EMPTY)] * (len(State) + 1)
+SLOT_OF_STATE[State.PENDING_NEW] = SLOT_PENDING_NEW
+SLOT_OF_STATE[State.WORKING] = SLOT_WORKING
+SLOT_OF_STATE[State.PARTIALLY_FILLED] = SLOT_WORKING
+SLOT_OF_STATE[State.PENDING_REPLACE] = SLOT_PENDING_REPLACE
+SLOT_OF_STATE[State.PENDING_CANCEL] = SLOT_PENDING_CANCEL
+SLOT_OF_STATE[State.UNKNOWN] = SLOT_UNKNOWN
+
+_SLOT: Final = Struct(f"{WORKING_COLUMNS}d")
+_EMPTY: Final = bytes(_SLOT.size)
+
+
+class Desk:
+    """One strategy's place at the order side. `memory` is its record, an array of length 1 of `memory_dtype`."""
+
+    __slots__ = (
+        "_working",
+        "account",
+        "gate",
+        "index",
+        "instruments",
+        "name",
+        "orders",
+        "position",
+        "ready",
+        "rows",
+    )
+
+    def __init__(self, index: int, name: str, instruments: tuple[int, ...], memory: NDArray[np.void]) -> None:
+        self.index = index
+        self.name = name
+        self.instruments = instruments  # the daemon's index of each of the strategy's rows
+        self.ready = True  # False while the strategy warms up
+        self._working = memoryview(memory["working"][0]).cast("B")
+        self.position = memoryview(memory["position"][0]).cast("B").cast("d")  # row * POSITION_COLUMNS + P_*
+        self.account = memoryview(memory["account"][0])  # A_*
+        self.gate = memoryview(memory["gate"][0])  # row
+        #: the feature row of each instrument, as it stood at the decision
+        self.rows: list[NDArray[np.float64]] = list(memory["rows"][0])
+        #: the order in each slot, or None
+        self.orders: list[list[Order | None]] = [[None] * WORKING_SLOTS for _ in instruments]
+        assert len(self.position) == len(instruments) * POSITION_COLUMNS
+        assert len(self.account) == ACCOUNT_COLUMNS
+
+    def show(self, order: Order, leaves_lots: int) -> None:
+        """Write an order's slot, so that reconcile and limits see it."""
+        _SLOT.pack_into(
+            self._working,
+            (order.row * WORKING_SLOTS + order.slot) * _SLOT.size,
+            SLOT_OF_STATE[order.state],
+            order.kind,
+            order.level,
+            order.side,
+            order.price_ticks,
+            leaves_lots,
+            order.since_ns,
+        )
+
+    def free(self, order: Order) -> None:
+        """Empty an order's slot."""
+        slot = order.slot
+        if self.orders[order.row][slot] is order:
+            self.orders[order.row][slot] = None
+            at = (order.row * WORKING_SLOTS + slot) * _SLOT.size
+            self._working[at : at + _SLOT.size] = _EMPTY
+
+    def free_slot(self, row: int) -> int:
+        """Return the first empty slot of a row, or -1."""
+        try:
+            return self.orders[row].index(None)
+        except ValueError:
+            return -1
+
+
+def detached_desk(index: int, name: str, instruments: tuple[int, ...]) -> Desk:
+    """Return a desk with a memory of its own: for orders whose strategy is not configured any more."""
+    dtype: np.dtype[Any] = memory_dtype(len(instruments), 0, 1, 1, 0, 0)
+    return Desk(index, name, instruments, np.zeros(1, dtype))
