@@ -1,0 +1,163 @@
+"""One strategy at work: its memory, its compiled calls, its model, and what woke it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from daemon.compile import live_kernel
+from daemon.errors import ConfigError
+from kernels import dtypes as dt
+from kernels import features
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig
+    from daemon.instruments import Instrument
+    from strategies.base import Strategy
+
+#: nodes, roots and bits of kernels.forest
+Forest = tuple["NDArray[np.void]", "NDArray[np.int32]", "NDArray[np.uint32]"]
+
+
+class Runtime:
+    """A strategy bound to its instruments.
+
+    `memory` is an array of length 1 of its memory_dtype; the other arrays are views into it, shared with the orders
+    and the portfolio, which write what the kernels read.
+    """
+
+    __slots__ = (
+        "actions",
+        "cold_ticks",
+        "decided",
+        "drain",
+        "fault",
+        "forest",
+        "gate",
+        "index",
+        "instruments",
+        "kernel",
+        "memory",
+        "name",
+        "strategy",
+        "tick",
+        "warmup_ticks",
+        "why",
+    )
+
+    def __init__(
+        self,
+        index: int,
+        strategy: Strategy,
+        instruments: Sequence[Instrument],
+        memory: NDArray[np.void],
+        forest: Forest,
+        warmup_ticks: int,
+    ) -> None:
+        self.index = index
+        self.name = strategy.name
+        self.strategy = strategy
+        self.instruments = tuple(instruments)
+        self.memory = memory
+        self.forest = forest
+        self.kernel = live_kernel(strategy, memory, forest)
+        self.tick = self.kernel.tick
+        self.drain = self.kernel.drain
+        record = memory[0]
+        self.actions: NDArray[np.int64] = record["actions"]
+        self.gate: NDArray[np.int64] = record["gate"]
+        self.warmup_ticks = warmup_ticks
+        self.cold_ticks = [warmup_ticks] * len(self.instruments)
+        self.why = 0  # the WHY_* that wake it at the end of this drain; 0: asleep
+        self.decided = 0  # drains in which it was asked
+        self.fault = 0  # kernels.reconcile's FAULT_* once it broke its contract: it is not asked again
+
+    @property
+    def warm(self) -> bool:
+        """Whether every instrument has had its warm-up ticks."""
+        return not any(self.cold_ticks)
+
+    def view(self, part: str) -> NDArray[Any]:
+        """Return one part of the memory by its name in memory_dtype."""
+        array: NDArray[Any] = self.memory[0][part]
+        return array
+
+
+def new_memory(
+    strategy: Strategy,
+    instruments: Sequence[Instrument],
+    config: StrategyConfig,
+    params: NDArray[np.float64],
+    risk: RiskConfig,
+    reconcile: ReconcileConfig,
+    fees: tuple[float, float],
+    *,
+    can_amend: bool,
+) -> NDArray[np.void]:
+    """Return a strategy's memory before its first tick: rules, limits and parameters set, every gate shut.
+
+    fees: (maker, taker) as fractions of notional. Raises ConfigError where the instruments are not as many as the
+    strategy owns, or a feature has no such tuning.
+    """
+    if len(instruments) != strategy.instruments:
+        raise ConfigError(
+            f"strategy {strategy.name} trades {strategy.instruments} instrument(s), "
+            f"but its symbols are {', '.join(i.symbol for i in instruments) or 'none'}"
+        )
+    memory = np.zeros(
+        1,
+        dtype=dt.memory_dtype(
+            len(instruments),
+            len(features.FEATURES),
+            features.FEATURE_FLOATS,
+            features.FEATURE_INTS,
+            strategy.states,
+            len(strategy.params),
+        ),
+    )
+    record = memory[0]
+    tuning = tuning_array(config.tuning)
+    record["rows"][:] = np.nan
+    record["book"][..., 0] = np.nan
+    record["gate"][:] = dt.GATE_NOT_READY
+    record["params"][: len(params)] = params
+    for row, instrument in enumerate(instruments):
+        features.init(record["feature_f"][row], record["feature_i"][row], tuning)
+        record["rules"][row] = rules_of(instrument, reconcile, fees, can_amend=can_amend)
+        record["limits"][row, dt.M_ORDER_NOTIONAL_MAX] = risk.order_notional_max
+        record["limits"][row, dt.M_POSITION_NOTIONAL_MAX] = risk.position_notional_max
+        record["limits"][row, dt.M_OPEN_ORDERS_MAX] = risk.open_orders_max
+        record["limits"][row, dt.M_COLLAR] = risk.collar
+    return memory
+
+
+def tuning_array(given: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return the features' tuning, defaults overridden; raises ConfigError for an unknown name."""
+    for key in given:
+        if key not in features.TUNING:
+            raise ConfigError(f"features have no tuning {key!r}; they have {', '.join(features.TUNING)}")
+    return np.array([given.get(key, default) for key, default in features.TUNING.items()], dtype=np.float64)
+
+
+def rules_of(
+    instrument: Instrument, reconcile: ReconcileConfig, fees: tuple[float, float], *, can_amend: bool
+) -> NDArray[np.float64]:
+    """Return one row of `rules`: the exchange's, and how reconcile is to treat the instrument."""
+    rules = np.zeros(dt.RULES_COLUMNS)
+    rules[dt.R_TICK_SIZE] = instrument.price.as_float
+    rules[dt.R_LOT_SIZE] = instrument.qty.as_float
+    rules[dt.R_QTY_MIN_LOTS] = float(instrument.qty_min / instrument.lot_size)
+    rules[dt.R_QTY_MAX_LOTS] = float(instrument.qty_max / instrument.lot_size)
+    rules[dt.R_NOTIONAL_MIN] = float(instrument.notional_min)
+    rules[dt.R_SPOT] = float(instrument.spot)
+    rules[dt.R_CAN_AMEND] = float(can_amend)
+    rules[dt.R_PRICE_TOLERANCE_TICKS] = reconcile.price_tolerance_ticks
+    rules[dt.R_QTY_TOLERANCE_LOTS] = reconcile.qty_tolerance_lots
+    rules[dt.R_REST_NS_MIN] = reconcile.rest_ms_min * 1_000_000
+    rules[dt.R_FEE_MAKER], rules[dt.R_FEE_TAKER] = fees
+    return rules
