@@ -2,15 +2,15 @@
 
     predict(nodes, roots, bits, row) -> float
 
-`nodes`, `roots` and `bits` come from strategies.model (a loaded model) or are `NO_NODES`, `NO_ROOTS`, `NO_BITS`
-(no model: the prediction is NaN). What a model needs besides its splits is in the same arrays: its columns are
-already those of `row`, and the head of `roots` says how the sum of leaves becomes the prediction.
+`nodes`, `roots` and `bits` come from strategies.model (a loaded model) or are NO_NODES, NO_ROOTS, NO_BITS
+(no model: the prediction is NaN). What a model needs besides its splits is in the same arrays: its columns
+are already those of `row`, and the head of `roots` says how the sum of leaves becomes the prediction.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numba import njit
@@ -45,34 +45,36 @@ NO_BITS: Final = np.zeros(1, np.uint32)
 
 
 @njit(cache=True)
-def in_bit_set(bits, start, value):
-    """Return whether the integer part of `value` is in the set at `start`: a count of words, then the words."""
-    if not 0.0 <= value < 2147483648.0:
-        return -1.0 < value < 0.0 and bits[start] > 0 and bits[start + 1] & np.uint32(1) != 0
-    category = np.int64(value)
+def in_bit_set(bits: Any, start: int, value: float) -> bool:
+    """Return whether `value`'s integer part is in the set at `start`: a count of words, then words."""
+    if not -1.0 < value < 2147483648.0:
+        return False
+    category = int(value)
     word = category >> 5
-    return word < bits[start] and (bits[start + 1 + word] >> np.uint32(category & 31)) & np.uint32(1) != 0
+    if word >= bits[start]:
+        return False
+    return bool((bits[start + 1 + word] >> np.uint32(category & 31)) & np.uint32(1))
 
 
 @njit(cache=True)
-def leaf_value(nodes, root, bits, row):
+def leaf_value(nodes: Any, root: int, bits: Any, row: Any) -> float:
     """Walk one tree from its root and return its leaf's value."""
     at = root
     while nodes[at].feature >= 0:
         node = nodes[at]
         value = row[node.feature]
         if node.kind == CATEGORICAL:
-            left = in_bit_set(bits, np.int64(node.threshold), value)
+            left = in_bit_set(bits, int(node.threshold), value)
         elif node.kind == NUMERIC_NAN_LEFT:
             left = not value > node.threshold
         else:
             left = value <= node.threshold
         at = node.left if left else node.right
-    return nodes[at].threshold
+    return float(nodes[at].threshold)
 
 
 @njit(cache=True)
-def transformed(total, transform, scale):
+def transformed(total: float, transform: int, scale: float) -> float:
     """Turn the sum of leaves into the objective's output."""
     if transform == SIGMOID:
         return 1.0 / (1.0 + math.exp(-scale * total))
@@ -87,10 +89,10 @@ def transformed(total, transform, scale):
 
 
 @njit(cache=True)
-def predict(nodes, roots, bits, row):
+def predict(nodes: Any, roots: Any, bits: Any, row: Any) -> float:
     """Return the model's prediction for one row; NaN without a model.
 
-    nodes NODE[n], roots int32[HEAD + trees], bits uint32[m], row float64[at least the columns the model reads].
+    nodes NODE[n], roots int32[HEAD + trees], bits uint32[m], row float64[columns].
     """
     trees = roots[H_TREES]
     if trees == 0:
