@@ -1,9 +1,9 @@
 """Strategies: found by name or file, and compiled into the two functions that the engine calls.
 
 The live call is a small generated module per strategy, in which `decide` is a global of one kernel. Passed as
-an argument from Python the same function would cost 30 us a call; as a global it is inlined and found again in
-the disk cache. The module's name carries a hash of all it is made of, because numba's cache does not look beyond
-the file it compiles (daemon/kernel_cache.py says the same of our own).
+an argument from Python the same function would cost 30 us a call; as a global it is inlined and found again
+in the disk cache. The module's name carries a hash of all it is made of, because numba's cache does not look
+beyond the file it compiles (daemon/kernel_cache.py says the same of our own).
 """
 
 from __future__ import annotations
@@ -175,7 +175,8 @@ def _interpreted(
 def _entry(dispatcher: Any) -> Callable[..., Any]:
     """Return the compiled function itself, without numba's look at the arguments' types (0.25 us a call).
 
-    After the warm-up there is exactly one signature, and what is passed is converted to it, never compiled for.
+    After the warm-up there is exactly one signature, and what is passed is converted to it, never compiled
+    for.
     """
     (signature,) = dispatcher.signatures
     entry: Callable[..., Any] = dispatcher.overloads[signature].entry_point

@@ -12,7 +12,7 @@ from kernels import dtypes as dt
 from kernels import features
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -27,8 +27,8 @@ Forest = tuple["NDArray[np.void]", "NDArray[np.int32]", "NDArray[np.uint32]"]
 class Runtime:
     """A strategy bound to its instruments.
 
-    `memory` is an array of length 1 of its memory_dtype; the other arrays are views into it, shared with the orders
-    and the portfolio, which write what the kernels read.
+    `memory` is an array of length 1 of its memory_dtype; the other arrays are views into it, shared with the
+    orders and the portfolio, which write what the kernels read.
     """
 
     __slots__ = (
@@ -101,8 +101,8 @@ def new_memory(
 ) -> NDArray[np.void]:
     """Return a strategy's memory before its first tick: rules, limits and parameters set, every gate shut.
 
-    fees: (maker, taker) as fractions of notional. Raises ConfigError where the instruments are not as many as the
-    strategy owns, or a feature has no such tuning.
+    fees: (maker, taker) as fractions of notional. Raises ConfigError where the instruments are not as many
+    as the strategy owns, or a feature has no such tuning.
     """
     if len(instruments) != strategy.instruments:
         raise ConfigError(
@@ -121,7 +121,10 @@ def new_memory(
         ),
     )
     record = memory[0]
-    tuning = tuning_array(config.tuning)
+    try:
+        tuning = features.bind_tuning(config.tuning)
+    except ValueError as error:
+        raise ConfigError(f"strategy {strategy.name}: {error}") from None
     record["rows"][:] = np.nan
     record["book"][..., 0] = np.nan
     record["gate"][:] = dt.GATE_NOT_READY
@@ -134,14 +137,6 @@ def new_memory(
         record["limits"][row, dt.M_OPEN_ORDERS_MAX] = risk.open_orders_max
         record["limits"][row, dt.M_COLLAR] = risk.collar
     return memory
-
-
-def tuning_array(given: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return the features' tuning, defaults overridden; raises ConfigError for an unknown name."""
-    for key in given:
-        if key not in features.TUNING:
-            raise ConfigError(f"features have no tuning {key!r}; they have {', '.join(features.TUNING)}")
-    return np.array([given.get(key, default) for key, default in features.TUNING.items()], dtype=np.float64)
 
 
 def rules_of(

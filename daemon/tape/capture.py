@@ -2,8 +2,8 @@
 
 `local_ns` is the recorder's receive time in nanoseconds UTC. Market frames keep the exchange's combined form
 ({"stream": .., "data": ..}); a line without a stream is the REST depth snapshot of the file's one instrument.
-Captures come from Binance Spot, USD-M and COIN-M. The instrument's rules (tick and lot size) are not in the file
-and are inferred from the decimals that its snapshot and first frames show.
+Captures come from Binance Spot, USD-M and COIN-M. The instrument's rules (tick and lot size) are not in the
+file and are inferred from the decimals that its snapshot and first frames show.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ def _line_batches(path: Path) -> Iterator[list[bytes]]:
 def capture_instrument(path: Path, index: int = 0) -> Instrument:
     """Return the capture's one instrument, its rules inferred from the decimals its frames show.
 
-    A power-of-ten grid as fine as the finest price seen holds every price of the true grid, so an inferred tick
-    of 0.1 for a true 0.5 loses nothing but the rounding of our own quotes.
+    A power-of-ten grid as fine as the finest price seen holds every price of the true grid, so an inferred
+    tick of 0.1 for a true 0.5 loses nothing but the rounding of our own quotes.
     """
     header = msgspec.json.Decoder(_Header)
     body = msgspec.json.Decoder(_Body)
