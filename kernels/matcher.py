@@ -17,7 +17,7 @@ IOC: Final = 3  # takes what it can, the rest expires
 FOK: Final = 4  # takes all or expires
 MARKET: Final = 5  # an IOC at any price
 
-# --- how the queue ahead of a resting order shrinks when the displayed quantity does -------------------------
+# --- how the queue ahead of a resting order shrinks when the displayed quantity does -----------------------
 #: only trades move us forward, until less is displayed than was ahead of us: never optimistic
 RISK_ADVERSE: Final = 0
 #: a decrease is split between the queue ahead and behind by f(back) / (f(back) + f(front)), f(x) = log(1 + x)
@@ -25,7 +25,7 @@ LOG_PROB: Final = 1
 #: the same with f(x) = x ** queue_power
 POWER_PROB: Final = 2
 
-# --- events[n, EV]: what happened ----------------------------------------------------------------------------
+# --- events[n, EV]: what happened --------------------------------------------------------------------------
 EV_KIND: Final = 0
 EV_KEY: Final = 1
 EV_SIDE: Final = 2
@@ -51,7 +51,7 @@ REASON_UNKNOWN: Final = 4  # no open order has this key
 REASON_QTY: Final = 5  # not positive; or an amend that does not lower
 REASON_WOULD_TRIGGER: Final = 6  # the last trade is already past the trigger
 
-# --- orders[n, Q]: open orders, oldest first ----------------------------------------------------------------
+# --- orders[n, Q]: open orders, oldest first ---------------------------------------------------------------
 Q_KEY: Final = 0
 Q_SIDE: Final = 1
 Q_TICKS: Final = 2
@@ -65,7 +65,7 @@ ORDER_COLUMNS: Final = 9
 
 #: open orders of one matcher; Binance allows 200 an account and symbol
 ORDERS_MAX: Final = 256
-#: price levels a side whose taken quantity is remembered; past that the one furthest from the touch is forgotten
+#: price levels a side whose taken quantity is remembered; past that the one furthest out is forgotten
 TAKEN_MAX: Final = 64
 #: levels that the aggressive orders of one call may fill at; what is left then expires or rests
 TAKES_MAX: Final = 1024
@@ -96,8 +96,9 @@ MATCHER: Final = np.dtype(
         ("n_taken", "i8", (2,)),
         ("taken_ticks", "i8", (2, TAKEN_MAX)),  # [0 bids, 1 asks]
         ("taken_lots", "i8", (2, TAKEN_MAX)),
-        ("orders", "i8", (ORDERS_MAX, ORDER_COLUMNS)),
-        ("front", "f8", (ORDERS_MAX,)),  # lots ahead of it in the queue; inf: not known
+        # twice the rows: a trade that sets off armed orders appends them anew before the old rows are dropped
+        ("orders", "i8", (2 * ORDERS_MAX, ORDER_COLUMNS)),
+        ("front", "f8", (2 * ORDERS_MAX,)),  # lots ahead of it in the queue; inf: not known
         ("events", "i8", (EVENTS_MAX, EVENT_COLUMNS)),
     ],
     align=True,
