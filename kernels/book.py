@@ -1,0 +1,295 @@
+"""The order book: both sides as sorted integer arrays whose last row is the best price.
+
+Every function takes a kernels.dtypes.BOOK array of length 1. A level is (price in ticks, quantity in lots)
+and its quantity is absolute: 0 deletes it. The best price is read in O(1); a change costs one search and a
+move of the levels better than it, which are few, because most changes happen near the top.
+
+A side holds BOOK_CAPACITY levels; when it is full the worst one makes room, so the top is always right and
+only the far tail, which a snapshot of limited depth never showed whole, is cut.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numba import njit
+
+from kernels.dtypes import BOOK, BOOK_LEVELS, BUY, SELL
+from kernels.levels import S_ASK_LOTS, S_ASK_TICKS, S_BID_LOTS, S_BID_TICKS, sides
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: `update` and `replace` applied the message, and the best bid is not below the best ask: the book is wrong
+CROSSED: Final = -7
+
+
+def make() -> NDArray[np.void]:
+    """Return an empty book."""
+    return np.zeros(1, dtype=BOOK)
+
+
+@njit(cache=True)
+def _place(ticks: NDArray[np.int64], n: int, tick: int, sign: int) -> int:
+    """Return the first row of a side not worse than `tick`: where it is or belongs.
+
+    `sign` is +1 where rows ascend (bids), -1 where they descend (asks). Many changes are among the best eight
+    levels, so these are looked at one by one before the rest is halved.
+    """
+    wanted = sign * tick
+    low = 0
+    high = n
+    near = max(0, n - 8)
+    while high > near:
+        if sign * ticks[high - 1] < wanted:
+            return high
+        high -= 1
+    while low < high:
+        middle = (low + high) >> 1
+        if sign * ticks[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True)
+def _close_gap(values: NDArray[np.int64]) -> None:
+    """Move everything one row down, over the first.
+
+    A view counted from row 0 lets LLVM vectorise: 40 ns for 512 rows, 360 with indices into the whole array.
+    """
+    for row in range(values.size - 1):
+        values[row] = values[row + 1]
+
+
+@njit(cache=True)
+def _open_gap(values: NDArray[np.int64], first: int) -> None:
+    """Move everything one row up, over the last, and put `first` into the first row."""
+    carried = first
+    for row in range(values.size):
+        here = values[row]
+        values[row] = carried
+        carried = here
+
+
+@njit(cache=True)
+def _set_level(
+    ticks: NDArray[np.int64], lots: NDArray[np.int64], n: int, tick: int, qty: int, sign: int
+) -> int:
+    """Insert, change or delete (qty 0) one level of a side of n rows; return how many rows there are then."""
+    at = _place(ticks, n, tick, sign)
+    if at < n and ticks[at] == tick:
+        if qty > 0:
+            lots[at] = qty
+            return n
+        _close_gap(ticks[at:n])
+        _close_gap(lots[at:n])
+        return n - 1
+    if qty == 0:
+        return n
+    if n == ticks.size:
+        if at == 0:
+            return n
+        _close_gap(ticks[:at])
+        _close_gap(lots[:at])
+        ticks[at - 1] = tick
+        lots[at - 1] = qty
+        return n
+    _open_gap(ticks[at : n + 1], tick)
+    _open_gap(lots[at : n + 1], qty)
+    return n + 1
+
+
+@njit(cache=True)
+def clear(book: NDArray[np.void]) -> None:
+    """Forget every level."""
+    book[0].n_bids = 0
+    book[0].n_asks = 0
+
+
+@njit(cache=True)
+def apply(
+    book: NDArray[np.void], side: int, ticks: NDArray[np.int64], lots: NDArray[np.int64], n: int
+) -> None:
+    """Apply n absolute levels to one side (BUY or SELL), last row first.
+
+    From the last row a list that has its best price first, such as a snapshot, is built by appending only.
+    """
+    levels = book[0]
+    if side == BUY:
+        count = levels.n_bids
+        for row in range(n - 1, -1, -1):
+            count = _set_level(levels.bid_ticks, levels.bid_lots, count, ticks[row], lots[row], 1)
+        levels.n_bids = count
+    else:
+        count = levels.n_asks
+        for row in range(n - 1, -1, -1):
+            count = _set_level(levels.ask_ticks, levels.ask_lots, count, ticks[row], lots[row], -1)
+        levels.n_asks = count
+
+
+@njit(cache=True)
+def best_bid(book: NDArray[np.void]) -> int:
+    """Return the highest bid in ticks, 0 when there is none."""
+    n = book[0].n_bids
+    return book[0].bid_ticks[n - 1] if n > 0 else 0
+
+
+@njit(cache=True)
+def best_ask(book: NDArray[np.void]) -> int:
+    """Return the lowest ask in ticks, 0 when there is none."""
+    n = book[0].n_asks
+    return book[0].ask_ticks[n - 1] if n > 0 else 0
+
+
+@njit(cache=True)
+def _crossed(book: NDArray[np.void]) -> bool:
+    bid = best_bid(book)
+    ask = best_ask(book)
+    return bid > 0 and ask > 0 and bid >= ask
+
+
+@njit(cache=True)
+def update(
+    book: NDArray[np.void], buf: NDArray[np.uint8], grid: NDArray[np.int64], scratch: NDArray[np.int64]
+) -> int:
+    """Apply a depth message from its bytes: parse both sides, then change the book; all of it or nothing.
+
+    Returns how many levels it had, CROSSED when the book then makes no sense, or an error of kernels.levels
+    with the book as it was.
+    """
+    n_bids, n_asks = sides(buf, grid, scratch)
+    if n_bids < 0:
+        return n_bids
+    apply(book, BUY, scratch[S_BID_TICKS], scratch[S_BID_LOTS], n_bids)
+    apply(book, SELL, scratch[S_ASK_TICKS], scratch[S_ASK_LOTS], n_asks)
+    return CROSSED if _crossed(book) else n_bids + n_asks
+
+
+@njit(cache=True)
+def replace(
+    book: NDArray[np.void], buf: NDArray[np.uint8], grid: NDArray[np.int64], scratch: NDArray[np.int64]
+) -> int:
+    """Load a snapshot from its bytes in the place of everything; returns as `update` does."""
+    n_bids, n_asks = sides(buf, grid, scratch)
+    if n_bids < 0:
+        return n_bids
+    clear(book)
+    apply(book, BUY, scratch[S_BID_TICKS], scratch[S_BID_LOTS], n_bids)
+    apply(book, SELL, scratch[S_ASK_TICKS], scratch[S_ASK_LOTS], n_asks)
+    return CROSSED if _crossed(book) else n_bids + n_asks
+
+
+@njit(cache=True)
+def _step(size: float) -> tuple[float, float]:
+    """Return (num, base) with size = num / base and base a power of ten, so that values round correctly.
+
+    618001 * 0.1 is 61800.100000000006, 618001 * 1 / 10 is 61800.1: the same float as the exchange's text.
+    """
+    base = 1.0
+    for _ in range(18):
+        num = np.rint(size * base)
+        if num >= 1.0 and abs(size * base - num) < 1e-9 * num:
+            return num, base
+        base *= 10.0
+    return size, 1.0
+
+
+@njit(cache=True)
+def _fill_side(
+    ticks: NDArray[np.int64],
+    lots: NDArray[np.int64],
+    n: int,
+    sign: int,
+    price: float,
+    qty: float,
+    steps: tuple[float, float, float, float],
+    out: NDArray[np.float64],
+) -> None:
+    """Write one side of `top`: the quote's level, then the levels behind it; the rest NaN and 0."""
+    num, base, lot_num, lot_base = steps
+    level = 0
+    row = n - 1
+    if price > 0.0:  # false for NaN: no quote yet
+        out[0, 0] = price
+        out[0, 1] = qty
+        level = 1
+        quoted = sign * np.rint(price * base / num)
+        while row >= 0 and sign * ticks[row] >= quoted:
+            row -= 1
+    while level < out.shape[0]:
+        if row >= 0:
+            out[level, 0] = ticks[row] * num / base
+            out[level, 1] = lots[row] * lot_num / lot_base
+            row -= 1
+        else:
+            out[level, 0] = np.nan
+            out[level, 1] = 0.0
+        level += 1
+
+
+@njit(cache=True)
+def top(
+    book: NDArray[np.void],
+    bid: float,
+    bid_qty: float,
+    ask: float,
+    ask_qty: float,
+    tick_size: float,
+    lot_size: float,
+    out: NDArray[np.float64],
+) -> None:
+    """Write the best levels as floats into out[2, L, 2] ([0 bids, 1 asks][level][0 price, 1 quantity]).
+
+    The quote (bid, bid_qty, ask, ask_qty; NaN where there is none yet) is fresher than the depth and is level
+    0; of the book only levels strictly behind it follow. Levels that do not exist are price NaN, quantity 0.
+    """
+    levels = book[0]
+    num, base = _step(tick_size)
+    lot_num, lot_base = _step(lot_size)
+    steps = (num, base, lot_num, lot_base)
+    _fill_side(levels.bid_ticks, levels.bid_lots, levels.n_bids, 1, bid, bid_qty, steps, out[0])
+    _fill_side(levels.ask_ticks, levels.ask_lots, levels.n_asks, -1, ask, ask_qty, steps, out[1])
+
+
+@njit(cache=True)
+def depth_lots(book: NDArray[np.void], side: int, levels_max: int) -> int:
+    """Return the summed lots of a side's best `levels_max` levels."""
+    levels = book[0]
+    total = 0
+    if side == BUY:
+        for row in range(max(0, levels.n_bids - levels_max), levels.n_bids):
+            total += levels.bid_lots[row]
+    else:
+        for row in range(max(0, levels.n_asks - levels_max), levels.n_asks):
+            total += levels.ask_lots[row]
+    return total
+
+
+@njit(cache=True)
+def summary(book: NDArray[np.void], tick_size: float, lot_size: float, out: NDArray[np.float64]) -> None:
+    """Write a DEPTH tick's numbers into out[4]: best bid, its side's quantity, best ask, its side's quantity.
+
+    Quantities are summed over the best BOOK_LEVELS levels; an empty side is price NaN, quantity 0.
+    """
+    num, base = _step(tick_size)
+    lot_num, lot_base = _step(lot_size)
+    bid = best_bid(book)
+    ask = best_ask(book)
+    out[0] = bid * num / base if bid > 0 else np.nan
+    out[1] = depth_lots(book, BUY, BOOK_LEVELS) * lot_num / lot_base
+    out[2] = ask * num / base if ask > 0 else np.nan
+    out[3] = depth_lots(book, SELL, BOOK_LEVELS) * lot_num / lot_base
+
+
+@njit(cache=True)
+def qty_at(book: NDArray[np.void], side: int, tick: int) -> int:
+    """Return the lots standing at one price of a side, 0 when nothing does."""
+    levels = book[0]
+    if side == BUY:
+        row = _place(levels.bid_ticks, levels.n_bids, tick, 1)
+        return levels.bid_lots[row] if row < levels.n_bids and levels.bid_ticks[row] == tick else 0
+    row = _place(levels.ask_ticks, levels.n_asks, tick, -1)
+    return levels.ask_lots[row] if row < levels.n_asks and levels.ask_ticks[row] == tick else 0
