@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+LN2: Final = math.log(2.0)
 #: below this an average of magnitudes is nothing: it would otherwise decay into denormals, 100 times slower
 NOTHING: Final = 1e-200
 #: a variance this small against the largest square summed may be rounding: it is then taken exactly
@@ -261,3 +262,16 @@ def imbalance(bought: float, sold: float) -> float:
     """Return (bought - sold) / (bought + sold), from -1 to 1; 0 where there is neither."""
     total = bought + sold
     return (bought - sold) / total if total > 0.0 else 0.0
+
+
+@njit(cache=True)
+def decayed_rate_hz(total: float, since_ns: int, elapsed_ns: int, rate_per_ns: float) -> float:
+    """Return events a second from their decayed count `total`, as it was `since_ns` ago.
+
+    `elapsed_ns` is how long we have been listening: what a younger stream cannot have counted yet is allowed
+    for. NaN before one half-life.
+    """
+    listened = rate_per_ns * elapsed_ns
+    if listened < LN2:
+        return math.nan
+    return float(total * decay(since_ns, rate_per_ns) * rate_per_ns * 1e9 / -math.expm1(-listened))
