@@ -1,0 +1,1 @@
+"""How people and machines look at a daemon and command it; none of it trades."""

@@ -1,0 +1,249 @@
+"""The daemon over HTTP: a Unix socket for its owner, and a loopback port when asked for.
+
+GET  /healthz   200 while the loop turns
+GET  /readyz    200 while READY, else 503 with the state
+GET  /metrics   Prometheus text
+GET  /state     the Status as JSON
+POST /halt, /resume, /flatten      202; a body {"reason": "..."} is optional and is kept on the record
+
+The socket file has mode 0600: who can open it owns the daemon. Commands want `Authorization: Bearer TOKEN`
+where a token is set, always over the port. A web page in a browser of the same machine can reach a loopback
+port, so requests with an Origin or a foreign Host are refused. Every command, taken or refused, is audited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import stat
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from aiohttp import web
+
+from daemon.errors import ConfigError, TickdError
+from daemon.events import Command, Verb
+from daemon.faces.metrics import CONTENT_TYPE, exposition
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from daemon.status import Status
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+COMMANDS: Final[tuple[Verb, ...]] = ("halt", "resume", "flatten")
+BODY_BYTES_MAX: Final = 4096
+REASON_CHARS_MAX: Final = 200
+#: sockaddr_un holds 108 bytes with the closing zero
+SOCKET_BYTES_MAX: Final = 107
+#: a hung client must not hold up the daemon's end
+SHUTDOWN_S: Final = 1.0
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """One command that was asked for, for the journal and the log."""
+
+    verb: str
+    reason: str
+    via: str  # "socket" or "port"
+    accepted: bool
+    refusal: str = ""
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True):
+    reason: str = ""
+
+
+class _RefusedError(Exception):
+    """A request that is answered with a status and one sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class HttpFace:
+    """Serves one daemon. `read` makes a Status, `command` hands a Command to the engine as an event."""
+
+    def __init__(
+        self,
+        read: Callable[[], Status],
+        command: Callable[[Command], None],
+        audit: Callable[[Audit], None],
+        token: str = "",
+    ) -> None:
+        self._read = read
+        self._command = command
+        self._audit = audit
+        self._token = token.encode()
+        self._metrics = exposition(read)
+        self._port = 0
+        self._socket: Path | None = None
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, socket: Path, port: int = 0) -> None:
+        """Listen on the socket, and on 127.0.0.1:port unless that is 0; raises TickdError for a busy one."""
+        app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[self._guard])
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._get_metrics)
+        app.router.add_get("/state", self._state)
+        for verb in COMMANDS:
+            app.router.add_post(f"/{verb}", self._post(verb))
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await self._runner.setup()
+        try:
+            await self._listen_socket(self._runner, socket)
+            if port:
+                await self._listen_port(self._runner, port)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Close the connections and remove the socket."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        if self._socket is not None:
+            _remove(self._socket)
+            self._socket = None
+
+    async def _listen_socket(self, runner: web.AppRunner, socket: Path) -> None:
+        if len(os.fsencode(socket)) > SOCKET_BYTES_MAX:
+            raise ConfigError(
+                f"http.socket {socket} is longer than {SOCKET_BYTES_MAX} bytes; choose a shorter path"
+            )
+        await _claim(socket)
+        before = os.umask(0o177)  # created 0600, with no moment in which it is more
+        try:
+            await web.UnixSite(runner, str(socket)).start()
+        except OSError as error:
+            raise ConfigError(f"http.socket {socket} cannot be opened: {error.strerror or error}") from None
+        finally:
+            os.umask(before)
+        self._socket = socket
+
+    async def _listen_port(self, runner: web.AppRunner, port: int) -> None:
+        try:
+            await web.TCPSite(runner, "127.0.0.1", port).start()
+        except OSError as error:
+            # aiohttp and uvloop word it differently, the number is the same
+            raise TickdError(
+                f"http.port {port} cannot be opened ({os.strerror(error.errno or 0)}); "
+                "stop what listens there or choose another"
+            ) from None
+        self._port = port
+
+    # --- requests -------------------------------------------------------------------------------------------
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        try:
+            if "Origin" in request.headers:
+                raise _RefusedError(403, "requests from web pages are refused")
+            if self._via(request) == "port" and request.host not in self._hosts():
+                raise _RefusedError(403, "the Host header names another host")
+            return await handler(request)
+        except _RefusedError as refused:
+            return _json(refused.status, {"error": str(refused)})
+        except web.HTTPException as error:
+            return _json(error.status, {"error": f"{request.method} {request.path}: {error.reason}"})
+
+    def _hosts(self) -> tuple[str, ...]:
+        return (f"127.0.0.1:{self._port}", f"localhost:{self._port}")
+
+    @staticmethod
+    def _via(request: web.Request) -> str:
+        peer = request.transport.get_extra_info("sockname") if request.transport else None
+        return "port" if isinstance(peer, tuple) else "socket"
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        status = self._read()
+        return _json(
+            200 if status.state == "READY" else 503, {"state": status.state, "reason": status.reason}
+        )
+
+    async def _get_metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _state(self, _: web.Request) -> web.Response:
+        return _json(200, self._read())
+
+    def _post(self, verb: Verb) -> _Handler:
+        async def handle(request: web.Request) -> web.Response:
+            via = self._via(request)
+            reason = ""
+            try:
+                self._authorise(request, via)
+                reason = _reason(await request.read())
+            except (_RefusedError, web.HTTPException) as refused:
+                self._audit(Audit(verb=verb, reason=reason, via=via, accepted=False, refusal=str(refused)))
+                raise
+            self._audit(Audit(verb=verb, reason=reason, via=via, accepted=True))
+            self._command(Command(verb=verb, source="http", reason=reason))
+            return _json(202, {"accepted": verb, "state": self._read().state})
+
+        return handle
+
+    def _authorise(self, request: web.Request, via: str) -> None:
+        if not self._token:
+            if via == "port":
+                raise _RefusedError(403, "no token is set, so commands are taken on the Unix socket only")
+            return
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or not hmac.compare_digest(
+            given.encode("utf-8", "surrogateescape"), self._token
+        ):
+            raise _RefusedError(401, "the token is missing or wrong")
+
+
+def _reason(body: bytes) -> str:
+    if not body:
+        return ""
+    try:
+        reason = msgspec.json.decode(body, type=_Body).reason
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _RefusedError(400, 'the body must be empty or {"reason": "..."}') from None
+    if len(reason) > REASON_CHARS_MAX or not reason.isprintable():
+        raise _RefusedError(400, f"a reason is one line of at most {REASON_CHARS_MAX} characters")
+    return reason
+
+
+def _json(status: int, value: object) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(value), content_type="application/json")
+
+
+async def _claim(socket: Path) -> None:
+    """Make the socket's folder and remove what a killed daemon left; raises for a live one."""
+    if not _exists(socket):
+        return
+    try:
+        _, writer = await asyncio.open_unix_connection(str(socket))
+    except OSError:
+        _remove(socket)
+        return
+    writer.close()
+    raise TickdError(f"another daemon answers on {socket}; stop it, or give this one another name")
+
+
+def _exists(socket: Path) -> bool:
+    try:
+        socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mode = socket.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise ConfigError(f"http.socket {socket} cannot be used: {error.strerror}") from None
+    if not stat.S_ISSOCK(mode):
+        raise ConfigError(f"http.socket {socket} is no socket; move that file away or choose another path")
+    return True
+
+
+def _remove(socket: Path) -> None:
+    socket.unlink(missing_ok=True)

@@ -1,0 +1,167 @@
+"""Prometheus: a collector that reads one Status per scrape, so that trading never touches a metric object.
+
+Names are tickd_* in base units (seconds, bytes); money is in the quote currency, positions in the base one.
+Labels are bounded: symbols, order states, reasons and stages that the daemon itself names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from daemon.latency import BOUNDS_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from daemon.status import InstrumentStatus, StageLatency, Status
+
+#: the text format's own name for itself
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+STATES = ("STARTING", "RECOVERING", "WARMING", "READY", "HALTED", "DRAINING", "STOPPED")
+_BOUNDS = [repr(bound) for bound in BOUNDS_S]
+
+
+class StatusCollector(Collector):
+    """Turns what `read` returns into metric families, afresh at every scrape."""
+
+    def __init__(self, read: Callable[[], Status]) -> None:
+        self._read = read
+
+    def describe(self) -> Iterable[Metric]:
+        """Promise nothing at registration: the daemon need not be up by then."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family of one snapshot."""
+        status = self._read()
+        yield from _daemon(status)
+        yield from _feed(status)
+        yield from _instruments(status.instruments)
+        yield from _account(status)
+        yield from _orders(status)
+        yield _latency(status.latency)
+
+
+def exposition(read: Callable[[], Status]) -> Callable[[], bytes]:
+    """Return what renders /metrics: the daemon's families and the process's (memory, CPU, descriptors)."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(StatusCollector(read))
+    ProcessCollector(registry=registry)
+    return lambda: generate_latest(registry)
+
+
+def _daemon(status: Status) -> Iterator[Metric]:
+    about = {"name": status.name, "mode": status.mode, "version": status.version}
+    yield InfoMetricFamily("tickd", "Which daemon this is", value=about)
+    state = GaugeMetricFamily("tickd_state", "1 for the state the daemon is in", labels=["state"])
+    for name in STATES:
+        state.add_metric([name], float(name == status.state))
+    yield state
+    yield _gauge("tickd_uptime_seconds", "Time since the daemon started", status.uptime_s)
+    yield _counter("tickd_drains", "Times everything readable had been read", status.drains)
+    yield _counter("tickd_decisions", "Times a strategy was asked", status.decisions)
+    yield _counter("tickd_coalesced_ticks", "Ticks that were not the last of their drain", status.coalesced)
+    yield _counter("tickd_journal_records", "Records appended to the journal", status.journal_records)
+    yield _counter("tickd_journal_bytes", "Bytes appended to the journal", status.journal_bytes)
+    yield _counter("tickd_log_dropped", "Log lines dropped by rate or by a full queue", status.logs_dropped)
+
+
+def _feed(status: Status) -> Iterator[Metric]:
+    yield _gauge("tickd_feed_connected", "1 while the market data connection is up", status.feed_connected)
+    yield _counter("tickd_feed_frames", "Frames received", status.feed_frames)
+    yield _counter("tickd_feed_reconnects", "Market data connections made anew", status.feed_reconnects)
+    yield _counters("tickd_feed_errors", "Frames refused, by reason", "reason", status.feed_errors)
+
+
+def _instruments(instruments: list[InstrumentStatus]) -> Iterator[Metric]:
+    events = CounterMetricFamily("tickd_feed_events", "Market events, by type", labels=["symbol", "type"])
+    for one in instruments:
+        for kind in ("trades", "quotes", "depths", "snapshots"):
+            events.add_metric([one.symbol, kind.removesuffix("s")], getattr(one, kind))
+    yield events
+    for name, text, attribute in (
+        ("tickd_feed_age_seconds", "Time since the last event on the wire", "feed_age_s"),
+        ("tickd_feed_stale", "1 while the feed is silent past its limit", "stale"),
+        ("tickd_book_synced", "1 while the book follows the exchange's sequence", "book_synced"),
+        ("tickd_bid_price", "Best bid", "bid"),
+        ("tickd_ask_price", "Best ask", "ask"),
+        ("tickd_position", "Signed position, base currency", "position"),
+        ("tickd_position_average_price", "Average entry price, 0 when flat", "avg_price"),
+        ("tickd_realised_pnl", "Realised before fees, quote currency", "realised"),
+        ("tickd_unrealised_pnl", "Unrealised, quote currency", "unrealised"),
+        ("tickd_fees", "Fees paid, quote currency", "fees"),
+    ):
+        family = GaugeMetricFamily(name, text, labels=["symbol"])
+        for one in instruments:
+            value = getattr(one, attribute)
+            if value is not None:
+                family.add_metric([one.symbol], float(value))
+        yield family
+    for name, text, attribute in (
+        ("tickd_book_gaps", "Jumps of the exchange's sequence", "book_gaps"),
+        ("tickd_book_resyncs", "Books loaded afresh", "book_resyncs"),
+        ("tickd_ring_overflow", "Ticks that pushed an older one out of the ring", "ring_overflow"),
+    ):
+        counter = CounterMetricFamily(name, text, labels=["symbol"])
+        for one in instruments:
+            counter.add_metric([one.symbol], getattr(one, attribute))
+        yield counter
+
+
+def _account(status: Status) -> Iterator[Metric]:
+    if status.equity is not None:
+        yield _gauge("tickd_equity", "Account value, quote currency", status.equity)
+    yield _gauge("tickd_day_pnl", "Profit and loss of the UTC day after fees, quote currency", status.day_pnl)
+    yield _gauge("tickd_drawdown", "Peak equity minus equity, quote currency", status.drawdown)
+    yield _gauge("tickd_kill_switch", "1 while the kill switch is latched", status.kill_switch)
+
+
+def _orders(status: Status) -> Iterator[Metric]:
+    orders = status.orders
+    yield _gauge("tickd_venue_up", "1 while orders can travel", status.venue_up)
+    yield _counter("tickd_venue_reconnects", "Order connections made anew", status.venue_reconnects)
+    by_state = GaugeMetricFamily("tickd_orders", "Orders of this run, by where they stand", labels=["state"])
+    for name, count in orders.by_state.items():
+        by_state.add_metric([name], count)
+    yield by_state
+    requests = {"place": orders.placed, "amend": orders.amended, "cancel": orders.cancelled}
+    yield _counters("tickd_order_requests", "Requests sent to the venue", "verb", requests)
+    yield _counter("tickd_fills", "Fills, whole or partial", orders.fills)
+    yield _counters("tickd_order_rejects", "Orders the venue refused, by its code", "code", orders.rejected)
+    yield _counters("tickd_refusals", "Actions we refused ourselves, by reason", "reason", orders.refusals)
+    yield _gauge("tickd_orders_unknown", "Orders sent whose outcome is not known", orders.unknown)
+    yield _gauge("tickd_orders_unknown_age_seconds", "Age of the oldest such order", orders.unknown_age_s)
+
+
+def _latency(stages: list[StageLatency]) -> Metric:
+    family = HistogramMetricFamily("tickd_stage_latency_seconds", "Time spent in a stage", labels=["stage"])
+    for one in stages:
+        buckets = [*zip(_BOUNDS, one.buckets, strict=True), ("+Inf", one.count)]
+        family.add_metric([one.stage], buckets=buckets, sum_value=one.sum_s)
+    return family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=float(value))
+
+
+def _counter(name: str, text: str, value: int) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _counters(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for key, count in values.items():
+        family.add_metric([key], count)
+    return family

@@ -1,0 +1,114 @@
+"""What a daemon tells about itself: one snapshot that the terminal, /state and /metrics all read.
+
+The engine fills it when asked, never per tick, from plain counters it keeps anyway; nothing is measured
+twice. Counters only ever grow in one run: rates are differences between two snapshots, taken by whoever
+shows them. A quantity that is not known yet is None, which is JSON's null.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+DaemonState = Literal["STARTING", "RECOVERING", "WARMING", "READY", "HALTED", "DRAINING", "STOPPED"]
+
+
+class InstrumentStatus(msgspec.Struct, kw_only=True):
+    """One instrument: its feed, its book, and what we hold of it, in base and quote units."""
+
+    symbol: str
+    trades: int = 0
+    quotes: int = 0
+    depths: int = 0
+    snapshots: int = 0
+    feed_age_s: float | None = None  # since the last event on the wire
+    stale: bool = False
+    book_synced: bool = False
+    book_gaps: int = 0
+    book_resyncs: int = 0
+    ring_overflow: int = 0  # ticks that pushed an older one out
+    gate: str = ""  # why no order that adds risk may leave; empty: open
+    bid: float | None = None
+    ask: float | None = None
+    base: str = ""
+    position: float = 0.0  # signed, base
+    avg_price: float = 0.0
+    realised: float = 0.0  # quote, before fees
+    unrealised: float = 0.0  # quote
+    fees: float = 0.0  # quote
+
+
+class StageLatency(msgspec.Struct, kw_only=True):
+    """Spans of one stage, in seconds. `buckets` are cumulative counts at daemon.latency.BOUNDS_S."""
+
+    stage: str
+    count: int
+    sum_s: float
+    p50_s: float | None
+    p99_s: float | None
+    p999_s: float | None
+    max_s: float | None
+    buckets: list[int]
+
+
+class OrderCounts(msgspec.Struct, kw_only=True):
+    """Orders of this run. `by_state` counts where each stands now, finished ones included."""
+
+    by_state: dict[str, int] = {}
+    placed: int = 0
+    amended: int = 0
+    cancelled: int = 0  # cancellations asked for
+    fills: int = 0
+    rejected: dict[str, int] = {}  # by the venue's code
+    refusals: dict[str, int] = {}  # by our own reason, as kernels.dtypes.REFUSAL_NAMES
+    unknown: int = 0
+    unknown_age_s: float = 0.0  # of the oldest; 0 with none
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """The whole snapshot."""
+
+    name: str
+    mode: str
+    version: str
+    state: DaemonState
+    reason: str = ""  # of HALTED or DRAINING
+    now_ns: int
+    uptime_s: float
+    quote: str = ""  # the currency that money below is counted in
+    instruments: list[InstrumentStatus] = []
+    # feed
+    feed_connected: bool = False
+    feed_frames: int = 0
+    feed_errors: dict[str, int] = {}
+    feed_reconnects: int = 0
+    # engine
+    drains: int = 0
+    decisions: int = 0
+    coalesced: int = 0  # ticks that were not the last of their drain
+    digest: str = ""  # over every decision, hexadecimal
+    # account
+    equity: float | None = None
+    day_pnl: float = 0.0
+    drawdown: float = 0.0
+    kill_switch: bool = False
+    # orders
+    venue: str = ""
+    venue_up: bool = False
+    venue_reconnects: int = 0
+    orders: OrderCounts = msgspec.field(default_factory=OrderCounts)
+    journal_records: int = 0
+    journal_bytes: int = 0
+    logs_dropped: int = 0
+    latency: list[StageLatency] = []
+
+    @property
+    def events(self) -> int:
+        """Market events taken in, of every type."""
+        return sum(one.trades + one.quotes + one.depths for one in self.instruments)
+
+    @property
+    def pnl(self) -> float:
+        """Realised and unrealised, after fees, in `quote`."""
+        return sum(one.realised + one.unrealised - one.fees for one in self.instruments)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+
+import pytest
+
+from daemon.errors import NotRunningError, TickdError, UsageError
+from daemon.faces import client
+from daemon.faces.http import HttpFace
+from daemon.status import Status
+
+
+def status():
+    return Status(name="t", mode="paper", version="1", state="READY", now_ns=1, uptime_s=2.0)
+
+
+def ask(tmp_path, question, token=""):
+    """Answer `question(path)` by a daemon's face; return its answer and the commands that arrived."""
+    path = tmp_path / "t.sock"
+    commands = []
+
+    async def scenario():
+        face = HttpFace(status, commands.append, lambda audit: None, token)
+        await face.start(path)
+        try:
+            return await asyncio.to_thread(question, path)
+        finally:
+            await face.stop()
+
+    return asyncio.run(scenario()), commands
+
+
+def raw_server(tmp_path, answer):
+    """Serve one connection with fixed bytes; for what no daemon of ours would say."""
+    path = tmp_path / "raw.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+
+    def serve():
+        with listener, listener.accept()[0] as one:
+            one.recv(4096)
+            one.sendall(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return path, thread
+
+
+def test_the_state_comes_back_whole(tmp_path):
+    got, _ = ask(tmp_path, client.fetch_status)
+    assert got == status()
+
+
+def test_a_command_arrives_with_its_reason(tmp_path):
+    got, commands = ask(
+        tmp_path, lambda path: client.command(path, "halt", "lunch", "secret-token"), "secret-token"
+    )
+    assert got == "READY"
+    assert [(one.verb, one.reason) for one in commands] == [("halt", "lunch")]
+
+
+def test_a_refusal_is_the_daemons_own_sentence(tmp_path):
+    with pytest.raises(TickdError, match="the daemon refused halt: the token is missing or wrong"):
+        ask(tmp_path, lambda path: client.command(path, "halt", "", ""), "secret-token")
+
+
+def test_no_daemon_is_told_with_its_own_exit_code(tmp_path):
+    with pytest.raises(NotRunningError, match="no daemon answers on"):
+        client.fetch_status(tmp_path / "none.sock")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "dead.sock"))
+    with pytest.raises(NotRunningError, match="no daemon answers on"):
+        client.fetch_status(tmp_path / "dead.sock")
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (b"", "cannot be asked"),
+        (b"SSH-2.0-OpenSSH\r\n", "cannot be asked"),
+        (b"HTTP/1.1 500 oh\r\nContent-Length: 3\r\n\r\nwhy", "the daemon refused state: it gave no reason"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "answers with another version's state"),
+    ],
+)
+def test_an_answer_that_is_not_understood_is_one_sentence(tmp_path, answer, sentence):
+    path, thread = raw_server(tmp_path, answer)
+    with pytest.raises(TickdError, match=sentence):
+        client.fetch_status(path)
+    thread.join()
+
+
+def test_a_daemon_that_hangs_is_given_up_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(client, "TIMEOUT_S", 0.05)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "s.sock"))
+        silent.listen()
+        with pytest.raises(TickdError, match="did not answer within"):
+            client.fetch_status(tmp_path / "s.sock")
+
+
+def test_the_only_daemon_is_found_and_several_must_be_named(tmp_path):
+    with pytest.raises(NotRunningError, match="no daemon runs here"):
+        client.find_socket(None, tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a" / "tickd.sock").touch()
+    assert client.find_socket(None, tmp_path) == tmp_path / "a" / "tickd.sock"
+    (tmp_path / "b" / "tickd.sock").touch()
+    with pytest.raises(UsageError, match=r"\(a, b\); choose one with --name"):
+        client.find_socket(None, tmp_path)
+    assert client.find_socket("b", tmp_path) == tmp_path / "b" / "tickd.sock"

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import stat
+
+import aiohttp
+import msgspec
+import pytest
+
+from daemon.errors import ConfigError, TickdError
+from daemon.faces.http import BODY_BYTES_MAX, REASON_CHARS_MAX, HttpFace
+from daemon.status import Status
+
+TOKEN = "a-token-of-some-length"
+
+
+class Daemon:
+    def __init__(self, token=""):
+        self.state = "READY"
+        self.commands = []
+        self.audits = []
+        self.face = HttpFace(self.status, self.command, self.audits.append, token)
+
+    def status(self):
+        return Status(name="t", mode="paper", version="1", state=self.state, now_ns=1, uptime_s=2.0)
+
+    def command(self, command):
+        self.commands.append(command)
+        self.state = "HALTED"
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def served(tmp_path, daemon, port=0):
+    path = tmp_path / "run" / "t.sock"
+    await daemon.face.start(path, port)
+    base = f"http://127.0.0.1:{port}" if port else "http://localhost"
+    connector = None if port else aiohttp.UnixConnector(str(path))
+    try:
+        async with aiohttp.ClientSession(base, connector=connector) as session:
+            yield session
+    finally:
+        await daemon.face.stop()
+
+
+def run(scenario):
+    asyncio.run(asyncio.wait_for(scenario, 20))
+
+
+def test_health_readiness_state_and_metrics_answer(tmp_path):
+    async def scenario():
+        daemon = Daemon()
+        async with served(tmp_path, daemon) as session:
+            async with session.get("/healthz") as answer:
+                assert (answer.status, await answer.text()) == (200, "ok\n")
+            async with session.get("/readyz") as answer:
+                assert answer.status == 200
+            daemon.state = "WARMING"
+            async with session.get("/readyz") as answer:
+                assert (answer.status, (await answer.json())["state"]) == (503, "WARMING")
+            async with session.get("/state") as answer:
+                assert msgspec.json.decode(await answer.read(), type=Status) == daemon.status()
+            async with session.get("/metrics") as answer:
+                assert answer.content_type == "text/plain"
+                assert 'tickd_state{state="WARMING"} 1.0' in await answer.text()
+
+    run(scenario())
+
+
+def test_the_socket_is_the_owners_alone_and_goes_with_the_daemon(tmp_path):
+    async def scenario():
+        path = tmp_path / "run" / "t.sock"
+        async with served(tmp_path, Daemon()):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert not path.exists()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("verb", ["halt", "resume", "flatten"])
+def test_a_command_becomes_an_event_and_is_audited(tmp_path, verb):
+    async def scenario():
+        daemon = Daemon()
+        async with (
+            served(tmp_path, daemon) as session,
+            session.post(f"/{verb}", json={"reason": "lunch"}) as answer,
+        ):
+            assert answer.status == 202
+            assert await answer.json() == {"accepted": verb, "state": "HALTED"}
+        (command,) = daemon.commands
+        assert (command.verb, command.source, command.reason) == (verb, "http", "lunch")
+        (audit,) = daemon.audits
+        assert (audit.verb, audit.accepted, audit.via) == (verb, True, "socket")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Authorization": f"Basic {TOKEN}"}, 401),
+        ({"Authorization": f"Bearer {TOKEN}é"}, 401),
+        ({"Authorization": f"Bearer {TOKEN}"}, 202),
+    ],
+)
+def test_commands_want_the_token(tmp_path, headers, status):
+    async def scenario():
+        daemon = Daemon(TOKEN)
+        async with served(tmp_path, daemon) as session, session.post("/halt", headers=headers) as answer:
+            assert answer.status == status
+        assert len(daemon.commands) == (status == 202)
+        assert [audit.accepted for audit in daemon.audits] == [status == 202]
+
+    run(scenario())
+
+
+def test_the_port_takes_no_command_without_a_token(tmp_path):
+    async def scenario():
+        daemon = Daemon()
+        async with served(tmp_path, daemon, free_port()) as session:
+            async with session.get("/healthz") as answer:
+                assert answer.status == 200
+            async with session.post("/halt") as answer:
+                assert answer.status == 403
+                assert "no token is set" in (await answer.json())["error"]
+        assert not daemon.commands
+        assert daemon.audits[0].via == "port"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "header", [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}]
+)
+def test_a_web_page_of_the_same_machine_reaches_nothing(tmp_path, header):
+    async def scenario():
+        daemon = Daemon(TOKEN)
+        headers = {"Authorization": f"Bearer {TOKEN}", **header}
+        async with served(tmp_path, daemon, free_port()) as session:
+            async with session.post("/halt", headers=headers) as answer:
+                assert answer.status == 403
+            async with session.get("/state", headers=headers) as answer:
+                assert answer.status == 403
+        assert not daemon.commands
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b"[]", 400),
+        (b"\xff\xfe", 400),
+        (b'{"reason": 5}', 400),
+        (b'{"verb": "x"}', 400),
+        (b'{"reason": "two\\nlines"}', 400),
+        (b'{"reason": "%s"}' % (b"x" * (REASON_CHARS_MAX + 1)), 400),
+        (b'{"reason": "%s"}' % (b"x" * BODY_BYTES_MAX), 413),
+    ],
+)
+def test_a_wrong_body_is_refused_in_one_sentence_and_audited(tmp_path, body, status):
+    async def scenario():
+        daemon = Daemon()
+        async with served(tmp_path, daemon) as session, session.post("/halt", data=body) as answer:
+            assert answer.status == status
+            assert (await answer.json()).keys() == {"error"}
+        assert not daemon.commands
+        assert [audit.accepted for audit in daemon.audits] == [False]
+
+    run(scenario())
+
+
+def test_unknown_paths_and_methods_are_refused_in_json(tmp_path):
+    async def scenario():
+        async with served(tmp_path, Daemon()) as session:
+            for method, path, status in (
+                ("POST", "/explode", 404),
+                ("GET", "/halt", 405),
+                ("DELETE", "/state", 405),
+            ):
+                async with session.request(method, path) as answer:
+                    assert (answer.status, answer.content_type) == (status, "application/json")
+
+    run(scenario())
+
+
+def test_a_socket_left_by_a_killed_daemon_is_taken_over_and_a_live_one_is_not(tmp_path):
+    async def scenario():
+        path = tmp_path / "run" / "t.sock"
+        path.parent.mkdir()
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(path))
+        daemon = Daemon()
+        async with served(tmp_path, daemon) as session:
+            with pytest.raises(TickdError, match="another daemon answers on"):
+                await Daemon().face.start(path)
+            async with session.get("/healthz") as answer:
+                assert answer.status == 200
+
+    run(scenario())
+
+
+def test_a_busy_port_is_one_sentence_and_leaves_no_socket_behind(tmp_path):
+    async def scenario():
+        path = tmp_path / "t.sock"
+        with socket.socket() as busy:
+            busy.bind(("127.0.0.1", 0))
+            busy.listen()
+            port = busy.getsockname()[1]
+            with pytest.raises(
+                TickdError, match=rf"http\.port {port} cannot be opened \(Address already in use\)"
+            ):
+                await Daemon().face.start(path, port)
+        assert not path.exists()
+
+    run(scenario())
+
+
+def test_a_path_that_cannot_be_a_socket_is_one_sentence(tmp_path):
+    async def scenario():
+        plain = tmp_path / "plain"
+        plain.write_text("precious")
+        with pytest.raises(ConfigError, match="is no socket; move that file away"):
+            await Daemon().face.start(plain)
+        with pytest.raises(ConfigError, match="cannot be used: File exists"):
+            await Daemon().face.start(plain / "x.sock")
+        with pytest.raises(ConfigError, match="is longer than 107 bytes"):
+            await Daemon().face.start(tmp_path / ("x" * 100))
+        assert plain.read_text() == "precious"
+
+    run(scenario())

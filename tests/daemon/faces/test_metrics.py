@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import re
+
+import msgspec
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from daemon.faces.metrics import STATES, exposition
+from daemon.latency import BOUNDS_S, stage_latency
+from daemon.status import DaemonState, InstrumentStatus, OrderCounts, Status
+from kernels import stats
+
+
+EXPECTED = """tickd_info{mode="paper",name="t",version="1"} 1.0
+tickd_state{state="READY"} 1.0
+tickd_state{state="HALTED"} 0.0
+tickd_uptime_seconds 2.5
+tickd_feed_events_total{symbol="BTC/USDT",type="trade"} 1.0
+tickd_feed_events_total{symbol="BTC/USDT",type="quote"} 2.0
+tickd_feed_events_total{symbol="BTC/USDT",type="depth"} 3.0
+tickd_feed_events_total{symbol="BTC/USDT",type="snapshot"} 4.0
+tickd_feed_age_seconds{symbol="BTC/USDT"} 0.5
+tickd_feed_stale{symbol="BTC/USDT"} 1.0
+tickd_book_synced{symbol="BTC/USDT"} 1.0
+tickd_book_gaps_total{symbol="BTC/USDT"} 5.0
+tickd_book_resyncs_total{symbol="BTC/USDT"} 6.0
+tickd_ring_overflow_total{symbol="BTC/USDT"} 7.0
+tickd_bid_price{symbol="BTC/USDT"} 10.0
+tickd_ask_price{symbol="BTC/USDT"} 11.0
+tickd_position{symbol="BTC/USDT"} -0.5
+tickd_position_average_price{symbol="BTC/USDT"} 9.0
+tickd_realised_pnl{symbol="BTC/USDT"} 1.5
+tickd_unrealised_pnl{symbol="BTC/USDT"} 2.5
+tickd_fees{symbol="BTC/USDT"} 0.25
+tickd_orders{state="WORKING"} 1.0
+tickd_order_requests_total{verb="place"} 2.0
+tickd_order_requests_total{verb="amend"} 3.0
+tickd_order_requests_total{verb="cancel"} 4.0
+tickd_fills_total 5.0
+tickd_order_rejects_total{code="-2010"} 6.0
+tickd_refusals_total{reason="collar"} 7.0
+tickd_orders_unknown 8.0
+tickd_orders_unknown_age_seconds 9.0
+tickd_feed_connected 1.0
+tickd_feed_frames_total 11.0
+tickd_feed_errors_total{reason="json"} 12.0
+tickd_feed_reconnects_total 13.0
+tickd_drains_total 14.0
+tickd_decisions_total 15.0
+tickd_coalesced_ticks_total 16.0
+tickd_equity 17.0
+tickd_day_pnl 18.0
+tickd_drawdown 19.0
+tickd_kill_switch 1.0
+tickd_venue_up 1.0
+tickd_venue_reconnects_total 20.0
+tickd_journal_records_total 21.0
+tickd_journal_bytes_total 22.0
+tickd_log_dropped_total 23.0
+"""
+
+
+def make(**changes):
+    return Status(
+        **{
+            "name": "t",
+            "mode": "paper",
+            "version": "1",
+            "state": "READY",
+            "now_ns": 1,
+            "uptime_s": 2.5,
+            **changes,
+        }
+    )
+
+
+def scrape(status):
+    families = text_string_to_metric_families(exposition(lambda: status)().decode())
+    samples = [sample for family in families for sample in family.samples]
+    return {(one.name, *(one.labels[key] for key in sorted(one.labels))): one.value for one in samples}
+
+
+def test_every_field_reaches_the_scrape():
+    instrument = InstrumentStatus(
+        symbol="BTC/USDT",
+        trades=1,
+        quotes=2,
+        depths=3,
+        snapshots=4,
+        feed_age_s=0.5,
+        stale=True,
+        book_synced=True,
+        book_gaps=5,
+        book_resyncs=6,
+        ring_overflow=7,
+        gate="halted",
+        bid=10.0,
+        ask=11.0,
+        base="BTC",
+        position=-0.5,
+        avg_price=9.0,
+        realised=1.5,
+        unrealised=2.5,
+        fees=0.25,
+    )
+    orders = OrderCounts(
+        by_state={"WORKING": 1},
+        placed=2,
+        amended=3,
+        cancelled=4,
+        fills=5,
+        rejected={"-2010": 6},
+        refusals={"collar": 7},
+        unknown=8,
+        unknown_age_s=9.0,
+    )
+    status = make(
+        instruments=[instrument],
+        feed_connected=True,
+        feed_frames=11,
+        feed_errors={"json": 12},
+        feed_reconnects=13,
+        drains=14,
+        decisions=15,
+        coalesced=16,
+        equity=17.0,
+        day_pnl=18.0,
+        drawdown=19.0,
+        kill_switch=True,
+        venue="paper",
+        venue_up=True,
+        venue_reconnects=20,
+        orders=orders,
+        journal_records=21,
+        journal_bytes=22,
+        logs_dropped=23,
+    )
+    text = exposition(lambda: status)().decode()
+    assert [line for line in EXPECTED.splitlines() if line not in text.splitlines()] == []
+
+
+def test_what_is_not_known_yet_has_no_sample():
+    got = scrape(make(instruments=[InstrumentStatus(symbol="BTC/USDT")]))
+    assert ("tickd_feed_age_seconds", "BTC/USDT") not in got
+    assert ("tickd_equity",) not in got
+
+
+def test_a_stage_is_a_whole_cumulative_histogram():
+    h = np.zeros(stats.HISTOGRAM_SIZE, dtype=np.int64)
+    for ns in (500, 3_000, 3_000, 20_000_000_000):
+        stats.observe(h, ns)
+    got = scrape(make(latency=[stage_latency("decode", h)]))
+    buckets = {key[1]: value for key, value in got.items() if key[0].endswith("_bucket")}
+    assert len(buckets) == len(BOUNDS_S) + 1
+    assert buckets[repr(BOUNDS_S[0])] == 1
+    assert buckets["+Inf"] == got["tickd_stage_latency_seconds_count", "decode"] == 4
+    assert list(buckets.values()) == sorted(buckets.values())
+    assert got["tickd_stage_latency_seconds_sum", "decode"] == pytest.approx(20.0000065)
+
+
+def test_names_follow_the_conventions():
+    text = exposition(make)().decode()
+    names = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
+    assert len(names) == len(set(names))
+    for name, kind in names:
+        assert re.fullmatch(r"(tickd|process)_[a-z_]+", name)
+        assert name.endswith("_total") == (kind == "counter")
+        assert not re.search(r"_(ms|us|ns|millis|kb|mb)(_|$)", name)
+
+
+def test_every_state_the_daemon_can_be_in_is_a_label():
+    assert msgspec.inspect.type_info(DaemonState).values == tuple(sorted(STATES))
