@@ -12,8 +12,8 @@ from daemon.latency import BOUNDS_S, stage_latency
 from daemon.status import DaemonState, InstrumentStatus, OrderCounts, Status
 from kernels import stats
 
-
-EXPECTED = """tickd_info{mode="paper",name="t",version="1"} 1.0
+EXPECTED = """\
+tickd_info{mode="paper",name="t",version="1"} 1.0
 tickd_state{state="READY"} 1.0
 tickd_state{state="HALTED"} 0.0
 tickd_uptime_seconds 2.5
