@@ -151,6 +151,7 @@ GATE_TICK_AGE: Final = 26
 REFUSED_ORDER_RATE: Final = 30
 REFUSED_SELF_TRADE: Final = 31
 REFUSED_DUPLICATE: Final = 32
+REFUSED_JOURNAL: Final = 33  # it could not be recorded, so it was not sent
 
 REFUSAL_NAMES: Final[dict[int, str]] = {
     APPROVED: "approved",
@@ -174,6 +175,7 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     REFUSED_ORDER_RATE: "order_rate",
     REFUSED_SELF_TRADE: "self_trade",
     REFUSED_DUPLICATE: "duplicate",
+    REFUSED_JOURNAL: "journal",
 }
 
 # --- the book: both sides sorted so that the best price is the LAST row (inserts near the top move little) --
@@ -238,6 +240,7 @@ def memory_dtype(
             ("out", "f8", (k * OUT_PER_INSTRUMENT, OUT_COLUMNS)),
             ("rules", "f8", (k, RULES_COLUMNS)),
             ("limits", "f8", (k, LIMITS_COLUMNS)),
+            ("clamped", "i8", (k,)),  # wants cut to what spot can hold or sell, since the start
             ("gate", "i8", (k,)),  # 0: open; else the GATE_* that closes risk-adding actions
             ("actions", "i8", (k * ACTIONS_PER_INSTRUMENT, ACTION_COLUMNS)),
         ],
