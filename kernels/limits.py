@@ -1,0 +1,208 @@
+"""The numeric risk limits: each action approved, or refused with a reason.
+
+    check(n, actions, position, working, book, rules, limits, gate, account)
+
+Arrays as in kernels.dtypes; sets X_REFUSAL and X_REDUCES of the first n actions. What kernels.reconcile
+refused stays refused. Exposure is the worst case: every live order of one side fills whole, those on their
+way and of unknown fate too, and so do the orders approved earlier in the same call.
+
+- A CANCEL always passes, and so does an AMEND: it only lowers.
+- An order that can only bring the position nearer to zero, even if everything else on its side fills, passes
+  the gate and the limits on size; it must still be an order the venue takes, at a sane price.
+- A STOP is reduce-only at the venue, so it reduces whenever it is no larger than the position it opposes.
+- A limit that is NaN refuses; infinity is no limit.
+"""
+
+from typing import Any
+
+from numba import njit
+
+from kernels.dtypes import (
+    A_FREE_QUOTE,
+    APPROVED,
+    BUY,
+    M_COLLAR,
+    M_OPEN_ORDERS_MAX,
+    M_ORDER_NOTIONAL_MAX,
+    M_POSITION_NOTIONAL_MAX,
+    P_FREE_BASE,
+    P_QTY,
+    PLACE,
+    R_LOT_SIZE,
+    R_NOTIONAL_MIN,
+    R_QTY_MAX_LOTS,
+    R_QTY_MIN_LOTS,
+    R_SPOT,
+    R_TICK_SIZE,
+    REFUSED_COLLAR,
+    REFUSED_FREE_BALANCE,
+    REFUSED_NO_MARKET,
+    REFUSED_NOTIONAL_MIN,
+    REFUSED_OPEN_ORDERS,
+    REFUSED_ORDER_NOTIONAL,
+    REFUSED_POSITION_NOTIONAL,
+    REFUSED_PRICE,
+    REFUSED_QTY,
+    SELL,
+    SLOT_EMPTY,
+    STOP,
+    W_LEAVES_LOTS,
+    W_SIDE,
+    W_STATE,
+    WORKING_SLOTS,
+    X_INSTRUMENT,
+    X_KIND,
+    X_PRICE_TICKS,
+    X_QTY_LOTS,
+    X_REDUCES,
+    X_REFUSAL,
+    X_SIDE,
+    X_VERB,
+)
+
+
+@njit(cache=True)
+def check(
+    n: int,
+    actions: Any,
+    position: Any,
+    working: Any,
+    book: Any,
+    rules: Any,
+    limits: Any,
+    gate: Any,
+    account: Any,
+) -> None:
+    """Approve or refuse the first n actions, in order."""
+    for x in range(n):
+        action = actions[x]
+        if action[X_VERB] != PLACE:
+            action[X_REDUCES] = 1
+            action[X_REFUSAL] = APPROVED
+            continue
+        if action[X_REFUSAL] != APPROVED:
+            continue
+        i = action[X_INSTRUMENT]
+        action[X_REFUSAL] = _judge_order(action, book[i], rules[i], limits[i])
+        if action[X_REFUSAL] != APPROVED:
+            continue
+        action[X_REDUCES] = 1 if _reduces(x, actions, position[i], working[i], rules[i]) else 0
+        if action[X_REDUCES] == 0:
+            action[X_REFUSAL] = (
+                gate[i]
+                if gate[i] != APPROVED
+                else _judge_exposure(x, actions, position[i], working[i], book[i], rules[i], limits[i])
+            )
+        if action[X_REFUSAL] == APPROVED and rules[i, R_SPOT] != 0:
+            action[X_REFUSAL] = _judge_balance(x, actions, position[i], rules, account)
+
+
+@njit(cache=True)
+def _judge_order(action: Any, book: Any, rules: Any, limits: Any) -> int:
+    """Judge an order by itself: what the venue takes, at a sane price."""
+    lots = action[X_QTY_LOTS]
+    if action[X_PRICE_TICKS] <= 0:
+        return REFUSED_PRICE
+    if not (lots > 0 and rules[R_QTY_MIN_LOTS] <= lots <= rules[R_QTY_MAX_LOTS]):
+        return REFUSED_QTY
+    price = action[X_PRICE_TICKS] * rules[R_TICK_SIZE]
+    bid, ask = book[0, 0, 0], book[1, 0, 0]
+    if not (bid > 0 and ask > 0):
+        return REFUSED_NO_MARKET
+    if not lots * rules[R_LOT_SIZE] * price >= rules[R_NOTIONAL_MIN]:
+        return REFUSED_NOTIONAL_MIN
+    mid = 0.5 * (bid + ask)
+    collar = limits[M_COLLAR]
+    if action[X_KIND] == STOP:
+        # far away is what a stop is for; on the wrong side of the market it would go off at once
+        sane = price > mid if action[X_SIDE] == BUY else price < mid
+    elif action[X_SIDE] == BUY:
+        sane = mid * (1 - collar) <= price <= ask * (1 + collar)
+    else:
+        sane = bid * (1 - collar) <= price <= mid * (1 + collar)
+    return APPROVED if sane else REFUSED_COLLAR
+
+
+@njit(cache=True)
+def _judge_exposure(
+    x: int, actions: Any, position: Any, working: Any, book: Any, rules: Any, limits: Any
+) -> int:
+    """Judge an order that may add risk by its size and by the worst case of everything on its side."""
+    action = actions[x]
+    side = action[X_SIDE]
+    lots = action[X_QTY_LOTS]
+    price = action[X_PRICE_TICKS] * rules[R_TICK_SIZE]
+    if not lots * rules[R_LOT_SIZE] * price <= limits[M_ORDER_NOTIONAL_MAX]:
+        return REFUSED_ORDER_NOTIONAL
+    worst_lots = side * position[P_QTY] / rules[R_LOT_SIZE] + _live_lots(x, actions, working, side) + lots
+    worst_price = max(price, 0.5 * (book[0, 0, 0] + book[1, 0, 0]))
+    if not worst_lots * rules[R_LOT_SIZE] * worst_price <= limits[M_POSITION_NOTIONAL_MAX]:
+        return REFUSED_POSITION_NOTIONAL
+    if not _live_orders(x, actions, working) + 1 <= limits[M_OPEN_ORDERS_MAX]:
+        return REFUSED_OPEN_ORDERS
+    return APPROVED
+
+
+@njit(cache=True)
+def _judge_balance(x: int, actions: Any, position: Any, rules: Any, account: Any) -> int:
+    """Judge a spot order by what is free, net of what earlier orders of this call will reserve."""
+    action = actions[x]
+    i, side = action[X_INSTRUMENT], action[X_SIDE]
+    need = 0.0
+    for y in range(x + 1):
+        other = actions[y]
+        if other[X_VERB] != PLACE or other[X_REFUSAL] != APPROVED or other[X_SIDE] != side:
+            continue
+        if side == SELL and other[X_INSTRUMENT] != i:
+            continue
+        rule = rules[other[X_INSTRUMENT]]
+        qty = other[X_QTY_LOTS] * rule[R_LOT_SIZE]
+        need += qty if side == SELL else qty * other[X_PRICE_TICKS] * rule[R_TICK_SIZE]
+    free = position[P_FREE_BASE] if side == SELL else account[A_FREE_QUOTE]
+    # a rounding of the sum is no missing balance; the venue counts exactly
+    return APPROVED if need <= free * (1 + 1e-9) else REFUSED_FREE_BALANCE
+
+
+@njit(cache=True)
+def _reduces(x: int, actions: Any, position: Any, working: Any, rules: Any) -> bool:
+    """Whether the order cannot carry the position past zero, even if everything else on its side fills."""
+    action = actions[x]
+    side = action[X_SIDE]
+    lots = action[X_QTY_LOTS]
+    if action[X_KIND] != STOP:
+        lots += _live_lots(x, actions, working, side)
+    return bool(lots <= -side * position[P_QTY] / rules[R_LOT_SIZE] + 1e-6)
+
+
+@njit(cache=True)
+def _live_lots(x: int, actions: Any, working: Any, side: int) -> int:
+    """Return what may still be traded on a side: all live orders, and those approved before action x."""
+    lots = 0
+    for slot in range(WORKING_SLOTS):
+        if working[slot, W_STATE] != SLOT_EMPTY and working[slot, W_SIDE] == side:
+            lots += int(working[slot, W_LEAVES_LOTS])
+    for y in range(x):
+        if _approved_before(actions, y, x) and actions[y, X_SIDE] == side:
+            lots += actions[y, X_QTY_LOTS]
+    return lots
+
+
+@njit(cache=True)
+def _live_orders(x: int, actions: Any, working: Any) -> int:
+    """Return how many orders of the instrument are live or were approved before action x."""
+    orders = 0
+    for slot in range(WORKING_SLOTS):
+        orders += working[slot, W_STATE] != SLOT_EMPTY
+    for y in range(x):
+        orders += _approved_before(actions, y, x)
+    return orders
+
+
+@njit(cache=True)
+def _approved_before(actions: Any, y: int, x: int) -> bool:
+    """Whether action y is an approved PLACE on the instrument of action x."""
+    return bool(
+        actions[y, X_VERB] == PLACE
+        and actions[y, X_REFUSAL] == APPROVED
+        and actions[y, X_INSTRUMENT] == actions[x, X_INSTRUMENT]
+    )
