@@ -1,0 +1,291 @@
+"""The daemon in a terminal: a live view, plain lines where there is none, a summary, and a picture.
+
+Everything is drawn from a Status; rates are differences between two of them. A drawing takes some 10 ms, so
+it is done by another process than the one that trades.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Protocol
+
+from rich import box
+from rich.columns import Columns
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import RenderableType
+
+    from daemon.status import StageLatency, Status
+
+PICTURE_COLUMNS: Final = 110
+_STATE_STYLES: Final = {"READY": "bold green", "HALTED": "bold red", "DRAINING": "yellow", "STOPPED": "dim"}
+_WEB_FONT: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+
+
+class View(Protocol):
+    """Something that shows one Status after the other."""
+
+    def show(self, status: Status) -> None:
+        """Draw the newest."""
+
+    def close(self) -> None:
+        """Give the terminal back."""
+
+
+def open_view(console: Console) -> View:
+    """Return the live view on a terminal, plain lines elsewhere."""
+    return LiveView(console) if console.is_terminal else PlainView(console)
+
+
+class LiveView:
+    """Redraws in place; drawn only when shown, without a thread of its own."""
+
+    def __init__(self, console: Console) -> None:
+        self._before: Status | None = None
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live.start()
+
+    def show(self, status: Status) -> None:
+        """Draw the newest."""
+        self._live.update(render(status, self._before), refresh=True)
+        self._before = status
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        self._live.stop()
+
+
+class PlainView:
+    """One line per Status, for pipes and logs."""
+
+    def __init__(self, console: Console) -> None:
+        self._before: Status | None = None
+        self._console = console
+
+    def show(self, status: Status) -> None:
+        """Print the newest."""
+        self._console.print(line(status, self._before), soft_wrap=True, markup=False, highlight=False)
+        self._before = status
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+async def watch(read: Callable[[], Status], view: View, interval_s: float) -> None:
+    """Show what `read` returns, again and again, until cancelled or until `read` raises."""
+    try:
+        while True:
+            view.show(read())
+            await asyncio.sleep(interval_s)
+    finally:
+        view.close()
+
+
+@contextmanager
+def steps(console: Console, title: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Show the progress of `total` named steps: yields what is called as each begins."""
+    if not console.is_terminal:
+        yield lambda name: console.print(f"{title}: {name}", soft_wrap=True, markup=False, highlight=False)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        begun = 0
+
+        def step(name: str) -> None:
+            nonlocal begun
+            progress.update(task, completed=begun, description=f"{title}: {name}", refresh=True)
+            begun += 1
+
+        yield step
+
+
+# --- what is drawn ------------------------------------------------------------------------------------------
+def render(status: Status, before: Status | None = None) -> RenderableType:
+    """Return the whole view; `before` is an earlier Status of the same daemon, for rates."""
+    below = Columns([_latency(status), _orders(status)], padding=(0, 2))
+    parts = Group(_headline(status, before), "", _instruments(status), "", below)
+    return Panel(parts, title=_title(status), title_align="left", border_style="dim", box=box.ROUNDED)
+
+
+def summary(status: Status) -> RenderableType:
+    """Return the table that ends a run."""
+    seconds = max(status.uptime_s, 1e-9)
+    facts = _table("")
+    facts.show_header = False
+    facts.add_column(style="dim")
+    facts.add_column()
+    facts.add_row("ran", f"{status.uptime_s:.1f} s, ended {status.state}{_because(status)}")
+    counts = [f"{total:,} {kind}" for kind, total in _event_totals(status)]
+    facts.add_row("events", f"{', '.join(counts)} ({status.events / seconds:,.0f}/s)")
+    facts.add_row("feed", f"{_errors(status)}, {sum(one.book_gaps for one in status.instruments)} gaps")
+    facts.add_row("decisions", f"{status.decisions:,} over {status.drains:,} drains")
+    orders = status.orders
+    facts.add_row(
+        "orders", f"{orders.placed:,} placed, {orders.amended:,} amended, {orders.cancelled:,} cancelled"
+    )
+    facts.add_row(
+        "fills", f"{orders.fills:,}, refused {sum(orders.refusals.values()):,}, unknown {orders.unknown}"
+    )
+    facts.add_row("PnL", f"{status.pnl:+,.2f} {status.quote} after fees")
+    if status.digest:
+        facts.add_row("digest", status.digest)
+    return Group("", facts, "", _instruments(status), "", _latency(status), "", _orders(status))
+
+
+def line(status: Status, before: Status | None = None) -> str:
+    """Return the view as one line of text."""
+    last = _stage(status, "wire_to_send") or (status.latency[-1] if status.latency else None)
+    latency = f", {last.stage} p50 {duration(last.p50_s)} p99 {duration(last.p99_s)}" if last else ""
+    positions = " ".join(f"{one.position:+g} {one.base or one.symbol}" for one in status.instruments)
+    return (
+        f"{status.state} {status.events:,} events ({_rate(status, before)}), "
+        f"feed age {duration(_age(status))}, position {positions or '-'}, "
+        f"PnL {status.pnl:+.2f} {status.quote}, "
+        f"orders {status.orders.placed} placed {status.orders.fills} fills{latency}"
+    )
+
+
+def picture(content: RenderableType, title: str) -> str:
+    """Return the content as an SVG that needs nothing from elsewhere."""
+    console = Console(
+        record=True, width=PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
+    console.print(content)
+    return _WEB_FONT.sub("", console.export_svg(title=title, unique_id="tickd"))
+
+
+def duration(seconds: float | None) -> str:
+    """Return a span for people: 850 ns, 12.3 us, 4.56 ms, 1.2 s; - where it is not known."""
+    if seconds is None:
+        return "-"
+    for scale, unit in ((1e-9, "ns"), (1e-6, "us"), (1e-3, "ms")):
+        if seconds < 1000 * scale * 0.9995:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds:.1f} s" if seconds < 1000 else f"{seconds:,.0f} s"
+
+
+# --- parts --------------------------------------------------------------------------------------------------
+def _title(status: Status) -> Text:
+    style = _STATE_STYLES.get(status.state, "bold yellow")
+    minutes, seconds = divmod(int(status.uptime_s), 60)
+    text = Text.assemble(("tickd ", "bold"), f"{status.name} ({status.mode}) ", (status.state, style))
+    return text.append(f"{_because(status)}  {minutes:02d}:{seconds:02d}")
+
+
+def _because(status: Status) -> str:
+    return f" ({status.reason})" if status.reason else ""
+
+
+def _headline(status: Status, before: Status | None) -> Table:
+    orders = status.orders
+    cells: dict[str, str | Text] = {
+        "ticks": f"{status.events:,}",
+        "rate": _rate(status, before),
+        "feed age": duration(_age(status)),
+        f"equity {status.quote}": "-" if status.equity is None else f"{status.equity:,.2f}",
+        "PnL": _money(status.pnl),
+        "placed": f"{orders.placed:,}",
+        "fills": f"{orders.fills:,}",
+        "refused": f"{sum(orders.refusals.values()):,}",
+        "errors": f"{sum(status.feed_errors.values()):,}",
+        "venue": Text("up", style="green") if status.venue_up else Text("down", style="red"),
+    }
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", expand=True)  # ten columns in 80
+    for name in cells:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row(*cells.values())
+    return table
+
+
+def _instruments(status: Status) -> Table:
+    table = _table("instrument")
+    for name in ("bid", "ask", "book", "position", "PnL", "fees", "gate"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in status.instruments:
+        table.add_row(
+            one.symbol,
+            "-" if one.bid is None else f"{one.bid:,.8g}",
+            "-" if one.ask is None else f"{one.ask:,.8g}",
+            Text("synced", style="green") if one.book_synced else Text("no", style="yellow"),
+            f"{one.position:+.6g} {one.base}",
+            _money(one.realised + one.unrealised - one.fees),
+            f"{one.fees:,.2f}",
+            Text(one.gate, style="yellow") if one.gate else Text("open", style="green"),
+        )
+    return table
+
+
+def _table(first: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    if first:
+        table.add_column(first, no_wrap=True)
+    return table
+
+
+def _money(amount: float) -> Text:
+    return Text(f"{amount:+,.2f}", style="green" if amount >= 0 else "red")
+
+
+def _latency(status: Status) -> Table:
+    table = _table("latency by stage")
+    for name in ("count", "p50", "p99", "p99.9", "max"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in status.latency:
+        spans = (one.p50_s, one.p99_s, one.p999_s, one.max_s)
+        table.add_row(one.stage, f"{one.count:,}", *(duration(span) for span in spans))
+    return table
+
+
+def _orders(status: Status) -> Table:
+    table = _table("orders and refusals")
+    table.add_column("count", justify="right", no_wrap=True)
+    for name, count in sorted(status.orders.by_state.items()):
+        if count:
+            table.add_row(name, f"{count:,}")
+    for name, count in sorted(status.orders.refusals.items()):
+        table.add_row(Text(f"refused: {name}", style="yellow"), f"{count:,}")
+    for code, count in sorted(status.orders.rejected.items()):
+        table.add_row(Text(f"rejected: {code}", style="red"), f"{count:,}")
+    return table
+
+
+def _event_totals(status: Status) -> list[tuple[str, int]]:
+    totals = []
+    for kind, attribute in (("trades", "trades"), ("quotes", "quotes"), ("depth updates", "depths")):
+        totals.append((kind, sum(getattr(one, attribute) for one in status.instruments)))
+    return totals
+
+
+def _errors(status: Status) -> str:
+    by_reason = ", ".join(f"{reason} {count}" for reason, count in sorted(status.feed_errors.items()))
+    return f"{sum(status.feed_errors.values())} errors{f' ({by_reason})' if by_reason else ''}"
+
+
+def _stage(status: Status, name: str) -> StageLatency | None:
+    return next((one for one in status.latency if one.stage == name), None)
+
+
+def _age(status: Status) -> float | None:
+    """Return the age of the oldest feed."""
+    ages = [one.feed_age_s for one in status.instruments if one.feed_age_s is not None]
+    return max(ages, default=None)
+
+
+def _rate(status: Status, before: Status | None) -> str:
+    if before is None or status.now_ns <= before.now_ns:
+        per_s = status.events / status.uptime_s if status.uptime_s > 0 else 0.0
+    else:
+        per_s = (status.events - before.events) * 1e9 / (status.now_ns - before.now_ns)
+    return f"{per_s:,.0f}/s"

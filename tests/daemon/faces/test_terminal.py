@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import asyncio
+import io
+
+import pytest
+from rich.console import Console
+
+from daemon.faces.terminal import (
+    LiveView,
+    PlainView,
+    duration,
+    line,
+    open_view,
+    picture,
+    render,
+    steps,
+    summary,
+    watch,
+)
+from daemon.status import InstrumentStatus, OrderCounts, StageLatency, Status
+
+
+def make(events=1000, now_s=10.0, **changes):
+    instrument = InstrumentStatus(
+        symbol="BTC/USDT",
+        base="BTC",
+        trades=events,
+        feed_age_s=0.0034,
+        book_synced=True,
+        bid=61737.6,
+        ask=61737.7,
+        position=0.0123,
+        realised=12.0,
+        unrealised=-1.0,
+        fees=3.25,
+    )
+    stage = StageLatency(
+        stage="wire_to_send",
+        count=5,
+        sum_s=1.0,
+        p50_s=29.3e-6,
+        p99_s=0.000102,
+        p999_s=0.00014,
+        max_s=1.5,
+        buckets=[],
+    )
+    given = {
+        "name": "demo",
+        "mode": "demo",
+        "version": "1",
+        "state": "READY",
+        "now_ns": int(now_s * 1e9),
+        "uptime_s": now_s,
+        "quote": "USDT",
+        "equity": 100_012.2,
+        "venue_up": True,
+        "latency": [stage],
+        "instruments": [instrument],
+        "orders": OrderCounts(
+            by_state={"FILLED": 33, "REJECTED": 0}, placed=40, fills=35, refusals={"collar": 3}
+        ),
+    }
+    return Status(**{**given, **changes})
+
+
+def text_of(content, width=80):
+    console = Console(width=width, file=io.StringIO())
+    console.print(content)
+    return console.file.getvalue()
+
+
+def test_the_view_fits_eighty_columns_and_tells_what_matters():
+    text = text_of(render(make()))
+    assert "…" not in text
+    for fact in (
+        "READY",
+        "100/s",
+        "3.4 ms",
+        "100,012.20",
+        "+7.75",
+        "61,737.7",
+        "synced",
+        "+0.0123 BTC",
+        "open",
+    ):
+        assert fact in text
+    for fact in ("wire_to_send", "29.3 us", "102 us", "140 us", "1.5 s", "FILLED", "refused: collar"):
+        assert fact in text
+    assert "REJECTED" not in text
+
+
+def test_the_rate_is_what_came_between_two_looks():
+    assert "500/s" in text_of(render(make(events=2000, now_s=12.0), make(events=1000, now_s=10.0)))
+    assert "(500/s)" in line(make(events=2000, now_s=12.0), make(events=1000, now_s=10.0))
+    assert "(100/s)" in line(make(), make())
+
+
+def test_a_daemon_that_has_seen_nothing_is_shown_without_guesses():
+    empty = make(
+        instruments=[InstrumentStatus(symbol="BTC/USDT")],
+        latency=[],
+        equity=None,
+        uptime_s=0.0,
+        state="STARTING",
+    )
+    text = text_of(render(empty))
+    assert "STARTING" in text
+    assert " no " in text
+    assert line(empty).startswith("STARTING 0 events (0/s), feed age -, position +0 BTC/USDT, PnL +0.00 USDT")
+
+
+def test_a_halt_tells_why():
+    assert "HALTED (daily loss)" in text_of(render(make(state="HALTED", reason="daily loss")))
+
+
+def test_the_summary_counts_by_event_type():
+    text = text_of(summary(make(feed_errors={"json": 2}, digest="00ff")))
+    assert "1,000 trades, 0 quotes, 0 depth updates (100/s)" in text
+    assert "2 errors (json 2), 0 gaps" in text
+    assert "00ff" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        (0.0, "0 ns"),
+        (5e-9, "5 ns"),
+        (9.9996e-7, "1 us"),
+        (1.234e-5, "12.3 us"),
+        (0.0015, "1.5 ms"),
+        (0.99999, "1.0 s"),
+        (3.04, "3.0 s"),
+        (5000.0, "5,000 s"),
+    ],
+)
+def test_spans_are_written_for_people(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_a_pipe_gets_one_line_a_look():
+    console = Console(file=io.StringIO(), width=40)
+    view = open_view(console)
+    assert isinstance(view, PlainView)
+    view.show(make())
+    view.show(make(now_s=11.0))
+    view.close()
+    assert len(console.file.getvalue().splitlines()) == 2
+
+
+def test_a_terminal_gets_the_view_and_its_cursor_back():
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    view = open_view(console)
+    assert isinstance(view, LiveView)
+    view.show(make())
+    view.close()
+    assert "BTC/USDT" in console.file.getvalue()
+    assert console.file.getvalue().rstrip().endswith("\x1b[2K")
+    assert "\x1b[?25h" in console.file.getvalue()
+
+
+def test_watching_ends_with_the_daemon_and_closes_the_view():
+    shown = []
+
+    class Spy:
+        def show(self, status):
+            shown.append(status)
+
+        def close(self):
+            shown.append("closed")
+
+    answers = [make(), make(now_s=11.0)]
+
+    def read():
+        if not answers:
+            raise ConnectionError("gone")
+        return answers.pop(0)
+
+    with pytest.raises(ConnectionError):
+        asyncio.run(watch(read, Spy(), 0.0))
+    assert len(shown) == 3
+    assert shown[-1] == "closed"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_steps_are_named_as_they_begin(terminal):
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    with steps(console, "compiling", 2) as step:
+        step("features")
+        step("forest")
+    assert "compiling: features" in console.file.getvalue()
+    assert "compiling: forest" in console.file.getvalue()
+
+
+def test_the_picture_needs_nothing_from_elsewhere():
+    svg = picture(render(make()), "tickd demo")
+    assert svg.startswith("<svg")
+    assert "BTC/USDT" in svg
+    assert "url(" not in svg.replace("url(#", "")
+    assert "@font-face" not in svg
