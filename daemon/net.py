@@ -54,8 +54,9 @@ _SILENT.addHandler(logging.NullHandler())
 class Socket(WSListener):
     """One websocket: the Wire that the code above sends on, and the listener that picows calls."""
 
-    def __init__(self, url: str, handler: Handler, frame_bytes_max: int) -> None:
+    def __init__(self, url: str, handler: Handler, frame_bytes_max: int, sockets: set[Socket]) -> None:
         self._where = bare_url(url)
+        self._sockets = sockets
         self._handler = handler
         self._frame_bytes_max = frame_bytes_max
         self._transport: WSTransport | None = None
@@ -83,6 +84,8 @@ class Socket(WSListener):
         """Become sendable."""
         self._transport = transport
         self._sendable = True
+        self._sockets.add(self)
+        self._ended = asyncio.get_running_loop().create_task(_ended(transport))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Assemble messages, hand them on, answer control frames."""
@@ -111,9 +114,15 @@ class Socket(WSListener):
         if self._held is not None:
             held, self._held = self._held, None
             self._deliver(held, last=True)
-        # a protocol error waits in a future of picows; unretrieved it would be printed at its collection
-        self._ended = asyncio.ensure_future(_retrieve(transport))
+        self._sockets.discard(self)
         self._handler.on_close(redact(self._fault or _close_reason(transport)))
+
+    async def abort(self) -> None:
+        """Cut the connection without ceremony and wait until it is gone."""
+        if self._transport is not None and self._ended is not None:
+            self._fault = self._fault or "cut by us"
+            self._transport.disconnect(graceful=False)
+            await self._ended
 
     def pause_writing(self) -> None:
         """Refuse to send while the other side does not read: an order in a full buffer would leave late."""
@@ -173,7 +182,8 @@ class Socket(WSListener):
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.disconnect, False)
 
 
-async def _retrieve(transport: WSTransport) -> None:
+async def _ended(transport: WSTransport) -> None:
+    """Wait for the end, and retrieve the error picows keeps of it: unretrieved it would be printed later."""
     with suppress(Exception):
         await transport.wait_disconnected()
 
@@ -213,11 +223,12 @@ class RealNet:
         self._body_bytes_max = body_bytes_max
         self._connect_timeout_s = connect_timeout_s
         self._session: aiohttp.ClientSession | None = None
+        self._sockets: set[Socket] = set()
 
     async def connect(self, url: str, handler: Handler) -> Socket:
         """Open a websocket; raises NetError when it cannot be had, ConfigError for a host not allowed."""
         secure = self._check(url, {"ws": False, "wss": True})
-        socket = Socket(url, handler, self._frame_bytes_max)
+        socket = Socket(url, handler, self._frame_bytes_max, self._sockets)
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 await ws_connect(
@@ -265,7 +276,9 @@ class RealNet:
             raise NetError(f"{method} {bare_url(url)} failed: {_sentence(error)}") from None
 
     async def close(self) -> None:
-        """Give back the HTTP connections; websockets are closed by who opened them."""
+        """Give back the HTTP connections, and cut the websockets that nobody closed."""
+        for socket in list(self._sockets):
+            await socket.abort()
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daemon.disk import RealDisk, ThreadWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def disk() -> Iterator[RealDisk]:
+    made = RealDisk()
+    yield made
+    made.release()
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_appending_creates_folders_and_files_only_their_owner_can_read(
+    disk: RealDisk, tmp_path: Path
+) -> None:
+    path = tmp_path / "var" / "demo" / "journal"
+    file = disk.append(path)
+    file.write(b"one")
+    file.write(b"two")
+    assert file.size == 6
+    file.sync()
+    file.close()
+    assert disk.read(path) == b"onetwo"
+    assert _mode(path) == 0o600
+    assert _mode(path.parent) == 0o700
+
+
+def test_an_existing_file_is_continued_and_its_mode_mended(disk: RealDisk, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(b"old")
+    path.chmod(0o644)
+    file = disk.append(path)
+    assert file.size == 3
+    file.write(b"new")
+    file.close()
+    assert path.read_bytes() == b"oldnew"
+    assert _mode(path) == 0o600
+
+
+def test_a_full_disk_raises_and_leaves_no_half_record(disk: RealDisk, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    file = disk.append(path)
+    file.write(b"whole")
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old_handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8, old[1]))  # the kernel then writes 3 bytes, and no more
+        with pytest.raises(OSError, match="File too large") as full:
+            file.write(b"12345678")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, old_handler)
+    assert full.value.errno == errno.EFBIG
+    assert path.read_bytes() == b"whole"
+    assert file.size == 5
+    file.write(b"+")  # and goes on once there is room
+    assert path.read_bytes() == b"whole+"
+    file.close()
+
+
+def test_after_a_failed_sync_nothing_is_accepted_any_more(
+    disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = disk.append(tmp_path / "journal")
+    file.write(b"a")
+
+    def broken(fd: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", broken)
+        with pytest.raises(OSError, match="Input/output error"):
+            file.sync()
+    with pytest.raises(OSError, match="earlier sync failed"):
+        file.sync()
+    with pytest.raises(OSError, match="earlier sync failed"):
+        file.write(b"b")
+    file.close()
+
+
+def test_closing_waits_for_the_sync_under_way(
+    disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = disk.append(tmp_path / "journal")
+    order: list[str] = []
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(fd: int) -> None:
+        begun.set()
+        go.wait(10)
+        order.append("synced")
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    thread = threading.Thread(target=file.sync)
+    thread.start()
+    assert begun.wait(10)
+    closer = threading.Thread(target=lambda: (file.close(), order.append("closed")))
+    closer.start()
+    assert closer.is_alive()
+    go.set()
+    thread.join()
+    closer.join()
+    assert order == ["synced", "closed"]
+    file.sync()  # after closing: nothing to do, and no foreign descriptor touched
+    file.close()
+    assert order == ["synced", "closed"]
+
+
+def test_truncate_cuts_a_torn_tail(disk: RealDisk, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(b"wholetorn")
+    disk.truncate(path, 5)
+    assert path.read_bytes() == b"whole"
+
+
+def test_replace_swaps_the_whole_content(disk: RealDisk, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "run"
+    disk.replace(path, b"1")
+    disk.replace(path, b"22")
+    assert disk.read(path) == b"22"
+    assert _mode(path) == 0o600
+    assert disk.list(path.parent) == [path]
+
+
+def test_a_replace_that_fails_leaves_the_old_content_and_no_litter(
+    disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run"
+    disk.replace(path, b"old")
+
+    def broken(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="No space"):
+        disk.replace(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_list_is_sorted_and_empty_where_there_is_nothing(disk: RealDisk, tmp_path: Path) -> None:
+    for name in ("b", "a", ".c.tmp"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder").mkdir()
+    assert disk.list(tmp_path) == [tmp_path / "a", tmp_path / "b"]
+    assert disk.list(tmp_path / "none") == []
+
+
+def test_reading_what_is_not_there_raises(disk: RealDisk, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        disk.read(tmp_path / "none")
+
+
+def test_a_lock_keeps_a_second_process_out_until_the_first_ends(
+    disk: RealDisk, tmp_path: Path, root: Path
+) -> None:
+    path = tmp_path / "lock"
+    script = (
+        "import sys; from pathlib import Path; from daemon.disk import RealDisk\n"
+        "d = RealDisk(); d.lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(path)]
+    with subprocess.Popen(
+        command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(BlockingIOError):
+            disk.lock(path)
+        holder.kill()
+    disk.lock(path)
+    with pytest.raises(BlockingIOError):
+        RealDisk().lock(path)
+
+
+def test_the_worker_runs_calls_in_order_off_the_loop_and_hands_errors_back() -> None:
+    def fail() -> None:
+        raise ValueError("in the thread")
+
+    async def main() -> None:
+        worker = ThreadWorker()
+        done: list[int] = []
+        await asyncio.gather(*(worker.call(done.append, i) for i in range(20)))
+        assert done == list(range(20))
+        assert await worker.call(threading.get_ident) != threading.get_ident()
+        with pytest.raises(ValueError, match="in the thread"):
+            await worker.call(fail)
+        worker.close()
+
+    asyncio.run(main())

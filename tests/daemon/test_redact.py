@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from daemon import redact as module
+from daemon.redact import bare_url, redact, register
+
+
+@pytest.fixture(autouse=True)
+def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_secrets", {})
+
+
+def test_a_registered_secret_is_masked_wherever_it_stands() -> None:
+    register("canary+secret/1234=")
+    assert redact("before canary+secret/1234= after") == "before *** after"
+    assert redact("x?y=canary%2Bsecret%2F1234%3D&z=1") == "x?y=***&z=1"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("/api/v3/order?symbol=A&signature=abcdef&x=1", "/api/v3/order?symbol=A&signature=***&x=1"),
+        ('{"apiKey":"abcdef","side":"BUY"}', '{"apiKey":"***","side":"BUY"}'),
+        ("{'X-MBX-APIKEY': 'abcdef'}", "{'X-MBX-APIKEY': '***'}"),
+        ("Authorization: Bearer abcdef", "Authorization: ***"),
+        ("api_secret = abcdef", "api_secret = ***"),
+        (
+            "key -----BEGIN PRIVATE KEY-----\nMC4CAQAw\n-----END PRIVATE KEY----- end",
+            "key *** end",
+        ),
+    ],
+)
+def test_what_follows_a_telling_name_is_masked(text: str, masked: str) -> None:
+    assert redact(text) == masked
+
+
+def test_ordinary_text_is_left_alone() -> None:
+    text = "order tickd-1-7 rejected: Filter failure: LOT_SIZE (code -1013)"
+    assert redact(text) == text
+
+
+def test_a_secret_too_short_to_be_one_masks_nothing() -> None:
+    register("BTC")
+    assert redact("BTC/USDT") == "BTC/USDT"
+
+
+def test_an_address_is_shown_without_query_user_and_fragment() -> None:
+    assert bare_url("wss://me:pw@host:9443/ws-api/v3?signature=abc#f") == "wss://host:9443/ws-api/v3"
