@@ -1,0 +1,205 @@
+"""The exchange's front: REST requests and websocket connections of one market, sans-IO.
+
+A shell (daemon/simulator/server.py, or a test on virtual time) hands over requests and messages and writes what comes
+back. Order of a request's checks: ban and weight, route, key, time, signature, parameters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from daemon.simulator import public, trading
+from daemon.simulator.auth import Keyring, check_signature, check_time, query_payload
+from daemon.simulator.errors import ApiError
+from daemon.simulator.methods import NONE, Call, Method, authorize
+from daemon.simulator.params import Params
+from daemon.simulator.rates import AddressLimits, Limits
+from daemon.simulator.streams import Hub, MarketSession, Outbox
+from daemon.simulator.wsapi import ApiSession
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from daemon.simulator.auth import Key
+    from daemon.simulator.exchange import Exchange
+
+PREFIXES: Final = {"spot": "/api/v3/", "usdm": "/fapi/v1/", "coinm": "/dapi/v1/"}
+_AUTH: Final = ("timestamp", "recvWindow", "signature", "timeUnit")
+
+
+class Answer(NamedTuple):
+    """An HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Session(NamedTuple):
+    """What a websocket path leads to: a session, or the status with which the upgrade is refused."""
+
+    session: MarketSession | ApiSession | None
+    status: int = 101
+
+
+class Gateway:
+    """One market's front; several may share an Exchange."""
+
+    def __init__(self, exchange: Exchange, market: str, keyring: Keyring, limits: Limits) -> None:
+        self.exchange = exchange
+        self.market = market
+        self.hub = Hub()
+        self.keyring = keyring
+        self.limits = limits
+        self.api_sessions: list[ApiSession] = []
+        self._prefix = PREFIXES[market]
+        rows = (*public.SPOT, *trading.METHODS) if market == "spot" else public.FUTURES
+        self._routes = {(method.verb, method.path): method for method in rows}
+        self._paths = {method.path for method in rows}
+        self.methods = {method.name: method for method in rows if method.name}
+        self._addresses: dict[str, AddressLimits] = {}
+        if market == "spot":
+            exchange.emit = self._emit
+
+    def address(self, address: str) -> AddressLimits:
+        """Return what an address has used."""
+        found = self._addresses.get(address)
+        if found is None:
+            found = self._addresses[address] = AddressLimits(self.limits)
+        return found
+
+    # --- REST ---
+    def request(self, verb: str, target: str, headers: Mapping[str, str], body: str, address: str) -> Answer:
+        """Answer one HTTP request; `headers` has lower-case names."""
+        parts = urlsplit(target)
+        now_ns = self.exchange.clock.now_ns()
+        used = self.address(address)
+        method: Method | None = None
+        call: Call | None = None
+        try:
+            values = _read_values(parts.query, body)
+            method = self._route(verb, parts.path)
+            params = Params({name: value for name, value in values.items() if name not in _AUTH})
+            used.spend(method.cost(params) if method else 1, now_ns)
+            if method is None:
+                known = parts.path.removeprefix(self._prefix) in self._paths
+                return Answer(405 if known else 404, self._headers(used, now_ns), b"")
+            signer = None
+            if method.security != NONE:
+                signer = self._signer(method, values, parts.query, body, headers, now_ns)
+            unit_ns = time_unit(headers.get("x-mbx-time-unit") or values.get("timeUnit"))
+            account = self.exchange.accounts[signer.account] if signer else None
+            call = Call(self.exchange, params, now_ns, unit_ns, self.limits, account)
+            result = method.handler(call)
+            params.finish()
+        except ApiError as error:
+            return self._refusal(error, method, call, used, now_ns)
+        return Answer(200, self._headers(used, now_ns, method, call), msgspec.json.encode(result))
+
+    def _route(self, verb: str, path: str) -> Method | None:
+        if not path.startswith(self._prefix):
+            return None
+        return self._routes.get((verb, path.removeprefix(self._prefix)))
+
+    def _signer(
+        self,
+        method: Method,
+        values: Mapping[str, str],
+        query: str,
+        body: str,
+        headers: Mapping[str, str],
+        now_ns: int,
+    ) -> Key:
+        key = self.keyring.find(headers.get("x-mbx-apikey", ""))
+        check_time(values.get("timestamp"), values.get("recvWindow"), now_ns)
+        check_signature(key, query_payload(query, body), values.get("signature"))
+        authorize(key, method)
+        return key
+
+    def _headers(
+        self, used: AddressLimits, now_ns: int, method: Method | None = None, call: Call | None = None
+    ) -> dict[str, str]:
+        weight = str(used.used(now_ns))
+        headers = {"X-MBX-USED-WEIGHT": weight, "X-MBX-USED-WEIGHT-1M": weight}
+        if method is not None and method.places_orders and call is not None:
+            seconds, day = call.account.orders.counts(now_ns)
+            headers |= {"X-MBX-ORDER-COUNT-10S": str(seconds), "X-MBX-ORDER-COUNT-1D": str(day)}
+        return headers
+
+    def _refusal(
+        self, error: ApiError, method: Method | None, call: Call | None, used: AddressLimits, now_ns: int
+    ) -> Answer:
+        headers = self._headers(used, now_ns, method, call)
+        body = error.body()
+        if error.status in (418, 429):
+            assert error.data is not None
+            wait_ms = error.data["retryAfter"] - now_ns // 1_000_000
+            headers["Retry-After"] = str(max(1, -(-wait_ms // 1_000)))
+            del body["data"]  # REST says it in the header
+        return Answer(error.status, headers, msgspec.json.encode(body))
+
+    # --- websockets ---
+    def connect(self, target: str, outbox: Outbox, address: str) -> Session:
+        """Open a websocket path: market streams, or the WebSocket API on the spot market."""
+        parts = urlsplit(target)
+        now_ns = self.exchange.clock.now_ns()
+        if not self.address(address).connect(now_ns):
+            return Session(None, 429)
+        query = dict(parse_qsl(parts.query))
+        path = parts.path.rstrip("/")
+        if path == "/ws-api/v3" and self.market == "spot":
+            try:
+                self.address(address).spend(2, now_ns)
+            except ApiError as error:
+                return Session(None, error.status)
+            session = ApiSession(self, outbox, address, query, now_ns)
+            self.api_sessions.append(session)
+            return Session(session)
+        if path == "/stream":
+            names = [name for name in query.get("streams", "").split("/") if name]
+            return self._open_streams(outbox, names, combined=True)
+        if path == "/ws" or path.startswith("/ws/"):
+            names = [name for name in path.removeprefix("/ws").split("/") if name]
+            return self._open_streams(outbox, names, combined=False)
+        return Session(None, 404)
+
+    def _open_streams(self, outbox: Outbox, names: list[str], *, combined: bool) -> Session:
+        if self.limits.streams and len(names) > self.limits.streams:
+            return Session(None, 400)
+        return Session(MarketSession(self.hub, outbox, names, combined, self.limits.streams))
+
+    def _emit(self, account: str, event: dict[str, Any]) -> None:
+        for session in self.api_sessions:
+            session.tell(account, event)
+
+    def shutdown(self) -> None:
+        """Announce on every connection that the server goes down."""
+        now_ms = self.exchange.clock.now_ns() // 1_000_000
+        event = {"e": "serverShutdown", "E": now_ms}
+        for session in self.hub.sessions:
+            payload = {"stream": "!serverShutdown", "data": event} if session.combined else event
+            session.outbox.send(msgspec.json.encode(payload))
+        for api in self.api_sessions:
+            api.outbox.send(msgspec.json.encode({"event": event}))
+
+
+def _read_values(query: str, body: str) -> dict[str, str]:
+    """Return the parameters of query and body; raises ApiError -1101 for one sent twice."""
+    values: dict[str, str] = {}
+    for name, value in (*parse_qsl(query, keep_blank_values=True), *parse_qsl(body, keep_blank_values=True)):
+        if name in values:
+            raise ApiError(-1101, "Duplicate values for a parameter detected.")
+        values[name] = value
+    return values
+
+
+def time_unit(name: str | None) -> int:
+    """Return the nanoseconds of a time unit's name; milliseconds where none is named."""
+    if name is None or name.upper() == "MILLISECOND":
+        return 1_000_000
+    if name.upper() == "MICROSECOND":
+        return 1_000
+    raise ApiError(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")

@@ -1,0 +1,206 @@
+"""One symbol's market as the public sees it: book, touch, trades, bars; and the matchers that hold users' orders.
+
+It is told of trades, quotes, depth and snapshots by whatever drives the exchange (a tape or the synthetic market) and
+answers the public REST queries. Prices and quantities are in units; the matching kernels count ticks and lots.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+
+from daemon.simulator.bars import Bar, Bars
+from daemon.simulator.symbols import UNIT, notional, text
+from kernels import book as books
+from kernels.dtypes import BUY, SELL
+from kernels.levels import make_grid, make_scratch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from daemon.simulator.matching import Matcher
+    from daemon.simulator.symbols import Symbol
+
+TRADES_MAX: Final = 1_000
+#: the window of the average price that filters compare with
+AVERAGE_MS: Final = 300_000
+DAY_MS: Final = 86_400_000
+
+
+class Trade:
+    """A public trade, in units and ms."""
+
+    __slots__ = ("buyer_is_maker", "price", "qty", "time_ms", "trade_id")
+
+    def __init__(self, trade_id: int, price: int, qty: int, buyer_is_maker: bool, time_ms: int) -> None:
+        self.trade_id = trade_id
+        self.price = price
+        self.qty = qty
+        self.buyer_is_maker = buyer_is_maker
+        self.time_ms = time_ms
+
+
+class Snapshot(msgspec.Struct):
+    """A whole book as REST gives it."""
+
+    lastUpdateId: int  # noqa: N815 - their name
+    bids: list[list[str]]
+    asks: list[list[str]]
+
+
+class MarketData:
+    """The public state of one symbol.
+
+    `on_trade` is called after each trade, once the resting orders were served: stops listen to it.
+    """
+
+    def __init__(self, symbol: Symbol) -> None:
+        self.symbol = symbol
+        self.book: NDArray[Any] = books.make()
+        self.update_id = 0  # of the book
+        self.synced = False  # a snapshot was loaded, so the book is whole
+        self.prior: Snapshot | None = None  # what is served until then
+        self.bid = self.bid_qty = self.ask = self.ask_qty = 0
+        self.last_price = 0
+        self.time_ms = 0  # of the latest event, on the market's own clock
+        self.trades: deque[Trade] = deque(maxlen=TRADES_MAX)
+        self.bars = Bars()
+        self.matchers: list[Matcher] = []
+        self.on_trade: Callable[[MarketData], None] = lambda _: None
+        places, grid_tick = _grid(symbol.tick)
+        lot_places, grid_lot = _grid(symbol.lot)
+        self._grid = make_grid(places, grid_tick, lot_places, grid_lot)
+        self._scratch = make_scratch()
+
+    # --- told by the driver ---
+    def trade(self, trade_id: int, price: int, qty: int, buyer_is_maker: bool, time_ms: int) -> None:
+        """Take a public trade."""
+        self.trades.append(Trade(trade_id, price, qty, buyer_is_maker, time_ms))
+        self.bars.add(trade_id, price, qty, buyer_is_maker, time_ms)
+        self.last_price = price
+        self.time_ms = time_ms
+        for held in self.matchers:
+            held.trade(price, qty, SELL if buyer_is_maker else BUY)
+        self.on_trade(self)
+
+    def quote(self, bid: int, bid_qty: int, ask: int, ask_qty: int) -> None:
+        """Take the best bid and ask; quantity 0 where a side is empty."""
+        self.bid, self.bid_qty, self.ask, self.ask_qty = bid, bid_qty, ask, ask_qty
+        for held in self.matchers:
+            held.quote()
+
+    def depth(self, last_id: int, payload: bytes) -> None:
+        """Take a depth update, its levels read from the JSON message; one that a snapshot already holds is not taken."""
+        if self.synced and last_id <= self.update_id:
+            return
+        self._count(books.update(self.book, np.frombuffer(payload, np.uint8), self._grid, self._scratch))
+        self._depth_changed(last_id)
+
+    def snapshot(self, last_id: int, payload: bytes) -> None:
+        """Take a whole book from the JSON of a REST answer; one older than the book is not taken."""
+        if self.synced and last_id < self.update_id:
+            return
+        self._count(books.replace(self.book, np.frombuffer(payload, np.uint8), self._grid, self._scratch))
+        self.synced = True
+        self._depth_changed(last_id)
+
+    def _count(self, outcome: int) -> None:
+        """A crossed book is the market's own business; levels that cannot be read are a broken tape."""
+        if outcome < 0 and outcome != books.CROSSED:
+            raise ValueError(
+                f"{self.symbol.name}: the levels of a depth message cannot be read (error {outcome})"
+            )
+
+    def _depth_changed(self, last_id: int) -> None:
+        self.update_id = last_id
+        for held in self.matchers:
+            held.depth()
+
+    # --- asked by the public ---
+    def served(self, limit: int) -> Snapshot:
+        """Return the book for REST: our own once it is whole, before that the snapshot we know will come."""
+        if not self.synced and self.prior is not None:
+            return Snapshot(self.prior.lastUpdateId, self.prior.bids[:limit], self.prior.asks[:limit])
+        return Snapshot(self.update_id, *self.levels(limit))
+
+    def levels(self, limit: int) -> tuple[list[list[str]], list[list[str]]]:
+        """Return the best `limit` bids and asks as texts, best first."""
+        row = self.book[0]
+        sides = []
+        for ticks, lots, n in (
+            (row["bid_ticks"], row["bid_lots"], int(row["n_bids"])),
+            (row["ask_ticks"], row["ask_lots"], int(row["n_asks"])),
+        ):
+            first = max(0, n - limit)
+            prices = ticks[first:n][::-1].tolist()
+            amounts = lots[first:n][::-1].tolist()
+            symbol = self.symbol
+            sides.append(
+                [
+                    [symbol.price_text(price * symbol.tick), symbol.qty_text(amount * symbol.lot)]
+                    for price, amount in zip(prices, amounts, strict=True)
+                ]
+            )
+        return sides[0], sides[1]
+
+    def touch(self) -> tuple[int, int, int, int]:
+        """Return best bid, its quantity, best ask, its quantity: the quote's, or the book's before any quote."""
+        if self.bid or self.ask:
+            return self.bid, self.bid_qty, self.ask, self.ask_qty
+        row = self.book[0]
+        bids, asks = int(row["n_bids"]), int(row["n_asks"])
+        tick, lot = self.symbol.tick, self.symbol.lot
+        bid = (
+            (int(row["bid_ticks"][bids - 1]) * tick, int(row["bid_lots"][bids - 1]) * lot) if bids else (0, 0)
+        )
+        ask = (
+            (int(row["ask_ticks"][asks - 1]) * tick, int(row["ask_lots"][asks - 1]) * lot) if asks else (0, 0)
+        )
+        return *bid, *ask
+
+    def average_price(self) -> int:
+        """Return the volume-weighted price of the last five minutes, the last price, or the middle of the touch."""
+        paid = volume = 0
+        for trade in reversed(self.trades):
+            if trade.time_ms < self.time_ms - AVERAGE_MS:
+                break
+            paid += notional(trade.price, trade.qty)
+            volume += trade.qty
+        if volume:
+            return paid * UNIT // volume
+        bid, _, ask, _ = self.touch()
+        return self.last_price or (bid + ask) // 2
+
+    def day(self) -> Bar:
+        """Return the last 24 hours (of the minutes kept) as one bar; a bar of nothing before the first trade."""
+        minutes = [bar for bar in self.bars.rows("1m") if bar.open_ms > self.time_ms - DAY_MS]
+        if not minutes:
+            return Bar(self.time_ms, self.last_price, -1)
+        day = minutes[0].copy_at(minutes[0].open_ms)
+        for minute in minutes[1:]:
+            day.join(minute)
+        return day
+
+    def quote_view(self) -> dict[str, str]:
+        """Return ticker/bookTicker."""
+        bid, bid_qty, ask, ask_qty = self.touch()
+        return {
+            "symbol": self.symbol.name,
+            "bidPrice": text(bid),
+            "bidQty": text(bid_qty),
+            "askPrice": text(ask),
+            "askQty": text(ask_qty),
+        }
+
+
+def _grid(step: int) -> tuple[int, int]:
+    """Return (places, num) with step = num / 10**places, step given in units."""
+    places, num = 8, step
+    while places and num % 10 == 0:
+        places, num = places - 1, num // 10
+    return places, num

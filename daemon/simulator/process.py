@@ -1,0 +1,161 @@
+"""The process `tickd simulate` and `python -m daemon.simulator`: arguments, key, ready line, end.
+
+It speaks in JSON lines on stdout: {"event": "ready", "spot": URL, ...} first, then tape_started, tape_ended and stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import secrets
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+from daemon.clock import SystemClock
+from daemon.errors import EXIT_DONE, ConfigError, TickdError
+from daemon.simulator.auth import Key
+from daemon.simulator.rates import Limits
+from daemon.simulator.server import running
+from daemon.simulator.settings import ACCOUNT, SimulatorSettings
+from daemon.simulator.warm import warm_up
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KEY_ENV: Final = "TICKD_SIMULATOR_KEY"
+SECRET_ENV: Final = "TICKD_SIMULATOR_SECRET"  # noqa: S105 - the variable's name
+PUBLIC_KEY_ENV: Final = "TICKD_SIMULATOR_PUBLIC_KEY"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options, for `tickd simulate` too."""
+    parser.add_argument("--tape", type=Path, help="a capture to stream; without one the market is synthetic")
+    parser.add_argument("--speed", default="1", help="of the tape: a factor, or max")
+    parser.add_argument(
+        "--expect", default="", help="streams that start the tape, comma-separated (the tape's own)"
+    )
+    parser.add_argument(
+        "--market", choices=("spot", "usdm", "coinm"), default="spot", help="of the synthetic market"
+    )
+    parser.add_argument(
+        "--symbol", action="append", dest="symbols", help="to list, e.g. BTC/USDT; repeatable"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the synthetic market")
+    parser.add_argument(
+        "--rate", type=float, default=200.0, help="events a second and symbol, synthetic market"
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="of the spot server; 0 takes a free one")
+    parser.add_argument(
+        "--futures-port", type=int, default=0, help="of the futures server, where there is one"
+    )
+    parser.add_argument("--no-limits", action="store_true", help="no rate limits (soak tests)")
+    parser.add_argument("--with-parent", action="store_true", help="end when stdin closes")
+
+
+def settings_of(options: argparse.Namespace) -> SimulatorSettings:
+    """Return the settings that the options and the environment's key ask for; raises ConfigError."""
+    if options.speed == "max":
+        speed = 0.0
+    else:
+        try:
+            speed = float(options.speed)
+        except ValueError:
+            speed = -1.0
+        if not 0 < speed < 1e9:
+            raise ConfigError(f"--speed {options.speed!r} is no speed; give a factor such as 20, or max")
+    nothing = Limits(weight_1m=0, orders_10s=0, orders_1d=0, connections_5m=0, messages_1s=0, streams=0)
+    return SimulatorSettings(
+        market=options.market,
+        symbols=tuple(options.symbols or ("BTC/USDT", "ETH/USDT")),
+        tape=options.tape,
+        speed=speed,
+        expect=tuple(name for name in options.expect.split(",") if name),
+        seed=options.seed,
+        rate=options.rate,
+        host=options.host,
+        port=options.port,
+        futures_port=options.futures_port,
+        key=read_key(),
+        limits=nothing if options.no_limits else Limits(),
+    )
+
+
+def read_key() -> Key:
+    """Return the key from the environment, or one made for this start."""
+    api_key = os.environ.get(KEY_ENV) or secrets.token_hex(32)
+    public = os.environ.get(PUBLIC_KEY_ENV)
+    if public:
+        try:
+            loaded = load_pem_public_key(public.encode())
+            raw = loaded.public_bytes(Encoding.Raw, PublicFormat.Raw)
+        except ValueError as error:
+            raise ConfigError(f"{PUBLIC_KEY_ENV} is no Ed25519 public key in PEM form ({error})") from None
+        return Key(api_key, ACCOUNT, public_key=raw)
+    secret = os.environ.get(SECRET_ENV) or secrets.token_hex(32)
+    return Key(api_key, ACCOUNT, secret=secret.encode())
+
+
+def _say(message: dict[str, Any]) -> None:
+    sys.stdout.write(msgspec.json.encode(message).decode() + "\n")
+    sys.stdout.flush()
+
+
+async def serve(settings: SimulatorSettings, *, with_parent: bool) -> None:
+    """Run until SIGINT, SIGTERM or, with a parent, the end of stdin."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if with_parent:
+        await loop.connect_read_pipe(lambda: _Parent(stop), sys.stdin)
+    warm_up()
+    async with running(settings, SystemClock(), random.Random(settings.seed), _say) as urls:
+        _say(
+            {"event": "ready"}
+            | urls
+            | {"api_key": settings.key.api_key, "secret": settings.key.secret.decode(), "pid": os.getpid()}
+        )
+        await stop.wait()
+    _say({"event": "stopped"})
+
+
+class _Parent(asyncio.Protocol):
+    """Watches stdin, which closes when the parent ends however it ends."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+
+    def eof_received(self) -> bool:
+        self._stop.set()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._stop.set()
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the process for parsed options; what `tickd simulate` calls. Raises TickdError."""
+    import uvloop  # noqa: PLC0415 - only a process of its own picks the loop
+
+    uvloop.run(serve(settings_of(options), with_parent=options.with_parent))
+    return EXIT_DONE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, run, and say a refusal in one sentence."""
+    parser = argparse.ArgumentParser(prog="python -m daemon.simulator", description=__doc__)
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args(arguments))
+    except TickdError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
