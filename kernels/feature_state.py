@@ -40,7 +40,7 @@ _TUNABLE: Final[dict[str, tuple[float, float, float]]] = {
     "bollinger_bars": (20, 3, BARS_MAX),
     "bollinger_devs": (2.0, 1e-3, 100),
     "volatility_bars": (10, 2, BARS_MAX),
-    "range_bars": (40, 2, BARS_MAX),  # also of the slow volatility, trend and autocorrelation
+    "range_bars": (40, 3, BARS_MAX),  # also of the slow volatility, trend and autocorrelation
     "return_short": (5, 1, BARS_MAX),  # bars
     "return_medium": (20, 1, BARS_MAX),
     "return_long": (40, 1, BARS_MAX),
@@ -66,7 +66,11 @@ F_QUOTE: Final = F_SEEN  # bid, bid size, ask, ask size
 (F_HIGH, F_LOW) = (F_DEPTH_EMA + 1, F_DEPTH_EMA + 2)  # of the bar being made
 F_RETURN: Final = F_LOW + 1  # of the last bar closed
 (F_MACD_FAST, F_MACD_SLOW, F_MACD_SIGNAL) = range(F_RETURN + 1, F_RETURN + 4)
-F_RSI: Final = F_MACD_SIGNAL + 1
+# what the closed bars say, worked out when one closes (kernels.feature_bars)
+(F_B_RSI, F_B_ATR, F_B_MACD, F_B_SIGNAL, F_B_MEAN, F_B_VARIANCE) = range(F_MACD_SIGNAL + 1, F_MACD_SIGNAL + 7)
+(F_B_HIGH, F_B_LOW, F_B_SHORT, F_B_MEDIUM, F_B_LONG) = range(F_B_VARIANCE + 1, F_B_VARIANCE + 6)
+(F_B_VOLATILITY, F_B_RATIO, F_B_TREND, F_B_AUTOCORRELATION) = range(F_B_LONG + 1, F_B_LONG + 5)
+F_RSI: Final = F_B_AUTOCORRELATION + 1
 F_ATR: Final = F_RSI + ind.RSI_FLOATS
 F_MEAN: Final = F_ATR + ind.ATR_FLOATS  # windows, each with room for its longest
 F_CLOSES: Final = F_MEAN + ind.WINDOW_HEAD + QUOTES_MAX
@@ -81,10 +85,11 @@ FEATURE_FLOATS: Final = F_RANGE + ind.RANGE_HEAD + 2 * BARS_MAX
 (I_MEAN, I_SMOOTH, I_RSI, I_ATR, I_BOLLINGER, I_VOLATILITY, I_RANGE, I_SHORT, I_MEDIUM, I_LONG) = range(10)
 I_CLOSES: Final = 10  # closes kept: the longest return
 (I_BAR_NS, I_SILENCE_NS) = (11, 12)
-(I_QUOTES_WARM, I_BARS_WARM) = (13, 14)  # how many until every feature made of quotes is a number
-I_IGNORED: Final = 15  # ticks that cannot be
-I_RESTARTS: Final = 16
-I_SEEN: Final = 17
+(I_EMA_WARM, I_MACD_WARM, I_SIGNAL_WARM) = (13, 14, 15)  # quotes, bars, bars
+(I_QUOTES_WARM, I_BARS_WARM) = (16, 17)  # how many until every feature made of quotes is a number
+I_IGNORED: Final = 18  # ticks that cannot be
+I_RESTARTS: Final = 19
+I_SEEN: Final = 20
 (I_TICKS, I_START_NS, I_LAST_NS) = (I_SEEN, I_SEEN + 1, I_SEEN + 2)
 (I_QUOTES, I_QUOTE_NS, I_TRADES, I_TRADE_NS, I_DEPTHS) = range(I_SEEN + 3, I_SEEN + 8)
 (I_BARS, I_BAR_END_NS) = (I_SEEN + 8, I_SEEN + 9)  # bars closed, the end of the one being made
@@ -153,10 +158,12 @@ def init(f: Floats, i: Ints, tuning: Floats) -> None:
     i[I_CLOSES] = max(i[I_SHORT], i[I_MEDIUM], i[I_LONG])
     i[I_BAR_NS] = int(f[T_BAR_MS] * 1e6)
     i[I_SILENCE_NS] = min(int(f[T_SILENCE_S] * 1e9), SILENT_BARS_MAX * i[I_BAR_NS])
-    i[I_QUOTES_WARM] = int(max(f[T_EMA_FAST], f[T_EMA_SLOW], f[T_MEAN], f[T_SMOOTH], FLOW_TICKS_MIN + 1.0))
-    macd = int(max(f[T_MACD_FAST], f[T_MACD_SLOW]) + f[T_MACD_SIGNAL]) - 1
-    longest = max(i[I_RSI] + 1, i[I_ATR], i[I_BOLLINGER] - 1, i[I_VOLATILITY] + 1, i[I_RANGE] + 2)
-    i[I_BARS_WARM] = max(macd, longest, i[I_CLOSES])
+    i[I_EMA_WARM] = int(max(f[T_EMA_FAST], f[T_EMA_SLOW]))
+    i[I_MACD_WARM] = int(max(f[T_MACD_FAST], f[T_MACD_SLOW]))
+    i[I_SIGNAL_WARM] = i[I_MACD_WARM] + int(f[T_MACD_SIGNAL]) - 1
+    i[I_QUOTES_WARM] = max(i[I_EMA_WARM], i[I_MEAN], i[I_SMOOTH], FLOW_TICKS_MIN + 1)
+    longest = max(i[I_RSI] + 1, i[I_ATR], i[I_BOLLINGER] - 1, i[I_VOLATILITY] + 1, i[I_RANGE] + 1)
+    i[I_BARS_WARM] = max(longest, i[I_SIGNAL_WARM], i[I_CLOSES])
     i[I_IGNORED] = 0
     i[I_RESTARTS] = 0
     forget(f, i)
