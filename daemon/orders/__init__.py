@@ -8,11 +8,12 @@ How the parts are put together, at start-up and in a replay alike:
     desks = [Desk(index, name, instruments, memory), ...]   desk.py      a strategy's slots and array views
     portfolio = Portfolio(instruments, desks, reporting="USDT")
     risk = Risk(RiskLimits(...), instruments, desks, journal, observers)
-    orders = Orders(clock, scheduler, ids, instruments, desks, portfolio, risk, journal, venue, observers, rules)
+    orders = Orders(clock, scheduler, ids, instruments, desks, portfolio, risk, journal, venue, observers,
+                    OrderRules(answer_ns=...))              manager.py, doubts.py
     recovery = Recovery(orders)
     recovery.restore(history)                               journal -> state; every open order is UNKNOWN
-    recovery.begin(config_text)                             a new segment: run number and whole state
-    await journal.sync_now()                                durable before the first order (a replay leaves it out)
+    recovery.begin(__version__, config_text)                a new segment: run number and whole state
+    await journal.sync_now()                                durable before the first order (not in a replay)
     await venue.start(sink)
     differences = recovery.meet(await venue.snapshot(recovery.since_ns))  adopts, applies, asks; again after
                                                             each reconnect and every so often
@@ -27,13 +28,18 @@ In a drain, all of it synchronous, `now_ns` being the wire_ns of the drain's las
 
     orders.apply(report)                                    every ExecutionReport of the venue
     portfolio.mark(instrument, mid)                         when a mid has moved
-    risk.watch(portfolio, now_ns)                           trips the kill switch on daily loss and drawdown
+    orders.watch(now_ns)                                    new day; kill switch on daily loss and drawdown
+    orders.save_baseline(now_ns)                            once a second
 
 Gates close to orders that add risk, per instrument or for all, and Risk writes them into each desk's memory:
 
     risk.close(instrument, GATE_STALE_FEED), risk.open(instrument, GATE_STALE_FEED), risk.gate(instrument)
     risk.close_all(GATE_VENUE_DOWN), risk.open_all(GATE_VENUE_DOWN), risk.set_ready(desk, ready)
-    orders.halt(source, reason), orders.resume(source), orders.cancel_all(...)
+    risk.open_all(GATE_NOT_READY)                           everything begins closed
+    orders.command(command, now_ns), orders.halt(source, reason, now_ns), orders.cancel_all(now_ns)
+    orders.close_position(desk, row, worst_ticks, now_ns)   for flatten
+    orders.venue_status(status)                             closes VENUE_DOWN; Recovery.meet opens it again
+    orders.doubts.ask_snapshot = lambda: ...                spawn a task: meet(await venue.snapshot(since_ns))
 
 Nothing here awaits but Journal.run and Journal.sync_now; nothing reads a clock but through the seam.
 """

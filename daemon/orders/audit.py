@@ -1,23 +1,34 @@
 """What the order side tells its observers, after the fact: metrics, logs, the terminal and MQTT read these.
 
-Observers are plain callables in a list. They run on the trading stack, so they count or put aside, and no more.
+Observers are plain callables in a list. They run on the trading stack: they count or put aside, and no
+more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from daemon.events import ExecutionReport
 from daemon.orders.intents import Refused
-from daemon.orders.order import Order, State
-from daemon.orders.state import Event
+
+if TYPE_CHECKING:
+    from daemon.events import ExecutionReport
+    from daemon.orders.order import Order, State
+    from daemon.orders.state import Event
+
+
+class Sent(msgspec.Struct, frozen=True, gc=False):
+    """Something left for the venue."""
+
+    verb: int  # PLACE, AMEND or CANCEL
+    order: Order
+    now_ns: int
 
 
 class Moved(msgspec.Struct, frozen=True, gc=False):
-    """An order took a step; `before` equals `after` where a report changed nothing but quantities."""
+    """An order took a step, possibly back into the same state."""
 
     order: Order  # as it is now: it goes on changing
     before: State
@@ -64,5 +75,5 @@ ALARMS: Final = (
     "balance",  # the venue's balance is not what the trades make it
 )
 
-Audit: TypeAlias = Moved | Filled | Refused | Alarm | Latched
+Audit: TypeAlias = Sent | Moved | Filled | Refused | Alarm | Latched
 Observer: TypeAlias = Callable[[Audit], None]

@@ -1,7 +1,7 @@
 """A strategy's desk: its memory record as the order side sees it, and the orders in its slots.
 
-The memory's arrays are written through memoryviews: `view[i] = x` costs 25 ns where a numpy element costs 110
-and a record's field 530.
+The memory's arrays are written through memoryviews: `view[i] = x` costs 25 ns where a numpy element costs
+110 and a record's field 530.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _EMPTY: Final = bytes(_SLOT.size)
 
 
 class Desk:
-    """One strategy's place at the order side. `memory` is its record, an array of length 1 of `memory_dtype`."""
+    """One strategy's place at the order side; `memory` is its record, a `memory_dtype` array of length 1."""
 
     __slots__ = (
         "_working",
@@ -67,8 +67,8 @@ class Desk:
         self.ready = True  # False while the strategy warms up
         self._working = memoryview(memory["working"][0]).cast("B")
         self.position = memoryview(memory["position"][0]).cast("B").cast("d")  # row * POSITION_COLUMNS + P_*
-        self.account = memoryview(memory["account"][0])  # A_*
-        self.gate = memoryview(memory["gate"][0])  # row
+        self.account = memoryview(memory["account"][0]).cast("B").cast("d")  # A_*
+        self.gate = memoryview(memory["gate"][0]).cast("B").cast("q")  # row
         #: the feature row of each instrument, as it stood at the decision
         self.rows: list[NDArray[np.float64]] = list(memory["rows"][0])
         #: the order in each slot, or None
@@ -77,7 +77,9 @@ class Desk:
         assert len(self.account) == ACCOUNT_COLUMNS
 
     def show(self, order: Order, leaves_lots: int) -> None:
-        """Write an order's slot, so that reconcile and limits see it."""
+        """Write an order's slot, so that reconcile and limits see it; one without a slot is only reserved."""
+        if order.slot < 0:
+            return
         _SLOT.pack_into(
             self._working,
             (order.row * WORKING_SLOTS + order.slot) * _SLOT.size,
@@ -93,7 +95,7 @@ class Desk:
     def free(self, order: Order) -> None:
         """Empty an order's slot."""
         slot = order.slot
-        if self.orders[order.row][slot] is order:
+        if slot >= 0 and self.orders[order.row][slot] is order:
             self.orders[order.row][slot] = None
             at = (order.row * WORKING_SLOTS + slot) * _SLOT.size
             self._working[at : at + _SLOT.size] = _EMPTY

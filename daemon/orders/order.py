@@ -50,6 +50,7 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     sent_ns: int = 0
     changed_ns: int = 0
     since_ns: int = 0  # placed or last amended: what the slot shows
+    asked_ns: int = 0  # when something was last asked of the venue: an answer is due
     asked_lots: int = 0  # the quantity an amend under way asked for
     reserved: int = 0  # what its worst case holds back, in units of daemon/orders/money.py
 

@@ -1,9 +1,9 @@
 """The life of an order, as one table: (state, event) -> state. What is not in it raises.
 
 Two principles fill it. An order ends only on the venue's evidence, so doubt (no answer in time, a refused
-cancel, missing from the venue's list) leads to UNKNOWN and never to an end. And reports come late, twice and in
-any order, so whatever a legitimate stream of reports can become by that has a row, while what contradicts
-itself (accepted after rejected, filled after rejected) has none.
+cancel, missing from the venue's list) leads to UNKNOWN and never to an end. And reports come late, twice
+and in any order, so whatever a legitimate stream of reports can become by that has a row, while what
+contradicts itself (accepted after rejected, filled after rejected) has none.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ TABLE: Final[dict[State, dict[Event, State]]] = {
         _E.DOUBT: _S.UNKNOWN,
         _E.STANDS: _S.PENDING_CANCEL,  # the query was answered before the cancel arrived
     },
-    # UNKNOWN is left by a query's answer or by an end: an acknowledgement or a fill may be older than the doubt
+    # left by a query's answer or by an end: an acknowledgement or a fill may be older than the doubt
     _S.UNKNOWN: {
         _E.ACCEPTED: _S.UNKNOWN,
         _E.REJECTED: _S.REJECTED,

@@ -1,0 +1,86 @@
+"""The order side's whole state as one record, and back: what a new journal segment begins with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemon.orders import records
+from daemon.orders.money import Holding
+from daemon.orders.order import State
+from daemon.orders.state import Event
+from daemon.orders.trades import TradeIds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from daemon.orders.desk import Desk
+    from daemon.orders.manager import Orders
+
+#: ended orders kept across a restart, for reports that come late
+_ENDED: int = 512
+_STILL_OPEN = -1
+
+
+def save(orders: Orders) -> records.Checkpoint:
+    """Return the state as it stands."""
+    life, portfolio = orders.life, orders.portfolio
+    return records.Checkpoint(
+        now_ns=orders.clock.now_ns(),
+        latch=orders.risk.latch,
+        orders=[*life.open.values(), *list(life.ended.values())[-_ENDED:]],
+        owed=[
+            records.Owed(cid, _STILL_OPEN if event is None else int(event), cum_lots)
+            for cid, (event, cum_lots) in life.owed.items()
+        ],
+        holdings=[
+            records.SavedHolding(
+                strategy, row, str(held.qty), str(held.cost), str(held.realised), str(held.fees)
+            )
+            for (strategy, row), held in portfolio.holdings.items()
+        ],
+        total={asset: str(units) for asset, units in portfolio.total.items()},
+        fees={asset: str(units) for asset, units in portfolio.fees.items()},
+        trades=[(ids.floor, ids.dump()) for ids in portfolio.trades],
+        baseline=portfolio.worth.save(),
+        last_trade_ns=life.last_trade_ns,
+    )
+
+
+def load(
+    orders: Orders,
+    checkpoint: records.Checkpoint,
+    desk_of: Callable[[int], Desk],
+    instrument_of: Callable[[int], int],
+) -> None:
+    """Put the state back, replacing whatever stood.
+
+    The functions translate the indices of the run that saved it; they raise ConfigError for what is not
+    configured any more.
+    """
+    life, portfolio = orders.life, orders.portfolio
+    life.clear()
+    for saved in checkpoint.holdings:
+        if saved.qty == "0" and saved.realised == "0" and saved.fees == "0":
+            continue  # nothing is lost with a strategy that never traded
+        holding = Holding(int(saved.qty), int(saved.cost), int(saved.realised), int(saved.fees))
+        portfolio.put_holding(desk_of(saved.strategy), saved.row, holding)
+    portfolio.fees = {asset: int(units) for asset, units in checkpoint.fees.items()}
+    portfolio.set_total({asset: int(units) for asset, units in checkpoint.total.items()})
+    portfolio.worth.load(checkpoint.baseline)
+    for index, (floor, ids) in enumerate(checkpoint.trades):
+        if ids or floor >= 0:
+            portfolio.trades[instrument_of(index)] = TradeIds(ids, floor)
+    life.owed = {
+        owed.client_order_id: (None if owed.event == _STILL_OPEN else Event(owed.event), owed.cum_lots)
+        for owed in checkpoint.owed
+    }
+    life.last_trade_ns = checkpoint.last_trade_ns
+    for order in checkpoint.orders:
+        order.strategy = desk_of(order.strategy).index
+        order.instrument = instrument_of(order.instrument)
+        order.reserved = 0
+        if order.state >= State.FILLED:
+            life.ended[order.client_order_id] = order
+        else:
+            life.enter(order)
+    orders.risk.set_latch(checkpoint.latch)

@@ -1,0 +1,151 @@
+"""Orders in doubt: asked about until the venue's word, or the absence rule, ends the doubt.
+
+Queries are repeated, at growing distances: asking twice changes nothing at the venue. An order the venue
+counts more trades of than we saw needs those trades, not another answer about itself, so a snapshot is
+asked for. Absence: not found by so many queries, so long after sending that the venue's own windows have
+closed, and not among the trades asked for after that. What ever traded is never absent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from daemon.orders.order import Order
+    from daemon.seams import Clock, Scheduler, Timer
+    from daemon.venues.base import Venue
+
+
+class OrderRules(msgspec.Struct, frozen=True, kw_only=True):
+    """The times of an order's life at the venue; tests scale them down together with the venue's own lags."""
+
+    answer_ns: int = 2_000_000_000  # no answer for so long makes an order UNKNOWN
+    query_ns_first: int = 250_000_000  # distance of the first two queries; it doubles
+    query_ns_max: int = 10_000_000_000
+    #: send time + receive window (5 s) + 10 s + skew, and 60 s at least
+    absence_ns: int = 60_000_000_000
+    not_found_min: int = 4  # answers "not found" it takes
+    foreign: str = "cancel"  # open orders we never sent: "cancel", "adopt" or "ignore"
+    ended_max: int = 4096  # ended orders kept for late reports
+
+
+class Doubt(msgspec.Struct, gc=False):
+    """One order asked about."""
+
+    order: Order
+    since_ns: int
+    next_ns: int
+    distance_ns: int
+    not_found: int = 0
+
+
+class Doubts:
+    """The orders in doubt, and when each is asked about next."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        scheduler: Scheduler,
+        venue: Venue,
+        rules: OrderRules,
+        owes_trades: Callable[[Order], bool],
+    ) -> None:
+        #: asks for a snapshot of balances, open orders and trades; Recovery.meet takes the answer
+        self.ask_snapshot: Callable[[], None] = _nobody
+        self.trades_asked_ns = -1  # when the latest snapshot taken over was asked for
+        self._clock = clock
+        self._scheduler = scheduler
+        self._venue = venue
+        self._rules = rules
+        self._owes_trades = owes_trades
+        self._by_id: dict[str, Doubt] = {}
+        self._timer: Timer | None = None
+        self._timer_ns = 0
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, client_order_id: str) -> bool:
+        return client_order_id in self._by_id
+
+    def __iter__(self) -> Iterator[Order]:
+        return (doubt.order for doubt in self._by_id.values())
+
+    def add(self, order: Order, now_ns: int) -> None:
+        """Begin to ask about an order, at once."""
+        if order.client_order_id not in self._by_id:
+            first_ns = self._rules.query_ns_first
+            self._by_id[order.client_order_id] = Doubt(order, now_ns, now_ns + first_ns, first_ns)
+            if not self._owes_trades(order) and self._venue.up:
+                self._venue.query(order)
+            self._arm()
+
+    def drop(self, order: Order) -> None:
+        """Stop asking: the doubt is over."""
+        self._by_id.pop(order.client_order_id, None)
+
+    def hurry(self, order: Order, now_ns: int) -> None:
+        """Ask again soon: there was word of it. Not at once, lest a burst of fills be a burst of queries."""
+        doubt = self._by_id.get(order.client_order_id)
+        if doubt is not None:
+            doubt.not_found = 0
+            doubt.distance_ns = self._rules.query_ns_first
+            doubt.next_ns = min(doubt.next_ns, now_ns + doubt.distance_ns)
+            self._arm()
+
+    def hurry_all(self, now_ns: int) -> None:
+        """Ask about all again soon: the venue is back."""
+        for order in list(self):
+            self.hurry(order, now_ns)
+
+    def not_found(self, order: Order, now_ns: int) -> bool:
+        """Count an answer "not found"; return whether the absence rule is now fulfilled."""
+        doubt = self._by_id.get(order.client_order_id)
+        if doubt is None or order.filled_lots or self._owes_trades(order):
+            return False
+        doubt.not_found += 1
+        due_ns = order.sent_ns + self._rules.absence_ns
+        if doubt.not_found < self._rules.not_found_min or now_ns < due_ns:
+            return False
+        if self.trades_asked_ns < due_ns:
+            self.ask_snapshot()
+            return False
+        return True
+
+    def _arm(self) -> None:
+        if not self._by_id:
+            return
+        when_ns = min(doubt.next_ns for doubt in self._by_id.values())
+        if self._timer is not None:
+            if self._timer_ns <= when_ns:
+                return
+            self._timer.cancel()
+        self._timer_ns = when_ns
+        self._timer = self._scheduler.call_at(when_ns, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        now_ns = self._clock.now_ns()
+        wants_trades = False
+        for doubt in list(self._by_id.values()):
+            if doubt.next_ns > now_ns:
+                continue
+            doubt.distance_ns = min(2 * doubt.distance_ns, self._rules.query_ns_max)
+            doubt.next_ns = now_ns + doubt.distance_ns
+            if not self._venue.up:
+                continue
+            if self._owes_trades(doubt.order):
+                wants_trades = True
+            else:
+                self._venue.query(doubt.order)
+        if wants_trades:
+            self.ask_snapshot()
+        self._arm()
+
+
+def _nobody() -> None:
+    """Nobody can be asked yet."""

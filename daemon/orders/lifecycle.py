@@ -1,0 +1,320 @@
+"""The lives of all orders: every report finds its order, takes it through the table, and moves the money.
+
+Nothing is sent from here. An order whose end the venue has told, but some of whose trades we never saw,
+stays UNKNOWN and owed until they are known: only then are position and end both true.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from daemon.orders.audit import Alarm, Filled, Moved
+from daemon.orders.order import State
+from daemon.orders.records import Voided, pack
+from daemon.orders.state import Event, TransitionError, step
+from kernels.dtypes import GATE_UNKNOWN_ORDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from daemon.events import ExecutionReport
+    from daemon.orders.audit import Audit
+    from daemon.orders.desk import Desk
+    from daemon.orders.doubts import Doubts
+    from daemon.orders.order import Order
+    from daemon.orders.portfolio import Portfolio
+    from daemon.orders.risk import Risk
+
+#: what the venue's own word for an order's status means; PENDING_CANCEL is a word it never uses for an end
+STATUS_EVENTS: Final[dict[str, Event]] = {
+    "NEW": Event.STANDS,
+    "PENDING_NEW": Event.STANDS,
+    "PENDING_CANCEL": Event.STANDS,
+    "PARTIALLY_FILLED": Event.STANDS,
+    "FILLED": Event.LAST_FILL,
+    "CANCELED": Event.CANCELED,
+    "REJECTED": Event.REJECTED,
+    "EXPIRED": Event.EXPIRED,
+    "EXPIRED_IN_MATCH": Event.EXPIRED,
+}
+
+
+class Lifecycle:
+    """Open orders and the latest ended ones."""
+
+    def __init__(
+        self,
+        desks: list[Desk],
+        portfolio: Portfolio,
+        risk: Risk,
+        tell: Callable[[Audit], None],
+        halt: Callable[[str, str, int], None],
+        record: Callable[[bytes], None],
+        ended_max: int,
+    ) -> None:
+        self.open: dict[str, Order] = {}
+        self.ended: dict[str, Order] = {}  # the latest ones, oldest first
+        #: id -> (the event to take once its trades are known, None while open; the venue's count of lots)
+        self.owed: dict[str, tuple[Event | None, int]] = {}
+        self.desks = desks
+        self.doubts: Doubts | None = None  # None while the journal is read: then nobody is asked
+        self.last_trade_ns = 0  # by the exchange's clock where it stamps trades
+        self.last_trade_wire_ns = 0
+        self._portfolio = portfolio
+        self._risk = risk
+        self._tell = tell
+        self._halt = halt
+        self._record = record
+        self._ended_max = ended_max
+        self._rejections = [0] * len(desks)
+        self._takes: dict[str, Callable[[Order, ExecutionReport], None]] = {
+            "NEW": self._on_new,
+            "REJECTED": self._on_rejected,
+            "TRADE": self._on_trade,
+            "CANCELED": self._on_canceled,
+            "EXPIRED": self._on_expired,
+            "REPLACED": self._on_replaced,
+            "CANCEL_REJECTED": self._on_doubt,
+            "AMEND_REJECTED": self._on_doubt,
+            "TIMEOUT": self._on_doubt,
+            "STATUS": self._on_status,
+            "NOT_FOUND": self._on_not_found,
+        }
+
+    def owes_trades(self, order: Order) -> bool:
+        """Whether the venue counts more trades of an order than we saw."""
+        return order.client_order_id in self.owed
+
+    def find(self, client_order_id: str) -> Order | None:
+        """Return an order, open or lately ended."""
+        return self.open.get(client_order_id) or self.ended.get(client_order_id)
+
+    def add_desk(self) -> None:
+        """Make room for one more desk, appended to the shared list."""
+        self._rejections.append(0)
+
+    def clear(self) -> None:
+        """Forget every order, before a checkpoint is loaded."""
+        for order in list(self.open.values()):
+            self._leave(order)
+        self.ended.clear()
+        self.owed.clear()
+
+    # --- entering and leaving -----------------------------------------------------------------------------
+    def enter(self, order: Order) -> None:
+        """Take an order in: its slot, its reserve, its place among the open ones."""
+        self.open[order.client_order_id] = order
+        self._risk.live[order.instrument].append(order)
+        self._portfolio.reserve(order, order.qty_lots - order.filled_lots)
+        desk = self.desks[order.strategy]
+        if order.slot >= 0:
+            desk.orders[order.row][order.slot] = order
+        desk.show(order, order.qty_lots - order.filled_lots)
+
+    def _leave(self, order: Order) -> None:
+        self._portfolio.reserve(order, 0)
+        self.desks[order.strategy].free(order)
+        self._risk.live[order.instrument].remove(order)
+        del self.open[order.client_order_id]
+        self.owed.pop(order.client_order_id, None)
+        ended = self.ended
+        ended[order.client_order_id] = order
+        if len(ended) > self._ended_max:
+            del ended[next(iter(ended))]
+
+    def _return(self, order: Order) -> None:
+        """Take a VOID order in again: it was there after all."""
+        del self.ended[order.client_order_id]
+        desk = self.desks[order.strategy]
+        if order.slot < 0 or desk.orders[order.row][order.slot] is not None:
+            order.slot = desk.free_slot(order.row)
+        self.enter(order)
+
+    # --- one step -----------------------------------------------------------------------------------------
+    def step(self, order: Order, event: Event, now_ns: int) -> None:
+        """Take an order through the table, and let slot, reserve, gate and doubts follow."""
+        before = order.state
+        try:
+            after = step(before, event, order.filled_lots > 0)
+        except TransitionError as error:
+            text = f"order {order.client_order_id}: {error}"
+            self._tell(Alarm("contradiction", text, now_ns))
+            self._halt("orders", text, now_ns)
+            return
+        order.state = after
+        order.changed_ns = now_ns
+        if before is State.VOID and after is not State.VOID:
+            self._tell(
+                Alarm("void", f"order {order.client_order_id} was absent, and is {after.name}", now_ns)
+            )
+        if after >= State.FILLED:
+            if before < State.FILLED:
+                self._leave(order)
+        else:
+            if before >= State.FILLED:
+                self._return(order)
+            leaves = self.leaves(order)
+            self._portfolio.reserve(order, leaves)
+            self.desks[order.strategy].show(order, leaves)
+        if (before is State.UNKNOWN) is not (after is State.UNKNOWN):
+            self._doubt(order, now_ns, begins=after is State.UNKNOWN)
+        self._tell(Moved(order, before, after, event, now_ns))
+
+    def leaves(self, order: Order) -> int:
+        """Return what may still trade, as far as we can know: the worst case."""
+        owed = self.owed.get(order.client_order_id)
+        whole = order.qty_lots if owed is None or owed[0] is None else owed[1]
+        return max(whole - order.filled_lots, 0)
+
+    def _doubt(self, order: Order, now_ns: int, *, begins: bool) -> None:
+        instrument = order.instrument
+        if begins:
+            self._risk.close(instrument, GATE_UNKNOWN_ORDER)
+            if self.doubts is not None:
+                self.doubts.add(order, now_ns)
+            return
+        if self.doubts is not None:
+            self.doubts.drop(order)
+        if all(other.state is not State.UNKNOWN for other in self._risk.live[instrument]):
+            self._risk.open(instrument, GATE_UNKNOWN_ORDER)
+
+    # --- reports ------------------------------------------------------------------------------------------
+    def take(self, order: Order, report: ExecutionReport) -> None:
+        """Apply one report to its order."""
+        if report.venue_order_id and not order.venue_order_id:
+            order.venue_order_id = report.venue_order_id
+        self._takes[report.kind](order, report)
+        if (
+            order.state is State.UNKNOWN
+            and self.doubts is not None
+            and report.kind in {"NEW", "TRADE", "REPLACED"}
+        ):
+            self.doubts.hurry(order, report.wire_ns)
+
+    def _on_new(self, order: Order, report: ExecutionReport) -> None:
+        self._rejections[order.strategy] = 0
+        self.step(order, Event.ACCEPTED, report.wire_ns)
+        self._count(order, report)
+
+    def _on_rejected(self, order: Order, report: ExecutionReport) -> None:
+        self.step(order, Event.REJECTED, report.wire_ns)
+        in_a_row = self._rejections[order.strategy] + 1
+        self._rejections[order.strategy] = in_a_row
+        if in_a_row == self._risk.limits.rejections_max:
+            name = self.desks[order.strategy].name
+            why = f"strategy {name} had {in_a_row} orders in a row rejected, the last for: {report.reason}"
+            self._halt("risk", why, report.wire_ns)
+
+    def _on_trade(self, order: Order, report: ExecutionReport) -> None:
+        if not self._is_new(order, report):
+            return
+        self._rejections[order.strategy] = 0
+        order.filled_lots += report.last_lots
+        self.last_trade_ns = max(self.last_trade_ns, report.exch_ns or report.wire_ns)
+        self.last_trade_wire_ns = max(self.last_trade_wire_ns, report.wire_ns)
+        priced = self._portfolio.fill(self.desks[order.strategy], order, report)
+        self._tell(Filled(order, report, report.wire_ns))
+        if not priced:
+            text = f"the fee of {report.commission} {report.commission_asset} has no price in the quote"
+            self._tell(Alarm("unpriced_fee", text, report.wire_ns))
+        if order.filled_lots > order.qty_lots:
+            text = (
+                f"order {order.client_order_id} asked for {order.qty_lots} lots and got {order.filled_lots}"
+            )
+            self._tell(Alarm("overfill", text, report.wire_ns))
+            self._halt("orders", text, report.wire_ns)
+        self._shrink(order, report)
+        owed = self.owed.get(order.client_order_id)
+        if owed is not None and order.filled_lots >= owed[1]:
+            del self.owed[order.client_order_id]
+            self.step(order, owed[0] or Event.STANDS, report.wire_ns)
+        elif order.state < State.FILLED or order.filled_lots <= order.qty_lots:
+            whole = order.filled_lots >= order.qty_lots
+            self.step(order, Event.LAST_FILL if whole else Event.PART_FILL, report.wire_ns)
+        self._count(order, report)
+
+    def _is_new(self, order: Order, report: ExecutionReport) -> bool:
+        if report.trade_id >= 0:
+            return self._portfolio.trades[report.instrument].add(report.trade_id)
+        return report.cum_lots > order.filled_lots  # a venue without trade ids counts for us
+
+    def _on_canceled(self, order: Order, report: ExecutionReport) -> None:
+        self._end(order, Event.CANCELED, report)
+
+    def _on_expired(self, order: Order, report: ExecutionReport) -> None:
+        self._end(order, Event.EXPIRED, report)
+
+    def _on_replaced(self, order: Order, report: ExecutionReport) -> None:
+        if order.state is State.PENDING_REPLACE and report.qty_lots > order.asked_lots:
+            return  # of an earlier amend, told twice
+        self._shrink(order, report)
+        order.since_ns = report.wire_ns
+        whole = order.filled_lots >= order.qty_lots  # fills overtook the amend down to them
+        self.step(
+            order, Event.LAST_FILL if whole and order.state < State.FILLED else Event.REPLACED, report.wire_ns
+        )
+        self._count(order, report)
+
+    def _on_doubt(self, order: Order, report: ExecutionReport) -> None:
+        self.step(order, Event.DOUBT, report.wire_ns)
+
+    def _on_status(self, order: Order, report: ExecutionReport) -> None:
+        event = STATUS_EVENTS.get(report.status)
+        if event is None:
+            text = f"order {order.client_order_id}: status {report.status!r} is not understood"
+            self._tell(Alarm("contradiction", text, report.wire_ns))
+            return
+        self._shrink(order, report)
+        if event is not Event.STANDS:
+            self._end(order, event, report)
+        elif report.cum_lots > order.filled_lots:
+            self._count(order, report)
+        else:
+            self.step(order, Event.STANDS, report.wire_ns)
+
+    def _on_not_found(self, order: Order, report: ExecutionReport) -> None:
+        doubts = self.doubts
+        if order.state is State.UNKNOWN and doubts is not None and doubts.not_found(order, report.wire_ns):
+            self._void(order, report.wire_ns)
+
+    def _void(self, order: Order, now_ns: int) -> None:
+        """End an order by the absence rule."""
+        self._record(pack(Voided(now_ns, order.client_order_id)))
+        self._tell(
+            Alarm("void", f"order {order.client_order_id} is not at the venue, by the absence rule", now_ns)
+        )
+        self.step(order, Event.ABSENT, now_ns)
+
+    # --- quantities ---------------------------------------------------------------------------------------
+    def _shrink(self, order: Order, report: ExecutionReport) -> None:
+        """Take over a quantity that an amend has lowered; a late report of a larger one changes nothing."""
+        if 0 < report.qty_lots < order.qty_lots:
+            order.qty_lots = report.qty_lots
+
+    def _end(self, order: Order, event: Event, report: ExecutionReport) -> None:
+        """End an order, unless the venue counts trades of it that we have not seen."""
+        cum_lots = order.qty_lots if event is Event.LAST_FILL else report.cum_lots
+        if cum_lots > order.filled_lots:
+            self._owe(order, event, cum_lots, report.wire_ns)
+        elif event is not Event.LAST_FILL or order.state is not State.FILLED:
+            self.step(order, event, report.wire_ns)
+
+    def _count(self, order: Order, report: ExecutionReport) -> None:
+        """Compare the venue's count of an order with ours."""
+        if report.cum_lots > order.filled_lots:
+            event, _ = self.owed.get(order.client_order_id, (None, 0))
+            self._owe(order, event, report.cum_lots, report.wire_ns)
+
+    def _owe(self, order: Order, event: Event | None, cum_lots: int, now_ns: int) -> None:
+        """Note that trades of an order are missing, and see to it that they are asked for."""
+        if order.state is State.VOID:
+            self.step(order, Event.STANDS, now_ns)
+        if order.state >= State.FILLED:  # its end was told without a count: only the trades are missing
+            text = f"the venue counts {cum_lots} lots of {order.client_order_id}, we saw {order.filled_lots}"
+            self._tell(Alarm("lost_trades", text, now_ns))
+            if self.doubts is not None:
+                self.doubts.ask_snapshot()
+            return
+        _, before = self.owed.get(order.client_order_id, (None, 0))
+        self.owed[order.client_order_id] = (event, max(cum_lots, before))
+        self.step(order, Event.DOUBT, now_ns)

@@ -1,0 +1,332 @@
+"""Orders: from an approval to the last fill.
+
+`submit` journals, then sends; `apply` journals a report, then believes it. Nothing is ever sent twice: what
+gets no answer becomes UNKNOWN, keeps its worst case reserved and is asked about (daemon/orders/doubts.py).
+A journal that cannot be written throws the kill switch: orders stop, cancels and reports go on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import isfinite
+from typing import TYPE_CHECKING, Final
+
+from daemon.errors import JournalError
+from daemon.events import ExecutionReport
+from daemon.orders import records
+from daemon.orders.audit import Alarm, Filled, Sent
+from daemon.orders.doubts import Doubts, OrderRules
+from daemon.orders.intents import SEAL, Refused
+from daemon.orders.lifecycle import Lifecycle
+from daemon.orders.order import Order, State
+from daemon.orders.records import BaselineMoved, CommandTaken, pack, pack_action, pack_ask
+from daemon.orders.state import Event
+from kernels.dtypes import (
+    ACTION_COLUMNS,
+    AMEND,
+    CANCEL,
+    GATE_VENUE_DOWN,
+    P_QTY,
+    PLACE,
+    POSITION_COLUMNS,
+    REFUSED_JOURNAL,
+    REFUSED_NO_SLOT,
+    REFUSED_QTY,
+    STOP,
+    TARGET,
+    X_INSTRUMENT,
+    X_KIND,
+    X_LEVEL,
+    X_PRICE_TICKS,
+    X_QTY_LOTS,
+    X_REDUCES,
+    X_SIDE,
+    X_SLOT,
+    X_VERB,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.events import Command, VenueStatus
+    from daemon.instruments import Instrument
+    from daemon.orders.audit import Audit, Observer
+    from daemon.orders.desk import Desk
+    from daemon.orders.ids import Ids
+    from daemon.orders.intents import Approved
+    from daemon.orders.journal import Journal
+    from daemon.orders.portfolio import Portfolio
+    from daemon.orders.risk import Risk
+    from daemon.orders.valuation import Baseline
+    from daemon.seams import Clock, Scheduler, Timer
+    from daemon.venues.base import Venue
+
+#: states in which the venue owes an answer
+_WAITING: Final = frozenset({State.PENDING_NEW, State.PENDING_REPLACE, State.PENDING_CANCEL})
+
+
+class Orders:
+    """Everything that leaves for the venue, and what becomes of it."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        scheduler: Scheduler,
+        ids: Ids,
+        instruments: Sequence[Instrument],
+        desks: Sequence[Desk],
+        portfolio: Portfolio,
+        risk: Risk,
+        journal: Journal,
+        venue: Venue,
+        observers: list[Observer],
+        rules: OrderRules | None = None,
+    ) -> None:
+        self.rules = rules or OrderRules()
+        self.clock = clock
+        self.ids = ids
+        self.instruments = instruments
+        self.desks = list(desks)
+        self.portfolio = portfolio
+        self.risk = risk
+        self.journal = journal
+        self.venue = venue
+        self.life = Lifecycle(
+            self.desks, portfolio, risk, self.tell, self.halt, self.record, self.rules.ended_max
+        )
+        self.doubts = Doubts(clock, scheduler, venue, self.rules, self.life.owes_trades)
+        self.life.doubts = self.doubts
+        self.observers = observers
+        self._scheduler = scheduler
+        self._number = 0  # of the latest approval submitted
+        self._waiting: deque[tuple[int, Order, int]] = deque()  # (due, order, when it was asked)
+        self._timer: Timer | None = None
+        self._baseline: Baseline | None = None  # as last journalled
+        journal.on_failure = self._on_journal_failure
+
+    # --- out ----------------------------------------------------------------------------------------------
+    def submit(self, approved: Approved) -> Order | Refused:
+        """Do what risk approved, once and now; refused when it cannot be journalled or its order is gone."""
+        if approved.seal is not SEAL or approved.number <= self._number:
+            raise TypeError("only a fresh approval of Risk.check can be submitted")
+        self._number = approved.number
+        action = approved.action
+        verb = action[X_VERB]
+        if verb == PLACE:
+            return self._place(approved)
+        order = approved.desk.orders[action[X_INSTRUMENT]][action[X_SLOT]]
+        if order is None:
+            return self.risk.refuse(REFUSED_NO_SLOT, approved.desk, action, approved.now_ns)
+        if verb == CANCEL:
+            self.cancel(order, approved.now_ns)
+        elif not self.amend(order, action[X_QTY_LOTS], approved.now_ns):
+            return self.risk.refuse(REFUSED_QTY, approved.desk, action, approved.now_ns)
+        return order
+
+    def _place(self, approved: Approved) -> Order | Refused:
+        desk, action, now_ns = approved.desk, approved.action, approved.now_ns
+        row = action[X_INSTRUMENT]
+        ids = self.ids
+        client_order_id = ids.next()
+        try:
+            body = pack_action(records.PLACE, now_ns, ids.seq, desk.index, approved.instrument, *action)
+            self.journal.append(body + desk.rows[row].tobytes())
+        except JournalError as error:
+            self._on_journal_failure(str(error))
+            return self.risk.refuse(REFUSED_JOURNAL, desk, action, now_ns)
+        order = Order(
+            client_order_id=client_order_id,
+            seq=ids.seq,
+            strategy=desk.index,
+            instrument=approved.instrument,
+            slot=action[X_SLOT],
+            row=row,
+            kind=action[X_KIND],
+            level=action[X_LEVEL],
+            side=action[X_SIDE],
+            price_ticks=action[X_PRICE_TICKS],
+            qty_lots=action[X_QTY_LOTS],
+            reduces=action[X_REDUCES] != 0,
+            wire_ns=now_ns,
+            sent_ns=now_ns,
+            changed_ns=now_ns,
+            since_ns=now_ns,
+        )
+        self.life.enter(order)
+        self._await_answer(order, now_ns)
+        self.venue.place(order)
+        if self.observers:
+            self.tell(Sent(PLACE, order, now_ns))
+        return order
+
+    def cancel(self, order: Order, now_ns: int) -> None:
+        """Ask for an order's end; harmless when it is asked for already or over. Needs no approval."""
+        if order.state is State.PENDING_CANCEL or order.state >= State.FILLED:
+            return
+        self.record(pack_ask(records.CANCEL, now_ns, order.client_order_id, 0))
+        self.life.step(order, Event.CANCEL_ASKED, now_ns)
+        self._await_answer(order, now_ns)
+        self.venue.cancel(order)
+        if self.observers:
+            self.tell(Sent(CANCEL, order, now_ns))
+
+    def amend(self, order: Order, leaves_lots: int, now_ns: int) -> bool:
+        """Lower what is still to trade; return False where that is impossible now.
+
+        Impossible are a larger quantity or none, and an order that is not simply open.
+        """
+        lowers = 0 < leaves_lots < order.leaves_lots
+        if not lowers or order.state not in {State.WORKING, State.PARTIALLY_FILLED}:
+            return False
+        order.asked_lots = order.filled_lots + leaves_lots
+        self.record(pack_ask(records.AMEND, now_ns, order.client_order_id, order.asked_lots))
+        self.life.step(order, Event.REPLACE_ASKED, now_ns)
+        self._await_answer(order, now_ns)
+        self.venue.amend(order, order.asked_lots)
+        if self.observers:
+            self.tell(Sent(AMEND, order, now_ns))
+        return True
+
+    def cancel_all(self, now_ns: int, *, stops: bool = False) -> int:
+        """Cancel every open order, protective stops only if asked to; return how many were asked for."""
+        chosen = [
+            order
+            for order in self.life.open.values()
+            if (stops or order.kind != STOP) and order.state is not State.PENDING_CANCEL
+        ]
+        for order in chosen:
+            self.cancel(order, now_ns)
+        return len(chosen)
+
+    def close_position(self, desk: Desk, row: int, worst_ticks: int, now_ns: int) -> Order | Refused | None:
+        """Take a strategy's position to zero, at no worse than a price; None where what is left is dust."""
+        instrument = self.instruments[desk.instruments[row]]
+        position = desk.position[row * POSITION_COLUMNS + P_QTY]
+        side = -1 if position > 0 else 1
+        qty = abs(position)
+        if instrument.spot:
+            qty = min(qty, float(self.portfolio.free_decimal(instrument.base)))
+        qty_lots = int(qty / instrument.qty.as_float * (1 + 1e-12))
+        price = instrument.price.decimal(worst_ticks)
+        too_small = instrument.qty.decimal(qty_lots) < instrument.qty_min
+        if too_small or instrument.qty.decimal(qty_lots) * price < instrument.notional_min:
+            return None
+        action = [0] * ACTION_COLUMNS
+        action[X_VERB], action[X_INSTRUMENT], action[X_SLOT] = PLACE, row, desk.free_slot(row)
+        action[X_KIND], action[X_SIDE], action[X_REDUCES] = TARGET, side, 1
+        action[X_PRICE_TICKS], action[X_QTY_LOTS] = worst_ticks, qty_lots
+        if action[X_SLOT] < 0:
+            return self.risk.refuse(REFUSED_NO_SLOT, desk, action, now_ns)
+        verdict = self.risk.check(desk, action, now_ns)
+        return verdict if isinstance(verdict, Refused) else self.submit(verdict)
+
+    # --- in -----------------------------------------------------------------------------------------------
+    def apply(self, report: ExecutionReport) -> None:
+        """Take one order message of the venue."""
+        self.record(pack(report))
+        self.take(report)
+
+    def take(self, report: ExecutionReport) -> None:
+        """Apply a report that is in the journal."""
+        order = self.life.find(report.client_order_id)
+        if order is not None:
+            self.life.take(order, report)
+        elif report.kind == "TRADE" and self.portfolio.trades[report.instrument].add(report.trade_id):
+            self.portfolio.fill_foreign(report)
+            self.tell(Filled(None, report, report.wire_ns))
+            text = f"order {report.client_order_id}, which we never sent, traded {report.last_lots} lots"
+            self.tell(Alarm("foreign_trade", text, report.wire_ns))
+
+    def venue_status(self, status: VenueStatus) -> None:
+        """Close the gates while the connection for orders is down; `Recovery.meet` opens them again."""
+        if not status.up:
+            self.risk.close_all(GATE_VENUE_DOWN)
+
+    # --- commands and the kill switch ---------------------------------------------------------------------
+    def command(self, command: Command, now_ns: int) -> None:
+        """Journal a command and do its order side. Raises JournalError for a resume that cannot be recorded.
+
+        "flatten" halts and cancels everything; the engine, which knows prices, then calls `close_position`.
+        """
+        if command.verb == "resume":
+            self.risk.resume(command.source, now_ns)
+            self.portfolio.rebase()
+        self.record(pack(CommandTaken(now_ns, command)))
+        if command.verb == "halt":
+            self.halt(command.source, command.reason, now_ns)
+        elif command.verb == "flatten":
+            self.halt(command.source, command.reason or "flatten", now_ns)
+            self.cancel_all(now_ns, stops=True)
+        elif command.verb == "stop":
+            self.cancel_all(now_ns)
+
+    def halt(self, source: str, reason: str, now_ns: int) -> None:
+        """Throw the kill switch: gates close, all but protective stops are cancelled, restarts remember."""
+        if self.risk.halt(source, reason, now_ns):
+            self.cancel_all(now_ns)
+
+    def watch(self, now_ns: int) -> None:
+        """Begin a new day when it is time, and throw the kill switch on a loss beyond its limit."""
+        worth = self.portfolio.worth
+        if worth.roll(now_ns):
+            self.portfolio.show_account()
+            self.save_baseline(now_ns)
+        if self.risk.latch is None:
+            breach = self.risk.breach(worth)
+            if breach:
+                self.halt("risk", breach, now_ns)
+
+    def save_baseline(self, now_ns: int) -> None:
+        """Journal from where day and drawdown are measured, if it moved; the app calls this every second."""
+        baseline = self.portfolio.worth.save()
+        if isfinite(baseline.day_start) and baseline != self._baseline:
+            self._baseline = baseline
+            self.record(pack(BaselineMoved(now_ns, baseline)))
+
+    # --- answers that do not come -------------------------------------------------------------------------
+    def _await_answer(self, order: Order, now_ns: int) -> None:
+        order.asked_ns = now_ns
+        due_ns = now_ns + self.rules.answer_ns
+        self._waiting.append((due_ns, order, now_ns))
+        if self._timer is None:
+            self._timer = self._scheduler.call_at(due_ns, self._on_due)
+
+    def _on_due(self) -> None:
+        self._timer = None
+        now_ns = self.clock.now_ns()
+        waiting = self._waiting
+        while waiting:
+            due_ns, order, asked_ns = waiting[0]
+            answered = order.asked_ns != asked_ns or order.state not in _WAITING
+            if not answered and due_ns > now_ns:
+                self._timer = self._scheduler.call_at(due_ns, self._on_due)
+                return
+            waiting.popleft()
+            if not answered:
+                self.apply(
+                    ExecutionReport(
+                        kind="TIMEOUT",
+                        client_order_id=order.client_order_id,
+                        instrument=order.instrument,
+                        wire_ns=now_ns,
+                        reason=f"no answer within {self.rules.answer_ns / 1e9:g} s",
+                    )
+                )
+
+    # --- the journal, and who listens ---------------------------------------------------------------------
+    def record(self, body: bytes) -> None:
+        """Journal what happens anyway: the venue's word is true, and a cancel is safe, recorded or not."""
+        try:
+            self.journal.append(body)
+        except JournalError as error:
+            self._on_journal_failure(str(error))
+
+    def _on_journal_failure(self, text: str) -> None:
+        now_ns = self.clock.now_ns()
+        self.tell(Alarm("journal", text, now_ns))
+        self.halt("journal", text, now_ns)
+
+    def tell(self, audit: Audit) -> None:
+        """Tell the observers, in order."""
+        for observer in self.observers:
+            observer(audit)

@@ -1,0 +1,162 @@
+"""Reading the journal again: the records since the last checkpoint, torn tails cut, damage refused.
+
+A bad frame is a torn tail when nothing proves that it was once durable: no mark behind it names a later
+offset (or, in a journal that is never synced, no sound frame follows it). Then it is cut off; its orders
+are found again at the venue. Otherwise what was promised to be safe is damaged, and the daemon does not
+start on it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+from zlib import crc32
+
+from daemon.errors import JournalError
+from daemon.orders.journal import SUFFIX
+from daemon.orders.records import (
+    BODY_BYTES_MAX,
+    FRAME,
+    HEADER,
+    MAGIC,
+    MARK,
+    VERSION,
+    Checkpoint,
+    Marked,
+    Run,
+    unpack,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from daemon.orders.records import Record
+    from daemon.seams import Disk
+
+_SMALLEST: Final = FRAME.size + 1
+
+
+class History(NamedTuple):
+    """What the journal remembers: the records from the last whole checkpoint on."""
+
+    records: list[Record]
+    run_last: int  # the highest run number seen, 0 for none
+    cut: list[str]  # a sentence for each torn tail that was cut
+
+
+class Segment(NamedTuple):
+    """One file, scanned."""
+
+    bodies: list[bytes]
+    offsets: list[int]
+    end: int  # where the sound part ends
+    size: int
+
+
+def read_history(disk: Disk, folder: Path) -> History:
+    """Return what a start needs, cutting a torn tail; raises JournalError for damage and foreign files."""
+    newest_first: list[list[Record]] = []
+    cut: list[str] = []
+    for path in reversed(_segments(disk, folder)):
+        segment = scan(disk.read(path), path)
+        if segment.end < segment.size:
+            disk.truncate(path, segment.end)
+            lost = segment.size - segment.end
+            cut.append(
+                f"the journal {path} ended in {lost} bytes of no whole record, cut at offset {segment.end}"
+            )
+        records = _records(segment, path)
+        newest_first.append(records)
+        if len(records) > 1 and isinstance(records[0], Run) and isinstance(records[1], Checkpoint):
+            break
+    records = [record for part in reversed(newest_first) for record in part]
+    runs = [record.run for record in records if isinstance(record, Run)]
+    return History(records, max(runs, default=0), cut)
+
+
+def read_all(disk: Disk, folder: Path) -> Iterator[tuple[Path, int, Record]]:
+    """Yield (file, offset, record) of the whole journal, oldest first; raises JournalError."""
+    for path in _segments(disk, folder):
+        segment = scan(disk.read(path), path)
+        yield from (
+            (path, at, record) for at, record in zip(segment.offsets, _records(segment, path), strict=True)
+        )
+
+
+def scan(data: bytes, path: Path) -> Segment:
+    """Find a file's frames and where its sound part ends; raises JournalError, naming the damaged offset."""
+    if len(data) < HEADER.size:
+        return Segment([], [], 0, len(data))  # it was being born
+    synced = _check_header(data, path)
+    bodies: list[bytes] = []
+    offsets: list[int] = []
+    at = HEADER.size
+    while (body := _frame_at(data, at)) is not None:
+        bodies.append(body)
+        offsets.append(at)
+        at += FRAME.size + len(body)
+    if at < len(data) and _was_durable(data, at, synced=synced):
+        raise JournalError(
+            f"the journal {path} is damaged at offset {at} of {len(data)}: restore the file from a copy, or "
+            "move the journal away and start with no open orders at the venue"
+        )
+    return Segment(bodies, offsets, at, len(data))
+
+
+def _segments(disk: Disk, folder: Path) -> list[Path]:
+    return [path for path in disk.list(folder) if path.suffix == SUFFIX]
+
+
+def _check_header(data: bytes, path: Path) -> bool:
+    magic, version, synced, crc = HEADER.unpack_from(data)
+    if magic != MAGIC or crc != crc32(data[: HEADER.size - 4]):
+        raise JournalError(
+            f"the journal {path} is damaged at offset 0, or no journal: restore it from a copy"
+        )
+    if version > VERSION:
+        raise JournalError(
+            f"the journal {path} has format {version}; this version reads up to {VERSION}: update"
+        )
+    return bool(synced)
+
+
+def _frame_at(data: bytes, at: int) -> bytes | None:
+    if at + _SMALLEST > len(data):
+        return None
+    size, crc = FRAME.unpack_from(data, at)
+    start = at + FRAME.size
+    if not 0 < size <= BODY_BYTES_MAX or start + size > len(data):
+        return None
+    body = data[start : start + size]
+    return body if crc32(body, size) == crc else None
+
+
+def _was_durable(data: bytes, bad: int, *, synced: bool) -> bool:
+    """Whether what stands at `bad` was once promised to be safe."""
+    at = bad + 1
+    while at + _SMALLEST <= len(data):
+        body = _frame_at(data, at)
+        if body is None:
+            at += 1
+            continue
+        if not synced:
+            return True
+        if body[0] == MARK:
+            mark = unpack(body)
+            assert isinstance(mark, Marked)
+            if mark.offset > bad:
+                return True
+        at += FRAME.size + len(body)
+    return False
+
+
+def _records(segment: Segment, path: Path) -> list[Record]:
+    records = []
+    for at, body in zip(segment.offsets, segment.bodies, strict=True):
+        try:
+            records.append(unpack(body))
+        except ValueError as error:
+            raise JournalError(
+                f"the journal {path} holds at offset {at} what cannot be read: {error}"
+            ) from error
+    return records

@@ -1,0 +1,306 @@
+"""The journal's records: what they hold, and how each becomes bytes and is read again.
+
+A file is a header and frames; a frame is the length (u32) of its body, the CRC32 (u32) of the body seeded
+with that length, and the body, whose first byte is the record's type. What is written before an order
+leaves is packed by struct; the rest is msgpack. Numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+from daemon.events import Command, ExecutionReport
+from daemon.orders.order import Order  # noqa: TC001 - msgspec reads the types
+from daemon.orders.valuation import Baseline  # noqa: TC001 - likewise
+from kernels.dtypes import ACTION_COLUMNS
+
+MAGIC: Final = b"tickdjnl"
+VERSION: Final = 1
+HEADER: Final = Struct("<8sHHI")  # magic, version, whether synced (0: sync = "os"), CRC32 of what precedes
+FRAME: Final = Struct("<II")
+#: no record is larger: a longer length is a damaged one
+BODY_BYTES_MAX: Final = 64 << 20
+
+RUN: Final = 1
+PLACE: Final = 2
+CANCEL: Final = 3
+AMEND: Final = 4
+REFUSE: Final = 5
+REPORT: Final = 6
+COMMAND: Final = 7
+LATCH: Final = 8
+ADOPT: Final = 9
+VOIDED: Final = 10
+BALANCES: Final = 11
+BASELINE: Final = 12
+CHECKPOINT: Final = 13
+#: of the engine: its rolling digest of rows and decisions, and steps of the system's clock
+DIGEST: Final = 14
+CLOCK: Final = 15
+#: everything before the offset it names was durable when it was written
+MARK: Final = 16
+
+NAMES: Final[dict[int, str]] = {
+    RUN: "run",
+    PLACE: "place",
+    CANCEL: "cancel",
+    AMEND: "amend",
+    REFUSE: "refuse",
+    REPORT: "report",
+    COMMAND: "command",
+    LATCH: "latch",
+    ADOPT: "adopt",
+    VOIDED: "voided",
+    BALANCES: "balances",
+    BASELINE: "baseline",
+    CHECKPOINT: "checkpoint",
+    DIGEST: "digest",
+    CLOCK: "clock",
+    MARK: "mark",
+}
+
+_ACTION: Final = Struct(f"<BqIHH{ACTION_COLUMNS}q")  # type, now_ns, seq or refusal, strategy, instrument, X_*
+_ASK: Final = Struct("<Bqq")  # type, now_ns, quantity asked for; then the client order id
+_MARK: Final = Struct("<BQ")
+_DIGEST: Final = Struct("<BqQq")  # type, now_ns, digest, decisions
+_CLOCK: Final = Struct("<Bqq")  # type, now_ns, step
+pack_action = _ACTION.pack
+
+
+class Run(msgspec.Struct, frozen=True, array_like=True):
+    """A run began: what the numbers of its records mean."""
+
+    now_ns: int
+    prefix: str
+    run: int
+    program: str  # version of the program that wrote it
+    strategies: list[tuple[str, list[str]]]  # name and symbols, by index
+    instruments: list[str]  # symbol, by index
+    config: str  # as it ran, secrets masked
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """An order about to be sent, with the feature row it was decided on."""
+
+    now_ns: int
+    seq: int
+    strategy: int
+    instrument: int
+    action: tuple[int, ...]  # X_*
+    row: bytes  # float64
+
+
+class RefusedAction(msgspec.Struct, frozen=True):
+    """An action that was refused, with the feature row."""
+
+    now_ns: int
+    code: int
+    strategy: int
+    instrument: int
+    action: tuple[int, ...]
+    row: bytes
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A cancel (`qty_lots` 0) or an amend about to be sent."""
+
+    now_ns: int
+    client_order_id: str
+    qty_lots: int
+
+
+class CommandTaken(msgspec.Struct, frozen=True, array_like=True):
+    """A command, when it was taken."""
+
+    now_ns: int
+    command: Command
+
+
+class Latch(msgspec.Struct, frozen=True, array_like=True):
+    """The kill switch as it now stands."""
+
+    now_ns: int
+    halted: bool
+    source: str
+    reason: str
+
+
+class Adopted(msgspec.Struct, frozen=True, array_like=True):
+    """An order found at the venue of which the journal knew nothing."""
+
+    now_ns: int
+    order: Order
+
+
+class Voided(msgspec.Struct, frozen=True, array_like=True):
+    """An order the absence rule ended."""
+
+    now_ns: int
+    client_order_id: str
+
+
+class Balances(msgspec.Struct, frozen=True, array_like=True):
+    """The venue's balances as they were taken over, in units as text."""
+
+    now_ns: int
+    total: dict[str, str]
+
+
+class BaselineMoved(msgspec.Struct, frozen=True, array_like=True):
+    """From where the day's result and the drawdown are measured."""
+
+    now_ns: int
+    baseline: Baseline
+
+
+class SavedHolding(msgspec.Struct, frozen=True, array_like=True):
+    """A position, in units as text."""
+
+    strategy: int
+    row: int
+    qty: str
+    cost: str
+    realised: str
+    fees: str
+
+
+class Owed(msgspec.Struct, frozen=True, array_like=True):
+    """An order the venue counts more trades of than we saw; it takes `event` once they are known."""
+
+    client_order_id: str
+    event: int  # an Event, or -1: it is still open
+    cum_lots: int
+
+
+class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
+    """The whole state, so that nothing before it need be read."""
+
+    now_ns: int
+    latch: Latch | None
+    orders: list[Order]  # open ones, then the latest ended ones
+    owed: list[Owed]
+    holdings: list[SavedHolding]
+    total: dict[str, str]
+    fees: dict[str, str]
+    trades: list[tuple[int, list[int]]]  # by instrument: forgotten below, remembered
+    baseline: Baseline
+    last_trade_ns: int
+
+
+class DigestTaken(msgspec.Struct, frozen=True):
+    """The engine's rolling digest over all rows and decisions."""
+
+    now_ns: int
+    digest: int
+    decisions: int
+
+
+class ClockStepped(msgspec.Struct, frozen=True):
+    """The system's clock was found to have stepped."""
+
+    now_ns: int
+    step_ns: int
+
+
+class Marked(msgspec.Struct, frozen=True):
+    """Everything before `offset` was durable."""
+
+    offset: int
+
+
+Record = (
+    Run
+    | Placed
+    | RefusedAction
+    | Asked
+    | ExecutionReport
+    | CommandTaken
+    | Latch
+    | Adopted
+    | Voided
+    | Balances
+    | BaselineMoved
+    | Checkpoint
+    | DigestTaken
+    | ClockStepped
+    | Marked
+)
+
+_encode = msgspec.msgpack.Encoder().encode
+_TYPES: Final[dict[type, int]] = {
+    Run: RUN,
+    ExecutionReport: REPORT,
+    CommandTaken: COMMAND,
+    Latch: LATCH,
+    Adopted: ADOPT,
+    Voided: VOIDED,
+    Balances: BALANCES,
+    BaselineMoved: BASELINE,
+    Checkpoint: CHECKPOINT,
+}
+_HEADS: Final = {kind: bytes([number]) for kind, number in _TYPES.items()}
+_DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Record]]] = {
+    number: msgspec.msgpack.Decoder(kind) for kind, number in _TYPES.items()
+}
+
+
+def pack(record: msgspec.Struct) -> bytes:
+    """Return the body of a record that travels as msgpack."""
+    return _HEADS[type(record)] + _encode(record)
+
+
+def pack_ask(verb: int, now_ns: int, client_order_id: str, qty_lots: int) -> bytes:
+    """Return the body of a CANCEL or AMEND record."""
+    return _ASK.pack(verb, now_ns, qty_lots) + client_order_id.encode()
+
+
+def pack_mark(offset: int) -> bytes:
+    """Return the body of a MARK record."""
+    return _MARK.pack(MARK, offset)
+
+
+def pack_digest(now_ns: int, digest: int, decisions: int) -> bytes:
+    """Return the body of a DIGEST record."""
+    return _DIGEST.pack(DIGEST, now_ns, digest, decisions)
+
+
+def pack_clock(now_ns: int, step_ns: int) -> bytes:
+    """Return the body of a CLOCK record."""
+    return _CLOCK.pack(CLOCK, now_ns, step_ns)
+
+
+def frame(body: bytes) -> bytes:
+    """Return the body with its length and checksum before it."""
+    size = len(body)
+    return FRAME.pack(size, crc32(body, size)) + body
+
+
+def header(*, synced: bool) -> bytes:
+    """Return a file's first bytes."""
+    head = HEADER.pack(MAGIC, VERSION, synced, 0)[:-4]
+    return head + crc32(head).to_bytes(4, "little")
+
+
+def unpack(body: bytes) -> Record:
+    """Return a body's record; raises ValueError (msgspec.DecodeError and struct.error among them)."""
+    kind = body[0]
+    if kind in _DECODERS:
+        return _DECODERS[kind].decode(body[1:])
+    if kind in {PLACE, REFUSE}:
+        _, now_ns, number, strategy, instrument, *action = _ACTION.unpack_from(body)
+        made = Placed if kind == PLACE else RefusedAction
+        return made(now_ns, number, strategy, instrument, tuple(action), body[_ACTION.size :])
+    if kind in {CANCEL, AMEND}:
+        _, now_ns, qty_lots = _ASK.unpack_from(body)
+        return Asked(now_ns, body[_ASK.size :].decode(), qty_lots)
+    if kind == MARK:
+        return Marked(_MARK.unpack(body)[1])
+    if kind == DIGEST:
+        return DigestTaken(*_DIGEST.unpack(body)[1:])
+    if kind == CLOCK:
+        return ClockStepped(*_CLOCK.unpack(body)[1:])
+    raise ValueError(f"type {kind} is not known")

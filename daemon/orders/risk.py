@@ -1,0 +1,232 @@
+"""Risk: the last word on every action, and the kill switch.
+
+The limits kernel has judged each action by numbers already (sizes, notionals, collar, balances, the gates
+of that moment). `check` passes its refusals on and adds what a backtest does not have: gates that closed
+since, the order rate, trades with ourselves, two orders for one wish. Only `check` makes an Approved.
+
+The kill switch is a latch: once thrown, by a person or by a loss, nothing that adds risk leaves until a
+person resumes, restarts included.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from daemon.errors import JournalError
+from daemon.orders.audit import Alarm, Latched
+from daemon.orders.gates import Gates
+from daemon.orders.intents import SEAL, Approved, Refused
+from daemon.orders.records import REFUSE, Latch, pack, pack_action
+from kernels.dtypes import (
+    BUY,
+    CANCEL,
+    GATE_HALTED,
+    P_QTY,
+    PLACE,
+    POSITION_COLUMNS,
+    REFUSED_DUPLICATE,
+    REFUSED_NO_SLOT,
+    REFUSED_ORDER_RATE,
+    REFUSED_SELF_TRADE,
+    REST,
+    STOP,
+    X_INSTRUMENT,
+    X_KIND,
+    X_LEVEL,
+    X_PRICE_TICKS,
+    X_QTY_LOTS,
+    X_REDUCES,
+    X_REFUSAL,
+    X_SIDE,
+    X_SLOT,
+    X_VERB,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.instruments import Instrument
+    from daemon.orders.audit import Audit, Observer
+    from daemon.orders.desk import Desk
+    from daemon.orders.journal import Journal
+    from daemon.orders.order import Order
+    from daemon.orders.valuation import Valuation
+
+#: share of the order budget that only actions which reduce risk may use
+_RESERVED_SHARE: Final = 0.2
+#: the same refusal of the same wish is journalled at most so often
+_REFUSAL_NS: Final = 1_000_000_000
+#: wishes whose last refusal is remembered
+_REFUSALS_KEPT: Final = 4096
+
+
+class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the daemon checks beside the limits of kernels/limits.py; money in the reporting currency."""
+
+    orders_per_s_max: float = 10.0
+    daily_loss_max: float = inf
+    drawdown_max: float = inf
+    rejections_max: int = 50  # rejections of one strategy in a row, after which the kill switch trips
+
+
+class Risk:
+    """Approves and refuses, holds the gates and the kill switch."""
+
+    def __init__(
+        self,
+        limits: RiskLimits,
+        instruments: Sequence[Instrument],
+        desks: Sequence[Desk],
+        journal: Journal,
+        observers: list[Observer],
+    ) -> None:
+        self.limits = limits
+        self.gates = Gates(len(instruments), desks)
+        self.gate = self.gates.gate
+        self.close = self.gates.close
+        self.open = self.gates.open
+        self.close_all = self.gates.close_all
+        self.open_all = self.gates.open_all
+        self.set_ready = self.gates.set_ready
+        self.latch: Latch | None = None  # as thrown, or None
+        self.refusals: dict[int, int] = {}  # by code, every one
+        #: open orders per instrument; the manager keeps them
+        self.live: list[list[Order]] = [[] for _ in instruments]
+        self._lot = [instrument.qty.as_float for instrument in instruments]
+        self._journal = journal
+        self._observers = observers
+        self._number = 0
+        self._burst = max(limits.orders_per_s_max, 1.0)
+        self._kept_back = self._burst * _RESERVED_SHARE if self._burst >= 1 / _RESERVED_SHARE else 0.0
+        self._tokens = self._burst
+        self._filled_ns = 0
+        self._told: dict[tuple[int, ...], tuple[int, int]] = {}
+
+    # --- the hot path -------------------------------------------------------------------------------------
+    def check(self, desk: Desk, action: list[int], now_ns: int) -> Approved | Refused:
+        """Judge one row of `actions` (as plain ints) of a drain at `now_ns`."""
+        code = action[X_REFUSAL] or self._judge(desk, action, now_ns)
+        if code:
+            return self.refuse(code, desk, action, now_ns)
+        self._number += 1
+        return Approved(SEAL, self._number, desk, action, desk.instruments[action[X_INSTRUMENT]], now_ns)
+
+    def _judge(self, desk: Desk, action: list[int], now_ns: int) -> int:
+        verb = action[X_VERB]
+        row = action[X_INSTRUMENT]
+        held = desk.orders[row][action[X_SLOT]]
+        if verb == CANCEL:  # never delayed, never counted
+            return 0 if held is not None else REFUSED_NO_SLOT
+        reduces = action[X_REDUCES]
+        gate = desk.gate[row]
+        if gate and not (reduces and self._really_reduces(desk, action)):
+            return gate
+        if (held is None) != (verb == PLACE):
+            return REFUSED_NO_SLOT
+        if verb == PLACE:
+            code = self._collides(desk, action)
+            if code:
+                return code
+        return (
+            0 if self._take_token(now_ns, 1.0 if reduces else 1.0 + self._kept_back) else REFUSED_ORDER_RATE
+        )
+
+    def _really_reduces(self, desk: Desk, action: list[int]) -> bool:
+        """Whether an order let through a closed gate is no larger than the position it claims to reduce."""
+        row = action[X_INSTRUMENT]
+        position = desk.position[row * POSITION_COLUMNS + P_QTY]
+        qty = action[X_QTY_LOTS] * self._lot[desk.instruments[row]]
+        return position * action[X_SIDE] < 0 and qty <= abs(position) * (1 + 1e-9)
+
+    def _collides(self, desk: Desk, action: list[int]) -> int:
+        """Compare with every open order of the instrument, whichever strategy's."""
+        side, kind, price = action[X_SIDE], action[X_KIND], action[X_PRICE_TICKS]
+        for order in self.live[desk.instruments[action[X_INSTRUMENT]]]:
+            if order.side == side:
+                if order.strategy == desk.index and order.kind == kind and order.level == action[X_LEVEL]:
+                    return REFUSED_DUPLICATE
+            elif (
+                order.kind == REST
+                and kind != STOP
+                and (price >= order.price_ticks if side == BUY else price <= order.price_ticks)
+            ):
+                return REFUSED_SELF_TRADE
+        return 0
+
+    def _take_token(self, now_ns: int, needed: float) -> bool:
+        tokens = self._tokens
+        if now_ns > self._filled_ns:
+            tokens += (now_ns - self._filled_ns) * 1e-9 * self.limits.orders_per_s_max
+            tokens = min(tokens, self._burst)
+            self._filled_ns = now_ns
+        if tokens < needed:
+            self._tokens = tokens
+            return False
+        self._tokens = tokens - 1.0
+        return True
+
+    # --- refusals -----------------------------------------------------------------------------------------
+    def refuse(self, code: int, desk: Desk, action: list[int], now_ns: int) -> Refused:
+        """Count and tell a refusal; journal it with its feature row when it is news."""
+        row = action[X_INSTRUMENT]
+        refused = Refused(code, desk, action, desk.instruments[row], now_ns)
+        self.refusals[code] = self.refusals.get(code, 0) + 1
+        told_code, told_ns = self._told.get(refused.key, (0, 0))
+        if code != told_code or now_ns - told_ns >= _REFUSAL_NS:
+            if len(self._told) >= _REFUSALS_KEPT:
+                self._told.clear()
+            self._told[refused.key] = (code, now_ns)
+            body = pack_action(REFUSE, now_ns, code, desk.index, refused.instrument, *action)
+            self._append(body + desk.rows[row].tobytes(), now_ns)
+        self._tell(refused)
+        return refused
+
+    # --- the kill switch ----------------------------------------------------------------------------------
+    def halt(self, source: str, reason: str, now_ns: int) -> bool:
+        """Throw the kill switch; return whether it was not thrown yet. `Orders.halt` also cancels."""
+        if self.latch is not None:
+            return False
+        self.set_latch(Latch(now_ns, halted=True, source=source, reason=reason))
+        self._append(pack(self.latch), now_ns)  # type: ignore[arg-type]
+        self._tell(Latched(halted=True, source=source, reason=reason, now_ns=now_ns))
+        return True
+
+    def resume(self, source: str, now_ns: int) -> bool:
+        """Reset the kill switch; return whether it was thrown. After a JournalError it stays thrown."""
+        if self.latch is None:
+            return False
+        self._journal.append(pack(Latch(now_ns, halted=False, source=source, reason="")))
+        self.set_latch(None)
+        self._tell(Latched(halted=False, source=source, reason="", now_ns=now_ns))
+        return True
+
+    def set_latch(self, latch: Latch | None) -> None:
+        """Put the switch as the journal remembers it."""
+        self.latch = latch if latch is not None and latch.halted else None
+        if self.latch is not None:
+            self.close_all(GATE_HALTED)
+        else:
+            self.open_all(GATE_HALTED)
+
+    def breach(self, worth: Valuation) -> str:
+        """Return the sentence for a loss beyond its limit, or an empty one."""
+        limits = self.limits
+        if worth.day_pnl < -limits.daily_loss_max:
+            return f"the day lost {-worth.day_pnl:.2f} {worth.reporting}, more than {limits.daily_loss_max:g}"
+        if worth.drawdown > limits.drawdown_max:
+            return f"the value fell {worth.drawdown:.2f} {worth.reporting}, more than {limits.drawdown_max:g}"
+        return ""
+
+    def _append(self, body: bytes, now_ns: int) -> None:
+        """Journal what must happen even if it cannot be recorded."""
+        try:
+            self._journal.append(body)
+        except JournalError as error:
+            self._tell(Alarm("journal", str(error), now_ns))
+
+    def _tell(self, audit: Audit) -> None:
+        for observer in self._observers:
+            observer(audit)
