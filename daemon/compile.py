@@ -1,6 +1,6 @@
 """Strategies: found by name or file, and compiled into the two functions that the engine calls.
 
-The live call is a small generated module per strategy, in which `decide` is a global of one kernel. Passed as
+The live call is a small generated module per strategy, in which `decide` is called by its name. Passed as
 an argument from Python the same function would cost 30 us a call; as a global it is inlined and found again
 in the disk cache. The module's name carries a hash of all it is made of, because numba's cache does not look
 beyond the file it compiles (daemon/kernel_cache.py says the same of our own).
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from daemon.errors import ConfigError
+from kernels.book import make as make_book
 from strategies.base import SHIPPED, Strategy, StrategyError, from_module
 
 if TYPE_CHECKING:
@@ -39,11 +40,20 @@ def tick(mem, row, kind, wire_ns, a, b, c, d):
     pipeline.tick(mem, row, kind, wire_ns, a, b, c, d)
 
 
+@njit(cache=True)
+def book(mem, row, levels, tick_size, lot_size, wire_ns):
+    """Take the changed book of instrument `row`."""
+    pipeline.book(mem, row, levels, tick_size, lot_size, wire_ns)
+
+
 '''
 _COMPILED: Final = '''@njit(cache=True)
 def drain(mem, nodes, roots, bits, now_ns, why):
     """Decide, and return how many actions wait in mem."""
-    return pipeline.drain(decide, mem, nodes, roots, bits, now_ns, why)
+    pipeline.prepare(mem, nodes, roots, bits, now_ns)
+    m = mem[0]
+    wanted = decide(now_ns, why, m.rows, m.book, m.position, m.working, m.account, m.state, m.params, m.out)
+    return pipeline.finish(mem, wanted, now_ns)
 '''
 _INTERPRETED: Final = '''@njit(cache=True)
 def prepare(mem, nodes, roots, bits, now_ns):
@@ -62,6 +72,7 @@ class LiveKernel(NamedTuple):
     """What the engine calls for one strategy."""
 
     tick: Callable[..., None]  # (mem, row, kind, wire_ns, a, b, c, d)
+    book: Callable[..., None]  # (mem, row, levels, tick_size, lot_size, wire_ns)
     drain: Callable[..., int]  # (mem, nodes, roots, bits, now_ns, why) -> actions
     dispatchers: tuple[Any, ...]  # what was compiled: each has one signature, before and after any run
 
@@ -129,14 +140,17 @@ def live_kernel(strategy: Strategy, memory: NDArray[np.void], forest: tuple[Any,
     module = _live_module(strategy, compiled)
     scratch = memory.copy()  # warm on a copy: nothing of it may reach the features
     module.tick(scratch, 0, 1, 0, 1.0, 1.0, 1.0, 0.0)
+    module.book(scratch, 0, make_book(), 1.0, 1.0, 0)
     if compiled:
         module.drain(scratch, *forest, 0, 0)
-        dispatchers = (module.tick, module.drain)
-        return LiveKernel(_entry(module.tick), _entry(module.drain), dispatchers)
-    module.prepare(scratch, *forest, 0)
-    module.finish(scratch, 0, 0)
-    drain = _interpreted(strategy, memory, _entry(module.prepare), _entry(module.finish))
-    return LiveKernel(_entry(module.tick), drain, (module.tick, module.prepare, module.finish))
+        dispatchers = (module.tick, module.book, module.drain)
+        drain = _entry(module.drain)
+    else:
+        module.prepare(scratch, *forest, 0)
+        module.finish(scratch, 0, 0)
+        dispatchers = (module.tick, module.book, module.prepare, module.finish)
+        drain = _interpreted(strategy, memory, _entry(module.prepare), _entry(module.finish))
+    return LiveKernel(_entry(module.tick), _entry(module.book), drain, dispatchers)
 
 
 def _live_module(strategy: Strategy, compiled: bool) -> ModuleType:

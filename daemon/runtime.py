@@ -33,6 +33,7 @@ class Runtime:
 
     __slots__ = (
         "actions",
+        "book",
         "cold_ticks",
         "decided",
         "drain",
@@ -67,6 +68,7 @@ class Runtime:
         self.forest = forest
         self.kernel = live_kernel(strategy, memory, forest)
         self.tick = self.kernel.tick
+        self.book = self.kernel.book
         self.drain = self.kernel.drain
         record = memory[0]
         self.actions: NDArray[np.int64] = record["actions"]

@@ -1,6 +1,7 @@
 """From ticks to judged actions: what live, paper, replay and backtest all run.
 
-    tick(mem, i, kind, wire_ns, a, b, c, d)                    every tick, in order
+    tick(mem, i, kind, wire_ns, a, b, c, d)                    every trade and quote, in order
+    book(mem, i, levels, tick_size, lot_size, wire_ns)         every change of the depth, likewise
     drain(decide, mem, nodes, roots, bits, now_ns, why) -> n   once a drain; then do mem["actions"][0, :n]
 
 `mem` is an array of length 1 of kernels.dtypes.memory_dtype, `i` the instrument's row in it; `nodes`, `roots`
@@ -21,7 +22,9 @@ from typing import Any
 from numba import njit
 
 from kernels import digest, features, forest, limits, reconcile
-from kernels.dtypes import BOOK_LEVELS, P_AVG_PRICE, P_QTY, P_UNREALISED, QUOTE
+from kernels.book import top
+from kernels.dtypes import BOOK_LEVELS, DEPTH, P_AVG_PRICE, P_QTY, P_UNREALISED, QUOTE
+from kernels.feature_state import F_QUOTE
 
 
 @njit(cache=True)
@@ -32,6 +35,21 @@ def tick(mem: Any, i: int, kind: int, wire_ns: int, a: float, b: float, c: float
     if kind == QUOTE:
         _set_touch(m.book[i, 0], a, b, 1)
         _set_touch(m.book[i, 1], c, d, -1)
+
+
+@njit(cache=True)
+def book(mem: Any, i: int, levels: Any, tick_size: float, lot_size: float, wire_ns: int) -> None:
+    """Take the changed book of instrument i (`levels`, a BOOK array of length 1): the top, and its features."""
+    m = mem[0]
+    f = m.feature_f[i]
+    shown = m.book[i]
+    top(levels, f[F_QUOTE], f[F_QUOTE + 1], f[F_QUOTE + 2], f[F_QUOTE + 3], tick_size, lot_size, shown)
+    bid_qty = 0.0
+    ask_qty = 0.0
+    for level in range(BOOK_LEVELS):
+        bid_qty += shown[0, level, 1]
+        ask_qty += shown[1, level, 1]
+    features.step(f, m.feature_i[i], DEPTH, wire_ns, shown[0, 0, 0], bid_qty, shown[1, 0, 0], ask_qty)
 
 
 @njit(cache=True)

@@ -1,0 +1,307 @@
+"""The engine: the one place where trading state changes. Every event enters here, and is done with when it
+returns.
+
+1. Market data: every tick steps the features of the strategies that own its instrument; nothing is decided
+yet. 2. `drain`, when nothing more was readable: each strategy that was woken makes one compiled call
+(rows, model, decide, reconcile, limits), and each action it asks for is approved or refused, journalled
+and sent. 3. The venue's reports: applied to orders and portfolio; a fill wakes the strategy at once. 4.
+Commands and timers: events like any other.
+
+All of it is one synchronous stack of plain calls, from the frame that came to the order that leaves. A
+drain's time is the receive time of its last frame, so that a recording alone reproduces every decision.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from daemon.orders.intents import Approved
+from kernels import dtypes as dt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from daemon.events import Command, ExecutionReport, Tick, VenueStatus
+    from daemon.instruments import Instrument
+    from daemon.orders.desk import Desk
+    from daemon.orders.manager import Orders
+    from daemon.orders.portfolio import Portfolio
+    from daemon.orders.risk import Risk
+    from daemon.runtime import Runtime
+    from daemon.seams import Clock, Scheduler, Timer
+    from daemon.spans import Spans
+    from daemon.status import DaemonState
+
+#: how often what no event announces is looked at: silent feeds, the day's boundary
+WATCH_NS: Final = 100_000_000
+
+
+class Engine:
+    """Takes events in, and acts. Build it, `start` it, then feed it; `daemon/app.py` and replays do."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        scheduler: Scheduler,
+        instruments: Sequence[Instrument],
+        runtimes: Sequence[Runtime],
+        desks: Sequence[Desk],
+        orders: Orders,
+        risk: Risk,
+        portfolio: Portfolio,
+        spans: Spans,
+        depth: bool,
+        stale_ns: int,
+        tick_age_ns: int,
+    ) -> None:
+        """Wire it; `depth`: books are subscribed, so an order needs one in sync."""
+        self.phase: DaemonState = "STARTING"
+        self.drains = 0
+        self.ticks = 0
+        self.on_warm: Callable[[], None] = lambda: None
+        self.on_fault: Callable[[Runtime], None] = lambda runtime: None
+        self.runtimes = runtimes
+        self.orders = orders
+        self.risk = risk
+        self.portfolio = portfolio
+        self.instruments = instruments
+        self.spans = spans
+        self.last_wire_ns: Sequence[int] = [0] * len(instruments)
+        self.stale = [False] * len(instruments)
+        self.synced = [not depth] * len(instruments)
+        self.venue_up = False
+        self._now = clock.now_ns
+        self._scheduler = scheduler
+        self._desks = desks
+        self._stale_ns = stale_ns
+        self._tick_age_ns = tick_age_ns
+        self._owners: list[list[tuple[Runtime, int]]] = [[] for _ in instruments]
+        for runtime in runtimes:
+            for row, instrument in enumerate(runtime.instruments):
+                self._owners[instrument.index].append((runtime, row))
+        self._grids = [(i.price.as_float, i.qty.as_float) for i in instruments]
+        self._mids: list[float] = [0.0] * len(instruments)
+        self._moved: list[int] = []
+        self._cold = any(not runtime.warm for runtime in runtimes)
+        self._acting = False
+        self._reports: deque[ExecutionReport] = deque()  # what a venue answered while we were still sending
+        self._timers: list[Timer] = []
+        risk.close_all(dt.GATE_NOT_READY)
+        risk.close_all(dt.GATE_VENUE_DOWN)
+        for index in range(len(instruments)):
+            if depth:
+                risk.close(index, dt.GATE_BOOK_GAP)
+
+    # --- its life --------------------------------------------------------------------------------------------
+    def start(self, last_wire_ns: Sequence[int]) -> None:
+        """Begin to trade: what had to be recovered is. `last_wire_ns` is the feed's, per instrument."""
+        self.last_wire_ns = last_wire_ns
+        self.phase = "READY"
+        self.risk.open_all(dt.GATE_NOT_READY)
+        for desk, runtime in zip(self._desks, self.runtimes, strict=True):
+            self.risk.set_ready(desk, runtime.warm)
+        now_ns = self._now()
+        self._watch(now_ns)
+        for runtime in self.runtimes:
+            period_ns = int(runtime.strategy.timer_s * 1e9)
+            if period_ns:
+                self._arm(now_ns, period_ns, lambda at_ns, woken=runtime: self._wake(woken, at_ns))
+        self._arm(now_ns, WATCH_NS, self._watch)
+
+    def stop(self) -> None:
+        """Let no more risk be added, and wake nobody; reports still come in."""
+        self.phase = "DRAINING"
+        self.risk.close_all(dt.GATE_NOT_READY)
+        for timer in self._timers:
+            timer.cancel()
+
+    @property
+    def state(self) -> DaemonState:
+        """What the daemon is doing, as DESIGN's states name it."""
+        if self.phase != "READY":
+            return self.phase
+        if self.risk.halted:
+            return "HALTED"
+        return "WARMING" if self._cold else "READY"
+
+    def _arm(self, now_ns: int, period_ns: int, fn: Callable[[int], None]) -> None:
+        """Call `fn` on every multiple of the period from now on; a late loop skips what it missed."""
+        place = len(self._timers)
+
+        def ring() -> None:
+            at_ns = self._now()
+            self._timers[place] = self._scheduler.call_at((at_ns // period_ns + 1) * period_ns, ring)
+            fn(at_ns)
+
+        self._timers.append(self._scheduler.call_at((now_ns // period_ns + 1) * period_ns, ring))
+
+    # --- 1. market data --------------------------------------------------------------------------------------
+    def on_tick(self, tick: Tick) -> None:
+        """Step the features of every strategy that owns the instrument."""
+        self.ticks += 1
+        instrument = tick.instrument
+        for runtime, row in self._owners[instrument]:
+            runtime.tick(runtime.memory, row, tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d)
+            runtime.why |= dt.WHY_DRAIN
+        if tick.kind == dt.QUOTE:
+            self._mids[instrument] = 0.5 * (tick.a + tick.c)
+            self._moved.append(instrument)
+        if self._cold:
+            self._warm_up(instrument)
+
+    def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.void]) -> None:
+        """Show a changed book to every strategy that owns the instrument, and step its depth features."""
+        self.ticks += 1
+        tick_size, lot_size = self._grids[instrument]
+        for runtime, row in self._owners[instrument]:
+            runtime.book(runtime.memory, row, book, tick_size, lot_size, wire_ns)
+            runtime.why |= dt.WHY_DRAIN
+
+    def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:  # noqa: ARG002 - for observers
+        """Gate orders on a book that lost the exchange's sequence."""
+        self.synced[instrument] = synced
+        if synced:
+            self.risk.open(instrument, dt.GATE_BOOK_GAP)
+        else:
+            self.risk.close(instrument, dt.GATE_BOOK_GAP)
+
+    # --- 2. the drain ----------------------------------------------------------------------------------------
+    def drain(self, wire_ns: int) -> None:
+        """Decide: nothing more was readable after the frame received at `wire_ns`."""
+        self.drains += 1
+        if self._moved:
+            mids = self._mids
+            for instrument in self._moved:
+                self.portfolio.mark(instrument, mids[instrument])
+            self._moved.clear()
+            self.risk.watch(self.portfolio, wire_ns)
+        ready_ns = self._now()
+        late = ready_ns - wire_ns > self._tick_age_ns
+        if late:
+            self.risk.close_all(dt.GATE_TICK_AGE)
+        for runtime in self.runtimes:
+            if runtime.why:
+                self._decide(runtime, wire_ns, ready_ns)
+        if late:
+            self.risk.open_all(dt.GATE_TICK_AGE)
+
+    def _decide(self, runtime: Runtime, wire_ns: int, ready_ns: int) -> None:
+        why, runtime.why = runtime.why, 0
+        if runtime.fault:
+            return
+        nodes, roots, bits = runtime.forest
+        wanted = runtime.drain(runtime.memory, nodes, roots, bits, wire_ns, why)
+        decided_ns = self._now()
+        self.spans.decided(wire_ns, ready_ns, decided_ns)
+        if wanted > 0:
+            self._act(runtime, wanted, wire_ns, decided_ns)
+        elif wanted < 0:
+            self._fail(runtime, wanted)
+
+    def _act(self, runtime: Runtime, count: int, wire_ns: int, decided_ns: int) -> None:
+        desk = self._desks[runtime.index]
+        self._acting = True
+        for action in runtime.actions[:count].tolist():
+            verdict = self.risk.check(desk, action, wire_ns)
+            if type(verdict) is Approved:
+                checked_ns = self._now()
+                self.orders.submit(verdict)
+                sent_ns = self._now()
+                self.spans.sent(wire_ns, decided_ns, checked_ns, sent_ns)
+                decided_ns = sent_ns
+        self._acting = False
+        while self._reports:
+            self.on_report(self._reports.popleft())
+
+    def _fail(self, runtime: Runtime, fault: int) -> None:
+        """Stop a strategy that broke its contract: trading on a guess is worse than not trading."""
+        runtime.fault = fault
+        self.on_fault(runtime)
+
+    # --- 3. the venue ----------------------------------------------------------------------------------------
+    def on_report(self, report: ExecutionReport) -> None:
+        """Apply an order message; a fill wakes who owns the instrument."""
+        if self._acting:
+            self._reports.append(report)
+            return
+        self.orders.apply(report)
+        self.spans.reported(report)
+        if report.kind == "TRADE":
+            for runtime, _ in self._owners[report.instrument]:
+                runtime.why |= dt.WHY_FILL
+            self.drain(report.wire_ns)
+
+    def on_venue_status(self, status: VenueStatus) -> None:
+        """Gate orders on the connection they travel by."""
+        self.venue_up = status.up
+        if status.up:
+            self.risk.open_all(dt.GATE_VENUE_DOWN)
+        else:
+            self.risk.close_all(dt.GATE_VENUE_DOWN)
+
+    # --- 4. commands and timers ------------------------------------------------------------------------------
+    def on_command(self, command: Command) -> None:
+        """Do what a person or a signal asks; the order side journals it."""
+        if command.verb == "resume":
+            self.orders.resume(command.source)
+            return
+        self.orders.halt(command.source, command.reason or command.verb)
+        self.orders.cancel_all(command.reason or command.verb)
+        if command.verb == "flatten":
+            self._flatten()
+
+    def _flatten(self) -> None:
+        """Close every position at once, no worse than the collar allows."""
+        now_ns = self._now()
+        for runtime in self.runtimes:
+            desk = self._desks[runtime.index]
+            position, book, rules = runtime.view("position"), runtime.view("book"), runtime.view("rules")
+            collar = runtime.view("limits")[:, dt.M_COLLAR]
+            for row in range(len(runtime.instruments)):
+                qty = float(position[row, dt.P_QTY])
+                side = dt.SELL if qty > 0 else dt.BUY
+                touch = float(book[row, 0 if qty > 0 else 1, 0, 0])
+                lots = int(abs(qty) / rules[row, dt.R_LOT_SIZE] + 1e-9)
+                if not lots or not touch > 0:
+                    continue
+                worst = touch * (1.0 + side * 0.9 * float(collar[row]))
+                action = [0] * dt.ACTION_COLUMNS
+                action[dt.X_VERB] = dt.PLACE
+                action[dt.X_INSTRUMENT] = row
+                action[dt.X_SLOT] = desk.free_slot(row)
+                action[dt.X_KIND] = dt.TARGET
+                action[dt.X_SIDE] = side
+                action[dt.X_PRICE_TICKS] = runtime.instruments[row].price.count(worst)
+                action[dt.X_QTY_LOTS] = lots
+                action[dt.X_REDUCES] = 1
+                verdict = self.risk.check(desk, action, now_ns)
+                if type(verdict) is Approved:
+                    self.orders.submit(verdict)
+
+    def _wake(self, runtime: Runtime, now_ns: int) -> None:
+        runtime.why |= dt.WHY_TIMER
+        self.drain(now_ns)
+
+    def _watch(self, now_ns: int) -> None:
+        """Look at what no event announces."""
+        for index, last_ns in enumerate(self.last_wire_ns):
+            stale = now_ns - last_ns > self._stale_ns
+            if stale != self.stale[index]:
+                self.stale[index] = stale
+                (self.risk.close if stale else self.risk.open)(index, dt.GATE_STALE_FEED)
+        self.risk.watch(self.portfolio, now_ns)
+
+    def _warm_up(self, instrument: int) -> None:
+        for runtime, row in self._owners[instrument]:
+            if runtime.cold_ticks[row]:
+                runtime.cold_ticks[row] -= 1
+                if runtime.warm and self.phase == "READY":
+                    self.risk.set_ready(self._desks[runtime.index], True)
+        self._cold = any(not runtime.warm for runtime in self.runtimes)
+        if not self._cold:
+            self.on_warm()

@@ -1,0 +1,63 @@
+"""Where the time goes: one histogram a stage, filled by one compiled call a drain.
+
+    decode   frame on the wire -> ticks taken into the features (the whole drain's frames)
+    decide   -> rows, model, decide, reconcile and limits done
+    risk     -> approved
+    send     -> order made, journalled, signed and written
+    order    frame on the wire -> order written: tick to order, inside the process
+    ack      order written -> the venue's first word on it
+
+Spans are nanoseconds of one clock. On virtual time every span is the modelled one, so a replay records none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from kernels import stats
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STAGES: Final = ("decode", "decide", "risk", "send", "order", "ack")
+_DECODE, _DECIDE, _RISK, _SEND, _ORDER, _ACK = range(len(STAGES))
+
+
+class Spans:
+    """The histograms (kernels.stats), one row a stage."""
+
+    def __init__(self) -> None:
+        self.histograms: NDArray[np.int64] = np.zeros((len(STAGES), stats.HISTOGRAM_SIZE), dtype=np.int64)
+        h = self.histograms
+        self._decided = h[_DECODE : _DECIDE + 1]
+        self._sent = h[_RISK : _SEND + 1]
+        self._order = h[_ORDER]
+        self._ack = h[_ACK]
+
+    def decided(self, wire_ns: int, ready_ns: int, decided_ns: int) -> None:
+        """Record a drain: received, ready to decide, decided."""
+        stats.observe_two(self._decided, wire_ns, ready_ns, decided_ns)
+
+    def sent(self, wire_ns: int, decided_ns: int, checked_ns: int, sent_ns: int) -> None:
+        """Record an action that left: decided (or the one before it sent), approved, written."""
+        stats.observe_two(self._sent, decided_ns, checked_ns, sent_ns)
+        stats.observe(self._order, sent_ns - wire_ns)
+
+    def acknowledged(self, span_ns: int) -> None:
+        """Record the venue's first word on an order."""
+        stats.observe(self._ack, span_ns)
+
+
+class NoSpans(Spans):
+    """Records nothing: on virtual time there is nothing to measure."""
+
+    def decided(self, wire_ns: int, ready_ns: int, decided_ns: int) -> None:
+        """Do nothing."""
+
+    def sent(self, wire_ns: int, decided_ns: int, checked_ns: int, sent_ns: int) -> None:
+        """Do nothing."""
+
+    def acknowledged(self, span_ns: int) -> None:
+        """Do nothing."""
