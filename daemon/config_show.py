@@ -30,14 +30,33 @@ def to_toml(config: Config, environ: Mapping[str, str]) -> str:
         elif isinstance(value, tuple):
             for one in value:
                 lines += ["", f"[[{key}]]", *_body(one)]
-    lines += ["", "# secrets in the environment", *secrets(config, environ)]
+    lines += ["", "# secrets in the environment", *_secrets(config, environ)]
     return "\n".join(lines) + "\n"
 
 
-def secrets(config: Config, environ: Mapping[str, str]) -> list[str]:
-    """Return one comment line per environment variable that the configuration names."""
+def to_json(config: Config, environ: Mapping[str, str]) -> str:
+    """Return the same as one JSON object, with the names of the secrets that are set in `environ`."""
+    tree = msgspec.to_builtins(config)
+    names = [name for name in _variables(config) if environ.get(name)]
+    return json.dumps({**_masked_tree(tree), "secrets_set": names}) + "\n"
+
+
+def _masked_tree(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _masked_tree(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [_masked_tree(value) for value in node]
+    return masked(node) if isinstance(node, str) else node
+
+
+def _variables(config: Config) -> list[str]:
     names = (config.venue.key_env, config.venue.secret_env, config.http.token_env)
-    return [f"# {name}: {'set (masked)' if environ.get(name) else 'not set'}" for name in names if name]
+    return [name for name in names if name]
+
+
+def _secrets(config: Config, environ: Mapping[str, str]) -> list[str]:
+    """Return one comment line per environment variable that the configuration names."""
+    return [f"# {name}: {'set (masked)' if environ.get(name) else 'not set'}" for name in _variables(config)]
 
 
 def masked(text: str) -> str:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import json
 import tomllib
 
 from daemon.config import from_tree
-from daemon.config_show import masked, to_toml
+from daemon.config_show import masked, to_json, to_toml
 
 TREE = {
     "name": "a",
@@ -30,3 +31,12 @@ def test_no_secret_is_ever_written():
 
 def test_a_plain_path_with_signs_in_it_is_left_alone():
     assert masked("keys/me@host?x=1.pem") == "keys/me@host?x=1.pem"
+
+
+def test_the_json_form_masks_too_and_names_the_secrets_that_are_set():
+    text = to_json(from_tree(TREE, {}, "x"), {"TICKD_KEY": "k-e-y"})
+    assert "hunter2" not in text
+    assert "k-e-y" not in text
+    tree = json.loads(text)
+    assert tree["feed"]["ws_url"] == "wss://****@example.org/ws?token=****"
+    assert tree["secrets_set"] == ["TICKD_KEY"]

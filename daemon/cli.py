@@ -1,0 +1,207 @@
+"""`tickd`: runs one verb, and turns errors into sentences and exit codes.
+
+Every verb imports what it needs when it runs, so that `tickd --help` answers at once. The functions called
+are plain: they take options (daemon/options.py) and return an exit code, or raise a TickdError.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from daemon.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, TickdError, UsageError
+from daemon.grammar import Parser, build, parse
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from daemon.config import Config
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code. The console script enters here."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    try:
+        args = parse(words)
+        if args.verb is None:
+            build()[0].print_help()
+            return EXIT_DONE
+        return VERBS[args.verb](args)
+    except BrokenPipeError:  # `tickd state | head`: whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            raise
+        sentence, code = _explain(error)
+        print(f"tickd: {sentence}", file=sys.stderr)
+        return code
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, TickdError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", EXIT_INTERRUPTED
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"this is a bug, please report it: {what} (--debug shows where)", EXIT_FAILED
+
+
+# --- the verbs ----------------------------------------------------------------------------------------------
+def _demo(args: Namespace) -> int:
+    _use_kernels()
+    from daemon.demo import run
+    from daemon.options import DemoOptions
+
+    return run(
+        DemoOptions(
+            seconds=args.seconds,
+            tape=args.tape,
+            speed=args.speed,
+            seed=args.seed,
+            strategy=args.strategy,
+            port=args.port,
+            json=args.json,
+            svg=args.svg,
+        )
+    )
+
+
+def _run(args: Namespace) -> int:
+    config = _load(args.config)
+    if config.mode == "live" and not args.live:
+        raise UsageError(f'{args.config} says mode = "live"; say --live too, to send real orders')
+    if config.mode != "live" and args.live:
+        raise UsageError(
+            f'--live is given, but {args.config} says mode = "{config.mode}"; both must ask for it'
+        )
+    return _trade(config, args)
+
+
+def _paper(args: Namespace) -> int:
+    # a live configuration is rehearsed so: the same file, local fills
+    return _trade(_load(args.config, TICKD__MODE="paper", TICKD__VENUE__KIND="paper"), args)
+
+
+def _trade(config: Config, args: Namespace) -> int:
+    _use_kernels()
+    from daemon.app import run
+    from daemon.options import RunOptions
+
+    return run(config, RunOptions(seconds=args.seconds, json=args.json))
+
+
+def _replay(args: Namespace) -> int:
+    _use_kernels()
+    from daemon.options import ReplayOptions
+    from daemon.tape.replay import run
+
+    return run(
+        ReplayOptions(
+            file=args.file,
+            config=None if args.config is None else _load(args.config),
+            strategy=args.strategy,
+            model=args.model,
+            repeat=args.repeat,
+            json=args.json,
+        )
+    )
+
+
+def _train(args: Namespace) -> int:
+    _use_kernels()
+    from daemon.faces.show import train
+
+    train(args.out, seed=args.seed, minutes=args.minutes, horizon_ms=args.horizon_ms, as_json=args.json)
+    return EXIT_DONE
+
+
+def _simulate(args: Namespace) -> int:
+    _use_kernels()
+    from daemon.simulator.process import add_arguments, run
+
+    parser = Parser(prog="tickd simulate", description="Be the exchange: Binance's protocol on loopback.")
+    add_arguments(parser)
+    return run(parser.parse_args(args.words))
+
+
+def _config(args: Namespace) -> int:
+    from daemon.config_show import to_json, to_toml
+
+    print((to_json if args.json else to_toml)(_load(args.config), os.environ), end="")
+    return EXIT_DONE
+
+
+def _state(args: Namespace) -> int:
+    from daemon.faces.client import fetch_status
+    from daemon.faces.show import print_status
+
+    print_status(fetch_status(_socket(args)), as_json=args.json)
+    return EXIT_DONE
+
+
+def _top(args: Namespace) -> int:
+    from daemon.faces.show import watch_socket
+
+    watch_socket(_socket(args), args.interval)
+    return EXIT_DONE
+
+
+def _command(args: Namespace) -> int:
+    from daemon.faces.client import command
+
+    state = command(_socket(args), args.verb, args.reason, os.environ.get(args.token_env, ""))
+    print(f"{args.verb} accepted; the daemon is {state}")
+    return EXIT_DONE
+
+
+def _journal(args: Namespace) -> int:
+    from daemon.faces.show import print_journal
+
+    print_journal(args.folder, as_json=args.json)
+    return EXIT_DONE
+
+
+VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
+    "demo": _demo,
+    "run": _run,
+    "paper": _paper,
+    "replay": _replay,
+    "train": _train,
+    "simulate": _simulate,
+    "config": _config,
+    "state": _state,
+    "top": _top,
+    "halt": _command,
+    "resume": _command,
+    "flatten": _command,
+    "journal": _journal,
+}
+
+
+def _use_kernels() -> None:
+    """Choose the kernel cache; from here on numba may be imported."""
+    from daemon import kernel_cache
+
+    kernel_cache.activate()
+
+
+def _load(path: Path, **overrides: str) -> Config:
+    from daemon.config import load
+
+    return load(path, {**os.environ, **overrides})
+
+
+def _socket(args: Namespace) -> Path:
+    from daemon.faces.client import find_socket
+
+    given: Path | None = args.socket
+    return given if given is not None else find_socket(args.name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

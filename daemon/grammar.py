@@ -1,0 +1,227 @@
+"""The command line's grammar: which verbs there are, and what each takes.
+
+It imports argparse alone, so that `tickd --help` answers at once. What argparse refuses becomes a UsageError
+of one sentence, with the nearest verb or option where there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from daemon import __version__
+from daemon.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+PORT_MAX: Final = 65_535
+_EPILOG: Final = (
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 a check did not hold, 4 no daemon answers, 78 configuration, "
+    "130 interrupted twice."
+)
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """Return the arguments, `verb` among them; None for no verb. Raises UsageError."""
+    parser, verbs = build()
+    first = next((word for word in words if not word.startswith("-")), None)
+    if first is not None and first not in verbs:
+        raise UsageError(f"there is no verb {first!r}{_nearest(first, verbs)}; tickd --help lists them")
+    if first == "simulate":  # its options are the simulator's own, and are known once that is imported
+        after = words[words.index(first) + 1 :]
+        return argparse.Namespace(verb=first, words=[word for word in after if word != "--debug"])
+    args, rest = parser.parse_known_args(words)
+    if rest:
+        asked = verbs.get(args.verb, parser)
+        options = [option for action in asked.actions for option in action.option_strings]
+        raise UsageError(f"{asked.prog} does not take {rest[0]!r}{_nearest(rest[0], options)}")
+    return args
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose refusals are a UsageError."""
+
+    @property
+    def actions(self) -> list[argparse.Action]:
+        """Return what it takes."""
+        return self._actions
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage and exiting."""
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def build() -> tuple[Parser, dict[str, Parser]]:
+    """Return the whole grammar, and each verb's own part of it."""
+    parser = Parser(
+        prog="tickd",
+        description="A live trading daemon for crypto markets.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"tickd {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    parser.set_defaults(verb=None)
+    group = parser.add_subparsers(metavar="VERB", title="verbs")
+    verbs: dict[str, Parser] = {}
+
+    def verb(name: str, text: str) -> Parser:
+        one = group.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+        )
+        one.set_defaults(verb=name)
+        one.add_argument("--debug", action="store_true", help="show tracebacks")
+        verbs[name] = one
+        return one
+
+    _add_trading(verb)
+    _add_making(verb)
+    _add_looking(verb)
+    _add_commands(verb)
+    return parser, verbs
+
+
+def _add_trading(verb: Callable[[str, str], Parser]) -> None:
+    one = verb("demo", "trade against a simulated exchange: offline, without keys, in a minute")
+    _add_seconds(one, 60.0)
+    _add_tape(one)
+    one.add_argument("--seed", type=_seed, default=1, help="of the synthetic market (1)")
+    one.add_argument("--strategy", default="ml", help="a shipped strategy or FILE.py:decide (ml)")
+    one.add_argument("--port", type=_port, default=0, help="serve HTTP on this loopback port too")
+    one.add_argument("--svg", type=Path, metavar="FILE", help="draw the last view into FILE")
+    _add_json(one)
+
+    one = verb("run", "trade as a configuration says; real orders want --live too")
+    one.add_argument("config", type=Path)
+    one.add_argument("--live", action="store_true", help="really send orders")
+    _add_seconds(one, None)
+    _add_json(one)
+
+    one = verb("paper", "trade on a live feed with local fills; no keys")
+    one.add_argument("config", type=Path)
+    _add_seconds(one, None)
+    _add_json(one)
+
+    one = verb("replay", "run a capture through the engine that trades, on virtual time")
+    one.add_argument("file", type=Path)
+    one.add_argument("--config", type=Path, help="take strategies, risk and paper settings from this file")
+    one.add_argument(
+        "--strategy", default="ema_cross", help="a shipped strategy or FILE.py:decide (ema_cross)"
+    )
+    one.add_argument("--model", type=Path, metavar="FOLDER", help="a model bundle")
+    one.add_argument("--repeat", type=_count, default=1, help="run it so many times and compare (1)")
+    _add_json(one)
+
+
+def _add_making(verb: Callable[[str, str], Parser]) -> None:
+    one = verb("train", "train a model bundle; the same arguments make the same model")
+    one.add_argument("--synthetic", action="store_true", required=True, help="on the seeded synthetic market")
+    one.add_argument("--seed", type=_seed, default=1, help="of the market and the training (1)")
+    one.add_argument("--minutes", type=_count, default=120, help="of market to learn from (120)")
+    one.add_argument("--horizon-ms", type=_count, default=5_000, help="how far ahead it foresees (5000)")
+    one.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the bundle goes")
+    _add_json(one)
+
+    verb("simulate", "be the exchange: Binance's protocol on loopback")
+
+
+def _add_looking(verb: Callable[[str, str], Parser]) -> None:
+    one = verb("config", "show a configuration whole, secrets masked")
+    one.add_argument("action", choices=["show"])
+    one.add_argument("config", type=Path)
+    _add_json(one)
+
+    one = verb("state", "show what a running daemon tells about itself")
+    _add_remote(one)
+    _add_json(one)
+
+    one = verb("top", "watch a running daemon")
+    _add_remote(one)
+    one.add_argument(
+        "--interval", type=_positive, default=1.0, metavar="SECONDS", help="between two looks (1)"
+    )
+
+    one = verb("journal", "list a journal's records")
+    one.add_argument("folder", type=Path)
+    _add_json(one)
+
+
+def _add_commands(verb: Callable[[str, str], Parser]) -> None:
+    for name, text in (
+        ("halt", "stop a running daemon from adding risk and cancel what stands"),
+        ("resume", "let a halted daemon trade again"),
+        ("flatten", "halt, cancel everything and close every position"),
+    ):
+        one = verb(name, text)
+        _add_remote(one)
+        one.add_argument("--reason", default="", help="kept on the record")
+        one.add_argument(
+            "--token-env", default="TICKD_TOKEN", metavar="NAME", help="holds the token (TICKD_TOKEN)"
+        )
+
+
+def _add_seconds(one: Parser, default: float | None) -> None:
+    text = "stop after so long" + (f" ({default:.0f})" if default else "")
+    one.add_argument("--seconds", type=_positive, default=default, help=text)
+
+
+def _add_tape(one: Parser) -> None:
+    one.add_argument("--tape", type=Path, metavar="FILE", help="stream this capture, not a synthetic market")
+    one.add_argument("--speed", type=_speed, default=1.0, help="of the tape: a factor, or max (1)")
+
+
+def _add_json(one: Parser) -> None:
+    one.add_argument("--json", action="store_true", help="report as JSON on standard output")
+
+
+def _add_remote(one: Parser) -> None:
+    one.add_argument("--name", help="the daemon's name, when several run here")
+    one.add_argument("--socket", type=Path, help="the daemon's Unix socket")
+
+
+# --- values -------------------------------------------------------------------------------------------------
+def _positive(text: str) -> float:
+    value = _number(text, float)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _speed(text: str) -> float:
+    return float("inf") if text == "max" else _positive(text)
+
+
+def _count(text: str) -> int:
+    value = int(_number(text, int))
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive count")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(_number(text, int))
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is not a seed (0 to 2**63 - 1)")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(_number(text, int))
+    if not 0 <= value <= PORT_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
+    return value
+
+
+def _number(text: str, kind: type[float]) -> float:
+    try:
+        return kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -1,0 +1,40 @@
+"""What the command line asks of each verb, typed; the verbs themselves live elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - msgspec reads the annotations at run time
+
+import msgspec
+
+from daemon.config import Config  # noqa: TC001 - likewise
+
+
+class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd demo`."""
+
+    seconds: float = 60.0
+    tape: Path | None = None  # a capture to stream instead of the synthetic market
+    speed: float = 1.0  # of the tape; inf: as fast as it goes
+    seed: int = 1
+    strategy: str = "ml"
+    port: int = 0  # of the HTTP face, beside its Unix socket; 0: none
+    json: bool = False
+    svg: Path | None = None  # where the last view is drawn
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd run` and `tickd paper`, beside their configuration."""
+
+    seconds: float | None = None  # None: until a signal
+    json: bool = False
+
+
+class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd replay`."""
+
+    file: Path
+    config: Config | None = None  # strategies, risk and paper settings; else one strategy with the defaults
+    strategy: str = "ema_cross"
+    model: Path | None = None
+    repeat: int = 1
+    json: bool = False

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import struct
+from types import SimpleNamespace
+
+import pytest
+
+from daemon.disk import RealDisk
+from daemon.errors import UsageError
+from daemon.events import Command
+from daemon.faces import show
+from daemon.orders import records
+from daemon.orders.journal import SUFFIX
+from daemon.status import Status
+
+
+def status():
+    return Status(name="t", mode="paper", version="1", state="READY", now_ns=1, uptime_s=2.0, quote="USDT")
+
+
+def write_journal(folder):
+    row = struct.pack("<2d", 0.5, -1.0)
+    refused = records.REFUSE, 7, 8, 0, 0, *range(10)
+    bodies = [
+        records.pack(records.CommandTaken(5, Command("halt", "cli", "lunch"))),
+        records.pack_action(*refused) + row,
+    ]
+    file = RealDisk().append(folder / f"00000001{SUFFIX}")
+    file.write(records.header(synced=False) + b"".join(records.frame(body) for body in bodies))
+    file.close()
+
+
+def test_a_status_is_printed_for_people_or_programs(capsys):
+    show.print_status(status(), as_json=True)
+    assert json.loads(capsys.readouterr().out)["state"] == "READY"
+    show.print_status(status(), as_json=False)
+    assert "ended READY" in capsys.readouterr().out
+
+
+def test_a_journal_is_listed_record_by_record(tmp_path, capsys):
+    write_journal(tmp_path)
+    show.print_journal(tmp_path, as_json=False)
+    first, second = capsys.readouterr().out.splitlines()
+    assert "CommandTaken now_ns=5 command=Command(verb='halt', source='cli', reason='lunch')" in first
+    assert "RefusedAction now_ns=7 code=8" in second
+    show.print_journal(tmp_path, as_json=True)
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["command"] == {"verb": "halt", "source": "cli", "reason": "lunch"}
+    assert second["row"] == [0.5, -1.0]
+    assert first["offset"] == records.HEADER.size
+
+
+def test_a_folder_without_a_journal_is_told(tmp_path):
+    with pytest.raises(UsageError, match="holds no journal"):
+        show.print_journal(tmp_path, as_json=False)
+
+
+def test_watching_reads_the_socket_until_interrupted(tmp_path, monkeypatch):
+    looks = []
+
+    def fetch(path):
+        looks.append(path)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+        return status()
+
+    monkeypatch.setattr(show, "fetch_status", fetch)
+    show.watch_socket(tmp_path / "a.sock", 0.0)
+    assert looks == [tmp_path / "a.sock"] * 3
+
+
+def test_training_shows_progress_and_reports_what_it_made(tmp_path, monkeypatch, capsys):
+    from daemon.research import train
+
+    def stand_in(disk, out, *, seed, minutes, horizon_ms, on_step):
+        on_step("growing trees")
+        manifest = SimpleNamespace(command=f"tickd train --seed {seed}", metrics={"auc": 0.6})
+        return SimpleNamespace(folder=out, manifest=manifest)
+
+    monkeypatch.setattr(train, "train_synthetic", stand_in)
+    show.train(tmp_path, seed=3, minutes=20, horizon_ms=1000, as_json=True)
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {
+        "folder": str(tmp_path),
+        "command": "tickd train --seed 3",
+        "metrics": {"auc": 0.6},
+    }
+    assert "training: growing trees" in err
+    show.train(tmp_path, seed=3, minutes=20, horizon_ms=1000, as_json=False)
+    assert "auc: 0.6" in capsys.readouterr().out
