@@ -207,7 +207,7 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         ) from None
     if rows.shape != (len(golden), len(features)) or len(golden) < GOLDEN_ROWS_MIN:
         raise ModelError(
-            f"manifest.json needs {GOLDEN_ROWS_MIN} or more golden rows of {len(features)} features; retrain it"
+            f"manifest.json needs {GOLDEN_ROWS_MIN} golden rows or more of {len(features)} features each"
         )
     return Manifest(
         _field(content, "name", str),

@@ -1,0 +1,1 @@
+"""Research's files and runs: training and the model bundle."""

@@ -77,6 +77,23 @@ class TickColumns(NamedTuple):
     c: NDArray[np.float64]
     d: NDArray[np.float64]
 
+    def take(self, mask: NDArray[np.bool_]) -> TickColumns:
+        """Return the ticks where `mask` holds."""
+        return TickColumns(
+            self.kind[mask], self.wire_ns[mask], self.a[mask], self.b[mask], self.c[mask], self.d[mask]
+        )
+
+    def then(self, later: TickColumns) -> TickColumns:
+        """Return these ticks followed by `later`."""
+        return TickColumns(
+            np.concatenate((self.kind, later.kind)),
+            np.concatenate((self.wire_ns, later.wire_ns)),
+            np.concatenate((self.a, later.a)),
+            np.concatenate((self.b, later.b)),
+            np.concatenate((self.c, later.c)),
+            np.concatenate((self.d, later.d)),
+        )
+
 
 class SyntheticMarket:
     """One instrument's market, run forward in time as far as it is asked to."""

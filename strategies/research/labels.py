@@ -15,7 +15,7 @@ def forward_return_bps(
 ) -> NDArray[np.float64]:
     """Return what mid did in the `horizon_ns` after each time, in basis points.
 
-    at_ns int64[n]: when a decision is made; quote_ns int64[m] ascending, mid float64[m]: quotes and their mids.
+    at_ns int64[n]: when a decision is made; quote_ns int64[m] ascending and mid float64[m]: the quotes.
     Mid is what was last quoted at a time, so nothing of the label was known at `at_ns`. NaN where no quote
     came before `at_ns`, or where the last quote came before the horizon ends.
     """

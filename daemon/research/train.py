@@ -1,0 +1,232 @@
+"""Training: ticks to features, labels, trees and a sealed bundle; the same arguments, the same model.txt.
+
+The synthetic market is run in segments, each with a lead-in that only warms the features up, so that memory
+stays bounded however long the training is. The last quarter of the time is kept for judging.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from daemon.errors import TickdError, UsageError
+from daemon.instruments import make_instrument
+from daemon.research.bundle import feature_code, write_bundle
+from daemon.simulator.market import MarketSettings, SyntheticMarket, TickColumns, tick_columns
+from kernels.dtypes import QUOTE
+from kernels.features import FEATURES, TUNING, batch, bind_tuning
+from strategies.model import Manifest
+from strategies.research.labels import forward_return_bps, went_up
+from strategies.research.metrics import accuracy, auc, edge_bps, log_loss
+from strategies.research.splits import Split, holdout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from daemon.seams import Disk
+
+#: how often `on_step` is called, for a progress bar
+STEPS: Final = 4
+MINUTES_MIN: Final = 10
+HORIZON_MS: Final = 5_000
+#: 2024-01-01; the synthetic market's own time does not depend on when it is run
+START_NS: Final = 1_704_067_200_000_000_000
+
+_SEGMENT_NS: Final = 600_000_000_000
+_LEAD_IN_NS: Final = 60_000_000_000
+_STRIDE: Final = 8  # every so many ticks a row: neighbours differ little, and their labels less
+_TEST_SHARE: Final = 0.25
+_SURE: Final = 0.1  # how far from one half a prediction counts as sure in `edge_bps`
+_GOLDEN: Final = 12
+
+_PARAMETERS: Final[dict[str, Any]] = {
+    "objective": "binary",
+    "num_leaves": 31,
+    "learning_rate": 0.05,
+    "min_data_in_leaf": 400,
+    "feature_fraction": 0.7,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 1,
+    "verbose": -1,
+}
+_TREES: Final = 100
+
+
+class Rows(NamedTuple):
+    """What is learned from: when, the features float64[n, F], and what mid did in the horizon after."""
+
+    at_ns: NDArray[np.int64]
+    features: NDArray[np.float64]
+    return_bps: NDArray[np.float64]
+
+
+class Trained(NamedTuple):
+    """What a training made: the bundle's folder, the model's hash and what it achieved."""
+
+    folder: Path
+    manifest: Manifest
+
+
+def train_synthetic(
+    disk: Disk,
+    out: Path,
+    *,
+    seed: int,
+    minutes: int,
+    horizon_ms: int = HORIZON_MS,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Train on `minutes` of the synthetic market of `seed` and write the bundle into `out`.
+
+    The model foresees whether mid is higher `horizon_ms` from now: its prediction is that chance. Raises
+    UsageError for a period too short to judge on, TickdError without lightgbm.
+    """
+    if minutes < MINUTES_MIN:
+        raise UsageError(f"training needs at least {MINUTES_MIN} minutes of market, not {minutes}")
+    if not 0 < horizon_ms * 1_000_000 <= _LEAD_IN_NS:
+        raise UsageError(f"the horizon must be 1 to {_LEAD_IN_NS // 1_000_000} ms, not {horizon_ms}")
+    on_step("running the synthetic market")
+    rows = synthetic_rows(seed, minutes, horizon_ms)
+    on_step("growing trees")
+    label = went_up(rows.return_bps)
+    known = np.flatnonzero(~np.isnan(label))
+    rows = Rows(rows.at_ns[known], rows.features[known], rows.return_bps[known])
+    label = label[known]
+    split = holdout(rows.at_ns, _TEST_SHARE, horizon_ms * 1_000_000, _LEAD_IN_NS)
+    text, predictor = grow(rows.features[split.train], label[split.train], seed)
+    on_step("judging")
+    golden = _golden(rows.features[split.test])
+    manifest = Manifest(
+        name=out.name,
+        command=f"tickd train --synthetic --seed {seed} --minutes {minutes} --horizon-ms {horizon_ms} "
+        f"--out {shlex.quote(str(out))}",
+        seed=seed,
+        features=FEATURES,
+        tuning=dict(TUNING),
+        feature_code=feature_code(),
+        objective=_objective(text),
+        target={"kind": "chance that mid is higher", "horizon_ms": horizon_ms},
+        window=_window(rows, split),
+        metrics=_judge(rows, label, split, predictor),
+        golden_rows=golden,
+        golden_outputs=predictor(golden),
+    )
+    on_step("writing the bundle")
+    write_bundle(disk, out, text.encode("ascii"), manifest)
+    return Trained(out, manifest)
+
+
+def synthetic_rows(seed: int, minutes: int, horizon_ms: int) -> Rows:
+    """Return every eighth feature row of a synthetic market, warm, with its forward return."""
+    instrument = make_instrument(
+        0,
+        "binance",
+        "spot",
+        "BTC/USDT",
+        tick_size="0.01",
+        lot_size="0.00001",
+        qty_min="0.00001",
+        qty_max="9000",
+        notional_min="5",
+    )
+    market = SyntheticMarket(instrument, MarketSettings(seed=seed), START_NS)
+    end_ns = START_NS + minutes * 60_000_000_000
+    at_ns, features, quote_ns, mid = [], [], [], []
+    lead: TickColumns | None = None
+    until_ns = START_NS
+    while until_ns < end_ns:
+        from_ns, until_ns = until_ns, min(until_ns + _SEGMENT_NS, end_ns)
+        fresh = tick_columns(market.advance(until_ns), instrument)
+        quotes = fresh.kind == QUOTE
+        quote_ns.append(fresh.wire_ns[quotes])
+        mid.append(0.5 * (fresh.a[quotes] + fresh.c[quotes]))
+        ticks = fresh if lead is None else lead.then(fresh)
+        warm_ns = from_ns if lead is not None else from_ns + _LEAD_IN_NS
+        out = np.empty((len(ticks.kind), len(FEATURES)))
+        batch(*ticks, bind_tuning({}), out)
+        chosen = np.flatnonzero(ticks.wire_ns > warm_ns)[::_STRIDE]
+        at_ns.append(ticks.wire_ns[chosen])
+        features.append(out[chosen])
+        lead = ticks.take(ticks.wire_ns > until_ns - _LEAD_IN_NS)
+    times = np.concatenate(at_ns)
+    returns = forward_return_bps(times, np.concatenate(quote_ns), np.concatenate(mid), horizon_ms * 1_000_000)
+    return Rows(times, np.concatenate(features), returns)
+
+
+def grow(
+    features: NDArray[np.float64], label: NDArray[np.float64], seed: int
+) -> tuple[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]:
+    """Return LightGBM's text model and its own prediction of rows, as read back from that text."""
+    try:
+        import lightgbm  # noqa: PLC0415  (a trading host does not have it)
+    except ImportError:
+        raise TickdError(
+            "training needs lightgbm: install the research group (requirements/research.txt)"
+        ) from None
+    data = lightgbm.Dataset(features, label, feature_name=list(FEATURES), free_raw_data=True)
+    booster = lightgbm.train({**_PARAMETERS, "seed": seed}, data, num_boost_round=_TREES)
+    text = str(booster.model_to_string())
+    frozen = lightgbm.Booster(model_str=text)
+
+    def predictor(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(frozen.predict(rows, num_threads=1), dtype=np.float64)
+
+    return text, predictor
+
+
+def _judge(
+    rows: Rows,
+    label: NDArray[np.float64],
+    split: Split,
+    predictor: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> dict[str, float]:
+    """Return what the model achieves on the time it has not seen."""
+    test = split.test
+    seen, foretold = predictor(rows.features[split.train]), predictor(rows.features[test])
+    metrics = {
+        "auc": auc(label[test], foretold),
+        "accuracy": accuracy(label[test], foretold),
+        "log_loss": log_loss(label[test], foretold),
+        "edge_bps": edge_bps(rows.return_bps[test], foretold, _SURE),
+        "sure_share": float(np.mean(np.abs(foretold - 0.5) >= _SURE)),
+        "up_share": float(np.mean(label[test])),
+        "auc_train": auc(label[split.train], seen),
+        "rows_train": float(len(split.train)),
+        "rows_test": float(len(test)),
+    }
+    return {name: round(value, 6) for name, value in metrics.items() if np.isfinite(value)}
+
+
+def _golden(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return rows that the bundle is proved on: seen ones, some with gaps, and what no market shows."""
+    rows = features[np.linspace(0, len(features) - 1, _GOLDEN).astype(np.int64)].copy()
+    for k in range(0, _GOLDEN, 2):
+        rows[k, k :: _GOLDEN // 2] = np.nan
+    odd = np.repeat([[np.nan], [0.0], [np.inf], [-np.inf]], features.shape[1], axis=1)
+    return np.concatenate((rows, odd))
+
+
+def _window(rows: Rows, split: Split) -> dict[str, Any]:
+    return {
+        "data": "synthetic",
+        "symbol": "BTC/USDT",
+        "train_from_ns": int(rows.at_ns[split.train[0]]),
+        "train_to_ns": int(rows.at_ns[split.train[-1]]),
+        "test_from_ns": int(rows.at_ns[split.test[0]]),
+        "test_to_ns": int(rows.at_ns[split.test[-1]]),
+    }
+
+
+def _objective(text: str) -> str:
+    return next(line for line in text.splitlines() if line.startswith("objective=")).removeprefix(
+        "objective="
+    )
