@@ -9,7 +9,8 @@ wait:
   one that must only shrink is amended where the venue keeps its priority. An order on its way, or of unknown
   fate, is waited for;
 - TARGET: one immediate-or-cancel order for what is missing to the wanted position, when the market shows a
-  price as good as the worst one; never a second while one is out;
+  price as good as the worst one; never a second while one is out, nor one below the venue's smallest order to
+  mend what a position lacks;
 - REST: left alone within the tolerances and until it has stood R_REST_NS_MIN. A price that would take is
   waited for;
 - STOP: never larger than the position it protects;
@@ -21,7 +22,6 @@ that stands is left. A row that names no kind, instrument, level or side breaks 
 done at all, and a FAULT_* is returned.
 """
 
-import math
 from typing import Any, Final
 
 from numba import njit
@@ -38,13 +38,9 @@ from kernels.dtypes import (
     O_PRICE,
     O_QTY,
     O_SIDE,
-    P_FREE_BASE,
-    P_QTY,
     PLACE,
     R_CAN_AMEND,
-    R_LOT_SIZE,
     R_PRICE_TOLERANCE_TICKS,
-    R_QTY_MAX_LOTS,
     R_QTY_MIN_LOTS,
     R_QTY_TOLERANCE_LOTS,
     R_REST_NS_MIN,
@@ -53,7 +49,6 @@ from kernels.dtypes import (
     REFUSED_DUPLICATE,
     REFUSED_NO_SLOT,
     REFUSED_PRICE,
-    REFUSED_QTY,
     REST,
     SELL,
     SLOT_EMPTY,
@@ -79,16 +74,22 @@ from kernels.dtypes import (
     X_SLOT,
     X_VERB,
 )
+from kernels.wants import (
+    missing,
+    names_something,
+    opposing_lots,
+    reaches,
+    rest_lots,
+    said_before,
+    sellable_lots,
+    to_ticks,
+)
 
 #: decide returned fewer than NO_OPINION or more rows than `out` has
 FAULT_COUNT: Final = -1
 #: a row's kind, instrument, level or side is not one
 FAULT_ROW: Final = -2
 
-#: counts of ticks or lots past this are absurd, and would not be exact in float64
-COUNT_MAX: Final = 2.0**52
-#: a price this near a tick (in ticks) is meant to be on it
-ON_TICK: Final = 1e-6
 NO_SLOT: Final = -1
 
 
@@ -114,14 +115,14 @@ def reconcile(
     if n < NO_OPINION or n > out.shape[0]:
         return FAULT_COUNT
     for r in range(n):
-        if not _names_something(out[r], position.shape[0]):
+        if not names_something(out[r], position.shape[0]):
             return FAULT_ROW
     count = 0
     for i in range(position.shape[0]):
         first = count
         kept = 0  # bits: slots that a row of `out` speaks for
         filled = 0  # bits: empty slots given to a PLACE of this call
-        spare = _sellable_lots(position[i], rules[i])
+        spare = sellable_lots(position[i], rules[i])
         for r in range(n):
             if out[r, O_INSTRUMENT] != i:
                 continue
@@ -168,17 +169,17 @@ def _want(
     """Serve one row of `out`; return kept, filled, spare and count as they are afterwards."""
     row = out[r]
     kind = int(row[O_KIND])
-    if _said_before(out, r):
+    if said_before(out, r):
         return kept, filled, spare, _place(actions, count, i, NO_SLOT, row, 0, 0, 0, REFUSED_DUPLICATE)
     slot = _slot_of(working, kind, row[O_LEVEL])
     if kind == TARGET:
-        side, lots, refusal = _missing(row, position, rules, spare)
+        side, lots, refusal = missing(row, position, rules, spare)
         if rules[R_SPOT] != 0 and row[O_QTY] < 0:
             clamped[i] += 1
     else:
         side = BUY if row[O_SIDE] > 0 else SELL
-        lots, refusal = _rest_lots(row, rules)
-    ticks = _to_ticks(row[O_PRICE], rules[R_TICK_SIZE], side, kind)
+        lots, refusal = rest_lots(row, rules)
+    ticks = to_ticks(row[O_PRICE], rules[R_TICK_SIZE], side, kind)
     if refusal == APPROVED and lots > 0 and ticks <= 0:
         refusal = REFUSED_PRICE
     if refusal != APPROVED:
@@ -188,11 +189,11 @@ def _want(
     if kind == TARGET:
         if slot >= 0:
             return kept | 1 << slot, filled, spare, count
-        if lots == 0 or not _reaches(book, rules, side, ticks):
+        if lots == 0 or not reaches(book, rules, side, ticks):
             return kept, filled, spare, count
     else:
         if kind == STOP:
-            lots = min(lots, _opposing_lots(position, rules, side))
+            lots = min(lots, opposing_lots(position, rules, side))
         if side == SELL:
             standing = int(working[slot, W_LEAVES_LOTS]) if slot >= 0 and working[slot, W_SIDE] < 0 else 0
             if lots > spare + standing:
@@ -211,7 +212,7 @@ def _want(
                 spare,
                 _adjust(actions, count, now_ns, i, slot, working, rules, side, ticks, lots),
             )
-        if kind == REST and _reaches(book, rules, side, ticks):
+        if kind == REST and reaches(book, rules, side, ticks):
             return kept, filled, spare, count
     free = _free_slot(working, filled)
     if free == NO_SLOT:
@@ -248,110 +249,6 @@ def _adjust(
     if not moved and surplus > 0 and rules[R_CAN_AMEND] != 0 and lots >= rules[R_QTY_MIN_LOTS]:
         return _change(actions, count, AMEND, i, slot, order, lots)
     return _change(actions, count, CANCEL, i, slot, order, 0)
-
-
-# --- rows --------------------------------------------------------------------------------------------------
-@njit(cache=True)
-def _names_something(row: Any, instruments: int) -> bool:
-    """Whether kind, instrument, level and side are what they may be; false for every NaN."""
-    kind = row[O_KIND]
-    if not (kind in (TARGET, REST, STOP) and 0 <= row[O_INSTRUMENT] < instruments):
-        return False
-    if row[O_INSTRUMENT] != math.floor(row[O_INSTRUMENT]):
-        return False
-    if kind == TARGET:
-        return True
-    level = row[O_LEVEL]
-    return bool(-(2.0**31) <= level < 2.0**31 and level == math.floor(level) and row[O_SIDE] in (BUY, SELL))
-
-
-@njit(cache=True)
-def _said_before(out: Any, r: int) -> bool:
-    """Whether an earlier row speaks for the same level; an instrument has one target whatever its level."""
-    for q in range(r):
-        if (
-            out[q, O_INSTRUMENT] == out[r, O_INSTRUMENT]
-            and out[q, O_KIND] == out[r, O_KIND]
-            and (out[r, O_KIND] == TARGET or out[q, O_LEVEL] == out[r, O_LEVEL])
-        ):
-            return True
-    return False
-
-
-@njit(cache=True)
-def _to_ticks(price: float, tick_size: float, side: int, kind: int) -> int:
-    """Round a price to the tick, away from the market; 0 when it is no sane positive price."""
-    x = price / tick_size
-    if not 0 < x < COUNT_MAX:
-        return 0
-    nearest = math.floor(x + 0.5)
-    if kind == STOP or abs(x - nearest) < ON_TICK:
-        return int(nearest)
-    return int(math.floor(x) if side == BUY else math.ceil(x))
-
-
-@njit(cache=True)
-def _to_lots(qty: float, lot_size: float) -> int:
-    """Round a quantity >= 0 down to the lot."""
-    return math.floor(qty / lot_size + ON_TICK)
-
-
-@njit(cache=True)
-def _rest_lots(row: Any, rules: Any) -> tuple[int, int]:
-    """Return the lots a REST or STOP asks for and its refusal; 0 asks for nothing."""
-    x = row[O_QTY] / rules[R_LOT_SIZE]
-    if not 0 <= x < COUNT_MAX:
-        return 0, REFUSED_QTY
-    lots = _to_lots(row[O_QTY], rules[R_LOT_SIZE])
-    return lots, REFUSED_QTY if lots == 0 and x > 0 else APPROVED
-
-
-@njit(cache=True)
-def _missing(row: Any, position: Any, rules: Any, spare: int) -> tuple[int, int, int]:
-    """Return side, lots and refusal of what is missing to a target; 0 lots when it is reached."""
-    lot_size = rules[R_LOT_SIZE]
-    if not abs(row[O_QTY] / lot_size) < COUNT_MAX:
-        return BUY, 0, REFUSED_QTY
-    wanted = _to_lots(abs(row[O_QTY]), lot_size)
-    if row[O_QTY] < 0:
-        wanted = 0 if rules[R_SPOT] != 0 else -wanted
-    missing = wanted - _held_lots(position, rules)
-    side = BUY if missing >= 0 else SELL
-    lots = abs(missing)
-    if lots <= rules[R_QTY_TOLERANCE_LOTS]:
-        return side, 0, APPROVED
-    if side == SELL:
-        # commissions are taken from what was bought: the position may be a little more than can be sold
-        lots = min(lots, spare)
-    return side, min(lots, int(rules[R_QTY_MAX_LOTS])), APPROVED
-
-
-# --- position and market -----------------------------------------------------------------------------------
-@njit(cache=True)
-def _held_lots(position: Any, rules: Any) -> int:
-    """Return the signed position in lots."""
-    return int(math.floor(position[P_QTY] / rules[R_LOT_SIZE] + 0.5))  # noqa: RUF046 (mypy sees Any)
-
-
-@njit(cache=True)
-def _opposing_lots(position: Any, rules: Any, side: int) -> int:
-    """Return the lots by which an order of that side can bring the position nearer to zero."""
-    return max(-side * _held_lots(position, rules), 0)
-
-
-@njit(cache=True)
-def _sellable_lots(position: Any, rules: Any) -> int:
-    """Return the lots free to sell: all there are on spot, no bound elsewhere."""
-    if rules[R_SPOT] == 0:
-        return int(COUNT_MAX)
-    return _to_lots(max(position[P_FREE_BASE], 0.0), rules[R_LOT_SIZE])
-
-
-@njit(cache=True)
-def _reaches(book: Any, rules: Any, side: int, ticks: int) -> bool:
-    """Whether a price takes what is displayed; false where no market is known."""
-    touch = book[1 if side == BUY else 0, 0, 0] / rules[R_TICK_SIZE]
-    return bool((ticks - touch) * side >= -0.5)
 
 
 # --- slots and actions -------------------------------------------------------------------------------------
