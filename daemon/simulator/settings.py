@@ -31,6 +31,7 @@ PRICES: Final = {"BTC": "60000", "ETH": "2500", "BNB": "550", "SOL": "150"}
 #: events a second of the synthetic market's default rates
 RATE_DEFAULT: Final = 200.0
 ACCOUNT: Final = "main"
+BALANCES: Final = {"USDT": "100000", "BTC": "1", "ETH": "20"}
 
 
 class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +48,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     futures_port: int = 0
     key: Key
-    balances: dict[str, str] = {"USDT": "100000", "BTC": "1", "ETH": "20"}
+    balances: dict[str, str] = msgspec.field(default_factory=lambda: dict(BALANCES))
     fee_maker: str = "0.001"
     fee_taker: str = "0.001"
     limits: Limits = Limits()
