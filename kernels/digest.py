@@ -25,14 +25,14 @@ _S31: Final = np.uint64(31)
 _S32: Final = np.uint64(32)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _absorb(acc: Any, bits: Any) -> Any:
     """Take one word in: a permutation for a fixed word, so nothing that went in before is forgotten."""
     acc = (acc ^ bits) * _K1
     return acc ^ (acc >> _S32)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _spread(acc: Any) -> Any:
     """Let every bit reach every other (a permutation)."""
     acc = (acc ^ (acc >> _S30)) * _K2

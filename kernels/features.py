@@ -14,8 +14,8 @@ without a quote repeats the last close, and bars close when the first tick after
 of `silence_s`, starts everything again: what was before is not the present. A tick that cannot be (NaN, not
 a positive price, a negative quantity) changes nothing and is counted in `i[feature_state.I_IGNORED]`.
 
-Everything is inlined by force: in a kernel that has `f` and `i` in its record a step costs 30 ns and a row 60;
-as calls, which count references to the arrays, 90 and 150.
+Everything is inlined by force: in a kernel that has `f` and `i` in its record a step costs 30 ns and a row
+60; as calls, which count references to the arrays, 90 and 150.
 """
 
 import math

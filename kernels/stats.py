@@ -2,6 +2,7 @@
 
 A histogram is one int64 array of HISTOGRAM_SIZE, zeros when empty: a head (HIST_*) and log-linear buckets, 64
 to the octave, from 1 ns to 137 s. A bucket is at most 1.6 % wide: its middle is within 0.8 % of all it holds.
+Bounds are included above and excluded below, as Prometheus has them, so that its buckets are sums of ours.
 """
 
 import math
@@ -21,42 +22,61 @@ HIST_MAX: Final = 3
 HIST_NEGATIVE: Final = 4  # spans below zero (clocks crossed): counted as 0 ns, and here
 HIST_HEAD: Final = 5
 
-_OCTAVES: Final = 37
-#: bucket 0 holds values below 1 ns, the last one everything from 2**37 ns on
-BUCKETS: Final = 64 * _OCTAVES + 2
+#: bucket 0 holds 0 and 1 ns, the last one everything over 2**37 ns
+BUCKETS: Final = 64 * 37 + 2
 HISTOGRAM_SIZE: Final = HIST_HEAD + BUCKETS
+_NS_MAX: Final = 2**63 - 1
 
 # a float64's exponent and first six fraction bits, read as an integer, *are* a log-linear bucket number
 _FRACTION_SHIFT: Final = 46
 _EXPONENT_ZERO: Final = 1023 * 64 - 1
 
+# running moments and drawdown: arrays of MOMENTS_SIZE and DRAWDOWN_SIZE, zeros when empty
+MOMENTS_COUNT: Final = 0
+MOMENTS_MEAN: Final = 1
+MOMENTS_SQUARES: Final = 2  # summed squared distances from the mean
+MOMENTS_SIZE: Final = 3
 
-@njit(cache=True)
+DRAWDOWN_COUNT: Final = 0
+DRAWDOWN_PEAK: Final = 1
+DRAWDOWN_NOW: Final = 2
+DRAWDOWN_MAX: Final = 3
+DRAWDOWN_SIZE: Final = 4
+
+
+@njit(cache=True, forceinline=True)
 def bucket(ns: int) -> int:
     """Return the number of the bucket that holds `ns`."""
-    if ns < 1:
+    if ns < 2:
         return 0
-    bits = np.float64(ns).view(np.int64)
+    bits = np.float64(ns - 1).view(np.int64)
     return min(int(bits >> _FRACTION_SHIFT) - _EXPONENT_ZERO, BUCKETS - 1)
 
 
-@njit(cache=True)
-def bucket_bounds(index: int) -> tuple[float, float]:
-    """Return a bucket's lower (included) and upper (excluded) bound in ns; the last one is open upwards."""
-    if index <= 0:
-        return 0.0, 1.0
-    low = _edge(index)
-    return low, math.inf if index >= BUCKETS - 1 else _edge(index + 1)
-
-
-@njit(cache=True)
-def _edge(index: int) -> float:
-    """Return the lower bound of a bucket from 1 on."""
+def _edge(index: int) -> int:
+    """Return the ns up to which buckets below `index` reach, for 1 <= index < BUCKETS."""
     octave, sixtyfourth = divmod(index - 1, 64)
-    return math.ldexp(64.0 + sixtyfourth, octave - 6)
+    return -((-(64 + sixtyfourth) << octave) >> 6)  # rounded up: below 64 ns most buckets are empty
+
+
+#: `_EDGES[k]` is excluded from bucket k and `_EDGES[k + 1]` included in it
+_EDGES: Final = np.array([-1, *(_edge(k) for k in range(1, BUCKETS)), _NS_MAX], dtype=np.int64)
+
+# from 1 us to 10 s, about a factor of sqrt(2) apart: the edges nearest to that
+_BOUND_BUCKETS: Final = np.array(
+    [int(np.argmin(np.abs(_EDGES - 1000.0 * 2.0 ** (k / 2)))) for k in range(48)], dtype=np.int64
+)
+#: upper bounds of the Prometheus buckets that `cumulative` counts, in ns; all else is in `le="+Inf"`
+BOUNDS_NS: Final[tuple[int, ...]] = tuple(int(_EDGES[k]) for k in _BOUND_BUCKETS)
 
 
 @njit(cache=True)
+def bucket_bounds(index: int) -> tuple[int, int]:
+    """Return the ns below a bucket (excluded) and its last (included)."""
+    return _EDGES[index], _EDGES[index + 1]
+
+
+@njit(cache=True, forceinline=True)
 def observe(h: Ints, ns: int) -> None:
     """Record one value in nanoseconds."""
     if ns < 0:
@@ -75,6 +95,13 @@ def observe_spans(hs: NDArray[np.int64], stamps: Ints, n: int) -> None:
     """Record the `n` spans between the first `n + 1` stamps: `stamps[k + 1] - stamps[k]` into `hs[k]`."""
     for k in range(n):
         observe(hs[k], stamps[k + 1] - stamps[k])
+
+
+@njit(cache=True)
+def observe_two(hs: NDArray[np.int64], start_ns: int, middle_ns: int, end_ns: int) -> None:
+    """Record two spans that meet, start to middle into `hs[0]` and middle to end into `hs[1]`."""
+    observe(hs[0], middle_ns - start_ns)
+    observe(hs[1], end_ns - middle_ns)
 
 
 @njit(cache=True)
@@ -99,19 +126,54 @@ def quantile(h: Ints, q: float) -> float:
     if count == 0:
         return math.nan
     rank = min(max(math.ceil(q * count), 1), count)
-    seen = 0
     index = 0
-    while True:
-        seen += h[HIST_HEAD + index]
-        if seen >= rank:
-            break
+    seen = h[HIST_HEAD]
+    while seen < rank:
         index += 1
-    low, high = bucket_bounds(index)
-    middle = 0.5 * (low + max(low, high - 1.0))  # of the whole nanoseconds in the bucket
-    return min(max(middle, float(h[HIST_MIN])), float(h[HIST_MAX]))
+        seen += h[HIST_HEAD + index]
+    # the middle of a bucket's whole nanoseconds, and never outside what was seen
+    middle = _EDGES[index] + (_EDGES[index + 1] - _EDGES[index] + 1) // 2
+    return float(min(max(middle, h[HIST_MIN]), h[HIST_MAX]))
 
 
 @njit(cache=True)
 def mean(h: Ints) -> float:
     """Return the mean in ns, exact; NaN for an empty histogram."""
     return h[HIST_SUM] / h[HIST_COUNT] if h[HIST_COUNT] > 0 else math.nan
+
+
+@njit(cache=True)
+def cumulative(h: Ints, out: Ints) -> None:
+    """Write into `out[len(BOUNDS_NS)]` how many values are at most each of BOUNDS_NS, exactly."""
+    index = 0
+    seen = 0
+    for k in range(_BOUND_BUCKETS.size):
+        while index < _BOUND_BUCKETS[k]:
+            seen += h[HIST_HEAD + index]
+            index += 1
+        out[k] = seen
+
+
+@njit(cache=True, forceinline=True)
+def moments_step(m: Floats, x: float) -> None:
+    """Take `x` into the running mean and variance (Welford)."""
+    m[MOMENTS_COUNT] += 1.0
+    away = x - m[MOMENTS_MEAN]
+    m[MOMENTS_MEAN] += away / m[MOMENTS_COUNT]
+    m[MOMENTS_SQUARES] += away * (x - m[MOMENTS_MEAN])
+
+
+@njit(cache=True)
+def variance(m: Floats) -> float:
+    """Return the sample variance (n - 1) of what moments_step took; NaN for fewer than two values."""
+    return m[MOMENTS_SQUARES] / (m[MOMENTS_COUNT] - 1.0) if m[MOMENTS_COUNT] >= 2.0 else math.nan
+
+
+@njit(cache=True, forceinline=True)
+def drawdown_step(d: Floats, equity: float) -> None:
+    """Take the next equity: its peak so far, how far below it now (>= 0), and the farthest yet."""
+    if d[DRAWDOWN_COUNT] == 0.0 or equity > d[DRAWDOWN_PEAK]:
+        d[DRAWDOWN_PEAK] = equity
+    d[DRAWDOWN_COUNT] += 1.0
+    d[DRAWDOWN_NOW] = d[DRAWDOWN_PEAK] - equity
+    d[DRAWDOWN_MAX] = max(d[DRAWDOWN_MAX], d[DRAWDOWN_NOW])
