@@ -177,8 +177,8 @@ class Journal:
         self.failures += 1
         why = error.strerror or str(error)
         return JournalError(
-            f"the journal {self._path} cannot be written ({why}): nothing that adds risk leaves until that is "
-            "mended and trading is resumed"
+            f"the journal {self._path} cannot be written ({why}): nothing that adds risk leaves until "
+            "this is mended and trading is resumed"
         )
 
 

@@ -103,6 +103,7 @@ class Orders:
         self._timer: Timer | None = None
         self._baseline: Baseline | None = None  # as last journalled
         journal.on_failure = self._on_journal_failure
+        risk.trip = self.halt
 
     # --- out ----------------------------------------------------------------------------------------------
     def submit(self, approved: Approved) -> Order | Refused:
@@ -187,8 +188,9 @@ class Orders:
             self.tell(Sent(AMEND, order, now_ns))
         return True
 
-    def cancel_all(self, now_ns: int, *, stops: bool = False) -> int:
+    def cancel_all(self, now_ns: int | None = None, *, stops: bool = False) -> int:
         """Cancel every open order, protective stops only if asked to; return how many were asked for."""
+        now_ns = self.clock.now_ns() if now_ns is None else now_ns
         chosen = [
             order
             for order in self.life.open.values()
@@ -249,8 +251,7 @@ class Orders:
         "flatten" halts and cancels everything; the engine, which knows prices, then calls `close_position`.
         """
         if command.verb == "resume":
-            self.risk.resume(command.source, now_ns)
-            self.portfolio.rebase()
+            self.resume(command.source, now_ns)
         self.record(pack(CommandTaken(now_ns, command)))
         if command.verb == "halt":
             self.halt(command.source, command.reason, now_ns)
@@ -260,21 +261,18 @@ class Orders:
         elif command.verb == "stop":
             self.cancel_all(now_ns)
 
-    def halt(self, source: str, reason: str, now_ns: int) -> None:
+    def halt(self, source: str, reason: str, now_ns: int | None = None) -> None:
         """Throw the kill switch: gates close, all but protective stops are cancelled, restarts remember."""
+        now_ns = self.clock.now_ns() if now_ns is None else now_ns
         if self.risk.halt(source, reason, now_ns):
             self.cancel_all(now_ns)
 
-    def watch(self, now_ns: int) -> None:
-        """Begin a new day when it is time, and throw the kill switch on a loss beyond its limit."""
-        worth = self.portfolio.worth
-        if worth.roll(now_ns):
-            self.portfolio.show_account()
+    def resume(self, source: str, now_ns: int | None = None) -> None:
+        """Reset the kill switch, and measure day and drawdown anew; after a JournalError it stays thrown."""
+        now_ns = self.clock.now_ns() if now_ns is None else now_ns
+        if self.risk.resume(source, now_ns):
+            self.portfolio.rebase()
             self.save_baseline(now_ns)
-        if self.risk.latch is None:
-            breach = self.risk.breach(worth)
-            if breach:
-                self.halt("risk", breach, now_ns)
 
     def save_baseline(self, now_ns: int) -> None:
         """Journal from where day and drawdown are measured, if it moved; the app calls this every second."""

@@ -267,8 +267,8 @@ class Recovery:
         if order.state >= State.FILLED and order.state is not State.VOID:
             if order.changed_ns < asked_ns:
                 found.fatal.append(
-                    f"the venue lists order {order.client_order_id} as open, which ended as {order.state.name} "
-                    "here: look at it there, cancel it if need be, and resume"
+                    f"the venue lists order {order.client_order_id} as open, which ended here as "
+                    f"{order.state.name}: look at it there, cancel it if need be, and resume"
                 )
             return
         if order.state in {State.UNKNOWN, State.VOID} or listed.cum_lots > order.filled_lots:

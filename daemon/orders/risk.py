@@ -21,11 +21,11 @@ from daemon.orders.gates import Gates
 from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.records import REFUSE, Latch, pack, pack_action
 from kernels.dtypes import (
+    AMEND,
     BUY,
     CANCEL,
     GATE_HALTED,
     P_QTY,
-    PLACE,
     POSITION_COLUMNS,
     REFUSED_DUPLICATE,
     REFUSED_NO_SLOT,
@@ -46,13 +46,14 @@ from kernels.dtypes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from daemon.instruments import Instrument
     from daemon.orders.audit import Audit, Observer
     from daemon.orders.desk import Desk
     from daemon.orders.journal import Journal
     from daemon.orders.order import Order
+    from daemon.orders.portfolio import Portfolio
     from daemon.orders.valuation import Valuation
 
 #: share of the order budget that only actions which reduce risk may use
@@ -92,6 +93,8 @@ class Risk:
         self.open_all = self.gates.open_all
         self.set_ready = self.gates.set_ready
         self.latch: Latch | None = None  # as thrown, or None
+        #: what throwing the switch takes beside closing the gates; the manager, which can cancel, sets it
+        self.trip: Callable[[str, str, int], object] = self.halt
         self.refusals: dict[int, int] = {}  # by code, every one
         #: open orders per instrument; the manager keeps them
         self.live: list[list[Order]] = [[] for _ in instruments]
@@ -120,19 +123,16 @@ class Risk:
         held = desk.orders[row][action[X_SLOT]]
         if verb == CANCEL:  # never delayed, never counted
             return 0 if held is not None else REFUSED_NO_SLOT
+        if verb == AMEND:  # it only lowers, which the manager sees to: no gate
+            return self._spend(now_ns, 1.0) if held is not None else REFUSED_NO_SLOT
         reduces = action[X_REDUCES]
         gate = desk.gate[row]
         if gate and not (reduces and self._really_reduces(desk, action)):
             return gate
-        if (held is None) != (verb == PLACE):
+        if held is not None:
             return REFUSED_NO_SLOT
-        if verb == PLACE:
-            code = self._collides(desk, action)
-            if code:
-                return code
-        return (
-            0 if self._take_token(now_ns, 1.0 if reduces else 1.0 + self._kept_back) else REFUSED_ORDER_RATE
-        )
+        code = self._collides(desk, action)
+        return code or self._spend(now_ns, 1.0 if reduces else 1.0 + self._kept_back)
 
     def _really_reduces(self, desk: Desk, action: list[int]) -> bool:
         """Whether an order let through a closed gate is no larger than the position it claims to reduce."""
@@ -156,7 +156,8 @@ class Risk:
                 return REFUSED_SELF_TRADE
         return 0
 
-    def _take_token(self, now_ns: int, needed: float) -> bool:
+    def _spend(self, now_ns: int, needed: float) -> int:
+        """Take one order off the budget, of which so much must be left; return a refusal or 0."""
         tokens = self._tokens
         if now_ns > self._filled_ns:
             tokens += (now_ns - self._filled_ns) * 1e-9 * self.limits.orders_per_s_max
@@ -164,9 +165,9 @@ class Risk:
             self._filled_ns = now_ns
         if tokens < needed:
             self._tokens = tokens
-            return False
+            return REFUSED_ORDER_RATE
         self._tokens = tokens - 1.0
-        return True
+        return 0
 
     # --- refusals -----------------------------------------------------------------------------------------
     def refuse(self, code: int, desk: Desk, action: list[int], now_ns: int) -> Refused:
@@ -210,6 +211,20 @@ class Risk:
             self.close_all(GATE_HALTED)
         else:
             self.open_all(GATE_HALTED)
+
+    @property
+    def halted(self) -> bool:
+        """Whether the kill switch is thrown."""
+        return self.latch is not None
+
+    def watch(self, portfolio: Portfolio, now_ns: int) -> None:
+        """Begin a new day when it is time, and throw the kill switch on a loss beyond its limit."""
+        if portfolio.worth.roll(now_ns):
+            portfolio.show_account()
+        if self.latch is None:
+            breach = self.breach(portfolio.worth)
+            if breach:
+                self.trip("risk", breach, now_ns)
 
     def breach(self, worth: Valuation) -> str:
         """Return the sentence for a loss beyond its limit, or an empty one."""
