@@ -141,6 +141,7 @@ def live_kernel(strategy: Strategy, memory: NDArray[np.void], forest: tuple[Any,
     scratch = memory.copy()  # warm on a copy: nothing of it may reach the features
     module.tick(scratch, 0, 1, 0, 1.0, 1.0, 1.0, 0.0)
     module.book(scratch, 0, make_book(), 1.0, 1.0, 0)
+    dispatchers: tuple[Any, ...]
     if compiled:
         module.drain(scratch, *forest, 0, 0)
         dispatchers = (module.tick, module.book, module.drain)

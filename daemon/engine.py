@@ -1,23 +1,24 @@
-"""The engine: the one place where trading state changes. Every event enters here, and is done with when it
-returns.
+"""The engine: the one place where trading state changes. Every event enters here and is done with on return.
 
-1. Market data: every tick steps the features of the strategies that own its instrument; nothing is decided
-yet. 2. `drain`, when nothing more was readable: each strategy that was woken makes one compiled call
-(rows, model, decide, reconcile, limits), and each action it asks for is approved or refused, journalled
-and sent. 3. The venue's reports: applied to orders and portfolio; a fill wakes the strategy at once. 4.
-Commands and timers: events like any other.
+1. Market data: each tick steps the features of the strategies that own its instrument; nothing is decided.
+2. `drain`, when nothing more was readable: each strategy that was woken makes one compiled call (rows, model,
+   decide, reconcile, limits), and each action it asks for is approved or refused, journalled and sent.
+3. The venue's reports: applied to orders and portfolio; a fill wakes the strategy at once.
+4. Commands and timers: events like any other.
 
-All of it is one synchronous stack of plain calls, from the frame that came to the order that leaves. A
-drain's time is the receive time of its last frame, so that a recording alone reproduces every decision.
+All of it is one synchronous stack of plain calls, from the frame that came to the order that leaves. The time
+of a drain is the receive time of its last frame, so that a recording alone reproduces every decision.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from daemon.orders.intents import Approved
 from kernels import dtypes as dt
+from kernels.reconcile import FAULT_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.events import Command, ExecutionReport, Tick, VenueStatus
+    from daemon.feeds.base import FeedSink
     from daemon.instruments import Instrument
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 #: how often what no event announces is looked at: silent feeds, the day's boundary
 WATCH_NS: Final = 100_000_000
+#: how much of the collar a flatten may use, so that the order stays within it when the market moves on
+_FLATTEN_SHARE: Final = 0.9
 
 
 class Engine:
@@ -58,24 +62,28 @@ class Engine:
         depth: bool,
         stale_ns: int,
         tick_age_ns: int,
+        followers: Sequence[FeedSink] = (),
     ) -> None:
-        """Wire it; `depth`: books are subscribed, so an order needs one in sync."""
+        """Wire it.
+
+        depth: books are subscribed, so an order needs one in sync. followers: who else sees the market as it
+        comes, before the strategies do (the paper venue). Every gate is shut until `start`.
+        """
         self.phase: DaemonState = "STARTING"
         self.drains = 0
         self.ticks = 0
-        self.on_warm: Callable[[], None] = lambda: None
-        self.on_fault: Callable[[Runtime], None] = lambda runtime: None
         self.runtimes = runtimes
         self.orders = orders
         self.risk = risk
         self.portfolio = portfolio
         self.instruments = instruments
         self.spans = spans
-        self.last_wire_ns: Sequence[int] = [0] * len(instruments)
         self.stale = [False] * len(instruments)
         self.synced = [not depth] * len(instruments)
         self.venue_up = False
         self._now = clock.now_ns
+        self._age_ns: Callable[[int, int], int] = lambda _instrument, now_ns: now_ns
+        self._followers = followers
         self._scheduler = scheduler
         self._desks = desks
         self._stale_ns = stale_ns
@@ -93,14 +101,17 @@ class Engine:
         self._timers: list[Timer] = []
         risk.close_all(dt.GATE_NOT_READY)
         risk.close_all(dt.GATE_VENUE_DOWN)
-        for index in range(len(instruments)):
-            if depth:
+        for index, synced in enumerate(self.synced):
+            if not synced:
                 risk.close(index, dt.GATE_BOOK_GAP)
 
-    # --- its life --------------------------------------------------------------------------------------------
-    def start(self, last_wire_ns: Sequence[int]) -> None:
-        """Begin to trade: what had to be recovered is. `last_wire_ns` is the feed's, per instrument."""
-        self.last_wire_ns = last_wire_ns
+    # --- its life --------------------------------------------------------------------------------------
+    def start(self, age_ns: Callable[[int, int], int]) -> None:
+        """Begin to trade: what had to be recovered is.
+
+        age_ns(instrument, now_ns) is the feed's: how long its most silent stream has been silent.
+        """
+        self._age_ns = age_ns
         self.phase = "READY"
         self.risk.open_all(dt.GATE_NOT_READY)
         for desk, runtime in zip(self._desks, self.runtimes, strict=True):
@@ -110,7 +121,7 @@ class Engine:
         for runtime in self.runtimes:
             period_ns = int(runtime.strategy.timer_s * 1e9)
             if period_ns:
-                self._arm(now_ns, period_ns, lambda at_ns, woken=runtime: self._wake(woken, at_ns))
+                self._arm(now_ns, period_ns, partial(self._wake, runtime))
         self._arm(now_ns, WATCH_NS, self._watch)
 
     def stop(self) -> None:
@@ -122,10 +133,10 @@ class Engine:
 
     @property
     def state(self) -> DaemonState:
-        """What the daemon is doing, as DESIGN's states name it."""
+        """What the daemon is doing."""
         if self.phase != "READY":
             return self.phase
-        if self.risk.halted:
+        if self.risk.latch is not None:
             return "HALTED"
         return "WARMING" if self._cold else "READY"
 
@@ -140,10 +151,12 @@ class Engine:
 
         self._timers.append(self._scheduler.call_at((now_ns // period_ns + 1) * period_ns, ring))
 
-    # --- 1. market data --------------------------------------------------------------------------------------
+    # --- 1. market data --------------------------------------------------------------------------------
     def on_tick(self, tick: Tick) -> None:
         """Step the features of every strategy that owns the instrument."""
         self.ticks += 1
+        for follower in self._followers:
+            follower.on_tick(tick)
         instrument = tick.instrument
         for runtime, row in self._owners[instrument]:
             runtime.tick(runtime.memory, row, tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d)
@@ -157,20 +170,24 @@ class Engine:
     def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.void]) -> None:
         """Show a changed book to every strategy that owns the instrument, and step its depth features."""
         self.ticks += 1
+        for follower in self._followers:
+            follower.on_book(instrument, wire_ns, book)
         tick_size, lot_size = self._grids[instrument]
         for runtime, row in self._owners[instrument]:
             runtime.book(runtime.memory, row, book, tick_size, lot_size, wire_ns)
             runtime.why |= dt.WHY_DRAIN
 
-    def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:  # noqa: ARG002 - for observers
+    def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
         """Gate orders on a book that lost the exchange's sequence."""
+        for follower in self._followers:
+            follower.on_book_status(instrument, synced, reason)
         self.synced[instrument] = synced
         if synced:
             self.risk.open(instrument, dt.GATE_BOOK_GAP)
         else:
             self.risk.close(instrument, dt.GATE_BOOK_GAP)
 
-    # --- 2. the drain ----------------------------------------------------------------------------------------
+    # --- 2. the drain ----------------------------------------------------------------------------------
     def drain(self, wire_ns: int) -> None:
         """Decide: nothing more was readable after the frame received at `wire_ns`."""
         self.drains += 1
@@ -179,7 +196,7 @@ class Engine:
             for instrument in self._moved:
                 self.portfolio.mark(instrument, mids[instrument])
             self._moved.clear()
-            self.risk.watch(self.portfolio, wire_ns)
+            self.orders.watch(wire_ns)
         ready_ns = self._now()
         late = ready_ns - wire_ns > self._tick_age_ns
         if late:
@@ -219,69 +236,49 @@ class Engine:
             self.on_report(self._reports.popleft())
 
     def _fail(self, runtime: Runtime, fault: int) -> None:
-        """Stop a strategy that broke its contract: trading on a guess is worse than not trading."""
+        """Halt: a strategy broke its contract, and trading on a guess is worse than not trading."""
         runtime.fault = fault
-        self.on_fault(runtime)
+        text = f"strategy {runtime.name} broke its contract: {FAULT_NAMES[fault]}"
+        self.orders.halt("strategy", text, self._now())
 
-    # --- 3. the venue ----------------------------------------------------------------------------------------
+    # --- 3. the venue ----------------------------------------------------------------------------------
     def on_report(self, report: ExecutionReport) -> None:
         """Apply an order message; a fill wakes who owns the instrument."""
         if self._acting:
             self._reports.append(report)
             return
         self.orders.apply(report)
-        self.spans.reported(report)
         if report.kind == "TRADE":
             for runtime, _ in self._owners[report.instrument]:
                 runtime.why |= dt.WHY_FILL
             self.drain(report.wire_ns)
 
     def on_venue_status(self, status: VenueStatus) -> None:
-        """Gate orders on the connection they travel by."""
+        """Gate orders on the connection they travel by; meeting the venue's snapshot opens it again."""
         self.venue_up = status.up
-        if status.up:
-            self.risk.open_all(dt.GATE_VENUE_DOWN)
-        else:
-            self.risk.close_all(dt.GATE_VENUE_DOWN)
+        self.orders.venue_status(status)
 
-    # --- 4. commands and timers ------------------------------------------------------------------------------
+    # --- 4. commands and timers ------------------------------------------------------------------------
     def on_command(self, command: Command) -> None:
-        """Do what a person or a signal asks; the order side journals it."""
-        if command.verb == "resume":
-            self.orders.resume(command.source)
-            return
-        self.orders.halt(command.source, command.reason or command.verb)
-        self.orders.cancel_all(command.reason or command.verb)
-        if command.verb == "flatten":
-            self._flatten()
-
-    def _flatten(self) -> None:
-        """Close every position at once, no worse than the collar allows."""
+        """Do what a person or a signal asks; raises JournalError for a resume that cannot be recorded."""
         now_ns = self._now()
+        self.orders.command(command, now_ns)
+        if command.verb == "flatten":
+            self._flatten(now_ns)
+
+    def _flatten(self, now_ns: int) -> None:
+        """Close every position at once, at prices within the collar."""
         for runtime in self.runtimes:
-            desk = self._desks[runtime.index]
-            position, book, rules = runtime.view("position"), runtime.view("book"), runtime.view("rules")
+            position, book = runtime.view("position"), runtime.view("book")
             collar = runtime.view("limits")[:, dt.M_COLLAR]
-            for row in range(len(runtime.instruments)):
+            for row, instrument in enumerate(runtime.instruments):
                 qty = float(position[row, dt.P_QTY])
                 side = dt.SELL if qty > 0 else dt.BUY
                 touch = float(book[row, 0 if qty > 0 else 1, 0, 0])
-                lots = int(abs(qty) / rules[row, dt.R_LOT_SIZE] + 1e-9)
-                if not lots or not touch > 0:
-                    continue
-                worst = touch * (1.0 + side * 0.9 * float(collar[row]))
-                action = [0] * dt.ACTION_COLUMNS
-                action[dt.X_VERB] = dt.PLACE
-                action[dt.X_INSTRUMENT] = row
-                action[dt.X_SLOT] = desk.free_slot(row)
-                action[dt.X_KIND] = dt.TARGET
-                action[dt.X_SIDE] = side
-                action[dt.X_PRICE_TICKS] = runtime.instruments[row].price.count(worst)
-                action[dt.X_QTY_LOTS] = lots
-                action[dt.X_REDUCES] = 1
-                verdict = self.risk.check(desk, action, now_ns)
-                if type(verdict) is Approved:
-                    self.orders.submit(verdict)
+                if qty and touch > 0:
+                    worst = touch * (1.0 + side * _FLATTEN_SHARE * float(collar[row]))
+                    desk = self._desks[runtime.index]
+                    self.orders.close_position(desk, row, instrument.price.count(worst), now_ns)
 
     def _wake(self, runtime: Runtime, now_ns: int) -> None:
         runtime.why |= dt.WHY_TIMER
@@ -289,12 +286,12 @@ class Engine:
 
     def _watch(self, now_ns: int) -> None:
         """Look at what no event announces."""
-        for index, last_ns in enumerate(self.last_wire_ns):
-            stale = now_ns - last_ns > self._stale_ns
+        for index in range(len(self.instruments)):
+            stale = self._age_ns(index, now_ns) > self._stale_ns
             if stale != self.stale[index]:
                 self.stale[index] = stale
                 (self.risk.close if stale else self.risk.open)(index, dt.GATE_STALE_FEED)
-        self.risk.watch(self.portfolio, now_ns)
+        self.orders.watch(now_ns)
 
     def _warm_up(self, instrument: int) -> None:
         for runtime, row in self._owners[instrument]:
@@ -303,5 +300,3 @@ class Engine:
                 if runtime.warm and self.phase == "READY":
                     self.risk.set_ready(self._desks[runtime.index], True)
         self._cold = any(not runtime.warm for runtime in self.runtimes)
-        if not self._cold:
-            self.on_warm()

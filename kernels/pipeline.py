@@ -39,7 +39,7 @@ def tick(mem: Any, i: int, kind: int, wire_ns: int, a: float, b: float, c: float
 
 @njit(cache=True)
 def book(mem: Any, i: int, levels: Any, tick_size: float, lot_size: float, wire_ns: int) -> None:
-    """Take the changed book of instrument i (`levels`, a BOOK array of length 1): the top, and its features."""
+    """Take the changed book of instrument i (`levels`: a BOOK array of length 1), and step its features."""
     m = mem[0]
     f = m.feature_f[i]
     shown = m.book[i]

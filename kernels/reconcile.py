@@ -89,6 +89,10 @@ from kernels.wants import (
 FAULT_COUNT: Final = -1
 #: a row's kind, instrument, level or side is not one
 FAULT_ROW: Final = -2
+FAULT_NAMES: Final[dict[int, str]] = {
+    FAULT_COUNT: "it returned fewer than NO_OPINION or more rows than out has",
+    FAULT_ROW: "the kind, instrument, level or side of a row of out is not one",
+}
 
 NO_SLOT: Final = -1
 

@@ -91,17 +91,10 @@ def observe(h: Ints, ns: int) -> None:
 
 
 @njit(cache=True)
-def observe_spans(hs: NDArray[np.int64], stamps: Ints, n: int) -> None:
-    """Record the `n` spans between the first `n + 1` stamps: `stamps[k + 1] - stamps[k]` into `hs[k]`."""
-    for k in range(n):
-        observe(hs[k], stamps[k + 1] - stamps[k])
-
-
-@njit(cache=True)
-def observe_two(hs: NDArray[np.int64], start_ns: int, middle_ns: int, end_ns: int) -> None:
-    """Record two spans that meet, start to middle into `hs[0]` and middle to end into `hs[1]`."""
-    observe(hs[0], middle_ns - start_ns)
-    observe(hs[1], end_ns - middle_ns)
+def observe_two(hs: NDArray[np.int64], first_ns: int, second_ns: int, third_ns: int) -> None:
+    """Record the two spans between three stamps into `hs[0]` and `hs[1]`, in one call from Python."""
+    observe(hs[0], second_ns - first_ns)
+    observe(hs[1], third_ns - second_ns)
 
 
 @njit(cache=True)
