@@ -36,8 +36,8 @@ Gates close to orders that add risk, per instrument or for all, and Risk writes 
     risk.close(instrument, GATE_STALE_FEED), risk.open(instrument, GATE_STALE_FEED), risk.gate(instrument)
     risk.close_all(GATE_VENUE_DOWN), risk.open_all(GATE_VENUE_DOWN), risk.set_ready(desk, ready)
     risk.open_all(GATE_NOT_READY)                           everything begins closed
-    orders.command(command, now_ns)                         all of halt, resume, flatten and stop but the prices
-    orders.halt(source, reason), orders.resume(source), orders.cancel_all(stops=False), risk.halted
+    orders.command(command, now_ns)                         halt, resume, stop, and flatten but for its prices
+    orders.halt(source, reason), orders.resume(source), orders.cancel_all(), risk.halted
     orders.close_position(desk, row, worst_ticks, now_ns)   for flatten
     orders.venue_status(status)                             closes VENUE_DOWN; Recovery.meet opens it again
     orders.doubts.ask_snapshot = lambda: ...                spawn a task: meet(await venue.snapshot(since_ns))

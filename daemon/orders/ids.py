@@ -1,9 +1,9 @@
 """Client order ids: `prefix-run-sequence`, unique for ever.
 
-A lost journal tail can be found at the venue by them. The prefix is the daemon's name, the run number is
-durable before the first order leaves, and the sequence counts within the run. A run number is also never below the seconds since 2020, so that ids stay unique even
-when somebody deletes the journal. Sixteen characters of prefix leave room for both in the 36 that exchanges
-allow.
+An order whose record a power cut took can be found at the venue by its id. The prefix is the daemon's name,
+the run number is durable before the first order leaves, and the sequence counts within the run. A run number
+is also never below the seconds since 2020, so that ids stay unique even when somebody deletes the journal.
+Sixteen characters of prefix leave room for both in the 36 that exchanges allow.
 """
 
 from __future__ import annotations

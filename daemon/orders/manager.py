@@ -156,6 +156,7 @@ class Orders:
         self.life.enter(order)
         self._await_answer(order, now_ns)
         self.venue.place(order)
+        order.sent_ns = self.clock.now_ns()  # the venue's first word is measured from here
         if self.observers:
             self.tell(Sent(PLACE, order, now_ns))
         return order

@@ -1,0 +1,247 @@
+"""A whole order side over a memory disk, virtual time and a venue that only writes down what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from daemon.clock import VirtualTime
+from daemon.events import Balance, ExecutionReport, VenueSnapshot
+from daemon.instruments import Instrument, make_instrument
+from daemon.memory_disk import InlineWorker, MemoryDisk
+from daemon.orders.audit import Alarm
+from daemon.orders.desk import Desk
+from daemon.orders.doubts import OrderRules
+from daemon.orders.ids import Ids, next_run
+from daemon.orders.intents import Approved
+from daemon.orders.journal import Journal
+from daemon.orders.manager import Orders
+from daemon.orders.portfolio import Portfolio
+from daemon.orders.reader import read_history
+from daemon.orders.recovery import Recovery
+from daemon.orders.risk import Risk, RiskLimits
+from kernels import dtypes as d
+
+if TYPE_CHECKING:
+    from daemon.orders.order import Order
+
+FOLDER = Path("/journal")
+START_NS = 1_700_000_000_000_000_000
+SECOND = 1_000_000_000
+
+
+def btc_usdt(index: int = 0, market: str = "spot") -> Instrument:
+    return make_instrument(
+        index,
+        "binance",
+        market,  # type: ignore[arg-type]
+        "BTC/USDT",
+        tick_size="0.01",
+        lot_size="0.00001",
+        qty_min="0.00001",
+        qty_max="9000",
+        notional_min="5",
+    )
+
+
+def eth_btc(index: int = 1) -> Instrument:
+    return make_instrument(
+        index,
+        "binance",
+        "spot",
+        "ETH/BTC",
+        tick_size="0.00001",
+        lot_size="0.0001",
+        qty_min="0.0001",
+        qty_max="100000",
+        notional_min="0.0001",
+    )
+
+
+def new_memory(rows: int) -> np.ndarray[Any, Any]:
+    memory = np.zeros(1, dtype=d.memory_dtype(rows, 24, 8, 4, 2, 2))
+    memory["rows"][:] = np.arange(25.0)
+    return memory
+
+
+class FakeVenue:
+    """Writes down what it is told, and answers nothing by itself."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.up = True
+        self.placed: list[str] = []
+        self.canceled: list[str] = []
+        self.amended: list[tuple[str, int]] = []
+        self.queried: list[str] = []
+
+    def place(self, order: Order) -> None:
+        self.placed.append(order.client_order_id)
+
+    def cancel(self, order: Order) -> None:
+        self.canceled.append(order.client_order_id)
+
+    def amend(self, order: Order, qty_lots: int) -> None:
+        self.amended.append((order.client_order_id, qty_lots))
+
+    def query(self, order: Order) -> None:
+        self.queried.append(order.client_order_id)
+
+
+class World:
+    """One run of the daemon's order side; `World(disk=..., venue=..., time=...)` again is a restart."""
+
+    def __init__(
+        self,
+        instruments: list[Instrument] | None = None,
+        strategies: dict[str, tuple[int, ...]] | None = None,
+        *,
+        disk: MemoryDisk | None = None,
+        venue: FakeVenue | None = None,
+        time: VirtualTime | None = None,
+        limits: RiskLimits | None = None,
+        rules: OrderRules | None = None,
+        sync: Any = "group",
+        balances: dict[str, str] | None = None,
+        begin: bool = True,
+    ) -> None:
+        self.instruments = instruments or [btc_usdt()]
+        strategies = strategies or {"maker": (0,)}
+        self.disk = disk or MemoryDisk()
+        self.venue = venue or FakeVenue()
+        self.time = time or VirtualTime(START_NS)
+        self.audits: list[Any] = []
+        history = read_history(self.disk, FOLDER)
+        self.cut = history.cut
+        self.ids = Ids("test", next_run(history.run_last, self.time.now_ns()))
+        self.journal = Journal(self.disk, InlineWorker(), FOLDER, sync=sync, digest=True)
+        self.memories = [new_memory(len(rows)) for rows in strategies.values()]
+        self.desks = [
+            Desk(index, name, rows, self.memories[index]) for index, (name, rows) in enumerate(strategies.items())
+        ]
+        observers = [self.audits.append]
+        self.portfolio = Portfolio(self.instruments, self.desks, "USDT")
+        limits = limits or RiskLimits(orders_per_s_max=1000.0)
+        self.risk = Risk(limits, self.instruments, self.desks, self.journal, observers)
+        self.orders = Orders(
+            self.time,
+            self.time,
+            self.ids,
+            self.instruments,
+            self.desks,
+            self.portfolio,
+            self.risk,
+            self.journal,
+            self.venue,  # type: ignore[arg-type]
+            observers,
+            rules,
+        )
+        self.recovery = Recovery(self.orders)
+        self.recovery.restore(history)
+        if begin:
+            self.recovery.begin("0", "")
+            asyncio.run(self.journal.sync_now())
+            if not history.records:
+                self.meet(balances or {"USDT": "100000", "BTC": "10"})
+            self.risk.open_all(d.GATE_NOT_READY)
+
+    # --- doing ----------------------------------------------------------------------------------------------
+    def meet(self, balances: dict[str, str] | None = None, **more: Any) -> Any:
+        """Meet a snapshot; without balances, those the trades make."""
+        if balances is None:
+            from daemon.orders.money import to_text
+
+            balances = {asset: to_text(units) for asset, units in self.portfolio.total.items()}
+        told = {asset: Balance(Decimal(text), Decimal(0)) for asset, text in balances.items()}
+        open_orders, trades = more.pop("open_orders", []), more.pop("trades", [])
+        return self.recovery.meet(VenueSnapshot(told, open_orders, trades, self.time.now_ns()), **more)
+
+    def action(
+        self,
+        verb: int = d.PLACE,
+        *,
+        row: int = 0,
+        slot: int = 0,
+        kind: int = d.REST,
+        level: int = 0,
+        side: int = d.BUY,
+        price: int = 6_000_000,
+        qty: int = 100,
+        reduces: bool = False,
+        refusal: int = 0,
+    ) -> list[int]:
+        return [verb, row, slot, kind, level, side, price, qty, int(reduces), refusal]
+
+    def place(self, strategy: int = 0, **more: Any) -> Order:
+        """Approve and submit one order; fails when it is refused."""
+        desk = self.desks[strategy]
+        more.setdefault("slot", desk.free_slot(more.get("row", 0)))
+        verdict = self.risk.check(desk, self.action(**more), self.time.now_ns())
+        assert isinstance(verdict, Approved), verdict.reason
+        order = self.orders.submit(verdict)
+        assert type(order).__name__ == "Order"
+        return order  # type: ignore[return-value]
+
+    def check(self, strategy: int = 0, **more: Any) -> Any:
+        return self.risk.check(self.desks[strategy], self.action(**more), self.time.now_ns())
+
+    def report(self, kind: Any, order: Order | str, **more: Any) -> ExecutionReport:
+        """Apply a report; returns it, so that it can be applied again."""
+        cid = order if isinstance(order, str) else order.client_order_id
+        report = ExecutionReport(
+            kind=kind,
+            client_order_id=cid,
+            instrument=more.pop("instrument", 0 if isinstance(order, str) else order.instrument),
+            wire_ns=more.pop("wire_ns", self.time.now_ns()),
+            **more,
+        )
+        self.orders.apply(report)
+        return report
+
+    def fill(self, order: Order, trade_id: int, lots: int, **more: Any) -> ExecutionReport:
+        more.setdefault("cum_lots", order.filled_lots + lots)
+        more.setdefault("last_ticks", order.price_ticks)
+        return self.report("TRADE", order, trade_id=trade_id, last_lots=lots, side=order.side, **more)
+
+    def later(self, seconds: float) -> None:
+        self.time.advance(self.time.now_ns() + int(seconds * SECOND))
+
+    # --- seeing ---------------------------------------------------------------------------------------------
+    def alarms(self) -> list[str]:
+        return [audit.kind for audit in self.audits if isinstance(audit, Alarm)]
+
+    def slot(self, strategy: int = 0, row: int = 0, slot: int = 0) -> list[float]:
+        return list(self.memories[strategy]["working"][0, row, slot].tolist())
+
+    def position(self, column: int, strategy: int = 0, row: int = 0) -> float:
+        return float(self.memories[strategy]["position"][0, row, column])
+
+    def account(self, column: int, strategy: int = 0) -> float:
+        return float(self.memories[strategy]["account"][0, column])
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def new_world() -> type[World]:
+    """The class itself, for tests that restart, or need more than one strategy."""
+    return World
+
+
+@pytest.fixture
+def pair() -> list[Instrument]:
+    return [btc_usdt(), eth_btc()]
+
+
+@pytest.fixture
+def perpetual() -> Instrument:
+    return btc_usdt(market="usdm")
