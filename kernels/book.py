@@ -34,17 +34,11 @@ def make() -> NDArray[np.void]:
 def _place(ticks: NDArray[np.int64], n: int, tick: int, sign: int) -> int:
     """Return the first row of a side not worse than `tick`: where it is or belongs.
 
-    `sign` is +1 where rows ascend (bids), -1 where they descend (asks). Many changes are among the best eight
-    levels, so these are looked at one by one before the rest is halved.
+    `sign` is +1 where rows ascend (bids), -1 where they descend (asks).
     """
     wanted = sign * tick
     low = 0
     high = n
-    near = max(0, n - 8)
-    while high > near:
-        if sign * ticks[high - 1] < wanted:
-            return high
-        high -= 1
     while low < high:
         middle = (low + high) >> 1
         if sign * ticks[middle] < wanted:

@@ -1,0 +1,1 @@
+"""Market data in: one decoder an exchange, one core for all."""

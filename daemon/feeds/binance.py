@@ -1,0 +1,273 @@
+"""Binance market data, Spot, USD-M and COIN-M: frames to events. Sans-IO; addresses are in binance_rest.py.
+
+A combined frame is {"stream":"btcusdt@trade","data":{...}}. Its first bytes, up to the end of the stream's
+name, are looked up as they are: one slice and one dict find the instrument and the decoder, before any JSON
+is read. Whatever does not match byte for byte (white space, the raw form of /ws/<stream>, replies, snapshots)
+takes the slower door below and comes out the same.
+
+Prices and quantities become floats here; msgspec checks types, signs and ranges while it parses, so NaN,
+infinities, 1e308 and null never pass. A depth update's levels stay bytes until kernels.levels parses them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+
+import msgspec
+from msgspec import Meta, Struct
+
+from daemon.errors import FrameError
+from daemon.events import Depth, Snapshot, Tick
+from daemon.feeds.base import Control
+from kernels.dtypes import QUOTE, TRADE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from daemon.instruments import Instrument
+
+    Route = Callable[[bytes, int], Tick | Depth | Snapshot | Control]
+
+#: larger than any frame: a snapshot of 5,000 levels a side weighs 0.4 MB
+FRAME_BYTES_MAX: Final = 4 << 20
+
+#: the speeds at which a depth stream can be asked for
+DEPTH_SUFFIXES: Final = ("depth", "depth@0ms", "depth@100ms", "depth@250ms", "depth@500ms", "depth@1000ms")
+
+_MS: Final = 1_000_000
+_PREFIX: Final = b'{"stream":"'
+
+Price = Annotated[float, Meta(gt=0, lt=1e15)]
+Size = Annotated[float, Meta(ge=0, lt=1e15)]
+Id = Annotated[int, Meta(ge=0, lt=1 << 62)]
+Millis = Annotated[int, Meta(ge=0, lt=9_000_000_000_000)]  # times a million still fits into an int64
+
+
+class _Trade(Struct, gc=False):
+    s: str
+    t: Id
+    p: Price
+    q: Annotated[float, Meta(gt=0, lt=1e15)]
+    T: Millis
+    m: bool  # the buyer rested, so the seller took
+
+
+class _Quote(Struct, gc=False):
+    s: str
+    u: Id
+    b: Price
+    B: Size
+    a: Price
+    A: Size
+    T: Millis = 0  # Spot stamps none
+
+
+class _Depth(Struct, gc=False):
+    s: str
+    U: Id
+    u: Id
+    E: Millis
+    pu: Id = -1
+    T: Millis = 0
+
+
+class _TradeFrame(Struct, gc=False):
+    data: _Trade
+
+
+class _QuoteFrame(Struct, gc=False):
+    data: _Quote
+
+
+class _DepthFrame(Struct, gc=False):
+    data: _Depth
+
+
+class _Any(Struct, gc=False):
+    """What tells one unexpected frame from another."""
+
+    stream: str = ""
+    e: str = ""
+    s: str = ""
+    symbol: str = ""
+    u: Id = -1
+    last_update_id: Id = msgspec.field(default=-1, name="lastUpdateId")
+    data: msgspec.Raw = msgspec.Raw()
+    result: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class _Event(Struct, gc=False):
+    e: str = ""
+
+
+# prices and quantities come as strings: strict=False reads them as numbers at once
+_decode_trade = msgspec.json.Decoder(_TradeFrame, strict=False).decode
+_decode_quote = msgspec.json.Decoder(_QuoteFrame, strict=False).decode
+_decode_depth = msgspec.json.Decoder(_DepthFrame, strict=False).decode
+_decode_any = msgspec.json.Decoder(_Any, strict=False).decode
+_decode_event = msgspec.json.Decoder(_Event, strict=False).decode
+
+_FIELD = re.compile(r"`\$(?:\.data)?\.(\w+)")
+_REASONS: Final = {
+    "p": "price",
+    "b": "price",
+    "a": "price",
+    "q": "qty",
+    "B": "qty",
+    "A": "qty",
+    "t": "id",
+    "u": "id",
+    "U": "id",
+    "pu": "id",
+    "lastUpdateId": "id",
+    "T": "time",
+    "E": "time",
+    "s": "symbol",
+}
+
+
+def _refuse(error: Exception, payload: bytes) -> NoReturn:
+    """Raise the FrameError that says what msgspec found."""
+    reason = "json"
+    if isinstance(error, msgspec.ValidationError):
+        field = _FIELD.search(str(error))
+        reason = _REASONS.get(field[1], "type") if field else "type"
+    raise FrameError(reason, f"frame refused: {error}; it begins {payload[:80]!r}") from None
+
+
+def _check_size(payload: bytes) -> None:
+    if len(payload) > FRAME_BYTES_MAX:
+        raise FrameError("size", f"a frame of {len(payload)} bytes is over {FRAME_BYTES_MAX}")
+
+
+def _trade_route(instrument: Instrument) -> Route:
+    index, symbol = instrument.index, instrument.exchange_symbol
+
+    def trade(payload: bytes, wire_ns: int) -> Tick:
+        data = _decode_trade(payload).data
+        if data.s != symbol:
+            raise FrameError("symbol", f"a trade of {data.s[:32]!r} came on the stream of {symbol}")
+        return Tick(TRADE, index, wire_ns, data.T * _MS, data.p, data.q, -1.0 if data.m else 1.0, 0.0, data.t)
+
+    return trade
+
+
+def _quote_route(instrument: Instrument) -> Route:
+    index, symbol = instrument.index, instrument.exchange_symbol
+
+    def quote(payload: bytes, wire_ns: int) -> Tick:
+        data = _decode_quote(payload).data
+        if data.s != symbol:
+            raise FrameError("symbol", f"a quote of {data.s[:32]!r} came on the stream of {symbol}")
+        if data.b > data.a:
+            raise FrameError("crossed", f"{symbol} quoted {data.b} bid above {data.a} ask")
+        return Tick(QUOTE, index, wire_ns, data.T * _MS, data.b, data.B, data.a, data.A, data.u)
+
+    return quote
+
+
+def _depth_route(instrument: Instrument) -> Route:
+    index, symbol = instrument.index, instrument.exchange_symbol
+
+    def depth(payload: bytes, wire_ns: int) -> Depth:
+        _check_size(payload)
+        data = _decode_depth(payload).data
+        if data.s != symbol:
+            raise FrameError("symbol", f"depth of {data.s[:32]!r} came on the stream of {symbol}")
+        if data.u < data.U:
+            raise FrameError("id", f"{symbol} depth runs backwards from U {data.U} to u {data.u}")
+        return Depth(index, wire_ns, (data.T or data.E) * _MS, data.U, data.u, data.pu, payload)
+
+    return depth
+
+
+class BinanceDecoder:
+    """Frames of one market's streams to events, for a fixed set of instruments."""
+
+    def __init__(self, instruments: Sequence[Instrument]) -> None:
+        self._routes: dict[bytes, Route] = {}  # by a combined frame's first bytes
+        self._by_stream: dict[str, Route] = {}
+        self._by_event: dict[tuple[str, str], Route] = {}  # raw form: event's name and symbol
+        self._names = {one.exchange_symbol.lower() for one in instruments}
+        self._symbols = {one.exchange_symbol: one.index for one in instruments}
+        self._only = instruments[0].index if len(instruments) == 1 else -1
+        for one in instruments:
+            trade, quote, depth = _trade_route(one), _quote_route(one), _depth_route(one)
+            self._add(one, "trade", "trade", trade)
+            self._add(one, "bookTicker", "bookTicker", quote)
+            for suffix in DEPTH_SUFFIXES:
+                self._add(one, suffix, "depthUpdate", depth)
+
+    def _add(self, instrument: Instrument, suffix: str, event: str, route: Route) -> None:
+        stream = f"{instrument.exchange_symbol.lower()}@{suffix}"
+        self._routes[_PREFIX + stream.encode()] = route
+        self._by_stream[stream] = route
+        self._by_event[event, instrument.exchange_symbol] = route
+
+    def decode(self, payload: bytes, wire_ns: int) -> Tick | Depth | Snapshot | Control:
+        """Return what the frame says; raises FrameError with a reason of feeds.base.FRAME_REASONS."""
+        try:
+            route = self._routes[payload[: payload.find(b'"', 11)]]
+        except KeyError:
+            route = self._decode_other
+        try:
+            return route(payload, wire_ns)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            # USD-M reports what moves quantity without a price (a settlement, say) as a trade of price 0
+            if b'"X":"NA"' in payload:
+                return Control("no_print")
+            _refuse(error, payload)
+
+    def snapshot(self, instrument: int, payload: bytes, wire_ns: int) -> Snapshot:
+        """Return the whole book that a REST request was answered with; raises FrameError."""
+        _check_size(payload)
+        try:
+            head = _decode_any(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            _refuse(error, payload)
+        if head.last_update_id < 0:
+            raise FrameError("type", f"this is no depth snapshot; it begins {payload[:80]!r}")
+        return Snapshot(instrument, wire_ns, head.last_update_id, payload)
+
+    def _decode_other(self, payload: bytes, wire_ns: int) -> Tick | Depth | Snapshot | Control:
+        """Decode a frame whose first bytes are no stream's of ours."""
+        _check_size(payload)
+        head = _decode_any(payload)
+        if head.stream:
+            return self._decode_stream(head, payload, wire_ns)
+        if head.last_update_id >= 0:
+            return Snapshot(self._snapshot_of(head.symbol), wire_ns, head.last_update_id, payload)
+        # Spot's quotes are the one event that does not say its name
+        event = head.e or ("bookTicker" if head.u >= 0 else "")
+        if event:
+            if event == "serverShutdown":
+                return Control("shutdown")
+            route = self._by_event.get((event, head.s))
+            if route is None:
+                reason = "stream" if head.s in self._symbols else "symbol"
+                raise FrameError(reason, f"{event[:32]!r} of {head.s[:32]!r} was not asked for")
+            return route(b'{"data":' + payload + b"}", wire_ns)
+        if head.error:
+            return Control("error", bytes(head.error)[:200].decode(errors="replace"))
+        if head.result:
+            return Control("reply")
+        raise FrameError("type", f"a frame of no known kind; it begins {payload[:80]!r}")
+
+    def _decode_stream(self, head: _Any, payload: bytes, wire_ns: int) -> Tick | Depth | Snapshot | Control:
+        route = self._by_stream.get(head.stream)
+        if route is not None:
+            return route(payload, wire_ns)
+        if head.data and _decode_event(head.data).e == "serverShutdown":
+            return Control("shutdown")
+        known = head.stream.partition("@")[0] in self._names
+        reason = "stream" if known else "symbol"
+        raise FrameError(reason, f"stream {head.stream[:64]!r} was not asked for")
+
+    def _snapshot_of(self, symbol: str) -> int:
+        """Return the instrument of a snapshot among frames: the one it names, or the only one there is."""
+        index = self._symbols.get(symbol, -1) if symbol else self._only
+        if index < 0:
+            raise FrameError("symbol", f"a snapshot of {symbol[:32]!r} is of no instrument here")
+        return index

@@ -1,0 +1,187 @@
+"""The exchange's sequences: which tick is a repetition, which is missing, and whether a book is whole.
+
+Sans-IO state machines, one of each per instrument. They only judge ids; levels are kernels.book's business.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from daemon.events import Depth
+
+#: this many ids in a row, all outside the sequence but in order among themselves, are the sequence from now
+#: on; fewer are repetitions (a reconnect repeats some) or strays, and one stray id must not silence a feed
+RUN_MIN: Final = 64
+
+#: depth updates kept while a snapshot is on its way: over a minute of the busiest stream (50 a second)
+HELD_MAX: Final = 4096
+
+# --- what to do with a depth update ------------------------------------------------------------------------
+APPLY: Final = 1
+HOLD: Final = 2  # kept until a snapshot comes
+DROP: Final = 3  # the book already has it
+GAP: Final = 4  # something before it is missing; the book is wrong from here on, and this update is held
+
+
+class IdChain:
+    """Ids that only grow: of trades by one each, of quotes by anything up to `step_max`.
+
+    The hot path compares with `last` itself and comes here only when an id is not the plain next one.
+    """
+
+    __slots__ = (
+        "_run",
+        "_stray",
+        "_trust",
+        "contiguous",
+        "gaps",
+        "last",
+        "missed",
+        "older",
+        "repeated",
+        "step_max",
+    )
+
+    def __init__(self, *, contiguous: bool, step_max: int) -> None:
+        self.contiguous = contiguous
+        self.step_max = step_max
+        self.last = -1
+        self._stray = -1
+        self._run = 0
+        self._trust = True
+        self.gaps = 0  # times ids were missing
+        self.missed = 0  # ids that were missing
+        self.repeated = 0  # the last one again
+        self.older = 0  # before the last, or implausibly far ahead
+
+    def admit(self, new: int) -> bool:
+        """Say whether the tick with this id is news; count it where it is not the plain next one."""
+        step = new - self.last
+        if step == 0:
+            self.repeated += 1
+            return False
+        if step < 0 or (step > self.step_max and not self._trust):
+            return self._admit_stray(new)
+        if self.contiguous and step > 1 and self.last >= 0:
+            self.gaps += 1
+            self.missed += step - 1
+        self.last = new
+        self._trust = False
+        self._run = 0
+        return True
+
+    def _admit_stray(self, new: int) -> bool:
+        """Count an id outside the sequence; admit it once strays have made a sequence of their own."""
+        self.older += 1
+        self._run = self._run + 1 if 0 < new - self._stray <= self.step_max else 1
+        self._stray = new
+        if self._run < RUN_MIN:
+            return False
+        self.last = new
+        self._run = 0
+        return True
+
+    def resume(self) -> None:
+        """Take whatever newer id comes next: after a cut any number may be missing."""
+        self._trust = True
+
+
+class BookSync:
+    """Whether one book follows its exchange's update ids.
+
+    Spot: an update carries U..u and follows when U <= last + 1 <= u. USD-M and COIN-M: an update also carries
+    pu, the u before it, and follows when pu == last; the first one after a snapshot when
+    pu <= lastUpdateId <= u. (Binance words that U <= lastUpdateId <= u, which never holds when the snapshot's
+    id falls into the hole between two updates; ids are shared by all symbols, so there are holes.)
+    """
+
+    __slots__ = ("_fresh", "_held", "_old_run", "held_dropped", "last_id", "synced")
+
+    def __init__(self) -> None:
+        self.synced = False
+        self.last_id = -1
+        self._fresh = False  # nothing applied since the snapshot
+        self._old_run = 0
+        self._held: deque[Depth] = deque()
+        self.held_dropped = 0
+
+    @property
+    def held(self) -> int:
+        """How many updates wait for a snapshot."""
+        return len(self._held)
+
+    def offer(self, depth: Depth) -> int:
+        """Judge the next update: APPLY, HOLD, DROP or GAP; GAP also ends the sync and holds the update."""
+        if not self.synced:
+            self._hold(depth)
+            return HOLD
+        if self._follows(depth):
+            self.last_id = depth.last_id
+            self._fresh = False
+            self._old_run = 0
+            return APPLY
+        if depth.last_id <= self.last_id:
+            # a stray id far ahead that was let in would make every true update look old, for ever; but a
+            # snapshot may be seconds ahead of the stream
+            self._old_run += 1
+            if self._old_run < (HELD_MAX if self._fresh else RUN_MIN):
+                return DROP
+        self.lose()
+        self._hold(depth)
+        return GAP
+
+    def adopt(self, snapshot_id: int) -> list[Depth] | None:
+        """Start from a snapshot: return the held updates that follow it, or None when it is too old for them.
+
+        The updates are the caller's to apply, in order, after the snapshot's own levels.
+        """
+        held = self._held
+        while held and self._is_old(held[0], snapshot_id):
+            held.popleft()
+        if held and not self._starts(held[0], snapshot_id):
+            return None
+        self.synced = True
+        self._fresh = not held
+        self._old_run = 0
+        self.last_id = held[-1].last_id if held else snapshot_id
+        following = list(held)
+        held.clear()
+        return following
+
+    def lose(self) -> None:
+        """Stop following: hold updates until the next snapshot."""
+        self.synced = False
+        self.last_id = -1
+        self._held.clear()
+
+    def _hold(self, depth: Depth) -> None:
+        """Keep an update; what is held is always an unbroken chain, so a break starts it anew."""
+        held = self._held
+        if held and not self._chained(held[-1].last_id, depth):
+            self.held_dropped += len(held)
+            held.clear()
+        if len(held) >= HELD_MAX:
+            held.popleft()
+            self.held_dropped += 1
+        held.append(depth)
+
+    def _follows(self, depth: Depth) -> bool:
+        if self._fresh:
+            return not self._is_old(depth, self.last_id) and self._starts(depth, self.last_id)
+        return self._chained(self.last_id, depth)
+
+    @staticmethod
+    def _chained(last_id: int, depth: Depth) -> bool:
+        if depth.prev_id >= 0:
+            return depth.prev_id == last_id
+        return depth.first_id <= last_id + 1 <= depth.last_id
+
+    @staticmethod
+    def _is_old(depth: Depth, snapshot_id: int) -> bool:
+        return depth.last_id < snapshot_id if depth.prev_id >= 0 else depth.last_id <= snapshot_id
+
+    @staticmethod
+    def _starts(depth: Depth, snapshot_id: int) -> bool:
+        return depth.prev_id <= snapshot_id if depth.prev_id >= 0 else depth.first_id <= snapshot_id + 1
