@@ -1,0 +1,316 @@
+"""What Binance says of orders, from bytes to execution reports. Sans-IO; decoders are built once.
+
+An answer to a request carries the request's id, an event of the user data stream a subscription:
+
+    {"id":7,"status":200,"result":{"symbol":"BTCUSDT","orderId":12,...},"rateLimits":[...]}
+    {"id":7,"status":400,"error":{"code":-2010,"msg":"Account has insufficient balance ..."}}
+    {"subscriptionId":0,"event":{"e":"executionReport","s":"BTCUSDT","c":"demo-1-7","x":"TRADE",...}}
+
+Prices and quantities become ticks and lots by integer arithmetic on their digits; what is not on the grid, or
+no number, raises FrameError, and so does everything else that is not as it should be.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+
+from daemon.errors import FrameError
+from daemon.events import ExecutionReport
+from daemon.venues.binance_requests import original_id
+from daemon.venues.binance_wire import AmendRow, ExecutionEvent, Message, OrderRow, TradeRow
+from kernels.dtypes import BUY, SELL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.events import ReportKind
+    from daemon.instruments import Instrument, Scale
+    from daemon.orders.order import Order
+
+T = TypeVar("T")
+
+_DIGITS_MAX: Final = 38
+#: times are in ms, or in us where the connection asked for them: no ms of this millennium is so large
+_MICROSECONDS_FROM: Final = 10**14
+_SIDES: Final = {"BUY": BUY, "SELL": SELL}
+#: order types whose price is their trigger
+_TRIGGERED: Final = frozenset({"STOP_LOSS", "TAKE_PROFIT"})
+
+#: how an order ended, by the venue's word for its status
+ENDS: Final[dict[str, ReportKind]] = {
+    "CANCELED": "CANCELED",
+    "REJECTED": "REJECTED",
+    "EXPIRED": "EXPIRED",
+    "EXPIRED_IN_MATCH": "EXPIRED",
+}
+#: what just happened, by the venue's execution type; TRADE_PREVENTION depends on the status
+_EXECUTIONS: Final[dict[str, ReportKind]] = {
+    "NEW": "NEW",
+    "TRADE": "TRADE",
+    "CANCELED": "CANCELED",
+    "REPLACED": "REPLACED",
+    "REJECTED": "REJECTED",
+    "EXPIRED": "EXPIRED",
+}
+
+
+class Steps:
+    """Reads decimal text as a count of ticks or lots."""
+
+    __slots__ = ("_factors", "_scale")
+
+    def __init__(self, scale: Scale) -> None:
+        self._scale = scale
+        self._factors: dict[int, tuple[int, int]] = {}  # decimals in the text -> multiplier, divisor
+
+    def __call__(self, text: str) -> int:
+        """Return the count; raises FrameError for what is no number or off the grid."""
+        whole, _, part = text.partition(".")
+        digits = whole + part
+        if not digits.isdecimal() or len(digits) > _DIGITS_MAX:
+            raise FrameError("number", f"{text[:50]!r} is no decimal number")
+        factors = self._factors.get(len(part))
+        if factors is None:
+            places = self._scale.places
+            factors = 10 ** max(places - len(part), 0), self._scale.num * 10 ** max(len(part) - places, 0)
+            self._factors[len(part)] = factors
+        count, rest = divmod(int(digits) * factors[0], factors[1])
+        if rest:
+            raise FrameError("grid", f"{text} is no multiple of {self._scale.step}")
+        return count
+
+
+class OrderFrames:
+    """Decodes frames for a set of instruments."""
+
+    def __init__(self, instruments: Sequence[Instrument]) -> None:
+        self._symbols = {
+            instrument.exchange_symbol: (instrument.index, Steps(instrument.price), Steps(instrument.qty))
+            for instrument in instruments
+        }
+        self._by_index = {index: (index, price, qty) for index, price, qty in self._symbols.values()}
+        self._message = msgspec.json.Decoder(Message)
+        self._order = msgspec.json.Decoder(OrderRow)
+        self._orders = msgspec.json.Decoder(list[OrderRow])
+        self._amend = msgspec.json.Decoder(AmendRow)
+        self._trades = msgspec.json.Decoder(list[TradeRow])
+
+    def message(self, payload: bytes) -> Message:
+        """Return a frame's parts; raises FrameError."""
+        return _decoded(self._message, payload)
+
+    def execution(self, event: ExecutionEvent, wire_ns: int) -> ExecutionReport | None:
+        """Return the report of an event; None for a symbol that is not ours. Raises FrameError."""
+        found = self._symbols.get(event.s)
+        if found is None:
+            return None
+        index, price, qty = found
+        kind = _EXECUTIONS.get(event.x)
+        reason = ""
+        if kind is None:
+            # self-trade prevention took some of the quantity, or ended the order
+            kind = ENDS.get(event.X, "STATUS")
+            reason = event.x
+        elif kind == "REJECTED":
+            reason = event.r
+        elif kind == "EXPIRED":
+            reason = event.eR
+        traded = kind == "TRADE"
+        return ExecutionReport(
+            kind=kind,
+            # a cancel carries an id of its own, and the order's in C
+            client_order_id=(event.C or original_id(event.c)) if kind == "CANCELED" else event.c,
+            instrument=index,
+            wire_ns=wire_ns,
+            exch_ns=to_ns(event.T),
+            venue_order_id=str(event.i),
+            side=_side(event.S),
+            price_ticks=price(event.P if event.o in _TRIGGERED else event.p),
+            qty_lots=qty(event.q),
+            cum_lots=qty(event.z),
+            trade_id=event.t if traded else -1,
+            last_ticks=price(event.L) if traded else 0,
+            last_lots=qty(event.l) if traded else 0,
+            is_maker=event.m if traded else False,
+            commission=_amount(event.n) if traded else Decimal(0),
+            commission_asset=(event.N or "") if traded else "",
+            status=event.X,
+            reason=reason,
+        )
+
+    def placed(self, result: msgspec.Raw, order: Order, wire_ns: int) -> list[ExecutionReport]:
+        """Return what the answer to a new order says: accepted, its first trades, its end if it has ended."""
+        row = _decoded(self._order, result)
+        index, price, qty = self._by_index[order.instrument]
+        exch_ns = to_ns(row.transactTime)
+        reports = [self._report("NEW", order, row.orderId, wire_ns, exch_ns)]
+        cum_lots = 0
+        for fill in row.fills:
+            lots = qty(fill.qty)
+            cum_lots += lots
+            reports.append(
+                ExecutionReport(
+                    kind="TRADE",
+                    client_order_id=order.client_order_id,
+                    instrument=index,
+                    wire_ns=wire_ns,
+                    exch_ns=exch_ns,
+                    venue_order_id=str(row.orderId),
+                    side=order.side,
+                    price_ticks=order.price_ticks,
+                    qty_lots=order.qty_lots,
+                    cum_lots=cum_lots,
+                    trade_id=fill.tradeId,
+                    last_ticks=price(fill.price),
+                    last_lots=lots,
+                    commission=_amount(fill.commission),
+                    commission_asset=fill.commissionAsset,
+                    status="PARTIALLY_FILLED" if cum_lots < order.qty_lots else "FILLED",
+                )
+            )
+        executed_lots = qty(row.executedQty)
+        end = ENDS.get(row.status)
+        if end is not None:
+            reports.append(self._report(end, order, row.orderId, wire_ns, exch_ns, executed_lots, row.status))
+        elif executed_lots > cum_lots:  # it says that more was traded than it lists
+            reports.append(
+                self._report("STATUS", order, row.orderId, wire_ns, exch_ns, executed_lots, row.status)
+            )
+        return reports
+
+    def canceled(self, result: msgspec.Raw, order: Order, wire_ns: int) -> ExecutionReport:
+        """Return what the answer to a cancel says."""
+        row = _decoded(self._order, result)
+        _, _, qty = self._by_index[order.instrument]
+        kind = ENDS.get(row.status, "STATUS")
+        executed_lots, exch_ns = qty(row.executedQty), to_ns(row.transactTime)
+        return self._report(kind, order, row.orderId, wire_ns, exch_ns, executed_lots, row.status)
+
+    def amended(self, result: msgspec.Raw, order: Order, wire_ns: int) -> ExecutionReport:
+        """Return what the answer to an amend says: the order's new whole quantity."""
+        row = _decoded(self._amend, result)
+        _, _, qty = self._by_index[order.instrument]
+        report = self._report(
+            "REPLACED",
+            order,
+            row.amendedOrder.orderId,
+            wire_ns,
+            to_ns(row.transactTime),
+            qty(row.amendedOrder.executedQty),
+        )
+        return msgspec.structs.replace(report, qty_lots=qty(row.amendedOrder.qty))
+
+    def status(self, result: msgspec.Raw, order: Order, wire_ns: int) -> ExecutionReport:
+        """Return what the answer to a query says."""
+        row = _decoded(self._order, result)
+        _, price, qty = self._by_index[order.instrument]
+        return ExecutionReport(
+            kind="STATUS",
+            client_order_id=order.client_order_id,
+            instrument=order.instrument,
+            wire_ns=wire_ns,
+            exch_ns=to_ns(row.updateTime),
+            venue_order_id=str(row.orderId),
+            side=_side(row.side),
+            price_ticks=price(row.stopPrice if row.type in _TRIGGERED else row.price),
+            qty_lots=qty(row.origQty),
+            cum_lots=qty(row.executedQty),
+            status=row.status,
+        )
+
+    def orders(self, body: bytes | msgspec.Raw) -> list[OrderRow]:
+        """Return a list of orders."""
+        return _decoded(self._orders, body)
+
+    def trades(self, body: bytes | msgspec.Raw) -> list[TradeRow]:
+        """Return a list of our trades."""
+        return _decoded(self._trades, body)
+
+    def trade(
+        self, row: TradeRow, instrument: int, client_order_id: str, wire_ns: int, cum_lots: int = 0
+    ) -> ExecutionReport:
+        """Return a listed trade as a report; `cum_lots` where the order's count up to it is known."""
+        _, price, qty = self._by_index[instrument]
+        return ExecutionReport(
+            kind="TRADE",
+            client_order_id=client_order_id,
+            instrument=instrument,
+            wire_ns=wire_ns,
+            exch_ns=to_ns(row.time),
+            venue_order_id=str(row.orderId),
+            side=BUY if row.isBuyer else SELL,
+            cum_lots=cum_lots,
+            trade_id=row.id,
+            last_ticks=price(row.price),
+            last_lots=qty(row.qty),
+            is_maker=row.isMaker,
+            commission=_amount(row.commission),
+            commission_asset=row.commissionAsset,
+        )
+
+    def order_counts(self, row: OrderRow, instrument: int) -> tuple[int, int, int, int]:
+        """Return an order's side, price in ticks, quantity and filled quantity in lots."""
+        _, price, qty = self._by_index[instrument]
+        ticks = price(row.stopPrice if row.type in _TRIGGERED else row.price)
+        return _side(row.side), ticks, qty(row.origQty), qty(row.executedQty)
+
+    @staticmethod
+    def _report(
+        kind: ReportKind,
+        order: Order,
+        venue_order_id: int,
+        wire_ns: int,
+        exch_ns: int,
+        cum_lots: int = 0,
+        status: str = "",
+    ) -> ExecutionReport:
+        return ExecutionReport(
+            kind=kind,
+            client_order_id=order.client_order_id,
+            instrument=order.instrument,
+            wire_ns=wire_ns,
+            exch_ns=exch_ns,
+            venue_order_id=str(venue_order_id),
+            side=order.side,
+            price_ticks=order.price_ticks,
+            qty_lots=order.qty_lots,
+            cum_lots=cum_lots,
+            status=status,
+        )
+
+
+def to_ns(time: int) -> int:
+    """Return an exchange's time, in ms or us, in ns."""
+    return time * 1_000 if time >= _MICROSECONDS_FROM else time * 1_000_000
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw) -> T:
+    try:
+        return decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        # an event we have not heard of does no harm; one we know, in another form, may be a fill
+        reason = "event" if str(error).endswith("`$.event.e`") else "type"
+        raise FrameError(reason, f"a frame is not as Binance documents it: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FrameError("json", f"a frame is no JSON: {error}") from None
+
+
+def _side(text: str) -> int:
+    side = _SIDES.get(text)
+    if side is None:
+        raise FrameError("type", f"{text[:20]!r} is no side")
+    return side
+
+
+def _amount(text: str | None) -> Decimal:
+    """Return a commission; it may be negative (a rebate), and never NaN."""
+    try:
+        amount = Decimal(text or "0")
+    except InvalidOperation:
+        raise FrameError("number", f"{(text or '')[:50]!r} is no amount") from None
+    if not amount.is_finite():
+        raise FrameError("number", f"{(text or '')[:50]!r} is no amount")
+    return amount

@@ -1,0 +1,153 @@
+"""The forms of Binance's messages on orders: only the fields that are read, under the exchange's own names."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class RateLimit(msgspec.Struct, gc=False):
+    """How much of one limit is used."""
+
+    rateLimitType: str  # noqa: N815 - theirs
+    interval: str
+    intervalNum: int  # noqa: N815
+    limit: int
+    count: int
+
+
+class ErrorData(msgspec.Struct, gc=False):
+    """When a limited request may be repeated, in ms."""
+
+    retryAfter: int = 0  # noqa: N815
+
+
+class ErrorBody(msgspec.Struct, gc=False):
+    """Why a request failed."""
+
+    code: int
+    msg: str = ""
+    data: ErrorData | None = None
+
+
+class ExecutionEvent(msgspec.Struct, gc=False, tag_field="e", tag="executionReport"):
+    """An order changed; field names are the exchange's."""
+
+    s: str
+    c: str
+    S: str
+    o: str
+    q: str
+    p: str
+    P: str
+    C: str
+    x: str
+    X: str
+    r: str
+    i: int
+    l: str  # noqa: E741
+    z: str
+    L: str
+    n: str | None
+    N: str | None
+    T: int
+    t: int
+    m: bool
+    eR: str = ""  # noqa: N815
+
+
+class PositionEvent(msgspec.Struct, gc=False, tag_field="e", tag="outboundAccountPosition"):
+    """Balances changed; positions are counted from fills, so it is not read."""
+
+
+class BalanceEvent(msgspec.Struct, gc=False, tag_field="e", tag="balanceUpdate"):
+    """A deposit or a withdrawal."""
+
+
+class LockEvent(msgspec.Struct, gc=False, tag_field="e", tag="externalLockUpdate"):
+    """A balance was locked from outside."""
+
+
+class ListEvent(msgspec.Struct, gc=False, tag_field="e", tag="listStatus"):
+    """An order list changed; we send none."""
+
+
+class TerminatedEvent(msgspec.Struct, gc=False, tag_field="e", tag="eventStreamTerminated"):
+    """The subscription ended."""
+
+
+class ShutdownEvent(msgspec.Struct, gc=False, tag_field="e", tag="serverShutdown"):
+    """The server is about to go."""
+
+
+Event = (
+    ExecutionEvent | PositionEvent | BalanceEvent | LockEvent | ListEvent | TerminatedEvent | ShutdownEvent
+)
+
+
+class Message(msgspec.Struct, gc=False):
+    """Any frame of a WebSocket API connection."""
+
+    id: int | str | None = None
+    status: int = 0
+    result: msgspec.Raw = msgspec.Raw()
+    error: ErrorBody | None = None
+    rateLimits: list[RateLimit] = []  # noqa: N815
+    event: Event | None = None
+
+
+class Fill(msgspec.Struct, gc=False):
+    """A trade in the answer to a new order."""
+
+    price: str
+    qty: str
+    commission: str
+    commissionAsset: str  # noqa: N815
+    tradeId: int  # noqa: N815
+
+
+class OrderRow(msgspec.Struct, gc=False):
+    """An order in an answer; which fields come depends on the request."""
+
+    symbol: str
+    orderId: int  # noqa: N815
+    clientOrderId: str  # noqa: N815
+    origClientOrderId: str = ""  # noqa: N815
+    transactTime: int = 0  # noqa: N815
+    updateTime: int = 0  # noqa: N815
+    side: str = ""
+    type: str = ""
+    price: str = "0"
+    stopPrice: str = "0"  # noqa: N815
+    origQty: str = "0"  # noqa: N815
+    executedQty: str = "0"  # noqa: N815
+    status: str = ""
+    fills: list[Fill] = []
+
+
+class AmendedRow(msgspec.Struct, gc=False):
+    """An amended order."""
+
+    orderId: int  # noqa: N815
+    qty: str
+    executedQty: str  # noqa: N815
+
+
+class AmendRow(msgspec.Struct, gc=False):
+    """The answer to an amend."""
+
+    transactTime: int  # noqa: N815
+    amendedOrder: AmendedRow  # noqa: N815
+
+
+class TradeRow(msgspec.Struct, gc=False):
+    """One of our trades."""
+
+    id: int
+    orderId: int  # noqa: N815
+    price: str
+    qty: str
+    commission: str
+    commissionAsset: str  # noqa: N815
+    time: int
+    isBuyer: bool  # noqa: N815
+    isMaker: bool  # noqa: N815

@@ -1,0 +1,160 @@
+"""Signing requests to Binance: HMAC-SHA256 and Ed25519.
+
+A signer holds what signs and never the secret itself, shows neither, and cannot be pickled. The secret is
+registered for redaction as soon as it is read.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, Protocol
+from urllib.parse import quote
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from daemon import redact
+from daemon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+KeyType = Literal["hmac", "ed25519"]
+
+_BLOCK: Final = 64  # bytes of a SHA-256 block
+_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
+
+
+class Signer(Protocol):
+    """What signs."""
+
+    api_key: str
+    #: whether a websocket session can log on, after which its requests need no signature
+    can_logon: bool
+
+    def sign(self, payload: bytes) -> bytes:
+        """Return the signature of `payload` as ASCII text."""
+
+    def bound(self, prefix: bytes) -> Callable[[bytes], bytes]:
+        """Return a function that signs `prefix` followed by its argument."""
+
+
+class _Secret:
+    """What must not be shown, copied or stored."""
+
+    __slots__ = ("api_key",)
+
+    def __init__(self, api_key: str) -> None:
+        self.api_key = api_key
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signer cannot be pickled or copied")
+
+
+class HmacSigner(_Secret):
+    """HMAC-SHA256 from two hash states, copied for each signature: a third of what hmac.new costs."""
+
+    __slots__ = ("_inner", "_outer")
+
+    can_logon = False
+
+    def __init__(self, api_key: str, secret: str) -> None:
+        super().__init__(api_key)
+        redact.register(api_key)
+        redact.register(secret)
+        key = secret.encode()
+        if len(key) > _BLOCK:
+            key = hashlib.sha256(key).digest()
+        key = key.ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(key.translate(_INNER))
+        self._outer = hashlib.sha256(key.translate(_OUTER))
+
+    def sign(self, payload: bytes) -> bytes:
+        """Return the signature as 64 hexadecimal digits."""
+        return self.bound(b"")(payload)
+
+    def bound(self, prefix: bytes) -> Callable[[bytes], bytes]:
+        """Return a function that signs `prefix` + its argument, having hashed the prefix once."""
+        start = self._inner.copy()
+        start.update(prefix)
+        end = self._outer
+
+        def sign(payload: bytes) -> bytes:
+            inner = start.copy()
+            inner.update(payload)
+            outer = end.copy()
+            outer.update(inner.digest())
+            return outer.hexdigest().encode()
+
+        return sign
+
+
+class Ed25519Signer(_Secret):
+    """Ed25519; 30 us a signature, so sessions log on once and orders go unsigned."""
+
+    __slots__ = ("_key",)
+
+    can_logon = True
+
+    def __init__(self, api_key: str, pem: str) -> None:
+        super().__init__(api_key)
+        redact.register(api_key)
+        for line in pem.splitlines():
+            if not line.startswith("-----"):
+                redact.register(line.strip())
+        try:
+            key = load_pem_private_key(pem.encode(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise ConfigError(
+                "the private key is no unencrypted PEM text; correct the file venue.private_key_file names"
+            ) from None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ConfigError("the private key is not an Ed25519 key; set venue.key_type to what it is")
+        self._key = key
+
+    def sign(self, payload: bytes) -> bytes:
+        """Return the signature in base64."""
+        return base64.b64encode(self._key.sign(payload))
+
+    def bound(self, prefix: bytes) -> Callable[[bytes], bytes]:
+        """Return a function that signs `prefix` + its argument."""
+        return lambda payload: self.sign(prefix + payload)
+
+
+def make_signer(key_type: KeyType, api_key: str, secret: str) -> HmacSigner | Ed25519Signer:
+    """Return the signer for a key; `secret` is the HMAC secret or the private key's PEM text.
+
+    Raises ConfigError, which names what is missing and never what is there.
+    """
+    if not api_key or not secret:
+        missing = "API key" if not api_key else "secret"
+        raise ConfigError(
+            f"the venue's {missing} is empty; put it where venue.key_env or venue.secret_env point"
+        )
+    if not (api_key.isascii() and api_key.isalnum()):
+        raise ConfigError(
+            "the venue's API key has characters that no key has; check where it was copied from"
+        )
+    return HmacSigner(api_key, secret) if key_type == "hmac" else Ed25519Signer(api_key, secret)
+
+
+def signed_query(signer: Signer, params: Mapping[str, str | int]) -> str:
+    """Return a REST query string, percent-encoded first and signed then: it goes out byte for byte."""
+    query = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in params.items())
+    return f"{query}&signature={quote(signer.sign(query.encode()), safe='')}"
+
+
+def sorted_payload(params: Mapping[str, str | int | bool]) -> bytes:
+    """Return what a WebSocket API request signs: its parameters by name, not percent-encoded."""
+    parts = (f"{name}={_text(params[name])}" for name in sorted(params))
+    return "&".join(parts).encode()
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
