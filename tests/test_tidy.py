@@ -1,0 +1,348 @@
+"""What must hold of the code itself: layers, one clock, no dead module, nothing overlong, a mirror of tests.
+
+Each check is a plain function from source text to findings, and is itself tested on a text that breaks it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("kernels", "strategies", "daemon")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+FILE_LINES_MAX = 400
+TEST_LINES_MAX = 700
+FUNCTION_LINES_MAX = 70
+
+#: what each layer may import beside the standard library's pure part
+LAYERS = {
+    "kernels": {"kernels", "numpy", "numba"},
+    "strategies": {"strategies", "kernels", "numpy", "numba"},
+}
+#: the simulated exchange shares no code with what it is there to test
+APART = {"daemon.simulator": ("daemon.orders", "daemon.venues")}
+
+#: doors to the outside, and who may open them; everyone else takes what is behind them from daemon/seams.py
+DOORS = {
+    "concurrent",
+    "http.client",
+    "logging",
+    "multiprocessing",
+    "random",
+    "secrets",
+    "select",
+    "selectors",
+}
+DOORS |= {"signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "urllib.request", "uuid"}
+DOORS |= {
+    "open()",
+    "datetime.now()",
+    "os.urandom()",
+    "read_bytes()",
+    "read_text()",
+    "write_bytes()",
+    "write_text()",
+}
+ALLOWED = {
+    "daemon/app.py": {"random", "signal"},  # makes the seams, takes the signals
+    "daemon/cli.py": {"open()"},  # /dev/null, where a reader left early
+    "daemon/clock.py": {"time"},
+    "daemon/compile.py": {"read_text()", "write_text()"},  # generated modules, before the loop turns
+    "daemon/config.py": {"read_bytes()"},  # before any seam exists
+    "daemon/demo.py": {"random", "signal", "subprocess", "write_text()"},  # starts the simulated exchange
+    "daemon/disk.py": {"concurrent", "open()", "read_bytes()"},
+    "daemon/faces/client.py": {"http.client", "socket"},  # in the process of the command, not the daemon's
+    "daemon/kernel_cache.py": {"read_bytes()"},  # before numba is imported
+    "daemon/logs.py": {"logging"},  # takes over what libraries log
+    "daemon/net.py": {"logging"},  # silences its transport's own
+    "daemon/research/bundle.py": {"read_text()"},  # hashes our own sources
+    "daemon/simulator/process.py": {
+        "random",
+        "secrets",
+        "signal",
+    },  # a process of its own: makes its own seams
+    "daemon/simulator/warm.py": {"random"},  # seeded
+    "daemon/tape/replay.py": {"random"},  # seeded
+}
+#: started by name, not imported
+ENTRIES = {"daemon.cli", "daemon.simulator.__main__"}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def label(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imports(tree: ast.AST, *, types_too: bool = False) -> Iterator[str]:
+    """Yield the dotted names that are imported when the code runs; with `types_too` those for types alone."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for one in node.names:
+                yield f"{node.module}.{one.name}"
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not types_too:
+            continue
+        else:
+            yield from imports(node, types_too=types_too)
+
+
+def below(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+def layer_breaches(module: str, tree: ast.AST) -> list[str]:
+    found = []
+    for name in imports(tree, types_too=True):
+        top = name.partition(".")[0]
+        known = LAYERS.get(module.partition(".")[0])
+        if known is not None and top not in known | sys.stdlib_module_names:
+            found.append(name)
+        if top == "tests":
+            found.append(name)
+        for part, others in APART.items():
+            if below(module, part) and any(below(name, other) for other in others):
+                found.append(name)
+    return found
+
+
+def doors(tree: ast.AST) -> set[str]:
+    """Return which doors to the outside a module opens."""
+    names = list(imports(tree))
+    found = {door for door in DOORS if any(below(name, door) for name in names)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        text = ast.unparse(node.func)
+        if text in {"open", "io.open", "os.open", "os.fdopen"}:
+            found.add("open()")
+        elif re.search(r"\b(datetime|date)\.(now|utcnow|today)$", text):
+            found.add("datetime.now()")
+        elif text == "os.urandom":
+            found.add("os.urandom()")
+        elif (last := text.rpartition(".")[2]) in {"read_bytes", "read_text", "write_bytes", "write_text"}:
+            found.add(f"{last}()")
+    return found & DOORS
+
+
+def long_functions(tree: ast.AST) -> list[str]:
+    functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    return [one.name for one in functions if (one.end_lineno or 0) - one.lineno >= FUNCTION_LINES_MAX]
+
+
+def leftovers(text: str) -> list[str]:
+    """Return marks of unfinished work, and paths of somebody's machine."""
+    marks = re.findall(r"\b(?:TODO|FIXME|XXX|HACK|breakpoint\(|pdb\.)", text)
+    return marks + re.findall(r"(?<![\w.])/(?:home|root|work|Users)/\w+", text)
+
+
+def parse(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+@pytest.fixture(scope="module")
+def trees():
+    return {path: parse(path.read_text()) for path in MODULES}
+
+
+# --- the checks are checked ---------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("kernels.a", "import daemon.clock"),
+        ("kernels.a", "from strategies import base"),
+        ("kernels.a", "import pandas"),
+        ("strategies.a", "def f():\n    from daemon import net"),
+        ("strategies.a", "if TYPE_CHECKING:\n    from daemon.seams import Disk"),
+        ("daemon.simulator.a", "from daemon.orders.state import State"),
+        ("daemon.a", "from tests import conftest"),
+    ],
+)
+def test_an_import_against_the_layers_is_seen(module, text):
+    assert layer_breaches(module, parse(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "door"),
+    [
+        ("import time", "time"),
+        ("def f():\n    from time import sleep", "time"),
+        ("from urllib import request", "urllib.request"),
+        ("from concurrent.futures import ThreadPoolExecutor", "concurrent"),
+        ("open('x')", "open()"),
+        ("datetime.datetime.now()", "datetime.now()"),
+        ("date.today()", "datetime.now()"),
+        ("Path('x').read_text()", "read_text()"),
+    ],
+)
+def test_a_door_is_seen(text, door):
+    assert doors(parse(text)) == {door}
+
+
+def test_a_type_alone_opens_no_door():
+    assert doors(parse("if TYPE_CHECKING:\n    from random import Random")) == set()
+
+
+def test_a_protocol_does_nothing_and_a_function_does():
+    assert not does_something(parse('class A:\n    def f(self):\n        """Do."""\n'))
+    assert does_something(parse('class A:\n    def f(self):\n        """Do."""\n        return 1\n'))
+
+
+def test_an_overlong_function_and_a_leftover_are_seen():
+    assert long_functions(parse("def f():\n" + "    x = 1\n" * FUNCTION_LINES_MAX)) == ["f"]
+    assert long_functions(parse("def f():\n" + "    x = 1\n" * (FUNCTION_LINES_MAX - 1))) == []
+    for text in ("# TO" + "DO: later", "break" + "point()", "see /ho" + "me/me/x"):
+        assert leftovers(text)
+
+
+# --- the code -----------------------------------------------------------------------------------------------
+def test_nothing_imports_upward(trees):
+    assert {
+        label(path): bad for path, tree in trees.items() if (bad := layer_breaches(name_of(path), tree))
+    } == {}
+
+
+def test_below_the_daemon_there_is_no_door_and_no_async(trees):
+    for path, tree in trees.items():
+        if name_of(path).startswith(("kernels", "strategies")):
+            assert doors(tree) == set(), label(path)
+            assert "asyncio" not in set(imports(tree)), label(path)
+
+
+def test_only_the_named_modules_open_a_door(trees):
+    breaches = {label(path): doors(tree) - ALLOWED.get(label(path), set()) for path, tree in trees.items()}
+    assert {path: found for path, found in breaches.items() if found} == {}
+
+
+def test_no_allowance_is_left_over(trees):
+    opened = {label(path): doors(tree) for path, tree in trees.items()}
+    unused = {path: given - opened.get(path, set()) for path, given in ALLOWED.items()}
+    assert {path: left for path, left in unused.items() if left} == {}
+
+
+def test_every_module_is_used_by_another(trees):
+    used = {
+        name
+        for path, tree in trees.items()
+        for one in imports(tree, types_too=True)
+        for name in (one, one.rpartition(".")[0])
+        if name != name_of(path)
+    }
+    used |= {f"strategies.{name}" for name in shipped()}
+    packages = {name_of(path) for path in MODULES if path.name == "__init__.py"}
+    assert {name_of(path) for path in MODULES} - used - ENTRIES - packages == set()
+
+
+def shipped():
+    from strategies.base import SHIPPED
+
+    return SHIPPED
+
+
+def test_every_module_that_does_something_has_its_mirror_of_tests(trees):
+    missing = [
+        label(path) for path, tree in trees.items() if does_something(tree) and not mirror(path).exists()
+    ]
+    assert not missing, ", ".join(missing)
+
+
+def mirror(path: Path) -> Path:
+    return ROOT / "tests" / path.relative_to(ROOT).with_name(f"test_{path.stem.strip('_')}.py")
+
+
+def does_something(tree: ast.AST) -> bool:
+    """Whether any function has a body: declarations and protocols are tested by who uses them."""
+    functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    return any(not isinstance(one, ast.Expr) for function in functions for one in function.body)
+
+
+def test_no_file_and_no_function_is_overlong(trees):
+    lines = {label(path): len(path.read_text().splitlines()) for path in [*MODULES, *TESTS]}
+    too_long = {
+        path: count
+        for path, count in lines.items()
+        if count > (TEST_LINES_MAX if path.startswith("tests") else FILE_LINES_MAX)
+    }
+    assert too_long == {}
+    assert {label(path): bad for path, tree in trees.items() if (bad := long_functions(tree))} == {}
+
+
+def test_nothing_unfinished_and_no_ones_paths_are_left_in_the_repository():
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout
+    paths = [ROOT / name for name in listed.split("\0") if name] or [*MODULES, *TESTS]
+    found = {}
+    for path in paths:
+        if path.exists() and path.stat().st_size < 1 << 20:
+            bad = leftovers(path.read_text(errors="replace"))
+            if bad:
+                found[label(path)] = bad
+    assert found == {}
+
+
+# --- packaging ----------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def distribution(requirement: str) -> str:
+    return re.split(r"[<>=!~\[ ;]", requirement)[0].lower().replace("_", "-")
+
+
+def test_ours_is_the_package_called_daemon():
+    # a distribution on the registry installs a package of the same name
+    assert Path(daemon.__file__).parent == ROOT / "daemon"
+
+
+def test_the_base_install_holds_everything_that_trading_imports(trees, project):
+    declared = {distribution(one).replace("-", "_") for one in project["dependencies"]}
+    foreign: dict[str, set[str]] = {}
+    for path, tree in trees.items():
+        for name in imports(tree):
+            top = name.partition(".")[0]
+            if top not in sys.stdlib_module_names and top not in PACKAGES:
+                foreign.setdefault(top, set()).add(label(path))
+    research = {"lightgbm"}  # imported inside the functions of `tickd train` alone
+    assert foreign.keys() - declared - research == set()
+    assert declared - foreign.keys() == set()
+    for path in foreign.get("lightgbm", set()):
+        assert path.startswith("daemon/research/"), path
+
+
+def test_the_version_is_said_once_and_repeated_faithfully(project):
+    assert project["version"] == daemon.__version__
+
+
+def test_the_lock_files_agree_and_are_hashed(project):
+    pins = {}
+    for group in ("base", "research", "dev"):
+        text = (ROOT / "requirements" / f"{group}.txt").read_text()
+        assert "://" not in text
+        blocks = re.findall(r"^(\S+)==(\S+)(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+        assert all("--hash=sha256:" in rest for _, _, rest in blocks)
+        pins[group] = {name: version for name, version, _ in blocks}
+    assert pins["base"].items() <= pins["research"].items() <= pins["dev"].items()
+    assert {distribution(one) for one in project["dependencies"]} <= pins["base"].keys()
+    assert "lightgbm" in pins["research"].keys() - pins["base"].keys()
+    wanted = {distribution(one) for one in project["optional-dependencies"]["dev"]}
+    assert wanted <= pins["dev"].keys()
