@@ -65,11 +65,11 @@ ALLOWED = {
     "daemon/compile.py": {"read_text()", "write_text()"},  # generated modules, before the loop turns
     "daemon/config.py": {"read_bytes()"},  # before any seam exists
     "daemon/demo.py": {"random", "signal", "subprocess", "write_text()"},  # starts the simulated exchange
-    "daemon/disk.py": {"concurrent", "open()", "read_bytes()"},
+    "daemon/disk.py": {"concurrent", "open()", "read_bytes()", "threading"},
     "daemon/faces/client.py": {"http.client", "socket"},  # in the process of the command, not the daemon's
     "daemon/kernel_cache.py": {"read_bytes()"},  # before numba is imported
     "daemon/logs.py": {"logging"},  # takes over what libraries log
-    "daemon/net.py": {"logging"},  # silences its transport's own
+    "daemon/net.py": {"logging", "ssl"},  # silences its transport's own logger
     "daemon/research/bundle.py": {"read_text()"},  # hashes our own sources
     "daemon/simulator/process.py": {
         "random",

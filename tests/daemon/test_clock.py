@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+from daemon import clock as module
+from daemon.clock import LoopScheduler, SystemClock, VirtualTime
+
+
+def test_the_system_clock_is_utc_and_advances_with_the_monotonic_one():
+    clock = SystemClock()
+    assert abs(clock.now_ns() - time.time_ns()) < 1_000_000_000
+    mono, wall = clock.mono_ns(), clock.now_ns()
+    later_wall, later_mono = clock.now_ns(), clock.mono_ns()
+    assert 0 <= later_wall - wall <= later_mono - mono
+
+
+def test_a_step_of_the_systems_clock_is_taken_over_at_the_resync_alone(monkeypatch):
+    wall, mono = [1_000], [10]
+    monkeypatch.setattr(module, "_wall", lambda: wall[0])
+    monkeypatch.setattr(module, "_mono", lambda: mono[0])
+    clock = SystemClock()
+    assert clock.now_ns() == 1_000
+    wall[0], mono[0] = 500, 30  # the system's clock was set back
+    assert clock.now_ns() == 1_020
+    assert clock.resync() == -520
+    assert clock.now_ns() == 500
+    assert clock.resync() == 0
+
+
+def test_the_loop_calls_in_order_of_time_and_not_what_was_cancelled():
+    async def scenario():
+        clock = SystemClock()
+        scheduler = LoopScheduler(clock)
+        called, done = [], asyncio.Event()
+        now_ns = clock.now_ns()
+        scheduler.call_at(now_ns + 2_000_000, done.set)
+        scheduler.call_at(now_ns + 1_000_000, lambda: called.append("never")).cancel()
+        scheduler.call_at(now_ns - 5, lambda: called.append("past"))
+        await asyncio.wait_for(done.wait(), 5)
+        return called
+
+    assert asyncio.run(scenario()) == ["past"]
+
+
+def test_virtual_time_runs_timers_each_at_its_own_time_and_ties_in_order():
+    virtual = VirtualTime(100)
+    seen = []
+    for when_ns, name in ((130, "c"), (110, "a"), (130, "d"), (120, "b")):
+        virtual.call_at(when_ns, lambda name=name: seen.append((name, virtual.now_ns())))
+    assert virtual.next_ns == 110
+    virtual.advance(130)
+    assert seen == [("a", 110), ("b", 120), ("c", 130), ("d", 130)]
+    assert virtual.next_ns is None
+    assert virtual.mono_ns() == 130
+
+
+def test_a_timer_may_set_another_that_is_due_in_the_same_advance():
+    virtual = VirtualTime()
+    seen = []
+
+    def again():
+        seen.append(virtual.now_ns())
+        if len(seen) < 3:
+            virtual.call_at(virtual.now_ns() + 10, again)
+
+    virtual.call_at(10, again)
+    virtual.advance(100)
+    assert seen == [10, 20, 30]
+    assert virtual.now_ns() == 100
+
+
+def test_virtual_time_never_runs_backwards_and_forgets_the_cancelled():
+    virtual = VirtualTime(100)
+    seen = []
+    timer = virtual.call_at(150, lambda: seen.append("never"))
+    virtual.call_at(10, lambda: seen.append(virtual.now_ns()))
+    timer.cancel()
+    timer.cancel()
+    virtual.advance(50)
+    assert virtual.now_ns() == 100
+    virtual.advance(200)
+    assert seen == [100]

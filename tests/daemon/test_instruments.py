@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.errors import ConfigError
+from daemon.instruments import Scale, make_instrument, unify
+
+STEPS = ["0.01", "0.5", "1", "10", "0.00000001", "0.25", "0.1", "0.0005", "100"]
+
+
+@given(st.sampled_from(STEPS), st.integers(-(10**12), 10**12))
+def test_text_and_count_are_exact_inverses(step, count):
+    scale = Scale(Decimal(step))
+    text = scale.text(count)
+    assert Decimal(text) == scale.decimal(count) == Decimal(step) * count
+    assert "E" not in text
+    assert scale.parse(text) == count
+
+
+@given(st.sampled_from(STEPS), st.integers(-(10**12), 10**12))
+def test_the_float_is_the_one_nearest_to_the_exact_value(step, count):
+    scale = Scale(Decimal(step))
+    assert scale.value(count) == float(Decimal(step) * count)
+    assert scale.count(scale.value(count)) == count
+
+
+@pytest.mark.parametrize("text", ["0.015", "", "abc", "nan", "inf", "1e-9"])
+def test_text_that_is_no_whole_count_is_refused(text):
+    with pytest.raises(ValueError, match="is no"):
+        Scale(Decimal("0.01")).parse(text)
+
+
+@pytest.mark.parametrize("step", ["0", "-1", "nan", "inf"])
+def test_a_step_is_a_positive_number(step):
+    with pytest.raises(ConfigError, match="must be a positive number"):
+        Scale(Decimal(step))
+
+
+@pytest.mark.parametrize(
+    ("symbol", "market", "unified"),
+    [
+        ("BTC/USDT", "spot", "BTC/USDT"),
+        ("btc-usdt", "spot", "BTC/USDT"),
+        ("BTC_USDT", "spot", "BTC/USDT"),
+        ("BTCUSDT", "spot", "BTC/USDT"),
+        ("ETHFDUSD", "spot", "ETH/FDUSD"),
+        ("BTCUSDT", "usdm", "BTC/USDT:USDT"),
+        ("BTC/USDT:USDT", "usdm", "BTC/USDT:USDT"),
+        ("BTCUSD_PERP", "coinm", "BTC/USD:BTC"),
+        ("1000PEPEUSDT", "usdm", "1000PEPE/USDT:USDT"),
+    ],
+)
+def test_symbols_are_understood_as_people_write_them(symbol, market, unified):
+    assert unify(symbol, market) == unified
+
+
+@pytest.mark.parametrize("symbol", ["", "USDT", "zz", "BTC/", "/USDT", "B C/USDT"])
+def test_a_symbol_that_is_not_understood_says_how_to_write_it(symbol):
+    with pytest.raises(ConfigError, match="write it like BTC/USDT"):
+        unify(symbol)
+
+
+def test_an_instrument_is_built_from_what_an_exchange_publishes():
+    rules = {
+        "tick_size": "0.10",
+        "lot_size": "0.001",
+        "qty_min": "0.001",
+        "qty_max": "1000",
+        "notional_min": "5",
+    }
+    one = make_instrument(3, "binance", "usdm", "BTCUSDT", **rules)
+    assert (one.symbol, one.exchange_symbol, one.base, one.quote) == (
+        "BTC/USDT:USDT",
+        "BTCUSDT",
+        "BTC",
+        "USDT",
+    )
+    assert (one.price.parse("61737.6"), one.qty.parse("0.012"), one.spot) == (617376, 12, False)
+    assert make_instrument(0, "binance", "spot", "BTC/USDT", **rules).spot
