@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from daemon.status import StageLatency, Status
+    from daemon.status import Status
 
 PICTURE_COLUMNS: Final = 110
 _STATE_STYLES: Final = {"READY": "bold green", "HALTED": "bold red", "DRAINING": "yellow", "STOPPED": "dim"}
@@ -146,8 +146,8 @@ def summary(status: Status) -> RenderableType:
 
 def line(status: Status, before: Status | None = None) -> str:
     """Return the view as one line of text."""
-    last = _stage(status, "wire_to_send") or (status.latency[-1] if status.latency else None)
-    latency = f", {last.stage} p50 {duration(last.p50_s)} p99 {duration(last.p99_s)}" if last else ""
+    order = next((one for one in status.latency if one.stage == "order" and one.count), None)
+    latency = f", tick to order p50 {duration(order.p50_s)} p99 {duration(order.p99_s)}" if order else ""
     positions = " ".join(f"{one.position:+g} {one.base or one.symbol}" for one in status.instruments)
     return (
         f"{status.state} {status.events:,} events ({_rate(status, before)}), "
@@ -271,10 +271,6 @@ def _event_totals(status: Status) -> list[tuple[str, int]]:
 def _errors(status: Status) -> str:
     by_reason = ", ".join(f"{reason} {count}" for reason, count in sorted(status.feed_errors.items()))
     return f"{sum(status.feed_errors.values())} errors{f' ({by_reason})' if by_reason else ''}"
-
-
-def _stage(status: Status, name: str) -> StageLatency | None:
-    return next((one for one in status.latency if one.stage == name), None)
 
 
 def _age(status: Status) -> float | None:

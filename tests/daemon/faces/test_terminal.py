@@ -36,7 +36,7 @@ def make(events=1000, now_s=10.0, **changes):
         fees=3.25,
     )
     stage = StageLatency(
-        stage="wire_to_send",
+        stage="order",
         count=5,
         sum_s=1.0,
         p50_s=29.3e-6,
@@ -85,7 +85,7 @@ def test_the_view_fits_eighty_columns_and_tells_what_matters():
         "open",
     ):
         assert fact in text
-    for fact in ("wire_to_send", "29.3 us", "102 us", "140 us", "1.5 s", "FILLED", "refused: collar"):
+    for fact in ("order", "29.3 us", "102 us", "140 us", "1.5 s", "FILLED", "refused: collar"):
         assert fact in text
     assert "REJECTED" not in text
 
@@ -94,6 +94,11 @@ def test_the_rate_is_what_came_between_two_looks():
     assert "500/s" in text_of(render(make(events=2000, now_s=12.0), make(events=1000, now_s=10.0)))
     assert "(500/s)" in line(make(events=2000, now_s=12.0), make(events=1000, now_s=10.0))
     assert "(100/s)" in line(make(), make())
+
+
+def test_a_line_ends_with_the_latency_from_tick_to_order_once_there_is_one():
+    assert line(make()).endswith(", tick to order p50 29.3 us p99 102 us")
+    assert line(make(latency=[])).endswith("35 fills")
 
 
 def test_a_daemon_that_has_seen_nothing_is_shown_without_guesses():
