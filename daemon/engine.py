@@ -12,7 +12,7 @@ of a drain is the receive time of its last frame, so that a recording alone repr
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -72,6 +72,7 @@ class Engine:
         self.phase: DaemonState = "STARTING"
         self.drains = 0
         self.ticks = 0
+        self.rejections: Counter[int] = Counter()  # by the venue's code
         self.runtimes = runtimes
         self.orders = orders
         self.risk = risk
@@ -136,7 +137,7 @@ class Engine:
         """What the daemon is doing."""
         if self.phase != "READY":
             return self.phase
-        if self.risk.latch is not None:
+        if self.risk.halted:
             return "HALTED"
         return "WARMING" if self._cold else "READY"
 
@@ -196,7 +197,7 @@ class Engine:
             for instrument in self._moved:
                 self.portfolio.mark(instrument, mids[instrument])
             self._moved.clear()
-            self.orders.watch(wire_ns)
+            self.risk.watch(self.portfolio, wire_ns)
         ready_ns = self._now()
         late = ready_ns - wire_ns > self._tick_age_ns
         if late:
@@ -239,7 +240,7 @@ class Engine:
         """Halt: a strategy broke its contract, and trading on a guess is worse than not trading."""
         runtime.fault = fault
         text = f"strategy {runtime.name} broke its contract: {FAULT_NAMES[fault]}"
-        self.orders.halt("strategy", text, self._now())
+        self.orders.halt("strategy", text)
 
     # --- 3. the venue ----------------------------------------------------------------------------------
     def on_report(self, report: ExecutionReport) -> None:
@@ -248,7 +249,9 @@ class Engine:
             self._reports.append(report)
             return
         self.orders.apply(report)
-        if report.kind == "TRADE":
+        if report.kind == "REJECTED":
+            self.rejections[report.code] += 1
+        elif report.kind == "TRADE":
             for runtime, _ in self._owners[report.instrument]:
                 runtime.why |= dt.WHY_FILL
             self.drain(report.wire_ns)
@@ -291,7 +294,7 @@ class Engine:
             if stale != self.stale[index]:
                 self.stale[index] = stale
                 (self.risk.close if stale else self.risk.open)(index, dt.GATE_STALE_FEED)
-        self.orders.watch(now_ns)
+        self.risk.watch(self.portfolio, now_ns)
 
     def _warm_up(self, instrument: int) -> None:
         for runtime, row in self._owners[instrument]:

@@ -1,0 +1,51 @@
+"""What a replay prints: one table for people, one JSON object a replay for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from daemon.faces.show import print_json
+
+if TYPE_CHECKING:
+    from daemon.tape.replay import ReplayResult
+
+
+def show(results: list[ReplayResult], *, as_json: bool) -> None:
+    """Print the results of one or more replays of a file."""
+    if as_json:
+        for result in results:
+            print_json(result)
+    else:
+        for result in results:
+            Console().print(table(result))
+
+
+def table(result: ReplayResult) -> Table:
+    """Draw one replay."""
+    grid = Table(title=f"replay of {result.file}", show_header=False)
+    grid.add_column(style="dim")
+    grid.add_column()
+    events = ", ".join(f"{count:,} {kind}" for kind, count in result.events.items())
+    orders = result.orders
+    faults = [*result.errors.items(), *result.gaps.items()]
+    rows = {
+        "instrument": result.symbol,
+        "strategies": ", ".join(result.strategies),
+        "events": events,
+        "bad frames and gaps": ", ".join(f"{name} {count:,}" for name, count in faults) or "none",
+        "book": "in sync" if result.book_synced else "NOT in sync",
+        "decisions": f"{result.decisions:,}",
+        "orders": f"{orders.placed:,} placed, {orders.cancelled:,} cancelled, {orders.fills:,} fills",
+        "refusals": ", ".join(f"{name} {count:,}" for name, count in orders.refusals.items()) or "none",
+        "position": f"{result.position:g}",
+        "PnL after fees": f"{result.pnl:,.4f}",
+        "speed": f"{result.events_per_s:,.0f} events/s, {result.ratio:.2f}x the bare gunzip and decode",
+        "digest of decisions": result.decision_digest,
+        "digest of orders": result.order_digest,
+    }
+    for name, value in rows.items():
+        grid.add_row(name, value)
+    return grid

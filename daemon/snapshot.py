@@ -1,0 +1,117 @@
+"""The one Status that every face reads, taken from the core and the feed when somebody asks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from daemon import __version__
+from daemon.latency import stage_latency
+from daemon.orders.order import State
+from daemon.spans import STAGES
+from daemon.status import InstrumentStatus, OrderCounts, Status
+from kernels import dtypes as dt
+
+if TYPE_CHECKING:
+    from daemon.core import Core
+    from daemon.feeds.core import FeedCore
+
+
+def order_counts(core: Core) -> OrderCounts:
+    """Return the orders of this run by state, and what was sent, filled, rejected and refused."""
+    tally, life = core.tally, core.orders.life
+    states: Counter[str] = Counter(order.state.name for order in life.open.values())
+    states.update({state.name: count for state, count in tally.ended.items() if count})
+    unknown = [order.changed_ns for order in life.open.values() if order.state is State.UNKNOWN]
+    now_ns = core.orders.clock.now_ns()
+    refusals = {dt.REFUSAL_NAMES[code]: count for code, count in core.engine.risk.refusals.items()}
+    return OrderCounts(
+        by_state=dict(states),
+        placed=tally.sent[dt.PLACE],
+        amended=tally.sent[dt.AMEND],
+        cancelled=tally.sent[dt.CANCEL],
+        fills=tally.fills,
+        rejected={str(code): count for code, count in core.engine.rejections.items()},
+        refusals=refusals,
+        unknown=len(unknown),
+        unknown_age_s=(now_ns - min(unknown)) / 1e9 if unknown else 0.0,
+    )
+
+
+def instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> InstrumentStatus:
+    """Return one instrument as feed, engine and strategies have it."""
+    engine, lane = core.engine, feed.lanes[index]
+    instrument = engine.instruments[index]
+    newest_ns = feed.newest_ns(index)
+    status = InstrumentStatus(
+        symbol=instrument.symbol,
+        base=instrument.base,
+        trades=lane.trades,
+        quotes=lane.quotes,
+        depths=lane.depths,
+        snapshots=lane.snapshots,
+        feed_age_s=(now_ns - newest_ns) / 1e9 if newest_ns else None,
+        stale=engine.stale[index],
+        book_synced=engine.synced[index],
+        book_gaps=sum(lane.gaps.values()),
+        book_resyncs=lane.resyncs,
+        ring_overflow=lane.ring.overflow,
+        gate=dt.REFUSAL_NAMES[code] if (code := engine.risk.gate(index)) else "",
+    )
+    for runtime in core.runtimes:
+        for row, owned in enumerate(runtime.instruments):
+            if owned.index == index:
+                book = runtime.view("book")[row]
+                touch = (float(book[0, 0, 0]), float(book[1, 0, 0]))
+                _add_position(status, runtime.view("position")[row].tolist(), touch)
+    return status
+
+
+def _add_position(status: InstrumentStatus, position: list[float], touch: tuple[float, float]) -> None:
+    """Add what one strategy holds; several may hold the same instrument."""
+    held, more = status.position, position[dt.P_QTY]
+    if held + more:
+        cost = held * status.avg_price + more * position[dt.P_AVG_PRICE]
+        status.avg_price = cost / (held + more)
+    status.position = held + more
+    status.realised += position[dt.P_REALISED]
+    status.unrealised += position[dt.P_UNREALISED]
+    status.fees += position[dt.P_FEES]
+    bid, ask = touch
+    status.bid = bid if bid > 0 else None
+    status.ask = ask if ask > 0 else None
+
+
+def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns: int) -> Status:
+    """Return the daemon's Status; who keeps the connections adds theirs."""
+    engine, worth = core.engine, core.portfolio.worth
+    now_ns = core.orders.clock.now_ns()
+    count = len(engine.instruments)
+    latch = engine.risk.latch
+    return Status(
+        name=name,
+        mode=mode,
+        version=__version__,
+        state=engine.state,
+        reason=latch.reason if latch is not None else "",
+        now_ns=now_ns,
+        uptime_s=(now_ns - started_ns) / 1e9,
+        quote=worth.reporting,
+        instruments=[instrument_status(core, feed, index, now_ns) for index in range(count)],
+        feed_frames=feed.frames,
+        feed_errors=dict(feed.errors),
+        drains=engine.drains,
+        decisions=sum(int(one.memory[0]["decisions"]) for one in core.runtimes),
+        coalesced=max(0, engine.ticks - engine.drains),
+        digest="-".join(f"{int(one.memory[0]['digest']):016x}" for one in core.runtimes),
+        equity=worth.value if isfinite(worth.value) else None,
+        day_pnl=worth.day_pnl,
+        drawdown=worth.drawdown,
+        kill_switch=latch is not None,
+        venue=core.orders.venue.name,
+        venue_up=engine.venue_up,
+        orders=order_counts(core),
+        journal_records=core.journal.records,
+        latency=[stage_latency(stage, row) for stage, row in zip(STAGES, core.spans.histograms, strict=True)],
+    )

@@ -1,0 +1,198 @@
+"""`tickd replay`: a capture through the very engine that trades, on virtual time, as fast as it goes.
+
+Feed, engine, orders, risk and journal are the live ones; the seams under them are a clock that the frames
+move, a disk in memory and the paper venue. Every line is a drain of its own, at its own receive time. The
+same file gives the same digests in every process: over all rows and decisions, and over orders and reports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from rich.console import Console
+
+from daemon.clock import SystemClock, VirtualTime
+from daemon.config import Config, FeedConfig, JournalConfig, StrategyConfig
+from daemon.core import build, load_runtimes
+from daemon.disk import RealDisk
+from daemon.errors import EXIT_DONE, ConfigError
+from daemon.faces.replay_summary import show
+from daemon.feeds.binance import BinanceDecoder
+from daemon.feeds.core import FeedCore
+from daemon.memory_disk import InlineWorker, MemoryDisk
+from daemon.no_net import NoNet
+from daemon.seams import Seams
+from daemon.snapshot import instrument_status, order_counts
+from daemon.spans import NoSpans
+from daemon.status import OrderCounts  # noqa: TC001 - msgspec reads the annotation
+from daemon.tape.bare import time_bare_decode
+from daemon.tape.capture import capture_instrument, read_frames
+from daemon.venues.paper import PaperVenue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from daemon.core import Core
+    from daemon.instruments import Instrument
+    from daemon.options import ReplayOptions
+
+#: after the last frame time goes on for so long: reports on their way still arrive
+_AFTER_NS: Final = 1_000_000_000
+
+
+class ReplayResult(msgspec.Struct, kw_only=True):
+    """What a replay found. Times are of this machine, everything else is the same everywhere."""
+
+    file: str
+    symbol: str
+    strategies: list[str]
+    events: dict[str, int]
+    errors: dict[str, int]
+    last_error: str
+    gaps: dict[str, int]
+    resyncs: int
+    book_synced: bool
+    ring_overflow: int
+    decisions: int
+    orders: OrderCounts
+    position: float
+    pnl: float
+    decision_digest: str
+    order_digest: str
+    seconds: float
+    events_per_s: float
+    bare_seconds: float  # gunzip and msgspec alone, in the same run
+    ratio: float  # seconds over bare_seconds
+
+
+def run(options: ReplayOptions) -> int:
+    """Replay a file and print what came of it; raises FileFormatError and ConfigError."""
+    console = Console(stderr=True)
+    instrument = capture_instrument(options.file)
+    config = _config(options, instrument)
+    results = []
+    for number in range(options.repeat):
+        if console.is_terminal:
+            console.print(f"replay {number + 1} of {options.repeat}: {options.file}", highlight=False)
+        results.append(replay(options.file, instrument, config))
+    show(results, as_json=options.json)
+    return EXIT_DONE
+
+
+def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
+    """Replay a file once, after timing the bare decode of the same file."""
+    clock = SystemClock()
+    bare_ns = time_bare_decode(path, clock)
+    frames = read_frames(path)
+    first = next(frames)
+    time = VirtualTime(first.local_ns)
+    core, feed = _assemble(config, instrument, time)
+    process, drain, advance = feed.process, core.engine.drain, time.advance
+    begun_ns = clock.mono_ns()
+    process(first.payload, first.local_ns)
+    drain(first.local_ns)
+    for wire_ns, payload in frames:
+        advance(wire_ns)
+        if payload.startswith(b'{"stream"'):
+            process(payload, wire_ns)
+        else:
+            feed.process_snapshot(0, payload, wire_ns)
+        drain(wire_ns)
+    elapsed_ns = clock.mono_ns() - begun_ns
+    core.engine.stop()
+    time.advance(time.now_ns() + _AFTER_NS)
+    return _result(path, instrument, core, feed, elapsed_ns, bare_ns)
+
+
+def _assemble(config: Config, instrument: Instrument, time: VirtualTime) -> tuple[Core, FeedCore]:
+    """Build the live core on virtual time, recovered from an empty journal and open for trading."""
+    instruments = [instrument]
+    seams = Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), random.Random(0))  # noqa: S311 - replay
+    paper = config.paper
+    venue = PaperVenue(
+        instruments,
+        time,
+        time,
+        balances=paper.balances,
+        fee_maker=paper.fee_maker,
+        fee_taker=paper.fee_taker,
+        latency_in_ns=paper.latency_in_us * 1000,
+        latency_out_ns=paper.latency_out_us * 1000,
+    )
+    fees = (float(paper.fee_maker), float(paper.fee_taker))
+    runtimes = load_runtimes(config, instruments, RealDisk(), fees, lambda _: None, can_amend=True)
+    core = build(config, instruments, runtimes, seams, venue, NoSpans(), followers=[venue], digest=True)
+    decoder = BinanceDecoder(instruments)
+    feed = FeedCore(
+        instruments,
+        core.engine,
+        decoder,
+        lambda _: None,  # its snapshots stand among the frames
+        time,
+        ring_capacity=config.feed.ring,
+        streams=config.feed.streams,
+    )
+    asyncio.run(_open(core, venue))
+    core.engine.start(feed.age_ns)
+    return core, feed
+
+
+async def _open(core: Core, venue: PaperVenue) -> None:
+    await venue.start(core.engine)
+    core.recovery.meet(await venue.snapshot(0))
+
+
+def _config(options: ReplayOptions, instrument: Instrument) -> Config:
+    """Return the configuration asked for, on the file's one instrument."""
+    feed = FeedConfig(symbols=(instrument.symbol,), market=instrument.market)
+    if options.config is None:
+        model = str(options.model) if options.model is not None else ""
+        strategy = StrategyConfig(name=options.strategy, symbols=feed.symbols, model=model)
+        return Config(
+            name="replay",
+            mode="paper",
+            feed=feed,
+            strategy=(strategy,),
+            journal=JournalConfig(path="replay"),
+        )
+    wanted = {symbol for one in options.config.strategy for symbol in one.symbols}
+    if wanted != {instrument.symbol}:
+        raise ConfigError(
+            f"{options.file} holds {instrument.symbol}, and the configuration's strategies trade "
+            f"{', '.join(sorted(wanted))}"
+        )
+    return msgspec.structs.replace(options.config, feed=feed)
+
+
+def _result(
+    path: Path, instrument: Instrument, core: Core, feed: FeedCore, elapsed_ns: int, bare_ns: int
+) -> ReplayResult:
+    lane = feed.lanes[0]
+    events = {"trade": lane.trades, "quote": lane.quotes, "depth": lane.depths, "snapshot": lane.snapshots}
+    held = instrument_status(core, feed, 0, core.orders.clock.now_ns())
+    digests = "-".join(f"{int(one.memory[0]['digest']):016x}" for one in core.runtimes)
+    return ReplayResult(
+        file=str(path),
+        symbol=instrument.symbol,
+        strategies=[one.name for one in core.runtimes],
+        events=events,
+        errors=dict(feed.errors),
+        last_error=feed.last_error,
+        gaps=dict(lane.gaps),
+        resyncs=lane.resyncs,
+        book_synced=core.engine.synced[0],
+        ring_overflow=lane.ring.overflow,
+        decisions=sum(int(one.memory[0]["decisions"]) for one in core.runtimes),
+        orders=order_counts(core),
+        position=held.position,
+        pnl=held.realised + held.unrealised - held.fees,
+        decision_digest=digests,
+        order_digest=core.journal.digest(),
+        seconds=elapsed_ns / 1e9,
+        events_per_s=sum(events.values()) / (elapsed_ns / 1e9),
+        bare_seconds=bare_ns / 1e9,
+        ratio=elapsed_ns / bare_ns,
+    )
