@@ -1,0 +1,47 @@
+"""Waiting: for a while, and longer after each failure. Time and chance come from the seams."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from daemon.seams import Clock, Scheduler
+
+
+class Backoff:
+    """Delays that double from `first_s` to `cap_s`, each shortened by up to half at random.
+
+    The randomness keeps a thousand daemons, cut off together, from coming back together.
+    """
+
+    __slots__ = ("_cap_s", "_first_s", "_random", "failures")
+
+    def __init__(self, first_s: float, cap_s: float, random: Random) -> None:
+        self._first_s = first_s
+        self._cap_s = cap_s
+        self._random = random
+        self.failures = 0
+
+    def next_s(self) -> float:
+        """Count a failure and return how long to wait after it."""
+        # 2.0**64 is beyond every cap; a larger exponent would overflow after months of failures
+        delay_s = min(self._cap_s, self._first_s * 2.0 ** min(self.failures, 64))
+        self.failures += 1
+        return delay_s * (1.0 - 0.5 * self._random.random())
+
+    def reset(self) -> None:
+        """Start over: it works again."""
+        self.failures = 0
+
+
+async def sleep(clock: Clock, scheduler: Scheduler, seconds: float) -> None:
+    """Return after `seconds` of the scheduler's time, which may be virtual."""
+    awake = asyncio.Event()
+    timer = scheduler.call_at(clock.now_ns() + int(seconds * 1e9), awake.set)
+    try:
+        await awake.wait()
+    finally:
+        timer.cancel()

@@ -1,0 +1,156 @@
+"""Where Binance's market data is, how it is asked for, and the rules of its instruments."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from daemon.errors import ConfigError, NetError
+from daemon.feeds.binance import BinanceDecoder
+from daemon.instruments import Instrument, make_instrument, unify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.feeds.base import Decoder, Stream
+    from daemon.instruments import Market
+
+#: streams one connection can carry
+STREAMS_MAX: Final = 1024
+
+#: levels a side of a snapshot: what the captures hold; 5,000 would cost five times the request weight
+_SNAPSHOT_LEVELS: Final = 1000
+
+
+class _Place(NamedTuple):
+    """One market's addresses. USD-M routes quotes, depth and trades under /public since April 2026."""
+
+    ws_url: str
+    rest_url: str
+    api: str
+    depth: str  # the fastest depth stream
+
+
+_PLACES: Final[dict[Market, _Place]] = {
+    "spot": _Place("wss://stream.binance.com:9443", "https://api.binance.com", "/api/v3", "depth@100ms"),
+    "usdm": _Place("wss://fstream.binance.com/public", "https://fapi.binance.com", "/fapi/v1", "depth@0ms"),
+    "coinm": _Place("wss://dstream.binance.com", "https://dapi.binance.com", "/dapi/v1", "depth@0ms"),
+}
+
+
+class _Filter(msgspec.Struct):
+    kind: str = msgspec.field(name="filterType")
+    tick_size: str = msgspec.field(default="", name="tickSize")
+    lot_size: str = msgspec.field(default="", name="stepSize")
+    qty_min: str = msgspec.field(default="", name="minQty")
+    qty_max: str = msgspec.field(default="", name="maxQty")
+    notional_min: str = msgspec.field(default="", name="minNotional")
+    notional: str = ""  # the futures' word for it
+
+
+class _Symbol(msgspec.Struct):
+    symbol: str
+    base: str = msgspec.field(name="baseAsset")
+    quote: str = msgspec.field(name="quoteAsset")
+    status: str = ""
+    contract_status: str = msgspec.field(default="", name="contractStatus")  # COIN-M
+    filters: list[_Filter] = []
+
+
+class _ExchangeInfo(msgspec.Struct):
+    symbols: list[_Symbol]
+
+
+_decode_info = msgspec.json.Decoder(_ExchangeInfo).decode
+
+
+class Binance:
+    """Spot, USD-M and COIN-M of Binance, or of whoever speaks its protocol at another address."""
+
+    name = "binance"
+
+    def decoder(self, instruments: Sequence[Instrument]) -> Decoder:
+        """Return the decoder for these instruments, all of one market."""
+        return BinanceDecoder(instruments)
+
+    def stream_url(
+        self, market: Market, instruments: Sequence[Instrument], streams: Sequence[Stream], base_url: str = ""
+    ) -> str:
+        """Return the address of one combined connection; raises ConfigError for more than it can carry."""
+        place = _PLACES[market]
+        suffixes = {"trade": "trade", "quote": "bookTicker", "depth": place.depth}
+        names = [
+            f"{one.exchange_symbol.lower()}@{suffixes[stream]}" for one in instruments for stream in streams
+        ]
+        if len(names) > STREAMS_MAX:
+            raise ConfigError(
+                f"{len(names)} streams are over the {STREAMS_MAX} of one connection; configure fewer symbols"
+            )
+        return f"{(base_url or place.ws_url).rstrip('/')}/stream?streams={'/'.join(names)}"
+
+    def snapshot_url(self, instrument: Instrument, base_url: str = "") -> str:
+        """Return the REST address of an instrument's book."""
+        place = _PLACES[instrument.market]
+        query = f"symbol={instrument.exchange_symbol}&limit={_SNAPSHOT_LEVELS}"
+        return f"{(base_url or place.rest_url).rstrip('/')}{place.api}/depth?{query}"
+
+    def instruments_url(self, market: Market, symbols: Sequence[str], base_url: str = "") -> str:
+        """Return the address of the rules; Spot can be asked for some symbols, the futures tell all."""
+        place = _PLACES[market]
+        url = f"{(base_url or place.rest_url).rstrip('/')}{place.api}/exchangeInfo"
+        if market != "spot":
+            return url
+        names = ",".join(f'"{_exchange_symbol(symbol, market)}"' for symbol in symbols)
+        return f"{url}?symbols={quote(f'[{names}]')}"
+
+    def instruments(self, market: Market, symbols: Sequence[str], payload: bytes) -> list[Instrument]:
+        """Return the instruments in the order of `symbols`, indices from 0.
+
+        Raises NetError when the answer is none of Binance's, ConfigError for a symbol it does not list.
+        """
+        try:
+            info = _decode_info(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise NetError(f"binance {market} answered exchangeInfo with something else: {error}") from None
+        listed = {one.symbol: one for one in info.symbols}
+        found = []
+        for index, symbol in enumerate(symbols):
+            name = _exchange_symbol(symbol, market)
+            if name not in listed:
+                near = difflib.get_close_matches(name, listed, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ConfigError(f"binance {market} lists no {unify(symbol, market)}{hint}")
+            found.append(_instrument(index, market, listed[name]))
+        return found
+
+
+def _exchange_symbol(symbol: str, market: Market) -> str:
+    """Return BTCUSDT or BTCUSD_PERP for any way of writing the pair."""
+    plain = unify(symbol, market).split(":")[0].replace("/", "")
+    return plain + "_PERP" if market == "coinm" else plain
+
+
+def _instrument(index: int, market: Market, symbol: _Symbol) -> Instrument:
+    """Build one instrument from its filters."""
+    by_kind = {one.kind: one for one in symbol.filters}
+    price, lot = by_kind.get("PRICE_FILTER"), by_kind.get("LOT_SIZE")
+    if price is None or lot is None:
+        raise ConfigError(
+            f"binance {market} tells no tick or lot size for {symbol.symbol}; it cannot be traded"
+        )
+    notional = by_kind.get("NOTIONAL") or by_kind.get("MIN_NOTIONAL")
+    return make_instrument(
+        index,
+        "binance",
+        market,
+        f"{symbol.base}/{symbol.quote}",
+        tick_size=price.tick_size,
+        lot_size=lot.lot_size,
+        qty_min=lot.qty_min,
+        qty_max=lot.qty_max,
+        notional_min=(notional.notional_min or notional.notional) if notional else "0",
+        status=symbol.status or symbol.contract_status,
+    )

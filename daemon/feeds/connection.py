@@ -1,0 +1,221 @@
+"""One websocket of market data, kept alive: watched by the age of its data, reconnected with patience.
+
+Pings prove nothing: exchanges keep answering them while a stream stands still. So the watchdog looks at when
+data last came, for the connection and for each stream of quotes and depth. A cut loses the books at once, which
+closes their instruments to new risk; the sequences say what was missed. The planned change of connection (the
+exchange cuts each after 24 h) opens the new one first and lets both speak for a moment: what comes twice is
+dropped by its ids, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from daemon.errors import NetError
+from daemon.feeds.backoff import Backoff, sleep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.feeds.base import Control
+    from daemon.feeds.core import FeedCore
+    from daemon.feeds.snapshots import SnapshotFetcher
+    from daemon.seams import Seams, Timer, Wire
+
+_log = structlog.get_logger("feed")
+
+_HOUR_NS: Final = 3_600_000_000_000
+#: a connection's life, less up to an hour at random; the exchange ends it at 24 h
+ROLLOVER_H: Final = 23
+#: a silence of this many `stale_ms` ends a connection, and of one stream among speaking ones
+CONNECTION_PATIENCE: Final = 3
+STREAM_PATIENCE: Final = 12
+#: after each silent reconnect patience doubles up to this, for the market itself may be quiet
+_PATIENCE_MAX: Final = 16
+#: a connection that lived this long was a good one
+_GOOD_NS: Final = 60_000_000_000
+#: how long both connections speak at a rollover
+_OVERLAP_S: Final = 2.0
+
+
+class Link:
+    """One open websocket; the Handler that the network calls."""
+
+    __slots__ = ("_connection", "_core", "ended", "live", "opened_ns", "reason", "wire")
+
+    def __init__(self, connection: FeedConnection, core: FeedCore) -> None:
+        self._connection = connection
+        self._core = core
+        self.wire: Wire | None = None
+        self.live = True
+        self.opened_ns = 0
+        self.ended = asyncio.Event()
+        self.reason = ""
+
+    def on_frame(self, payload: bytes, last: bool) -> None:
+        """Take a frame, unless this connection has been given up and only its tail is still coming."""
+        if self.live:
+            self._core.on_frame(payload, last)
+
+    def on_close(self, reason: str) -> None:
+        """Learn that the other side is gone."""
+        self.end("closed", reason)
+        self._connection.lost(self)
+
+    def end(self, kind: str, detail: str) -> None:
+        """Say why it should be replaced; the first reason stands."""
+        if not self.ended.is_set():
+            self.reason = kind
+            _log.warning("feed_ending", reason=kind, detail=detail)
+            self.ended.set()
+
+
+class FeedConnection:
+    """Keeps one address streaming into a core; `run` is the task, cancelled to stop."""
+
+    def __init__(
+        self,
+        core: FeedCore,
+        url: str,
+        instruments: Sequence[int],
+        snapshots: SnapshotFetcher,
+        seams: Seams,
+        *,
+        stale_ms: int,
+    ) -> None:
+        self._core = core
+        self._url = url
+        self._instruments = tuple(instruments)
+        self._snapshots = snapshots
+        self._seams = seams
+        self._stale_ns = stale_ms * 1_000_000
+        self._backoff = Backoff(0.5, 30.0, seams.random)
+        self._patience = 1
+        self._links: list[Link] = []  # one, or two during a rollover
+        self._timer: Timer | None = None
+        self.connects = 0
+        self.ends: Counter[str] = Counter()
+        core.on_control = self._on_control
+
+    @property
+    def connected(self) -> bool:
+        """Whether a websocket is open."""
+        return bool(self._links)
+
+    @property
+    def reconnects(self) -> int:
+        """How often it had to be opened again."""
+        return max(0, self.connects - 1)
+
+    async def run(self) -> None:
+        """Connect, and keep connected until cancelled."""
+        try:
+            link = await self._open()
+            while True:
+                await link.ended.wait()
+                self.ends[link.reason] += 1
+                link = await self._replace(link)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            for link in list(self._links):
+                self._drop(link)
+
+    async def _replace(self, old: Link) -> Link:
+        """Return a new link in the place of one that ended."""
+        clock, scheduler = self._seams.clock, self._seams.scheduler
+        lived_ns = clock.now_ns() - old.opened_ns
+        if old.reason in {"rollover", "shutdown"}:
+            # the old one speaks on until the new one does
+            new = await self._open()
+            await sleep(clock, scheduler, _OVERLAP_S)
+            self._drop(old)
+            return new
+        self._drop(old)
+        if lived_ns > _GOOD_NS:
+            self._backoff.reset()
+            self._patience = 1
+        if old.reason.startswith("silent"):
+            self._patience = min(_PATIENCE_MAX, self._patience * 2)
+        await sleep(clock, scheduler, self._backoff.next_s())
+        return await self._open()
+
+    async def _open(self) -> Link:
+        """Connect, trying for ever, later each time."""
+        clock = self._seams.clock
+        while True:
+            link = Link(self, self._core)
+            link.opened_ns = clock.now_ns()
+            try:
+                link.wire = await self._seams.net.connect(self._url, link)
+            except NetError as error:
+                link.live = False
+                delay_s = self._backoff.next_s()
+                _log.warning("feed_connect_failed", reason=str(error), retry_s=round(delay_s, 1))
+                await sleep(clock, self._seams.scheduler, delay_s)
+                continue
+            self.connects += 1
+            if not link.ended.is_set():
+                self._links.append(link)
+                self._watch(link)
+            _log.info("feed_connected", connects=self.connects)
+            return link
+
+    # --- endings ---------------------------------------------------------------------------------------------
+
+    def lost(self, link: Link) -> None:
+        """Learn that a link is gone; when it was the only one, its books are lost and its ids may jump."""
+        if link not in self._links:
+            return
+        self._links.remove(link)
+        if not self._links:
+            self._core.disconnected(self._instruments)
+            for index in self._instruments:
+                self._snapshots.forget(index)
+
+    def _drop(self, link: Link) -> None:
+        link.live = False
+        self.lost(link)
+        if link.wire is not None:
+            link.wire.close()
+
+    def _on_control(self, control: Control) -> None:
+        if control.kind == "shutdown" and self._links:
+            self._links[-1].end("shutdown", "the exchange announced it")
+
+    # --- the watchdog ----------------------------------------------------------------------------------------
+
+    def _watch(self, link: Link) -> None:
+        """Look at a link's data twice per `stale_ms`, and end it at its planned time."""
+        rollover_ns = link.opened_ns + int((ROLLOVER_H - self._seams.random.random()) * _HOUR_NS)
+
+        def look() -> None:
+            if link.ended.is_set() or link not in self._links:
+                return
+            now_ns = self._seams.clock.now_ns()
+            if now_ns >= rollover_ns:
+                link.end("rollover", "24 h are nearly over")
+                return
+            self._look(link, now_ns)
+            self._timer = self._seams.scheduler.call_at(now_ns + self._stale_ns // 2, look)
+
+        look()
+
+    def _look(self, link: Link, now_ns: int) -> None:
+        """End a link whose data, or one of whose streams, has been silent for too long."""
+        limit_ns = self._stale_ns * self._patience
+        newest_ns = max(self._core.newest_ns(index) for index in self._instruments)
+        if now_ns - max(newest_ns, link.opened_ns) > CONNECTION_PATIENCE * limit_ns:
+            link.end("silent", f"no data for {CONNECTION_PATIENCE * limit_ns // 1_000_000} ms")
+            return
+        for index in self._instruments:
+            age_ns = min(self._core.age_ns(index, now_ns), now_ns - link.opened_ns)
+            if age_ns > STREAM_PATIENCE * limit_ns:
+                link.end(
+                    "silent_stream", f"a stream of instrument {index} is silent for {age_ns // 1_000_000} ms"
+                )
+                return

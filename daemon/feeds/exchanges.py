@@ -1,0 +1,44 @@
+"""The exchanges a feed can come from, by the name that stands in the configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from daemon.errors import ConfigError, NetError
+from daemon.feeds.binance_rest import Binance
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.feeds.base import Exchange
+    from daemon.instruments import Instrument, Market
+    from daemon.seams import Net
+
+EXCHANGES: Final[dict[str, Exchange]] = {
+    "binance": Binance(),
+}
+
+_TIMEOUT_S: Final = 20.0
+
+
+def find_exchange(name: str) -> Exchange:
+    """Return the exchange of this name; raises ConfigError."""
+    try:
+        return EXCHANGES[name]
+    except KeyError:
+        known = ", ".join(EXCHANGES)
+        raise ConfigError(f"feed.exchange {name!r} is not supported; there is {known}") from None
+
+
+async def fetch_instruments(
+    exchange: Exchange, net: Net, market: Market, symbols: Sequence[str], base_url: str = ""
+) -> list[Instrument]:
+    """Ask the exchange for the rules of these symbols; raises NetError or ConfigError, one sentence each."""
+    url = exchange.instruments_url(market, symbols, base_url)
+    answer = await net.request("GET", url, {}, b"", _TIMEOUT_S)
+    if answer.status != 200:
+        said = answer.body[:200].decode(errors="replace")
+        raise NetError(
+            f"{exchange.name} {market} refused the rules of {', '.join(symbols)} (HTTP {answer.status}): {said}"
+        )
+    return exchange.instruments(market, symbols, answer.body)

@@ -1,0 +1,111 @@
+"""Fetching whole books over REST, one at a time, without ever hammering the exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from daemon.errors import NetError
+from daemon.feeds.backoff import Backoff, sleep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from daemon.seams import Seams
+
+_log = structlog.get_logger("feed")
+
+_TIMEOUT_S: Final = 10.0
+#: between two requests: a 1,000-level book costs Spot 50 of 6,000 weight a minute
+_SPACING_S: Final = 0.5
+#: a book asked for again within this time waits longer each time
+_CALM_NS: Final = 60_000_000_000
+#: how long to keep still after a 429 or 418 that does not say
+_BAN_S: Final = {429: 60.0, 418: 300.0}
+
+
+class SnapshotFetcher:
+    """Serves `FeedCore.request_snapshot`: `request` is that function, `run` the task that does the work.
+
+    `urls` has one address an instrument index. Every request is answered in the end: a failed one is tried
+    again, later each time, and after a 429 or 418 nothing is sent at all until Retry-After is over.
+    """
+
+    def __init__(self, urls: Sequence[str], seams: Seams) -> None:
+        self._urls = urls
+        self._seams = seams
+        self._due_ns: dict[int, int] = {}
+        self._backoffs = [Backoff(0.5, 60.0, seams.random) for _ in urls]
+        self._asked_ns = [0] * len(urls)
+        self._wake = asyncio.Event()
+        self._free_ns = 0  # nothing is sent before
+        self.requests = 0
+        self.failures = 0
+
+    def request(self, index: int) -> None:
+        """Ask for an instrument's book: at once, unless that was done a moment ago."""
+        now_ns = self._seams.clock.now_ns()
+        backoff = self._backoffs[index]
+        if now_ns - self._asked_ns[index] > _CALM_NS:
+            backoff.reset()
+        delay_s = backoff.next_s() if backoff.failures else 0.0
+        backoff.failures = max(backoff.failures, 1)
+        self._asked_ns[index] = now_ns
+        self._due_ns[index] = now_ns + int(delay_s * 1e9)
+        self._wake.set()
+
+    def forget(self, index: int) -> None:
+        """Drop a request: the connection that wanted it is gone."""
+        self._due_ns.pop(index, None)
+
+    async def run(self, take: Callable[[int, bytes, int], None]) -> None:
+        """Serve requests until cancelled; `take` is FeedCore.process_snapshot."""
+        clock = self._seams.clock
+        while True:
+            if not self._due_ns:
+                self._wake.clear()
+                await self._wake.wait()
+            index = min(self._due_ns, key=self._due_ns.__getitem__)
+            wait_ns = max(self._due_ns[index], self._free_ns) - clock.now_ns()
+            if wait_ns > 0:
+                await sleep(clock, self._seams.scheduler, wait_ns / 1e9)
+                continue  # something else may be due first by now
+            del self._due_ns[index]
+            body = await self._fetch(index)
+            if body is None:
+                self.failures += 1
+                self.request(index)
+            else:
+                take(index, body, clock.now_ns())
+
+    async def _fetch(self, index: int) -> bytes | None:
+        """Make one request; None, and a word in the log, when it brought no book."""
+        clock = self._seams.clock
+        url = self._urls[index]
+        self.requests += 1
+        try:
+            answer = await self._seams.net.request("GET", url, {}, b"", _TIMEOUT_S)
+        except NetError as error:
+            self._free_ns = clock.now_ns() + int(_SPACING_S * 1e9)
+            _log.warning("snapshot_failed", instrument=index, reason=str(error))
+            return None
+        self._free_ns = clock.now_ns() + int(_SPACING_S * 1e9)
+        if answer.status == 200:
+            return answer.body
+        if answer.status in _BAN_S:
+            ban_s = _retry_after_s(answer.headers.get("Retry-After", ""), _BAN_S[answer.status])
+            self._free_ns = clock.now_ns() + int(ban_s * 1e9)
+        _log.warning(
+            "snapshot_refused",
+            instrument=index,
+            status=answer.status,
+            said=answer.body[:200].decode(errors="replace"),
+        )
+        return None
+
+
+def _retry_after_s(text: str, default_s: float) -> float:
+    """Return the seconds a Retry-After header asks for; the default where it does not say a number."""
+    return float(text) if text.isdigit() and len(text) < 7 else default_s
