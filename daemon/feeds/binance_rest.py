@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
@@ -142,15 +143,18 @@ def _instrument(index: int, market: Market, symbol: _Symbol) -> Instrument:
             f"binance {market} tells no tick or lot size for {symbol.symbol}; it cannot be traded"
         )
     notional = by_kind.get("NOTIONAL") or by_kind.get("MIN_NOTIONAL")
-    return make_instrument(
-        index,
-        "binance",
-        market,
-        f"{symbol.base}/{symbol.quote}",
-        tick_size=price.tick_size,
-        lot_size=lot.lot_size,
-        qty_min=lot.qty_min,
-        qty_max=lot.qty_max,
-        notional_min=(notional.notional_min or notional.notional) if notional else "0",
-        status=symbol.status or symbol.contract_status,
-    )
+    try:
+        return make_instrument(
+            index,
+            "binance",
+            market,
+            f"{symbol.base}/{symbol.quote}",
+            tick_size=price.tick_size,
+            lot_size=lot.lot_size,
+            qty_min=lot.qty_min,
+            qty_max=lot.qty_max,
+            notional_min=(notional.notional_min or notional.notional) if notional else "0",
+            status=symbol.status or symbol.contract_status,
+        )
+    except InvalidOperation:
+        raise NetError(f"binance {market} tells rules of {symbol.symbol} that are no numbers") from None

@@ -1,10 +1,10 @@
 """One websocket of market data, kept alive: watched by the age of its data, reconnected with patience.
 
 Pings prove nothing: exchanges keep answering them while a stream stands still. So the watchdog looks at when
-data last came, for the connection and for each stream of quotes and depth. A cut loses the books at once, which
-closes their instruments to new risk; the sequences say what was missed. The planned change of connection (the
-exchange cuts each after 24 h) opens the new one first and lets both speak for a moment: what comes twice is
-dropped by its ids, and nothing is lost.
+data last came, for the connection and for each stream of quotes and depth. A cut loses the books at once,
+which closes their instruments to new risk; the sequences say what was missed. The planned change of connection
+(the exchange cuts each after 24 h) opens the new one first and lets both speak for a moment: what comes twice
+is dropped by its ids, and nothing is lost.
 """
 
 from __future__ import annotations
@@ -159,13 +159,15 @@ class FeedConnection:
                 await sleep(clock, self._seams.scheduler, delay_s)
                 continue
             self.connects += 1
-            if not link.ended.is_set():
-                self._links.append(link)
+            self._links.append(link)
+            if link.ended.is_set():  # closed before `connect` returned
+                self.lost(link)
+            else:
                 self._watch(link)
             _log.info("feed_connected", connects=self.connects)
             return link
 
-    # --- endings ---------------------------------------------------------------------------------------------
+    # --- endings -------------------------------------------------------------------------------------------
 
     def lost(self, link: Link) -> None:
         """Learn that a link is gone; when it was the only one, its books are lost and its ids may jump."""
@@ -187,7 +189,7 @@ class FeedConnection:
         if control.kind == "shutdown" and self._links:
             self._links[-1].end("shutdown", "the exchange announced it")
 
-    # --- the watchdog ----------------------------------------------------------------------------------------
+    # --- the watchdog --------------------------------------------------------------------------------------
 
     def _watch(self, link: Link) -> None:
         """Look at a link's data twice per `stale_ms`, and end it at its planned time."""

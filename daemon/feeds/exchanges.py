@@ -38,7 +38,8 @@ async def fetch_instruments(
     answer = await net.request("GET", url, {}, b"", _TIMEOUT_S)
     if answer.status != 200:
         said = answer.body[:200].decode(errors="replace")
+        asked = ", ".join(symbols)
         raise NetError(
-            f"{exchange.name} {market} refused the rules of {', '.join(symbols)} (HTTP {answer.status}): {said}"
+            f"{exchange.name} {market} refused the rules of {asked} (HTTP {answer.status}): {said}"
         )
     return exchange.instruments(market, symbols, answer.body)

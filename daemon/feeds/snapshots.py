@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from daemon.errors import NetError
-from daemon.feeds.backoff import Backoff, sleep
+from daemon.feeds.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,8 +20,8 @@ _log = structlog.get_logger("feed")
 _TIMEOUT_S: Final = 10.0
 #: between two requests: a 1,000-level book costs Spot 50 of 6,000 weight a minute
 _SPACING_S: Final = 0.5
-#: a book asked for again within this time waits longer each time
-_CALM_NS: Final = 60_000_000_000
+#: a book asked for again within this time waits longer each time, up to a minute
+_CALM_NS: Final = 300_000_000_000
 #: how long to keep still after a 429 or 418 that does not say
 _BAN_S: Final = {429: 60.0, 418: 300.0}
 
@@ -64,14 +64,7 @@ class SnapshotFetcher:
         """Serve requests until cancelled; `take` is FeedCore.process_snapshot."""
         clock = self._seams.clock
         while True:
-            if not self._due_ns:
-                self._wake.clear()
-                await self._wake.wait()
-            index = min(self._due_ns, key=self._due_ns.__getitem__)
-            wait_ns = max(self._due_ns[index], self._free_ns) - clock.now_ns()
-            if wait_ns > 0:
-                await sleep(clock, self._seams.scheduler, wait_ns / 1e9)
-                continue  # something else may be due first by now
+            index = await self._next()
             del self._due_ns[index]
             body = await self._fetch(index)
             if body is None:
@@ -79,6 +72,23 @@ class SnapshotFetcher:
                 self.request(index)
             else:
                 take(index, body, clock.now_ns())
+
+    async def _next(self) -> int:
+        """Wait for the request that is due first; a new one may overtake it meanwhile."""
+        while True:
+            self._wake.clear()
+            if not self._due_ns:
+                await self._wake.wait()
+                continue
+            index = min(self._due_ns, key=self._due_ns.__getitem__)
+            due_ns = max(self._due_ns[index], self._free_ns)
+            if due_ns <= self._seams.clock.now_ns():
+                return index
+            timer = self._seams.scheduler.call_at(due_ns, self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                timer.cancel()
 
     async def _fetch(self, index: int) -> bytes | None:
         """Make one request; None, and a word in the log, when it brought no book."""
