@@ -39,7 +39,7 @@ START_NS: Final = 1_704_067_200_000_000_000
 
 _SEGMENT_NS: Final = 600_000_000_000
 _LEAD_IN_NS: Final = 60_000_000_000
-_STRIDE: Final = 8  # every so many ticks a row: neighbours differ little, and their labels less
+_STRIDE: Final = 32  # every so many ticks a row: neighbours differ little, and their labels less
 _TEST_SHARE: Final = 0.25
 _SURE: Final = 0.1  # how far from one half a prediction counts as sure in `edge_bps`
 _GOLDEN: Final = 12
@@ -47,9 +47,9 @@ _GOLDEN: Final = 12
 _PARAMETERS: Final[dict[str, Any]] = {
     "objective": "binary",
     "num_leaves": 31,
-    "learning_rate": 0.05,
-    "min_data_in_leaf": 400,
-    "feature_fraction": 0.7,
+    "learning_rate": 0.03,
+    "min_data_in_leaf": 500,
+    "feature_fraction": 0.5,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
     "lambda_l2": 5.0,
@@ -126,7 +126,7 @@ def train_synthetic(
 
 
 def synthetic_rows(seed: int, minutes: int, horizon_ms: int) -> Rows:
-    """Return every eighth feature row of a synthetic market, warm, with its forward return."""
+    """Return every 32nd feature row of a synthetic market, warm, with its forward return."""
     instrument = make_instrument(
         0,
         "binance",

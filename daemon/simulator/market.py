@@ -41,8 +41,8 @@ class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     price: str = "60000"
     volatility_bps: float = 1.0  # of the common factor per square root of a second, in a normal regime
     signal: float = 0.35  # strength of what order flow tells of the next move; 0 for none
-    trades_per_s: float = 24.0
-    quotes_per_s: float = 50.0  # beside the one after each trade
+    trades_per_s: float = 28.0
+    quotes_per_s: float = 60.0  # beside the one after each trade
     books_per_s: float = 120.0  # changes behind the best, seen in depth only
     quote_notional: float = 20_000.0  # typical value standing at the best, in quote currency
     trade_notional: float = 800.0  # median value of a trade
