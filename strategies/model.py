@@ -163,7 +163,7 @@ def _digest(content: dict[str, Any]) -> str:
 def _content(manifest: bytes) -> dict[str, Any]:
     try:
         content = json.loads(manifest)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ModelError("manifest.json is not JSON; restore or retrain the bundle") from None
     if not isinstance(content, dict):
         raise ModelError("manifest.json holds no object; restore or retrain the bundle")
