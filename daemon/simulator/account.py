@@ -1,7 +1,7 @@
 """One account: balances free and locked, in units, and what a fill does to them.
 
-A working buy locks its worst cost, a working sell its quantity. A fill moves what was locked for the filled part:
-the price improvement goes back to free, and the commission is taken from what is received.
+A working buy locks its worst cost, a working sell its quantity. A fill moves what was locked for the filled
+part: the price improvement goes back to free, and the commission is taken from what is received.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Keys and signatures: HMAC-SHA256 and Ed25519, timestamps and the receive window.
 
-The payload that is signed is the sorted `name=value` list of the WebSocket API, or the query string followed by the
-body, as sent and without `signature`, of REST.
+The payload that is signed is the sorted `name=value` list of the WebSocket API, or the query string
+followed by the body, as sent and without `signature`, of REST.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def check_signature(key: Key, payload: bytes, signature: str | None) -> None:
 def check_time(timestamp: str | None, recv_window: str | None, now_ns: int) -> None:
     """Raise ApiError unless the request is fresh: at most a second ahead, at most recvWindow old.
 
-    A timestamp of more than 13 digits is in microseconds; recvWindow is in milliseconds, with up to three decimals.
+    A timestamp of more than 13 digits is in microseconds; recvWindow is in milliseconds, with decimals.
     """
     if not timestamp:
         raise missing("timestamp")

@@ -1,9 +1,11 @@
-"""Pacing the exchange's markets on the running loop: a tape at n times its speed, a synthetic market in real time."""
+"""Pacing the exchange's markets: a tape at n times its speed, a synthetic market in real time."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
+
+from daemon.errors import FileFormatError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -63,7 +65,12 @@ class TapeRun:
             {"event": "tape_started", "streams": sorted(self._gateway.hub.streams()), "speed": self._speed}
         )
         started_ns = self._clock.mono_ns()
-        await self._play(ready, started_ns)
+        try:
+            await self._play(ready, started_ns)
+        except FileFormatError as error:
+            self.state = "failed"
+            self._say({"event": "tape_failed", "frames": self._player.frames, "error": str(error)})
+            return
         seconds = (self._clock.mono_ns() - started_ns) / 1e9
         self.state = "ended"
         frames = self._player.frames
@@ -71,6 +78,7 @@ class TapeRun:
             {
                 "event": "tape_ended",
                 "frames": frames,
+                "unreadable": self._player.unreadable,
                 "seconds": round(seconds, 3),
                 "frames_per_s": round(frames / seconds) if seconds else 0,
             }

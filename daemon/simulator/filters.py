@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_order(new: NewOrder, market: MarketData, mine: Iterable[Order]) -> None:
-    """Raise ApiError -1013 by the first filter that the order fails; `mine` are the account's open orders here."""
+    """Raise ApiError -1013 by the first filter that fails; `mine` are the account's open orders here."""
     symbol = market.symbol
     average = market.average_price()
     if new.type in ("LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"):

@@ -1,7 +1,7 @@
 """The exchange's front: REST requests and websocket connections of one market, sans-IO.
 
-A shell (daemon/simulator/server.py, or a test on virtual time) hands over requests and messages and writes what comes
-back. Order of a request's checks: ban and weight, route, key, time, signature, parameters.
+A shell (daemon/simulator/server.py, or a test on virtual time) hands over requests and messages and writes
+what comes back. Order of a request's checks: ban and weight, route, key, time, signature, parameters.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Gateway:
         self.methods = {method.name: method for method in rows if method.name}
         self._addresses: dict[str, AddressLimits] = {}
         if market == "spot":
-            exchange.emit = self._emit
+            exchange.reporter.emit = self._emit
 
     def address(self, address: str) -> AddressLimits:
         """Return what an address has used."""

@@ -1,7 +1,8 @@
-"""One symbol's market as the public sees it: book, touch, trades, bars; and the matchers that hold users' orders.
+"""One symbol's market as the public sees it: book, touch, trades, bars; and the users' matchers.
 
-It is told of trades, quotes, depth and snapshots by whatever drives the exchange (a tape or the synthetic market) and
-answers the public REST queries. Prices and quantities are in units; the matching kernels count ticks and lots.
+It is told of trades, quotes, depth and snapshots by whatever drives the exchange (a tape or the synthetic
+market) and answers the public REST queries. Prices and quantities are in units; the matching kernels count
+ticks and lots.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class MarketData:
         self.synced = False  # a snapshot was loaded, so the book is whole
         self.prior: Snapshot | None = None  # what is served until then
         self.bid = self.bid_qty = self.ask = self.ask_qty = 0
+        self._unread: tuple[bytes, Callable[[bytes], tuple[int, int, int, int]]] | None = None
         self.last_price = 0
         self.time_ms = 0  # of the latest event, on the market's own clock
         self.trades: deque[Trade] = deque(maxlen=TRADES_MAX)
@@ -91,11 +93,29 @@ class MarketData:
     def quote(self, bid: int, bid_qty: int, ask: int, ask_qty: int) -> None:
         """Take the best bid and ask; quantity 0 where a side is empty."""
         self.bid, self.bid_qty, self.ask, self.ask_qty = bid, bid_qty, ask, ask_qty
+        self._unread = None
         for held in self.matchers:
             held.quote()
 
+    def quote_later(self, frame: bytes, read: Callable[[bytes], tuple[int, int, int, int]]) -> None:
+        """Take a quote as its frame, read at once only when somebody's orders depend on it.
+
+        Two thirds of a tape are quotes, and most of them nobody looks at.
+        """
+        if any(held.live for held in self.matchers):
+            self.quote(*read(frame))
+        else:
+            self._unread = (frame, read)
+
+    def catch_up(self) -> None:
+        """Read the latest quote, if it has not been."""
+        if self._unread is not None:
+            frame, read = self._unread
+            self._unread = None
+            self.bid, self.bid_qty, self.ask, self.ask_qty = read(frame)
+
     def depth(self, last_id: int, payload: bytes) -> None:
-        """Take a depth update, its levels read from the JSON message; one that a snapshot already holds is not taken."""
+        """Take a depth update, its levels read from the JSON; one that a snapshot already holds is not taken."""
         if self.synced and last_id <= self.update_id:
             return
         self._count(books.update(self.book, np.frombuffer(payload, np.uint8), self._grid, self._scratch))
@@ -110,7 +130,7 @@ class MarketData:
         self._depth_changed(last_id)
 
     def _count(self, outcome: int) -> None:
-        """A crossed book is the market's own business; levels that cannot be read are a broken tape."""
+        """Raise ValueError for levels that cannot be read; a crossed book is the market's own business."""
         if outcome < 0 and outcome != books.CROSSED:
             raise ValueError(
                 f"{self.symbol.name}: the levels of a depth message cannot be read (error {outcome})"
@@ -149,7 +169,8 @@ class MarketData:
         return sides[0], sides[1]
 
     def touch(self) -> tuple[int, int, int, int]:
-        """Return best bid, its quantity, best ask, its quantity: the quote's, or the book's before any quote."""
+        """Return best bid and ask, each with its quantity: the quote's, or the book's before any quote."""
+        self.catch_up()
         if self.bid or self.ask:
             return self.bid, self.bid_qty, self.ask, self.ask_qty
         row = self.book[0]
@@ -164,7 +185,7 @@ class MarketData:
         return *bid, *ask
 
     def average_price(self) -> int:
-        """Return the volume-weighted price of the last five minutes, the last price, or the middle of the touch."""
+        """Return the volume-weighted price of the last five minutes, else the middle of the touch."""
         paid = volume = 0
         for trade in reversed(self.trades):
             if trade.time_ms < self.time_ms - AVERAGE_MS:
@@ -177,7 +198,7 @@ class MarketData:
         return self.last_price or (bid + ask) // 2
 
     def day(self) -> Bar:
-        """Return the last 24 hours (of the minutes kept) as one bar; a bar of nothing before the first trade."""
+        """Return the last 24 hours as one bar; a bar of nothing before the first trade."""
         minutes = [bar for bar in self.bars.rows("1m") if bar.open_ms > self.time_ms - DAY_MS]
         if not minutes:
             return Bar(self.time_ms, self.last_price, -1)

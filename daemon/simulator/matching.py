@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 class Matcher:
     """Orders keyed by the exchange's order id; prices and quantities in units.
 
-    While it is idle (nothing open, nothing taken remembered) the market's ticks are not passed on; it is brought up to
-    the latest ones before its next order.
+    While it is idle (nothing open, nothing taken remembered) the market's ticks are not passed on; it is
+    brought up to the latest ones before its next order.
     """
 
     def __init__(self, market: MarketData, on_events: Callable[[NDArray[np.int64]], None]) -> None:
         self.market = market
         self.state = matcher.new_matcher(market.symbol.tick / UNIT, market.symbol.lot / UNIT)
         self._on_events = on_events
-        self._live = False
+        self.live = False
         self._tick = market.symbol.tick
         self._lot = market.symbol.lot
         market.matchers.append(self)
 
     def trade(self, price: int, qty: int, taker_side: int) -> None:
         """Pass on a public trade."""
-        if self._live:
+        if self.live:
             self._tell(
                 fills.on_trade(
                     self.state, self.market.book, price // self._tick, qty // self._lot, taker_side
@@ -43,12 +43,12 @@ class Matcher:
 
     def quote(self) -> None:
         """Pass on the market's latest quote."""
-        if self._live:
+        if self.live:
             self._tell(self._pass_quote())
 
     def depth(self) -> None:
         """Pass on that the book changed."""
-        if self._live:
+        if self.live:
             self._tell(fills.on_book(self.state, self.market.book))
 
     def _pass_quote(self) -> int:
@@ -66,15 +66,16 @@ class Matcher:
     def _tell(self, n: int) -> None:
         if n:
             self._on_events(self.state["events"][0, :n].copy())
-        self._live = not fills.idle(self.state)
+        self.live = not fills.idle(self.state)
 
     def _wake(self) -> None:
-        if not self._live:
+        if not self.live:
+            self.market.catch_up()
             if self.market.bid or self.market.ask:
                 self._pass_quote()
             else:
                 fills.on_book(self.state, self.market.book)
-            self._live = True
+            self.live = True
 
     def place(self, key: int, side: int, tif: int, price: int, qty: int) -> NDArray[np.int64]:
         """Place an order; returns its events."""
@@ -98,7 +99,7 @@ class Matcher:
     def cancel(self, key: int) -> None:
         """Take an open order off."""
         fills.cancel(self.state, key)
-        self._live = not fills.idle(self.state)
+        self.live = not fills.idle(self.state)
 
     def amend(self, key: int, leaves: int) -> None:
         """Lower what is left of an open order, keeping its place."""

@@ -49,7 +49,7 @@ class Call(NamedTuple):
 
 
 class Method(NamedTuple):
-    """One row: REST verb and path under the API's prefix ("" where REST has none), WebSocket name ("" likewise)."""
+    """One row: REST verb and path under the API's prefix, WebSocket API name."""
 
     verb: str
     path: str

@@ -1,4 +1,4 @@
-"""Reading a new order out of a request: which parameters each order type needs, and which it must not have."""
+"""Reading a new order out of a request: what each order type needs, and what it must not have."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _strategy(params: Params) -> dict[str, int]:
 
 
 def read_client_id(params: Params, name: str) -> str:
-    """Return a client order id, "" where none was sent; raises ApiError -1100 for one with other characters."""
+    """Return a client order id, "" where none was sent; raises ApiError -1100 for other characters."""
     value = params.optional(name)
     if value is None:
         return ""

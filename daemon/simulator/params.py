@@ -1,7 +1,7 @@
 """Reading a request's parameters: typed, each refusal in Binance's words, and nothing left unread.
 
-Parameters arrive as text (REST) or as JSON values (WebSocket API); both become text here, so that one order is
-checked the same way whichever door it came by.
+Parameters arrive as text (REST) or as JSON values (WebSocket API); both become text here, so that one order
+is checked the same way whichever door it came by.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Params:
         return value
 
     def decimal(self, name: str) -> Decimal | None:
-        """Return a non-negative decimal of at most 8 places, or None; raises ApiError in the exchange's words."""
+        """Return a non-negative decimal of at most 8 places, or None; raises ApiError -1100 or -1111."""
         value = self.optional(name)
         if value is None:
             return None
@@ -90,6 +90,11 @@ class Params:
             )
         return int(value)
 
+    def time_ms(self, name: str) -> int | None:
+        """Return a time in ms, or None; one of more than 13 digits was sent in microseconds."""
+        value = self.integer(name)
+        return value // 1_000 if value is not None and value >= 10**13 else value
+
     def limit(self, default: int, most: int) -> int:
         """Return how many rows are wanted, from 1 to `most`."""
         wanted = self.integer("limit")
@@ -109,7 +114,7 @@ class Params:
         return value.lower() == "true"
 
     def finish(self) -> None:
-        """Raise ApiError when something was sent that nothing read: a misspelt option must not pass silently."""
+        """Raise ApiError for what was sent and not read: a misspelt option must not pass silently."""
         unread = len(self._values) - len(self._read & self._values.keys())
         if unread:
             raise ApiError(

@@ -1,6 +1,7 @@
 """The process `tickd simulate` and `python -m daemon.simulator`: arguments, key, ready line, end.
 
-It speaks in JSON lines on stdout: {"event": "ready", "spot": URL, ...} first, then tape_started, tape_ended and stopped.
+It speaks in JSON lines on stdout: {"event": "ready", "spot": URL, ...} first, then tape_started, tape_ended
+and stopped.
 """
 
 from __future__ import annotations
@@ -116,8 +117,9 @@ async def serve(settings: SimulatorSettings, *, with_parent: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     if with_parent:
         await loop.connect_read_pipe(lambda: _Parent(stop), sys.stdin)
-    warm_up()
-    async with running(settings, SystemClock(), random.Random(settings.seed), _say) as urls:
+    warm_up(synthetic=settings.tape is None)
+    source = random.Random(settings.seed)  # noqa: S311 - makes order ids, the same for the same seed
+    async with running(settings, SystemClock(), source, _say) as urls:
         _say(
             {"event": "ready"}
             | urls

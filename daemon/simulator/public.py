@@ -95,7 +95,7 @@ def aggregate_trades(call: Call) -> list[dict[str, Any]]:
     """Return aggregate trades; here each trade is an aggregate of its own."""
     market = call.exchange.market(call.params.text("symbol"))
     limit, first = call.params.limit(500, 1_000), call.params.integer("fromId")
-    start, end = call.params.integer("startTime"), call.params.integer("endTime")
+    start, end = call.params.time_ms("startTime"), call.params.time_ms("endTime")
     found = [
         trade
         for trade in market.trades
@@ -124,7 +124,7 @@ def klines(call: Call) -> list[list[Any]]:
     market = call.exchange.market(call.params.text("symbol"))
     interval = call.params.choice("interval", tuple(INTERVALS), BAD_INTERVAL, "Invalid interval.")
     limit = call.params.limit(500, 1_000)
-    start, end = call.params.integer("startTime"), call.params.integer("endTime")
+    start, end = call.params.time_ms("startTime"), call.params.time_ms("endTime")
     call.params.optional("timeZone")
     bars = [
         bar

@@ -1,7 +1,7 @@
 """Writing one market's events as Binance's stream payloads, for the streams that someone listens to.
 
-With the synthetic market everything is written here; with a tape only what the tape itself does not hold (aggregate
-trades, klines, partial depth, slower depth, tickers).
+With the synthetic market everything is written here; with a tape only what the tape itself does not hold
+(aggregate trades, klines, partial depth, slower depth, tickers).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Publisher:
             self._send("miniTicker", _mini_ticker(market, event_ms))
 
     def _kline(self, interval: str, trade: Trade, event_ms: int) -> None:
-        """Write the closed bar when the next one opens, and the current one every two seconds (1s: every second)."""
+        """Write the closed bar when the next one opens; the current one every two seconds (1s: one)."""
         kind = f"kline_{interval}"
         open_ms = opens(trade.time_ms, interval)
         bar = self._bars.get(interval)

@@ -1,7 +1,7 @@
 """Rate limits: request weight per address, unfilled orders per account, connections, and bans.
 
-Intervals are calendar ones: a minute's count starts again at its full minute. Going over the weight answers 429;
-going on after that bans the address (418), longer each time, and a ban is honoured until its end.
+Intervals are calendar ones: a minute's count starts again at its full minute. Going over the weight answers
+429; going on after that bans the address (418), longer each time, and a ban is honoured until its end.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ class AddressLimits:
             raise self._banned(now_ns)
         raise ApiError(
             TOO_MANY_REQUESTS,
-            f"Too much request weight used; current limit is {self._limits.weight_1m} request weight per 1 MINUTE. "
+            f"Too much request weight used; current limit is {self._limits.weight_1m} request weight "
+            "per 1 MINUTE. "
             "Please use WebSocket Streams for live updates to avoid polling the API.",
             429,
             _retry(now_ns, self._weight.ends_ns()),

@@ -1,7 +1,7 @@
 """The thin shell: aiohttp around the gateways, and the loop's tasks that drive the markets.
 
-Frames to a listener are joined and written once a turn of the loop, straight to the transport: one system call for
-hundreds of frames is what lets a tape go at its own maximum. aiohttp reads, upgrades and closes.
+Frames to a listener are joined and written once a turn of the loop, straight to the transport: one system
+call for hundreds of frames is what lets a tape go at its own maximum. aiohttp reads, upgrades and closes.
 """
 
 from __future__ import annotations
@@ -45,11 +45,14 @@ class SocketOutbox:
         self._parts: list[bytes] = []
         self._bytes = 0
         self._on_close: Callable[[int, str], None] = lambda _, __: None
+        self._open = False
         self.closing = False
 
-    def attach(self, on_close: Callable[[int, str], None]) -> None:
-        """Say how the websocket is closed."""
+    def open(self, on_close: Callable[[int, str], None]) -> None:
+        """Write what was queued, now that the upgrade is answered; `on_close` closes the websocket."""
         self._on_close = on_close
+        self._open = True
+        self.flush()
 
     @property
     def backlog(self) -> int:
@@ -72,6 +75,8 @@ class SocketOutbox:
 
     def flush(self) -> None:
         """Write what is queued."""
+        if not self._open:
+            return
         if self._parts and not self._transport.is_closing():
             self._transport.write(b"".join(self._parts))
         self._parts.clear()
@@ -110,7 +115,8 @@ class Front:
         except OSError as error:
             await self._runner.cleanup()
             raise NetError(
-                f"the simulated exchange cannot listen on {host}:{port} ({error.strerror}); choose another port"
+                f"the simulated exchange cannot listen on {host}:{port} ({error.strerror}); "
+                "choose another port"
             ) from None
         bound = self._runner.addresses[0][1]
         self.url = f"http://{host}:{bound}"
@@ -136,7 +142,10 @@ class Front:
 
     async def ready(self) -> None:
         """Return once no listener of market streams has too much unread."""
-        while any(outbox.backlog > BACKLOG_BYTES_HIGH for outbox, _, _ in self._sockets.values()):
+        # a transport tells nobody but its protocol, aiohttp's, when it may be written to again
+        while any(  # noqa: ASYNC110
+            outbox.backlog > BACKLOG_BYTES_HIGH for outbox, _, _ in self._sockets.values()
+        ):
             await asyncio.sleep(0.001)
 
     def cut_slow(self) -> None:
@@ -170,7 +179,7 @@ class Front:
         if opened.session is None:
             return web.Response(status=opened.status)
         await socket.prepare(request)
-        outbox.attach(lambda code, reason: self._spawn(socket.close(code=code, message=reason.encode())))
+        outbox.open(lambda code, reason: self._spawn(socket.close(code=code, message=reason.encode())))
         pong = [self._clock.mono_ns()]
         self._sockets[socket] = (outbox, pong[0], pong)
         try:

@@ -1,4 +1,4 @@
-"""What a simulated exchange is made of: the settings, and the parts built from them, without any I/O but the tape's."""
+"""The settings of a simulated exchange, and the parts built from them; reads nothing but the tape."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _gateways(
 
 
 def _spot_twin(instrument: Instrument) -> Instrument:
-    """Return the spot instrument of the same pair and grid: orders are placed there whatever market feeds it."""
+    """Return the spot instrument of the same pair: orders are placed there whatever market feeds it."""
     if instrument.spot:
         return instrument
     return make_instrument(
@@ -122,7 +122,7 @@ def _with_tape(settings: SimulatorSettings, clock: Clock, random: Random) -> Wor
     market = next(iter(front.exchange.markets.values()))
     publisher = Publisher(front.hub, market, facts.streams)
     markets = [market]
-    # a COIN-M contract counts in contracts of 100 USD, which are no quantity of the coin: it moves no spot listing
+    # COIN-M counts in contracts of 100 USD, which are no quantity of the coin: it moves no spot listing
     if instrument.market == "usdm":
         markets += fronts["spot"].exchange.markets.values()
     player = tape.TapePlayer(settings.tape, facts, front.hub, publisher, markets)

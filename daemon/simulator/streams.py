@@ -1,6 +1,7 @@
 """Market streams: who listens to what, and the SUBSCRIBE protocol of one connection.
 
-A connection is raw (/ws: payloads alone) or combined (/stream: {"stream":..,"data":..}); SET_PROPERTY switches.
+A connection is raw (/ws: payloads alone) or combined (/stream: {"stream":..,"data":..}); SET_PROPERTY
+switches.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The listed symbols: their rules, and how the exchange publishes them.
 
-Inside the simulator every price and amount is an integer of 1e-8 (`UNIT`), the precision of all of Binance's assets:
-exact, and as wide as the protocol's texts.
+Inside the simulator every price and amount is an integer of 1e-8 (`UNIT`), the precision of all of
+Binance's assets: exact, and as wide as the protocol's texts.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ _USDM: Final = {
 
 
 def list_symbol(instrument: Instrument) -> Symbol:
-    """Return the symbol for an instrument: the catalogue's rules where it is listed there, else the instrument's."""
+    """Return an instrument's symbol: with the catalogue's rules where it is in there, else its own."""
     known = {"spot": _SPOT, "usdm": _USDM}.get(instrument.market, {}).get(instrument.exchange_symbol)
     if known is not None:
         base, quote, tick, lot, least = known

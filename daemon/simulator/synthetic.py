@@ -1,4 +1,4 @@
-"""The synthetic market as the simulated exchange's own: each chunk into the market's state and the streams."""
+"""The synthetic market as the exchange's own: each chunk into the market's state and the streams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BUYER_IS_MAKER = -1
 
 
 class SyntheticDriver:
-    """Runs one synthetic market into one or more listings of its pair; the first one's streams are written."""
+    """Runs one synthetic market into one or more listings; the first one's streams are written."""
 
     def __init__(self, source: SyntheticMarket, markets: list[MarketData], publisher: Publisher) -> None:
         self._source = source

@@ -1,8 +1,9 @@
 """Playing a capture: its frames verbatim to the streams' listeners, its events to the market they describe.
 
-The player hands out batches; whoever owns time and sockets (daemon/simulator/drive.py) paces them. A tape plays once. Its
-REST snapshot stands in the file where its recorder received it: the player stops there until a listener of depth has
-asked for the book, so that a fast tape meets the client in the state in which the recorder was.
+The player hands out batches; whoever owns time and sockets (daemon/simulator/drive.py) paces them. A tape
+plays once. Its REST snapshot stands in the file where its recorder received it: the player stops there
+until a listener of depth has asked for the book, so that a fast tape meets the client in the state in which
+the recorder was.
 """
 
 from __future__ import annotations
@@ -11,9 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from daemon.errors import FileFormatError
 from daemon.simulator.marketdata import Snapshot
-from daemon.simulator.symbols import UNIT
 from daemon.tape.capture import capture_instrument, read_frames
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 #: frames looked at to learn which streams a tape holds, and its first snapshot
 SCAN_FRAMES: Final = 5_000
 _MARK: Final = b'{"stream":"'
-_POWERS: Final = tuple(10 ** (8 - places) for places in range(9))
+_POWERS: Final = tuple(10 ** (8 - places) for places in range(9))  # of UNIT, 1e8
 
 
 class _Trade(msgspec.Struct, gc=False):
@@ -45,8 +44,6 @@ class _Quote(msgspec.Struct, gc=False):
     B: str
     a: str
     A: str
-    u: int
-    E: int = 0
 
 
 class _Depth(msgspec.Struct, gc=False):
@@ -73,7 +70,17 @@ def price_units(number: str) -> int:
     whole, _, part = number.partition(".")
     if len(part) > 8:
         raise ValueError(f"{number} has more than 8 decimals")
-    return int(whole + part) * _POWERS[len(part)]
+    count: int = int(whole + part) * _POWERS[len(part)]
+    return count
+
+
+def _read_quote(data: bytes) -> tuple[int, int, int, int]:
+    """Return best bid and ask, each with its quantity; zeros for a frame that makes no sense."""
+    try:
+        quote = _quote.decode(data)
+        return price_units(quote.b), price_units(quote.B), price_units(quote.a), price_units(quote.A)
+    except (msgspec.DecodeError, ValueError):
+        return 0, 0, 0, 0
 
 
 class TapeFacts(NamedTuple):
@@ -119,6 +126,7 @@ class TapePlayer:
     ) -> None:
         self.facts = facts
         self.frames = 0  # market frames handed to the hub; the snapshot is none
+        self.unreadable = 0  # frames that did not move the market because they could not be read
         self.first_ns = 0
         self.asked = False  # the book was asked for by REST
         self._hub = hub
@@ -172,23 +180,15 @@ class TapePlayer:
         data = payload[len(stream) + 20 : -1]
         try:
             if kind == "bookTicker":
-                self._on_quote(data)
+                for market in self._markets:
+                    market.quote_later(data, _read_quote)
             elif kind == "trade":
                 self._on_trade(data)
             elif kind == "depth":
                 self._on_depth(data)
-        except (msgspec.DecodeError, ValueError) as error:
-            raise FileFormatError(
-                f"the tape's frame {self.frames + 1} on {stream} cannot be read ({error}); cut it out or record it again"
-            ) from None
+        except (msgspec.DecodeError, ValueError):
+            self.unreadable += 1  # handed on all the same: what a listener makes of it is its own business
         self._hub.publish_combined(stream, payload)
-
-    def _on_quote(self, data: bytes) -> None:
-        quote = _quote.decode(data)
-        bid, bid_qty = price_units(quote.b), price_units(quote.B)
-        ask, ask_qty = price_units(quote.a), price_units(quote.A)
-        for market in self._markets:
-            market.quote(bid, bid_qty, ask, ask_qty)
 
     def _on_trade(self, data: bytes) -> None:
         trade = _trade.decode(data)
@@ -206,6 +206,3 @@ class TapePlayer:
         if self._publisher.needs_levels:
             levels = _levels.decode(data)
             self._publisher.depth(depth.U, depth.u, depth.pu, levels.b, levels.a, depth.E)
-
-
-assert UNIT == 10**8, "price_units counts in 1e-8"

@@ -84,7 +84,7 @@ def _named(call: Call, id_name: str = "orderId", client_name: str = "origClientO
             missing(client_name).code,
             f"Param '{client_name}' or '{id_name}' must be sent, but both were empty/null!",
         )
-    return call.exchange.find(call.account, symbol, order_id, client_id or "")
+    return call.exchange.registry.find(call.account, symbol, order_id, client_id or "")
 
 
 def _check_restrictions(restriction: str | None, order: Order) -> None:
@@ -119,7 +119,7 @@ def cancel_all(call: Call) -> list[dict[str, Any]]:
     """Cancel every open order of a symbol."""
     symbol = call.exchange.market(call.params.text("symbol")).symbol.name
     call.params.finish()
-    orders = call.exchange.open_orders(call.account, symbol)
+    orders = call.exchange.registry.open_orders(call.account, symbol)
     if not orders:
         raise unknown_order()
     return [_cancel(call, order, call.exchange.new_id(), None) for order in orders]
@@ -222,12 +222,14 @@ def open_orders(call: Call) -> list[dict[str, Any]]:
     symbol = call.params.optional("symbol")
     if symbol is not None:
         call.exchange.market(symbol)
-    return [status_view(order, call.unit_ns) for order in call.exchange.open_orders(call.account, symbol)]
+    return [
+        status_view(order, call.unit_ns) for order in call.exchange.registry.open_orders(call.account, symbol)
+    ]
 
 
 def _span(call: Call) -> tuple[int | None, int | None]:
     """Return startTime and endTime in ns; raises ApiError -1127 for more than a day."""
-    start, end = call.params.integer("startTime"), call.params.integer("endTime")
+    start, end = call.params.time_ms("startTime"), call.params.time_ms("endTime")
     if start is not None and end is not None and end - start > _DAY_MS:
         raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
     return (
@@ -243,7 +245,7 @@ def all_orders(call: Call) -> list[dict[str, Any]]:
     limit = call.params.limit(500, 1_000)
     found = [
         order
-        for order in call.exchange.orders.values()
+        for order in call.exchange.registry.orders.values()
         if order.account is call.account
         and order.symbol.name == symbol
         and (start is None or order.updated_ns >= start)
@@ -264,7 +266,7 @@ def my_trades(call: Call) -> list[dict[str, Any]]:
     limit = call.params.limit(500, 1_000)
     found = [
         fill
-        for fill in call.exchange.fills
+        for fill in call.exchange.registry.fills
         if fill.order.account is call.account
         and fill.order.symbol.name == symbol
         and (order_id is None or fill.order.order_id == order_id)

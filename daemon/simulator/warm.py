@@ -10,15 +10,16 @@ from daemon.simulator.account import Account
 from daemon.simulator.exchange import Exchange
 from daemon.simulator.market import MarketSettings, SyntheticMarket
 from daemon.simulator.newrequest import NewOrder
-from daemon.simulator.publisher import Publisher
 from daemon.simulator.rates import Limits
-from daemon.simulator.streams import Hub
 from daemon.simulator.symbols import UNIT, list_symbol
-from daemon.simulator.synthetic import SyntheticDriver
+
+_NOW_NS = 1_000_000_000
+_BOOK = b'{"bids":[["100.00","5.0"],["99.00","5.0"]],"asks":[["101.00","5.0"],["102.00","5.0"]]}'
+_DEPTH = b'{"b":[["99.50","1.0"]],"a":[]}'
 
 
-def warm_up() -> None:
-    """Run a throwaway exchange through every kind of event and order."""
+def warm_up(synthetic: bool) -> None:
+    """Run a throwaway exchange through every kind of event and order, and a market if one is wanted."""
     instrument = make_instrument(
         0,
         "binance",
@@ -30,39 +31,34 @@ def warm_up() -> None:
         qty_max="9000",
         notional_min="5",
     )
-    time = VirtualTime(1_000_000_000)
-    account = Account("warm", {"USDT": 10**9 * UNIT, "BTC": 10**6 * UNIT}, 0, 0, Limits())
-    exchange = Exchange([list_symbol(instrument)], [account], time, Random(1))
+    time = VirtualTime(_NOW_NS)
+    account = Account("warm", {"USDT": 10**6 * UNIT, "BTC": 10**3 * UNIT}, 0, 0, Limits())
+    exchange = Exchange([list_symbol(instrument)], [account], time, Random(1))  # noqa: S311 - makes order ids
     market = exchange.market("BTCUSDT")
-    source = SyntheticMarket(instrument, MarketSettings(), time.now_ns())
-    driver = SyntheticDriver(source, [market], Publisher(Hub(), market))
-    resting = []
-    for kind, tif, side in (
-        ("LIMIT_MAKER", "GTC", 1),
-        ("LIMIT_MAKER", "GTC", -1),
-        ("MARKET", "GTC", 1),
-        ("LIMIT", "IOC", -1),
-    ):
-        price = (
-            0
-            if kind == "MARKET"
-            else (market.bid if side > 0 else market.ask) + (0 if tif == "GTC" else -(10**10))
-        )
-        new = NewOrder(
-            side=side,
-            type=kind,
-            tif=tif,
-            price=price,
-            qty=UNIT // 100,
-            quote_qty=0,
-            stop_price=0,
-            client_id="",
-            response="ACK",
-            stp="NONE",
-            strategy={},
-        )
-        resting.append(exchange.place(account, market, new)[0])
-    exchange.amend(resting[0], UNIT // 200, "warm")
-    driver.advance(time.now_ns() + 500_000_000)
-    for order in exchange.open_orders(account):
-        exchange.cancel(order, "warm")
+    market.snapshot(1, _BOOK)
+    market.quote(100 * UNIT, 5 * UNIT, 101 * UNIT, 5 * UNIT)
+    bid, _ = exchange.place(account, market, _order("LIMIT_MAKER", 1, 99 * UNIT))
+    exchange.place(account, market, _order("MARKET", 1, 0))
+    exchange.amend(bid, UNIT // 2, "warm")
+    market.depth(2, _DEPTH)
+    market.quote(100 * UNIT, 4 * UNIT, 101 * UNIT, 5 * UNIT)
+    market.trade(1, 100 * UNIT, UNIT, True, 1_000)
+    exchange.cancel(bid, "warm")
+    if synthetic:
+        SyntheticMarket(instrument, MarketSettings(), _NOW_NS).advance(2 * _NOW_NS)
+
+
+def _order(kind: str, side: int, price: int) -> NewOrder:
+    return NewOrder(
+        side=side,
+        type=kind,
+        tif="GTC",
+        price=price,
+        qty=UNIT,
+        quote_qty=0,
+        stop_price=0,
+        client_id="",
+        response="ACK",
+        stp="NONE",
+        strategy={},
+    )
