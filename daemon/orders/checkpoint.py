@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from daemon.orders import records
 from daemon.orders.money import Holding
 from daemon.orders.order import State
@@ -27,7 +29,10 @@ def save(orders: Orders) -> records.Checkpoint:
     return records.Checkpoint(
         now_ns=orders.clock.now_ns(),
         latch=orders.risk.latch,
-        orders=[*life.open.values(), *list(life.ended.values())[-_ENDED:]],
+        orders=[
+            msgspec.structs.replace(order, reserved=0)  # taken anew when it is loaded
+            for order in [*life.open.values(), *list(life.ended.values())[-_ENDED:]]
+        ],
         owed=[
             records.Owed(cid, _STILL_OPEN if event is None else int(event), cum_lots)
             for cid, (event, cum_lots) in life.owed.items()
@@ -38,8 +43,8 @@ def save(orders: Orders) -> records.Checkpoint:
             )
             for (strategy, row), held in portfolio.holdings.items()
         ],
-        total={asset: str(units) for asset, units in portfolio.total.items()},
-        fees={asset: str(units) for asset, units in portfolio.fees.items()},
+        total={asset: str(purse.total) for asset, purse in portfolio.purses.items()},
+        fees={asset: str(purse.fees) for asset, purse in portfolio.purses.items()},
         trades=[(ids.floor, ids.dump()) for ids in portfolio.trades],
         baseline=portfolio.worth.save(),
         last_trade_ns=life.last_trade_ns,
@@ -64,7 +69,8 @@ def load(
             continue  # nothing is lost with a strategy that never traded
         holding = Holding(int(saved.qty), int(saved.cost), int(saved.realised), int(saved.fees))
         portfolio.put_holding(desk_of(saved.strategy), saved.row, holding)
-    portfolio.fees = {asset: int(units) for asset, units in checkpoint.fees.items()}
+    for asset, units in checkpoint.fees.items():
+        portfolio.purse(asset).fees = int(units)
     portfolio.set_total({asset: int(units) for asset, units in checkpoint.total.items()})
     portfolio.worth.load(checkpoint.baseline)
     for index, (floor, ids) in enumerate(checkpoint.trades):

@@ -62,6 +62,7 @@ class Lifecycle:
         self.last_trade_wire_ns = 0
         self._portfolio = portfolio
         self._risk = risk
+        self._live = risk.live
         self._tell = tell
         self._halt = halt
         self._record = record
@@ -103,18 +104,19 @@ class Lifecycle:
     # --- entering and leaving -----------------------------------------------------------------------------
     def enter(self, order: Order) -> None:
         """Take an order in: its slot, its reserve, its place among the open ones."""
+        leaves = order.qty_lots - order.filled_lots
         self.open[order.client_order_id] = order
-        self._risk.live[order.instrument].append(order)
-        self._portfolio.reserve(order, order.qty_lots - order.filled_lots)
+        self._live[order.instrument].append(order)
+        self._portfolio.reserve(order, leaves)
         desk = self.desks[order.strategy]
         if order.slot >= 0:
             desk.orders[order.row][order.slot] = order
-        desk.show(order, order.qty_lots - order.filled_lots)
+        desk.show(order, leaves)
 
     def _leave(self, order: Order) -> None:
         self._portfolio.reserve(order, 0)
         self.desks[order.strategy].free(order)
-        self._risk.live[order.instrument].remove(order)
+        self._live[order.instrument].remove(order)
         del self.open[order.client_order_id]
         self.owed.pop(order.client_order_id, None)
         ended = self.ended
@@ -175,7 +177,7 @@ class Lifecycle:
             return
         if self.doubts is not None:
             self.doubts.drop(order)
-        if all(other.state is not State.UNKNOWN for other in self._risk.live[instrument]):
+        if all(other.state is not State.UNKNOWN for other in self._live[instrument]):
             self._risk.open(instrument, GATE_UNKNOWN_ORDER)
 
     # --- reports ------------------------------------------------------------------------------------------

@@ -43,13 +43,13 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     price_ticks: int  # worst price, resting price, or trigger
     qty_lots: int
     reduces: bool
-    state: State = State.PENDING_NEW
-    venue_order_id: str = ""
-    filled_lots: int = 0
     wire_ns: int = 0  # receive time of the tick that led to it
     sent_ns: int = 0
     changed_ns: int = 0
     since_ns: int = 0  # placed or last amended: what the slot shows
+    state: State = State.PENDING_NEW
+    venue_order_id: str = ""
+    filled_lots: int = 0
     asked_ns: int = 0  # when something was last asked of the venue: an answer is due
     asked_lots: int = 0  # the quantity an amend under way asked for
     reserved: int = 0  # what its worst case holds back, in units of daemon/orders/money.py

@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from daemon.orders.money import UNIT, Holding, Multipliers, to_decimal, to_text, to_units
+from daemon.orders.money import UNIT, Holding, Multipliers, to_text, to_units
 from daemon.orders.records import Balances
 from daemon.orders.trades import TradeIds
 from daemon.orders.valuation import Valuation
@@ -31,12 +31,36 @@ from kernels.dtypes import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from decimal import Decimal
 
     from daemon.events import Balance, ExecutionReport
     from daemon.instruments import Instrument
     from daemon.orders.desk import Desk
     from daemon.orders.order import Order
+
+
+class Purse:
+    """What the account has of one asset, in units, and where the desks read what is free of it."""
+
+    __slots__ = ("asset", "fees", "margin", "reserved", "shown_at", "total")
+
+    def __init__(self, asset: str) -> None:
+        self.asset = asset
+        self.total = 0  # the venue's free and locked
+        self.reserved = 0  # the worst case of open orders
+        self.margin = 0  # of open derivatives
+        self.fees = 0  # paid in this asset so far
+        self.shown_at: list[tuple[memoryview[float], int]] = []
+
+    @property
+    def free(self) -> int:
+        """Return what may still be spent."""
+        return self.total - self.reserved - self.margin
+
+    def show(self) -> None:
+        """Write what is free into every desk that trades the asset."""
+        free = (self.total - self.reserved - self.margin) / UNIT
+        for view, at in self.shown_at:
+            view[at] = free
 
 
 class Portfolio:
@@ -48,110 +72,96 @@ class Portfolio:
         """Build it empty; `day_offset_ns` moves the day's boundary after midnight UTC."""
         self.instruments = instruments
         self.desks: list[Desk] = []
-        self.total: dict[str, int] = {}
-        self.reserved: dict[str, int] = {}
-        self.margin: dict[str, int] = {}
-        self.fees: dict[str, int] = {}  # by asset, as they were charged
+        self.purses: dict[str, Purse] = {}
         self.trades = [TradeIds() for _ in instruments]
         self.holdings: dict[tuple[int, int], Holding] = {}  # (desk index, row)
         self.worth = Valuation(instruments, reporting, day_offset_ns)
         self._by = [Multipliers(instrument) for instrument in instruments]
+        self._base = [self.purse(instrument.base) for instrument in instruments]
+        self._quote = [self.purse(instrument.quote) for instrument in instruments]
         self._held: list[list[tuple[Desk, int, Holding]]] = [[] for _ in instruments]
-        #: where each asset's free balance is shown: a view and a place in it
-        self._shows_free: dict[str, list[tuple[memoryview[float], int]]] = {}
         for desk in desks:
             self.add_desk(desk)
 
     def add_desk(self, desk: Desk) -> None:
         """Take a desk into the books."""
         self.desks.append(desk)
-        quote = self.instruments[desk.instruments[0]].quote
-        self._shows_free.setdefault(quote, []).append((desk.account, A_FREE_QUOTE))
+        self._quote[desk.instruments[0]].shown_at.append((desk.account, A_FREE_QUOTE))
         for row, index in enumerate(desk.instruments):
-            base = self.instruments[index].base
-            at = row * POSITION_COLUMNS + P_FREE_BASE
-            self._shows_free.setdefault(base, []).append((desk.position, at))
+            self._base[index].shown_at.append((desk.position, row * POSITION_COLUMNS + P_FREE_BASE))
             holding = self.holdings.setdefault((desk.index, row), Holding())
             self._held[index].append((desk, row, holding))
             self._write_position(desk, row, holding)
 
+    def purse(self, asset: str) -> Purse:
+        """Return what there is of an asset, empty at first."""
+        purse = self.purses.get(asset)
+        if purse is None:
+            purse = self.purses[asset] = Purse(asset)
+        return purse
+
     # --- reserves: what open orders may still cost --------------------------------------------------------
     def reserve(self, order: Order, leaves_lots: int) -> None:
         """Hold back the worst case of an order with so much still to trade; 0 gives all of it back."""
-        instrument = self.instruments[order.instrument]
-        by = self._by[order.instrument]
-        if instrument.spot and order.side != BUY:
-            asset, needed = instrument.base, leaves_lots * by.lot
-        elif instrument.spot or not order.reduces:
-            asset, needed = instrument.quote, leaves_lots * order.price_ticks * by.tick_lot
+        index = order.instrument
+        spot = self.instruments[index].market == "spot"
+        if spot and order.side != BUY:
+            purse = self._base[index]
+            needed = leaves_lots * self._by[index].lot
+        elif spot or not order.reduces:
+            purse = self._quote[index]
+            needed = leaves_lots * order.price_ticks * self._by[index].tick_lot
         else:
             return  # closing a derivative needs no margin
-        more = needed - order.reserved
-        if more:
+        if needed != order.reserved:
+            purse.reserved += needed - order.reserved
             order.reserved = needed
-            self.reserved[asset] = self.reserved.get(asset, 0) + more
-            self._write_free(asset)
-
-    def free(self, asset: str) -> int:
-        """Return what is free at the venue, in units, net of reserves and margin."""
-        return self.total.get(asset, 0) - self.reserved.get(asset, 0) - self.margin.get(asset, 0)
-
-    def free_decimal(self, asset: str) -> Decimal:
-        """Return what is free, exactly."""
-        return to_decimal(self.free(asset))
+            purse.show()
 
     # --- trades -------------------------------------------------------------------------------------------
     def fill(self, desk: Desk, order: Order, report: ExecutionReport) -> bool:
         """Account for one trade of ours; return False when its fee could not be valued in the quote."""
-        instrument = self.instruments[report.instrument]
-        by = self._by[report.instrument]
-        qty = order.side * report.last_lots * by.lot
-        notional = order.side * report.last_lots * report.last_ticks * by.tick_lot
+        index = report.instrument
+        by = self._by[index]
+        lots = order.side * report.last_lots
+        qty, notional = lots * by.lot, lots * report.last_ticks * by.tick_lot
         holding = self.holdings[desk.index, order.row]
-        cost_before = abs(holding.cost)
+        cost_before = holding.cost
         realised = holding.trade(qty, notional)
-        self._settle(instrument, qty, notional, realised, abs(holding.cost) - cost_before)
-        priced = self._charge(instrument, holding, report, qty, notional)
+        base, quote = self._base[index], self._quote[index]
+        if self.instruments[index].market == "spot":
+            base.total += qty
+            quote.total -= notional
+        else:
+            quote.total += realised
+            quote.margin += abs(holding.cost) - abs(cost_before)
+        priced = not report.commission or self._charge(index, holding, report, qty, notional)
         self._write_position(desk, order.row, holding)
-        self._write_free(instrument.base)
-        self._write_free(instrument.quote)
-        self._revalue()
+        self._moved(index)
         return priced
 
     def fill_foreign(self, report: ExecutionReport) -> None:
         """Account for a trade of an order that is not ours: balances move, no position does."""
-        instrument = self.instruments[report.instrument]
-        by = self._by[report.instrument]
-        qty = report.side * report.last_lots * by.lot
-        notional = report.side * report.last_lots * report.last_ticks * by.tick_lot
-        self._settle(instrument, qty, notional, 0, 0)
-        self._pay(report.commission_asset, to_units(report.commission))
-        self._write_free(instrument.base)
-        self._write_free(instrument.quote)
-        self._revalue()
+        index = report.instrument
+        by = self._by[index]
+        lots = report.side * report.last_lots
+        if self.instruments[index].spot:
+            self._base[index].total += lots * by.lot
+            self._quote[index].total -= lots * report.last_ticks * by.tick_lot
+        self._pay(self.purse(report.commission_asset), to_units(report.commission))
+        self._moved(index)
 
-    def _settle(self, instrument: Instrument, qty: int, notional: int, realised: int, margin: int) -> None:
-        total = self.total
-        quote = instrument.quote
-        if instrument.spot:
-            total[instrument.base] = total.get(instrument.base, 0) + qty
-            total[quote] = total.get(quote, 0) - notional
-        else:
-            total[quote] = total.get(quote, 0) + realised
-            self.margin[quote] = self.margin.get(quote, 0) + margin
-
-    def _pay(self, asset: str, amount: int) -> None:
+    def _pay(self, purse: Purse, amount: int) -> None:
         if amount:
-            self.total[asset] = self.total.get(asset, 0) - amount
-            self.fees[asset] = self.fees.get(asset, 0) + amount
+            purse.total -= amount
+            purse.fees += amount
+            self.worth.set_balance(purse.asset, purse.total)
+            purse.show()
 
-    def _charge(
-        self, instrument: Instrument, holding: Holding, report: ExecutionReport, qty: int, notional: int
-    ) -> bool:
+    def _charge(self, index: int, holding: Holding, report: ExecutionReport, qty: int, notional: int) -> bool:
+        instrument = self.instruments[index]
         amount, asset = to_units(report.commission), report.commission_asset
-        if not amount:
-            return True
-        self._pay(asset, amount)
+        self._pay(self.purse(asset), amount)
         if asset == instrument.quote:
             holding.fees += amount
             return True
@@ -163,9 +173,23 @@ class Portfolio:
             holding.fees += value
             return True
         rate = self.worth.rate(asset, instrument.quote)
-        holding.fees += int(amount * rate) if isfinite(rate) else 0
-        self._write_free(asset)
-        return isfinite(rate)
+        if not isfinite(rate):
+            return False
+        holding.fees += int(amount * rate)
+        return True
+
+    def _moved(self, index: int) -> None:
+        """Show and value what a trade of an instrument has moved."""
+        base, quote = self._base[index], self._quote[index]
+        worth = self.worth
+        base.show()
+        quote.show()
+        if not self.instruments[index].spot:
+            self._value_derivative(index)
+        worth.set_balance(base.asset, base.total)
+        worth.set_balance(quote.asset, quote.total)
+        worth.settle()
+        self.show_account()
 
     # --- values -------------------------------------------------------------------------------------------
     def mark(self, index: int, mid: float) -> None:
@@ -191,14 +215,20 @@ class Portfolio:
             account[A_DAY_PNL] = day_pnl
             account[A_DRAWDOWN] = drawdown
 
-    def _revalue(self) -> None:
-        worth = self.worth
+    def revalue(self) -> None:
+        """Value everything anew."""
         for index, instrument in enumerate(self.instruments):
             if not instrument.spot:
-                worth.quantity[index] = sum(holding.qty_float for _, _, holding in self._held[index])
-                worth.cost[index] = sum(holding.cost_float for _, _, holding in self._held[index])
-        worth.balances(self.total)
+                self._value_derivative(index)
+        for purse in self.purses.values():
+            self.worth.set_balance(purse.asset, purse.total)
+        self.worth.settle()
         self.show_account()
+
+    def _value_derivative(self, index: int) -> None:
+        held = [holding for _, _, holding in self._held[index]]
+        self.worth.quantity[index] = sum(holding.qty_float for holding in held)
+        self.worth.cost[index] = sum(holding.cost_float for holding in held)
 
     def _write_position(self, desk: Desk, row: int, holding: Holding) -> None:
         holding.qty_float = holding.qty / UNIT
@@ -212,11 +242,6 @@ class Portfolio:
         position[at + P_FEES] = holding.fees / UNIT
         position[at + P_UNREALISED] = holding.qty_float * mid - holding.cost_float if isfinite(mid) else 0.0
 
-    def _write_free(self, asset: str) -> None:
-        free = self.free(asset) / UNIT
-        for view, at in self._shows_free.get(asset, ()):
-            view[at] = free
-
     def rebase(self) -> None:
         """Measure day and drawdown from now: a person resumed."""
         self.worth.rebase()
@@ -228,47 +253,43 @@ class Portfolio:
         told = _totals(balances)
         return [
             f"the venue has {to_text(told.get(asset, 0))} {asset} where our trades make it "
-            f"{to_text(self.total.get(asset, 0))}"
-            for asset in sorted(told.keys() | self.total.keys())
-            if told.get(asset, 0) != self.total.get(asset, 0)
+            f"{to_text(self.purse(asset).total)}"
+            for asset in sorted(told.keys() | self.purses.keys())
+            if told.get(asset, 0) != self.purse(asset).total
         ]
 
     def adopt(self, balances: Mapping[str, Balance], *, moved: bool) -> None:
         """Take over the venue's balances; `moved`: by hand, so that it is no profit and no loss."""
-        before = self.worth.value
+        value, baseline = self.worth.value, self.worth.save()
         self.set_total(_totals(balances))
         if moved:
-            self.worth.shift(self.worth.value - before)
+            self.worth.shift(baseline, self.worth.value - value)
             self.show_account()
 
-    def set_total(self, total: dict[str, int]) -> None:
-        """Set every balance, in units."""
-        self.total = total
-        for asset in self._shows_free:
-            self._write_free(asset)
-        self._revalue()
+    def set_total(self, total: Mapping[str, int]) -> None:
+        """Set every balance, in units; what is not named is gone."""
+        for asset in total.keys() | self.purses.keys():
+            purse = self.purse(asset)
+            purse.total = total.get(asset, 0)
+            purse.show()
+        self.revalue()
 
     def put_holding(self, desk: Desk, row: int, holding: Holding) -> None:
         """Set a position as it was saved."""
         index = desk.instruments[row]
+        replaced = self.holdings[desk.index, row]
         self.holdings[desk.index, row] = holding
         self._held[index] = [
             (other, at, holding if (other, at) == (desk, row) else held)
             for other, at, held in self._held[index]
         ]
-        instrument = self.instruments[index]
-        if not instrument.spot:
-            self.margin[instrument.quote] = sum(
-                abs(held.cost)
-                for other, rows in enumerate(self._held)
-                if not self.instruments[other].spot and self.instruments[other].quote == instrument.quote
-                for _, _, held in rows
-            )
+        if not self.instruments[index].spot:
+            self._quote[index].margin += abs(holding.cost) - abs(replaced.cost)
         self._write_position(desk, row, holding)
 
     def balances_record(self, now_ns: int) -> Balances:
         """Return the balances as the journal holds them."""
-        return Balances(now_ns, {asset: str(units) for asset, units in self.total.items()})
+        return Balances(now_ns, {asset: str(purse.total) for asset, purse in self.purses.items()})
 
     def short_of(self) -> list[str]:
         """Return a sentence for each base asset of which the strategies hold more than the account."""
@@ -278,9 +299,9 @@ class Portfolio:
                 own = sum(max(holding.qty, 0) for _, _, holding in self._held[index])
                 held[instrument.base] = held.get(instrument.base, 0) + own
         return [
-            f"the strategies hold {to_text(own)} {asset} and the account {to_text(self.total.get(asset, 0))}"
+            f"the strategies hold {to_text(own)} {asset} and the account {to_text(self.purse(asset).total)}"
             for asset, own in held.items()
-            if own > self.total.get(asset, 0)
+            if own > self.purse(asset).total
         ]
 
 

@@ -9,23 +9,21 @@ anew.
 from __future__ import annotations
 
 from math import isfinite, nan
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
 from daemon.orders.money import UNIT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from daemon.instruments import Instrument
 
 DAY_NS: Final = 86_400_000_000_000
 
-#: what a mid means for the value
-_NOTHING: Final = 0  # its base asset is priced by another instrument
-_SUM: Final = 1  # it moves what is held by its weight: a mark is an addition
-_ALL: Final = 2  # other prices are made of it: sum anew
+#: instruments whose mids lead from one asset to another, each with whether it is divided by
+Route: TypeAlias = tuple[tuple[int, bool], ...]
 
 
 class Baseline(msgspec.Struct, frozen=True, array_like=True):
@@ -45,18 +43,18 @@ class Valuation:
         self.peak = nan
         self.day_start = nan
         self.day = -1
-        self.unpriced: list[str] = []
         self.mids: list[float] = [nan] * len(instruments)
         #: of derivatives: the net quantity, and what it cost
         self.quantity: list[float] = [0.0] * len(instruments)
         self.cost: list[float] = [0.0] * len(instruments)
-        self._weight: list[float] = [0.0] * len(instruments)  # how the value moves with each mid
         self._instruments = instruments
         self._day_offset_ns = day_offset_ns
         self._day_end_ns = -1
-        self._priced_by = self._find_prices()
-        self._role = [self._role_of(index) for index in range(len(instruments))]
-        self._totals: dict[str, float] = {}
+        self._balances: dict[str, float] = {}
+        self._routes: dict[str, Route | None] = {}
+        #: instruments whose mid is part of no more than its own base's price: a mark is an addition
+        self._plain = [self._is_plain(instrument) for instrument in instruments]
+        self._weight = [0.0] * len(instruments)  # how the value moves with each plain mid
 
     @property
     def day_pnl(self) -> float:
@@ -74,31 +72,49 @@ class Valuation:
         """Take a mid price; return whether the value moved."""
         before = self.mids[index]
         self.mids[index] = mid
-        role = self._role[index]
-        if role == _NOTHING:
-            return False
-        if role == _SUM and isfinite(self.value) and isfinite(before):
+        if self._plain[index] and before == before:  # noqa: PLR0124 - not NaN
             weight = self._weight[index]
             if weight == 0.0:
                 return False
             self.value += weight * (mid - before)
+            if self.value > self.peak:  # noqa: PLR1730 - max() costs five times as much
+                self.peak = self.value
         else:
-            self.value = self._sum()
-        if not self.peak >= self.value:  # also when the peak is not known yet
-            self.peak = self.value
+            self.settle()
         return True
 
-    def balances(self, total: Mapping[str, int]) -> None:
-        """Take the balances (in units) anew; derivatives' `quantity` and `cost` stand already."""
-        self._totals = {asset: units / UNIT for asset, units in total.items() if units}
-        self.unpriced = sorted(asset for asset in self._totals if not self._priceable(asset))
+    def set_balance(self, asset: str, units: int) -> None:
+        """Take the balance of one asset; `settle` values it."""
+        self._balances[asset] = units / UNIT
+
+    def settle(self) -> None:
+        """Sum the value anew, after balances, `quantity` or `cost` have changed."""
+        balances = self._balances
+        value = 0.0
+        for asset, amount in balances.items():
+            if amount:
+                route = self._route(asset)
+                if route is not None:
+                    value += amount * self._follow(route)
         for index, instrument in enumerate(self._instruments):
-            priced_here = self._priced_by.get(instrument.base) == index
-            balance = self._totals.get(instrument.base, 0.0) if priced_here else 0.0
-            self._weight[index] = balance + self.quantity[index]
-        self.value = self._sum()
-        if not self.peak >= self.value:  # also when either is NaN
-            self.peak = self.value
+            quantity = self.quantity[index]
+            if quantity:
+                open_value = quantity * self.mids[index] - self.cost[index]
+                value += open_value * self.rate(instrument.quote, self.reporting)
+            if self._plain[index]:
+                priced_here = self._route(instrument.base) == ((index, False),)
+                balance = balances.get(instrument.base, 0.0) if priced_here else 0.0
+                self._weight[index] = balance + quantity
+        self.value = value
+        if not self.peak >= value:  # also while the peak is not known
+            self.peak = value
+
+    @property
+    def unpriced(self) -> list[str]:
+        """Return the assets of which there is something and which no instrument prices."""
+        return sorted(
+            asset for asset, amount in self._balances.items() if amount and self._route(asset) is None
+        )
 
     def roll(self, now_ns: int) -> bool:
         """Begin a new day when it is time; return whether one began. The very first waits for a value."""
@@ -112,11 +128,11 @@ class Valuation:
         self.day_start = self.value
         return True
 
-    def shift(self, change: float) -> None:
-        """Move the baselines with money that came or went by hand: a deposit is no profit."""
+    def shift(self, before: Baseline, change: float) -> None:
+        """Move the baselines that stood `before` with money that came or went by hand: it is no profit."""
         if isfinite(change):
-            self.day_start += change
-            self.peak += change
+            self.day_start = before.day_start + change
+            self.peak = before.peak + change
 
     def rebase(self) -> None:
         """Measure from the present value: after a person resumed."""
@@ -133,64 +149,36 @@ class Valuation:
     # --- prices -------------------------------------------------------------------------------------------
     def rate(self, asset: str, into: str) -> float:
         """Return an asset's price in another by the mids, over at most one third; NaN if unknown."""
+        route = self._route(asset) if into == self.reporting else self._find_route(asset, into)
+        return nan if route is None else self._follow(route)
+
+    def _follow(self, route: Route) -> float:
+        rate = 1.0
+        for index, inverse in route:
+            rate = rate / self.mids[index] if inverse else rate * self.mids[index]
+        return rate
+
+    def _route(self, asset: str) -> Route | None:
+        """Return the way from an asset to the reporting currency, found once."""
+        if asset not in self._routes:
+            self._routes[asset] = self._find_route(asset, self.reporting)
+        return self._routes[asset]
+
+    def _find_route(self, asset: str, into: str) -> Route | None:
         if asset == into:
-            return 1.0
-        direct = self._mid_of(asset, into)
-        if isfinite(direct):
-            return direct
-        for instrument in self._instruments:
-            middle = instrument.quote if instrument.base == asset else instrument.base
-            if asset in {instrument.base, instrument.quote}:
-                rate = self._mid_of(asset, middle) * self._mid_of(middle, into)
-                if isfinite(rate):
-                    return rate
-        return nan
-
-    def _mid_of(self, asset: str, into: str) -> float:
-        for instrument, mid in zip(self._instruments, self.mids, strict=True):
-            if isfinite(mid):
-                if instrument.base == asset and instrument.quote == into:
-                    return mid
-                if instrument.base == into and instrument.quote == asset:
-                    return 1.0 / mid
-        return nan
-
-    def _sum(self) -> float:
-        value = 0.0
-        for asset, amount in self._totals.items():
-            if asset not in self.unpriced:
-                value += amount * self.rate(asset, self.reporting)
+            return ()
         for index, instrument in enumerate(self._instruments):
-            if self.quantity[index]:
-                open_value = self.quantity[index] * self.mids[index] - self.cost[index]
-                value += open_value * self.rate(instrument.quote, self.reporting)
-        return value
+            if {asset, into} == {instrument.base, instrument.quote}:
+                return ((index, instrument.base == into),)
+        for first, one in enumerate(self._instruments):
+            if asset in {one.base, one.quote}:
+                middle = one.quote if one.base == asset else one.base
+                for second, other in enumerate(self._instruments):
+                    if {middle, into} == {other.base, other.quote}:
+                        return ((first, one.quote == asset), (second, other.base == into))
+        return None
 
-    def _priceable(self, asset: str) -> bool:
-        """Whether the instruments' pairs lead from the asset to the reporting currency."""
-        near = {self.reporting}
-        for instrument in self._instruments:
-            if self.reporting in {instrument.base, instrument.quote}:
-                near |= {instrument.base, instrument.quote}
-        return asset in near or any(
-            asset in {i.base, i.quote} and near & {i.base, i.quote} for i in self._instruments
-        )
-
-    def _find_prices(self) -> dict[str, int]:
-        """Return which instrument prices each base asset: the first one quoted in the reporting currency."""
-        found: dict[str, int] = {}
-        for index, instrument in enumerate(self._instruments):
-            if instrument.quote == self.reporting:
-                found.setdefault(instrument.base, index)
-        return found
-
-    def _role_of(self, index: int) -> int:
-        instrument = self._instruments[index]
+    def _is_plain(self, instrument: Instrument) -> bool:
         if instrument.quote != self.reporting:
-            return _ALL
-        others = sum(instrument.base in {i.base, i.quote} for i in self._instruments)
-        if others > 1 and self._priced_by[instrument.base] == index:
-            return _ALL  # through the base it may price further assets
-        if instrument.spot and self._priced_by[instrument.base] != index:
-            return _NOTHING
-        return _SUM
+            return False
+        return sum(instrument.base in {other.base, other.quote} for other in self._instruments) == 1

@@ -95,7 +95,9 @@ class FakeVenue:
 
 
 class World:
-    """One run of the daemon's order side; `World(disk=..., venue=..., time=...)` again is a restart."""
+    """One run of the daemon's order side; `restarted()` is the next one."""
+
+    folder = FOLDER
 
     def __init__(
         self,
@@ -123,7 +125,8 @@ class World:
         self.journal = Journal(self.disk, InlineWorker(), FOLDER, sync=sync, digest=True)
         self.memories = [new_memory(len(rows)) for rows in strategies.values()]
         self.desks = [
-            Desk(index, name, rows, self.memories[index]) for index, (name, rows) in enumerate(strategies.items())
+            Desk(index, name, rows, self.memories[index])
+            for index, (name, rows) in enumerate(strategies.items())
         ]
         observers = [self.audits.append]
         self.portfolio = Portfolio(self.instruments, self.desks, "USDT")
@@ -151,13 +154,22 @@ class World:
                 self.meet(balances or {"USDT": "100000", "BTC": "10"})
             self.risk.open_all(d.GATE_NOT_READY)
 
+    def restarted(self, **more: Any) -> World:
+        """Return the run after this one, over the same disk, venue and time."""
+        more.setdefault("instruments", self.instruments)
+        more.setdefault("strategies", {desk.name: desk.instruments for desk in self.desks})
+        return World(disk=self.disk, venue=self.venue, time=self.time, **more)
+
     # --- doing ----------------------------------------------------------------------------------------------
     def meet(self, balances: dict[str, str] | None = None, **more: Any) -> Any:
         """Meet a snapshot; without balances, those the trades make."""
         if balances is None:
             from daemon.orders.money import to_text
 
-            balances = {asset: to_text(units) for asset, units in self.portfolio.total.items()}
+            balances = {
+                asset: to_text(units)
+                for asset, units in {a: p.total for a, p in self.portfolio.purses.items()}.items()
+            }
         told = {asset: Balance(Decimal(text), Decimal(0)) for asset, text in balances.items()}
         open_orders, trades = more.pop("open_orders", []), more.pop("trades", [])
         return self.recovery.meet(VenueSnapshot(told, open_orders, trades, self.time.now_ns()), **more)
@@ -231,7 +243,7 @@ def world() -> World:
     return World()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_world() -> type[World]:
     """The class itself, for tests that restart, or need more than one strategy."""
     return World

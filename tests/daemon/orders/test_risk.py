@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import pytest
+
+from daemon.orders.audit import Latched
+from daemon.orders.intents import SEAL, Approved, Refused
+from daemon.orders.order import State
+from daemon.orders.reader import read_all
+from daemon.orders.records import RefusedAction
+from daemon.orders.risk import RiskLimits
+from kernels import dtypes as d
+from kernels.dtypes import REFUSAL_NAMES
+
+
+def test_the_kernels_refusals_pass_through(world):
+    for code in REFUSAL_NAMES:
+        if 0 < code < d.GATE_NOT_READY:
+            verdict = world.check(refusal=code)
+            assert isinstance(verdict, Refused)
+            assert (verdict.code, verdict.reason) == (code, REFUSAL_NAMES[code])
+            assert world.risk.refusals[code] == 1
+
+
+def test_an_approval_carries_the_seal_and_the_daemons_instrument(new_world, pair):
+    world = new_world(pair, {"eth": (1,)})
+    verdict = world.check(price=5000)
+    assert isinstance(verdict, Approved)
+    assert verdict.seal is SEAL
+    assert verdict.instrument == 1
+
+
+def test_a_second_order_for_the_same_wish_is_refused_even_while_the_first_is_being_cancelled(world):
+    order = world.place(level=3)
+    assert world.check(level=3, slot=1).reason == "duplicate"
+    world.report("NEW", order)
+    world.orders.cancel(order, world.time.now_ns())
+    assert world.check(level=3, slot=1).reason == "duplicate"
+    world.report("CANCELED", order)
+    assert isinstance(world.check(level=3, slot=1), Approved)
+
+
+def test_another_level_side_kind_or_strategy_is_another_wish(new_world):
+    world = new_world(strategies={"one": (0,), "two": (0,)})
+    world.place(level=3)
+    assert isinstance(world.check(level=4, slot=1), Approved)
+    assert isinstance(world.check(level=3, slot=1, side=d.SELL, price=6_000_001), Approved)
+    assert isinstance(world.check(level=3, slot=1, kind=d.TARGET), Approved)
+    assert isinstance(world.check(strategy=1, level=3, slot=1), Approved)
+
+
+def test_a_slot_that_is_taken_is_refused(world):
+    world.place(slot=0)
+    assert world.check(slot=0, level=5).reason == "no_slot"
+
+
+@pytest.mark.parametrize(("side", "against", "through"), [(d.BUY, 6_000_000, 1), (d.SELL, 6_000_000, -1)])
+def test_no_strategy_trades_with_another(new_world, side, against, through):
+    world = new_world(strategies={"one": (0,), "two": (0,)})
+    world.place(side=-side, price=against)
+    for price in (against, against + through):
+        for kind in (d.REST, d.TARGET):
+            assert world.check(strategy=1, side=side, price=price, kind=kind).reason == "self_trade"
+    assert isinstance(world.check(strategy=1, side=side, price=against - through), Approved)
+    assert isinstance(world.check(strategy=1, side=side, price=against, kind=d.STOP), Approved)
+
+
+def test_the_order_rate_is_a_budget_of_which_risk_reducing_orders_own_a_part(new_world):
+    world = new_world(limits=RiskLimits(orders_per_s_max=10.0))
+    held = world.place(qty=1000, level=99)
+    world.fill(held, 1, 1000)
+    verdicts = [world.check(level=level) for level in range(12)]
+    approved = [verdict for verdict in verdicts if isinstance(verdict, Approved)]
+    assert len(approved) == 7  # ten, less the one above, less the part that is kept back
+    assert verdicts[-1].reason == "order_rate"
+    reducing = {"side": d.SELL, "kind": d.TARGET, "qty": 1, "reduces": True, "price": 5_000_000}
+    assert [isinstance(world.check(**reducing), Approved) for _ in range(3)] == [True, True, False]
+    world.later(0.1)
+    assert isinstance(world.check(**reducing), Approved)
+    world.later(10)
+    assert sum(isinstance(world.check(level=level), Approved) for level in range(20)) == 8
+
+
+def test_cancels_are_never_rationed(new_world):
+    world = new_world(limits=RiskLimits(orders_per_s_max=1.0))
+    world.place()
+    for _ in range(50):
+        assert isinstance(world.check(verb=d.CANCEL), Approved)
+
+
+def test_a_refusal_is_journalled_with_its_row_when_it_is_news_and_counted_always(world):
+    def journalled():
+        every = read_all(world.disk, world.folder)
+        return [record for _, _, record in every if isinstance(record, RefusedAction)]
+
+    for _ in range(100):
+        world.check(refusal=d.REFUSED_COLLAR)
+    assert world.risk.refusals[d.REFUSED_COLLAR] == 100
+    assert len(journalled()) == 1
+    world.check(refusal=d.REFUSED_PRICE)
+    world.later(2)
+    world.check(refusal=d.REFUSED_PRICE)
+    assert [record.code for record in journalled()] == [d.REFUSED_COLLAR, d.REFUSED_PRICE, d.REFUSED_PRICE]
+    assert len(journalled()[0].row) == 25 * 8
+
+
+@pytest.mark.parametrize(
+    ("limits", "sentence"),
+    [
+        (RiskLimits(daily_loss_max=100.0), "the day lost 1000.00 USDT, more than 100"),
+        (RiskLimits(drawdown_max=500.0), "the value fell 1000.00 USDT, more than 500"),
+    ],
+)
+def test_a_loss_throws_the_kill_switch_once_and_cancels(new_world, limits, sentence):
+    world = new_world(limits=limits)
+    world.portfolio.mark(0, 60_000.0)
+    world.risk.watch(world.portfolio, world.time.now_ns())
+    order = world.place()
+    world.report("NEW", order)
+    world.portfolio.mark(0, 59_900.0)  # ten coins
+    for _ in range(3):
+        world.risk.watch(world.portfolio, world.time.now_ns())
+    assert world.risk.latch.reason == sentence
+    assert world.check(level=5, slot=5).reason == "halted"
+    assert order.state is State.PENDING_CANCEL
+    assert len([audit for audit in world.audits if isinstance(audit, Latched)]) == 1
+
+
+def test_a_person_resumes_from_here_and_not_from_the_loss(new_world):
+    world = new_world(limits=RiskLimits(drawdown_max=500.0))
+    world.portfolio.mark(0, 60_000.0)
+    world.portfolio.mark(0, 59_900.0)
+    world.risk.watch(world.portfolio, world.time.now_ns())
+    assert world.risk.halted
+    world.orders.resume("cli")
+    world.risk.watch(world.portfolio, world.time.now_ns())
+    assert not world.risk.halted
+    assert world.risk.gate(0) == 0
+
+
+def test_the_kill_switch_is_thrown_even_if_that_cannot_be_recorded(world):
+    world.disk.bytes_max = 0
+    world.orders.halt("cli", "now")
+    assert world.risk.halted
+    assert "journal" in world.alarms()

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from math import isnan, nan
+
+import pytest
+
+from daemon.instruments import make_instrument
+from daemon.orders.money import UNIT
+from daemon.orders.valuation import DAY_NS, Valuation
+
+
+def listed(*symbols):
+    return [
+        make_instrument(
+            index, "binance", "usdm" if ":" in symbol else "spot", symbol,
+            tick_size="0.01", lot_size="0.001", qty_min="0.001", qty_max="9", notional_min="1",
+        )
+        for index, symbol in enumerate(symbols)
+    ]  # fmt: skip
+
+
+def worth_of(*symbols, **balances):
+    worth = Valuation(listed(*symbols), "USDT")
+    for asset, amount in balances.items():
+        worth.set_balance(asset, amount * UNIT)
+    worth.settle()
+    return worth
+
+
+def test_the_value_is_unknown_until_every_price_was_seen():
+    worth = worth_of("BTC/USDT", "ETH/USDT", USDT=100, BTC=2, ETH=3)
+    assert isnan(worth.value)
+    worth.mark(0, 50.0)
+    assert isnan(worth.value)
+    assert (worth.day_pnl, worth.drawdown) == (0.0, 0.0)
+    worth.mark(1, 10.0)
+    assert worth.value == 230.0
+    worth.mark(0, 60.0)
+    assert worth.value == 250.0
+
+
+def test_assets_are_priced_over_one_other():
+    worth = worth_of("BTC/USDT", "ETH/BTC", ETH=4)
+    worth.mark(0, 100.0)
+    worth.mark(1, 0.5)
+    assert worth.value == 200.0
+    worth.mark(0, 200.0)
+    assert worth.value == 400.0
+    assert worth.rate("USDT", "ETH") == 1 / 100.0
+
+
+def test_the_quote_of_the_reporting_currency_itself_is_divided():
+    worth = Valuation(listed("USDT/TRY"), "USDT")
+    worth.set_balance("TRY", 80 * UNIT)
+    worth.settle()
+    worth.mark(0, 40.0)
+    assert worth.value == 2.0
+
+
+def test_assets_nothing_prices_are_left_out_and_named():
+    worth = worth_of("BTC/USDT", USDT=5, DOGE=7)
+    assert worth.value == 5.0
+    assert worth.unpriced == ["DOGE"]
+    assert isnan(worth.rate("DOGE", "USDT"))
+
+
+def test_a_derivative_adds_what_it_would_realise():
+    worth = worth_of("BTC/USDT:USDT", USDT=1000)
+    worth.quantity[0], worth.cost[0] = -2.0, -200.0
+    worth.mark(0, 90.0)
+    assert worth.value == 1020.0
+    worth.mark(0, 110.0)
+    assert worth.value == 980.0
+    assert worth.drawdown == 40.0
+
+
+def test_a_spot_and_a_perpetual_of_one_base_are_both_counted():
+    worth = worth_of("BTC/USDT:USDT", "BTC/USDT", USDT=1000, BTC=1)
+    worth.quantity[0], worth.cost[0] = 1.0, 100.0
+    worth.mark(0, 100.0)
+    worth.mark(1, 100.0)
+    worth.mark(0, 110.0)
+    first = worth.value
+    worth.settle()
+    assert worth.value == first
+
+
+def test_many_marks_agree_with_a_sum_made_anew():
+    worth = worth_of("BTC/USDT", USDT=100, BTC=2)
+    for step in range(100_000):
+        worth.mark(0, 60_000.0 + 0.01 * (step * 7919 % 1000))
+    drifted = worth.value
+    worth.settle()
+    assert drifted == pytest.approx(worth.value, rel=1e-12)
+
+
+def test_the_day_begins_with_the_first_value_and_at_each_boundary():
+    worth = Valuation(listed("BTC/USDT"), "USDT", day_offset_ns=3_600_000_000_000)
+    assert not worth.roll(10 * DAY_NS)
+    worth.set_balance("USDT", 100 * UNIT)
+    worth.settle()
+    assert worth.roll(10 * DAY_NS)
+    assert worth.day == 9  # the day begins at one o'clock
+    worth.set_balance("USDT", 90 * UNIT)
+    worth.settle()
+    assert worth.day_pnl == -10.0
+    assert not worth.roll(10 * DAY_NS + 3_599_999_999_999)
+    assert worth.roll(10 * DAY_NS + 3_600_000_000_000)
+    assert (worth.day, worth.day_pnl, worth.drawdown) == (10, 0.0, 10.0)
+
+
+def test_a_restart_within_the_day_goes_on_with_its_baselines():
+    worth = worth_of("BTC/USDT", USDT=100)
+    worth.roll(DAY_NS)
+    again = worth_of("BTC/USDT", USDT=80)
+    again.load(worth.save())
+    assert not again.roll(DAY_NS + 5)
+    assert (again.day_pnl, again.drawdown) == (-20.0, 20.0)
+    assert again.roll(2 * DAY_NS)
+    assert again.day_pnl == 0.0
+
+
+def test_a_deposit_is_no_profit():
+    worth = worth_of("BTC/USDT", USDT=100)
+    worth.roll(DAY_NS)
+    before = worth.save()
+    worth.set_balance("USDT", 150 * UNIT)
+    worth.settle()
+    worth.shift(before, 50.0)
+    worth.shift(before, nan)
+    assert (worth.day_pnl, worth.drawdown) == (0.0, 0.0)
