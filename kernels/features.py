@@ -12,7 +12,8 @@ without a quote repeats the last close, and bars close when the first tick after
 
 `wire_ns` may repeat; a step back of up to BACK_NS_MAX is read as standing still. A longer one, or a silence
 of `silence_s`, starts everything again: what was before is not the present. A tick that cannot be (NaN, not
-a positive price, a negative quantity) changes nothing and is counted in `i[feature_state.I_IGNORED]`.
+a positive price, a negative quantity, a crossed quote) changes nothing and is counted in
+`i[feature_state.I_IGNORED]`.
 
 Everything is inlined by force: in a kernel that has `f` and `i` in its record a step costs 30 ns and a row
 60; as calls, which count references to the arrays, 90 and 150.
@@ -97,6 +98,8 @@ FEATURE_SOURCES: Final = ("features.py", "feature_bars.py", "feature_state.py", 
 (X_ATR, X_BOLLINGER_B, X_BOLLINGER_WIDTH, X_VOLATILITY, X_VOLATILITY_RATIO) = range(24, 29)
 (X_TREND, X_AUTOCORRELATION, X_RANGE_POSITION, X_SHORT, X_MEDIUM, X_LONG) = range(29, 35)
 
+# within these no square, product or ratio of prices overflows
+PRICE_MIN: Final = 1e-15
 PRICE_MAX: Final = 1e15
 QTY_MAX: Final = 1e15
 BACK_NS_MAX: Final = 1_000_000_000
@@ -122,12 +125,12 @@ def _possible(kind: int, a: float, b: float, c: float, d: float) -> bool:
     """Return whether a market can say this: comparisons are false for NaN, so NaN is not possible."""
     if kind == TRADE:
         return _priced(a, b) and abs(c) == 1.0
-    return kind in (QUOTE, DEPTH) and _priced(a, b) and _priced(c, d)
+    return kind in (QUOTE, DEPTH) and _priced(a, b) and _priced(c, d) and a <= c
 
 
 @njit(cache=True, forceinline=True)
 def _priced(price: float, qty: float) -> bool:
-    return 0.0 < price <= PRICE_MAX and 0.0 <= qty <= QTY_MAX
+    return PRICE_MIN <= price <= PRICE_MAX and 0.0 <= qty <= QTY_MAX
 
 
 @njit(cache=True, forceinline=True)
