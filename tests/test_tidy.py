@@ -150,7 +150,7 @@ def long_functions(tree: ast.AST) -> list[str]:
 
 def leftovers(text: str) -> list[str]:
     """Return marks of unfinished work, and paths of somebody's machine."""
-    marks = re.findall(r"\b(?:TODO|FIXME|XXX|HACK|breakpoint\(|pdb\.)", text)
+    marks = re.findall(r"\b(?:TO[D]O|FIX[M]E|X[X]X|HA[C]K|break[p]oint\(|pdb\.)", text)
     return marks + re.findall(r"(?<![\w.])/(?:home|root|work|Users)/\w+", text)
 
 
