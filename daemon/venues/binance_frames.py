@@ -20,7 +20,15 @@ import msgspec
 from daemon.errors import FrameError
 from daemon.events import ExecutionReport
 from daemon.venues.binance_requests import original_id
-from daemon.venues.binance_wire import AmendRow, ExecutionEvent, Message, OrderRow, TradeRow
+from daemon.venues.binance_wire import (
+    Account,
+    AmendRow,
+    ExecutionEvent,
+    Message,
+    OrderRow,
+    ServerTime,
+    TradeRow,
+)
 from kernels.dtypes import BUY, SELL
 
 if TYPE_CHECKING:
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DIGITS_MAX: Final = 38
+_KNOWN_MAX: Final = 1024  # texts remembered by each reader
+_NONE: Final = Decimal(0)
 #: times are in ms, or in us where the connection asked for them: no ms of this millennium is so large
 _MICROSECONDS_FROM: Final = 10**14
 _SIDES: Final = {"BUY": BUY, "SELL": SELL}
@@ -58,16 +68,27 @@ _EXECUTIONS: Final[dict[str, ReportKind]] = {
 
 
 class Steps:
-    """Reads decimal text as a count of ticks or lots."""
+    """Reads decimal text as a count of ticks or lots; the texts of an order come with each report again."""
 
-    __slots__ = ("_factors", "_scale")
+    __slots__ = ("_factors", "_known", "_scale")
 
     def __init__(self, scale: Scale) -> None:
         self._scale = scale
         self._factors: dict[int, tuple[int, int]] = {}  # decimals in the text -> multiplier, divisor
+        self._known: dict[str, int] = {}
 
     def __call__(self, text: str) -> int:
         """Return the count; raises FrameError for what is no number or off the grid."""
+        count = self._known.get(text)
+        if count is not None:
+            return count
+        count = self._count(text)
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        self._known[text] = count
+        return count
+
+    def _count(self, text: str) -> int:
         whole, _, part = text.partition(".")
         digits = whole + part
         if not digits.isdecimal() or len(digits) > _DIGITS_MAX:
@@ -96,6 +117,8 @@ class OrderFrames:
         self._order = msgspec.json.Decoder(OrderRow)
         self._orders = msgspec.json.Decoder(list[OrderRow])
         self._amend = msgspec.json.Decoder(AmendRow)
+        self._account = msgspec.json.Decoder(Account)
+        self._time = msgspec.json.Decoder(ServerTime)
         self._trades = msgspec.json.Decoder(list[TradeRow])
 
     def message(self, payload: bytes) -> Message:
@@ -135,7 +158,7 @@ class OrderFrames:
             last_ticks=price(event.L) if traded else 0,
             last_lots=qty(event.l) if traded else 0,
             is_maker=event.m if traded else False,
-            commission=_amount(event.n) if traded else Decimal(0),
+            commission=_amount(event.n) if traded else _NONE,
             commission_asset=(event.N or "") if traded else "",
             status=event.X,
             reason=reason,
@@ -187,7 +210,8 @@ class OrderFrames:
         _, _, qty = self._by_index[order.instrument]
         kind = ENDS.get(row.status, "STATUS")
         executed_lots, exch_ns = qty(row.executedQty), to_ns(row.transactTime)
-        return self._report(kind, order, row.orderId, wire_ns, exch_ns, executed_lots, row.status)
+        report = self._report(kind, order, row.orderId, wire_ns, exch_ns, executed_lots, row.status)
+        return msgspec.structs.replace(report, qty_lots=qty(row.origQty))
 
     def amended(self, result: msgspec.Raw, order: Order, wire_ns: int) -> ExecutionReport:
         """Return what the answer to an amend says: the order's new whole quantity."""
@@ -220,6 +244,14 @@ class OrderFrames:
             cum_lots=qty(row.executedQty),
             status=row.status,
         )
+
+    def server_time(self, result: bytes | msgspec.Raw) -> int:
+        """Return the exchange's clock in ns."""
+        return to_ns(_decoded(self._time, result).serverTime)
+
+    def account(self, body: bytes) -> Account:
+        """Return the account."""
+        return _decoded(self._account, body)
 
     def orders(self, body: bytes | msgspec.Raw) -> list[OrderRow]:
         """Return a list of orders."""

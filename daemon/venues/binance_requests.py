@@ -126,7 +126,7 @@ class OrderRequests:
         self._trades = template("myTrades", {"orderId": _TIME, "limit": 1000})
 
     def place(self, request_id: int, order: Order, time_ms: int) -> bytes:
-        """Return the request for a new order: limit IOC for TARGET, post-only for REST, stop loss for STOP."""
+        """Return the request for a new order: limit IOC for TARGET, post-only for REST, else a stop."""
         name = order.client_order_id.encode()
         price, price_part = divmod(order.price_ticks * self._price_num, self._price_base)
         qty, qty_part = divmod(order.qty_lots * self._qty_num, self._qty_base)

@@ -1,6 +1,8 @@
-"""The forms of Binance's messages on orders: only the fields that are read, under the exchange's own names."""
+"""The forms of Binance's messages on orders: only the fields that are read, by the exchange's names."""
 
 from __future__ import annotations
+
+from decimal import Decimal  # noqa: TC003 - msgspec reads the annotations at run time
 
 import msgspec
 
@@ -151,3 +153,23 @@ class TradeRow(msgspec.Struct, gc=False):
     time: int
     isBuyer: bool  # noqa: N815
     isMaker: bool  # noqa: N815
+
+
+class BalanceRow(msgspec.Struct, gc=False):
+    """What the account has of one asset."""
+
+    asset: str
+    free: Decimal
+    locked: Decimal
+
+
+class Account(msgspec.Struct):
+    """The account."""
+
+    balances: list[BalanceRow]
+
+
+class ServerTime(msgspec.Struct, gc=False):
+    """The exchange's clock."""
+
+    serverTime: int  # noqa: N815

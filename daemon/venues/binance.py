@@ -1,0 +1,383 @@
+"""The live venue: Binance Spot's WebSocket API.
+
+One connection carries requests, answers and the user data stream. It is replaced before its 24 hours are over
+and when the server says that it shuts down, the new one being up before the old one goes; it is given up when
+the exchange's clock, asked every few seconds, is not told. After a loss the connection is made again with a
+growing, jittered delay, for as long as it takes; nothing that was asked on the old one is asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from daemon.errors import ConfigError, NetError, VenueError
+from daemon.events import ExecutionReport, VenueStatus
+from daemon.pause import backoff_ns, pause
+from daemon.venues.binance_frames import OrderFrames
+from daemon.venues.binance_limits import Budget
+from daemon.venues.binance_requests import RECV_WINDOW_MS_DEFAULT, OrderRequests, request
+from daemon.venues.binance_rest import RestReader
+from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, TIME, TRADES, Asked, Session
+from daemon.venues.server_clock import ServerClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from daemon.errors import FrameError
+    from daemon.events import ReportKind, VenueSnapshot
+    from daemon.instruments import Instrument
+    from daemon.orders.order import Order
+    from daemon.seams import Seams, Timer
+    from daemon.venues.base import VenueSink
+    from daemon.venues.binance_wire import RateLimit
+    from daemon.venues.signing import Signer
+
+WS_URL: Final = "wss://ws-api.binance.com:443/ws-api/v3"
+REST_URL: Final = "https://api.binance.com"
+
+#: a connection is replaced at this age; the exchange ends it at 24 hours
+LIFETIME_NS: Final = (23 * 60 + 40) * 60 * 1_000_000_000
+#: measurements of the exchange's clock before the first order
+_TIMES: Final = 3
+#: the key, its signature or its permissions are wrong: no reconnect mends that
+_KEY_REFUSED: Final = frozenset({-1022, -2014, -2015})
+#: order numbers whose client order id is remembered, for the trades of a snapshot
+_IDS_MAX: Final = 50_000
+
+_WEIGHTS: Final = {PLACE: 1, CANCEL: 1, AMEND: 4, QUERY: 4, TRADES: 5, TIME: 1}
+_REFUSALS: Final[dict[int, ReportKind]] = {
+    PLACE: "REJECTED",
+    CANCEL: "CANCEL_REJECTED",
+    AMEND: "AMEND_REJECTED",
+    QUERY: "TIMEOUT",
+}
+
+
+class BinanceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the venue is, and its times."""
+
+    ws_url: str = WS_URL
+    rest_url: str = REST_URL
+    recv_window_ms: int = RECV_WINDOW_MS_DEFAULT
+    timeout_ms: int = 2000  # an answer later than this is no answer
+    heartbeat_ms: int = 5000  # how often the exchange's clock is asked
+    lifetime_ns: int = LIFETIME_NS
+
+
+class BinanceVenue:
+    """A venue (daemon/venues/base.py) on Binance Spot."""
+
+    name = "binance"
+
+    def __init__(
+        self, instruments: Sequence[Instrument], signer: Signer, settings: BinanceSettings, seams: Seams
+    ) -> None:
+        for url in (settings.ws_url, settings.rest_url):
+            _check_encrypted(url)
+        self.up = False
+        self.budget = Budget()
+        self.server = ServerClock()
+        #: connections lost, frames that could not be read by reason, orders that were not sent
+        self.losses = 0
+        self.frame_errors: dict[str, int] = {}
+        self.unsent = 0
+        self._instruments = tuple(instruments)
+        self._signer = signer
+        self._settings = settings
+        self._seams = seams
+        self._clock = seams.clock
+        self._frames = OrderFrames(instruments)
+        in_session = None if signer.can_logon else signer
+        self._requests = {
+            instrument.index: OrderRequests(instrument, in_session, settings.recv_window_ms)
+            for instrument in instruments
+        }
+        self._rest = RestReader(
+            settings.rest_url, signer, settings.recv_window_ms, seams, self._frames, self.budget, self.server
+        )
+        self._sink: VenueSink | None = None
+        self._session: Session | None = None
+        self._ending: asyncio.Event = asyncio.Event()
+        self._request_id = 0
+        self._ids: dict[int, str] = {}
+        self._supervisor: asyncio.Task[None] | None = None
+        self._beat: Timer | None = None
+
+    # --- orders ---------------------------------------------------------------------------------------------
+    def place(self, order: Order) -> None:
+        """Send a new order."""
+        requests = self._requests[order.instrument]
+        self._ask(PLACE, order, lambda number, time_ms: requests.place(number, order, time_ms))
+
+    def cancel(self, order: Order) -> None:
+        """Ask for its cancellation."""
+        requests = self._requests[order.instrument]
+        self._ask(CANCEL, order, lambda number, time_ms: requests.cancel(number, order, time_ms))
+
+    def amend(self, order: Order, qty_lots: int) -> None:
+        """Lower its whole quantity, what was filled included, to `qty_lots`, keeping its priority."""
+        requests = self._requests[order.instrument]
+        self._ask(AMEND, order, lambda number, time_ms: requests.amend(number, order, qty_lots, time_ms))
+
+    def query(self, order: Order) -> None:
+        """Ask what became of it; trades we have not seen are asked for too, and told before the status."""
+        requests = self._requests[order.instrument]
+        self._ask(QUERY, order, lambda number, time_ms: requests.query(number, order, time_ms))
+
+    def _ask(self, verb: int, order: Order, encode: Callable[[int, int], bytes]) -> None:
+        now_ns = self._clock.now_ns()
+        time_ms = self.server.time_ms(now_ns)
+        session = self._session
+        refusal = "the venue is down" if session is None else ""
+        refusal = refusal or self.budget.refusal(time_ms, order=verb == PLACE)
+        if session is not None and not refusal:
+            self._request_id += 1
+            try:
+                session.ask(self._request_id, Asked(verb, order, now_ns), encode(self._request_id, time_ms))
+            except NetError as error:
+                refusal = str(error)
+            else:
+                self.budget.spend(time_ms, _WEIGHTS[verb], verb == PLACE)
+                return
+        self._refuse(verb, order, f"not sent: {refusal}", now_ns)
+
+    def _refuse(self, verb: int, order: Order, reason: str, now_ns: int) -> None:
+        """Report what certainly did not leave, on the loop's next turn: who asked is not done with it yet."""
+        self.unsent += 1
+        report = ExecutionReport(
+            kind=_REFUSALS[verb],
+            client_order_id=order.client_order_id,
+            instrument=order.instrument,
+            wire_ns=now_ns,
+            reason=reason,
+        )
+        self._seams.scheduler.call_at(now_ns, lambda: self.on_report(report))
+
+    # --- the session's owner --------------------------------------------------------------------------------
+    def on_report(self, report: ExecutionReport) -> None:
+        """Hand an order message on, remembering whose order number it tells."""
+        if report.venue_order_id and report.kind == "NEW":
+            self._ids[int(report.venue_order_id)] = report.client_order_id
+            if len(self._ids) > _IDS_MAX:
+                del self._ids[next(iter(self._ids))]
+        if self._sink is not None:
+            self._sink.on_report(report)
+
+    def on_time(self, sent_ns: int, server_ns: int, received_ns: int) -> None:
+        """Take a measurement of the exchange's clock."""
+        self.server.measure(sent_ns, server_ns, received_ns)
+
+    def on_limits(self, limits: list[RateLimit]) -> None:
+        """Take the rate limits of an answer."""
+        self.budget.learn(limits, self.server.time_ms(self._clock.now_ns()))
+
+    def on_limited(self, status: int, until_ms: int) -> None:
+        """Send nothing until then."""
+        self.budget.block(status, self.server.time_ms(self._clock.now_ns()), until_ms)
+
+    def on_clock_refused(self) -> None:
+        """Measure the exchange's clock anew."""
+        self.server.forget()
+        if self._session is not None:
+            self._ask_time(self._session)
+
+    def on_trades_missing(self, session: Session, status: ExecutionReport, order: Order) -> None:
+        """Ask for the trades of a queried order before its status is told."""
+        now_ns = self._clock.now_ns()
+        time_ms = self.server.time_ms(now_ns)
+        self._request_id += 1
+        asked = Asked(TRADES, order, now_ns, status=status)
+        requests = self._requests[order.instrument]
+        payload = requests.trades(self._request_id, int(status.venue_order_id), time_ms)
+        self.budget.spend(time_ms, _WEIGHTS[TRADES])
+        with suppress(NetError):  # the connection's end is told to all orders
+            session.ask(self._request_id, asked, payload)
+
+    def on_frame_error(self, error: FrameError) -> None:
+        """Count a frame that could not be read."""
+        self.frame_errors[error.reason] = self.frame_errors.get(error.reason, 0) + 1
+
+    def on_ending(self, session: Session, reason: str) -> None:  # noqa: ARG002 - why does not matter
+        """Make a successor."""
+        if session is self._session:
+            self._ending.set()
+
+    def on_closed(self, session: Session, reason: str) -> None:
+        """Be down, unless a successor is up already."""
+        if session is not self._session:
+            return
+        self._session = None
+        self.losses += 1
+        self._tell(up=False, reason=reason)
+        self._ending.set()
+
+    # --- the connection -------------------------------------------------------------------------------------
+    async def start(self, sink: VenueSink) -> None:
+        """Connect and stay connected; returns once orders can be sent.
+
+        Raises VenueError when the key is refused and ConfigError for a host that is not allowed; while the
+        exchange cannot be reached it goes on trying.
+        """
+        self._sink = sink
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._supervisor = asyncio.create_task(self._supervise(ready))
+        self._supervisor.add_done_callback(lambda task: self._on_supervisor_end(task, ready))
+        await asyncio.wait({ready, self._supervisor}, return_when=asyncio.FIRST_COMPLETED)
+        if self._supervisor.done():
+            self._supervisor.result()
+
+    async def stop(self) -> None:
+        """Disconnect, and be told nothing any more."""
+        if self._beat is not None:
+            self._beat.cancel()
+        self.up = False
+        self._sink = None
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.wait({self._supervisor})
+            self._supervisor = None
+        session, self._session = self._session, None
+        if session is not None:
+            session.close("closed by us")
+
+    async def snapshot(self, since_ns: int) -> VenueSnapshot:
+        """Return balances, open orders and trades since `since_ns`; raises VenueError or NetError."""
+        return await self._rest.snapshot(self._instruments, since_ns, self._ids)
+
+    async def _supervise(self, ready: asyncio.Future[None]) -> None:
+        failures = 0
+        while True:
+            try:
+                session = await self._open()
+            except (NetError, VenueError) as error:
+                if isinstance(error, VenueError) and error.code in _KEY_REFUSED and not ready.done():
+                    raise
+                failures += 1
+                if self._session is None:
+                    self._tell(up=False, reason=str(error))
+                await pause(self._seams, backoff_ns(failures, self._seams.random))
+                continue
+            old, self._session = self._session, session
+            self._ending.clear()
+            if session.closed_reason:  # lost between the last answer and here
+                self.on_closed(session, session.closed_reason)
+            elif old is not None:
+                self._retire(old)
+            else:
+                self._tell(up=True, reason="connected")
+            if not ready.done():
+                ready.set_result(None)
+            self._arm()
+            opened_ns = self._clock.now_ns()
+            await self._ending.wait()
+            stable = self._clock.now_ns() - opened_ns > 60_000_000_000
+            failures = 0 if stable else failures + 1
+            if not stable:  # a connection that is lost again and again must not be made again and again
+                await pause(self._seams, backoff_ns(failures, self._seams.random))
+
+    def _on_supervisor_end(self, task: asyncio.Task[None], ready: asyncio.Future[None]) -> None:
+        """Let nobody wait for a connection that nobody makes: tell the loop what `start` did not raise."""
+        if task.cancelled() or not ready.done() or task.exception() is None:
+            return
+        self._tell(up=False, reason="the venue's supervisor failed")
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "the venue's supervisor failed", "exception": task.exception()}
+        )
+
+    async def _open(self) -> Session:
+        """Return a session that carries orders and the user data stream; raises NetError or VenueError."""
+        settings = self._settings
+        session = Session(self, self._frames, self._clock)
+        session.begin(await self._seams.net.connect(settings.ws_url, session))
+        try:
+            for _ in range(_TIMES):
+                sent_ns = self._clock.now_ns()
+                result = await self._call(session, "time", {})
+                server = self._frames.server_time(result)
+                self.server.measure(sent_ns, server, self._clock.now_ns())
+            if self._signer.can_logon:
+                await self._call(session, "session.logon", self._window(), self._signer)
+                await self._call(session, "userDataStream.subscribe", {})
+            else:
+                await self._call(session, "userDataStream.subscribe.signature", self._window(), self._signer)
+        except BaseException:
+            session.close("closed by us: it did not get ready")
+            raise
+        return session
+
+    def _window(self) -> dict[str, str | int | bool]:
+        time_ms = self.server.time_ms(self._clock.now_ns())
+        return {"recvWindow": self._settings.recv_window_ms, "timestamp": time_ms}
+
+    async def _call(
+        self,
+        session: Session,
+        method: str,
+        params: dict[str, str | int | bool],
+        signer: Signer | None = None,
+    ) -> msgspec.Raw:
+        time_ms = self.server.time_ms(self._clock.now_ns())
+        refusal = self.budget.refusal(time_ms, order=False)
+        if refusal:
+            raise NetError(f"{method} was not sent: {refusal}")
+        self.budget.spend(time_ms, 2)
+        self._request_id += 1
+        return await session.call(self._request_id, method, params, signer, self._settings.timeout_ms / 1000)
+
+    def _retire(self, old: Session) -> None:
+        """Close a replaced session once what was asked on it should be answered."""
+        when_ns = self._clock.now_ns() + self._settings.timeout_ms * 1_000_000
+        self._seams.scheduler.call_at(when_ns, lambda: old.close("replaced"))
+
+    # --- heartbeat ------------------------------------------------------------------------------------------
+    def _arm(self) -> None:
+        if self._beat is not None:
+            self._beat.cancel()
+        when_ns = self._clock.now_ns() + self._settings.heartbeat_ms * 1_000_000
+        self._beat = self._seams.scheduler.call_at(when_ns, self._on_beat)
+
+    def _on_beat(self) -> None:
+        """Look after the session: overdue answers, silence, age."""
+        session = self._session
+        if session is None:
+            return
+        now_ns = self._clock.now_ns()
+        overdue_ns = now_ns - self._settings.timeout_ms * 1_000_000
+        silent = any(asked.verb == TIME and asked.sent_ns < overdue_ns for asked in session.asked.values())
+        session.tell_overdue(overdue_ns)
+        if silent:
+            session.close("the exchange does not answer")
+            return
+        if now_ns - session.opened_ns > self._settings.lifetime_ns:
+            self._ending.set()
+        self._ask_time(session)
+        self._arm()
+
+    def _ask_time(self, session: Session) -> None:
+        now_ns = self._clock.now_ns()
+        time_ms = self.server.time_ms(now_ns)
+        if self.budget.refusal(time_ms, order=False):
+            return
+        self._request_id += 1
+        self.budget.spend(time_ms, _WEIGHTS[TIME])
+        with suppress(NetError):  # the connection is ending, and `on_closed` follows
+            session.ask(self._request_id, Asked(TIME, None, now_ns), request(self._request_id, "time", {}))
+
+    def _tell(self, *, up: bool, reason: str) -> None:
+        self.up = up
+        if self._sink is not None:
+            self._sink.on_venue_status(VenueStatus(up=up, reason=reason, wire_ns=self._clock.now_ns()))
+
+
+def _check_encrypted(url: str) -> None:
+    """Refuse to send a key in the clear to anything but this machine."""
+    parts = urlsplit(url)
+    if parts.scheme in {"ws", "http"} and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise ConfigError(
+            f"the venue's address {parts.scheme}://{parts.hostname} is not encrypted; use wss:// and https://"
+        )

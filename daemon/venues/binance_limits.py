@@ -1,0 +1,124 @@
+"""How much Binance still lets us ask: used weight, order counts, and one latch for all requests. Sans-IO.
+
+Counts are the exchange's own, taken from every answer, plus what was sent since; an interval's count starts
+again at the interval's beginning, by the exchange's clock. New orders stop at a part of the request weight,
+so that cancels and queries keep the rest. After a 429 or 418 nothing is sent until the time the exchange names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from daemon.venues.binance_wire import RateLimit
+
+#: the part of the request weight that new orders may use up
+ORDERS_SHARE: Final = 0.8
+#: how long to wait after a 429 or 418 that names no time
+BACKOFF_MS: Final = {429: 10_000, 418: 120_000}
+
+_WEIGHT: Final = "REQUEST_WEIGHT"
+_ORDERS: Final = "ORDERS"
+_SPANS_MS: Final = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}
+_HEADER_SPANS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class Window:
+    """One limit over one interval."""
+
+    __slots__ = ("count", "limit", "number", "span_ms")
+
+    def __init__(self, span_ms: int) -> None:
+        self.span_ms = span_ms
+        self.limit = 0  # 0: not known yet, so nothing is refused by it
+        self.number = 0  # which interval the count belongs to
+        self.count = 0
+
+    def __str__(self) -> str:
+        return f"{self.count} of {self.limit} in {self.span_ms // 1000} s"
+
+    def now(self, time_ms: int) -> int:
+        """Return the count of the interval that `time_ms` lies in."""
+        number = time_ms // self.span_ms
+        if number != self.number:
+            self.number = number
+            self.count = 0
+        return self.count
+
+
+class Budget:
+    """All limits of one account and address; times are the exchange's, in ms."""
+
+    def __init__(self) -> None:
+        self._weight = {60_000: Window(60_000)}
+        self._orders: dict[int, Window] = {}
+        self._blocked_until_ms = 0
+
+    def refusal(self, time_ms: int, *, order: bool) -> str:
+        """Return why a request may not be sent now; empty when it may. `order`: it is a new order."""
+        if time_ms < self._blocked_until_ms:
+            return f"rate limited for {(self._blocked_until_ms - time_ms) / 1000:.1f} s more"
+        share = ORDERS_SHARE if order else 1.0
+        for window in self._weight.values():
+            if window.limit and window.now(time_ms) >= window.limit * share:
+                return f"request weight used up ({window})"
+        if order:
+            for window in self._orders.values():
+                if window.limit and window.now(time_ms) >= window.limit:
+                    return f"order count used up ({window})"
+        return ""
+
+    def spend(self, time_ms: int, weight: int, orders: int = 0) -> None:
+        """Count a request as it is sent."""
+        for window in self._weight.values():
+            window.now(time_ms)
+            window.count += weight
+        if orders:
+            for window in self._orders.values():
+                window.now(time_ms)
+                window.count += orders
+
+    def learn(self, limits: Iterable[RateLimit], time_ms: int) -> None:
+        """Take the counts of an answer over."""
+        for limit in limits:
+            span_ms = _SPANS_MS.get(limit.interval, 0) * limit.intervalNum
+            if span_ms and limit.rateLimitType in {_WEIGHT, _ORDERS}:
+                window = self._window(limit.rateLimitType, span_ms)
+                window.limit = limit.limit
+                window.now(time_ms)
+                window.count = limit.count
+
+    def learn_headers(self, headers: Mapping[str, str], time_ms: int) -> None:
+        """Take the counts of an HTTP answer's X-MBX-* headers over."""
+        for name, value in headers.items():
+            kind, _, span = name.lower().rpartition("-")
+            weight = kind == "x-mbx-used-weight"
+            span_ms = _HEADER_SPANS_MS.get(span[-1:], 0)
+            if not (weight or kind == "x-mbx-order-count") or not span_ms:
+                continue
+            if span[:-1].isdecimal() and value.isdecimal():
+                window = self._window(_WEIGHT if weight else _ORDERS, span_ms * int(span[:-1]))
+                window.now(time_ms)
+                window.count = int(value)
+
+    def block(self, status: int, time_ms: int, until_ms: int = 0) -> None:
+        """Latch after a 429 or 418; the latest end counts."""
+        end_ms = until_ms if until_ms > time_ms else time_ms + BACKOFF_MS.get(status, BACKOFF_MS[429])
+        self._blocked_until_ms = max(self._blocked_until_ms, end_ms)
+
+    def used(self, time_ms: int) -> dict[str, tuple[int, int]]:
+        """Return (count, limit) by name, such as request_weight_60s; limit 0: not known."""
+        rows = {
+            f"request_weight_{w.span_ms // 1000}s": (w.now(time_ms), w.limit) for w in self._weight.values()
+        }
+        rows |= {f"orders_{w.span_ms // 1000}s": (w.now(time_ms), w.limit) for w in self._orders.values()}
+        return rows
+
+    def _window(self, kind: str, span_ms: int) -> Window:
+        windows = self._weight if kind == _WEIGHT else self._orders
+        window = windows.get(span_ms)
+        if window is None:
+            window = windows[span_ms] = Window(span_ms)
+        return window

@@ -1,0 +1,34 @@
+"""The exchange's clock, estimated: requests carry its time, a second ahead is refused. Sans-IO."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+#: measurements kept; the one with the shortest round trip counts, since its error is at most half of that
+_KEPT: Final = 8
+
+
+class ServerClock:
+    """Offset of the exchange's clock against ours."""
+
+    def __init__(self) -> None:
+        self.offset_ns = 0
+        self.round_trip_ns = 0  # of the measurement that counts; 0: none yet
+        self._measured: deque[tuple[int, int]] = deque(maxlen=_KEPT)
+
+    def measure(self, sent_ns: int, server_ns: int, received_ns: int) -> None:
+        """Take one answer of the exchange's clock, asked at `sent_ns` and heard at `received_ns`."""
+        round_trip_ns = received_ns - sent_ns
+        if round_trip_ns < 0:
+            return  # our own clock was stepped in between
+        self._measured.append((round_trip_ns, server_ns - (sent_ns + received_ns) // 2))
+        self.round_trip_ns, self.offset_ns = min(self._measured)
+
+    def forget(self) -> None:
+        """Distrust earlier measurements: one of the two clocks was stepped."""
+        self._measured.clear()
+
+    def time_ms(self, now_ns: int) -> int:
+        """Return the exchange's time in ms at our time `now_ns`."""
+        return (now_ns + self.offset_ns) // 1_000_000
