@@ -10,16 +10,22 @@ only the far tail, which a snapshot of limited depth never showed whole, is cut.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numba import njit
 
-from kernels.dtypes import BOOK, BOOK_LEVELS, BUY, SELL
+from kernels.dtypes import BOOK, BOOK_LEVELS, BUY
 from kernels.levels import S_ASK_LOTS, S_ASK_TICKS, S_BID_LOTS, S_BID_TICKS, sides
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+# the order of a side's rows, and the levels shown; numpy's, because numba compiles a version for each plain
+# constant, and a kernel is to have one
+_ASCENDING: Final[Any] = np.int64(1)
+_DESCENDING: Final[Any] = np.int64(-1)
+_SHOWN: Final[Any] = np.int64(BOOK_LEVELS)
 
 #: `update` and `replace` applied the message, and the best bid is not below the best ask: the book is wrong
 CROSSED: Final = -7
@@ -104,6 +110,22 @@ def clear(book: NDArray[np.void]) -> None:
 
 
 @njit(cache=True)
+def _apply_side(
+    ticks: NDArray[np.int64],
+    lots: NDArray[np.int64],
+    n: int,
+    new_ticks: NDArray[np.int64],
+    new_lots: NDArray[np.int64],
+    n_new: int,
+    sign: int,
+) -> int:
+    """Apply n_new levels to a side of n rows, last first; return how many rows there are then."""
+    for row in range(n_new - 1, -1, -1):
+        n = _set_level(ticks, lots, n, new_ticks[row], new_lots[row], sign)
+    return n
+
+
+@njit(cache=True)
 def apply(
     book: NDArray[np.void], side: int, ticks: NDArray[np.int64], lots: NDArray[np.int64], n: int
 ) -> None:
@@ -111,17 +133,23 @@ def apply(
 
     From the last row a list that has its best price first, such as a snapshot, is built by appending only.
     """
-    levels = book[0]
+    b = book[0]
     if side == BUY:
-        count = levels.n_bids
-        for row in range(n - 1, -1, -1):
-            count = _set_level(levels.bid_ticks, levels.bid_lots, count, ticks[row], lots[row], 1)
-        levels.n_bids = count
+        b.n_bids = _apply_side(b.bid_ticks, b.bid_lots, b.n_bids, ticks, lots, n, _ASCENDING)
     else:
-        count = levels.n_asks
-        for row in range(n - 1, -1, -1):
-            count = _set_level(levels.ask_ticks, levels.ask_lots, count, ticks[row], lots[row], -1)
-        levels.n_asks = count
+        b.n_asks = _apply_side(b.ask_ticks, b.ask_lots, b.n_asks, ticks, lots, n, _DESCENDING)
+
+
+@njit(cache=True)
+def _apply_scratch(book: NDArray[np.void], scratch: NDArray[np.int64], n_bids: int, n_asks: int) -> None:
+    """Apply what `sides` parsed."""
+    b = book[0]
+    b.n_bids = _apply_side(
+        b.bid_ticks, b.bid_lots, b.n_bids, scratch[S_BID_TICKS], scratch[S_BID_LOTS], n_bids, _ASCENDING
+    )
+    b.n_asks = _apply_side(
+        b.ask_ticks, b.ask_lots, b.n_asks, scratch[S_ASK_TICKS], scratch[S_ASK_LOTS], n_asks, _DESCENDING
+    )
 
 
 @njit(cache=True)
@@ -157,8 +185,7 @@ def update(
     n_bids, n_asks = sides(buf, grid, scratch)
     if n_bids < 0:
         return n_bids
-    apply(book, BUY, scratch[S_BID_TICKS], scratch[S_BID_LOTS], n_bids)
-    apply(book, SELL, scratch[S_ASK_TICKS], scratch[S_ASK_LOTS], n_asks)
+    _apply_scratch(book, scratch, n_bids, n_asks)
     return CROSSED if _crossed(book) else n_bids + n_asks
 
 
@@ -171,8 +198,7 @@ def replace(
     if n_bids < 0:
         return n_bids
     clear(book)
-    apply(book, BUY, scratch[S_BID_TICKS], scratch[S_BID_LOTS], n_bids)
-    apply(book, SELL, scratch[S_ASK_TICKS], scratch[S_ASK_LOTS], n_asks)
+    _apply_scratch(book, scratch, n_bids, n_asks)
     return CROSSED if _crossed(book) else n_bids + n_asks
 
 
@@ -244,22 +270,28 @@ def top(
     num, base = _step(tick_size)
     lot_num, lot_base = _step(lot_size)
     steps = (num, base, lot_num, lot_base)
-    _fill_side(levels.bid_ticks, levels.bid_lots, levels.n_bids, 1, bid, bid_qty, steps, out[0])
-    _fill_side(levels.ask_ticks, levels.ask_lots, levels.n_asks, -1, ask, ask_qty, steps, out[1])
+    _fill_side(levels.bid_ticks, levels.bid_lots, levels.n_bids, _ASCENDING, bid, bid_qty, steps, out[0])
+    _fill_side(levels.ask_ticks, levels.ask_lots, levels.n_asks, _DESCENDING, ask, ask_qty, steps, out[1])
+
+
+@njit(cache=True)
+def _best_sum(lots: NDArray[np.int64], n: int, levels_max: int) -> int:
+    """Return the summed lots of a side's best rows."""
+    total = 0
+    for row in range(max(0, n - levels_max), n):
+        total += lots[row]
+    return total
 
 
 @njit(cache=True)
 def depth_lots(book: NDArray[np.void], side: int, levels_max: int) -> int:
     """Return the summed lots of a side's best `levels_max` levels."""
-    levels = book[0]
-    total = 0
-    if side == BUY:
-        for row in range(max(0, levels.n_bids - levels_max), levels.n_bids):
-            total += levels.bid_lots[row]
-    else:
-        for row in range(max(0, levels.n_asks - levels_max), levels.n_asks):
-            total += levels.ask_lots[row]
-    return total
+    b = book[0]
+    return (
+        _best_sum(b.bid_lots, b.n_bids, levels_max)
+        if side == BUY
+        else _best_sum(b.ask_lots, b.n_asks, levels_max)
+    )
 
 
 @njit(cache=True)
@@ -268,14 +300,15 @@ def summary(book: NDArray[np.void], tick_size: float, lot_size: float, out: NDAr
 
     Quantities are summed over the best BOOK_LEVELS levels; an empty side is price NaN, quantity 0.
     """
+    b = book[0]
     num, base = _step(tick_size)
     lot_num, lot_base = _step(lot_size)
     bid = best_bid(book)
     ask = best_ask(book)
     out[0] = bid * num / base if bid > 0 else np.nan
-    out[1] = depth_lots(book, BUY, BOOK_LEVELS) * lot_num / lot_base
+    out[1] = _best_sum(b.bid_lots, b.n_bids, _SHOWN) * lot_num / lot_base
     out[2] = ask * num / base if ask > 0 else np.nan
-    out[3] = depth_lots(book, SELL, BOOK_LEVELS) * lot_num / lot_base
+    out[3] = _best_sum(b.ask_lots, b.n_asks, _SHOWN) * lot_num / lot_base
 
 
 @njit(cache=True)
@@ -283,7 +316,7 @@ def qty_at(book: NDArray[np.void], side: int, tick: int) -> int:
     """Return the lots standing at one price of a side, 0 when nothing does."""
     levels = book[0]
     if side == BUY:
-        row = _place(levels.bid_ticks, levels.n_bids, tick, 1)
+        row = _place(levels.bid_ticks, levels.n_bids, tick, _ASCENDING)
         return levels.bid_lots[row] if row < levels.n_bids and levels.bid_ticks[row] == tick else 0
-    row = _place(levels.ask_ticks, levels.n_asks, tick, -1)
+    row = _place(levels.ask_ticks, levels.n_asks, tick, _DESCENDING)
     return levels.ask_lots[row] if row < levels.n_asks and levels.ask_ticks[row] == tick else 0

@@ -14,7 +14,7 @@ skipped. Exponents, signs, NaN and infinities are refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numba import njit
@@ -55,6 +55,10 @@ S_BID_LOTS: Final = 1
 S_ASK_TICKS: Final = 2
 S_ASK_LOTS: Final = 3
 SCRATCH_ROWS: Final = 4
+
+# whether a number must lie on the grid; numpy's, because numba compiles a version for each plain constant
+_EXACT: Final[Any] = np.bool_(True)
+_ROUNDED: Final[Any] = np.bool_(False)
 
 #: one digit more than this might not fit into an int64
 _DIGITS_LIMIT: Final = 900_000_000_000_000_000
@@ -197,13 +201,13 @@ def parse(
             return MALFORMED, i
         if count >= ticks.size:
             return TOO_MANY, i
-        price, i = _number(buf, _blank(buf, i + 1), grid[G_PRICE_PLACES], grid[G_PRICE_NUM], True)
+        price, i = _number(buf, _blank(buf, i + 1), grid[G_PRICE_PLACES], grid[G_PRICE_NUM], _EXACT)
         if price <= 0:
             return (NOT_POSITIVE if price == 0 else price), i
         i = _blank(buf, i)
         if i >= n or buf[i] != _COMMA:
             return MALFORMED, i
-        qty, i = _number(buf, _blank(buf, i + 1), grid[G_QTY_PLACES], grid[G_QTY_NUM], False)
+        qty, i = _number(buf, _blank(buf, i + 1), grid[G_QTY_PLACES], grid[G_QTY_NUM], _ROUNDED)
         if qty < 0:
             return qty, i
         i = _blank(buf, i)
