@@ -1,8 +1,8 @@
 """Time: the only module that reads the machine's clocks, and its virtual twin.
 
-Wall time is the monotonic clock plus an offset, so that a drain needs one read for both its time stamp and its
-latency, and so that a step of the system's clock never makes time run backwards inside a drain. `resync` takes
-the system's clock over again; the daemon calls it once a second and records the step it finds.
+Wall time is the monotonic clock plus an offset, so that a drain needs one read for both its time stamp and
+its latency, and so that a step of the system's clock never makes time run backwards inside a drain. `resync`
+takes the system's clock over again; the daemon calls it once a second and logs the step it finds.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SystemClock:
         return _mono()
 
     def resync(self) -> int:
-        """Take over the system's wall clock; return the step in nanoseconds (positive: it was ahead of us)."""
+        """Take over the system's wall clock; return the step in ns (positive: it was ahead of us)."""
         offset_ns = _wall() - _mono()
         step_ns = offset_ns - self._offset_ns
         self._offset_ns = offset_ns

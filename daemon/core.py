@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from daemon.config import Config, StrategyConfig
-    from daemon.feeds.base import FeedSink
+    from daemon.feeds.base import MarketSink
     from daemon.instruments import Instrument
     from daemon.orders.audit import Observer
     from daemon.seams import Disk, Seams
@@ -115,7 +115,7 @@ def build(
     spans: Spans,
     *,
     observers: Sequence[Observer] = (),
-    followers: Sequence[FeedSink] = (),
+    followers: Sequence[MarketSink] = (),
     digest: bool = False,
 ) -> Core:
     """Put the core together and bring back what the journal remembers; raises JournalError and ConfigError.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.events import Command, ExecutionReport, Tick, VenueStatus
-    from daemon.feeds.base import FeedSink
+    from daemon.feeds.base import MarketSink
     from daemon.instruments import Instrument
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
@@ -62,7 +62,7 @@ class Engine:
         depth: bool,
         stale_ns: int,
         tick_age_ns: int,
-        followers: Sequence[FeedSink] = (),
+        followers: Sequence[MarketSink] = (),
     ) -> None:
         """Wire it.
 
@@ -260,6 +260,8 @@ class Engine:
         """Gate orders on the connection they travel by; meeting the venue's snapshot opens it again."""
         self.venue_up = status.up
         self.orders.venue_status(status)
+        if status.up:
+            self.orders.doubts.ask_snapshot()
 
     # --- 4. commands and timers ------------------------------------------------------------------------
     def on_command(self, command: Command) -> None:

@@ -1,7 +1,7 @@
 """An instrument's rules, and exact conversion between text, Decimal and integer ticks and lots.
 
-Inside the daemon a price is an integer count of the instrument's tick size and a quantity one of its lot size;
-text and Decimal exist at the edges only, floats only in features.
+Inside the daemon a price is an integer count of the instrument's tick size and a quantity one of its lot
+size; text and Decimal exist at the edges only, floats only in features.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from daemon.redact import redact
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from structlog.typing import EventDict, FilteringBoundLogger
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
     from daemon.seams import Clock, Scheduler, Timer
 
@@ -54,14 +54,16 @@ class Logs:
         self._bursts: dict[str, _Burst] = {}
         self._render = _render_json if form == "json" else _render_console
         self._timer: Timer | None = None
+        self._processors: list[Processor] = [
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            self._admit,
+        ]
+        self._wrapper = structlog.make_filtering_bound_logger(LEVELS[level])
         self._root = structlog.wrap_logger(
             _Queue(self._queue),
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.format_exc_info,
-                self._admit,
-            ],
-            wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+            processors=self._processors,
+            wrapper_class=self._wrapper,
             cache_logger_on_first_use=True,
         )
 
@@ -69,8 +71,13 @@ class Logs:
         """Return the logger of a component; `bind(client_order_id=...)` gives one that repeats a field."""
         return cast("FilteringBoundLogger", self._root.bind(component=component))
 
-    def capture_stdlib(self) -> None:
-        """Take over what libraries say through the standard library's logging, from warnings on."""
+    def install(self) -> None:
+        """Take over the process's other loggers: structlog's own, and the standard library's warnings."""
+        structlog.configure(
+            processors=self._processors,
+            wrapper_class=self._wrapper,
+            logger_factory=lambda *_: _Queue(self._queue),
+        )
         logging.basicConfig(handlers=[_Bridge(self.get("library"))], level=logging.WARNING, force=True)
 
     def start(self, scheduler: Scheduler) -> None:

@@ -60,7 +60,7 @@ class Handler(Protocol):
         """Take one whole message; `last`: nothing more is readable now, so decide."""
 
     def on_close(self, reason: str) -> None:
-        """The connection is gone, once per connection."""
+        """Learn that the connection is gone; called once per connection."""
 
 
 class Response(NamedTuple):
@@ -89,12 +89,12 @@ class Net(Protocol):
 class File(Protocol):
     """One append-only file."""
 
-    size: int
+    @property
+    def size(self) -> int:
+        """Return the file's length in bytes."""
 
     def write(self, data: bytes) -> None:
-        """Append all of `data` to the operating system; raises OSError (a full disk) having appended nothing
-        that a reader would take for a whole record.
-        """
+        """Append all of `data`; raises OSError (a full disk), and then nothing of it is in the file."""
 
     def sync(self) -> None:
         """Make everything written so far durable; blocking, so call it in a worker."""

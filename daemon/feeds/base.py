@@ -84,8 +84,8 @@ class Exchange(Protocol):
         """Return the instruments in the order of `symbols`, indices from 0; raises ConfigError, NetError."""
 
 
-class FeedSink(Protocol):
-    """Who hears market data, on the stack of the frame that brought it."""
+class MarketSink(Protocol):
+    """Who sees the market, on the stack of the frame that brought it."""
 
     def on_tick(self, tick: Tick) -> None:
         """Take a trade or a quote; nothing is decided yet."""
@@ -95,6 +95,10 @@ class FeedSink(Protocol):
 
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
         """Learn that an instrument's book follows the exchange's sequence, or that it stopped doing so."""
+
+
+class FeedSink(MarketSink, Protocol):
+    """Who sees the market and decides."""
 
     def drain(self, wire_ns: int) -> None:
         """Learn that nothing more was readable after the frame received at `wire_ns`: decide now."""

@@ -2,9 +2,9 @@
 
 Pings prove nothing: exchanges keep answering them while a stream stands still. So the watchdog looks at when
 data last came, for the connection and for each stream of quotes and depth. A cut loses the books at once,
-which closes their instruments to new risk; the sequences say what was missed. The planned change of connection
-(the exchange cuts each after 24 h) opens the new one first and lets both speak for a moment: what comes twice
-is dropped by its ids, and nothing is lost.
+which closes their instruments to new risk; the sequences say what was missed. The planned change of
+connection (the exchange cuts each after 24 h) opens the new one first and lets both speak for a moment: what
+comes twice is dropped by its ids, and nothing is lost.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from daemon.feeds.snapshots import SnapshotFetcher
     from daemon.seams import Seams, Timer, Wire
 
-_log = structlog.get_logger("feed")
+_log = structlog.get_logger(component="feed")
 
 _HOUR_NS: Final = 3_600_000_000_000
 #: a connection's life, less up to an hour at random; the exchange ends it at 24 h

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from daemon.seams import Seams
 
-_log = structlog.get_logger("feed")
+_log = structlog.get_logger(component="feed")
 
 _TIMEOUT_S: Final = 10.0
 #: between two requests: a 1,000-level book costs Spot 50 of 6,000 weight a minute

@@ -30,7 +30,7 @@ from daemon.spans import NoSpans
 from daemon.status import OrderCounts  # noqa: TC001 - msgspec reads the annotation
 from daemon.tape.bare import time_bare_decode
 from daemon.tape.capture import capture_instrument, read_frames
-from daemon.venues.paper import PaperVenue
+from daemon.venues.make import make_paper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from daemon.core import Core
     from daemon.instruments import Instrument
     from daemon.options import ReplayOptions
+    from daemon.venues.paper import PaperVenue
 
 #: after the last frame time goes on for so long: reports on their way still arrive
 _AFTER_NS: Final = 1_000_000_000
@@ -111,17 +112,8 @@ def _assemble(config: Config, instrument: Instrument, time: VirtualTime) -> tupl
     """Build the live core on virtual time, recovered from an empty journal and open for trading."""
     instruments = [instrument]
     seams = Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), random.Random(0))  # noqa: S311 - replay
+    venue = make_paper(config, instruments, seams)
     paper = config.paper
-    venue = PaperVenue(
-        instruments,
-        time,
-        time,
-        balances=paper.balances,
-        fee_maker=paper.fee_maker,
-        fee_taker=paper.fee_taker,
-        latency_in_ns=paper.latency_in_us * 1000,
-        latency_out_ns=paper.latency_out_us * 1000,
-    )
     fees = (float(paper.fee_maker), float(paper.fee_taker))
     runtimes = load_runtimes(config, instruments, RealDisk(), fees, lambda _: None, can_amend=True)
     core = build(config, instruments, runtimes, seams, venue, NoSpans(), followers=[venue], digest=True)

@@ -133,7 +133,7 @@ def test_what_libraries_log_is_taken_over(monkeypatch):
     monkeypatch.setattr(logging.Logger, "root", logging.root)
     monkeypatch.setattr(logging.Logger, "manager", logging.Manager(logging.root))
     logs, _, lines = make()
-    logs.capture_stdlib()
+    logs.install()
     logging.getLogger("asyncio").warning("slow %s", "callback")
     logging.getLogger("asyncio").info("not this")
     logs.flush()

@@ -1,0 +1,340 @@
+"""The daemon as a process: start-up in order, the loop, and an end that leaves nothing behind.
+
+Start-up is recovery: the journal, then the venue's word, then READY. The end is its mirror: no new risk,
+cancel what should not outlive us, wait for the venue's word, flush, and say what was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import uvloop
+from rich.console import Console
+
+from daemon.audit_log import AuditLog
+from daemon.clock import LoopScheduler, SystemClock
+from daemon.core import Core, build, load_runtimes
+from daemon.disk import RealDisk, ThreadWorker
+from daemon.errors import EXIT_DONE, EXIT_INTERRUPTED, ConfigError, NetError, TickdError, VenueError
+from daemon.events import Command
+from daemon.faces import terminal
+from daemon.faces.http import Audit as HttpAudit
+from daemon.faces.http import HttpFace
+from daemon.faces.show import print_status
+from daemon.feeds.connection import FeedConnection
+from daemon.feeds.core import FeedCore
+from daemon.feeds.exchanges import fetch_instruments, find_exchange
+from daemon.feeds.snapshots import SnapshotFetcher
+from daemon.logs import Logs
+from daemon.net import RealNet
+from daemon.orders.order import State
+from daemon.pause import pause
+from daemon.seams import Seams
+from daemon.snapshot import take_status
+from daemon.spans import Spans
+from daemon.venues.make import make_venue
+from kernels.dtypes import STOP
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from daemon.config import Config
+    from daemon.options import RunOptions
+    from daemon.status import Status
+
+#: the venue is asked to confirm what we believe so often, and after each reconnect
+RECONCILE_S: Final = 60.0
+#: how long the end waits for the venue's word on what was cancelled
+DRAIN_NS: Final = 3_000_000_000
+_POLL_NS: Final = 20_000_000
+_SECOND_NS: Final = 1_000_000_000
+
+
+def run(config: Config, options: RunOptions) -> int:
+    """Run a daemon until a signal or the time asked for; print its summary. Raises TickdError."""
+    status = uvloop.run(_serve(config, options))
+    print_status(status, as_json=options.json)
+    return EXIT_DONE
+
+
+async def _serve(config: Config, options: RunOptions) -> Status:
+    clock = SystemClock()
+    disk = RealDisk()
+    worker = ThreadWorker()
+    # test keys and loopback addresses stay on loopback, whatever a mistyped URL says
+    hosts = ("127.0.0.1", "localhost") if config.mode == "demo" else None
+    net = RealNet(hosts=hosts)
+    seams = Seams(clock, LoopScheduler(clock), net, disk, worker, random.Random())  # noqa: S311 - jitter
+    logs = open_logs(config, seams)
+    app = App(config, seams, logs)
+    catch_signals(app)
+    try:
+        await app.start()
+        await app.wait(options.seconds)
+        return await app.stop()
+    finally:
+        await app.abandon()
+        await net.close()
+        logs.stop()
+        worker.close()
+
+
+def open_logs(config: Config, seams: Seams) -> Logs:
+    """Return the process's logs, writing to the configured file or to standard error."""
+    write: Any = sys.stderr.buffer.write
+    if config.log.file:
+        write = seams.disk.append(Path(config.log.file)).write
+    logs = Logs(seams.clock, write, config.log.level, config.log.format)
+    logs.install()
+    logs.start(seams.scheduler)
+    return logs
+
+
+def catch_signals(app: App) -> None:
+    """Let the first SIGINT or SIGTERM end the daemon well, and the second at once."""
+    loop = asyncio.get_running_loop()
+
+    def first(name: str) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, os._exit, EXIT_INTERRUPTED)
+        app.ask_stop(name)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, first, number.name)
+
+
+class App:
+    """One daemon: built by `start`, ended by `stop`."""
+
+    def __init__(self, config: Config, seams: Seams, logs: Logs) -> None:
+        self.config = config
+        self.seams = seams
+        self.logs = logs
+        self.log = logs.get("daemon")
+        self.started_ns = seams.clock.now_ns()
+        self.core: Core
+        self.feed: FeedCore
+        self.connection: FeedConnection
+        self._http: HttpFace | None = None
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._stopping = asyncio.Event()
+        self._meeting = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    # --- start-up ------------------------------------------------------------------------------------------
+    async def start(self) -> None:
+        """Recover, connect, and begin to trade; raises TickdError with one sentence."""
+        config, seams = self.config, self.seams
+        asyncio.get_running_loop().set_exception_handler(self._on_loop_exception)
+        self._lock()
+        exchange = find_exchange(config.feed.exchange)
+        feed = config.feed
+        instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
+        venue, followers = make_venue(config, instruments, seams, os.environ)
+        fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
+        with terminal.steps(Console(stderr=True), "compiling", len(config.strategy)) as step:
+            runtimes = load_runtimes(config, instruments, seams.disk, fees, step, can_amend=True)
+        observers = [AuditLog(self.logs.get("orders"), instruments)]
+        self.core = core = build(
+            config, instruments, runtimes, seams, venue, Spans(), observers=observers, followers=followers
+        )
+        core.engine.phase = "RECOVERING"
+        await core.journal.sync_now()
+        self._spawn(core.journal.run())
+        await venue.start(core.engine)
+        await self._meet()
+        core.orders.doubts.ask_snapshot = self._meeting.set
+        self._connect(exchange)
+        core.engine.start(self.feed.age_ns)
+        self._http = HttpFace(self.status, self._on_command, self._on_http, self._token())
+        await self._http.start(Path(config.http.socket), config.http.port)
+        self._spawn(self._keep_meeting())
+        self._every_second()
+        self._settle_loop()
+        self.log.info("ready", symbols=list(feed.symbols), venue=venue.name)
+
+    def _lock(self) -> None:
+        path = Path(self.config.journal.path) / "lock"
+        try:
+            self.seams.disk.lock(path)
+        except BlockingIOError:
+            raise TickdError(
+                f"another daemon is running on the journal {path.parent}; stop it, "
+                "or give this one another name"
+            ) from None
+        except OSError as error:
+            raise TickdError(
+                f"the journal's folder {path.parent} cannot be used ({error.strerror})"
+            ) from None
+
+    def _connect(self, exchange: Any) -> None:
+        feed, seams, instruments = self.config.feed, self.seams, self.core.engine.instruments
+        urls = [exchange.snapshot_url(instrument, feed.rest_url) for instrument in instruments]
+        fetcher = SnapshotFetcher(urls, seams)
+        self.feed = FeedCore(
+            instruments,
+            self.core.engine,
+            exchange.decoder(instruments),
+            fetcher.request,
+            seams.clock,
+            ring_capacity=feed.ring,
+            streams=feed.streams,
+        )
+        url = exchange.stream_url(feed.market, instruments, feed.streams, feed.ws_url)
+        everything = range(len(instruments))
+        self.connection = FeedConnection(self.feed, url, everything, fetcher, seams, stale_ms=feed.stale_ms)
+        self._spawn(fetcher.run(self.feed.process_snapshot))
+        self._spawn(self.connection.run())
+
+    def _settle_loop(self) -> None:
+        """Make the loop what was asked for; what lives now lives for ever, so the collector may skip it."""
+        gc.collect()
+        gc.freeze()
+        loop = self.config.loop
+        if loop.cpu >= 0:
+            try:
+                os.sched_setaffinity(0, {loop.cpu})
+            except OSError as error:
+                raise ConfigError(f"loop.cpu {loop.cpu} cannot be used ({error.strerror})") from None
+        if loop.spin:
+            turn = asyncio.get_running_loop()
+
+            def spin() -> None:
+                turn.call_soon(spin)
+
+            spin()
+
+    # --- while it runs --------------------------------------------------------------------------------------
+    async def wait(self, seconds: float | None) -> None:
+        """Return when asked to stop, or after so many seconds; raises what ended it otherwise."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def ask_stop(self, why: str) -> None:
+        """End well, soon."""
+        self.log.info("stopping", reason=why)
+        self._stopping.set()
+
+    def status(self) -> Status:
+        """Return what every face shows."""
+        status = take_status(
+            self.core, self.feed, name=self.config.name, mode=self.config.mode, started_ns=self.started_ns
+        )
+        status.feed_connected = self.connection.connected
+        status.feed_reconnects = self.connection.reconnects
+        status.logs_dropped = self.logs.dropped
+        return status
+
+    def _on_command(self, command: Command) -> None:
+        self.core.engine.on_command(command)
+
+    def _on_http(self, audit: HttpAudit) -> None:
+        self.log.warning("command", **msgspec.structs.asdict(audit))
+
+    def _token(self) -> str:
+        return os.environ.get(self.config.http.token_env, "")
+
+    def _every_second(self) -> None:
+        clock, scheduler = self.seams.clock, self.seams.scheduler
+
+        def beat() -> None:
+            now_ns = clock.now_ns()
+            self.core.orders.save_baseline(now_ns)
+            assert isinstance(clock, SystemClock)
+            step_ns = clock.resync()
+            if abs(step_ns) > _SECOND_NS // 2:
+                self.log.warning("clock_step", step_ms=step_ns / 1e6)
+            if not self._stopping.is_set():
+                scheduler.call_at(clock.now_ns() + _SECOND_NS, beat)
+
+        beat()
+
+    async def _meet(self) -> None:
+        """Compare with the venue's word, and settle."""
+        asked_ns = self.seams.clock.now_ns()
+        snapshot = await self.core.orders.venue.snapshot(self.core.recovery.since_ns)
+        found = self.core.recovery.meet(snapshot, asked_ns)
+        for note in found.notes:
+            self.log.warning("reconciled", text=note)
+        for fault in found.fatal:
+            self.log.error("irreconcilable", text=fault)
+
+    async def _keep_meeting(self) -> None:
+        """Meet the venue after each reconnect, when somebody asks, and every so often."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RECONCILE_S):
+                    await self._meeting.wait()
+            self._meeting.clear()
+            try:
+                await self._meet()
+            except (NetError, VenueError) as error:
+                self.log.warning("snapshot_failed", reason=str(error))
+                await pause(self.seams, _SECOND_NS)
+                self._meeting.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._on_task_end)
+
+    def _on_task_end(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._fail(task.exception())
+
+    def _on_loop_exception(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception):
+            self._fail(error)
+        else:
+            self.log.warning("loop", text=str(context.get("message")))
+
+    def _fail(self, error: BaseException | None) -> None:
+        """End because of a bug: nobody knows what the state is worth now, so no risk is added any more."""
+        self.log.error("failed", text=f"{type(error).__name__}: {error}", exc_info=error)
+        if self._failure is None and hasattr(self, "core"):
+            self._failure = error
+            self.core.orders.halt("failure", f"{type(error).__name__}: {error}")
+        self._stopping.set()
+
+    # --- the end ------------------------------------------------------------------------------------------
+    async def stop(self) -> Status:
+        """Cancel what should not outlive us, wait for the venue's word, flush; return the last Status."""
+        core = self.core
+        core.engine.stop()
+        core.engine.on_command(Command(verb="stop", source="daemon"))
+        deadline_ns = self.seams.clock.now_ns() + DRAIN_NS
+        while self._owed() and self.seams.clock.now_ns() < deadline_ns:
+            await pause(self.seams, _POLL_NS)
+        core.engine.phase = "STOPPED"
+        status = self.status()
+        await core.orders.venue.stop()
+        await core.journal.close()
+        return status
+
+    def _owed(self) -> bool:
+        """Whether the venue still owes its word on an order that should not outlive us."""
+        return any(
+            order.kind != STOP and order.state is not State.UNKNOWN
+            for order in self.core.orders.life.open.values()
+        )
+
+    async def abandon(self) -> None:
+        """End every task and face; harmless after `stop`, and all there is after a failed start."""
+        if self._http is not None:
+            await self._http.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,75 @@
+"""The venue that a configuration asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daemon.errors import ConfigError
+from daemon.venues.binance import BinanceSettings, BinanceVenue
+from daemon.venues.paper import PaperVenue
+from daemon.venues.signing import make_signer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from daemon.config import Config
+    from daemon.instruments import Instrument
+    from daemon.seams import Seams
+    from daemon.venues.base import Venue
+
+
+def make_venue(
+    config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
+) -> tuple[Venue, list[PaperVenue]]:
+    """Return the venue, and who of it must see the market (the paper venue). Raises ConfigError."""
+    if config.venue.kind == "paper":
+        paper = make_paper(config, instruments, seams)
+        return paper, [paper]
+    return _binance(config, instruments, seams, environ), []
+
+
+def make_paper(config: Config, instruments: Sequence[Instrument], seams: Seams) -> PaperVenue:
+    """Return a paper venue with the configured latencies, fees and balances."""
+    paper = config.paper
+    return PaperVenue(
+        instruments,
+        seams.clock,
+        seams.scheduler,
+        balances=paper.balances,
+        fee_maker=paper.fee_maker,
+        fee_taker=paper.fee_taker,
+        latency_in_ns=paper.latency_in_us * 1000,
+        latency_out_ns=paper.latency_out_us * 1000,
+    )
+
+
+def _binance(
+    config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
+) -> BinanceVenue:
+    venue = config.venue
+    api_key = _secret(environ, venue.key_env)
+    if venue.private_key_file:
+        try:
+            secret = seams.disk.read(Path(venue.private_key_file)).decode("ascii")
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(
+                f"venue.private_key_file {venue.private_key_file} cannot be read as a PEM file"
+            ) from None
+    else:
+        secret = _secret(environ, venue.secret_env)
+    defaults = BinanceSettings()
+    settings = BinanceSettings(
+        ws_url=venue.ws_url or defaults.ws_url,
+        rest_url=venue.rest_url or defaults.rest_url,
+        recv_window_ms=venue.recv_window_ms,
+        timeout_ms=venue.timeout_ms,
+    )
+    return BinanceVenue(instruments, make_signer(venue.key_type, api_key, secret), settings, seams)
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "")
+    if not value:
+        raise ConfigError(f"the environment variable {name} is empty; put the venue's key there")
+    return value
