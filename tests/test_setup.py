@@ -1,0 +1,99 @@
+"""Setting up: what a bare machine lacks is named in one sentence; a fresh clone comes up from its lock file."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """Make a checkout whose machine has a Python without ensurepip, and an apt-get that only takes notes."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "setup", tmp_path / "scripts" / "setup")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    notes = tmp_path / "notes"
+    notes.touch()
+    for name, text in (
+        ("python3.11", f'case "$*" in *ensurepip*) exit 1;; esac\nexec {sys.executable} "$@"'),
+        ("apt-get", f'echo "$*" >>{notes}'),
+        ("id", 'echo "$FAKE_UID"'),
+    ):
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+
+    def run(uid=1000, **environ):
+        path = f"{tools}:{os.environ['PATH']}"
+        done = subprocess.run(
+            [tmp_path / "scripts" / "setup", "base"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": path, "FAKE_UID": str(uid), **environ},
+        )
+        return done.returncode, done.stderr.splitlines(), notes.read_text().splitlines()
+
+    return run
+
+
+def test_a_missing_venv_module_is_named_with_its_package(bare):
+    code, told, asked = bare()
+    assert code == 1
+    assert told == [
+        "setup: Python's venv module is missing; "
+        "install it (on Debian: apt-get install python3-venv) and run this again"
+    ]
+    assert asked == []
+
+
+def test_root_on_debian_gets_it_installed(bare):
+    _, told, asked = bare(uid=0)
+    assert told[0] == "setup: installing python3-venv (Python's venv module)"
+    assert asked == ["install -qq -y --no-install-recommends python3-venv"]
+
+
+def test_a_machine_without_python_is_told_what_to_install(bare):
+    code, told, _ = bare(PYTHON="no-such-python")
+    assert code == 1
+    assert told[0].startswith("setup: no Python 3.11 or newer found; install it")
+
+
+def test_make_alone_lists_every_command():
+    text = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    listed = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"^  make (\w+)", listed, re.MULTILINE) == phony.split()
+
+
+@pytest.mark.heavy
+def test_a_fresh_clone_sets_itself_up_and_answers_at_once(tmp_path):
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+    subprocess.run(["make", "-C", str(clone), ".venv/.base"], check=True, stdout=subprocess.DEVNULL)
+    tickd = clone / ".venv" / "bin" / "tickd"
+    subprocess.run([tickd, "--help"], check=True, stdout=subprocess.DEVNULL)
+    spans = []
+    for _ in range(5):
+        start = time.monotonic()
+        subprocess.run([tickd, "--help"], check=True, stdout=subprocess.DEVNULL)
+        spans.append(time.monotonic() - start)
+    assert min(spans) < 0.3
+    installed = subprocess.run(
+        [clone / ".venv" / "bin" / "python", "-c", "import daemon; print(daemon.__file__)"],
+        check=True, capture_output=True, text=True, cwd=tmp_path,
+    ).stdout.strip()  # fmt: skip
+    assert installed == str(clone / "daemon" / "__init__.py")
+    again = subprocess.run(
+        ["make", "-C", str(clone), ".venv/.base"], check=True, capture_output=True, text=True
+    )
+    assert "up to date" in again.stdout
