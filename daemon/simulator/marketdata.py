@@ -115,7 +115,7 @@ class MarketData:
             self.bid, self.bid_qty, self.ask, self.ask_qty = read(frame)
 
     def depth(self, last_id: int, payload: bytes) -> None:
-        """Take a depth update, its levels read from the JSON; one that a snapshot already holds is not taken."""
+        """Take a depth update, its levels read from the JSON; what a snapshot already holds is skipped."""
         if self.synced and last_id <= self.update_id:
             return
         self._count(books.update(self.book, np.frombuffer(payload, np.uint8), self._grid, self._scratch))

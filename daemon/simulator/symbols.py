@@ -121,9 +121,8 @@ def list_symbol(instrument: Instrument) -> Symbol:
     else:
         base, quote = instrument.base, instrument.quote
         tick, lot, least = str(instrument.tick_size), str(instrument.lot_size), str(instrument.notional_min)
-    name = instrument.exchange_symbol + ("_PERP" if instrument.market == "coinm" else "")
     return Symbol(
-        name=name,
+        name=instrument.exchange_symbol,
         base=base,
         quote=quote,
         market=instrument.market,
