@@ -9,7 +9,7 @@ import tokenize
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, TickdError
 from kernels.features import FEATURE_SOURCES
 from strategies.model import Manifest, Model, ModelError, load, seal
 
@@ -40,9 +40,15 @@ def read_bundle(disk: Disk, folder: Path) -> Model:
 
 
 def write_bundle(disk: Disk, folder: Path, model: bytes, manifest: Manifest) -> None:
-    """Write both files, the manifest last: one half written does not match its manifest."""
-    disk.replace(folder / MODEL_FILE, model)
-    disk.replace(folder / MANIFEST_FILE, seal(model, manifest))
+    """Write both files, the manifest last: one half written does not match.
+
+    Raises TickdError where the folder cannot be written.
+    """
+    try:
+        disk.replace(folder / MODEL_FILE, model)
+        disk.replace(folder / MANIFEST_FILE, seal(model, manifest))
+    except OSError as error:
+        raise TickdError(f"the model bundle {folder} cannot be written: {error.strerror or error}") from None
 
 
 def feature_code() -> str:

@@ -7,6 +7,7 @@ stays bounded however long the training is. The last quarter of the time is kept
 from __future__ import annotations
 
 import shlex
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -94,6 +95,7 @@ def train_synthetic(
         raise UsageError(f"training needs at least {MINUTES_MIN} minutes of market, not {minutes}")
     if not 0 < horizon_ms * 1_000_000 <= _LEAD_IN_NS:
         raise UsageError(f"the horizon must be 1 to {_LEAD_IN_NS // 1_000_000} ms, not {horizon_ms}")
+    _lightgbm()  # before the long part
     on_step("running the synthetic market")
     rows = synthetic_rows(seed, minutes, horizon_ms)
     on_step("growing trees")
@@ -166,12 +168,7 @@ def grow(
     features: NDArray[np.float64], label: NDArray[np.float64], seed: int
 ) -> tuple[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]:
     """Return LightGBM's text model and its own prediction of rows, as read back from that text."""
-    try:
-        import lightgbm  # noqa: PLC0415  (a trading host does not have it)
-    except ImportError:
-        raise TickdError(
-            "training needs lightgbm: install the research group (requirements/research.txt)"
-        ) from None
+    lightgbm = _lightgbm()
     data = lightgbm.Dataset(features, label, feature_name=list(FEATURES), free_raw_data=True)
     booster = lightgbm.train({**_PARAMETERS, "seed": seed}, data, num_boost_round=_TREES)
     text = str(booster.model_to_string())
@@ -181,6 +178,16 @@ def grow(
         return np.asarray(frozen.predict(rows, num_threads=1), dtype=np.float64)
 
     return text, predictor
+
+
+def _lightgbm() -> Any:
+    """Return the package, which a trading host does not have."""
+    try:
+        return import_module("lightgbm")
+    except ImportError:
+        raise TickdError(
+            "training needs lightgbm: install the research group (requirements/research.txt)"
+        ) from None
 
 
 def _judge(

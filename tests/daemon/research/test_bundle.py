@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, TickdError
 from daemon.memory_disk import MemoryDisk
 from daemon.research import bundle
 from kernels.features import FEATURES
@@ -51,6 +51,12 @@ def test_a_bundle_that_does_not_hold_is_refused_with_its_folder(disk: MemoryDisk
     disk.replace(DEMO / bundle.MODEL_FILE, disk.read(DEMO / bundle.MODEL_FILE)[:-100])
     with pytest.raises(ConfigError, match=r"bundle models/demo is refused: model\.txt is not"):
         bundle.read_bundle(disk, DEMO)
+
+
+def test_a_full_disk_is_one_sentence(disk: MemoryDisk) -> None:
+    model = bundle.read_bundle(disk, DEMO)
+    with pytest.raises(TickdError, match="models/demo cannot be written: No space left"):
+        bundle.write_bundle(MemoryDisk(bytes_max=1000), DEMO, b"x" * 2000, model.manifest)
 
 
 SOURCE = '''"""A module."""
