@@ -1,4 +1,4 @@
-"""Setting up: what a bare machine lacks is named in one sentence; a fresh clone comes up from its lock file."""
+"""Setting up: what a bare machine lacks is told in one sentence; a fresh clone comes up by itself."""
 
 from __future__ import annotations
 
@@ -49,10 +49,9 @@ def bare(tmp_path):
 def test_a_missing_venv_module_is_named_with_its_package(bare):
     code, told, asked = bare()
     assert code == 1
-    assert told == [
-        "setup: Python's venv module is missing; "
-        "install it (on Debian: apt-get install python3-venv) and run this again"
-    ]
+    (sentence,) = told
+    assert sentence.startswith("setup: Python's venv module is missing; install it")
+    assert "apt-get install python3-venv" in sentence
     assert asked == []
 
 
