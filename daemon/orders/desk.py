@@ -50,6 +50,7 @@ class Desk:
     __slots__ = (
         "_working",
         "account",
+        "detached",
         "gate",
         "index",
         "instruments",
@@ -64,6 +65,7 @@ class Desk:
         self.index = index
         self.name = name
         self.instruments = instruments  # the daemon's index of each of the strategy's rows
+        self.detached = False  # nobody decides here: the strategy is not configured any more
         self.ready = True  # False while the strategy warms up
         self._working = memoryview(memory["working"][0]).cast("B")
         self.position = memoryview(memory["position"][0]).cast("B").cast("d")  # row * POSITION_COLUMNS + P_*
@@ -111,4 +113,6 @@ class Desk:
 def detached_desk(index: int, name: str, instruments: tuple[int, ...]) -> Desk:
     """Return a desk with a memory of its own: for orders whose strategy is not configured any more."""
     dtype: np.dtype[Any] = memory_dtype(len(instruments), 0, 1, 1, 0, 0)
-    return Desk(index, name, instruments, np.zeros(1, dtype))
+    desk = Desk(index, name, instruments, np.zeros(1, dtype))
+    desk.detached = True
+    return desk

@@ -93,14 +93,18 @@ class Doubts:
         doubt = self._by_id.get(order.client_order_id)
         if doubt is not None:
             doubt.not_found = 0
-            doubt.distance_ns = self._rules.query_ns_first
-            doubt.next_ns = min(doubt.next_ns, now_ns + doubt.distance_ns)
+            self._hurry(doubt, now_ns)
             self._arm()
 
     def hurry_all(self, now_ns: int) -> None:
         """Ask about all again soon: the venue is back."""
-        for order in list(self):
-            self.hurry(order, now_ns)
+        for doubt in self._by_id.values():
+            self._hurry(doubt, now_ns)
+        self._arm()
+
+    def _hurry(self, doubt: Doubt, now_ns: int) -> None:
+        doubt.distance_ns = self._rules.query_ns_first
+        doubt.next_ns = min(doubt.next_ns, now_ns + doubt.distance_ns)
 
     def not_found(self, order: Order, now_ns: int) -> bool:
         """Count an answer "not found"; return whether the absence rule is now fulfilled."""

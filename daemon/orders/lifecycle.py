@@ -226,12 +226,13 @@ class Lifecycle:
             self._tell(Alarm("overfill", text, report.wire_ns))
             self._halt("orders", text, report.wire_ns)
         self._shrink(order, report)
+        whole = order.filled_lots >= order.qty_lots
         owed = self.owed.get(order.client_order_id)
         if owed is not None and order.filled_lots >= owed[1]:
             del self.owed[order.client_order_id]
-            self.step(order, owed[0] or Event.STANDS, report.wire_ns)
+            settled = Event.LAST_FILL if whole else Event.STANDS
+            self.step(order, settled if owed[0] is None else owed[0], report.wire_ns)
         elif order.state < State.FILLED or order.filled_lots <= order.qty_lots:
-            whole = order.filled_lots >= order.qty_lots
             self.step(order, Event.LAST_FILL if whole else Event.PART_FILL, report.wire_ns)
         self._count(order, report)
 

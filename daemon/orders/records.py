@@ -8,6 +8,7 @@ leaves is packed by struct; the rest is msgpack. Numbers are little-endian.
 from __future__ import annotations
 
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final
 from zlib import crc32
 
@@ -286,7 +287,14 @@ def header(*, synced: bool) -> bytes:
 
 
 def unpack(body: bytes) -> Record:
-    """Return a body's record; raises ValueError (msgspec.DecodeError and struct.error among them)."""
+    """Return a body's record; raises ValueError (msgspec's DecodeError is one)."""
+    try:
+        return _unpack(body)
+    except StructError as error:
+        raise ValueError(str(error)) from error
+
+
+def _unpack(body: bytes) -> Record:
     kind = body[0]
     if kind in _DECODERS:
         return _DECODERS[kind].decode(body[1:])

@@ -24,6 +24,7 @@ from daemon.orders.state import Event
 from kernels.dtypes import (
     GATE_VENUE_DOWN,
     REST,
+    STOP,
     X_INSTRUMENT,
     X_KIND,
     X_LEVEL,
@@ -143,9 +144,6 @@ class Recovery:
                     taken.add(desk.index)
                     self._desk_of[index] = desk
                     break
-            else:
-                if all(symbol in here for symbol in symbols):
-                    self._desk_of[index] = self._detach(name, tuple(here[symbol] for symbol in symbols))
 
     def _detach(self, name: str, instruments: tuple[int, ...]) -> Desk:
         """Keep the books of a strategy that is not configured any more."""
@@ -216,7 +214,11 @@ class Recovery:
         if desk is None:
             assert self._run is not None
             name, symbols = self._run.strategies[index]
-            raise ConfigError(f"the journal's strategy {name} traded {_gone(symbols)}")
+            here = {instrument.symbol: instrument.index for instrument in self._orders.instruments}
+            missing = [symbol for symbol in symbols if symbol not in here]
+            if missing:
+                raise ConfigError(f"the journal's strategy {name} traded {_gone(missing)}")
+            desk = self._desk_of[index] = self._detach(name, tuple(here[symbol] for symbol in symbols))
         return desk
 
     def _instrument(self, index: int) -> int:
@@ -239,6 +241,9 @@ class Recovery:
             if order.client_order_id not in listed_ids:
                 self._meet_missing(order, asked_ns, snapshot.wire_ns, found)
         self._meet_balances(snapshot, asked_ns, found)
+        for order in [order for order in life.open.values() if orders.desks[order.strategy].detached]:
+            if order.kind != STOP:
+                orders.cancel(order, snapshot.wire_ns)  # no strategy is left to want it
         orders.doubts.trades_asked_ns = max(orders.doubts.trades_asked_ns, asked_ns)
         orders.risk.open_all(GATE_VENUE_DOWN)
         orders.doubts.hurry_all(snapshot.wire_ns)
@@ -280,9 +285,8 @@ class Recovery:
         ours = orders.ids.parse(listed.client_order_id) is not None
         if not ours and orders.rules.foreign == "ignore":
             return
-        desk = next((desk for desk in orders.desks if listed.instrument in desk.instruments), None)
-        if desk is None:
-            desk = self._detach("adopted", (listed.instrument,))
+        owners = [desk for desk in orders.desks if listed.instrument in desk.instruments]
+        desk = owners[0] if owners else self._detach("adopted", (listed.instrument,))
         row = desk.instruments.index(listed.instrument)
         order = Order(
             client_order_id=listed.client_order_id,

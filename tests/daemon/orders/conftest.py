@@ -16,7 +16,6 @@ from daemon.instruments import Instrument, make_instrument
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.orders.audit import Alarm
 from daemon.orders.desk import Desk
-from daemon.orders.doubts import OrderRules
 from daemon.orders.ids import Ids, next_run
 from daemon.orders.intents import Approved
 from daemon.orders.journal import Journal
@@ -28,6 +27,7 @@ from daemon.orders.risk import Risk, RiskLimits
 from kernels import dtypes as d
 
 if TYPE_CHECKING:
+    from daemon.orders.doubts import OrderRules
     from daemon.orders.order import Order
 
 FOLDER = Path("/journal")

@@ -26,8 +26,8 @@ def test_an_id_is_read_back_and_fits_what_exchanges_allow(run, seq):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "web_1", "maker", "maker-", "maker-7", "maker-7-", "maker-7-x", "maker-07-1", "other-7-1", "xmaker-7-1",
-     "maker-7-1-2", "maker--1", "maker-7-\u0661"],
+    ["", "web_1", "maker", "maker-", "maker-7", "maker-7-", "maker-7-x", "maker-07-1", "other-7-1",
+     "xmaker-7-1", "maker-7-1-2", "maker--1", "maker-7-\u0661"],
 )  # fmt: skip
 def test_foreign_ids_are_not_taken_for_ours(text):
     assert Ids("maker", 1).parse(text) is None

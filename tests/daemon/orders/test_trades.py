@@ -27,6 +27,6 @@ def test_a_restart_remembers_the_same():
     for trade_id in range(0, 3 * REMEMBERED, 2):
         trades.add(trade_id)
     again = TradeIds(trades.dump(), trades.floor)
-    probe = range(0, 3 * REMEMBERED + 10)
+    probe = range(3 * REMEMBERED + 10)
     assert [i in again for i in probe] == [i in trades for i in probe]
     assert again.highest == trades.highest

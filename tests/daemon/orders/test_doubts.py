@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import pytest
+
+from daemon.events import VenueStatus
+from daemon.orders.doubts import OrderRules
+from daemon.orders.order import State
+from kernels import dtypes as d
+
+
+def doubted(world, **more):
+    order = world.place(**more)
+    world.later(2.5)
+    assert order.state is State.UNKNOWN
+    return order
+
+
+def test_queries_grow_apart_up_to_a_limit(world):
+    asked_ns = []
+    world.venue.query = lambda order: asked_ns.append(world.time.now_ns())
+    doubted(world)
+    world.later(60)
+    distances = [(b - a) / 1e9 for a, b in zip(asked_ns, asked_ns[1:], strict=False)]
+    assert distances == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0]
+
+
+def test_nobody_is_asked_while_the_venue_is_down_and_all_soon_after(world):
+    world.venue.up = False
+    order = doubted(world)
+    world.later(100)
+    assert world.venue.queried == []
+    world.venue.up = True
+    world.meet()
+    world.later(0.3)
+    assert world.venue.queried == [order.client_order_id]
+
+
+def test_an_answer_ends_the_asking(world):
+    order = doubted(world)
+    world.report("STATUS", order, status="NEW", qty_lots=100)
+    assert order.state is State.WORKING
+    count = len(world.venue.queried)
+    world.later(100)
+    assert len(world.venue.queried) == count
+    assert len(world.orders.doubts) == 0
+
+
+def not_found_for(world, order, seconds, every=5):
+    for _ in range(int(seconds / every)):
+        world.later(every)
+        world.report("NOT_FOUND", order, code=-2013)
+
+
+def test_not_found_for_half_a_minute_is_no_proof(world):
+    order = doubted(world)
+    not_found_for(world, order, 30)
+    assert order.state is State.UNKNOWN
+
+
+def test_absence_needs_time_answers_and_a_look_at_the_trades(world):
+    asked = []
+    world.orders.doubts.ask_snapshot = lambda: asked.append(world.time.now_ns())
+    order = doubted(world)
+    not_found_for(world, order, 90)
+    assert order.state is State.UNKNOWN  # nobody looked at the trades yet
+    assert asked
+    world.meet()
+    assert order.state is State.UNKNOWN
+    world.report("NOT_FOUND", order, code=-2013)
+    assert order.state is State.VOID
+    assert world.alarms() == ["void"]
+    assert world.risk.gate(0) == 0
+    assert world.slot()[d.W_STATE] == d.SLOT_EMPTY
+
+
+def test_a_look_at_the_trades_before_the_window_closed_proves_nothing(world):
+    order = doubted(world)
+    not_found_for(world, order, 50)
+    world.meet()
+    not_found_for(world, order, 20)
+    assert order.state is State.UNKNOWN
+
+
+def test_few_answers_are_no_absence_however_late(new_world):
+    world = new_world(rules=OrderRules(not_found_min=3))
+    order = doubted(world)
+    world.later(600)
+    world.meet()
+    for _ in range(2):
+        world.report("NOT_FOUND", order)
+    assert order.state is State.UNKNOWN
+    world.report("NOT_FOUND", order)
+    assert order.state is State.VOID
+
+
+def test_what_traded_is_never_absent(world):
+    order = doubted(world)
+    world.fill(order, 1, 10)
+    world.later(600)
+    world.meet()
+    not_found_for(world, order, 100)
+    assert order.state is State.UNKNOWN
+
+
+def test_word_of_an_order_starts_the_count_again(world):
+    order = doubted(world)
+    not_found_for(world, order, 100)
+    world.meet()
+    world.report("NEW", order)
+    assert order.state is State.UNKNOWN  # the word may be older than the doubt
+    for _ in range(3):
+        world.report("NOT_FOUND", order)
+    assert order.state is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"), [("NEW", State.UNKNOWN), ("STATUS", State.UNKNOWN), ("CANCELED", State.CANCELED)]
+)
+def test_a_void_order_that_turns_up_is_taken_in_again_and_alarms(world, kind, state):
+    order = doubted(world)
+    world.later(600)
+    world.meet()
+    not_found_for(world, order, 20)
+    assert order.state is State.VOID
+    other = world.place(level=1)  # takes its slot
+    world.report("NEW", other)
+    world.report(kind, order, status="NEW")
+    assert order.state is state
+    assert world.alarms() == ["void", "void"]
+    if state is State.UNKNOWN:
+        assert order.slot == 1
+        assert world.slot(slot=1)[d.W_STATE] == d.SLOT_UNKNOWN
+        world.report("STATUS", order, status="NEW")
+        assert order.state is State.WORKING
+
+
+def test_a_late_fill_of_a_void_order_is_accounted_for(world):
+    order = doubted(world, qty=100)
+    world.later(600)
+    world.meet()
+    not_found_for(world, order, 20)
+    world.fill(order, 1, 100)
+    assert order.state is State.FILLED
+    assert world.position(d.P_QTY) == 0.001
+    assert world.alarms() == ["void", "void"]
+
+
+def test_missing_trades_are_asked_for_and_not_the_order(world):
+    asked = []
+    world.orders.doubts.ask_snapshot = lambda: asked.append(1)
+    order = world.place(qty=100)
+    world.report("CANCELED", order, cum_lots=40)
+    assert order.state is State.UNKNOWN
+    world.later(5)
+    assert asked
+    assert world.venue.queried == []
+    world.fill(order, 1, 40, cum_lots=40)
+    assert order.state is State.CANCELED
+    world.later(0.3)
+    count = len(asked)
+    world.later(100)
+    assert len(asked) == count
+
+
+def test_going_down_closes_the_gate_and_meeting_opens_it(world):
+    world.orders.venue_status(VenueStatus(up=False, reason="cut", wire_ns=0))
+    assert world.risk.gate(0) == d.GATE_VENUE_DOWN
+    world.meet()
+    assert world.risk.gate(0) == 0

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+from pathlib import Path
+
+import pytest
+
+from daemon.disk import RealDisk, ThreadWorker
+from daemon.errors import JournalError
+from daemon.memory_disk import InlineWorker, MemoryDisk
+from daemon.orders.journal import Journal
+from daemon.orders.reader import read_all, read_history
+from daemon.orders.records import Checkpoint, Marked, Run, Voided, pack
+from daemon.orders.valuation import Baseline
+
+FOLDER = Path("/journal")
+RUN = Run(1, "t", 1, "0", [], [], "")
+EMPTY = Checkpoint(1, None, [], [], [], {}, {}, [], Baseline(), 0)
+
+
+def begun(disk, **more):
+    journal = Journal(disk, InlineWorker(), FOLDER, **more)
+    journal.begin(RUN, EMPTY)
+    return journal
+
+
+def voided(disk):
+    return [record.now_ns for _, _, record in read_all(disk, FOLDER) if isinstance(record, Voided)]
+
+
+def test_what_was_appended_is_read_in_order():
+    disk = MemoryDisk()
+    journal = begun(disk)
+    for n in range(100):
+        journal.append(pack(Voided(n, "x")))
+    assert voided(disk) == list(range(100))
+
+
+def test_a_killed_process_loses_nothing_and_a_power_cut_what_was_not_synced():
+    disk = MemoryDisk()
+    journal = begun(disk)
+    journal.append(pack(Voided(1, "x")))
+    asyncio.run(journal.sync_now())
+    journal.append(pack(Voided(2, "x")))
+    assert voided(disk) == [1, 2]
+    disk.power_cut()
+    assert voided(disk) == [1]
+
+
+def test_intents_are_durable_before_they_leave_under_the_intent_policy(new_world):
+    world = new_world(sync="intent")
+    order = world.place()
+    world.disk.power_cut()
+    again = world.restarted()
+    assert list(again.orders.life.open) == [order.client_order_id]
+
+
+def test_a_sync_marks_how_far_and_nothing_new_is_no_reason_to_sync():
+    disk = MemoryDisk()
+    journal = begun(disk)
+    for _ in range(3):
+        asyncio.run(journal.sync_now())
+    marks = [record for _, _, record in read_all(disk, FOLDER) if isinstance(record, Marked)]
+    assert len(marks) == journal.syncs == 1
+    assert marks[0].offset == [at for _, at, _ in read_all(disk, FOLDER)][-1]
+
+
+def test_the_group_loop_syncs_until_it_is_closed():
+    disk = MemoryDisk()
+    journal = begun(disk, group_ms=1)
+
+    async def scene():
+        task = asyncio.create_task(journal.run())
+        journal.append(pack(Voided(1, "x")))
+        while not journal.syncs:
+            await asyncio.sleep(0)
+        journal.append(pack(Voided(2, "x")))
+        await journal.close()
+        await task
+
+    asyncio.run(scene())
+    disk.power_cut()
+    assert voided(disk) == [1, 2]
+
+
+def test_the_system_policy_never_syncs():
+    disk = MemoryDisk()
+    journal = begun(disk, sync="os", group_ms=1)
+
+    async def scene():
+        task = asyncio.create_task(journal.run())
+        journal.append(pack(Voided(1, "x")))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(scene())
+    assert journal.syncs == 0
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_a_sound_journal():
+    disk = MemoryDisk()
+    journal = begun(disk)
+    disk.bytes_max = 0
+    with pytest.raises(JournalError, match=r"/journal/00000001.journal cannot be written \(No space left"):
+        journal.append(pack(Voided(1, "x")))
+    disk.bytes_max = None
+    journal.append(pack(Voided(2, "x")))
+    assert voided(disk) == [2]
+
+
+def test_a_failed_sync_is_told_to_who_listens():
+    class BadFile:
+        size = 0
+
+        def write(self, data):
+            self.size += len(data)
+
+        def sync(self):
+            raise OSError(errno.EIO, "Input/output error")
+
+        def close(self):
+            pass
+
+    class BadDisk(MemoryDisk):
+        def append(self, path):
+            return BadFile()
+
+    journal = begun(BadDisk(), group_ms=1)
+    heard = []
+    journal.on_failure = heard.append
+
+    async def scene():
+        task = asyncio.create_task(journal.run())
+        while not heard:
+            await asyncio.sleep(0)
+        with pytest.raises(JournalError):
+            journal.append(pack(Voided(2, "x")))
+            await journal.close()
+        await task
+
+    asyncio.run(scene())
+    assert "Input/output error" in heard[0]
+
+
+def test_a_large_segment_is_followed_by_one_that_needs_nothing_before_it():
+    disk = MemoryDisk()
+    journal = begun(disk, segment_bytes_max=2000, group_ms=1)
+    journal.checkpoint = lambda: (RUN, EMPTY)
+
+    async def scene():
+        task = asyncio.create_task(journal.run())
+        for n in range(300):
+            journal.append(pack(Voided(n, "x" * 30)))
+            if n % 10 == 0:
+                await asyncio.sleep(0.002)
+        await journal.close()
+        await task
+
+    asyncio.run(scene())
+    assert len(disk.list(FOLDER)) > 2
+    assert voided(disk) == list(range(300))
+    history = read_history(disk, FOLDER)
+    assert isinstance(history.records[1], Checkpoint)
+    assert len(history.records) < 200
+
+
+def test_a_new_run_never_writes_into_an_old_segment():
+    disk = MemoryDisk()
+    begun(disk)
+    begun(disk)
+    assert [path.name for path in disk.list(FOLDER)] == ["00000001.journal", "00000002.journal"]
+
+
+def test_the_digest_covers_orders_and_nothing_of_the_machine(new_world):
+    world, other = new_world(), new_world()
+    for one in (world, other):
+        one.place()
+    other.orders.save_baseline(5)
+    other.journal.append(pack(RUN))
+    assert world.journal.digest() == other.journal.digest()
+    world.place(level=1)
+    assert world.journal.digest() != other.journal.digest()
+
+
+def test_real_files_and_a_real_thread(tmp_path):
+    worker = ThreadWorker()
+    journal = Journal(RealDisk(), worker, tmp_path / "journal", group_ms=1)
+    journal.begin(RUN, EMPTY)
+
+    async def scene():
+        task = asyncio.create_task(journal.run())
+        for n in range(50):
+            journal.append(pack(Voided(n, "x")))
+            await asyncio.sleep(0)
+        await journal.close()
+        await task
+
+    asyncio.run(scene())
+    worker.close()
+    history = read_history(RealDisk(), tmp_path / "journal")
+    assert [record.now_ns for record in history.records if isinstance(record, Voided)] == list(range(50))
+    assert (tmp_path / "journal" / "00000001.journal").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from daemon.events import Command, ExecutionReport
+from daemon.orders import records as r
+from daemon.orders.order import Order, State
+from daemon.orders.valuation import Baseline
+
+ORDER = Order(
+    client_order_id="t-1-1", seq=1, strategy=0, instrument=0, slot=2, row=0, kind=2, level=-1, side=1,
+    price_ticks=600, qty_lots=7, reduces=False, state=State.PARTIALLY_FILLED,
+)  # fmt: skip
+REPORT = ExecutionReport(
+    kind="TRADE", client_order_id="t-1-1", instrument=0, wire_ns=5, trade_id=9, commission=Decimal("1E-8"),
+    commission_asset="BNB",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        r.Run(1, "t", 3, "0.1", [("maker", ["BTC/USDT"])], ["BTC/USDT"], "text"),
+        REPORT,
+        r.CommandTaken(1, Command(verb="halt", source="cli", reason="why")),
+        r.Latch(1, halted=True, source="cli", reason="why"),
+        r.Adopted(1, ORDER),
+        r.Voided(1, "t-1-1"),
+        r.Balances(1, {"USDT": "100000000000000000000000"}),
+        r.BaselineMoved(1, Baseline(5, 1.5, 2.5)),
+        r.Checkpoint(
+            1, None, [ORDER], [r.Owed("t-1-1", 7, 4)], [r.SavedHolding(0, 0, "1", "2", "3", "4")], {"BTC": "1"},
+            {"BTC": "2"}, [(-1, [3, 4])], Baseline(1, 2.0, 3.0), 77,
+        ),
+    ],
+)  # fmt: skip
+def test_a_record_is_read_as_it_was_written(record):
+    assert r.unpack(r.pack(record)) == record
+
+
+def test_the_packed_records_are_read_as_they_were_written():
+    action = (1, 0, 2, 3, -4, -1, 6_000_000, 100, 1, 0)
+    row = bytes(range(16))
+    assert r.unpack(r.pack_action(r.PLACE, 5, 6, 7, 8, *action) + row) == r.Placed(5, 6, 7, 8, action, row)
+    refused = r.unpack(r.pack_action(r.REFUSE, 5, 9, 7, 8, *action) + row)
+    assert refused == r.RefusedAction(5, 9, 7, 8, action, row)
+    assert r.unpack(r.pack_ask(r.CANCEL, 5, "t-1-1", 0)) == r.Asked(5, "t-1-1", 0)
+    assert r.unpack(r.pack_ask(r.AMEND, 5, "t-1-1", 3)) == r.Asked(5, "t-1-1", 3)
+    assert r.unpack(r.pack_mark(77)) == r.Marked(77)
+    assert r.unpack(r.pack_digest(5, 2**64 - 1, 3)) == r.DigestTaken(5, 2**64 - 1, 3)
+    assert r.unpack(r.pack_clock(5, -3)) == r.ClockStepped(5, -3)
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"\x02short", b"\x06\xc1", b"\x10", b"\x03"])
+def test_what_is_no_record_is_refused(body):
+    with pytest.raises(ValueError, match=r"."):
+        r.unpack(body)
+
+
+def test_every_type_has_a_name():
+    constants = {key: value for key, value in vars(r).items() if key.isupper() and isinstance(value, int)}
+    assert {key: name.upper() for key, name in r.NAMES.items()} == {
+        value: key
+        for key, value in constants.items()
+        if key not in {"VERSION", "BODY_BYTES_MAX", "ACTION_COLUMNS"}
+    }
