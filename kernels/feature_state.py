@@ -157,6 +157,7 @@ def init(f: Floats, i: Ints, tuning: Floats) -> None:
     i[I_LONG] = int(f[T_LONG])
     i[I_CLOSES] = max(i[I_SHORT], i[I_MEDIUM], i[I_LONG])
     i[I_BAR_NS] = int(f[T_BAR_MS] * 1e6)
+    # bind_tuning refuses more; the cap holds for an array made without it
     i[I_SILENCE_NS] = min(int(f[T_SILENCE_S] * 1e9), SILENT_BARS_MAX * i[I_BAR_NS])
     i[I_EMA_WARM] = int(max(f[T_EMA_FAST], f[T_EMA_SLOW]))
     i[I_MACD_WARM] = int(max(f[T_MACD_FAST], f[T_MACD_SLOW]))
