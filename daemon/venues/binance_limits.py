@@ -2,7 +2,8 @@
 
 Counts are the exchange's own, taken from every answer, plus what was sent since; an interval's count starts
 again at the interval's beginning, by the exchange's clock. New orders stop at a part of the request weight,
-so that cancels and queries keep the rest. After a 429 or 418 nothing is sent until the time the exchange names.
+so that cancels and queries keep the rest. After a 429 or 418 nothing is sent until the time that the exchange
+names.
 """
 
 from __future__ import annotations
