@@ -11,6 +11,7 @@ from daemon.orders.money import Holding
 from daemon.orders.order import State
 from daemon.orders.state import Event
 from daemon.orders.trades import TradeIds
+from kernels.dtypes import GATE_UNKNOWN_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +88,8 @@ def load(
         order.reserved = 0
         if order.state >= State.FILLED:
             life.ended[order.client_order_id] = order
-        else:
-            life.enter(order)
+            continue
+        life.enter(order)
+        if order.state is State.UNKNOWN:
+            orders.risk.close(order.instrument, GATE_UNKNOWN_ORDER)
     orders.risk.set_latch(checkpoint.latch)

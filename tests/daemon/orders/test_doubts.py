@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from daemon.events import VenueStatus
@@ -20,7 +22,7 @@ def test_queries_grow_apart_up_to_a_limit(world):
     world.venue.query = lambda order: asked_ns.append(world.time.now_ns())
     doubted(world)
     world.later(60)
-    distances = [(b - a) / 1e9 for a, b in zip(asked_ns, asked_ns[1:], strict=False)]
+    distances = [(b - a) / 1e9 for a, b in pairwise(asked_ns)]
     assert distances == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0]
 
 

@@ -31,8 +31,8 @@ REPORT = ExecutionReport(
         r.Balances(1, {"USDT": "100000000000000000000000"}),
         r.BaselineMoved(1, Baseline(5, 1.5, 2.5)),
         r.Checkpoint(
-            1, None, [ORDER], [r.Owed("t-1-1", 7, 4)], [r.SavedHolding(0, 0, "1", "2", "3", "4")], {"BTC": "1"},
-            {"BTC": "2"}, [(-1, [3, 4])], Baseline(1, 2.0, 3.0), 77,
+            1, None, [ORDER], [r.Owed("t-1-1", 7, 4)], [r.SavedHolding(0, 0, "1", "2", "3", "4")],
+            {"BTC": "1"}, {"BTC": "2"}, [(-1, [3, 4])], Baseline(1, 2.0, 3.0), 77,
         ),
     ],
 )  # fmt: skip

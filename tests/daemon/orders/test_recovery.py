@@ -37,7 +37,10 @@ def state_of(world):
     """Return everything a restart must bring back."""
     life, portfolio = world.orders.life, world.portfolio
     return {
-        "open": {cid: (o.strategy, o.slot, o.level, o.side, o.qty_lots, o.filled_lots) for cid, o in life.open.items()},
+        "open": {
+            cid: (o.strategy, o.slot, o.level, o.side, o.qty_lots, o.filled_lots)
+            for cid, o in life.open.items()
+        },
         "ended": {cid: o.state for cid, o in life.ended.items()},
         "totals": {asset: purse.total for asset, purse in portfolio.purses.items()},
         "reserved": {asset: purse.reserved for asset, purse in portfolio.purses.items()},
@@ -163,15 +166,41 @@ def test_an_order_whose_record_a_power_cut_took_is_found_and_cancelled(world):
     world.disk.power_cut()
     again = world.restarted()
     assert again.orders.life.open == {}
-    found = again.meet(open_orders=[listed(lost, cum_lots=40)])
+    early = trade(lost.client_order_id, 4, 40, cum_lots=40)
+    found = again.meet(open_orders=[listed(lost, cum_lots=40)], trades=[early])
     assert found.adopted == 1
     assert "the journal lost" in found.notes[0]
     assert again.venue.canceled == [lost.client_order_id]
     adopted = again.orders.life.open[lost.client_order_id]
     assert (adopted.state, adopted.leaves_lots) == (State.PENDING_CANCEL, 60)
     again.fill(adopted, 5, 10, cum_lots=50)
-    assert again.position(d.P_QTY) == pytest.approx(1e-4)
+    assert again.position(d.P_QTY) == pytest.approx(5e-4)
+    assert again.alarms() == ["foreign_order"]
     assert lost.client_order_id in again.restarted().orders.life.open  # adopted for good
+
+
+def test_a_lost_order_that_is_over_already_is_found_by_its_trades(world):
+    asyncio.run(world.journal.sync_now())
+    lost = world.place(qty=100)
+    world.disk.power_cut()
+    again = world.restarted()
+    trades = [trade(lost.client_order_id, 4, 40), trade(lost.client_order_id, 5, 60)]
+    for _ in range(2):
+        again.meet({"USDT": "99940", "BTC": "10.001"}, trades=trades)
+        assert again.position(d.P_QTY) == 1e-3
+        assert again.orders.life.ended[lost.client_order_id].state is State.FILLED
+    assert again.alarms() == ["foreign_order"]
+    assert again.restarted().position(d.P_QTY) == 1e-3
+
+
+def test_the_trades_of_an_order_that_is_not_ours_are_not_counted_for_it_again(world):
+    early = trade("by-hand", 4, 40)
+    told = {"USDT": "99976", "BTC": "10.0004"}
+    found = world.meet(told, open_orders=[listed("by-hand", cum_lots=40)], trades=[early])
+    assert found.notes == ["the venue has order by-hand, which is not ours"]
+    assert world.orders.life.open["by-hand"].leaves_lots == 60
+    assert world.position(d.P_QTY) == 0.0
+    assert world.restarted().orders.life.open["by-hand"].leaves_lots == 60
 
 
 @pytest.mark.parametrize(

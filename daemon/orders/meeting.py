@@ -1,0 +1,218 @@
+"""The venue's word against ours: what start-up, a reconnect and the periodic look have in common.
+
+Trades we never heard of are applied, open orders confirmed, unknown ones adopted, missing ones asked about,
+balances taken over. An order that carries our own id and of which the journal knows nothing lost its record
+in a power cut: it and its trades are taken in, and it is cancelled. Orders of others follow a policy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from daemon.events import ExecutionReport, OpenOrder
+from daemon.orders import records
+from daemon.orders.audit import Alarm
+from daemon.orders.order import Order, State
+from kernels.dtypes import GATE_VENUE_DOWN, REST, STOP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from daemon.events import VenueSnapshot
+    from daemon.orders.desk import Desk
+    from daemon.orders.manager import Orders
+
+#: the level id of an order found at the venue, which no strategy asked for
+ADOPTED_LEVEL: Final = -1
+
+
+class Differences(msgspec.Struct):
+    """What the venue and the daemon did not agree on, in sentences."""
+
+    notes: list[str] = []  # settled by taking the venue's word
+    fatal: list[str] = []  # not settled: the kill switch is thrown
+    trades: int = 0  # applied that we had never heard of
+    adopted: int = 0
+    missing: int = 0  # our open orders that the venue does not list, now asked about
+
+
+class Meeting:
+    """Compares snapshots of the venue with the order side, and settles what differs."""
+
+    def __init__(self, orders: Orders, detach: Callable[[str, tuple[int, ...]], Desk]) -> None:
+        """`detach` makes a desk for orders in instruments that no strategy owns."""
+        self.first = True  # no journal was there: the venue's word is all there is
+        self._orders = orders
+        self._life = orders.life
+        self._detach = detach
+        self._balances_before: list[str] = []
+
+    def meet(self, snapshot: VenueSnapshot, asked_ns: int) -> Differences:
+        """Settle with a snapshot that was asked for at `asked_ns`."""
+        orders, life, now_ns = self._orders, self._life, snapshot.wire_ns
+        found = Differences(notes=[], fatal=[])
+        unwanted = [
+            self._adopt(listed, now_ns, found)
+            for listed in snapshot.open_orders  # ours first: their trades then find them
+            if life.find(listed.client_order_id) is None and self._is_ours(listed.client_order_id)
+        ]
+        self._meet_trades(snapshot, found)
+        for listed in snapshot.open_orders:
+            order = life.find(listed.client_order_id)
+            if order is not None:
+                self._meet_open(order, listed, asked_ns, now_ns, found)
+            elif orders.rules.foreign != "ignore":
+                order = self._adopt(listed, now_ns, found)
+                if orders.rules.foreign == "cancel":
+                    unwanted.append(order)
+        listed_ids = {listed.client_order_id for listed in snapshot.open_orders}
+        for order in list(life.open.values()):
+            if order.client_order_id not in listed_ids:
+                self._meet_missing(order, asked_ns, now_ns, found)
+        self._meet_balances(snapshot, asked_ns, found)
+        unwanted += [o for o in life.open.values() if orders.desks[o.strategy].detached and o.kind != STOP]
+        for order in unwanted:
+            orders.cancel(order, now_ns)
+        orders.doubts.trades_asked_ns = max(orders.doubts.trades_asked_ns, asked_ns)
+        orders.risk.open_all(GATE_VENUE_DOWN)
+        orders.doubts.hurry_all(now_ns)
+        self.first = False
+        return found
+
+    def _is_ours(self, client_order_id: str) -> bool:
+        return self._orders.ids.parse(client_order_id) is not None
+
+    # --- trades -------------------------------------------------------------------------------------------
+    def _meet_trades(self, snapshot: VenueSnapshot, found: Differences) -> None:
+        orders, life = self._orders, self._life
+        trades = sorted(snapshot.trades, key=lambda trade: (trade.exch_ns, trade.trade_id))
+        for report in trades:
+            seen = orders.portfolio.trades[report.instrument]
+            if report.trade_id in seen:
+                continue
+            if self.first:
+                seen.add(report.trade_id)  # before our time: the balances hold it already
+                continue
+            cid = report.client_order_id
+            if life.find(cid) is None and self._is_ours(cid):
+                lots = sum(trade.last_lots for trade in trades if trade.client_order_id == cid)
+                self._adopt(_as_open(report, max(lots, report.qty_lots)), snapshot.wire_ns, found)
+            found.trades += 1
+            orders.apply(report)
+
+    # --- orders -------------------------------------------------------------------------------------------
+    def _meet_open(
+        self, order: Order, listed: OpenOrder, asked_ns: int, now_ns: int, found: Differences
+    ) -> None:
+        if order.state >= State.FILLED and order.state is not State.VOID:
+            if order.changed_ns < asked_ns:
+                found.fatal.append(
+                    f"the venue lists order {order.client_order_id} as open, which ended here as "
+                    f"{order.state.name}: look at it there, cancel it if need be, and resume"
+                )
+            return
+        if order.state in {State.UNKNOWN, State.VOID} or listed.cum_lots > order.filled_lots:
+            self._orders.apply(_status(listed, now_ns))
+
+    def _adopt(self, listed: OpenOrder, now_ns: int, found: Differences) -> Order:
+        """Take an order nobody here remembers into the books, so that its fills are accounted for.
+
+        Of one of ours all trades are still to come; those of somebody else's are in the balances.
+        """
+        orders = self._orders
+        ours = self._is_ours(listed.client_order_id)
+        filled_lots = 0 if ours else listed.cum_lots
+        owners = [desk for desk in orders.desks if listed.instrument in desk.instruments]
+        desk = owners[0] if owners else self._detach("adopted", (listed.instrument,))
+        row = desk.instruments.index(listed.instrument)
+        order = Order(
+            client_order_id=listed.client_order_id,
+            seq=0,
+            strategy=desk.index,
+            instrument=listed.instrument,
+            slot=desk.free_slot(row),
+            row=row,
+            kind=REST,
+            level=ADOPTED_LEVEL,
+            side=listed.side,
+            price_ticks=listed.price_ticks,
+            qty_lots=listed.qty_lots,
+            reduces=False,
+            sent_ns=now_ns,
+            changed_ns=now_ns,
+            since_ns=now_ns,
+        )
+        order.state = State.PARTIALLY_FILLED if filled_lots else State.WORKING
+        order.venue_order_id = listed.venue_order_id
+        order.filled_lots = filled_lots
+        orders.record(records.pack(records.Adopted(now_ns, order)))
+        self._life.enter(order)
+        found.adopted += 1
+        whose = "the journal lost" if ours else "is not ours"
+        text = f"the venue has order {order.client_order_id}, which {whose}"
+        found.notes.append(text)
+        orders.tell(Alarm("foreign_order", text, now_ns))
+        return order
+
+    def _meet_missing(self, order: Order, asked_ns: int, now_ns: int, found: Differences) -> None:
+        """Ask about an open order the venue does not list, unless it was touched since the asking."""
+        if order.state is State.UNKNOWN or max(order.changed_ns, order.asked_ns) >= asked_ns:
+            return
+        found.missing += 1
+        self._orders.apply(
+            ExecutionReport(
+                kind="TIMEOUT",
+                client_order_id=order.client_order_id,
+                instrument=order.instrument,
+                wire_ns=now_ns,
+                reason="not among the venue's open orders",
+            )
+        )
+
+    def _meet_balances(self, snapshot: VenueSnapshot, asked_ns: int, found: Differences) -> None:
+        """Take over the balances, unless a trade may lie between them and us: then the next time decides."""
+        orders, life = self._orders, self._life
+        portfolio = orders.portfolio
+        differences = [] if self.first else portfolio.differences(snapshot.balances)
+        may_be_moving = bool(life.open) or life.last_trade_wire_ns >= asked_ns
+        found.notes += differences
+        if differences and may_be_moving and differences != self._balances_before:
+            self._balances_before = differences
+            return
+        self._balances_before = []
+        for text in differences:
+            orders.tell(Alarm("balance", text, snapshot.wire_ns))
+        if self.first or differences:
+            portfolio.adopt(snapshot.balances, moved=not self.first)
+            orders.record(records.pack(portfolio.balances_record(snapshot.wire_ns)))
+        found.fatal += portfolio.short_of()
+
+
+def _status(listed: OpenOrder, now_ns: int) -> ExecutionReport:
+    return ExecutionReport(
+        kind="STATUS",
+        client_order_id=listed.client_order_id,
+        instrument=listed.instrument,
+        wire_ns=now_ns,
+        venue_order_id=listed.venue_order_id,
+        side=listed.side,
+        price_ticks=listed.price_ticks,
+        qty_lots=listed.qty_lots,
+        cum_lots=listed.cum_lots,
+        status="PARTIALLY_FILLED" if listed.cum_lots else "NEW",
+    )
+
+
+def _as_open(trade: ExecutionReport, qty_lots: int) -> OpenOrder:
+    """Return the order a trade of ours belongs to, as far as the trade tells."""
+    return OpenOrder(
+        client_order_id=trade.client_order_id,
+        venue_order_id=trade.venue_order_id,
+        instrument=trade.instrument,
+        side=trade.side,
+        price_ticks=trade.price_ticks or trade.last_ticks,
+        qty_lots=qty_lots,
+        cum_lots=0,
+    )

@@ -1,0 +1,294 @@
+"""Any orders at any venue: reports lost, doubled and out of order, cancels racing fills, kills at any time.
+
+The venue here keeps its own books, apart from everything under test. Whatever happens, no id reaches it
+twice, nothing it holds open is forgotten, its worst case is reserved; and once the dust has settled both
+sides agree to the last unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from daemon.events import Balance, ExecutionReport, OpenOrder, VenueSnapshot
+from daemon.orders.intents import Approved
+from daemon.orders.money import to_units
+from daemon.orders.order import State
+from kernels import dtypes as d
+from tests.daemon.orders.conftest import World
+
+
+@dataclass
+class Held:
+    """An order as the venue has it."""
+
+    cid: str
+    side: int
+    ticks: int
+    lots: int
+    done: int = 0
+    status: str = "NEW"
+
+    @property
+    def open(self) -> bool:
+        return self.status in {"NEW", "PARTIALLY_FILLED"}
+
+
+@dataclass
+class ModelVenue:
+    """An exchange that never lies, on a line that loses and shuffles."""
+
+    name: str = "model"
+    up: bool = True
+    fate: str = "accept"  # of the next request: accept, reject, lose
+    held: dict[str, Held] = field(default_factory=dict)
+    arrived: list[str] = field(default_factory=list)
+    outbox: list[ExecutionReport] = field(default_factory=list)
+    trades: list[ExecutionReport] = field(default_factory=list)
+    usdt: Decimal = Decimal(10**6)
+    btc: Decimal = Decimal(100)
+    now_ns: int = 0
+
+    def say(self, kind, cid, **more):
+        held = self.held.get(cid)
+        if held is not None:
+            more = {
+                "qty_lots": held.lots,
+                "cum_lots": held.done,
+                "status": held.status,
+                "side": held.side,
+                **more,
+            }
+        report = ExecutionReport(kind=kind, client_order_id=cid, instrument=0, wire_ns=0, **more)
+        self.outbox.append(report)
+        return report
+
+    def place(self, order):
+        assert order.client_order_id not in self.arrived, "sent twice"
+        self.arrived.append(order.client_order_id)
+        fate, self.fate = self.fate, "accept"
+        if fate == "lose":
+            return
+        held = Held(order.client_order_id, order.side, order.price_ticks, order.qty_lots)
+        self.held[held.cid] = held
+        if fate == "reject":
+            held.status = "REJECTED"
+            self.say("REJECTED", held.cid, reason="no")
+        else:
+            self.say("NEW", held.cid)
+
+    def cancel(self, order):
+        fate, self.fate = self.fate, "accept"
+        held = self.held.get(order.client_order_id)
+        if fate == "lose":
+            return
+        if held is None or not held.open or fate == "reject":
+            self.say("CANCEL_REJECTED", order.client_order_id, code=-2011)
+        else:
+            held.status = "CANCELED"
+            self.say("CANCELED", held.cid)
+
+    def amend(self, order, qty_lots):
+        fate, self.fate = self.fate, "accept"
+        held = self.held.get(order.client_order_id)
+        if fate == "lose":
+            return
+        if held is None or not held.open or not held.done < qty_lots < held.lots or fate == "reject":
+            self.say("AMEND_REJECTED", order.client_order_id)
+        else:
+            held.lots = qty_lots
+            self.say("REPLACED", held.cid)
+
+    def query(self, order):
+        cid = order.client_order_id
+        self.say("STATUS" if cid in self.held else "NOT_FOUND", cid)
+
+    def fill(self, held, lots):
+        lots = min(lots, held.lots - held.done)
+        held.done += lots
+        held.status = "FILLED" if held.done == held.lots else "PARTIALLY_FILLED"
+        fee = Decimal("0.00000001") * lots
+        self.usdt -= held.side * lots * held.ticks * Decimal("1e-7")
+        self.btc += held.side * lots * Decimal("1e-5") - fee
+        self.trades.append(
+            self.say(
+                "TRADE", held.cid, trade_id=len(self.trades), last_lots=lots, last_ticks=held.ticks,
+                commission=fee, commission_asset="BTC",
+            )
+        )  # fmt: skip
+
+    def snapshot(self, now_ns):
+        listed = [
+            OpenOrder(
+                client_order_id=held.cid, venue_order_id="", instrument=0, side=held.side, price_ticks=held.ticks,
+                qty_lots=held.lots, cum_lots=held.done,
+            )
+            for held in self.held.values()
+            if held.open
+        ]  # fmt: skip
+        balances = {"USDT": Balance(self.usdt, Decimal(0)), "BTC": Balance(self.btc, Decimal(0))}
+        return VenueSnapshot(balances, listed, list(self.trades), now_ns)
+
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.venue = ModelVenue()
+        self.world = World(venue=self.venue, balances={"USDT": "1000000", "BTC": "100"})
+        self.level = 0
+
+    @property
+    def open(self):
+        return list(self.world.orders.life.open.values())
+
+    def deliver(self, report):
+        at = self.world.time.now_ns()
+        self.world.orders.apply(ExecutionReport(**{**fields(report), "wire_ns": at}))
+
+    # --- what can happen --------------------------------------------------------------------------------------
+    @rule(
+        side=st.sampled_from([d.BUY, d.SELL]),
+        lots=st.integers(1, 100),
+        kind=st.sampled_from([d.TARGET, d.REST]),
+    )
+    def place(self, side, lots, kind):
+        self.level += 1
+        slot = self.world.desks[0].free_slot(0)
+        if slot < 0:
+            return
+        verdict = self.world.check(
+            level=self.level, slot=slot, side=side, qty=lots, kind=kind, price=6_000_000 - side * 1000
+        )
+        if isinstance(verdict, Approved):
+            self.world.orders.submit(verdict)
+
+    @rule(fate=st.sampled_from(["reject", "lose"]))
+    def next_request(self, fate):
+        self.venue.fate = fate
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def cancel(self, data):
+        self.world.orders.cancel(data.draw(st.sampled_from(self.open)), self.world.time.now_ns())
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), leaves=st.integers(1, 50))
+    def amend(self, data, leaves):
+        self.world.orders.amend(data.draw(st.sampled_from(self.open)), leaves, self.world.time.now_ns())
+
+    @precondition(lambda self: any(held.open for held in self.venue.held.values()))
+    @rule(data=st.data(), lots=st.integers(1, 100))
+    def fill(self, data, lots):
+        self.venue.fill(
+            data.draw(st.sampled_from([held for held in self.venue.held.values() if held.open])), lots
+        )
+
+    @precondition(lambda self: self.venue.outbox)
+    @rule(data=st.data(), how=st.sampled_from(["deliver", "deliver", "twice", "drop"]))
+    def report(self, data, how):
+        at = data.draw(st.integers(0, len(self.venue.outbox) - 1))
+        report = self.venue.outbox[at]
+        if how != "twice":
+            del self.venue.outbox[at]
+        if how != "drop":
+            self.deliver(report)
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 3.0, 30.0]))
+    def wait(self, seconds):
+        self.world.later(seconds)
+
+    @rule()
+    def meet(self):
+        found = self.world.recovery.meet(self.venue.snapshot(self.world.time.now_ns()))
+        assert found.fatal == []
+        assert found.notes == []
+
+    @rule()
+    def kill(self):
+        """End without a word, and start again; what the line carried is lost."""
+        self.venue.outbox.clear()
+        before = self.world
+        self.world = World(disk=before.disk, venue=self.venue, time=before.time)
+        assert {asset: p.total for asset, p in self.world.portfolio.purses.items()} == {
+            asset: p.total for asset, p in before.portfolio.purses.items()
+        }
+        self.check_alarms(before)
+
+    # --- what must hold ---------------------------------------------------------------------------------------
+    @invariant()
+    def nothing_the_venue_holds_open_is_forgotten(self):
+        for held in self.venue.held.values():
+            order = self.world.orders.life.find(held.cid)
+            if held.open and order is not None:
+                assert order.state < State.FILLED or order.state is State.VOID
+            elif held.open:
+                raise AssertionError(f"{held.cid} is open at the venue, and nobody here knows it")
+
+    @invariant()
+    def the_worst_case_is_reserved(self):
+        for held in self.venue.held.values():
+            order = self.world.orders.life.open.get(held.cid)
+            if held.open and order is not None:
+                assert self.world.orders.life.leaves(order) >= held.lots - held.done
+
+    @invariant()
+    def slots_and_orders_agree(self):
+        shown = self.world.memories[0]["working"][0, 0]
+        for slot, order in enumerate(self.world.desks[0].orders[0]):
+            assert (shown[slot, d.W_STATE] == d.SLOT_EMPTY) == (order is None)
+            if order is not None:
+                assert shown[slot, d.W_LEAVES_LOTS] == self.world.orders.life.leaves(order)
+        unknown = any(order.state is State.UNKNOWN for order in self.open)
+        assert (self.world.risk.gate(0) == d.GATE_UNKNOWN_ORDER) is unknown
+
+    def check_alarms(self, world):
+        assert set(world.alarms()) <= {"void", "lost_trades"}
+        assert not world.risk.halted
+
+    def teardown(self):
+        """Let the line work again and time pass: both sides must agree to the last unit."""
+        for _ in range(8):
+            while self.venue.outbox:
+                self.deliver(self.venue.outbox.pop(0))
+            self.meet()
+            self.world.later(20)
+        while self.venue.outbox:
+            self.deliver(self.venue.outbox.pop(0))
+        self.meet()
+        self.check_alarms(self.world)
+        for order in self.open:
+            assert order.state in {State.WORKING, State.PARTIALLY_FILLED}
+            held = self.venue.held[order.client_order_id]
+            assert (order.qty_lots, order.filled_lots) == (held.lots, held.done)
+        assert {order.client_order_id for order in self.open} == {
+            h.cid for h in self.venue.held.values() if h.open
+        }
+        purses = self.world.portfolio.purses
+        assert purses["USDT"].total == to_units(self.venue.usdt)
+        assert purses["BTC"].total == to_units(self.venue.btc)
+        assert self.world.portfolio.holdings[0, 0].qty == to_units(self.venue.btc - 100)
+        assert sum(order.reserved for order in self.open) == sum(purse.reserved for purse in purses.values())
+
+
+def fields(report):
+    return {name: getattr(report, name) for name in report.__struct_fields__}
+
+
+def test_whatever_happens_both_sides_agree_in_the_end():
+    run_state_machine_as_test(Machine, settings=settings(max_examples=150, stateful_step_count=40))
+
+
+@pytest.mark.heavy
+def test_whatever_happens_at_length_both_sides_agree_in_the_end():
+    run_state_machine_as_test(Machine, settings=settings(max_examples=10_000, stateful_step_count=60))
