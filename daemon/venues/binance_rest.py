@@ -169,9 +169,8 @@ class RestReader:
         unknown = {row.orderId for row in rows} - known_ids.keys()
         names = known_ids
         if unknown:
-            names = known_ids | await self._order_names(
-                instrument.exchange_symbol, min(unknown), max(unknown)
-            )
+            looked_up = await self._order_names(instrument.exchange_symbol, min(unknown), max(unknown))
+            names = looked_up | known_ids
         return [
             self._frames.trade(row, instrument.index, names.get(row.orderId, ""), wire_ns) for row in rows
         ]

@@ -196,7 +196,7 @@ class Session:
             self._owner.on_frame_error(error)
             if error.reason != "event":
                 # it may have been a fill: only a new connection and a snapshot tell
-                self.close(f"a message could not be read: {error}")
+                self.close(f"a message could not be read: {redact(str(error))}")
             return
         if event is not None:
             self._on_event(event)
@@ -233,7 +233,7 @@ class Session:
             self._on_result(asked, message.result, wire_ns)
         except FrameError as error:
             self._owner.on_frame_error(error)
-            self._unknown(asked, f"the answer could not be read: {error}")
+            self._unknown(asked, f"the answer could not be read: {redact(str(error))}")
 
     def _on_result(self, asked: Asked, result: msgspec.Raw, wire_ns: int) -> None:
         frames, order = self._frames, asked.order

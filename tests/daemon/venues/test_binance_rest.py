@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from daemon.clock import VirtualTime
+from daemon.errors import NetError, VenueError
+from daemon.events import Balance
+from daemon.instruments import make_instrument
+from daemon.memory_disk import InlineWorker
+from daemon.seams import Response, Seams
+from daemon.venues.binance_frames import OrderFrames
+from daemon.venues.binance_limits import Budget
+from daemon.venues.binance_rest import RestReader
+from daemon.venues.server_clock import ServerClock
+from daemon.venues.signing import HmacSigner
+from kernels.dtypes import BUY, SELL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from daemon.seams import Disk
+
+INSTRUMENT = make_instrument(
+    0,
+    "binance",
+    "spot",
+    "BTC/USDT",
+    tick_size="0.01",
+    lot_size="0.00001",
+    qty_min="0.00001",
+    qty_max="9000",
+    notional_min="5",
+)
+Answer = Any  # a Response, or what goes into a 200, or an exception to raise
+
+
+class FakeNet:
+    """Answers requests from a function; remembers them."""
+
+    def __init__(self, answer: Callable[[str, dict[str, str]], Answer]) -> None:
+        self._answer = answer
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.headers: list[Mapping[str, str]] = []
+
+    async def connect(self, url: str, handler: object) -> Any:
+        raise AssertionError("the reader opens no websocket")
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float
+    ) -> Response:
+        assert (method, body) == ("GET", b"")
+        assert timeout_s > 0
+        parts = urlsplit(url)
+        assert parts.netloc == "api.example"
+        params = dict(parse_qsl(parts.query))
+        if parts.path != "/api/v3/time":
+            query, _, signature = parts.query.partition("&signature=")
+            assert signature == SIGNER.sign(query.encode()).decode()
+            del params["signature"]
+        self.headers.append(headers)
+        self.asked.append((parts.path.removeprefix("/api/v3/"), params))
+        answer = self._answer(*self.asked[-1])
+        if isinstance(answer, BaseException):
+            raise answer
+        if isinstance(answer, Response):
+            return answer
+        return Response(200, {}, json.dumps(answer).encode())
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+SIGNER = HmacSigner("apikeyapikey", "secretsecret")
+
+
+class Desk:
+    def __init__(self, answer: Callable[[str, dict[str, str]], Answer]) -> None:
+        self.time = VirtualTime(1_700_000_000_000_000_000)
+        self.net = FakeNet(answer)
+        self.budget = Budget()
+        self.server = ServerClock()
+        seams = Seams(self.time, self.time, self.net, cast("Disk", None), InlineWorker(), random.Random(1))
+        frames = OrderFrames([INSTRUMENT])
+        self.rest = RestReader("https://api.example/", SIGNER, 5000, seams, frames, self.budget, self.server)
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        """Run to the end, moving virtual time along whenever nothing else can happen."""
+
+        async def moved() -> Any:
+            task = asyncio.ensure_future(main)
+            while not task.done():
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                if self.time.next_ns is not None and not task.done():
+                    self.time.advance(self.time.next_ns)
+            return task.result()
+
+        return asyncio.run(moved())
+
+
+def row(number: int, **changes: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "symbol": "BTCUSDT",
+        "orderId": number,
+        "clientOrderId": f"demo-7-{number}",
+        "price": "100.50",
+        "origQty": "0.01",
+        "executedQty": "0.004",
+        "status": "PARTIALLY_FILLED",
+        "side": "BUY",
+        "type": "LIMIT_MAKER",
+        "stopPrice": "0.0",
+    }
+    return fields | changes
+
+
+def trade(number: int, order: int) -> dict[str, Any]:
+    return {
+        "id": number,
+        "orderId": order,
+        "price": "100.50",
+        "qty": "0.001",
+        "commission": "0.0001",
+        "commissionAsset": "BNB",
+        "time": 1_699_999_999_000,
+        "isBuyer": False,
+        "isMaker": True,
+    }
+
+
+def test_a_snapshot_is_balances_open_orders_and_named_trades() -> None:
+    def answer(path: str, params: dict[str, str]) -> Answer:
+        return {
+            "account": {"balances": [{"asset": "BTC", "free": "1.5", "locked": "0.01"}]},
+            "openOrders": [row(5), row(6, type="STOP_LOSS", stopPrice="90.00", price="0.0", side="SELL")],
+            "myTrades": [trade(81, 5), trade(82, 3), trade(83, 4)],
+            "allOrders": [row(3, clientOrderId="demo-7-3-c"), row(4, clientOrderId="web_1"), row(5)],
+        }[path]
+
+    desk = Desk(answer)
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 1_600_000_000_123_456_789, {5: "known-5"}))
+    assert snapshot.balances == {"BTC": Balance(Decimal("1.5"), Decimal("0.01"))}
+    assert snapshot.wire_ns == 1_700_000_000_000_000_000
+    first, stop = snapshot.open_orders
+    assert (first.client_order_id, first.venue_order_id, first.side) == ("demo-7-5", "5", BUY)
+    assert (first.price_ticks, first.qty_lots, first.cum_lots) == (10050, 1000, 400)
+    assert (stop.side, stop.price_ticks) == (SELL, 9000)
+    assert [(t.trade_id, t.client_order_id, t.venue_order_id) for t in snapshot.trades] == [
+        (81, "known-5", "5"),
+        (82, "demo-7-3", "3"),  # cancelled since, under the id that its cancel gave it
+        (83, "web_1", "4"),
+    ]
+    assert [path for path, _ in desk.net.asked] == ["account", "openOrders", "myTrades", "allOrders"]
+    _, params = desk.net.asked[2]
+    assert params == {
+        "symbol": "BTCUSDT",
+        "limit": "1000",
+        "startTime": "1600000000123",
+        "recvWindow": "5000",
+        "timestamp": "1700000000000",
+    }
+    assert desk.net.asked[3][1]["orderId"] == "3"
+    assert desk.net.headers[0] == {"X-MBX-APIKEY": "apikeyapikey"}
+
+
+def test_long_lists_are_read_page_by_page() -> None:
+    def answer(path: str, params: dict[str, str]) -> Answer:
+        if path == "account":
+            return {"balances": []}
+        if path == "openOrders":
+            return []
+        if path == "myTrades":
+            first = int(params.get("fromId", 1))
+            return [trade(number, number) for number in range(first, min(first + 1000, 2502))]
+        first = int(params["orderId"])
+        return [row(number) for number in range(first, min(first + 1000, 9999))]
+
+    desk = Desk(answer)
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 5_000_000, {}))
+    assert [report.trade_id for report in snapshot.trades] == list(range(1, 2502))
+    assert all(report.client_order_id == f"demo-7-{report.trade_id}" for report in snapshot.trades)
+    trades = [params for path, params in desk.net.asked if path == "myTrades"]
+    assert [params.get("fromId") for params in trades] == [None, "1001", "2001"]
+    assert "startTime" not in trades[1]
+    orders = [params["orderId"] for path, params in desk.net.asked if path == "allOrders"]
+    assert orders == ["1", "1001", "2001"]
+
+
+def test_reading_is_tried_again_after_failures_that_pass() -> None:
+    failures: list[Answer] = [
+        NetError("cut"),
+        Response(503, {}, b"<html>"),
+        Response(500, {}, b'{"code":-1000,"msg":"hm"}'),
+    ]
+
+    def answer(path: str, params: dict[str, str]) -> Answer:
+        return failures.pop(0) if failures else {"balances": []}
+
+    desk = Desk(answer)
+    assert desk.run(desk.rest.get("/api/v3/account", {}, 20)) == b'{"balances": []}'
+    assert len(desk.net.asked) == 4
+    assert desk.time.now_ns() > 1_700_000_000_000_000_000 + 800_000_000  # with growing pauses
+
+
+def test_what_does_not_pass_is_raised_as_it_is() -> None:
+    desk = Desk(lambda path, params: NetError("cut"))
+    with pytest.raises(NetError, match="cut"):
+        desk.run(desk.rest.get("/api/v3/account", {}, 20))
+    assert len(desk.net.asked) == 5
+
+    desk = Desk(lambda path, params: Response(502, {}, b""))
+    with pytest.raises(VenueError, match="GET /api/v3/account was answered with HTTP status 502"):
+        desk.run(desk.rest.get("/api/v3/account", {}, 20))
+
+
+def test_a_refusal_is_not_repeated_and_shows_no_signature() -> None:
+    desk = Desk(lambda path, params: Response(401, {}, b'{"code":-2015,"msg":"Invalid API-key."}'))
+    with pytest.raises(VenueError) as refused:
+        desk.run(desk.rest.get("/api/v3/account", {}, 20))
+    assert str(refused.value) == "GET /api/v3/account was refused: Invalid API-key. (code -2015)"
+    assert refused.value.code == -2015
+    assert len(desk.net.asked) == 1
+
+
+def test_a_wrong_clock_is_measured_and_the_request_made_again() -> None:
+    def answer(path: str, params: dict[str, str]) -> Answer:
+        if path == "time":
+            return {"serverTime": 1_700_000_007_000}
+        if int(params["timestamp"]) < 1_700_000_006_000:
+            return Response(400, {}, b'{"code":-1021,"msg":"Timestamp"}')
+        return {"balances": []}
+
+    desk = Desk(answer)
+    desk.run(desk.rest.get("/api/v3/account", {}, 20))
+    assert [path for path, _ in desk.net.asked] == ["account", "time", "account"]
+    assert desk.server.offset_ns == 7_000_000_000
+
+
+def test_a_ban_latches_and_nothing_more_is_asked() -> None:
+    ban = Response(418, {"Retry-After": "60", "X-MBX-USED-WEIGHT-1M": "6100"}, b'{"code":-1003,"msg":"ban"}')
+    desk = Desk(lambda path, params: ban)
+    for _ in range(2):
+        with pytest.raises(VenueError, match=r"ban|not sent: rate limited for 60\.0 s more") as refused:
+            desk.run(desk.rest.get("/api/v3/account", {}, 20))
+        assert refused.value.code == -1003
+    assert len(desk.net.asked) == 1
+    assert desk.budget.used(1_700_000_000_000)["request_weight_60s"] == (6100, 0)
+
+
+def test_answers_that_are_no_json_are_refused_in_a_sentence() -> None:
+    desk = Desk(lambda path, params: Response(400, {}, b"<html>"))
+    with pytest.raises(VenueError, match="HTTP status 400"):
+        desk.run(desk.rest.get("/api/v3/account", {}, 20))
