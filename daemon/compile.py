@@ -77,10 +77,10 @@ class LiveKernel(NamedTuple):
     dispatchers: tuple[Any, ...]  # what was compiled: each has one signature, before and after any run
 
 
-def load_strategy(reference: str, folder: Path | None = None) -> Strategy:
+def load_strategy(reference: str) -> Strategy:
     """Return a shipped strategy by name, or a user's by `file.py` or `file.py:decide`.
 
-    A relative file is looked for in `folder` (the configuration's own). Raises ConfigError with one sentence.
+    A relative file is looked for in the working directory. Raises ConfigError with one sentence.
     """
     try:
         if reference in SHIPPED:
@@ -95,7 +95,7 @@ def load_strategy(reference: str, folder: Path | None = None) -> Strategy:
             )
         if function not in {"", "decide"}:
             raise ConfigError(f"strategy {reference!r}: the function must be called decide")
-        return _from_file((folder or Path()) / file)
+        return _from_file(Path(file))
     except StrategyError as error:
         raise ConfigError(str(error)) from None
 

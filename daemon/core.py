@@ -7,7 +7,7 @@ who feeds it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -122,52 +122,20 @@ def build(
 
     Nothing is asked of the venue yet, and every gate is shut. digest: the journal keeps one over all orders.
     """
-    folder = Path(config.journal.path)
-    history = read_history(seams.disk, folder)
-    ids = Ids(config.name, next_run(history.run_last, seams.clock.now_ns()))
-    journal = Journal(
-        seams.disk,
-        seams.worker,
-        folder,
-        sync=config.journal.sync,
-        group_ms=config.journal.group_ms,
-        digest=digest,
-    )
-    desks = [
-        Desk(one.index, one.name, tuple(i.index for i in one.instruments), one.memory) for one in runtimes
-    ]
+    history = read_history(seams.disk, Path(config.journal.path))
     tally = Tally(spans)
-    watchers: list[Any] = [tally, *observers]
-    portfolio = Portfolio(instruments, desks, reporting=instruments[0].quote)
-    limits = RiskLimits(
-        orders_per_s_max=config.risk.orders_per_s_max,
-        daily_loss_max=config.risk.daily_loss_max,
-        drawdown_max=config.risk.drawdown_max,
-    )
-    risk = Risk(limits, instruments, desks, journal, watchers)
-    rules = OrderRules(answer_ns=config.venue.timeout_ms * 1_000_000)
-    orders = Orders(
-        seams.clock,
-        seams.scheduler,
-        ids,
-        instruments,
-        desks,
-        portfolio,
-        risk,
-        journal,
-        venue,
-        watchers,
-        rules,
+    orders = _build_orders(
+        config, instruments, runtimes, seams, venue, [tally, *observers], history.run_last, digest=digest
     )
     engine = Engine(
         clock=seams.clock,
         scheduler=seams.scheduler,
         instruments=instruments,
         runtimes=runtimes,
-        desks=desks,
+        desks=tuple(orders.desks),
         orders=orders,
-        risk=risk,
-        portfolio=portfolio,
+        risk=orders.risk,
+        portfolio=orders.portfolio,
         spans=spans,
         depth="depth" in config.feed.streams,
         stale_ns=config.feed.stale_ms * 1_000_000,
@@ -177,4 +145,47 @@ def build(
     recovery = Recovery(orders)
     recovery.restore(history)
     recovery.begin(__version__, to_toml(config, {}))
-    return Core(engine, orders, portfolio, journal, recovery, runtimes, tally, spans)
+    return Core(engine, orders, orders.portfolio, orders.journal, recovery, runtimes, tally, spans)
+
+
+def _build_orders(
+    config: Config,
+    instruments: Sequence[Instrument],
+    runtimes: Sequence[Runtime],
+    seams: Seams,
+    venue: Venue,
+    observers: list[Observer],
+    run_last: int,
+    *,
+    digest: bool,
+) -> Orders:
+    """Return the order side, with nothing remembered yet."""
+    journal = Journal(
+        seams.disk,
+        seams.worker,
+        Path(config.journal.path),
+        sync=config.journal.sync,
+        group_ms=config.journal.group_ms,
+        digest=digest,
+    )
+    desks = [
+        Desk(one.index, one.name, tuple(i.index for i in one.instruments), one.memory) for one in runtimes
+    ]
+    limits = RiskLimits(
+        orders_per_s_max=config.risk.orders_per_s_max,
+        daily_loss_max=config.risk.daily_loss_max,
+        drawdown_max=config.risk.drawdown_max,
+    )
+    return Orders(
+        seams.clock,
+        seams.scheduler,
+        Ids(config.name, next_run(run_last, seams.clock.now_ns())),
+        instruments,
+        desks,
+        Portfolio(instruments, desks, reporting=instruments[0].quote),
+        Risk(limits, instruments, desks, journal, observers),
+        journal,
+        venue,
+        observers,
+        OrderRules(answer_ns=config.venue.timeout_ms * 1_000_000),
+    )
