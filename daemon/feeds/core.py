@@ -146,38 +146,38 @@ class FeedCore:
             self._take(event)
             return
         lane = self.lanes[event.instrument]
-        number = event.id
         if event.kind == QUOTE:
             lane.quotes += 1
             lane.quote_ns = wire_ns
             chain = lane.quote_ids
-            if 0 < number - chain.last < _QUOTE_STEP_MAX:
-                chain.last = number
-            elif not chain.admit(number):
-                return
         else:
             lane.trades += 1
             lane.trade_ns = wire_ns
             chain = lane.trade_ids
-            if number == chain.last + 1:
-                chain.last = number
-            elif not chain.admit(number):
-                return
+        number = event.id
+        if 0 < number - chain.last <= chain.easy_max:
+            chain.last = number
+        elif not chain.admit(number):
+            return
         lane.ring.push(event)
         self._on_tick(event)
 
     # --- the book ------------------------------------------------------------------------------------------
 
     def process_snapshot(self, instrument: int, payload: bytes, wire_ns: int) -> None:
-        """Take the REST answer to `request_snapshot`; a malformed or too old one is asked for again."""
+        """Take the REST answer to `request_snapshot`; a malformed or too old one is asked for again.
+
+        An answer that nobody waits for any more is dropped: the connection was cut since, and a book built now
+        would look whole without a single update following.
+        """
+        lane = self.lanes[instrument]
+        if not lane.wanted:
+            return
         try:
             snapshot = self._decoder.snapshot(instrument, payload, wire_ns)
         except FrameError as error:
             self._refuse(error)
-            lane = self.lanes[instrument]
-            lane.wanted = False
-            if not lane.sync.synced:
-                self._want(lane)
+            self._want(lane)
             return
         self._take_snapshot(snapshot)
 

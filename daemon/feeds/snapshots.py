@@ -46,6 +46,8 @@ class SnapshotFetcher:
 
     def request(self, index: int) -> None:
         """Ask for an instrument's book: at once, unless that was done a moment ago."""
+        if index in self._due_ns:
+            return
         now_ns = self._seams.clock.now_ns()
         backoff = self._backoffs[index]
         if now_ns - self._asked_ns[index] > _CALM_NS:

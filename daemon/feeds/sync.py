@@ -28,7 +28,7 @@ GAP: Final = 4  # something before it is missing; the book is wrong from here on
 class IdChain:
     """Ids that only grow: of trades by one each, of quotes by anything up to `step_max`.
 
-    The hot path compares with `last` itself and comes here only when an id is not the plain next one.
+    The hot path takes steps of 1 to `easy_max` itself, by moving `last`, and comes here with the others.
     """
 
     __slots__ = (
@@ -36,6 +36,7 @@ class IdChain:
         "_stray",
         "_trust",
         "contiguous",
+        "easy_max",
         "gaps",
         "last",
         "missed",
@@ -51,6 +52,7 @@ class IdChain:
         self._stray = -1
         self._run = 0
         self._trust = True
+        self.easy_max = 0  # none while the next id is trusted
         self.gaps = 0  # times ids were missing
         self.missed = 0  # ids that were missing
         self.repeated = 0  # the last one again
@@ -69,6 +71,7 @@ class IdChain:
             self.missed += step - 1
         self.last = new
         self._trust = False
+        self.easy_max = 1 if self.contiguous else self.step_max
         self._run = 0
         return True
 
@@ -86,6 +89,7 @@ class IdChain:
     def resume(self) -> None:
         """Take whatever newer id comes next: after a cut any number may be missing."""
         self._trust = True
+        self.easy_max = 0
 
 
 class BookSync:

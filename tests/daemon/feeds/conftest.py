@@ -1,0 +1,144 @@
+"""A sink that remembers, instruments of each market, and frames as Binance writes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from daemon.clock import VirtualTime
+from daemon.feeds.binance import BinanceDecoder
+from daemon.feeds.core import FeedCore
+from daemon.instruments import Instrument, Market, make_instrument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+
+    from daemon.events import Tick
+
+RULES: dict[Market, tuple[str, str]] = {
+    "spot": ("0.01", "0.00001"),
+    "usdm": ("0.1", "0.001"),
+    "coinm": ("0.1", "1"),
+}
+
+
+def instrument(market: Market = "spot", symbol: str = "BTC/USDT", index: int = 0) -> Instrument:
+    tick, lot = RULES[market]
+    return make_instrument(
+        index,
+        "binance",
+        market,
+        symbol,
+        tick_size=tick,
+        lot_size=lot,
+        qty_min=lot,
+        qty_max="9000",
+        notional_min="5",
+    )
+
+
+class Sink:
+    """Hears everything; `books` holds (instrument, wire_ns, best bid, best ask) in ticks."""
+
+    def __init__(self) -> None:
+        self.ticks: list[Tick] = []
+        self.books: list[tuple[int, int, int, int]] = []
+        self.statuses: list[tuple[int, bool, str]] = []
+        self.drains: list[int] = []
+
+    def on_tick(self, tick: Tick) -> None:
+        self.ticks.append(tick)
+
+    def on_book(self, instrument: int, wire_ns: int, book: np.ndarray) -> None:
+        row = book[0]
+        bids, asks = int(row["n_bids"]), int(row["n_asks"])
+        bid = int(row["bid_ticks"][bids - 1]) if bids else 0
+        ask = int(row["ask_ticks"][asks - 1]) if asks else 0
+        self.books.append((instrument, wire_ns, bid, ask))
+
+    def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
+        self.statuses.append((instrument, synced, reason))
+
+    def drain(self, wire_ns: int) -> None:
+        self.drains.append(wire_ns)
+
+
+class Bench:
+    """A core with what surrounds it."""
+
+    def __init__(self, instruments: Sequence[Instrument], **options: Any) -> None:
+        self.time = VirtualTime(1_000)
+        self.sink = Sink()
+        self.requests: list[int] = []
+        self.core = FeedCore(
+            instruments, self.sink, BinanceDecoder(instruments), self.requests.append, self.time, **options
+        )
+
+
+@pytest.fixture
+def bench() -> Callable[..., Bench]:
+    """Return a builder of benches: one Spot instrument unless told otherwise."""
+
+    def build(*instruments: Instrument, **options: Any) -> Bench:
+        return Bench(instruments or [instrument()], **options)
+
+    return build
+
+
+@pytest.fixture(name="instrument")
+def instrument_fixture() -> Callable[..., Instrument]:
+    """Return the builder of instruments."""
+    return instrument
+
+
+class Frames:
+    """Binance's frames, so that a test says only what matters to it."""
+
+    @staticmethod
+    def trade(
+        number: int = 1,
+        price: str = "100.00",
+        qty: str = "1.5",
+        *,
+        maker: str = "true",
+        name: str = "btcusdt",
+    ) -> bytes:
+        return (
+            f'{{"stream":"{name}@trade","data":{{"e":"trade","E":1723161255343,"s":"{name.upper()}","t":{number},'
+            f'"p":"{price}","q":"{qty}","T":1723161255342,"m":{maker},"M":true}}}}'
+        ).encode()
+
+    @staticmethod
+    def quote(
+        number: int = 1, bid: str = "100.00", ask: str = "100.01", *, qty: str = "2.0", name: str = "btcusdt"
+    ) -> bytes:
+        return (
+            f'{{"stream":"{name}@bookTicker","data":{{"u":{number},"s":"{name.upper()}","b":"{bid}","B":"{qty}",'
+            f'"a":"{ask}","A":"3.0"}}}}'
+        ).encode()
+
+    @staticmethod
+    def depth(
+        first: int, last: int, prev: int | None = None, bids: str = "", asks: str = "", name: str = "btcusdt"
+    ) -> bytes:
+        pu = "" if prev is None else f'"pu":{prev},'
+        return (
+            f'{{"stream":"{name}@depth@100ms","data":{{"e":"depthUpdate","E":1723161255208,"s":"{name.upper()}",'
+            f'"U":{first},"u":{last},{pu}"b":[{bids}],"a":[{asks}]}}}}'
+        ).encode()
+
+    @staticmethod
+    def snapshot(
+        number: int, bids: str = '["100.00","1"]', asks: str = '["100.01","1"]', symbol: str = ""
+    ) -> bytes:
+        named = f'"symbol":"{symbol}",' if symbol else ""
+        return f'{{"lastUpdateId":{number},{named}"bids":[{bids}],"asks":[{asks}]}}'.encode()
+
+
+@pytest.fixture(scope="session")
+def frames() -> type[Frames]:
+    """Return the builders of frames."""
+    return Frames

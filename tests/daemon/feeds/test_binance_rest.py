@@ -1,0 +1,144 @@
+"""Addresses and rules: what Binance is asked, and what its exchangeInfo becomes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import pytest
+
+from daemon.errors import ConfigError, NetError
+from daemon.feeds.binance import BinanceDecoder
+from daemon.feeds.binance_rest import STREAMS_MAX, Binance
+
+BINANCE = Binance()
+
+SPOT = {
+    "symbol": "BTCUSDT",
+    "status": "TRADING",
+    "baseAsset": "BTC",
+    "quoteAsset": "USDT",
+    "filters": [
+        {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01000000"},
+        {"filterType": "LOT_SIZE", "minQty": "0.00001000", "maxQty": "9000.0", "stepSize": "0.00001000"},
+        {"filterType": "NOTIONAL", "minNotional": "5.00000000", "applyMinToMarket": True},
+        {"filterType": "ICEBERG_PARTS", "limit": 10},
+    ],
+}
+USDM = {
+    "symbol": "BTCUSDT",
+    "status": "TRADING",
+    "contractType": "PERPETUAL",
+    "baseAsset": "BTC",
+    "quoteAsset": "USDT",
+    "filters": [
+        {"filterType": "PRICE_FILTER", "tickSize": "0.10"},
+        {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001"},
+        {"filterType": "MIN_NOTIONAL", "notional": "100"},
+    ],
+}
+COINM = {
+    "symbol": "BTCUSD_PERP",
+    "contractStatus": "TRADING",
+    "contractSize": 100,
+    "baseAsset": "BTC",
+    "quoteAsset": "USD",
+    "filters": [
+        {"filterType": "PRICE_FILTER", "tickSize": "0.1"},
+        {"filterType": "LOT_SIZE", "minQty": "1", "maxQty": "60000", "stepSize": "1"},
+    ],
+}
+
+
+def info(*symbols: object) -> bytes:
+    return msgspec.json.encode({"timezone": "UTC", "symbols": symbols})
+
+
+def test_rules_come_from_the_filters() -> None:
+    [spot] = BINANCE.instruments("spot", ["btc/usdt"], info(SPOT))
+    assert (spot.symbol, spot.exchange_symbol, spot.index) == ("BTC/USDT", "BTCUSDT", 0)
+    assert (spot.tick_size, spot.lot_size) == (Decimal("0.01"), Decimal("0.00001"))
+    assert (spot.qty_min, spot.qty_max, spot.notional_min) == (Decimal("0.00001"), 9000, 5)
+    assert (spot.price.places, spot.qty.places, spot.status) == (2, 5, "TRADING")
+    [usdm] = BINANCE.instruments("usdm", ["BTC/USDT:USDT"], info(USDM))
+    assert (usdm.symbol, usdm.notional_min, usdm.market) == ("BTC/USDT:USDT", 100, "usdm")
+    [coinm] = BINANCE.instruments("coinm", ["BTC/USD"], info(COINM))
+    assert (coinm.symbol, coinm.exchange_symbol, coinm.status) == ("BTC/USD:BTC", "BTCUSD_PERP", "TRADING")
+    assert coinm.notional_min == 0
+
+
+def test_instruments_come_in_the_order_asked_for() -> None:
+    eth = {**SPOT, "symbol": "ETHUSDT", "baseAsset": "ETH"}
+    found = BINANCE.instruments("spot", ["ETH/USDT", "BTC/USDT"], info(SPOT, eth))
+    assert [(one.index, one.symbol) for one in found] == [(0, "ETH/USDT"), (1, "BTC/USDT")]
+
+
+def test_an_unlisted_symbol_names_its_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"lists no BTC/USDC; did you mean BTCUSDT\?"):
+        BINANCE.instruments("spot", ["BTC/USDC"], info(SPOT))
+    with pytest.raises(ConfigError, match=r"lists no DOGE/EUR$"):
+        BINANCE.instruments("spot", ["DOGE/EUR"], info(SPOT))
+
+
+def test_a_symbol_without_a_grid_cannot_be_traded() -> None:
+    with pytest.raises(ConfigError, match="no tick or lot size for BTCUSDT"):
+        BINANCE.instruments("spot", ["BTC/USDT"], info({**SPOT, "filters": []}))
+    zero = [{"filterType": "PRICE_FILTER", "tickSize": "0.00"}, SPOT["filters"][1]]
+    with pytest.raises(ConfigError, match="positive"):
+        BINANCE.instruments("spot", ["BTC/USDT"], info({**SPOT, "filters": zero}))
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b'{"symbols":5}', b'{"symbols":[{"symbol":"\xff"}]}']
+)
+def test_an_answer_that_is_no_exchange_info_is_one_sentence(body: bytes) -> None:
+    with pytest.raises(NetError, match="answered exchangeInfo with something else"):
+        BINANCE.instruments("spot", ["BTC/USDT"], body)
+
+
+def test_rules_that_are_no_numbers_are_one_sentence() -> None:
+    odd = [{"filterType": "PRICE_FILTER", "tickSize": "small"}, SPOT["filters"][1]]
+    with pytest.raises(NetError, match="no numbers"):
+        BINANCE.instruments("spot", ["BTC/USDT"], info({**SPOT, "filters": odd}))
+
+
+def test_one_connection_carries_all_streams_of_all_instruments(instrument) -> None:
+    pair = [instrument(), instrument(symbol="ETH/USDT", index=1)]
+    assert BINANCE.stream_url("spot", pair, ("trade", "quote", "depth")) == (
+        "wss://stream.binance.com:9443/stream?streams=btcusdt@trade/btcusdt@bookTicker/btcusdt@depth@100ms/"
+        "ethusdt@trade/ethusdt@bookTicker/ethusdt@depth@100ms"
+    )
+
+
+def test_another_address_replaces_the_exchanges_own(instrument) -> None:
+    usdm, coinm = instrument("usdm"), instrument("coinm", "BTC/USD")
+    assert BINANCE.stream_url("usdm", [usdm], ("depth",), "ws://127.0.0.1:7/") == (
+        "ws://127.0.0.1:7/stream?streams=btcusdt@depth@0ms"
+    )
+    assert BINANCE.stream_url("coinm", [coinm], ("quote",)).endswith("/stream?streams=btcusd_perp@bookTicker")
+    assert BINANCE.snapshot_url(usdm, "http://127.0.0.1:8") == (
+        "http://127.0.0.1:8/fapi/v1/depth?symbol=BTCUSDT&limit=1000"
+    )
+    assert BINANCE.snapshot_url(coinm).startswith("https://dapi.binance.com/dapi/v1/depth?symbol=BTCUSD_PERP")
+    assert BINANCE.instruments_url("usdm", ["BTC/USDT"], "http://h") == "http://h/fapi/v1/exchangeInfo"
+
+
+def test_spot_is_asked_for_the_symbols_wanted_only() -> None:
+    url = BINANCE.instruments_url("spot", ["BTC/USDT", "ETH-USDT"])
+    assert parse_qs(urlsplit(url).query) == {"symbols": ['["BTCUSDT","ETHUSDT"]']}
+
+
+def test_more_streams_than_a_connection_carries_are_refused(instrument) -> None:
+    with pytest.raises(ConfigError, match=str(STREAMS_MAX)):
+        BINANCE.stream_url("spot", [instrument()] * 342, ("trade", "quote", "depth"))
+
+
+def test_the_decoder_knows_the_streams_that_are_asked_for(instrument) -> None:
+    for market, symbol in (("spot", "BTC/USDT"), ("usdm", "BTC/USDT"), ("coinm", "BTC/USD")):
+        one = instrument(market, symbol)
+        decoder = BINANCE.decoder([one])
+        assert isinstance(decoder, BinanceDecoder)
+        url = BINANCE.stream_url(market, [one], ("trade", "quote", "depth"))
+        names = url.partition("streams=")[2].split("/")
+        assert set(names) <= set(decoder._by_stream)

@@ -1,0 +1,210 @@
+"""Frames broken in every way that hypothesis finds: whatever comes, the core counts it and stays sound."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.clock import VirtualTime
+from daemon.feeds.base import FRAME_REASONS
+from daemon.feeds.binance import BinanceDecoder
+from daemon.feeds.core import FeedCore
+from daemon.instruments import make_instrument
+from kernels import book as books
+from kernels.dtypes import QUOTE, TRADE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from daemon.events import Tick
+
+SPOT = make_instrument(
+    0,
+    "binance",
+    "spot",
+    "BTC/USDT",
+    tick_size="0.01",
+    lot_size="0.00001",
+    qty_min="1",
+    qty_max="9",
+    notional_min="5",
+)
+USDM = make_instrument(
+    0,
+    "binance",
+    "usdm",
+    "BTC/USDT",
+    tick_size="0.1",
+    lot_size="0.001",
+    qty_min="1",
+    qty_max="9",
+    notional_min="5",
+)
+
+SNAPSHOT = (
+    b'{"lastUpdateId":160,"bids":[["61800.10","3.1"],["61800.00","2"]],'
+    b'"asks":[["61800.30","1.5"],["61801.00","7"]]}'
+)
+SPOT_FRAMES = [
+    (
+        b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,'
+        b'"p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}'
+    ),
+    (
+        b'{"stream":"btcusdt@bookTicker","data":{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000",'
+        b'"B":"3.78826000","a":"61837.64000000","A":"1.54698000"}}'
+    ),
+    (
+        b'{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1723161255308,"s":"BTCUSDT",'
+        b'"U":161,"u":165,"b":[["61799.90","0.5"],["61800.10","0.00000000"]],"a":[["61800.30","0.3"]]}}'
+    ),
+    SNAPSHOT,
+]
+USDM_FRAMES = [
+    (
+        b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161256322,"T":1723161256321,"s":"BTCUSDT",'
+        b'"t":5266583935,"p":"61800.30","q":"0.006","X":"MARKET","m":false}}'
+    ),
+    (
+        b'{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":5123107839020,"s":"BTCUSDT","b":"61800.20",'
+        b'"B":"2.507","a":"61800.30","A":"2.510","T":1723161256312,"E":1723161256313}}'
+    ),
+    (
+        b'{"stream":"btcusdt@depth@0ms","data":{"e":"depthUpdate","E":1723161256352,"T":1723161256351,'
+        b'"s":"BTCUSDT","U":170,"u":175,"pu":160,"b":[["1000.00","606.675"]],"a":[["61800.30","0.000"]]}}'
+    ),
+    b'{"e":"bookTicker","u":5,"s":"BTCUSDT","b":"61800.20","B":"2.5","a":"61800.30","A":"2.5","T":1,"E":2}',
+]
+
+
+class Strict:
+    """A sink that refuses what could not be computed with."""
+
+    def __init__(self) -> None:
+        self.synced = False
+
+    def on_tick(self, tick: Tick) -> None:
+        assert tick.instrument == 0
+        assert 0 < tick.a < 1e15
+        assert 0 <= tick.b < 1e15
+        assert tick.kind == QUOTE or (tick.kind == TRADE and tick.b > 0 and abs(tick.c) == 1.0)
+        assert tick.kind == TRADE or (tick.a <= tick.c < 1e15 and 0 <= tick.d < 1e15)
+        assert 0 <= tick.id < 1 << 62
+        assert 0 <= tick.exch_ns < 1 << 63
+
+    def on_book(self, instrument: int, wire_ns: int, book: np.ndarray) -> None:
+        assert self.synced
+        bid, ask = books.best_bid(book), books.best_ask(book)
+        assert bid == 0 or ask == 0 or bid < ask
+
+    def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
+        assert reason in {"snapshot", "gap", "crossed", "levels"}
+        self.synced = synced
+
+    def drain(self, wire_ns: int) -> None:
+        """Nothing to decide."""
+
+
+def feed(spot: bool, payloads: list[bytes]) -> None:
+    """Send the payloads through a core whose book is in sync, and check its books of account."""
+    one = SPOT if spot else USDM
+    core = FeedCore([one], Strict(), BinanceDecoder([one]), lambda index: None, VirtualTime())
+    for payload in (SNAPSHOT, *payloads):
+        core.process(payload, 1_000)
+    lane = core.lanes[0]
+    assert core.frames == len(payloads) + 1
+    assert set(core.errors) <= set(FRAME_REASONS)
+    counted = lane.trades + lane.quotes + lane.depths + lane.snapshots + core.controls.total()
+    refused_levels = sum(core.errors[reason] for reason in FRAME_REASONS[-6:])
+    assert counted + core.errors.total() - refused_levels == core.frames
+    assert lane.ring.pushed <= lane.trades + lane.quotes
+
+
+@st.composite
+def mutated_frames(draw: st.DrawFn) -> tuple[bool, list[bytes]]:
+    """Draw real frames, some of them damaged."""
+    spot = draw(st.booleans())
+    frames = SPOT_FRAMES if spot else USDM_FRAMES
+    payloads = []
+    for _ in range(draw(st.integers(1, 5))):
+        payload = bytearray(draw(st.sampled_from(frames)))
+        for _ in range(draw(st.integers(0, 3))):
+            at = draw(st.integers(0, len(payload) - 1))
+            how = draw(st.sampled_from(["set", "swap", "number", "double", "delete", "cut"]))
+            if how == "set":
+                payload[at] = draw(st.integers(0, 255))
+            elif how == "swap":
+                other = draw(st.integers(0, len(payload) - 1))
+                payload[at], payload[other] = payload[other], payload[at]
+            elif how == "number":
+                payload[at : at + 1] = draw(
+                    st.sampled_from([b"-", b"e308", b"NaN", b"9" * 30, b'""', b"null", b".0", b"0", b"9"])
+                )
+            elif how == "double":
+                payload[at:at] = payload[at : at + draw(st.integers(1, 40))]
+            elif how == "delete":
+                del payload[at : at + draw(st.integers(1, 20))]
+            else:
+                del payload[at:]
+            payload = payload or bytearray(b"{")
+        payloads.append(bytes(payload))
+    return spot, payloads
+
+
+@given(mutated_frames())
+def test_mutated_frames_leave_the_core_sound(drawn: tuple[bool, list[bytes]]) -> None:
+    feed(*drawn)
+
+
+@pytest.mark.heavy
+@settings(max_examples=20_000)
+@given(mutated_frames())
+def test_many_mutated_frames_leave_the_core_sound(drawn: tuple[bool, list[bytes]]) -> None:
+    feed(*drawn)
+
+
+@given(st.binary(max_size=300))
+def test_random_bytes_leave_the_core_sound(payload: bytes) -> None:
+    feed(True, [payload, b'{"stream":"btcusdt@trade","data":' + payload + b"}"])
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("stpqTmubBaAUE"), inner, max_size=6)
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_any_json_leaves_the_core_sound(value: Any) -> None:
+    text = json.dumps(value).encode()
+    wrapped = [
+        b'{"stream":"btcusdt@' + stream + b'","data":' + text + b"}"
+        for stream in (b"trade", b"bookTicker", b"depth@100ms")
+    ]
+    feed(True, [text, *wrapped])
+
+
+#: numbers as an exchange would send them, and as it would not
+texts = st.sampled_from(
+    ["61800.10", "0.5", "1", "0", "-1", "1e308", "NaN", "1.001", "9" * 25, "", "0.00000001"]
+)
+level_lists = st.lists(st.tuples(texts, texts), max_size=4)
+
+
+@given(st.lists(st.tuples(st.integers(150, 180), st.integers(0, 9), level_lists, level_lists), max_size=12))
+def test_any_depth_leaves_the_book_whole_or_known_to_be_broken(
+    updates: list[tuple[int, int, list[tuple[str, str]], list[tuple[str, str]]]],
+) -> None:
+    payloads = []
+    for first, size, bids, asks in updates:
+        sides = (",".join(f'["{price}","{qty}"]' for price, qty in side) for side in (bids, asks))
+        data = '"s":"BTCUSDT","E":1,"U":{},"u":{},"b":[{}],"a":[{}]'.format(first, first + size, *sides)
+        payloads.append(f'{{"stream":"btcusdt@depth@100ms","data":{{{data}}}}}'.encode())
+    feed(True, payloads)
