@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from daemon.clock import VirtualTime
-from daemon.events import Balance, ExecutionReport, VenueSnapshot
+from daemon.events import Balance, ExecutionReport, OpenOrder, VenueSnapshot
 from daemon.instruments import Instrument, make_instrument
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.orders.audit import Alarm
@@ -223,6 +223,61 @@ class World:
 
     def later(self, seconds: float) -> None:
         self.time.advance(self.time.now_ns() + int(seconds * SECOND))
+
+    def be_busy(self) -> tuple[Order, Order]:
+        """Leave a bit of everything behind."""
+        bought = self.place(level=1, qty=1000)
+        self.report("NEW", bought)
+        self.fill(bought, 1, 1000, commission=Decimal("0.00001"), commission_asset="BTC")
+        part = self.place(level=2, qty=500)
+        self.report("NEW", part)
+        self.fill(part, 2, 200, commission=Decimal("0.12"), commission_asset="USDT")
+        sold = self.place(level=3, side=d.SELL, price=6_100_000, qty=300)
+        self.report("NEW", sold)
+        self.fill(sold, 3, 300)
+        self.report("REJECTED", self.place(level=4))
+        amended = self.place(level=5, qty=50)
+        self.report("NEW", amended)
+        self.orders.amend(amended, 20, self.time.now_ns())
+        self.report("REPLACED", amended, qty_lots=20)
+        return part, amended
+
+    @staticmethod
+    def listed(order: Order | str, **more: Any) -> OpenOrder:
+        """Return an order as the venue lists it: as we know it, unless told otherwise."""
+        told: dict[str, Any] = {
+            "client_order_id": order,
+            "venue_order_id": "1",
+            "instrument": 0,
+            "side": d.BUY,
+            "price_ticks": 6_000_000,
+            "qty_lots": 100,
+            "cum_lots": 0,
+        }
+        if not isinstance(order, str):
+            told |= {
+                "client_order_id": order.client_order_id,
+                "side": order.side,
+                "price_ticks": order.price_ticks,
+                "qty_lots": order.qty_lots,
+                "cum_lots": order.filled_lots,
+            }
+        return OpenOrder(**{**told, **more})
+
+    @staticmethod
+    def trade(client_order_id: str, trade_id: int, lots: int, **more: Any) -> ExecutionReport:
+        """Return a buy as a snapshot tells it."""
+        return ExecutionReport(
+            kind="TRADE",
+            client_order_id=client_order_id,
+            instrument=0,
+            wire_ns=1,
+            trade_id=trade_id,
+            last_lots=lots,
+            last_ticks=6_000_000,
+            side=d.BUY,
+            **more,
+        )
 
     # --- seeing ---------------------------------------------------------------------------------------------
     def alarms(self) -> list[str]:

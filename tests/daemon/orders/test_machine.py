@@ -131,8 +131,8 @@ class ModelVenue:
     def snapshot(self, now_ns):
         listed = [
             OpenOrder(
-                client_order_id=held.cid, venue_order_id="", instrument=0, side=held.side, price_ticks=held.ticks,
-                qty_lots=held.lots, cum_lots=held.done,
+                client_order_id=held.cid, venue_order_id="", instrument=0, side=held.side,
+                price_ticks=held.ticks, qty_lots=held.lots, cum_lots=held.done,
             )
             for held in self.held.values()
             if held.open
@@ -156,7 +156,7 @@ class Machine(RuleBasedStateMachine):
         at = self.world.time.now_ns()
         self.world.orders.apply(ExecutionReport(**{**fields(report), "wire_ns": at}))
 
-    # --- what can happen --------------------------------------------------------------------------------------
+    # --- what can happen ------------------------------------------------------------------------------------
     @rule(
         side=st.sampled_from([d.BUY, d.SELL]),
         lots=st.integers(1, 100),
@@ -225,7 +225,7 @@ class Machine(RuleBasedStateMachine):
         }
         self.check_alarms(before)
 
-    # --- what must hold ---------------------------------------------------------------------------------------
+    # --- what must hold -------------------------------------------------------------------------------------
     @invariant()
     def nothing_the_venue_holds_open_is_forgotten(self):
         for held in self.venue.held.values():

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from daemon.orders.doubts import OrderRules
+from daemon.orders.order import State
+from kernels import dtypes as d
+from tests.daemon.orders.conftest import World
+
+
+def test_open_orders_the_venue_lists_go_on_and_fills_count(world):
+    part, amended = world.be_busy()
+    again = world.restarted()
+    found = again.meet(open_orders=[World.listed(part), World.listed(amended)])
+    assert (found.notes, found.fatal, found.missing) == ([], [], 0)
+    mine = again.orders.life.open[part.client_order_id]
+    assert mine.state is State.PARTIALLY_FILLED
+    assert again.risk.gate(0) == 0
+    again.fill(mine, 9, 300)
+    assert mine.state is State.FILLED
+
+
+def test_trades_made_while_away_are_applied_once(world):
+    part, _ = world.be_busy()
+    again = world.restarted()
+    missed = World.trade(part.client_order_id, 9, 300, cum_lots=500)
+    for _ in range(2):
+        again.meet(trades=[World.trade(part.client_order_id, 2, 200), missed])
+    assert again.orders.life.ended[part.client_order_id].state is State.FILLED
+    once = again.position(d.P_QTY)
+    assert once == pytest.approx((1000 + 500 - 300) * 1e-5 - 0.00001)
+    final = again.restarted()
+    final.orders.apply(missed)
+    assert final.position(d.P_QTY) == once
+
+
+def test_an_order_the_venue_does_not_list_is_asked_about_and_never_assumed_gone(world):
+    order = world.place()
+    world.report("NEW", order)
+    world.later(10)
+    found = world.meet()
+    assert found.missing == 1
+    assert order.state is State.UNKNOWN
+    assert world.venue.queried == [order.client_order_id]
+
+
+def test_an_order_sent_after_the_snapshot_was_asked_for_is_not_missing(world):
+    asked_ns = world.time.now_ns()
+    world.later(1)
+    order = world.place()
+    world.report("NEW", order)
+    assert world.meet(asked_ns=asked_ns).missing == 0
+    assert order.state is State.WORKING
+
+
+def test_an_order_whose_record_a_power_cut_took_is_found_and_cancelled(world):
+    asyncio.run(world.journal.sync_now())
+    lost = world.place(qty=100)
+    world.disk.power_cut()
+    again = world.restarted()
+    assert again.orders.life.open == {}
+    early = World.trade(lost.client_order_id, 4, 40, cum_lots=40)
+    found = again.meet(open_orders=[World.listed(lost, cum_lots=40)], trades=[early])
+    assert found.adopted == 1
+    assert "the journal lost" in found.notes[0]
+    assert again.venue.canceled == [lost.client_order_id]
+    adopted = again.orders.life.open[lost.client_order_id]
+    assert (adopted.state, adopted.leaves_lots) == (State.PENDING_CANCEL, 60)
+    again.fill(adopted, 5, 10, cum_lots=50)
+    assert again.position(d.P_QTY) == pytest.approx(5e-4)
+    assert again.alarms() == ["foreign_order"]
+    assert lost.client_order_id in again.restarted().orders.life.open  # adopted for good
+
+
+def test_a_lost_order_that_is_over_already_is_found_by_its_trades(world):
+    asyncio.run(world.journal.sync_now())
+    lost = world.place(qty=100)
+    world.disk.power_cut()
+    again = world.restarted()
+    trades = [World.trade(lost.client_order_id, 4, 40), World.trade(lost.client_order_id, 5, 60)]
+    for _ in range(2):
+        again.meet({"USDT": "99940", "BTC": "10.001"}, trades=trades)
+        assert again.position(d.P_QTY) == 1e-3
+        assert again.orders.life.ended[lost.client_order_id].state is State.FILLED
+    assert again.alarms() == ["foreign_order"]
+    assert again.restarted().position(d.P_QTY) == 1e-3
+
+
+def test_the_trades_of_an_order_that_is_not_ours_are_not_counted_for_it_again(world):
+    early = World.trade("by-hand", 4, 40)
+    told = {"USDT": "99976", "BTC": "10.0004"}
+    found = world.meet(told, open_orders=[World.listed("by-hand", cum_lots=40)], trades=[early])
+    assert found.notes == ["the venue has order by-hand, which is not ours"]
+    assert world.orders.life.open["by-hand"].leaves_lots == 60
+    assert world.position(d.P_QTY) == 0.0
+    assert world.restarted().orders.life.open["by-hand"].leaves_lots == 60
+
+
+@pytest.mark.parametrize(
+    ("policy", "adopted", "canceled"), [("cancel", 1, 1), ("adopt", 1, 0), ("ignore", 0, 0)]
+)
+def test_orders_that_are_not_ours_follow_the_policy(new_world, policy, adopted, canceled):
+    world = new_world(rules=OrderRules(foreign=policy))
+    found = world.meet(open_orders=[World.listed("by-hand")])
+    assert (found.adopted, len(world.venue.canceled)) == (adopted, canceled)
+    assert len(world.orders.life.open) == adopted
+    assert world.alarms() == ["foreign_order"] * adopted
+
+
+def test_an_order_here_ended_and_there_open_halts_and_says_which(world):
+    order = world.place()
+    world.report("CANCELED", order)
+    world.later(5)
+    found = world.meet(open_orders=[World.listed(order)])
+    assert order.client_order_id in found.fatal[0]
+    assert world.risk.halted
+    assert world.restarted().risk.halted
+
+
+def test_an_order_that_ended_since_the_snapshot_was_asked_for_is_no_contradiction(world):
+    order = world.place()
+    asked_ns = world.time.now_ns()
+    world.later(1)
+    world.report("CANCELED", order)
+    assert world.meet(open_orders=[World.listed(order)], asked_ns=asked_ns).fatal == []
+
+
+def test_balances_moved_by_hand_are_taken_over_when_nothing_moves(world):
+    found = world.meet({"USDT": "5", "BTC": "10"})
+    assert found.notes == ["the venue has 5 USDT where our trades make it 100000"]
+    assert found.fatal == []
+    assert world.account(d.A_FREE_QUOTE) == 5.0
+    assert world.alarms() == ["balance"]
+    assert world.restarted().account(d.A_FREE_QUOTE) == 5.0
+
+
+def test_balances_that_may_be_moving_are_taken_over_the_second_time(world):
+    order = world.place(qty=1)
+    world.report("NEW", order)
+    told = {"USDT": "5", "BTC": "10"}
+    world.meet(told, open_orders=[World.listed(order)])
+    assert world.account(d.A_FREE_QUOTE) == 100_000.0 - 0.6
+    world.meet(told, open_orders=[World.listed(order)])
+    assert world.account(d.A_FREE_QUOTE) == 5.0 - 0.6
+
+
+def test_a_position_the_account_does_not_cover_halts(world):
+    order = world.place(qty=100_000)
+    world.fill(order, 1, 100_000)
+    world.later(1)
+    found = world.meet({"USDT": "40000", "BTC": "0.5"})
+    assert found.fatal == ["the strategies hold 1 BTC and the account 0.5"]
+    assert world.risk.halted
+
+
+def test_what_happened_before_the_first_start_is_not_accounted_for(new_world):
+    world = new_world(begin=False)
+    world.recovery.begin("0", "")
+    old = World.trade("by-hand", 4, 100)
+    found = world.meet({"USDT": "10"}, trades=[old])
+    assert (found.trades, found.notes) == (0, [])
+    world.orders.apply(old)
+    assert world.account(d.A_FREE_QUOTE) == 10.0
+
+
+def test_orders_of_a_strategy_that_is_gone_are_cancelled_but_for_its_stops(new_world):
+    world = new_world(strategies={"old": (0,), "kept": (0,)})
+    quote = world.place(strategy=0, level=1)
+    stop = world.place(strategy=0, level=2, kind=d.STOP, side=d.SELL, price=5_000_000)
+    mine = world.place(strategy=1, level=1)
+    for order in (quote, stop, mine):
+        world.report("NEW", order)
+    again = world.restarted(strategies={"kept": (0,)})
+    again.meet(open_orders=[World.listed(quote), World.listed(stop), World.listed(mine)])
+    assert again.venue.canceled == [quote.client_order_id]
