@@ -1,13 +1,13 @@
 """The engine: the one place where trading state changes. Every event enters here and is done with on return.
 
 1. Market data: each tick steps the features of the strategies that own its instrument; nothing is decided.
-2. `drain`, when nothing more was readable: each strategy that was woken makes one compiled call (rows, model,
-   decide, reconcile, limits), and each action it asks for is approved or refused, journalled and sent.
-3. The venue's reports: applied to orders and portfolio; a fill wakes the strategy at once.
-4. Commands and timers: events like any other.
+2. `drain`, when nothing more was readable: each strategy that was woken makes one compiled call (rows,
+model, decide, reconcile, limits), and each action it asks for is approved or refused, journalled and sent.
+3. The venue's reports: applied to orders and portfolio; a fill wakes the strategy at once. 4. Commands and
+timers: events like any other.
 
-All of it is one synchronous stack of plain calls, from the frame that came to the order that leaves. The time
-of a drain is the receive time of its last frame, so that a recording alone reproduces every decision.
+All of it is one synchronous stack of plain calls, from the frame that came to the order that leaves. The
+time of a drain is the receive time of its last frame, so that a recording alone reproduces every decision.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from daemon.spans import Spans
     from daemon.status import DaemonState
 
-#: how often what no event announces is looked at: silent feeds, the day's boundary
+#: how often what no event announces is looked at: silent feeds, losses, the day's boundary
 WATCH_NS: Final = 100_000_000
 #: how much of the collar a flatten may use, so that the order stays within it when the market moves on
 _FLATTEN_SHARE: Final = 0.9
@@ -71,7 +71,6 @@ class Engine:
         """
         self.phase: DaemonState = "STARTING"
         self.drains = 0
-        self.ticks = 0
         self.rejections: Counter[int] = Counter()  # by the venue's code
         self.runtimes = runtimes
         self.orders = orders
@@ -94,8 +93,6 @@ class Engine:
             for row, instrument in enumerate(runtime.instruments):
                 self._owners[instrument.index].append((runtime, row))
         self._grids = [(i.price.as_float, i.qty.as_float) for i in instruments]
-        self._mids: list[float] = [0.0] * len(instruments)
-        self._moved: list[int] = []
         self._cold = any(not runtime.warm for runtime in runtimes)
         self._acting = False
         self._reports: deque[ExecutionReport] = deque()  # what a venue answered while we were still sending
@@ -155,22 +152,17 @@ class Engine:
     # --- 1. market data --------------------------------------------------------------------------------
     def on_tick(self, tick: Tick) -> None:
         """Step the features of every strategy that owns the instrument."""
-        self.ticks += 1
         for follower in self._followers:
             follower.on_tick(tick)
         instrument = tick.instrument
         for runtime, row in self._owners[instrument]:
             runtime.tick(runtime.memory, row, tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d)
             runtime.why |= dt.WHY_DRAIN
-        if tick.kind == dt.QUOTE:
-            self._mids[instrument] = 0.5 * (tick.a + tick.c)
-            self._moved.append(instrument)
         if self._cold:
             self._warm_up(instrument)
 
     def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.void]) -> None:
         """Show a changed book to every strategy that owns the instrument, and step its depth features."""
-        self.ticks += 1
         for follower in self._followers:
             follower.on_book(instrument, wire_ns, book)
         tick_size, lot_size = self._grids[instrument]
@@ -192,12 +184,6 @@ class Engine:
     def drain(self, wire_ns: int) -> None:
         """Decide: nothing more was readable after the frame received at `wire_ns`."""
         self.drains += 1
-        if self._moved:
-            mids = self._mids
-            for instrument in self._moved:
-                self.portfolio.mark(instrument, mids[instrument])
-            self._moved.clear()
-            self.risk.watch(self.portfolio, wire_ns)
         ready_ns = self._now()
         late = ready_ns - wire_ns > self._tick_age_ns
         if late:
@@ -248,6 +234,8 @@ class Engine:
         if self._acting:
             self._reports.append(report)
             return
+        if report.kind == "TRADE":
+            self._mark(report.instrument)  # a fill is valued at the market it met
         self.orders.apply(report)
         if report.kind == "REJECTED":
             self.rejections[report.code] += 1
@@ -296,7 +284,19 @@ class Engine:
             if stale != self.stale[index]:
                 self.stale[index] = stale
                 (self.risk.close if stale else self.risk.open)(index, dt.GATE_STALE_FEED)
+            self._mark(index)
         self.risk.watch(self.portfolio, now_ns)
+
+    def _mark(self, instrument: int) -> None:
+        """Value what is held at the newest mid.
+
+        Ten times a second and at fills, not at every quote: it costs as much as a decision, and the kernels
+        mark each strategy's own position for themselves.
+        """
+        for runtime, row in self._owners[instrument]:
+            book = runtime.view("book")
+            self.portfolio.mark(instrument, 0.5 * float(book[row, 0, 0, 0] + book[row, 1, 0, 0]))
+            return
 
     def _warm_up(self, instrument: int) -> None:
         for runtime, row in self._owners[instrument]:

@@ -103,7 +103,7 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         feed_errors=dict(feed.errors),
         drains=engine.drains,
         decisions=sum(int(one.memory[0]["decisions"]) for one in core.runtimes),
-        coalesced=max(0, engine.ticks - engine.drains),
+        coalesced=max(0, feed.frames - engine.drains),
         digest="-".join(f"{int(one.memory[0]['digest']):016x}" for one in core.runtimes),
         equity=worth.value if isfinite(worth.value) else None,
         day_pnl=worth.day_pnl,

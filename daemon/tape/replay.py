@@ -97,10 +97,7 @@ def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
     drain(first.local_ns)
     for wire_ns, payload in frames:
         advance(wire_ns)
-        if payload.startswith(b'{"stream"'):
-            process(payload, wire_ns)
-        else:
-            feed.process_snapshot(0, payload, wire_ns)
+        process(payload, wire_ns)
         drain(wire_ns)
     elapsed_ns = clock.mono_ns() - begun_ns
     core.engine.stop()

@@ -179,7 +179,8 @@ class PaperVenue:
             market.trade = tick
         if market.busy:
             n = fills.on_tick(market.matcher, market.book, tick.kind, tick.a, tick.b, tick.c, tick.d)
-            self._after(market, n)
+            if n or not market.entries:
+                self._after(market, n)
 
     def on_book(self, instrument: int, wire_ns: int, book: Any) -> None:  # noqa: ARG002
         """Take a changed book of the feed; it is read again until the next one."""
