@@ -36,8 +36,9 @@ CONNECTION_PATIENCE: Final = 3
 STREAM_PATIENCE: Final = 12
 #: after each silent reconnect patience doubles up to this, for the market itself may be quiet
 _PATIENCE_MAX: Final = 16
-#: a connection that lived this long was a good one
+#: a connection that lived this long was a good one; and, longer than any silence allowed, one that spoke
 _GOOD_NS: Final = 60_000_000_000
+_CALM_NS: Final = 3_600_000_000_000
 #: how long both connections speak at a rollover
 _OVERLAP_S: Final = 2.0
 
@@ -138,6 +139,7 @@ class FeedConnection:
         self._drop(old)
         if lived_ns > _GOOD_NS:
             self._backoff.reset()
+        if lived_ns > _CALM_NS:
             self._patience = 1
         if old.reason.startswith("silent"):
             self._patience = min(_PATIENCE_MAX, self._patience * 2)

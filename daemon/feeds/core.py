@@ -167,8 +167,8 @@ class FeedCore:
     def process_snapshot(self, instrument: int, payload: bytes, wire_ns: int) -> None:
         """Take the REST answer to `request_snapshot`; a malformed or too old one is asked for again.
 
-        An answer that nobody waits for any more is dropped: the connection was cut since, and a book built now
-        would look whole without a single update following.
+        An answer that nobody waits for any more is dropped: the connection was cut since, and a book built
+        now would look whole without a single update following.
         """
         lane = self.lanes[instrument]
         if not lane.wanted:
