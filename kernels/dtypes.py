@@ -30,7 +30,6 @@ BOOK_LEVELS: Final = 10
 WHY_DRAIN: Final = 1
 WHY_TIMER: Final = 2
 WHY_FILL: Final = 4
-WHY_BAR: Final = 8
 
 # --- out[N, C]: what a strategy wants standing -------------------------------------------------------------
 #: be at the signed position `O_QTY`, taking up to the worst price `O_PRICE`

@@ -131,7 +131,9 @@ def capture_instrument(path: Path, index: int = 0) -> Instrument:
         except msgspec.DecodeError:
             continue  # the decoder of the feed counts it; the rules come from the others
         if stream:
-            symbol = stream.partition("@")[0]
+            symbol = symbol or stream.partition("@")[0]
+            if not stream.startswith(symbol + "@"):
+                continue  # a capture is of one instrument: the first that it names
         if levels.pu >= 0:
             market = "coinm" if symbol.endswith("_perp") else "usdm"
         pairs = [*levels.bids, *levels.asks, *_pairs(levels.b), *_pairs(levels.a)]
