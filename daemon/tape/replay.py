@@ -31,6 +31,7 @@ from daemon.status import OrderCounts  # noqa: TC001 - msgspec reads the annotat
 from daemon.tape.bare import time_bare_decode
 from daemon.tape.capture import capture_instrument, read_frames
 from daemon.venues.make import make_paper
+from daemon.warm import warm_up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,6 +131,7 @@ def _assemble(config: Config, instrument: Instrument, time: VirtualTime) -> tupl
 
 
 async def _open(core: Core, venue: PaperVenue) -> None:
+    await warm_up(paper=True)
     await venue.start(core.engine)
     core.recovery.meet(await venue.snapshot(0))
 
