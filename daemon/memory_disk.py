@@ -33,17 +33,14 @@ class MemoryFile:
         self._disk = disk
         self._content = content
         self._open = True
-
-    @property
-    def size(self) -> int:
-        """Return the file's length in bytes."""
-        return len(self._content.data)
+        self.size = len(content.data)
 
     def write(self, data: bytes) -> None:
         """Append all of `data`; raises OSError on a full disk, having appended nothing."""
         assert self._open, "write after close"
         self._disk.claim(len(data))
         self._content.data += data
+        self.size = len(self._content.data)
 
     def sync(self) -> None:
         """Let what was written survive a power cut."""

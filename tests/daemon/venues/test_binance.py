@@ -448,7 +448,7 @@ def test_a_query_of_unseen_trades_fetches_them() -> None:
         desk.venue.query(order())
         row = {
             "symbol": "BTCUSDT", "orderId": 9, "clientOrderId": "demo-7-1", "price": "23416.10",
-            "origQty": "0.00847", "executedQty": "0.00847", "status": "FILLED", "side": "BUY", "type": "LIMIT",
+            "origQty": "0.00847", "executedQty": "0.00847", "status": "FILLED", "side": "BUY",
         }  # fmt: skip
         desk.line.say({"id": desk.line.requests[-1]["id"], "status": 200, "result": row})
         asked = desk.line.requests[-1]
@@ -545,13 +545,8 @@ def test_the_secret_appears_in_no_repr_log_error_or_frame(caplog: pytest.LogCapt
         desk.line.say({"id": None, "status": 401, "error": error})
         await desk.pass_s(5)
         logging.getLogger("test").info("%r %r", desk.venue, desk.sink.statuses)
-        parts = (
-            desk.venue,
-            desk.venue.__dict__,
-            desk.venue._rest.__dict__,
-            desk.venue._requests,
-            desk.venue._session,
-        )
+        venue = desk.venue
+        parts = (venue, vars(venue), vars(venue._rest), venue._requests, venue._session, SIGNER)
         shown.extend(repr(part) for part in parts)
 
     with caplog.at_level(logging.DEBUG):
