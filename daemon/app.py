@@ -10,7 +10,6 @@ import asyncio
 import gc
 import os
 import random
-import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +23,7 @@ from daemon.audit_log import AuditLog
 from daemon.clock import LoopScheduler, SystemClock
 from daemon.core import Core, build, load_runtimes
 from daemon.disk import RealDisk, ThreadWorker
-from daemon.errors import EXIT_DONE, EXIT_INTERRUPTED, ConfigError, NetError, TickdError, VenueError
+from daemon.errors import EXIT_DONE, ConfigError, JournalError, NetError, TickdError, VenueError
 from daemon.events import Command
 from daemon.faces import terminal
 from daemon.faces.http import Audit as HttpAudit
@@ -34,6 +33,7 @@ from daemon.feeds.connection import FeedConnection
 from daemon.feeds.core import FeedCore
 from daemon.feeds.exchanges import fetch_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
+from daemon.lifetime import catch_signals, watch_parent
 from daemon.logs import Logs
 from daemon.net import RealNet
 from daemon.orders.order import State
@@ -42,12 +42,14 @@ from daemon.seams import Seams
 from daemon.snapshot import take_status
 from daemon.spans import Spans
 from daemon.venues.make import make_venue
+from daemon.warm import warm_up
 from kernels.dtypes import STOP
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from daemon.config import Config
+    from daemon.feeds.base import Exchange
     from daemon.options import RunOptions
     from daemon.status import Status
 
@@ -61,12 +63,15 @@ _SECOND_NS: Final = 1_000_000_000
 
 def run(config: Config, options: RunOptions) -> int:
     """Run a daemon until a signal or the time asked for; print its summary. Raises TickdError."""
-    status = uvloop.run(_serve(config, options))
-    print_status(status, as_json=options.json)
+    app = uvloop.run(_serve(config, options))
+    if app.last is not None:
+        print_status(app.last, as_json=options.json)
+    if app.failure is not None:
+        raise app.failure
     return EXIT_DONE
 
 
-async def _serve(config: Config, options: RunOptions) -> Status:
+async def _serve(config: Config, options: RunOptions) -> App:
     clock = SystemClock()
     disk = RealDisk()
     worker = ThreadWorker()
@@ -76,44 +81,35 @@ async def _serve(config: Config, options: RunOptions) -> Status:
     seams = Seams(clock, LoopScheduler(clock), net, disk, worker, random.Random())  # noqa: S311 - jitter
     logs = open_logs(config, seams)
     app = App(config, seams, logs)
-    catch_signals(app)
+    catch_signals(app.ask_stop)
+    if options.with_parent:
+        await watch_parent(app.ask_stop)
     try:
-        await app.start()
-        await app.wait(options.seconds)
-        return await app.stop()
+        await app.live(options.seconds)
     finally:
         await app.abandon()
         await net.close()
         logs.stop()
         worker.close()
+    return app
 
 
 def open_logs(config: Config, seams: Seams) -> Logs:
     """Return the process's logs, writing to the configured file or to standard error."""
     write: Any = sys.stderr.buffer.write
     if config.log.file:
-        write = seams.disk.append(Path(config.log.file)).write
+        try:
+            write = seams.disk.append(Path(config.log.file)).write
+        except OSError as error:
+            raise ConfigError(f"log.file {config.log.file} cannot be written ({error.strerror})") from None
     logs = Logs(seams.clock, write, config.log.level, config.log.format)
     logs.install()
     logs.start(seams.scheduler)
     return logs
 
 
-def catch_signals(app: App) -> None:
-    """Let the first SIGINT or SIGTERM end the daemon well, and the second at once."""
-    loop = asyncio.get_running_loop()
-
-    def first(name: str) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, os._exit, EXIT_INTERRUPTED)
-        app.ask_stop(name)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, first, number.name)
-
-
 class App:
-    """One daemon: built by `start`, ended by `stop`."""
+    """One daemon: `live` is its whole life, `start`, `wait` and `stop` are its parts."""
 
     def __init__(self, config: Config, seams: Seams, logs: Logs) -> None:
         self.config = config
@@ -124,24 +120,43 @@ class App:
         self.core: Core
         self.feed: FeedCore
         self.connection: FeedConnection
+        self.last: Status | None = None  # as it ended
+        self.failure: BaseException | None = None  # what ended it, where nobody asked for the end
         self._http: HttpFace | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._stopping = asyncio.Event()
         self._meeting = asyncio.Event()
-        self._failure: BaseException | None = None
+
+    async def live(self, seconds: float | None) -> None:
+        """Start, run until asked to stop or for so long, and stop; raises TickdError when it cannot start."""
+        start = asyncio.ensure_future(self.start())
+        asked = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait((start, asked), return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if not start.done():
+            start.cancel()
+            await asyncio.wait((start,))
+        if start.cancelled():
+            return
+        start.result()
+        await self.wait(seconds)
+        await self.stop()
 
     # --- start-up ------------------------------------------------------------------------------------------
     async def start(self) -> None:
         """Recover, connect, and begin to trade; raises TickdError with one sentence."""
         config, seams = self.config, self.seams
         asyncio.get_running_loop().set_exception_handler(self._on_loop_exception)
+        self._check_cpu()
         self._lock()
         exchange = find_exchange(config.feed.exchange)
         feed = config.feed
         instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
         venue, followers = make_venue(config, instruments, seams, os.environ)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
-        with terminal.steps(Console(stderr=True), "compiling", len(config.strategy)) as step:
+        with terminal.steps(Console(stderr=True), "compiling", 1 + len(config.strategy)) as step:
+            step("feed and venue")
+            await warm_up(paper=config.venue.kind == "paper")
             runtimes = load_runtimes(config, instruments, seams.disk, fees, step, can_amend=True)
         observers = [AuditLog(self.logs.get("orders"), instruments)]
         self.core = core = build(
@@ -150,13 +165,16 @@ class App:
         core.engine.phase = "RECOVERING"
         await core.journal.sync_now()
         self._spawn(core.journal.run())
+        fetcher = self._make_feed(exchange)
+        # before the first order can leave: a busy port must not end a daemon that trades
+        self._http = HttpFace(self.status, self._on_command, self._on_http, self._token())
+        await self._http.start(Path(config.http.socket), config.http.port)
         await venue.start(core.engine)
         await self._meet()
         core.orders.doubts.ask_snapshot = self._meeting.set
-        self._connect(exchange)
         core.engine.start(self.feed.age_ns)
-        self._http = HttpFace(self.status, self._on_command, self._on_http, self._token())
-        await self._http.start(Path(config.http.socket), config.http.port)
+        self._spawn(fetcher.run(self.feed.process_snapshot))
+        self._spawn(self.connection.run())
         self._spawn(self._keep_meeting())
         self._every_second()
         self._settle_loop()
@@ -176,7 +194,7 @@ class App:
                 f"the journal's folder {path.parent} cannot be used ({error.strerror})"
             ) from None
 
-    def _connect(self, exchange: Any) -> None:
+    def _make_feed(self, exchange: Exchange) -> SnapshotFetcher:
         feed, seams, instruments = self.config.feed, self.seams, self.core.engine.instruments
         urls = [exchange.snapshot_url(instrument, feed.rest_url) for instrument in instruments]
         fetcher = SnapshotFetcher(urls, seams)
@@ -192,20 +210,21 @@ class App:
         url = exchange.stream_url(feed.market, instruments, feed.streams, feed.ws_url)
         everything = range(len(instruments))
         self.connection = FeedConnection(self.feed, url, everything, fetcher, seams, stale_ms=feed.stale_ms)
-        self._spawn(fetcher.run(self.feed.process_snapshot))
-        self._spawn(self.connection.run())
+        return fetcher
+
+    def _check_cpu(self) -> None:
+        cpu, allowed = self.config.loop.cpu, sorted(os.sched_getaffinity(0))
+        if cpu >= 0 and cpu not in allowed:
+            there = ", ".join(str(one) for one in allowed)
+            raise ConfigError(f"loop.cpu is {cpu}, and this process may use {there}")
 
     def _settle_loop(self) -> None:
         """Make the loop what was asked for; what lives now lives for ever, so the collector may skip it."""
         gc.collect()
         gc.freeze()
-        loop = self.config.loop
-        if loop.cpu >= 0:
-            try:
-                os.sched_setaffinity(0, {loop.cpu})
-            except OSError as error:
-                raise ConfigError(f"loop.cpu {loop.cpu} cannot be used ({error.strerror})") from None
-        if loop.spin:
+        if self.config.loop.cpu >= 0:
+            os.sched_setaffinity(0, {self.config.loop.cpu})  # this thread alone: the worker has its own core
+        if self.config.loop.spin:
             turn = asyncio.get_running_loop()
 
             def spin() -> None:
@@ -215,12 +234,10 @@ class App:
 
     # --- while it runs --------------------------------------------------------------------------------------
     async def wait(self, seconds: float | None) -> None:
-        """Return when asked to stop, or after so many seconds; raises what ended it otherwise."""
+        """Return when asked to stop, or after so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
-        if self._failure is not None:
-            raise self._failure
 
     def ask_stop(self, why: str) -> None:
         """End well, soon."""
@@ -302,16 +319,24 @@ class App:
             self.log.warning("loop", text=str(context.get("message")))
 
     def _fail(self, error: BaseException | None) -> None:
-        """End because of a bug: nobody knows what the state is worth now, so no risk is added any more."""
-        self.log.error("failed", text=f"{type(error).__name__}: {error}", exc_info=error)
-        if self._failure is None and hasattr(self, "core"):
-            self._failure = error
-            self.core.orders.halt("failure", f"{type(error).__name__}: {error}")
+        """End for a reason that nobody asked for.
+
+        After a bug nobody knows what the state is worth, so the kill switch is thrown too: a restart stays
+        halted until somebody has looked.
+        """
+        if self.failure is None:
+            self.failure = error
+            foreseen = isinstance(error, TickdError)
+            text = str(error) if foreseen else f"{type(error).__name__}: {error}"
+            self.log.error("failed", text=text, exc_info=None if foreseen else error)
+            if not foreseen and hasattr(self, "core"):
+                self.core.orders.halt("failure", text)
         self._stopping.set()
 
     # --- the end ------------------------------------------------------------------------------------------
-    async def stop(self) -> Status:
-        """Cancel what should not outlive us, wait for the venue's word, flush; return the last Status."""
+    async def stop(self) -> None:
+        """Cancel what should not outlive us, wait for the venue's word, flush; `last` is how it ended."""
+        self._stopping.set()
         core = self.core
         core.engine.stop()
         core.engine.on_command(Command(verb="stop", source="daemon"))
@@ -319,10 +344,16 @@ class App:
         while self._owed() and self.seams.clock.now_ns() < deadline_ns:
             await pause(self.seams, _POLL_NS)
         core.engine.phase = "STOPPED"
-        status = self.status()
+        self.last = self.status()
         await core.orders.venue.stop()
-        await core.journal.close()
-        return status
+        try:
+            await core.journal.close()
+        except JournalError as error:
+            self.failure = self.failure or error
+        latch = core.engine.risk.latch
+        if core.journal.failures and latch is not None and latch.source == "journal":
+            # what came after is not on the record
+            self.failure = self.failure or JournalError(latch.reason)
 
     def _owed(self) -> bool:
         """Whether the venue still owes its word on an order that should not outlive us."""

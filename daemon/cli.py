@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         sentence, code = _explain(error)
-        print(f"tickd: {sentence}", file=sys.stderr)
+        if sentence:  # else it was said already
+            print(f"tickd: {sentence}", file=sys.stderr)
         return code
 
 
@@ -92,7 +93,8 @@ def _trade(config: Config, args: Namespace) -> int:
     from daemon.app import run
     from daemon.options import RunOptions
 
-    return run(config, RunOptions(seconds=args.seconds, json=args.json))
+    options = RunOptions(seconds=args.seconds, with_parent=args.with_parent, json=args.json)
+    return run(config, options)
 
 
 def _replay(args: Namespace) -> int:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
+import shutil
 import sys
 from contextlib import suppress
+from decimal import ROUND_UP, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from rich.console import Console
 
+from daemon.child import Child
 from daemon.clock import SystemClock
 from daemon.config import (
     Config,
@@ -30,12 +32,13 @@ from daemon.config import (
     VenueConfig,
 )
 from daemon.config_show import to_toml
-from daemon.errors import EXIT_DONE, EXIT_INTERRUPTED, NotRunningError, TickdError
+from daemon.errors import EXIT_DONE, NotRunningError, TickdError
 from daemon.faces import terminal
 from daemon.faces.client import fetch_status
 from daemon.faces.show import print_status
+from daemon.lifetime import catch_signals
 from daemon.status import Status
-from daemon.tape.capture import capture_instrument
+from daemon.tape.capture import capture_instrument, capture_price
 
 if TYPE_CHECKING:
     from daemon.instruments import Instrument
@@ -43,217 +46,243 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path("var/demo")
 MODEL: Final = Path(__file__).resolve().parent.parent / "models" / "demo"
+#: an order's size in quote currency: above what any exchange wants at least, below the default limits
+NOTIONAL: Final = Decimal(300)
+#: how far ahead MODEL foresees
+HORIZON_S: Final = 5.0
+#: where the synthetic market of BTC/USDT starts
+_PRICE: Final = 60_000.0
+_LINES_S: Final = 2.0
 _SHOW_S: Final = 0.25
-#: after the last frame of a tape was sent, the daemon has so long to have taken it
-_SETTLE_S: Final = 20.0
-#: a child that was told to end has so long to do it
-_END_S: Final = 15.0
-#: the daemon ends by itself this long after the demo should have ended it
-_ORPHAN_S: Final = 120.0
-_TAPE_S_MAX: Final = 86_400.0
+#: a tape that was sent has arrived once no frame came for so long
+_SETTLE_NS: Final = 2_000_000_000
 
 
 def run(options: DemoOptions) -> int:
     """Run the demo; return 0, also after a first Ctrl-C. Raises TickdError."""
-    instrument = capture_instrument(options.tape) if options.tape is not None else None
-    status = asyncio.run(_run(options, instrument))
-    print_status(status, as_json=options.json)
-    if options.svg is not None:
-        picture = terminal.picture(terminal.render(status), "tickd demo")
-        options.svg.write_text(picture, encoding="utf-8")
+    market = _Market(options)
+    status, failure = asyncio.run(_run(options, market))
+    if status is not None:
+        print_status(status, as_json=options.json)
+        if options.svg is not None:
+            _draw(status, options.svg)
+    if failure is not None:
+        raise failure
     return EXIT_DONE
 
 
-async def _run(options: DemoOptions, instrument: Instrument | None) -> Status:
-    """Start both processes, show the daemon until it is time, end both; return the daemon's last Status."""
+def _draw(status: Status, path: Path) -> None:
+    picture = terminal.picture(terminal.render(status), "tickd demo")
+    try:
+        path.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise TickdError(f"the picture {path} cannot be written ({error.strerror})") from None
+
+
+async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, TickdError | None]:
+    """Start both processes, show the daemon until it is time, end both.
+
+    Returns the daemon's last Status, None when it was stopped before it had one, and how it failed to end.
+    """
     console = Console(stderr=True)
     stopping = asyncio.Event()
-    _catch_signals(stopping)
-    exchange = _Child("the simulated exchange")
-    daemon = _Child("the daemon")
+    catch_signals(lambda _: stopping.set())
+    exchange = Child("the simulated exchange")
+    daemon = Child("the daemon")
     try:
         console.print("starting the simulated exchange", highlight=False)
-        await exchange.start(
-            _exchange_command(options, instrument), os.environ, stdin=asyncio.subprocess.PIPE
-        )
-        ready = await exchange.message("ready")
-        config = _config(options, ready, instrument)
-        path = FOLDER / "demo.toml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(to_toml(config, {}), encoding="utf-8")
+        await exchange.start(market.exchange_command(), os.environ)
+        ready = await _unless(stopping, exchange.message("ready"))
+        if ready is None:
+            return None, None
+        config = market.config(ready)
+        path = _prepare(config)
         console.print(f"starting the daemon ({path})", highlight=False)
         keys = {"TICKD_KEY": ready["api_key"], "TICKD_SECRET": ready["secret"]}
-        await daemon.start(_daemon_command(options, path), {**os.environ, **keys}, stdin=None)
-        await _show(options, config, exchange, daemon, stopping)
+        command = [sys.executable, "-m", "daemon.cli", "run", str(path), "--json", "--with-parent"]
+        await daemon.start(command, {**os.environ, **keys})
+        if not await _show(options, config, exchange, daemon, stopping):
+            return None, None
         daemon.end()
-        return msgspec.json.decode(await daemon.output(), type=Status)
+        printed = await daemon.output()
+        status = msgspec.json.decode(printed, type=Status) if printed else None
+        return status, daemon.failure() if daemon.exit_code else None
     finally:
-        daemon.kill()
-        exchange.end()
+        # the daemon first, while it can still cancel its orders
+        await daemon.gone()
         await exchange.gone()
 
 
-def _catch_signals(stopping: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-
-    def first() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, os._exit, EXIT_INTERRUPTED)
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, first)
-
-
-class _Child:
-    """A child process in a session of its own: Ctrl-C is this process's to handle, in order."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self, command: list[str], environ: Any, stdin: int | None) -> None:
-        """Start it; its errors go where ours go."""
-        self._process = await asyncio.create_subprocess_exec(
-            *command,
-            env=environ,
-            stdin=stdin if stdin is not None else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            limit=1 << 22,
+def _prepare(config: Config) -> Path:
+    """Clear the folder of an earlier demo, and write the daemon's configuration into it."""
+    try:
+        fetch_status(Path(config.http.socket))
+    except NotRunningError:
+        pass
+    else:
+        raise TickdError(
+            f"a demo is running in {FOLDER} already; end it, or start this one in another folder"
         )
+    path = FOLDER / "demo.toml"
+    try:
+        shutil.rmtree(config.journal.path, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(to_toml(config, {}), encoding="utf-8")
+    except OSError as error:
+        raise TickdError(
+            f"{FOLDER} cannot be written ({error.strerror}); start the demo in a folder of yours"
+        ) from None
+    return path
 
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self._process is not None and self._process.returncode is None
 
-    async def message(self, event: str) -> dict[str, Any]:
-        """Return its next JSON line of this event; raises TickdError when it ends without one."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        while line := await self._process.stdout.readline():
-            message: dict[str, Any] = msgspec.json.decode(line)
-            if message["event"] == event:
-                return message
-            if message["event"] == "tape_failed":
-                raise TickdError(str(message["error"]))
-        raise TickdError(f"{self._what} ended; what it printed above says why")
+async def _unless(stopping: asyncio.Event, work: Any) -> Any:
+    """Return what `work` returns, or None when asked to stop before."""
+    task = asyncio.ensure_future(work)
+    asked = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait((task, asked), return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if task.done():
+        return task.result()
+    await _cancelled(task)
+    return None
 
-    async def output(self) -> bytes:
-        """Wait for its end and return what it printed; raises TickdError when it failed."""
-        assert self._process is not None
-        async with asyncio.timeout(_END_S):
-            printed, _ = await self._process.communicate()
-        if self._process.returncode != EXIT_DONE:
-            raise TickdError(f"{self._what} ended; what it printed above says why")
-        return printed
 
-    def end(self) -> None:
-        """Ask it to end."""
-        if self.running:
-            assert self._process is not None
-            self._process.terminate()
-
-    def kill(self) -> None:
-        """End it at once."""
-        if self.running:
-            assert self._process is not None
-            self._process.kill()
-
-    async def gone(self) -> None:
-        """Wait for its end."""
-        if self._process is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_END_S):
-                    await self._process.wait()
+async def _cancelled(task: asyncio.Future[Any]) -> None:
+    """Cancel a task, and wait until it has let go of what it read."""
+    task.cancel()
+    await asyncio.wait((task,))
 
 
 async def _show(
-    options: DemoOptions, config: Config, exchange: _Child, daemon: _Child, stopping: asyncio.Event
-) -> None:
-    """Show the daemon until its time is over, the tape has ended, or somebody asks to stop."""
+    options: DemoOptions, config: Config, exchange: Child, daemon: Child, stopping: asyncio.Event
+) -> bool:
+    """Show the daemon until its time is over, the tape has ended, or somebody asks to stop.
+
+    Returns whether there was anything to show. Raises TickdError when a process fails.
+    """
     socket = Path(config.http.socket)
     status = await _first_status(socket, daemon, stopping)
     if status is None:
-        return
+        return False
     view = terminal.open_view(Console(stderr=True) if options.json else Console())
-    console_interval_s = _SHOW_S if isinstance(view, terminal.LiveView) else 2.0
+    interval_s = _SHOW_S if isinstance(view, terminal.LiveView) else _LINES_S
     clock = SystemClock()
-    until_ns = clock.now_ns() + int(options.seconds * 1e9) if options.tape is None else None
-    tape = asyncio.create_task(exchange.message("tape_ended")) if options.tape is not None else None
-    sent = None
+    until_ns = clock.now_ns() + int(options.seconds * 1e9)
+    tape = asyncio.ensure_future(exchange.message("tape_ended")) if options.tape is not None else None
     try:
-        while not stopping.is_set() and daemon.running:
+        while not stopping.is_set():
             view.show(status)
             with suppress(TimeoutError):
-                async with asyncio.timeout(console_interval_s):
+                async with asyncio.timeout(interval_s):
                     await stopping.wait()
-            status = fetch_status(socket)
-            if tape is not None and sent is None and tape.done():
-                sent = int(tape.result()["frames"])
-                until_ns = clock.now_ns() + int(_SETTLE_S * 1e9)
-            if sent is not None and status.events >= sent:
-                break
-            if until_ns is not None and clock.now_ns() >= until_ns:
+            before, status = status, await _status(socket, daemon)
+            if tape is None:
+                if clock.now_ns() >= until_ns:
+                    break
+            elif not tape.done() or status.feed_frames > before.feed_frames:
+                until_ns = clock.now_ns() + _SETTLE_NS
+            elif status.feed_frames >= tape.result()["frames"] or clock.now_ns() >= until_ns:
                 break
     finally:
         view.close()
         if tape is not None:
-            tape.cancel()
+            await _cancelled(tape)
+    return True
 
 
-async def _first_status(socket: Path, daemon: _Child, stopping: asyncio.Event) -> Status | None:
-    """Wait until the daemon answers; None when it is asked to stop before. Raises TickdError if it ends."""
+async def _first_status(socket: Path, daemon: Child, stopping: asyncio.Event) -> Status | None:
+    """Wait until the daemon answers; None when asked to stop before. Raises TickdError if it ends."""
     while not stopping.is_set():
         try:
             return fetch_status(socket)
         except NotRunningError:
             if not daemon.running:
-                await daemon.output()
+                raise daemon.failure() from None
         with suppress(TimeoutError):
             async with asyncio.timeout(0.05):
                 await stopping.wait()
     return None
 
 
-def _exchange_command(options: DemoOptions, instrument: Instrument | None) -> list[str]:
-    command = [sys.executable, "-m", "daemon.simulator", "--with-parent", "--no-limits"]
-    if options.tape is None or instrument is None:
-        return [*command, "--seed", str(options.seed), "--symbol", "BTC/USDT"]
-    speed = "max" if options.speed == float("inf") else f"{options.speed:g}"
-    return [*command, "--tape", str(options.tape), "--speed", speed]
+async def _status(socket: Path, daemon: Child) -> Status:
+    """Ask the daemon; one that does not answer has ended, or is about to. Raises TickdError."""
+    try:
+        return fetch_status(socket)
+    except NotRunningError:
+        await daemon.output()
+        raise daemon.failure() from None
 
 
-def _daemon_command(options: DemoOptions, path: Path) -> list[str]:
-    seconds = (options.seconds if options.tape is None else _TAPE_S_MAX) + _ORPHAN_S
-    return [sys.executable, "-m", "daemon.cli", "run", str(path), "--json", "--seconds", f"{seconds:g}"]
+class _Market:
+    """What the exchange is to play, and how the daemon is to trade on it."""
 
+    def __init__(self, options: DemoOptions) -> None:
+        """Look at the tape, where there is one; raises FileFormatError."""
+        self._options = options
+        self._instrument: Instrument | None = None
+        self._price = _PRICE
+        if options.tape is not None:
+            self._instrument = capture_instrument(options.tape)
+            self._price = capture_price(options.tape)
 
-def _config(options: DemoOptions, ready: dict[str, Any], instrument: Instrument | None) -> Config:
-    """Return the daemon's configuration: like one for the real exchange, but for the addresses."""
-    market = instrument.market if instrument is not None else "spot"
-    symbol = instrument.symbol if instrument is not None else "BTC/USDT"
-    rest_url = ready[market]
-    feed = FeedConfig(
-        symbols=(symbol,), market=market, rest_url=rest_url, ws_url=rest_url.replace("http", "ws", 1)
-    )
-    venue = VenueConfig()  # derivatives are filled on paper: their orders are not spoken yet
-    if market == "spot":
-        ws_url = ready["spot"].replace("http", "ws", 1) + "/ws-api/v3"
-        venue = VenueConfig(kind="binance", ws_url=ws_url, rest_url=ready["spot"])
-    strategy = StrategyConfig(
-        name=options.strategy, symbols=(symbol,), model=str(MODEL) if options.strategy == "ml" else ""
-    )
-    journal = FOLDER / f"journal-{SystemClock().now_ns() // 1_000_000_000}"
-    return Config(
-        name="demo",
-        mode="demo",
-        feed=feed,
-        venue=venue,
-        strategy=(strategy,),
-        risk=RiskConfig(orders_per_s_max=50.0),
-        journal=JournalConfig(path=str(journal)),
-        http=HttpConfig(socket=str(FOLDER / "tickd.sock"), port=options.port),
-        log=LogConfig(file=str(FOLDER / "demo.log")),
-    )
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Unified symbols."""
+        if self._instrument is not None:
+            return (self._instrument.symbol,)
+        return ("BTC/USDT", "ETH/USDT") if self._options.strategy == "pairs" else ("BTC/USDT",)
+
+    def exchange_command(self) -> list[str]:
+        """Return the command that is the exchange."""
+        options = self._options
+        command = [sys.executable, "-m", "daemon.simulator", "--with-parent", "--no-limits"]
+        if options.tape is None:
+            listed = [word for symbol in self.symbols for word in ("--symbol", symbol)]
+            return [*command, "--seed", str(options.seed), *listed]
+        speed = "max" if options.speed == float("inf") else f"{options.speed:g}"
+        return [*command, "--tape", str(options.tape), "--speed", speed]
+
+    def config(self, ready: dict[str, Any]) -> Config:
+        """Return the daemon's configuration: like one for the real exchange, but for the addresses."""
+        market = self._instrument.market if self._instrument is not None else "spot"
+        rest_url = ready[market]
+        feed = FeedConfig(
+            symbols=self.symbols, market=market, rest_url=rest_url, ws_url=rest_url.replace("http", "ws", 1)
+        )
+        venue = VenueConfig()  # derivatives are filled on paper: their orders are not spoken yet
+        if market == "spot":
+            ws_url = ready["spot"].replace("http", "ws", 1) + "/ws-api/v3"
+            venue = VenueConfig(kind="binance", ws_url=ws_url, rest_url=ready["spot"])
+        name = self._options.strategy
+        strategy = StrategyConfig(
+            name=name,
+            symbols=self.symbols,
+            params=self._params(name),
+            model=str(MODEL) if name == "ml" else "",
+        )
+        return Config(
+            name="demo",
+            mode="demo",
+            feed=feed,
+            venue=venue,
+            strategy=(strategy,),
+            risk=RiskConfig(orders_per_s_max=50.0),
+            journal=JournalConfig(path=str(FOLDER / "journal")),
+            http=HttpConfig(socket=str(FOLDER / "tickd.sock"), port=self._options.port),
+            log=LogConfig(file=str(FOLDER / "demo.log")),
+        )
+
+    def _params(self, strategy: str) -> dict[str, float]:
+        """Return what a shipped strategy needs here; one's own has its defaults."""
+        qty = self._qty()
+        if strategy == "ml":
+            return {"qty": qty, "horizon_s": HORIZON_S}
+        if strategy == "market_maker":
+            return {"qty": qty, "inventory_max": 10 * qty}
+        return {"qty": qty} if strategy == "ema_cross" else {}
+
+    def _qty(self) -> float:
+        """Return the quantity worth NOTIONAL, in whole lots."""
+        lot = self._instrument.lot_size if self._instrument is not None else Decimal("0.001")
+        lots = (NOTIONAL / Decimal(self._price) / lot).to_integral_value(ROUND_UP)
+        return float(lots * lot)

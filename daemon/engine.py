@@ -2,9 +2,10 @@
 
 1. Market data: each tick steps the features of the strategies that own its instrument; nothing is decided.
 2. `drain`, when nothing more was readable: each strategy that was woken makes one compiled call (rows,
-model, decide, reconcile, limits), and each action it asks for is approved or refused, journalled and sent.
-3. The venue's reports: applied to orders and portfolio; a fill wakes the strategy at once. 4. Commands and
-timers: events like any other.
+   model, decide, reconcile, limits), and each action it asks for is approved or refused, journalled and sent.
+   What a strategy asks for while it warms up, or while the daemon ends, is not acted on.
+3. The venue's reports: applied to orders and portfolio; a fill wakes the strategy at once.
+4. Commands and timers: events like any other.
 
 All of it is one synchronous stack of plain calls, from the frame that came to the order that leaves. The
 time of a drain is the receive time of its last frame, so that a recording alone reproduces every decision.
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 WATCH_NS: Final = 100_000_000
 #: how much of the collar a flatten may use, so that the order stays within it when the market moves on
 _FLATTEN_SHARE: Final = 0.9
+#: the fault of a strategy that raised; kernels.reconcile names those of one that answered nonsense
+FAULT_RAISED: Final = -1000
 
 
 class Engine:
@@ -95,6 +98,7 @@ class Engine:
         self._grids = [(i.price.as_float, i.qty.as_float) for i in instruments]
         self._cold = any(not runtime.warm for runtime in runtimes)
         self._acting = False
+        self._flattening = False
         self._reports: deque[ExecutionReport] = deque()  # what a venue answered while we were still sending
         self._timers: list[Timer] = []
         risk.close_all(dt.GATE_NOT_READY)
@@ -199,13 +203,20 @@ class Engine:
         if runtime.fault:
             return
         nodes, roots, bits = runtime.forest
-        wanted = runtime.drain(runtime.memory, nodes, roots, bits, wire_ns, why)
+        try:
+            wanted = runtime.drain(runtime.memory, nodes, roots, bits, wire_ns, why)
+        except Exception as error:  # whatever a strategy raises
+            self._fail(
+                runtime, FAULT_RAISED, f"raised {type(error).__name__}: {' '.join(str(error).split())}"
+            )
+            return
         decided_ns = self._now()
         self.spans.decided(wire_ns, ready_ns, decided_ns)
         if wanted > 0:
-            self._act(runtime, wanted, wire_ns, decided_ns)
+            if self.phase == "READY" and (not self._cold or runtime.warm):
+                self._act(runtime, wanted, wire_ns, decided_ns)
         elif wanted < 0:
-            self._fail(runtime, wanted)
+            self._fail(runtime, wanted, f"broke its contract: {FAULT_NAMES[wanted]}")
 
     def _act(self, runtime: Runtime, count: int, wire_ns: int, decided_ns: int) -> None:
         desk = self._desks[runtime.index]
@@ -222,11 +233,10 @@ class Engine:
         while self._reports:
             self.on_report(self._reports.popleft())
 
-    def _fail(self, runtime: Runtime, fault: int) -> None:
-        """Halt: a strategy broke its contract, and trading on a guess is worse than not trading."""
+    def _fail(self, runtime: Runtime, fault: int, what: str) -> None:
+        """Halt: a strategy failed, and trading on a guess is worse than not trading."""
         runtime.fault = fault
-        text = f"strategy {runtime.name} broke its contract: {FAULT_NAMES[fault]}"
-        self.orders.halt("strategy", text)
+        self.orders.halt("strategy", f"strategy {runtime.name} {what}")
 
     # --- 3. the venue ----------------------------------------------------------------------------------
     def on_report(self, report: ExecutionReport) -> None:
@@ -258,20 +268,30 @@ class Engine:
         self.orders.command(command, now_ns)
         if command.verb == "flatten":
             self._flatten(now_ns)
+        elif command.verb == "resume":
+            self._flattening = False
 
     def _flatten(self, now_ns: int) -> None:
-        """Close every position at once, at prices within the collar."""
-        for runtime in self.runtimes:
-            position, book = runtime.view("position"), runtime.view("book")
-            collar = runtime.view("limits")[:, dt.M_COLLAR]
-            for row, instrument in enumerate(runtime.instruments):
-                qty = float(position[row, dt.P_QTY])
+        """Close every position, of strategies no longer configured too, at prices within the collar.
+
+        What our own orders, until they are cancelled, or a thin market keep open is tried again by the watch.
+        """
+        self._flattening = False
+        for desk in self.orders.desks:
+            for row, index in enumerate(desk.instruments):
+                qty = desk.position[row * dt.POSITION_COLUMNS + dt.P_QTY]
+                if not qty or not self._owners[index]:
+                    continue
+                runtime, place = self._owners[index][0]
                 side = dt.SELL if qty > 0 else dt.BUY
-                touch = float(book[row, 0 if qty > 0 else 1, 0, 0])
-                if qty and touch > 0:
-                    worst = touch * (1.0 + side * _FLATTEN_SHARE * float(collar[row]))
-                    desk = self._desks[runtime.index]
-                    self.orders.close_position(desk, row, instrument.price.count(worst), now_ns)
+                touch = float(runtime.view("book")[place, 0 if qty > 0 else 1, 0, 0])
+                closing: object = desk
+                if touch > 0:
+                    collar = float(runtime.view("limits")[place, dt.M_COLLAR])
+                    worst = self.instruments[index].price.count(touch * (1 + side * _FLATTEN_SHARE * collar))
+                    closing = self.orders.close_position(desk, row, worst, now_ns)
+                if closing is not None or any(desk.orders[row]):
+                    self._flattening = True
 
     def _wake(self, runtime: Runtime, now_ns: int) -> None:
         runtime.why |= dt.WHY_TIMER
@@ -286,6 +306,8 @@ class Engine:
                 (self.risk.close if stale else self.risk.open)(index, dt.GATE_STALE_FEED)
             self._mark(index)
         self.risk.watch(self.portfolio, now_ns)
+        if self._flattening:
+            self._flatten(now_ns)
 
     def _mark(self, instrument: int) -> None:
         """Value what is held at the newest mid.

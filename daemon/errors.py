@@ -4,6 +4,7 @@ TickdError                    1   something failed
 |- UsageError                 2   the command line asks for what does not exist
 |- CheckFailedError           3   a check did not hold (verify, parity, doctor)
 |- NotRunningError            4   no daemon answers
+|- ReportedError                  a process we started has failed and said why itself
 |- ConfigError               78   the configuration is wrong; a restart would not mend it
 |- FrameError                     one frame is malformed: counted by reason, never ends the daemon
 |- FileFormatError            1   a file is truncated, foreign or newer than we read
@@ -47,6 +48,14 @@ class NotRunningError(TickdError):
     """No daemon answers at the address asked for."""
 
     exit_code = EXIT_NOT_RUNNING
+
+
+class ReportedError(TickdError):
+    """A process we started has failed, and said why on the standard error it shares with us."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("")
+        self.exit_code = exit_code
 
 
 class ConfigError(TickdError):

@@ -97,13 +97,11 @@ def _add_trading(verb: Callable[[str, str], Parser]) -> None:
     one = verb("run", "trade as a configuration says; real orders want --live too")
     one.add_argument("config", type=Path)
     one.add_argument("--live", action="store_true", help="really send orders")
-    _add_seconds(one, None)
-    _add_json(one)
+    _add_run(one)
 
     one = verb("paper", "trade on a live feed with local fills; no keys")
     one.add_argument("config", type=Path)
-    _add_seconds(one, None)
-    _add_json(one)
+    _add_run(one)
 
     one = verb("replay", "run a capture through the engine that trades, on virtual time")
     one.add_argument("file", type=Path)
@@ -166,6 +164,12 @@ def _add_commands(verb: Callable[[str, str], Parser]) -> None:
 def _add_seconds(one: Parser, default: float | None) -> None:
     text = "stop after so long" + (f" ({default:.0f})" if default else "")
     one.add_argument("--seconds", type=_positive, default=default, help=text)
+
+
+def _add_run(one: Parser) -> None:
+    _add_seconds(one, None)
+    one.add_argument("--with-parent", action="store_true", help="end when standard input closes")
+    _add_json(one)
 
 
 def _add_tape(one: Parser) -> None:

@@ -26,6 +26,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd run` and `tickd paper`, beside their configuration."""
 
     seconds: float | None = None  # None: until a signal
+    with_parent: bool = False  # or until standard input closes
     json: bool = False
 
 

@@ -44,6 +44,7 @@ def instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> In
     engine, lane = core.engine, feed.lanes[index]
     instrument = engine.instruments[index]
     newest_ns = feed.newest_ns(index)
+    gate = engine.risk.gate(index) if engine.phase != "STOPPED" else 0  # nothing waits behind a gate any more
     status = InstrumentStatus(
         symbol=instrument.symbol,
         base=instrument.base,
@@ -57,7 +58,7 @@ def instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> In
         book_gaps=sum(lane.gaps.values()),
         book_resyncs=lane.resyncs,
         ring_overflow=lane.ring.overflow,
-        gate=dt.REFUSAL_NAMES[code] if (code := engine.risk.gate(index)) else "",
+        gate=dt.REFUSAL_NAMES[gate] if gate else "",
     )
     for runtime in core.runtimes:
         for row, owned in enumerate(runtime.instruments):

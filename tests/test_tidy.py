@@ -59,22 +59,22 @@ DOORS |= {
     "write_text()",
 }
 ALLOWED = {
-    "daemon/app.py": {"random", "signal"},  # makes the seams, takes the signals
+    "daemon/app.py": {"random"},  # makes the seams
     "daemon/cli.py": {"open()"},  # /dev/null, where a reader left early
     "daemon/clock.py": {"time"},
     "daemon/compile.py": {"read_text()", "write_text()"},  # generated modules, before the loop turns
     "daemon/config.py": {"read_bytes()"},  # before any seam exists
-    "daemon/demo.py": {"signal", "write_text()"},  # ends on a signal, draws its picture
+    "daemon/demo.py": {"write_text()"},  # writes the daemon's configuration, draws its picture
     "daemon/disk.py": {"concurrent", "open()", "read_bytes()", "threading"},
     "daemon/faces/client.py": {"http.client", "socket"},  # in the process of the command, not the daemon's
     "daemon/kernel_cache.py": {"read_bytes()"},  # before numba is imported
+    "daemon/lifetime.py": {"signal"},
     "daemon/logs.py": {"logging"},  # takes over what libraries log
     "daemon/net.py": {"logging", "ssl"},  # silences its transport's own logger
     "daemon/research/bundle.py": {"read_text()"},  # hashes our own sources
     "daemon/simulator/process.py": {
         "random",
         "secrets",
-        "signal",
     },  # a process of its own: makes its own seams
     "daemon/simulator/warm.py": {"random"},  # seeded
     "daemon/tape/replay.py": {"random"},  # seeded

@@ -4,7 +4,8 @@ GET  /healthz   200 while the loop turns
 GET  /readyz    200 while READY, else 503 with the state
 GET  /metrics   Prometheus text
 GET  /state     the Status as JSON
-POST /halt, /resume, /flatten      202; a body {"reason": "..."} is optional and is kept on the record
+POST /halt, /resume, /flatten      202; a body {"reason": "..."} is optional and is kept on the record;
+                                   503 with a sentence when it cannot be done
 
 The socket file has mode 0600: who can open it owns the daemon. Commands want `Authorization: Bearer TOKEN`
 where a token is set, always over the port. A web page in a browser of the same machine can reach a loopback
@@ -149,6 +150,8 @@ class HttpFace:
             return await handler(request)
         except _RefusedError as refused:
             return _json(refused.status, {"error": str(refused)})
+        except TickdError as error:  # a command that could not be done, such as a resume on a full disk
+            return _json(503, {"error": str(error)})
         except web.HTTPException as error:
             return _json(error.status, {"error": f"{request.method} {request.path}: {error.reason}"})
 

@@ -127,7 +127,7 @@ def summary(status: Status) -> RenderableType:
     facts.add_column(style="dim")
     facts.add_column()
     facts.add_row("ran", f"{status.uptime_s:.1f} s, ended {status.state}{_because(status)}")
-    counts = [f"{total:,} {kind}" for kind, total in _event_totals(status)]
+    counts = [f"{total:,} {kind}{'' if total == 1 else 's'}" for kind, total in _event_totals(status)]
     facts.add_row("events", f"{', '.join(counts)} ({status.events / seconds:,.0f}/s)")
     facts.add_row("feed", f"{_errors(status)}, {sum(one.book_gaps for one in status.instruments)} gaps")
     facts.add_row("decisions", f"{status.decisions:,} over {status.drains:,} drains")
@@ -141,7 +141,10 @@ def summary(status: Status) -> RenderableType:
     facts.add_row("PnL", f"{status.pnl:+,.2f} {status.quote} after fees")
     if status.digest:
         facts.add_row("digest", status.digest)
-    return Group("", facts, "", _instruments(status), "", _latency(status), "", _orders(status))
+    ended = status.state == "STOPPED"
+    return Group(
+        "", facts, "", _instruments(status, gates=not ended), "", _latency(status), "", _orders(status)
+    )
 
 
 def line(status: Status, before: Status | None = None) -> str:
@@ -209,11 +212,12 @@ def _headline(status: Status, before: Status | None) -> Table:
     return table
 
 
-def _instruments(status: Status) -> Table:
+def _instruments(status: Status, *, gates: bool = True) -> Table:
     table = _table("instrument")
-    for name in ("bid", "ask", "book", "position", "PnL", "fees", "gate"):
+    for name in ("bid", "ask", "book", "position", "PnL", "fees", *(["gate"] if gates else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for one in status.instruments:
+        gate = Text(one.gate, style="yellow") if one.gate else Text("open", style="green")
         table.add_row(
             one.symbol,
             "-" if one.bid is None else f"{one.bid:,.8g}",
@@ -222,7 +226,7 @@ def _instruments(status: Status) -> Table:
             f"{one.position:+.6g} {one.base}",
             _money(one.realised + one.unrealised - one.fees),
             f"{one.fees:,.2f}",
-            Text(one.gate, style="yellow") if one.gate else Text("open", style="green"),
+            *([gate] if gates else []),
         )
     return table
 
@@ -263,7 +267,12 @@ def _orders(status: Status) -> Table:
 
 def _event_totals(status: Status) -> list[tuple[str, int]]:
     totals = []
-    for kind, attribute in (("trades", "trades"), ("quotes", "quotes"), ("depth updates", "depths")):
+    for kind, attribute in (
+        ("trade", "trades"),
+        ("quote", "quotes"),
+        ("depth update", "depths"),
+        ("snapshot", "snapshots"),
+    ):
         totals.append((kind, sum(getattr(one, attribute) for one in status.instruments)))
     return totals
 

@@ -1,17 +1,17 @@
 """The process `tickd simulate` and `python -m daemon.simulator`: arguments, key, ready line, end.
 
 It speaks in JSON lines on stdout: {"event": "ready", "spot": URL, ...} first, then tape_started, tape_ended
-and stopped.
+(or tape_failed) and stopped; on a terminal, in words.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import secrets
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from daemon.clock import SystemClock
 from daemon.errors import EXIT_DONE, ConfigError, TickdError
+from daemon.lifetime import catch_signals, watch_parent
 from daemon.simulator.auth import Key
 from daemon.simulator.rates import Limits
 from daemon.simulator.server import running
@@ -104,44 +105,53 @@ def read_key() -> Key:
     return Key(api_key, ACCOUNT, secret=secret.encode())
 
 
-def _say(message: dict[str, Any]) -> None:
+def say_to_programs(message: dict[str, Any]) -> None:
+    """Write a message as one line of JSON."""
     sys.stdout.write(msgspec.json.encode(message).decode() + "\n")
+    sys.stdout.flush()
+
+
+def say_to_people(message: dict[str, Any]) -> None:
+    """Write a message as a person reads it."""
+    event = message["event"]
+    if event == "ready":
+        lines = [
+            f"{name:8}{message[name]}" for name in ("spot", "usdm", "coinm") if message.get(name) is not None
+        ]
+        keys = f"export TICKD_KEY={message['api_key']}"
+        if message["secret"]:
+            keys += f" TICKD_SECRET={message['secret']}"
+        text = "\n".join(["the simulated exchange is ready; Ctrl-C ends it", *lines, keys])
+    elif event == "tape_started":
+        text = f"the tape plays: {', '.join(message['streams'])}"
+    elif event == "tape_ended":
+        text = f"the tape has ended: {message['frames']:,} frames in {message['seconds']:.1f} s"
+    elif event == "tape_failed":
+        text = f"the tape broke off after {message['frames']:,} frames: {message['error']}"
+    else:
+        text = "stopped"
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 async def serve(settings: SimulatorSettings, *, with_parent: bool) -> None:
     """Run until SIGINT, SIGTERM or, with a parent, the end of stdin."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    catch_signals(lambda _: stop.set())
     if with_parent:
-        await loop.connect_read_pipe(lambda: _Parent(stop), sys.stdin)
+        await watch_parent(lambda _: stop.set())
     warm_up(synthetic=settings.tape is None)
     source = random.Random(settings.seed)  # noqa: S311 - makes order ids, the same for the same seed
-    async with running(settings, SystemClock(), source, _say) as urls:
-        _say(
+    say = say_to_people if sys.stdout.isatty() else say_to_programs
+    async with running(settings, SystemClock(), source, say) as urls:
+        say(
             {"event": "ready"}
             | urls
             | {"api_key": settings.key.api_key, "secret": settings.key.secret.decode(), "pid": os.getpid()}
         )
         await stop.wait()
-    _say({"event": "stopped"})
-
-
-class _Parent(asyncio.Protocol):
-    """Watches stdin, which closes when the parent ends however it ends."""
-
-    def __init__(self, stop: asyncio.Event) -> None:
-        self._stop = stop
-
-    def eof_received(self) -> bool:
-        self._stop.set()
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        self._stop.set()
+    with contextlib.suppress(BrokenPipeError):  # whoever read may have ended first
+        say({"event": "stopped"})
 
 
 def run(options: argparse.Namespace) -> int:

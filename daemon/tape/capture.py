@@ -9,6 +9,7 @@ file and are inferred from the decimals that its snapshot and first frames show.
 from __future__ import annotations
 
 import zlib
+from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -159,6 +160,20 @@ def capture_instrument(path: Path, index: int = 0) -> Instrument:
         qty_max="9000",
         notional_min="5",
     )
+
+
+def capture_price(path: Path) -> float:
+    """Return the first price a capture shows, by which an order's size can be chosen."""
+    body = msgspec.json.Decoder(_Body)
+    for frame in read_frames(path):
+        try:
+            levels = body.decode(frame.payload).data
+            price = float(levels.p or (levels.a if isinstance(levels.a, str) else "") or "nan")
+        except (msgspec.DecodeError, ValueError):
+            continue
+        if 0 < price < inf:
+            return price
+    raise FileFormatError(f"{path} shows neither a trade nor a quote")
 
 
 def _pairs(levels: list[tuple[str, str]] | str) -> list[tuple[str, str]]:

@@ -121,7 +121,7 @@ def test_a_halt_tells_why():
 
 def test_the_summary_counts_by_event_type():
     text = text_of(summary(make(feed_errors={"json": 2}, digest="00ff")))
-    assert "1,000 trades, 0 quotes, 0 depth updates (100/s)" in text
+    assert "1,000 trades, 0 quotes, 0 depth updates, 0 snapshots (100/s)" in text
     assert "2 errors (json 2), 0 gaps" in text
     assert "00ff" in text
 

@@ -1,0 +1,60 @@
+"""How a process is told to end: by a signal, by a second one, or by the end of its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Final
+
+from daemon.errors import EXIT_INTERRUPTED, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def catch_signals(stop: Callable[[str], object]) -> None:
+    """Let the first SIGINT or SIGTERM call `stop(name)` on the running loop, and the second end at once.
+
+    The handlers are Python's own, not the loop's: those would wait for a compilation to give the loop back.
+    """
+    loop = asyncio.get_running_loop()
+
+    def first(number: int, _: object) -> None:
+        for one in _SIGNALS:
+            signal.signal(one, _end)
+        if not loop.is_closed():  # else it is ending already
+            loop.call_soon_threadsafe(stop, signal.Signals(number).name)
+
+    for one in _SIGNALS:
+        signal.signal(one, first)
+
+
+def _end(_number: int, _frame: object) -> None:
+    os._exit(EXIT_INTERRUPTED)
+
+
+async def watch_parent(stop: Callable[[str], object]) -> None:
+    """Call `stop("parent")` once standard input closes, as it does when the parent ends, however it ends.
+
+    Raises UsageError where standard input is no pipe.
+    """
+    try:
+        await asyncio.get_running_loop().connect_read_pipe(lambda: _Parent(stop), sys.stdin)
+    except (OSError, ValueError):
+        raise UsageError("--with-parent wants a pipe from the parent as standard input") from None
+
+
+class _Parent(asyncio.Protocol):
+    def __init__(self, stop: Callable[[str], object]) -> None:
+        self._stop = stop
+
+    def eof_received(self) -> bool:
+        return False  # close the pipe, which tells us below
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._stop("parent")
