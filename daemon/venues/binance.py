@@ -111,40 +111,41 @@ class BinanceVenue:
     # --- orders ---------------------------------------------------------------------------------------------
     def place(self, order: Order) -> None:
         """Send a new order."""
-        requests = self._requests[order.instrument]
-        self._ask(PLACE, order, lambda number, time_ms: requests.place(number, order, time_ms))
+        self._ask(PLACE, order, self._requests[order.instrument].place)
 
     def cancel(self, order: Order) -> None:
         """Ask for its cancellation."""
-        requests = self._requests[order.instrument]
-        self._ask(CANCEL, order, lambda number, time_ms: requests.cancel(number, order, time_ms))
+        self._ask(CANCEL, order, self._requests[order.instrument].cancel)
 
     def amend(self, order: Order, qty_lots: int) -> None:
         """Lower its whole quantity, what was filled included, to `qty_lots`, keeping its priority."""
-        requests = self._requests[order.instrument]
-        self._ask(AMEND, order, lambda number, time_ms: requests.amend(number, order, qty_lots, time_ms))
+        self._ask(AMEND, order, self._requests[order.instrument].amend, qty_lots)
 
     def query(self, order: Order) -> None:
         """Ask what became of it; trades we have not seen are asked for too, and told before the status."""
-        requests = self._requests[order.instrument]
-        self._ask(QUERY, order, lambda number, time_ms: requests.query(number, order, time_ms))
+        self._ask(QUERY, order, self._requests[order.instrument].query)
 
-    def _ask(self, verb: int, order: Order, encode: Callable[[int, int], bytes]) -> None:
+    def _ask(self, verb: int, order: Order, encode: Callable[..., bytes], *more: int) -> None:
+        """Send `encode(number, order, *more, time)` now, or report that it was not sent."""
         now_ns = self._clock.now_ns()
-        time_ms = self.server.time_ms(now_ns)
         session = self._session
-        refusal = "the venue is down" if session is None else ""
-        refusal = refusal or self.budget.refusal(time_ms, order=verb == PLACE)
-        if session is not None and not refusal:
-            self._request_id += 1
-            try:
-                session.ask(self._request_id, Asked(verb, order, now_ns), encode(self._request_id, time_ms))
-            except NetError as error:
-                refusal = str(error)
-            else:
-                self.budget.spend(time_ms, _WEIGHTS[verb], verb == PLACE)
-                return
-        self._refuse(verb, order, f"not sent: {refusal}", now_ns)
+        if session is None:
+            self._refuse(verb, order, "the venue is down", now_ns)
+            return
+        time_ms = self.server.time_ms(now_ns)
+        refusal = self.budget.take(time_ms, _WEIGHTS[verb], order=verb == PLACE)
+        if refusal:
+            self._refuse(verb, order, refusal, now_ns)
+            return
+        number = self._next_id()
+        try:
+            session.ask(number, Asked(verb, order, now_ns), encode(number, order, *more, time_ms))
+        except NetError as error:
+            self._refuse(verb, order, str(error), now_ns)
+
+    def _next_id(self) -> int:
+        self._request_id += 1
+        return self._request_id
 
     def _refuse(self, verb: int, order: Order, reason: str, now_ns: int) -> None:
         """Report what certainly did not leave, on the loop's next turn: who asked is not done with it yet."""
@@ -154,7 +155,7 @@ class BinanceVenue:
             client_order_id=order.client_order_id,
             instrument=order.instrument,
             wire_ns=now_ns,
-            reason=reason,
+            reason=f"not sent: {reason}",
         )
         self._seams.scheduler.call_at(now_ns, lambda: self.on_report(report))
 
@@ -190,13 +191,14 @@ class BinanceVenue:
         """Ask for the trades of a queried order before its status is told."""
         now_ns = self._clock.now_ns()
         time_ms = self.server.time_ms(now_ns)
-        self._request_id += 1
-        asked = Asked(TRADES, order, now_ns, status=status)
-        requests = self._requests[order.instrument]
-        payload = requests.trades(self._request_id, int(status.venue_order_id), time_ms)
-        self.budget.spend(time_ms, _WEIGHTS[TRADES])
-        with suppress(NetError):  # the connection's end is told to all orders
-            session.ask(self._request_id, asked, payload)
+        refusal = self.budget.take(time_ms, _WEIGHTS[TRADES])
+        if refusal:
+            self._refuse(QUERY, order, refusal, now_ns)
+            return
+        number = self._next_id()
+        payload = self._requests[order.instrument].trades(number, int(status.venue_order_id), time_ms)
+        with suppress(NetError):  # the connection is ending, and every order will be asked about again
+            session.ask(number, Asked(TRADES, order, now_ns, status=status), payload)
 
     def on_frame_error(self, error: FrameError) -> None:
         """Count a frame that could not be read."""
@@ -322,12 +324,10 @@ class BinanceVenue:
         signer: Signer | None = None,
     ) -> msgspec.Raw:
         time_ms = self.server.time_ms(self._clock.now_ns())
-        refusal = self.budget.refusal(time_ms, order=False)
+        refusal = self.budget.take(time_ms, 2)
         if refusal:
             raise NetError(f"{method} was not sent: {refusal}")
-        self.budget.spend(time_ms, 2)
-        self._request_id += 1
-        return await session.call(self._request_id, method, params, signer, self._settings.timeout_ms / 1000)
+        return await session.call(self._next_id(), method, params, signer, self._settings.timeout_ms / 1000)
 
     def _retire(self, old: Session) -> None:
         """Close a replaced session once what was asked on it should be answered."""
@@ -360,13 +360,11 @@ class BinanceVenue:
 
     def _ask_time(self, session: Session) -> None:
         now_ns = self._clock.now_ns()
-        time_ms = self.server.time_ms(now_ns)
-        if self.budget.refusal(time_ms, order=False):
+        if self.budget.take(self.server.time_ms(now_ns), _WEIGHTS[TIME]):
             return
-        self._request_id += 1
-        self.budget.spend(time_ms, _WEIGHTS[TIME])
+        number = self._next_id()
         with suppress(NetError):  # the connection is ending, and `on_closed` follows
-            session.ask(self._request_id, Asked(TIME, None, now_ns), request(self._request_id, "time", {}))
+            session.ask(number, Asked(TIME, None, now_ns), request(number, "time", {}))
 
     def _tell(self, *, up: bool, reason: str) -> None:
         self.up = up

@@ -57,29 +57,23 @@ class Budget:
         self._orders: dict[int, Window] = {}
         self._blocked_until_ms = 0
 
-    def refusal(self, time_ms: int, *, order: bool) -> str:
-        """Return why a request may not be sent now; empty when it may. `order`: it is a new order."""
+    def take(self, time_ms: int, weight: int, *, order: bool = False) -> str:
+        """Count a request that is about to be sent; return why it may not be, empty when it may."""
         if time_ms < self._blocked_until_ms:
             return f"rate limited for {(self._blocked_until_ms - time_ms) / 1000:.1f} s more"
-        share = ORDERS_SHARE if order else 1.0
         for window in self._weight.values():
-            if window.limit and window.now(time_ms) >= window.limit * share:
+            used = window.now(time_ms)
+            limit = window.limit * ORDERS_SHARE if order else window.limit
+            if window.limit and used >= limit:
                 return f"request weight used up ({window})"
+            window.count = used + weight
         if order:
             for window in self._orders.values():
-                if window.limit and window.now(time_ms) >= window.limit:
+                used = window.now(time_ms)
+                if window.limit and used >= window.limit:
                     return f"order count used up ({window})"
+                window.count = used + 1
         return ""
-
-    def spend(self, time_ms: int, weight: int, orders: int = 0) -> None:
-        """Count a request as it is sent."""
-        for window in self._weight.values():
-            window.now(time_ms)
-            window.count += weight
-        if orders:
-            for window in self._orders.values():
-                window.now(time_ms)
-                window.count += orders
 
     def learn(self, limits: Iterable[RateLimit], time_ms: int) -> None:
         """Take the counts of an answer over."""

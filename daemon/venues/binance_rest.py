@@ -97,10 +97,9 @@ class RestReader:
     async def _request(self, target: str, weight: int) -> Response:
         """Make one request within the budget; raises VenueError for anything but a 200."""
         time_ms = self._server.time_ms(self._seams.clock.now_ns())
-        refusal = self._budget.refusal(time_ms, order=False)
+        refusal = self._budget.take(time_ms, weight)
         if refusal:
             raise VenueError(-1003, f"not sent: {refusal}")
-        self._budget.spend(time_ms, weight)
         headers = {"X-MBX-APIKEY": self._signer.api_key}
         answer = await self._seams.net.request("GET", self._url + target, headers, b"", TIMEOUT_S)
         time_ms = self._server.time_ms(self._seams.clock.now_ns())

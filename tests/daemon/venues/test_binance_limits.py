@@ -17,36 +17,34 @@ def orders(count: int, limit: int = 50) -> RateLimit:
 
 def test_nothing_is_refused_before_a_limit_is_known() -> None:
     budget = Budget()
-    budget.spend(NOW, 10_000, 1000)
-    assert budget.refusal(NOW, order=True) == ""
+    assert not any(budget.take(NOW, 100, order=True) for _ in range(1000))
 
 
 def test_new_orders_leave_a_part_of_the_weight_to_cancels_and_queries() -> None:
     budget = Budget()
     budget.learn([weight(4800)], NOW)
-    assert "request weight used up (4800 of 6000 in 60 s)" in budget.refusal(NOW, order=True)
-    assert budget.refusal(NOW, order=False) == ""
+    assert budget.take(NOW, 1, order=True) == "request weight used up (4800 of 6000 in 60 s)"
+    assert budget.take(NOW, 1) == ""
     budget.learn([weight(6000)], NOW)
-    assert "request weight" in budget.refusal(NOW, order=False)
+    assert "request weight" in budget.take(NOW, 1)
 
 
 def test_what_is_sent_counts_before_the_exchange_says_so() -> None:
     budget = Budget()
     budget.learn([weight(4000), orders(48)], NOW)
-    budget.spend(NOW, 1, 1)
-    assert budget.refusal(NOW, order=True) == ""
-    budget.spend(NOW, 1, 1)
-    assert "order count used up (50 of 50 in 10 s)" in budget.refusal(NOW, order=True)
-    assert budget.refusal(NOW, order=False) == ""
+    assert budget.take(NOW, 1, order=True) == ""
+    assert budget.take(NOW, 1, order=True) == ""
     assert budget.used(NOW) == {"request_weight_60s": (4002, 6000), "orders_10s": (50, 50)}
+    assert budget.take(NOW, 1, order=True) == "order count used up (50 of 50 in 10 s)"
+    assert budget.take(NOW, 4) == ""
 
 
 def test_a_new_interval_begins_at_nothing() -> None:
     budget = Budget()
     budget.learn([weight(6000), orders(50)], NOW)
-    assert budget.refusal(NOW + 9_999, order=True) != ""
-    assert "weight" in budget.refusal(NOW + 10_000, order=True)
-    assert budget.refusal(NOW + MINUTE, order=True) == ""
+    assert budget.take(NOW + 9_999, 1, order=True) != ""
+    assert "weight" in budget.take(NOW + 10_000, 1, order=True)
+    assert budget.take(NOW + MINUTE, 1, order=True) == ""
 
 
 def test_one_latch_stops_everything_until_the_time_the_exchange_names() -> None:
@@ -54,18 +52,18 @@ def test_one_latch_stops_everything_until_the_time_the_exchange_names() -> None:
     budget.block(418, NOW, NOW + 90_000)
     budget.block(429, NOW, NOW + 5_000)  # an earlier end does not shorten it
     for order in (True, False):
-        assert budget.refusal(NOW + 80_000, order=order) == "rate limited for 10.0 s more"
-        assert budget.refusal(NOW + 90_000, order=order) == ""
+        assert budget.take(NOW + 80_000, 1, order=order) == "rate limited for 10.0 s more"
+        assert budget.take(NOW + 90_000, 1, order=order) == ""
 
 
 def test_a_limit_without_a_time_is_waited_out_all_the_same() -> None:
     budget = Budget()
     budget.block(429, NOW)
-    assert budget.refusal(NOW + 9_999, order=False) != ""
-    assert budget.refusal(NOW + 10_000, order=False) == ""
+    assert budget.take(NOW + 9_999, 1) != ""
+    assert budget.take(NOW + 10_000, 1) == ""
     budget.block(418, NOW, NOW - 1)
-    assert budget.refusal(NOW + 119_999, order=False) != ""
-    assert budget.refusal(NOW + 120_000, order=False) == ""
+    assert budget.take(NOW + 119_999, 1) != ""
+    assert budget.take(NOW + 120_000, 1) == ""
 
 
 def test_the_counts_of_http_headers_are_learned() -> None:
@@ -93,5 +91,5 @@ def test_the_counts_of_http_headers_are_learned() -> None:
 def test_limits_of_other_kinds_are_not_ours() -> None:
     budget = Budget()
     budget.learn([RateLimit("CONNECTIONS", "MINUTE", 5, 300, 300), RateLimit("ORDERS", "YEAR", 1, 1, 1)], NOW)
-    assert budget.refusal(NOW, order=True) == ""
-    assert budget.used(NOW) == {"request_weight_60s": (0, 0)}
+    assert budget.take(NOW, 1, order=True) == ""
+    assert budget.used(NOW) == {"request_weight_60s": (1, 0)}
