@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from daemon.simulator.symbols import Symbol
 
 TRADES_MAX: Final = 1_000
+#: depth updates kept for the snapshot that will come
+EARLY_MAX: Final = 1_000
 #: the window of the average price that filters compare with
 AVERAGE_MS: Final = 300_000
 DAY_MS: Final = 86_400_000
@@ -66,6 +68,7 @@ class MarketData:
         self.update_id = 0  # of the book
         self.synced = False  # a snapshot was loaded, so the book is whole
         self.prior: Snapshot | None = None  # what is served until then
+        self._early: deque[tuple[int, bytes]] = deque(maxlen=EARLY_MAX)
         self.bid = self.bid_qty = self.ask = self.ask_qty = 0
         self._unread: tuple[bytes, Callable[[bytes], tuple[int, int, int, int]]] | None = None
         self.last_price = 0
@@ -115,11 +118,15 @@ class MarketData:
             self.bid, self.bid_qty, self.ask, self.ask_qty = read(frame)
 
     def depth(self, last_id: int, payload: bytes) -> None:
-        """Take a depth update, its levels read from the JSON; what a snapshot already holds is skipped."""
-        if self.synced and last_id <= self.update_id:
+        """Take a depth update, its levels read from the JSON; what a snapshot already holds is skipped.
+
+        Updates before the snapshot are kept: those it does not hold yet are applied after it.
+        """
+        if not self.synced:
+            self._early.append((last_id, payload))
+        elif last_id <= self.update_id:
             return
-        self._count(books.update(self.book, np.frombuffer(payload, np.uint8), self._grid, self._scratch))
-        self._depth_changed(last_id)
+        self._apply(last_id, payload)
 
     def snapshot(self, last_id: int, payload: bytes) -> None:
         """Take a whole book from the JSON of a REST answer; one older than the book is not taken."""
@@ -127,6 +134,14 @@ class MarketData:
             return
         self._count(books.replace(self.book, np.frombuffer(payload, np.uint8), self._grid, self._scratch))
         self.synced = True
+        self._depth_changed(last_id)
+        for early_id, early in self._early:
+            if early_id > last_id:
+                self._apply(early_id, early)
+        self._early.clear()
+
+    def _apply(self, last_id: int, payload: bytes) -> None:
+        self._count(books.update(self.book, np.frombuffer(payload, np.uint8), self._grid, self._scratch))
         self._depth_changed(last_id)
 
     def _count(self, outcome: int) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 PRICES: Final = {"BTC": "60000", "ETH": "2500", "BNB": "550", "SOL": "150"}
 #: events a second of the synthetic market's default rates
 RATE_DEFAULT: Final = 200.0
+#: past this the synthetic market's trades set each other off without end
+RATE_MAX: Final = 500.0
 ACCOUNT: Final = "main"
 BALANCES: Final = {"USDT": "100000", "BTC": "1", "ETH": "20"}
 
@@ -66,9 +68,11 @@ class World(msgspec.Struct):
 
 def build(settings: SimulatorSettings, clock: Clock, random: Random) -> World:
     """Return the exchange; raises ConfigError or FileFormatError with a sentence."""
-    if settings.speed < 0 or settings.rate <= 0:
+    if settings.speed < 0:
+        raise ConfigError(f"a tape's speed must be at least 0 (0: as fast as it goes), not {settings.speed}")
+    if not 0 < settings.rate <= RATE_MAX:
         raise ConfigError(
-            "the simulator's speed must be at least 0 (0: as fast as it goes) and its rate above 0"
+            f"a synthetic market's rate must be above 0 and at most {RATE_MAX}, not {settings.rate}"
         )
     return _with_tape(settings, clock, random) if settings.tape else _synthetic(settings, clock, random)
 

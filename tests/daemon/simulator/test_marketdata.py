@@ -32,6 +32,14 @@ def test_what_a_snapshot_already_holds_is_not_applied_again(market):
     assert market.levels(1)[0] == [["100.00000000", "1.00000000"]]
 
 
+def test_updates_that_came_before_their_snapshot_are_applied_after_it(market):
+    market.depth(9, depth(bids=[("99.00", "1")]))
+    market.depth(12, depth(bids=[("98.00", "0"), ("97.00", "5")]))
+    market.snapshot(10, b'{"bids":[["100.00","1"],["98.00","1"]],"asks":[]}')
+    assert market.levels(5)[0] == [["100.00000000", "1.00000000"], ["97.00000000", "5.00000000"]]
+    assert market.update_id == 12
+
+
 def test_until_the_book_is_whole_the_snapshot_to_come_is_served(market):
     market.prior = Snapshot(50, [["1", "1"], ["0.5", "1"]], [["2", "1"]])
     market.depth(49, depth(bids=[("7.00", "1")]))
