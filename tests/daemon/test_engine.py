@@ -1,0 +1,638 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from daemon.config import RiskConfig, StrategyConfig
+from daemon.events import VenueStatus
+from daemon.orders.audit import Alarm, Filled, Latched, Moved, Sent
+from daemon.orders.order import State
+from daemon.venues.paper import PaperVenue
+from kernels import dtypes as d
+from kernels import features
+
+SECOND = 1_000_000_000
+BUY, SELL = d.BUY, d.SELL
+
+
+@pytest.fixture
+def script(new_script):
+    return new_script()
+
+
+# --- ticks and drains ---------------------------------------------------------------------------------------
+def test_every_tick_steps_the_features_of_all_owners_and_only_the_drain_decides(new_floor, new_script):
+    first, second = new_script(), new_script()
+    floor = new_floor(first, second)
+    memories = [runtime.memory[0] for runtime in floor.core.runtimes]
+    twin = [memories[0]["feature_f"][0].copy(), memories[0]["feature_i"][0].copy()]
+    for number in range(20):
+        bid, ask = round(100.0 + 0.01 * (number % 7), 2), round(100.02 + 0.01 * (number % 7), 2)
+        floor.quote(bid, ask, last=False)
+        features.step(*twin, d.QUOTE, floor.time.now_ns(), bid, 5.0, ask, 5.0)
+        floor.trade(bid, 0.5, sold=True, last=False)
+        features.step(*twin, d.TRADE, floor.time.now_ns(), bid, 0.5, -1.0, 0.0)
+        for memory in memories:
+            np.testing.assert_array_equal(memory["feature_f"][0], twin[0])
+            np.testing.assert_array_equal(memory["feature_i"][0], twin[1])
+    assert first.calls == second.calls == []
+    floor.engine.drain(floor.time.now_ns())
+    assert first.whys == second.whys == [d.WHY_DRAIN]
+    row = np.empty(len(features.FEATURES))
+    features.row(*twin, floor.time.now_ns(), row)
+    for script in (first, second):
+        np.testing.assert_array_equal(script.calls[0].rows[0, :-1], row)
+
+
+def test_the_frames_of_one_read_are_decided_on_once_at_the_time_of_the_last(new_floor, script):
+    floor = new_floor(script)
+    for bid in (100.0, 100.01, 100.02):
+        floor.quote(bid, bid + 0.02, last=bid == 100.02)
+    floor.quote()
+    assert [call.now_ns for call in script.calls] == [floor.time.now_ns() - 1_000_000, floor.time.now_ns()]
+    assert script.calls[0].book[0, :, 0, 0].tolist() == [100.02, 100.04]
+    assert floor.core.runtimes[0].memory[0]["decisions"] == 2
+
+
+def test_a_drain_without_news_asks_nobody(new_floor, script):
+    floor = new_floor(script)
+    floor.engine.drain(floor.time.now_ns())
+    assert script.calls == []
+
+
+def test_a_strategy_is_woken_by_its_own_instruments_only(new_floor, new_script):
+    btc = StrategyConfig(name="ema_cross", symbols=("BTC/USDT",))
+    eth = StrategyConfig(name="ema_cross", symbols=("ETH/USDT",))
+    floor = new_floor(btc, eth, bases=("BTC", "ETH"))
+    for _ in range(3):
+        floor.quote(index=1)
+    floor.quote(index=0)
+    assert [int(runtime.memory[0]["decisions"]) for runtime in floor.core.runtimes] == [1, 3]
+
+
+def test_what_follows_the_market_sees_it_before_the_strategies(new_floor, script):
+    floor = new_floor(script, latency_ms=0)
+    floor.open_market()
+    script.target(1.0, 100.5)
+    floor.quote(100.3, 100.32)  # the tick that is decided on is the one it is filled at
+    floor.later(0)
+    (fill,) = [audit for audit in floor.audits if isinstance(audit, Filled)]
+    assert fill.report.last_ticks == 10032
+
+
+# --- the venue's reports ------------------------------------------------------------------------------------
+class InstantVenue(PaperVenue):
+    """Answers while it is still being asked: the worst a venue can do to its caller."""
+
+    def _send(self, fn):
+        fn()
+
+    def _send_back(self, report):
+        self._deliver(report)
+
+
+def test_reports_that_come_while_actions_are_sent_are_applied_after_the_last(new_floor, script):
+    floor = new_floor(script, venue_type=InstantVenue)
+    floor.open_market()
+    floor.audits.clear()
+    script.rest((BUY, 99.9, 1.0), (BUY, 99.8, 1.0), (BUY, 99.7, 1.0))
+    floor.quote()
+    assert [type(audit) for audit in floor.audits] == [Sent] * 3 + [Moved] * 3
+    assert [order.state for order in floor.sent()] == [State.WORKING] * 3
+
+
+def test_a_fill_that_comes_while_actions_are_sent_is_decided_on_after_the_last(new_floor, script):
+    floor = new_floor(script, venue_type=InstantVenue)
+    floor.open_market()
+    script.wants = [[d.TARGET, 0, 0, 0, 100.02, 1.0], [d.REST, 0, 1, BUY, 99.9, 1.0]]
+    floor.quote()
+    kinds = [type(audit) for audit in floor.audits if isinstance(audit, (Sent, Filled))]
+    assert kinds == [Sent, Sent, Filled]
+    assert script.whys[-2:] == [d.WHY_DRAIN, d.WHY_FILL]
+    assert script.calls[-1].position[0, d.P_QTY] == 1.0
+    assert [order.state for order in floor.sent()] == [State.FILLED, State.WORKING]
+
+
+def test_a_fill_wakes_its_owners_at_once_and_others_not(new_floor, new_script):
+    filled, beside, elsewhere = new_script(), new_script(), new_script(2)
+    floor = new_floor(filled, beside, elsewhere, bases=("BTC", "ETH"))
+    floor.open_market()
+    filled.target(1.0, 100.02)
+    floor.quote()
+    for one in (filled, beside, elsewhere):
+        one.calls.clear()
+    floor.later(0.002)  # no tick comes
+    assert filled.whys == beside.whys == elsewhere.whys == [d.WHY_FILL]
+    assert filled.calls[0].now_ns == floor.time.now_ns()
+    assert filled.calls[0].position[0, d.P_QTY] == 1.0
+    assert beside.calls[0].position[0, d.P_QTY] == 0.0
+
+
+def test_a_fill_wakes_nobody_who_does_not_trade_its_instrument(new_floor, script):
+    floor = new_floor(script, StrategyConfig(name="ema_cross", symbols=("ETH/USDT",)), bases=("BTC", "ETH"))
+    floor.open_market()
+    before = int(floor.core.runtimes[1].memory[0]["decisions"])
+    floor.go_long()
+    assert floor.core.runtimes[1].memory[0]["decisions"] == before + 1  # the quote of its own
+
+
+def test_rejections_are_counted_by_the_venues_code(new_floor, script):
+    floor = new_floor(script, latency_ms=3)
+    floor.open_market()
+    script.rest((BUY, 100.0, 1.0))
+    floor.quote(100.0, 100.02)
+    floor.quote(99.9, 99.92)  # before the order arrives the market came down to it: now it would take
+    script.wants = None
+    floor.later(0.01)
+    assert floor.engine.rejections == {-2010: 1}
+    assert [order.state for order in floor.sent()] == [State.REJECTED]
+
+
+# --- gates --------------------------------------------------------------------------------------------------
+def close_stale(floor):
+    floor.later(5.2)
+
+
+def open_stale(floor):
+    floor.quote()
+    floor.later(0.1)
+    assert floor.gate() == "stale_feed"  # the depth is silent yet
+    floor.depth(12, "", "")
+    assert floor.gate() == "stale_feed"  # the watch opens it, not the tick
+    floor.later(0.1)
+
+
+def close_book(floor):
+    floor.depth(50, "", "")  # 12 is next
+
+
+def open_book(floor):
+    floor.depth(51, "", "")
+    floor.snapshot(50)
+
+
+def close_venue(floor):
+    floor.engine.on_venue_status(VenueStatus(up=False, reason="lost", wire_ns=0))
+
+
+def open_venue(floor):
+    floor.engine.on_venue_status(VenueStatus(up=True, reason="back", wire_ns=floor.time.now_ns()))
+
+
+GATES = {
+    "stale_feed": (close_stale, open_stale),
+    "book_gap": (close_book, open_book),
+    "venue_down": (close_venue, open_venue),
+    "halted": (lambda floor: floor.command("halt"), lambda floor: floor.command("resume")),
+}
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_a_closed_gate_keeps_risk_in_and_lets_reducing_orders_and_cancels_out(new_floor, script, name):
+    close, reopen = GATES[name]
+    floor = new_floor(script, streams=("trade", "quote", "depth"))
+    floor.depth(11, "", "")
+    floor.snapshot(10)
+    floor.go_long(2.0)
+    script.rest((BUY, 99.9, 1.0))
+    floor.quote()
+    floor.later(0.2)
+    close(floor)
+    assert floor.gate() == name
+    assert floor.engine.stale == [name == "stale_feed"]
+    assert floor.engine.synced == [name != "book_gap"]
+    floor.audits.clear()
+
+    script.rest((BUY, 99.9, 1.0), (BUY, 99.8, 1.0))  # one more
+    floor.quote()
+    floor.later(0.01)
+    assert floor.sent() == []
+    assert floor.refused()[name] >= 1
+    script.wants = []
+    if name != "halted":  # which cancels by itself
+        floor.engine.drain(floor.time.now_ns())
+        floor.quote()
+        (cancelled,) = floor.sent(d.CANCEL)
+        assert cancelled.level == 0
+        floor.later(0.005)
+    script.target(1.5, 99.9)
+    floor.quote()
+    floor.later(0.01)
+    (placed,) = floor.sent()
+    assert (placed.side, placed.reduces, floor.position()) == (SELL, True, 1.5)
+
+    script.wants = None
+    reopen(floor)
+    assert floor.gate() == ""
+    script.target(2.0, 100.1)
+    floor.quote()
+    floor.later(0.01)
+    assert floor.position() == 2.0
+
+
+def test_nothing_leaves_before_the_start(new_floor, script):
+    floor = new_floor(script, start=False)
+    assert (floor.engine.state, floor.gate()) == ("STARTING", "not_ready")
+    script.target(1.0, 100.02)
+    floor.quote()
+    assert script.whys == [d.WHY_DRAIN]  # it is asked, and sees the market
+    assert floor.sent() == []
+    floor.start()
+    assert (floor.engine.state, floor.gate()) == ("READY", "")
+    floor.quote()
+    assert len(floor.sent()) == 1
+
+
+def test_a_feed_that_never_spoke_is_stale_from_the_start(new_floor, script):
+    floor = new_floor(script)
+    assert floor.gate() == "stale_feed"
+    script.target(1.0, 100.02)
+    floor.quote()
+    assert floor.refused() == {"stale_feed": 1}
+    floor.later(0.1)
+    assert floor.gate() == ""
+
+
+def test_a_book_that_was_never_in_sync_keeps_risk_in(new_floor, script):
+    floor = new_floor(script, streams=("quote", "depth"))
+    floor.depth(11, "", "")
+    floor.open_market()
+    assert floor.gate() == "book_gap"
+    assert floor.requests == [0]
+    floor.snapshot(10)
+    assert floor.gate() == ""
+
+
+def test_each_strategy_warms_up_for_itself(new_floor, script):
+    shipped = StrategyConfig(name="ema_cross", symbols=("BTC/USDT",), warmup_ticks=3)
+    floor = new_floor(shipped, script, warmup_ticks=6)
+    script.target(1.0, 100.02)
+    gates = []
+    for _ in range(7):
+        floor.quote()
+        floor.later(0.1)
+        gates.append([int(runtime.gate[0]) for runtime in floor.core.runtimes])
+    not_ready = d.GATE_NOT_READY
+    assert gates == [[not_ready, not_ready]] * 2 + [[0, not_ready]] * 3 + [[0, 0]] * 2
+    assert len(floor.sent()) == 1
+
+
+def test_the_daemon_is_warming_until_the_slowest_strategy_is_warm(new_floor, script):
+    floor = new_floor(script, warmup_ticks=2)
+    states = [floor.engine.state]
+    for _ in range(2):
+        floor.trade()
+        states.append(floor.engine.state)
+    assert states == ["WARMING", "WARMING", "READY"]
+
+
+def test_ticks_before_the_start_warm_a_strategy_up_too(new_floor, script):
+    floor = new_floor(script, warmup_ticks=2, start=False)
+    floor.quote()
+    floor.quote()
+    assert floor.core.runtimes[0].gate[0] == d.GATE_NOT_READY
+    floor.start()
+    assert floor.engine.state == "READY"
+
+
+def test_a_pairs_strategy_is_warm_when_both_its_instruments_are(new_floor, new_script):
+    floor = new_floor(new_script(2), bases=("BTC", "ETH"), warmup_ticks=2)
+    for index, state in ((0, "WARMING"), (0, "WARMING"), (0, "WARMING"), (1, "WARMING"), (1, "READY")):
+        floor.quote(index=index)
+        assert floor.engine.state == state
+
+
+def test_a_decision_on_an_old_tick_adds_no_risk(new_floor, script):
+    floor = new_floor(script, risk=RiskConfig(tick_age_ms_max=500))
+    floor.go_long(2.0)
+    floor.audits.clear()
+    script.target(3.0, 100.02)
+    floor.quote(last=False)
+    wire_ns = floor.time.now_ns()
+    floor.later(0.501)
+    floor.engine.drain(wire_ns)
+    assert (floor.sent(), floor.refused()["tick_age"], floor.gate()) == ([], 1, "")
+    script.target(1.0, 99.9)
+    floor.quote(last=False)
+    wire_ns = floor.time.now_ns()
+    floor.later(0.501)
+    floor.engine.drain(wire_ns)
+    assert [order.side for order in floor.sent()] == [SELL]
+    floor.later(0.01)
+    script.target(3.0, 100.02)
+    floor.quote(last=False)
+    wire_ns = floor.time.now_ns()
+    floor.later(0.5)  # not older than allowed
+    floor.engine.drain(wire_ns)
+    assert len(floor.sent()) == 2
+
+
+def test_an_order_of_unknown_fate_closes_its_instrument_until_the_venue_has_spoken(new_floor, script):
+    floor = new_floor(script, latency_ms=1500)
+    floor.open_market()
+    script.target(1.0, 100.02)
+    floor.quote()
+    script.wants = None
+    floor.later(2.01)  # an answer was due after 2 s
+    assert floor.gate() == "unknown_order"
+    (order,) = floor.sent()
+    assert order.state is State.UNKNOWN
+    script.rest((BUY, 99.9, 1.0))
+    floor.quote()
+    assert floor.refused()["unknown_order"] == 1
+    floor.later(1.0)
+    assert (order.state, floor.gate(), floor.position()) == (State.FILLED, "", 1.0)
+
+
+# --- a strategy that breaks its contract --------------------------------------------------------------------
+def wrong_row(script):
+    script.wants = [[9, 0, 0, 0, 100.0, 1.0]]
+
+
+def too_many(script):
+    script.answer = lambda: d.OUT_PER_INSTRUMENT + 1
+
+
+def fewer_than_none(script):
+    script.answer = lambda: -2
+
+
+def raises(script):
+    script.answer = lambda: 1 // 0
+
+
+def returns_nothing(script):
+    script.answer = lambda: None
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (wrong_row, "broke its contract: the kind, instrument, level or side of a row of out is not one"),
+        (too_many, "broke its contract: it returned fewer than NO_OPINION or more rows than out has"),
+        (fewer_than_none, "broke its contract: it returned fewer than NO_OPINION or more rows than out has"),
+        (raises, "raised ZeroDivisionError: integer division or modulo by zero"),
+        (returns_nothing, "raised TypeError: int() argument must be a string"),
+    ],
+)
+def test_a_strategy_that_breaks_its_contract_halts_trading_with_a_sentence(
+    new_floor, new_script, fault, sentence
+):
+    broken, other = new_script(), new_script()
+    floor = new_floor(broken, other)
+    floor.go_long(script=1)
+    broken.rest((BUY, 99.9, 1.0))
+    floor.quote()
+    floor.later(0.2)
+    fault(broken)
+    floor.quote()
+    latch = floor.core.orders.risk.latch
+    assert latch.source == "strategy"
+    assert latch.reason.startswith(f"strategy probe {sentence}")
+    assert (floor.engine.state, floor.gate()) == ("HALTED", "halted")
+    assert [order.level for order in floor.sent(d.CANCEL)] == [0]
+    asked = len(broken.calls)
+    other.target(0.0, 99.95)
+    floor.quote()
+    floor.later(0.01)
+    assert floor.position(1) == 0.0  # the other one may still go home
+    floor.command("resume")
+    floor.quote()
+    assert len(broken.calls) == asked  # it is not asked again
+    assert floor.engine.state == "READY"
+
+
+# --- commands -----------------------------------------------------------------------------------------------
+def test_a_halt_cancels_and_a_resume_trades_again(new_floor, script):
+    floor = new_floor(script)
+    floor.open_market()
+    script.rest((BUY, 99.9, 1.0), (BUY, 99.8, 1.0))
+    floor.quote()
+    floor.later(0.01)
+    floor.command("halt", "lunch")
+    assert (floor.engine.state, floor.core.orders.risk.latch.reason) == ("HALTED", "lunch")
+    floor.later(0.01)
+    assert [order.state for order in floor.sent()] == [State.CANCELED] * 2
+    floor.quote()
+    assert floor.refused()["halted"] == 2
+    floor.command("resume")
+    assert floor.engine.state == "READY"
+    floor.quote()
+    assert len(floor.sent()) == 4
+
+
+def test_a_flatten_closes_every_position_within_the_collar_and_halts(new_floor, new_script):
+    scripts = [new_script(), new_script()]
+    floor = new_floor(*scripts, market="usdm", streams=("trade", "quote"))
+    floor.go_long(2.0, script=0)
+    scripts[1].target(-1.0, 99.9)
+    floor.quote()
+    floor.later(0.003)
+    scripts[1].wants = None
+    assert [floor.position(0), floor.position(1)] == [2.0, -1.0]
+    floor.audits.clear()
+    floor.command("flatten")
+    assert [(order.side, order.price_ticks) for order in floor.sent()] == [(SELL, 9910), (BUY, 10092)]
+    floor.later(0.003)
+    assert [floor.position(0), floor.position(1)] == [0.0, 0.0]
+    assert floor.engine.state == "HALTED"
+
+
+def test_a_flatten_gets_past_our_own_resting_orders(new_floor, script):
+    floor = new_floor(script)
+    floor.go_long(2.0)
+    script.rest((BUY, 100.0, 1.0), (SELL, 100.02, 1.0))
+    floor.quote()
+    floor.later(0.2)
+    script.wants = None
+    floor.command("flatten")
+    floor.later(0.3)
+    assert floor.position() == 0.0
+    assert floor.core.orders.life.open == {}
+
+
+def test_a_flatten_goes_on_until_all_is_closed(new_floor, script):
+    floor = new_floor(script)
+    floor.go_long(2.0)
+    floor.quote(qty=0.5)  # so much is bid for
+    floor.command("flatten")
+    floor.later(0.003)
+    assert floor.position() == 1.5
+    for bid in (99.99, 99.98, 99.97):
+        floor.quote(bid, 100.02, qty=0.5)
+        floor.later(0.15)
+    assert floor.position() == 0.0
+    orders = len(floor.sent())
+    floor.later(2)
+    assert len(floor.sent()) == orders
+
+
+def test_a_resume_ends_a_flatten(new_floor, script):
+    floor = new_floor(script)
+    floor.go_long(2.0)
+    floor.quote(qty=0.5)
+    floor.command("flatten")
+    floor.later(0.003)
+    floor.command("resume")
+    floor.quote(99.99, 100.02)
+    floor.later(1)
+    assert floor.position() == 1.5
+
+
+def test_a_flatten_closes_what_a_strategy_that_is_gone_left_behind(new_floor, new_script):
+    floor = new_floor(new_script(), new_script())
+    floor.go_long(2.0, script=1)
+    later = floor.restarted(StrategyConfig(name="ema_cross"))
+    later.quote()
+    later.command("flatten")
+    later.later(0.003)
+    (order,) = later.sent()
+    assert (order.side, order.filled_lots, order.state) == (SELL, 200_000, State.FILLED)
+
+
+def test_a_stop_cancels_wakes_nobody_and_still_takes_reports(new_floor, new_script):
+    duo, script = new_script(2), new_script()
+    floor = new_floor(script, duo, bases=("BTC", "ETH"))
+    floor.open_market()
+    script.rest((BUY, 99.9, 1.0))
+    floor.quote()
+    floor.later(0.01)
+    floor.engine.stop()
+    floor.command("stop")
+    duo.calls.clear()
+    floor.later(3.0)
+    assert (floor.engine.state, floor.gate(), duo.calls) == ("DRAINING", "not_ready", [])
+    floor.quote()  # seen, and not acted on
+    assert [order.state for order in floor.sent()] == [State.CANCELED]
+    assert script.calls[-1].now_ns == floor.time.now_ns()
+
+
+def test_a_loss_beyond_its_limit_halts_without_any_order(new_floor, script):
+    floor = new_floor(script, risk=RiskConfig(daily_loss_max=50.0))
+    floor.go_long(1.0)
+    floor.later(0.1)
+    floor.quote(94.0, 94.02)
+    floor.later(0.1)
+    (latched,) = [audit for audit in floor.audits if isinstance(audit, Latched)]
+    assert (latched.source, floor.engine.state) == ("risk", "HALTED")
+    assert "the day lost" in latched.reason
+
+
+# --- timers -------------------------------------------------------------------------------------------------
+def test_a_timer_wakes_a_strategy_on_the_grid_of_its_period(new_floor, new_script):
+    duo = new_script(2)
+    floor = new_floor(duo, bases=("BTC", "ETH"), start=False)
+    floor.later(0.3)
+    floor.start()
+    floor.later(2.9)
+    begin_ns = floor.time.now_ns() - int(3.2 * SECOND)
+    assert [(call.now_ns - begin_ns) / SECOND for call in duo.calls] == [1.0, 2.0, 3.0]
+    assert duo.whys == [d.WHY_TIMER] * 3
+
+
+def test_a_late_timer_skips_what_it_missed(new_floor, new_script):
+    duo = new_script(2)
+    floor = new_floor(duo, bases=("BTC", "ETH"))
+    begin_ns = floor.time.now_ns()
+    taken = iter([2.6, 0, 0, 0])
+
+    def slow():
+        floor.time._now_ns += int(next(taken) * SECOND)
+        return d.NO_OPINION
+
+    duo.answer = slow
+    floor.later(5.0)
+    assert [(call.now_ns - begin_ns) / SECOND for call in duo.calls] == [1.0, 3.6, 4.0, 5.0]
+
+
+def test_a_strategy_without_a_period_is_never_woken_by_time(new_floor, script):
+    floor = new_floor(script)
+    floor.later(10)
+    assert script.calls == []
+
+
+# --- several strategies, several instruments ----------------------------------------------------------------
+def test_strategies_on_one_instrument_hold_their_own(new_floor, new_script):
+    scripts = [new_script(), new_script()]
+    floor = new_floor(*scripts)
+    floor.open_market()
+    scripts[0].target(1.0, 100.02)
+    scripts[1].target(3.0, 100.02)
+    floor.quote()
+    floor.later(0.01)
+    assert [floor.position(0), floor.position(1)] == [1.0, 3.0]
+    scripts[0].target(0.0, 99.9)
+    floor.quote()
+    floor.later(0.01)
+    assert [floor.position(0), floor.position(1)] == [0.0, 3.0]
+
+
+def test_a_strategy_of_two_instruments_sees_and_trades_both(new_floor, new_script):
+    duo = new_script(2)
+    floor = new_floor(duo, bases=("BTC", "ETH"))
+    floor.quote(100.0, 100.02, index=0)
+    floor.quote(50.0, 50.02, index=1)
+    floor.later(0.1)
+    duo.wants = [[d.TARGET, 0, 0, 0, 100.02, 1.0], [d.TARGET, 1, 0, 0, 50.02, 2.0]]
+    floor.trade(50.0, index=1)  # a tick of either wakes it, for both
+    floor.later(0.01)
+    assert duo.calls[-1].book[:, :, 0, 0].tolist() == [[100.0, 100.02], [50.0, 50.02]]
+    assert [floor.position(0, 0), floor.position(0, 1)] == [1.0, 2.0]
+
+
+def test_the_pairs_strategy_takes_both_legs_and_goes_home(new_floor):
+    pairs = StrategyConfig(
+        name="pairs",
+        params={"warm_s": 30.0, "half_life_s": 20.0, "notional": 200.0, "enter": 8.0, "stop": 99.0},
+        warmup_ticks=10,
+    )
+    floor = new_floor(pairs, bases=("BTC", "ETH"), market="usdm")
+    rng = np.random.default_rng(5)
+
+    def pass_s(seconds, dear_bps):
+        for _ in range(int(seconds)):
+            for index, price in ((0, 100.0 * (1 + dear_bps * 1e-4)), (1, 50.0)):
+                bid = price * (1 + 1e-4 * rng.normal())
+                floor.quote(bid, bid + 0.01, index=index)
+            floor.later(1.0)
+
+    pass_s(60, 0)
+    assert floor.sent() == []
+    pass_s(3, 50)  # BTC got dear
+    btc, eth = floor.position(0, 0), floor.position(0, 1)
+    assert btc == pytest.approx(-200 / 100.5, rel=0.01)
+    assert eth == pytest.approx(200 / 50, rel=0.01)
+    pass_s(30, 0)
+    assert [floor.position(0, 0), floor.position(0, 1)] == [0.0, 0.0]
+    assert not [audit for audit in floor.audits if isinstance(audit, Alarm)]
+
+
+# --- plain Python and compiled ------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "params"), [("ema_cross", {"qty": 0.5}), ("market_maker", {"qty": 0.5, "inventory_max": 2.0})]
+)
+def test_a_plain_python_decide_makes_the_same_decisions_and_orders_as_the_compiled_one(
+    new_floor, tmp_path, name, params
+):
+    plain = tmp_path / f"{name}.py"
+    plain.write_text(
+        f"from strategies import {name} as shipped\n"
+        f"from strategies.{name} import INSTRUMENTS, PARAMS, STATES, TIMER_S\n"
+        "decide = shipped.decide.py_func\n"
+    )
+    found = []
+    for reference in (name, str(plain)):
+        floor = new_floor(StrategyConfig(name=reference, params=params, warmup_ticks=50), latency_ms=3)
+        rng = np.random.default_rng(11)
+        mid = 10_000
+        for _ in range(1_500):
+            mid += int(rng.integers(-3, 4))
+            floor.quote(mid / 100, mid / 100 + 0.02, qty=float(rng.integers(1, 9)))
+            if rng.random() < 0.3:
+                floor.trade(mid / 100, 0.3, sold=bool(rng.random() < 0.5))
+        floor.later(1)
+        memory = floor.core.runtimes[0].memory[0]
+        orders = [(o.client_order_id, o.side, o.price_ticks, o.qty_lots, o.state) for o in floor.sent()]
+        found.append((orders, int(memory["digest"]), int(memory["decisions"]), floor.core.journal.digest()))
+    assert found[0] == found[1]
+    assert len(found[0][0]) > 20
