@@ -1,9 +1,9 @@
 """Binance market data, Spot, USD-M and COIN-M: frames to events. Sans-IO; addresses are in binance_rest.py.
 
-A combined frame is {"stream":"btcusdt@trade","data":{...}}. Its first bytes, up to the end of the stream's
-name, are looked up as they are: one slice and one dict find the instrument and the decoder, before any JSON
-is read. Whatever does not match byte for byte (white space, the raw form of /ws/<stream>, replies, snapshots)
-takes the slower door below and comes out the same.
+A combined frame is {"stream":"btcusdt@trade","data":{...}}. Its first bytes are looked up as they are: one
+slice and one dict find the instrument and the decoder, before any JSON is read. Whatever does not match byte
+for byte (white space, the raw form of /ws/<stream>, replies, snapshots) takes the slower door below and comes
+out the same.
 
 Prices and quantities become floats here; msgspec checks types, signs and ranges while it parses, so NaN,
 infinities, 1e308 and null never pass. A depth update's levels stay bytes until kernels.levels parses them.
@@ -36,7 +36,6 @@ FRAME_BYTES_MAX: Final = 4 << 20
 DEPTH_SUFFIXES: Final = ("depth", "depth@0ms", "depth@100ms", "depth@250ms", "depth@500ms", "depth@1000ms")
 
 _MS: Final = 1_000_000
-_PREFIX: Final = b'{"stream":"'
 
 Price = Annotated[float, Meta(gt=0, lt=1e15)]
 Size = Annotated[float, Meta(ge=0, lt=1e15)]
@@ -187,7 +186,6 @@ class BinanceDecoder:
     """Frames of one market's streams to events, for a fixed set of instruments."""
 
     def __init__(self, instruments: Sequence[Instrument]) -> None:
-        self._routes: dict[bytes, Route] = {}  # by a combined frame's first bytes
         self._by_stream: dict[str, Route] = {}
         self._by_event: dict[tuple[str, str], Route] = {}  # raw form: event's name and symbol
         self._names = {one.exchange_symbol.lower() for one in instruments}
@@ -199,17 +197,32 @@ class BinanceDecoder:
             self._add(one, "bookTicker", "bookTicker", quote)
             for suffix in DEPTH_SUFFIXES:
                 self._add(one, suffix, "depthUpdate", depth)
+        self._cut, self._routes = self._cut_keys()
 
     def _add(self, instrument: Instrument, suffix: str, event: str, route: Route) -> None:
         stream = f"{instrument.exchange_symbol.lower()}@{suffix}"
-        self._routes[_PREFIX + stream.encode()] = route
         self._by_stream[stream] = route
         self._by_event[event, instrument.exchange_symbol] = route
+
+    def _cut_keys(self) -> tuple[int, dict[bytes, Route]]:
+        """Return how many first bytes of a combined frame tell its stream, and the routes by those bytes.
+
+        One length for all saves searching each frame for its stream's end (0.15 us of 1.5). Streams that long
+        names make alike in these bytes go by the slower door.
+        """
+        keys = {f'{{"stream":"{name}","data":{{'.encode(): route for name, route in self._by_stream.items()}
+        cut = min(map(len, keys))
+        routes: dict[bytes, Route] = {}
+        for key, route in keys.items():
+            alike = routes.setdefault(key[:cut], route)
+            if alike is not route:
+                routes[key[:cut]] = self._decode_other
+        return cut, routes
 
     def decode(self, payload: bytes, wire_ns: int) -> Tick | Depth | Snapshot | Control:
         """Return what the frame says; raises FrameError with a reason of feeds.base.FRAME_REASONS."""
         try:
-            route = self._routes[payload[: payload.find(b'"', 11)]]
+            route = self._routes[payload[: self._cut]]
         except KeyError:
             route = self._decode_other
         try:

@@ -64,8 +64,9 @@ class Link:
 
     def on_close(self, reason: str) -> None:
         """Learn that the other side is gone."""
-        self.end("closed", reason)
-        self._connection.lost(self)
+        if self.live:
+            self.end("closed", reason)
+            self._connection.lost(self)
 
     def end(self, kind: str, detail: str) -> None:
         """Say why it should be replaced; the first reason stands."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 #: on; fewer are repetitions (a reconnect repeats some) or strays, and one stray id must not silence a feed
 RUN_MIN: Final = 64
 
-#: depth updates kept while a snapshot is on its way: over a minute of the busiest stream (50 a second)
-HELD_MAX: Final = 4096
+#: depth updates kept while a snapshot is on its way: minutes of the busiest stream (20 to 50 a second)
+HELD_MAX: Final = 8192
 
 # --- what to do with a depth update ------------------------------------------------------------------------
 APPLY: Final = 1

@@ -226,6 +226,6 @@ def test_each_kernel_has_one_signature() -> None:
     lv.sides(buf("{}"), SPOT, lv.make_scratch())
     kernels = [kernel for kernel in vars(lv).values() if hasattr(kernel, "signatures")]
     assert len(kernels) > 5
-    assert {
-        kernel.__name__: len(kernel.signatures) for kernel in kernels if len(kernel.signatures) != 1
-    } == {}
+    # one that only others call has none when these came compiled from the cache
+    assert {kernel.__name__: len(kernel.signatures) for kernel in kernels if len(kernel.signatures) > 1} == {}
+    assert len(lv.sides.signatures) == len(lv.parse.signatures) == 1

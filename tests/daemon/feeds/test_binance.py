@@ -124,6 +124,17 @@ def test_instruments_are_told_apart_by_the_stream() -> None:
     assert PAIR.decode(eth, WIRE).instrument == 1
 
 
+def test_streams_with_long_names_that_begin_alike_are_told_apart() -> None:
+    long = "1000000LONGNAMEDCOIN"
+    pairs = ["BTC/USDT", f"{long}A/USDT", f"{long}B/USDT"]
+    decoder = BinanceDecoder([make("spot", pair, index) for index, pair in enumerate(pairs)])
+    for index, pair in enumerate(pairs):
+        name = pair.replace("/", "").encode()
+        for payload in (SPOT_TRADE, SPOT_QUOTE, SPOT_DEPTH):
+            named = payload.replace(b"BTCUSDT", name).replace(b"btcusdt", name.lower())
+            assert decoder.decode(named, WIRE).instrument == index
+
+
 @pytest.mark.parametrize("payload", [SPOT_TRADE, SPOT_QUOTE])
 def test_white_space_and_the_order_of_keys_change_nothing(payload: bytes) -> None:
     spaced = payload.replace(b":", b" : ").replace(b",", b" ,\n")
@@ -258,7 +269,7 @@ def test_an_empty_side_of_a_quote_has_quantity_zero_and_a_trade_has_not() -> Non
         (SPOT_TRADE, b"btcusdt@trade", b"ethusdt@trade", "symbol"),
         (SPOT_TRADE, b"btcusdt@trade", b"btcusdt@kline_1m", "stream"),
         (SPOT_TRADE, b"btcusdt@trade", b"btcusdt@bookTicker", "type"),
-        (SPOT_TRADE, b'"data":{', b'"data":[{', "type"),
+        (SPOT_TRADE, b'"data":{', b'"data":[{', "json"),
         (SPOT_QUOTE, b"50093239212", b"-1", "id"),
         (SPOT_QUOTE, b'"a":"61837.64000000"', b'"a":"61837.62000000"', "crossed"),
         (SPOT_QUOTE, b'"s":"BTCUSDT"', b'"s":"ETHUSDT"', "symbol"),
