@@ -24,7 +24,7 @@ from daemon.redact import bare_url, redact
 from daemon.seams import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from daemon.seams import Handler
 
@@ -40,7 +40,7 @@ READ_BUFFER_BYTES: Final = 256 << 10
 
 # bound once: an enum's attribute costs 40 ns a frame
 _TEXT = WSMsgType.TEXT
-_DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
+_DATA = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
 _CONTINUATION = WSMsgType.CONTINUATION
 _PING = WSMsgType.PING
 _CLOSE = WSMsgType.CLOSE
@@ -58,6 +58,7 @@ class Socket(WSListener):
         self._where = bare_url(url)
         self._sockets = sockets
         self._handler = handler
+        self._on_frame: Callable[[bytes, bool], None] = handler.on_frame
         self._frame_bytes_max = frame_bytes_max
         self._transport: WSTransport | None = None
         self._sendable = False
@@ -73,6 +74,8 @@ class Socket(WSListener):
         transport = self._transport
         if not self._sendable or transport is None:
             raise NetError(f"{self._where} takes nothing now: {self._fault or 'the connection is closed'}")
+        if transport.underlying_transport.is_closing():  # lost, and `on_close` is on its way
+            raise NetError(f"{self._where} takes nothing now: the connection was lost")
         transport.send(_TEXT, payload)
 
     def close(self) -> None:
@@ -89,31 +92,36 @@ class Socket(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Assemble messages, hand them on, answer control frames."""
+        payload: bytes | None = None
         kind = frame.msg_type
-        payload: bytes | None
-        if kind in _DATA and frame.fin and not self._parts:
+        if kind is _TEXT and frame.fin and not self._parts:
             payload = frame.get_payload_as_bytes()
-        elif kind in _DATA or kind == _CONTINUATION:
+        elif kind in _DATA:
             payload = self._assemble(kind, frame)
         else:
-            payload = None
             self._control(transport, kind, frame)
-        last = bool(frame.last_in_buffer)
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._deliver(held, last=last and payload is None)
-        if payload is not None:
-            if last:
-                self._deliver(payload, last=True)
-            else:
-                self._held = payload
+        last = frame.last_in_buffer
+        held, self._held = self._held, None
+        try:
+            if held is not None:
+                self._on_frame(held, bool(last and payload is None))
+            if payload is not None:
+                if last:
+                    self._on_frame(payload, True)
+                else:
+                    self._held = payload
+        except Exception as error:  # whatever it is, it is a bug above, and told to who runs the loop
+            self._on_bug(error)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Hand on what was kept back, then say why it ended."""
         self._sendable = False
-        if self._held is not None:
-            held, self._held = self._held, None
-            self._deliver(held, last=True)
+        held, self._held = self._held, None
+        if held is not None:
+            try:
+                self._on_frame(held, True)
+            except Exception as error:
+                self._on_bug(error)
         self._sockets.discard(self)
         self._handler.on_close(redact(self._fault or _close_reason(transport)))
 
@@ -135,14 +143,14 @@ class Socket(WSListener):
         self._sendable = self._transport is not None and not self._transport.is_close_frame_sent
 
     # --- parts ---------------------------------------------------------------------------------------------
-    def _deliver(self, payload: bytes, *, last: bool) -> None:
-        try:
-            self._handler.on_frame(payload, last)
-        except Exception as error:  # whatever it is, it is a bug above, and told to who runs the loop
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": f"the handler of {self._where} raised", "exception": error}
-            )
-            self._shut(WSCloseCode.INTERNAL_ERROR, f"our handler raised {type(error).__name__}")
+    def _on_bug(self, error: Exception) -> None:
+        """Report what the handler raised, give it no further frame, and end the connection."""
+        self._on_frame = _ignore
+        self._held = None
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"the handler of {self._where} raised", "exception": error}
+        )
+        self._shut(WSCloseCode.INTERNAL_ERROR, f"our handler raised {type(error).__name__}")
 
     def _assemble(self, kind: WSMsgType, frame: WSFrame) -> bytes | None:
         """Collect a fragment; return the whole message with its last one."""
@@ -180,6 +188,10 @@ class Socket(WSListener):
         self._fault = fault
         transport.send_close(code)
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.disconnect, False)
+
+
+def _ignore(payload: bytes, last: bool) -> None:
+    """Take no frame any more."""
 
 
 async def _ended(transport: WSTransport) -> None:

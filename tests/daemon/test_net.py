@@ -285,6 +285,7 @@ def test_a_handler_that_raises_ends_its_connection_and_is_reported(run: Callable
             handler = Broken()
             wire = await RealNet().connect(url, handler)
             wire.send(b"x")
+            wire.send(b"y")
             await handler.until(lambda: bool(handler.reasons))
             assert handler.reasons == ["our handler raised ZeroDivisionError"]
             assert [type(context["exception"]) for context in reported] == [ZeroDivisionError]
@@ -305,6 +306,21 @@ def test_nothing_is_sent_while_the_other_side_does_not_read(run: Callable[..., N
             await handler.until(lambda: bool(handler.frames))
             assert handler.frames == [(b"y", True)]
             wire.close()
+            await handler.until(lambda: bool(handler.reasons))
+
+    run(main())
+
+
+def test_nothing_is_sent_on_a_connection_lost_but_not_yet_told(run: Callable[..., None]) -> None:
+    async def main() -> None:
+        async with raw_server(b"") as server:
+            handler = Heard()
+            wire = await server.net.connect(server.url, handler)
+            assert wire._transport is not None
+            wire._transport.disconnect(graceful=False)
+            assert handler.reasons == []
+            with pytest.raises(NetError, match="the connection was lost"):
+                wire.send(b"x")
             await handler.until(lambda: bool(handler.reasons))
 
     run(main())
