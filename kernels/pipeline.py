@@ -5,8 +5,9 @@
     drain(decide, mem, nodes, roots, bits, now_ns, why) -> n   once a drain; then do mem["actions"][0, :n]
 
 `mem` is an array of length 1 of kernels.dtypes.memory_dtype, `i` the instrument's row in it; `nodes`, `roots`
-and `bits` are the model of kernels.forest (its NO_* without one). `decide` is a numba dispatcher or a
-first-class function of strategies.base.DECIDE_TYPE. A plain Python `decide` runs between the two halves:
+and `bits` are the model of kernels.forest (its NO_* without one). `decide` is a first-class function of
+strategies.base.DECIDE_TYPE. One that is known when the caller is compiled, or is plain Python, runs between
+the two halves of `drain` (a dispatcher passed as an argument would keep the caller out of the disk cache):
 
     prepare(mem, nodes, roots, bits, now_ns)
     wanted = decide(now_ns, why, rows, book, position, working, account, state, params, out)
@@ -57,29 +58,21 @@ def drain(decide: Any, mem: Any, nodes: Any, roots: Any, bits: Any, now_ns: int,
     """Fill the rows, ask decide, and write what to do into `actions`; return how many, or a FAULT_*."""
     prepare(mem, nodes, roots, bits, now_ns)
     m = mem[0]
-    wanted = decide(now_ns, why, m.rows, m.book, m.position, m.working, m.account, m.state, m.params, m.out)
+    # [:] makes plain arrays of the record's, whose shapes are part of their type: what takes them is compiled
+    # once for all strategies, and a first-class decide can take them at all
+    wanted = decide(
+        now_ns,
+        why,
+        m.rows[:],
+        m.book[:],
+        m.position[:],
+        m.working[:],
+        m.account[:],
+        m.state[:],
+        m.params[:],
+        m.out[:],
+    )
     return finish(mem, wanted, now_ns)
-
-
-@njit(cache=True)
-def tick_drain(
-    decide: Any,
-    mem: Any,
-    nodes: Any,
-    roots: Any,
-    bits: Any,
-    i: int,
-    kind: int,
-    wire_ns: int,
-    a: float,
-    b: float,
-    c: float,
-    d: float,
-    why: int,
-) -> int:
-    """Do `tick` and `drain` in one call, for a drain of one tick: calls from Python are what costs."""
-    tick(mem, i, kind, wire_ns, a, b, c, d)
-    return drain(decide, mem, nodes, roots, bits, wire_ns, why)
 
 
 @njit(cache=True)
@@ -110,13 +103,12 @@ def finish(mem: Any, wanted: int, now_ns: int) -> int:
     for i in range(m.rows.shape[0]):
         acc = digest.mix(acc, m.rows[i])
     acc = digest.mix_int(acc, wanted)
-    for r in range(min(wanted, m.out.shape[0])):
+    for r in range(min(wanted, len(m.out))):
         acc = digest.mix(acc, m.out[r])
     m.digest = acc
-    n = reconcile.reconcile(
-        now_ns, wanted, m.out, m.position, m.working, m.book, m.rules, m.actions, m.clamped
-    )
-    limits.check(n, m.actions, m.position, m.working, m.book, m.rules, m.limits, m.gate, m.account)
+    position, working, book, rules, actions = m.position[:], m.working[:], m.book[:], m.rules[:], m.actions[:]
+    n = reconcile.reconcile(now_ns, wanted, m.out[:], position, working, book, rules, actions, m.clamped[:])
+    limits.check(n, actions, position, working, book, rules, m.limits[:], m.gate[:], m.account[:])
     return int(n)
 
 

@@ -1,0 +1,315 @@
+"""The limits: each refusal by example, and the worst case that must never be passed."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+
+from kernels import limits
+from kernels.dtypes import (
+    A_FREE_QUOTE,
+    ACCOUNT_COLUMNS,
+    ACTION_COLUMNS,
+    AMEND,
+    APPROVED,
+    BOOK_LEVELS,
+    BUY,
+    CANCEL,
+    GATE_HALTED,
+    GATE_UNKNOWN_ORDER,
+    LIMITS_COLUMNS,
+    M_COLLAR,
+    M_OPEN_ORDERS_MAX,
+    M_ORDER_NOTIONAL_MAX,
+    M_POSITION_NOTIONAL_MAX,
+    P_FREE_BASE,
+    P_QTY,
+    PLACE,
+    POSITION_COLUMNS,
+    R_LOT_SIZE,
+    R_NOTIONAL_MIN,
+    R_QTY_MAX_LOTS,
+    R_QTY_MIN_LOTS,
+    R_SPOT,
+    R_TICK_SIZE,
+    REFUSED_COLLAR,
+    REFUSED_FREE_BALANCE,
+    REFUSED_NO_MARKET,
+    REFUSED_NO_SLOT,
+    REFUSED_NOTIONAL_MIN,
+    REFUSED_OPEN_ORDERS,
+    REFUSED_ORDER_NOTIONAL,
+    REFUSED_POSITION_NOTIONAL,
+    REFUSED_PRICE,
+    REFUSED_QTY,
+    REST,
+    RULES_COLUMNS,
+    SELL,
+    SLOT_PENDING_CANCEL,
+    SLOT_PENDING_NEW,
+    SLOT_PENDING_REPLACE,
+    SLOT_UNKNOWN,
+    SLOT_WORKING,
+    STOP,
+    TARGET,
+    W_STATE,
+    WORKING_COLUMNS,
+    WORKING_SLOTS,
+    X_REDUCES,
+    X_REFUSAL,
+)
+
+INF = math.inf
+LIVE = (SLOT_PENDING_NEW, SLOT_WORKING, SLOT_PENDING_REPLACE, SLOT_PENDING_CANCEL, SLOT_UNKNOWN)
+
+
+class Desk:
+    """k instruments of ticks 0.5 and lots 0.001 in a market of 100.0 to 101.0, without limits."""
+
+    def __init__(self, k: int = 1, *, spot: bool = False) -> None:
+        self.position = np.zeros((k, POSITION_COLUMNS))
+        self.working = np.zeros((k, WORKING_SLOTS, WORKING_COLUMNS))
+        self.book = np.full((k, 2, BOOK_LEVELS, 2), math.nan)
+        self.book[:, 0, 0] = 100.0, 1.0
+        self.book[:, 1, 0] = 101.0, 1.0
+        self.rules = np.zeros((k, RULES_COLUMNS))
+        self.rules[:, R_TICK_SIZE] = 0.5
+        self.rules[:, R_LOT_SIZE] = 0.001
+        self.rules[:, R_QTY_MIN_LOTS] = 2
+        self.rules[:, R_QTY_MAX_LOTS] = 500
+        self.rules[:, R_SPOT] = spot
+        self.limits = np.full((k, LIMITS_COLUMNS), INF)
+        self.gate = np.zeros(k, np.int64)
+        self.account = np.zeros(ACCOUNT_COLUMNS)
+
+    def order(self, slot, side, lots, state=SLOT_WORKING, kind=REST, i=0):
+        self.working[i, slot] = state, kind, slot, side, 200, lots, 0
+
+    def judge(self, *actions):
+        """Check (verb, kind, side, ticks, lots[, instrument]); return the refusals."""
+        rows = np.zeros((max(len(actions), 1), ACTION_COLUMNS), np.int64)
+        for x, (verb, kind, side, ticks, lots, *i) in enumerate(actions):
+            rows[x] = verb, i[0] if i else 0, 0, kind, x, side, ticks, lots, 0, APPROVED
+        return self.check(rows, len(actions))
+
+    def check(self, rows, n):
+        self.rows = rows
+        limits.check(
+            n,
+            rows,
+            self.position,
+            self.working,
+            self.book,
+            self.rules,
+            self.limits,
+            self.gate,
+            self.account,
+        )
+        return rows[:n, X_REFUSAL].tolist()
+
+
+def place(side, ticks, lots, kind=REST, i=0):
+    return (PLACE, kind, side, ticks, lots, i)
+
+
+def test_an_order_within_every_limit_is_approved():
+    assert Desk().judge(place(BUY, 200, 5), place(SELL, 202, 5)) == [APPROVED, APPROVED]
+
+
+def test_cancels_and_amends_always_pass():
+    desk = Desk()
+    desk.gate[0] = GATE_HALTED
+    desk.limits[:] = 0
+    desk.book[:] = math.nan
+    assert desk.judge((CANCEL, REST, BUY, 0, 0), (AMEND, REST, BUY, 10**9, 10**9)) == [APPROVED, APPROVED]
+
+
+def test_what_reconcile_refused_stays_refused():
+    desk = Desk()
+    row = np.array([[PLACE, 0, -1, REST, 0, BUY, 200, 5, 0, REFUSED_NO_SLOT]])
+    assert desk.check(row, 1) == [REFUSED_NO_SLOT]
+
+
+@pytest.mark.parametrize(
+    ("action", "refusal"),
+    [
+        (place(BUY, 0, 5), REFUSED_PRICE),
+        (place(BUY, -3, 5), REFUSED_PRICE),
+        (place(BUY, 200, 0), REFUSED_QTY),
+        (place(BUY, 200, 1), REFUSED_QTY),
+        (place(BUY, 200, 501), REFUSED_QTY),
+    ],
+)
+def test_an_order_the_venue_does_not_take_is_refused(action, refusal):
+    assert Desk().judge(action) == [refusal]
+
+
+def test_without_a_market_nothing_is_placed():
+    for side in range(2):
+        desk = Desk()
+        desk.book[0, side, 0, 0] = math.nan
+        assert desk.judge(place(BUY, 200, 5)) == [REFUSED_NO_MARKET]
+
+
+def test_a_notional_below_the_smallest_is_refused():
+    desk = Desk()
+    desk.rules[0, R_NOTIONAL_MIN] = 0.5
+    assert desk.judge(place(BUY, 200, 5), place(BUY, 199, 5)) == [APPROVED, REFUSED_NOTIONAL_MIN]
+
+
+@pytest.mark.parametrize(
+    ("action", "sane"),
+    [
+        (place(BUY, 212, 5, TARGET), True),  # 106.0 is 5 % through the ask
+        (place(BUY, 213, 5, TARGET), False),
+        (place(BUY, 191, 5), True),  # 95.5 is 5 % below mid
+        (place(BUY, 190, 5), False),
+        (place(SELL, 190, 5, TARGET), True),
+        (place(SELL, 189, 5, TARGET), False),
+        (place(SELL, 211, 5), True),
+        (place(SELL, 212, 5), False),
+        (place(SELL, 100, 5, STOP), True),  # a stop may be far away
+        (place(SELL, 202, 5, STOP), False),  # but not on the wrong side
+        (place(BUY, 300, 5, STOP), True),
+        (place(BUY, 200, 5, STOP), False),
+    ],
+)
+def test_the_collar_keeps_prices_near_the_market(action, sane):
+    desk = Desk()
+    desk.limits[0, M_COLLAR] = 0.05
+    assert desk.judge(action) == [APPROVED if sane else REFUSED_COLLAR]
+
+
+def test_a_gate_closes_what_adds_risk_and_nothing_else():
+    desk = Desk()
+    desk.position[0, P_QTY] = 0.006
+    desk.gate[0] = GATE_UNKNOWN_ORDER
+    assert desk.judge(place(BUY, 200, 5)) == [GATE_UNKNOWN_ORDER]
+    assert desk.judge(place(SELL, 202, 6)) == [APPROVED]
+    assert desk.judge(place(SELL, 202, 7)) == [GATE_UNKNOWN_ORDER]
+    assert desk.judge(place(SELL, 202, 4), place(SELL, 203, 3)) == [APPROVED, GATE_UNKNOWN_ORDER]
+    desk.order(0, SELL, 3, state=SLOT_UNKNOWN)
+    assert desk.judge(place(SELL, 202, 4)) == [GATE_UNKNOWN_ORDER]
+    assert desk.judge(place(SELL, 202, 3)) == [APPROVED]
+    assert desk.rows[0, X_REDUCES] == 1
+
+
+def test_a_stop_reduces_whatever_else_is_out():
+    desk = Desk()
+    desk.gate[0] = GATE_HALTED
+    desk.position[0, P_QTY] = 0.006
+    desk.order(0, SELL, 6)
+    assert desk.judge(place(SELL, 180, 6, STOP)) == [APPROVED]
+    assert desk.judge(place(SELL, 180, 7, STOP)) == [GATE_HALTED]
+
+
+def test_what_reduces_passes_the_limits_on_size():
+    desk = Desk()
+    desk.limits[0, [M_ORDER_NOTIONAL_MAX, M_POSITION_NOTIONAL_MAX, M_OPEN_ORDERS_MAX]] = 0
+    desk.position[0, P_QTY] = -0.05
+    assert desk.judge(place(BUY, 200, 50)) == [APPROVED]
+    assert desk.judge(place(BUY, 200, 51)) == [REFUSED_ORDER_NOTIONAL]
+
+
+def test_one_order_is_no_larger_than_allowed():
+    desk = Desk()
+    desk.limits[0, M_ORDER_NOTIONAL_MAX] = 1.0
+    assert desk.judge(place(BUY, 200, 10), place(BUY, 200, 11)) == [APPROVED, REFUSED_ORDER_NOTIONAL]
+
+
+def test_the_worst_case_counts_orders_of_unknown_fate_and_those_of_this_call():
+    desk = Desk()
+    desk.limits[0, M_POSITION_NOTIONAL_MAX] = 2.02  # 20 lots at a mid of 100.5
+    desk.position[0, P_QTY] = 0.004
+    desk.order(0, BUY, 6, state=SLOT_UNKNOWN)
+    desk.order(1, SELL, 9)
+    assert desk.judge(place(BUY, 200, 8), place(BUY, 199, 3), place(BUY, 199, 2)) == [
+        APPROVED,
+        REFUSED_POSITION_NOTIONAL,
+        APPROVED,
+    ]
+    assert desk.judge(place(SELL, 201, 15), place(SELL, 201, 2)) == [APPROVED, REFUSED_POSITION_NOTIONAL]
+
+
+def test_the_number_of_open_orders_is_limited():
+    desk = Desk()
+    desk.limits[0, M_OPEN_ORDERS_MAX] = 3
+    desk.order(5, SELL, 3, state=SLOT_PENDING_CANCEL)
+    assert desk.judge(*[place(BUY, 200, 5)] * 3) == [APPROVED, APPROVED, REFUSED_OPEN_ORDERS]
+
+
+def test_a_limit_that_is_nan_refuses():
+    for column, refusal in (
+        (M_COLLAR, REFUSED_COLLAR),
+        (M_ORDER_NOTIONAL_MAX, REFUSED_ORDER_NOTIONAL),
+        (M_POSITION_NOTIONAL_MAX, REFUSED_POSITION_NOTIONAL),
+        (M_OPEN_ORDERS_MAX, REFUSED_OPEN_ORDERS),
+    ):
+        desk = Desk()
+        desk.limits[0, column] = math.nan
+        assert desk.judge(place(BUY, 200, 5)) == [refusal]
+
+
+def test_on_spot_one_spends_and_sells_what_is_free():
+    desk = Desk(2, spot=True)
+    desk.account[A_FREE_QUOTE] = 1.0
+    desk.position[:, P_FREE_BASE] = 0.006
+    assert desk.judge(place(BUY, 200, 6), place(BUY, 200, 5, i=1), place(BUY, 200, 4, i=1)) == [
+        APPROVED,
+        REFUSED_FREE_BALANCE,
+        APPROVED,
+    ]
+    assert desk.judge(place(SELL, 202, 4), place(SELL, 202, 3), place(SELL, 202, 6, i=1)) == [
+        APPROVED,
+        REFUSED_FREE_BALANCE,
+        APPROVED,
+    ]
+
+
+def test_elsewhere_balances_are_not_asked():
+    assert Desk().judge(place(BUY, 200, 6), place(SELL, 202, 6)) == [APPROVED, APPROVED]
+
+
+def test_exposure_never_passes_its_limit_nor_reducing_orders_zero():
+    """Ask for anything, fill any of it at any time."""
+    approved = 0
+    for seed in range(1500):
+        rng = random.Random(seed)
+        desk = Desk()
+        limit = rng.choice([0.5, 1.5, 4.0])
+        most = limit / (0.001 * 100.5) + 1e-9  # lots at mid
+        desk.limits[0, M_POSITION_NOTIONAL_MAX] = limit
+        desk.position[0, P_QTY] = rng.randint(-int(most), int(most)) / 1000
+        for _ in range(8):
+            desk.gate[0] = rng.choice([0, 0, 0, GATE_HALTED])
+            held = desk.position[0, P_QTY] / 0.001
+            asked = [
+                place(rng.choice([BUY, SELL]), rng.randint(199, 203), rng.randint(2, 20)) for _ in range(3)
+            ]
+            refusals = desk.judge(*asked)
+            free = [s for s in range(WORKING_SLOTS) if not desk.working[0, s, W_STATE]]
+            for (_, _, side, _, lots, _), refusal, row in zip(asked, refusals, desk.rows, strict=True):
+                if refusal != APPROVED or not free:
+                    continue
+                approved += 1
+                worst = {
+                    s: sum(o[5] for o in desk.working[0] if o[W_STATE] and o[3] == s) for s in (BUY, SELL)
+                }
+                if row[X_REDUCES]:
+                    assert lots + worst[side] <= -side * held + 1e-6
+                else:
+                    assert not desk.gate[0]
+                    assert side * held + worst[side] + lots <= most
+                desk.order(free.pop(), side, lots, state=rng.choice(LIVE))
+            for slot in range(WORKING_SLOTS):
+                order = desk.working[0, slot]
+                if order[W_STATE] and rng.random() < 0.3:
+                    filled = rng.randint(0, int(order[5]))
+                    desk.position[0, P_QTY] += order[3] * filled / 1000
+                    order[:] = 0
+    assert approved > 3000
+
+
+def test_it_has_one_signature():
+    assert len(limits.check.signatures) == 1

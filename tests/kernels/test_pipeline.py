@@ -1,0 +1,242 @@
+"""The pipeline: its parts in their order, the halves equal to the whole, a digest that sees everything."""
+
+import math
+
+import numpy as np
+import pytest
+from numba import njit
+
+from kernels import digest, features, forest, limits, pipeline, reconcile
+from kernels.dtypes import (
+    APPROVED,
+    BOOK_LEVELS,
+    BUY,
+    DEPTH,
+    GATE_HALTED,
+    NO_OPINION,
+    O_INSTRUMENT,
+    O_KIND,
+    O_LEVEL,
+    O_PRICE,
+    O_QTY,
+    O_SIDE,
+    P_AVG_PRICE,
+    P_QTY,
+    P_UNREALISED,
+    PLACE,
+    QUOTE,
+    R_LOT_SIZE,
+    R_QTY_MAX_LOTS,
+    R_QTY_MIN_LOTS,
+    R_TICK_SIZE,
+    REST,
+    TRADE,
+    X_REFUSAL,
+    X_VERB,
+    memory_dtype,
+)
+from kernels.reconcile import FAULT_COUNT
+from strategies import ensemble
+from strategies.base import DECIDE_TYPE
+
+NO_MODEL = (forest.NO_NODES, forest.NO_ROOTS, forest.NO_BITS)
+SECOND = 10**9
+START_NS = 1_700_000_000 * SECOND
+
+
+def make_memory(k: int = 1) -> np.ndarray:
+    dtype = memory_dtype(k, len(features.FEATURES), features.FEATURE_FLOATS, features.FEATURE_INTS, 2, 2)
+    memory = np.zeros(1, dtype)
+    record = memory[0]
+    record["book"][..., 0] = math.nan
+    record["limits"] = math.inf
+    record["params"][:] = 0.01, 2.0
+    for i in range(k):
+        features.init(record["feature_f"][i], record["feature_i"][i], features.bind_tuning({}))
+        record["rules"][i, [R_TICK_SIZE, R_LOT_SIZE]] = 0.5, 0.001
+        record["rules"][i, [R_QTY_MIN_LOTS, R_QTY_MAX_LOTS]] = 1, 10**6
+    return memory
+
+
+def bid_behind(now_ns, why, rows, book, position, working, account, state, params, out):
+    """Rest params[0] so many units as params[1] below the bid, when woken by a drain; else no opinion."""
+    state[0] += 1.0
+    state[1] = now_ns
+    if why != 1:
+        return -1
+    out[0, O_KIND] = REST
+    out[0, O_INSTRUMENT] = 0
+    out[0, O_LEVEL] = 3
+    out[0, O_SIDE] = BUY
+    out[0, O_PRICE] = book[0, 0, 0, 0] - params[1]
+    out[0, O_QTY] = params[0]
+    return 1
+
+
+decide = njit(cache=True)(bid_behind)
+#: what a compiled loop is handed: only this way is the loop found in the cache again
+first_class = njit(DECIDE_TYPE.signature, cache=True)(bid_behind)
+
+
+@njit(cache=True)
+def whole(memory, nodes, roots, bits, now_ns, why):
+    pipeline.prepare(memory, nodes, roots, bits, now_ns)
+    m = memory[0]
+    wanted = decide(
+        now_ns,
+        why,
+        m.rows[:],
+        m.book[:],
+        m.position[:],
+        m.working[:],
+        m.account[:],
+        m.state[:],
+        m.params[:],
+        m.out[:],
+    )
+    return pipeline.finish(memory, wanted, now_ns)
+
+
+def market(count: int, seed: int = 1):
+    """Ticks as (kind, wire_ns, a, b, c, d)."""
+    rng = np.random.default_rng(seed)
+    mid = 100.0
+    for number in range(count):
+        mid += 0.5 * int(rng.integers(-1, 2))
+        now_ns = START_NS + number * SECOND // 20
+        if rng.random() < 0.3:
+            yield TRADE, now_ns, mid, 1.0, float(rng.choice([-1.0, 1.0])), 0.0
+        else:
+            yield QUOTE, now_ns, mid - 0.5, 1.0 + float(rng.random()), mid + 0.5, 1.0 + float(rng.random())
+
+
+def test_a_tick_steps_the_features_and_a_quote_is_the_top_of_the_book():
+    memory = make_memory(2)
+    pipeline.tick(memory, 1, QUOTE, START_NS, 100.0, 1.0, 100.5, 2.0)
+    assert memory[0]["book"][1, :, 0].tolist() == [[100.0, 1.0], [100.5, 2.0]]
+    assert np.isnan(memory[0]["book"][0, :, 0, 0]).all()
+    alone_f, alone_i = make_memory()[0]["feature_f"][0], make_memory()[0]["feature_i"][0]
+    features.step(alone_f, alone_i, QUOTE, START_NS, 100.0, 1.0, 100.5, 2.0)
+    assert memory[0]["feature_f"][1].tobytes() == alone_f.tobytes()
+    pipeline.tick(memory, 1, TRADE, START_NS, 7.0, 1.0, 1.0, 0.0)
+    pipeline.tick(memory, 1, DEPTH, START_NS, 7.0, 1.0, 8.0, 1.0)
+    assert memory[0]["book"][1, 0, 0].tolist() == [100.0, 1.0]
+
+
+def test_levels_that_a_quote_shows_to_be_gone_are_dropped():
+    memory = make_memory()
+    book = memory[0]["book"][0]
+    book[0, :4] = [[100, 1], [99, 2], [98, 3], [97, 4]]
+    book[0, 4:, 1] = 0
+    book[1, :3] = [[101, 1], [102, 2], [103, 3]]
+    book[1, 3:, 1] = 0
+    pipeline.tick(memory, 0, QUOTE, START_NS, 98.0, 9.0, 101.5, 8.0)
+    assert book[0, :3].tolist() == [[98, 9], [97, 4], [pytest.approx(math.nan, nan_ok=True), 0]]
+    assert book[1, :3].tolist() == [[101.5, 8], [102, 2], [103, 3]]
+    assert np.isnan(book[0, 2:, 0]).all()
+    assert not book[0, 2:, 1].any()
+    assert book.shape == (2, BOOK_LEVELS, 2)
+
+
+def test_a_drain_fills_rows_decides_reconciles_and_judges():
+    memory = make_memory()
+    for kind, now_ns, *numbers in market(300):
+        pipeline.tick(memory, 0, kind, now_ns, *numbers)
+    n = whole(memory, *NO_MODEL, now_ns, 1)
+    record = memory[0]
+    expected = np.full(len(features.FEATURES), math.nan)
+    features.row(record["feature_f"][0], record["feature_i"][0], now_ns, expected)
+    assert record["rows"][0, :-1].tobytes() == expected.tobytes()
+    assert math.isnan(record["rows"][0, -1])
+    assert (n, record["wanted"], record["decisions"], record["now_ns"]) == (1, 1, 1, now_ns)
+    assert record["actions"][0, [X_VERB, X_REFUSAL]].tolist() == [PLACE, APPROVED]
+    record["gate"][0] = GATE_HALTED
+    whole(memory, *NO_MODEL, now_ns, 1)
+    assert record["actions"][0, X_REFUSAL] == GATE_HALTED
+
+
+def test_a_model_predicts_from_the_row():
+    lightgbm = pytest.importorskip("lightgbm")
+    rng = np.random.default_rng(5)
+    spread = rng.uniform(0, 1000, (500, 1))
+    data = lightgbm.Dataset(spread, spread[:, 0] > 500, feature_name=["spread_bps"])
+    booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, 3)
+    model = ensemble.build(ensemble.parse(booster.model_to_string()), features.FEATURES)
+    arrays = (model.nodes, model.roots, model.bits)
+    memory = make_memory()
+    record = memory[0]
+    for ask in (100.1, 109.0):
+        pipeline.tick(memory, 0, QUOTE, START_NS, 100.0, 1.0, ask, 1.0)
+        pipeline.prepare(memory, *arrays, START_NS)
+        here = record["rows"][:, [features.FEATURES.index("spread_bps")]]
+        assert record["rows"][0, -1] == booster.predict(here)[0]
+
+
+def test_a_position_is_marked_at_mid():
+    memory = make_memory()
+    record = memory[0]
+    record["position"][0, [P_QTY, P_AVG_PRICE, P_UNREALISED]] = 2.0, 90.0, 7.0
+    pipeline.prepare(memory, *NO_MODEL, START_NS)
+    assert record["position"][0, P_UNREALISED] == 7.0  # no market yet
+    pipeline.tick(memory, 0, QUOTE, START_NS, 100.0, 1.0, 102.0, 1.0)
+    pipeline.prepare(memory, *NO_MODEL, START_NS)
+    assert record["position"][0, P_UNREALISED] == 22.0
+    record["position"][0, P_QTY] = 0.0
+    pipeline.prepare(memory, *NO_MODEL, START_NS)
+    assert record["position"][0, P_UNREALISED] == 0.0
+
+
+def test_every_way_to_decide_is_the_same():
+    """As a global of one kernel, passed as a first-class function, and in plain Python between the halves."""
+    memories = [make_memory() for _ in range(3)]
+    for number, (kind, now_ns, *numbers) in enumerate(market(300)):
+        why = 1 + number % 2
+        for memory in memories:
+            pipeline.tick(memory, 0, kind, now_ns, *numbers)
+        counts = [whole(memories[0], *NO_MODEL, now_ns, why)]
+        counts.append(pipeline.drain(first_class, memories[1], *NO_MODEL, now_ns, why))
+        pipeline.prepare(memories[2], *NO_MODEL, now_ns)
+        record = memories[2][0]
+        parts = ("rows", "book", "position", "working", "account", "state", "params", "out")
+        wanted = bid_behind(now_ns, why, *[record[part] for part in parts])
+        counts.append(pipeline.finish(memories[2], wanted, now_ns))
+        assert len(set(counts)) == 1
+        assert len({memory.tobytes() for memory in memories}) == 1
+    assert memories[0][0]["decisions"] == 300
+
+
+def test_the_digest_is_that_of_time_rows_and_wants():
+    memory = make_memory()
+    pipeline.tick(memory, 0, QUOTE, START_NS, 100.0, 1.0, 102.0, 1.0)
+    whole(memory, *NO_MODEL, START_NS, 1)
+    record = memory[0]
+    acc = np.uint64(digest.mix_int(np.uint64(0), START_NS))
+    acc = np.uint64(digest.mix(acc, record["rows"][0]))
+    acc = np.uint64(digest.mix_int(acc, 1))
+    assert record["digest"] == digest.mix(acc, record["out"][0])
+
+
+def test_the_digest_sees_every_change():
+    seen = set()
+    for change in range(5):
+        memory = make_memory()
+        pipeline.tick(memory, 0, QUOTE, START_NS, 100.0 + 0.5 * (change == 1), 1.0, 102.0, 1.0)
+        memory[0]["params"][0] += 0.001 * (change == 2)
+        whole(memory, *NO_MODEL, START_NS + (change == 3), 1 + (change == 4))
+        seen.add(int(memory[0]["digest"]))
+    assert len(seen) == 5
+
+
+@pytest.mark.parametrize("wanted", [-7, 10**6])
+def test_a_fault_is_told_and_nothing_is_to_be_done(wanted):
+    memory = make_memory()
+    pipeline.prepare(memory, *NO_MODEL, START_NS)
+    assert pipeline.finish(memory, wanted, START_NS) == FAULT_COUNT
+    assert pipeline.finish(memory, NO_OPINION, START_NS) == 0
+
+
+def test_what_the_pipeline_calls_is_compiled_once_for_all_strategies():
+    for k in (1, 2):
+        whole(make_memory(k), *NO_MODEL, START_NS, 1)
+    for kernel in (features.row, forest.predict, reconcile.reconcile, limits.check, digest.mix, decide):
+        assert len(kernel.signatures) <= 1, kernel  # none when all came from the cache
