@@ -15,7 +15,7 @@ PARAMS = {
     "qty": 0.001,  # base currency to be long or short
     "centre": 0.5,  # the prediction that means nothing
     "band": 0.1,  # how far from it one must be to act
-    "horizon_s": 1.0,  # how long one holds, as the model was trained
+    "horizon_s": 5.0,  # how long one holds, as the model was trained
     "slip_bps": 5.0,  # worst price: so far through the other side of the market
 }
 STATES = 2
