@@ -200,12 +200,13 @@ class Front:
             message = await socket.receive()
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG):
                 return
+            if outbox.closing:
+                continue  # what comes before the close is answered is not heard any more
             window.roll(self._clock.now_ns())
             window.count += 1
             if limit and window.count > limit:
                 outbox.close(1008, "Too many requests")
-                return
-            if message.type is WSMsgType.PING:
+            elif message.type is WSMsgType.PING:
                 await socket.pong(message.data)
             elif message.type is WSMsgType.PONG:
                 pong[0] = self._clock.mono_ns()

@@ -37,7 +37,8 @@ def test_the_documentations_own_examples_verify():
     }
     signature = "aa1b5712c094bc4e57c05a1a5c1fd8d88dcd628338ea863fec7b88e59fe2db24"
     check_signature(key, sorted_payload(params | {"signature": signature}), signature.upper())
-    query = "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
+    query = "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1"
+    query += "&recvWindow=5000&timestamp=1499827319559"
     signature = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
     check_signature(key, query_payload(f"{query}&signature={signature}", ""), signature)
 

@@ -6,12 +6,11 @@ import pytest
 
 from daemon.simulator import drive
 from daemon.simulator.drive import TapeRun, run_synthetic
-from daemon.simulator.gateway import Gateway
 from daemon.simulator.publisher import Publisher
 from daemon.simulator.settings import World
 from daemon.simulator.streams import MarketSession
 from daemon.simulator.tape import TapePlayer, scan
-from tests.daemon.simulator.test_tape import QUOTE, SNAPSHOT, TRADE, DEPTH, write  # noqa: F401 - a fixture
+from tests.daemon.simulator.test_tape import DEPTH, QUOTE, SNAPSHOT, TRADE, write  # noqa: F401 - a fixture
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
@@ -53,7 +52,7 @@ class Stage:
 
     def __init__(self, kit, outbox, path, speed):
         facts = scan(path)
-        self.gateway: Gateway = kit.gateway
+        self.gateway = kit.gateway
         self.outbox = outbox
         publisher = Publisher(self.gateway.hub, kit.market, facts.streams)
         self.player = TapePlayer(path, facts, self.gateway.hub, publisher, [kit.market])

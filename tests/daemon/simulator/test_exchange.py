@@ -248,7 +248,7 @@ def test_a_post_only_order_would_meet_an_own_order_too(kit):
 
 # --- the whole ---
 def test_money_is_conserved_over_any_course_of_events(kit, told):
-    """Balances equal the start plus what the reports say was traded and paid; nothing is locked in the end."""
+    """Balances equal the start plus what the reports say; nothing is locked in the end."""
     random = Random(3)
     kit.account.balance("USDT").free = 3_000 * UNIT
     paid = got = fees_btc = fees_usdt = 0

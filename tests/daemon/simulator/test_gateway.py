@@ -85,7 +85,6 @@ def test_a_signature_covers_the_percent_encoding_as_sent(kit):
 def test_parameters_may_be_sent_in_the_body(kit):
     import hashlib
     import hmac
-
     from urllib.parse import urlencode
 
     form = urlencode(

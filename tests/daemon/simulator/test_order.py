@@ -82,8 +82,8 @@ def test_a_fill_is_a_row_of_my_trades(fill):
 
 def test_an_execution_report_has_the_documented_fields(order, fill):
     report = execution_report(order, "TRADE", 9, 8 * MS, fill=fill)
-    expected = "e E s c S o f q p P F g C x X r i l z L n N T t I w m M O Z Y Q W V".split()
-    assert set(report) == set(expected)
+    expected = set("esSocfqpPFgCxXrilzLnNTtIwmMOZYQWVE")
+    assert set(report) == expected
     assert (report["l"], report["L"], report["n"], report["N"], report["t"]) == (
         "1.00000000",
         "99.00000000",

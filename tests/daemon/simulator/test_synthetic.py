@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import msgspec
 import pytest
 
@@ -47,7 +49,7 @@ def test_the_book_that_listeners_build_equals_the_markets(run):
     _, source, market, messages = run(5)
     depth = [message["data"] for message in messages if message["stream"].endswith("@depth@100ms")]
     assert len(depth) == 50
-    assert all(later["U"] == earlier["u"] + 1 for earlier, later in zip(depth, depth[1:], strict=False))
+    assert all(later["U"] == earlier["u"] + 1 for earlier, later in pairwise(depth))
     assert depth[-1]["u"] == market.update_id
     kinds = {message["stream"].partition("@")[2] for message in messages}
     assert kinds == {"trade", "bookTicker", "depth@100ms"}

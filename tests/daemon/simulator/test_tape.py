@@ -14,9 +14,18 @@ from daemon.simulator.tape import TapePlayer, price_units, scan
 from tests.daemon.simulator.conftest import Outbox
 
 FOREVER = 1 << 62
-QUOTE = '{"stream":"btcusdt@bookTicker","data":{"u":1,"s":"BTCUSDT","b":"100.00","B":"1.00","a":"100.01","A":"2.00"}}'
-TRADE = '{"stream":"btcusdt@trade","data":{"e":"trade","E":1001,"s":"BTCUSDT","t":7,"p":"100.01","q":"0.50","T":1000,"m":false}}'
-DEPTH = '{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1001,"s":"BTCUSDT","U":%d,"u":%d,"b":[["%s","%s"]],"a":[]}}'
+QUOTE = (
+    '{"stream":"btcusdt@bookTicker",'
+    '"data":{"u":1,"s":"BTCUSDT","b":"100.00","B":"1.00","a":"100.01","A":"2.00"}}'
+)
+TRADE = (
+    '{"stream":"btcusdt@trade",'
+    '"data":{"e":"trade","E":1001,"s":"BTCUSDT","t":7,"p":"100.01","q":"0.50","T":1000,"m":false}}'
+)
+DEPTH = (
+    '{"stream":"btcusdt@depth@100ms",'
+    '"data":{"e":"depthUpdate","E":1001,"s":"BTCUSDT","U":%d,"u":%d,"b":[["%s","%s"]],"a":[]}}'
+)
 SNAPSHOT = '{"lastUpdateId":10,"bids":[["100.00","1.00"]],"asks":[["100.01","2.00"]]}'
 
 

@@ -153,9 +153,10 @@ def test_over_the_order_limit_cancel_replace_may_still_cancel(make_kit):
 
 def test_orders_are_listed_by_id_time_or_the_latest(kit):
     numbers = [kit.order(price="90.00", quantity="1")["orderId"] for _ in range(3)]
-    ids = lambda **params: [
-        row["orderId"] for row in get(kit, "GET", "allOrders", symbol="BTCUSDT", **params)[1]
-    ]  # noqa: E731
+
+    def ids(**params):
+        return [row["orderId"] for row in get(kit, "GET", "allOrders", symbol="BTCUSDT", **params)[1]]
+
     assert ids() == numbers
     assert ids(limit=1) == numbers[-1:]
     assert ids(orderId=numbers[1], limit=1) == [numbers[1]]

@@ -1,0 +1,136 @@
+"""The process: options, the ready line, its end."""
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from daemon.errors import ConfigError
+from daemon.simulator import process
+from daemon.simulator.process import add_arguments, main, read_key, settings_of
+
+
+def options(*arguments):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def test_options_become_settings():
+    settings = settings_of(options("--symbol", "SOL/USDT", "--speed", "20", "--seed", "9", "--expect", "a,b"))
+    assert (settings.symbols, settings.speed, settings.seed, settings.expect) == (
+        ("SOL/USDT",),
+        20.0,
+        9,
+        ("a", "b"),
+    )
+    assert settings_of(options("--speed", "max")).speed == 0.0
+    assert settings_of(options("--no-limits")).limits.weight_1m == 0
+
+
+@pytest.mark.parametrize("speed", ["fast", "-1", "0", "nan"])
+def test_a_speed_that_is_none_is_refused(speed):
+    with pytest.raises(ConfigError, match="--speed"):
+        settings_of(options("--speed", speed))
+
+
+def test_the_key_comes_from_the_environment_or_is_made_up(monkeypatch):
+    made = read_key()
+    assert len(made.api_key) == len(made.secret) == 64
+    assert read_key().secret != made.secret
+    monkeypatch.setenv(process.KEY_ENV, "mine")
+    monkeypatch.setenv(process.SECRET_ENV, "sesame")
+    assert (read_key().api_key, read_key().secret) == ("mine", b"sesame")
+    public = Ed25519PrivateKey.from_private_bytes(b"\4" * 32).public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    monkeypatch.setenv(process.PUBLIC_KEY_ENV, pem)
+    assert read_key().public_key == public.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    monkeypatch.setenv(process.PUBLIC_KEY_ENV, "nonsense")
+    with pytest.raises(ConfigError, match="PEM"):
+        read_key()
+
+
+def test_a_refusal_is_one_sentence_and_the_right_exit_code(capsys, tmp_path):
+    assert main(["--speed", "fast"]) == 78
+    assert main(["--tape", str(tmp_path / "nothing.gz")]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 2
+    assert "does not exist" in errors[1]
+
+
+@pytest.fixture
+def started(root):
+    """Start the process, read its ready line; ended by the test or at its end."""
+    running = []
+
+    def start(*arguments):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "daemon.simulator", *arguments],
+            cwd=root,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {process.KEY_ENV: "key", process.SECRET_ENV: "secret"},
+        )
+        running.append(child)
+        return child, msgspec.json.decode(child.stdout.readline())
+
+    yield start
+    for child in running:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.close()
+
+
+def test_the_process_says_it_is_ready_and_ends_with_its_parent(started):
+    child, ready = started("--with-parent", "--symbol", "BTC/USDT")
+    assert (ready["event"], ready["api_key"], ready["secret"], ready["pid"]) == (
+        "ready",
+        "key",
+        "secret",
+        child.pid,
+    )
+    assert ready["spot"].startswith("http://127.0.0.1:")
+    child.stdin.close()
+    assert msgspec.json.decode(child.stdout.readline()) == {"event": "stopped"}
+    assert child.wait(timeout=20) == 0
+
+
+def test_the_process_ends_on_sigterm(started):
+    child, ready = started("--market", "usdm", "--symbol", "BTC/USDT")
+    assert ready["usdm"] != ready["spot"]
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(timeout=20) == 0
+
+
+def test_people_are_told_in_words_and_programs_in_lines_of_json(capsys):
+    ready = {
+        "event": "ready",
+        "spot": "http://x",
+        "usdm": "http://y",
+        "api_key": "k",
+        "secret": "s",
+        "pid": 1,
+    }
+    process.say_to_people(ready)
+    told = capsys.readouterr().out
+    assert "http://x" in told
+    assert "TICKD_SECRET=s" in told
+    for message, word in (
+        ({"event": "tape_started", "streams": ["a@trade"]}, "a@trade"),
+        ({"event": "tape_ended", "frames": 1_234, "seconds": 2.0}, "1,234 frames"),
+        ({"event": "tape_failed", "frames": 5, "error": "line 6"}, "line 6"),
+        ({"event": "stopped"}, "stopped"),
+    ):
+        process.say_to_people(message)
+        assert word in capsys.readouterr().out
+    process.say_to_programs(ready)
+    assert msgspec.json.decode(capsys.readouterr().out) == ready
