@@ -18,7 +18,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from daemon.orders.intents import Approved
+from daemon.spans import NoSpans
 from kernels import dtypes as dt
+from kernels.dtypes import WHY_DRAIN
 from kernels.reconcile import FAULT_NAMES
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class Engine:
         self.portfolio = portfolio
         self.instruments = instruments
         self.spans = spans
+        self._timed = not isinstance(spans, NoSpans)  # on virtual time there is nothing to measure
         self.stale = [False] * len(instruments)
         self.synced = [not depth] * len(instruments)
         self.venue_up = False
@@ -95,6 +98,8 @@ class Engine:
         for runtime in runtimes:
             for row, instrument in enumerate(runtime.instruments):
                 self._owners[instrument.index].append((runtime, row))
+        # bound once: each saves attribute lookups a tick
+        self._steps = [[(one.tick, one.memory, row, one) for one, row in owners] for owners in self._owners]
         self._grids = [(i.price.as_float, i.qty.as_float) for i in instruments]
         self._cold = any(not runtime.warm for runtime in runtimes)
         self._acting = False
@@ -159,9 +164,9 @@ class Engine:
         for follower in self._followers:
             follower.on_tick(tick)
         instrument = tick.instrument
-        for runtime, row in self._owners[instrument]:
-            runtime.tick(runtime.memory, row, tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d)
-            runtime.why |= dt.WHY_DRAIN
+        for step, memory, row, runtime in self._steps[instrument]:
+            step(memory, row, tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d)
+            runtime.why |= WHY_DRAIN
         if self._cold:
             self._warm_up(instrument)
 
@@ -172,7 +177,7 @@ class Engine:
         tick_size, lot_size = self._grids[instrument]
         for runtime, row in self._owners[instrument]:
             runtime.book(runtime.memory, row, book, tick_size, lot_size, wire_ns)
-            runtime.why |= dt.WHY_DRAIN
+            runtime.why |= WHY_DRAIN
 
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
         """Gate orders on a book that lost the exchange's sequence."""
@@ -188,7 +193,7 @@ class Engine:
     def drain(self, wire_ns: int) -> None:
         """Decide: nothing more was readable after the frame received at `wire_ns`."""
         self.drains += 1
-        ready_ns = self._now()
+        ready_ns = self._now() if self._timed else wire_ns
         late = ready_ns - wire_ns > self._tick_age_ns
         if late:
             self.risk.close_all(dt.GATE_TICK_AGE)
@@ -210,8 +215,10 @@ class Engine:
                 runtime, FAULT_RAISED, f"raised {type(error).__name__}: {' '.join(str(error).split())}"
             )
             return
-        decided_ns = self._now()
-        self.spans.decided(wire_ns, ready_ns, decided_ns)
+        decided_ns = ready_ns
+        if self._timed:
+            decided_ns = self._now()
+            self.spans.decided(wire_ns, ready_ns, decided_ns)
         if wanted > 0:
             if self.phase == "READY" and (not self._cold or runtime.warm):
                 self._act(runtime, wanted, wire_ns, decided_ns)
