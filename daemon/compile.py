@@ -12,9 +12,12 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from numba.core.errors import NumbaError
 
 from daemon.errors import ConfigError
 from kernels.book import make as make_book
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+#: of a compiler's complaint, which can hold all types of all arguments
+_LINE_MAX: Final = 300
 
 _HEAD: Final = '''"""The live kernels of strategy {name}, generated: edit the strategy, not this file."""
 
@@ -105,7 +111,9 @@ def _from_file(path: Path) -> Strategy:
         source = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"strategy file {path} cannot be read ({error.strerror})") from None
-    name = f"tickd_strategy_{path.stem}_{_hash(source)}"
+    except UnicodeDecodeError:
+        raise ConfigError(f"strategy file {path} is no text") from None
+    name = f"tickd_strategy_{_plain(path.stem)}_{_hash(source)}"
     module = _import(name, path)
     return from_module(path.stem, module, source)
 
@@ -135,9 +143,30 @@ def live_kernel(strategy: Strategy, memory: NDArray[np.void], forest: tuple[Any,
 
     memory: array of length 1 of the strategy's kernels.dtypes.memory_dtype; forest: its (nodes, roots, bits).
     A plain Python `decide` runs between the compiled halves of the pipeline: everywhere the same, slower.
+    Raises ConfigError where `decide` does not compile, or raises when it sees an empty market.
     """
     compiled = hasattr(strategy.decide, "py_func")
     module = _live_module(strategy, compiled)
+    try:
+        return _bind(module, strategy, memory, forest, compiled=compiled)
+    except NumbaError as error:
+        lines = [line for line in str(error).splitlines() if line and not line.startswith("Failed in ")]
+        raise ConfigError(f"strategy {strategy.name} does not compile: {lines[0][:_LINE_MAX]}") from error
+    except Exception as error:
+        raise ConfigError(
+            f"strategy {strategy.name} raised {type(error).__name__} on an empty market ({error}); "
+            "until it sees what it needs it should answer NO_OPINION"
+        ) from error
+
+
+def _bind(
+    module: ModuleType,
+    strategy: Strategy,
+    memory: NDArray[np.void],
+    forest: tuple[Any, Any, Any],
+    *,
+    compiled: bool,
+) -> LiveKernel:
     scratch = memory.copy()  # warm on a copy: nothing of it may reach the features
     module.tick(scratch, 0, 1, 0, 1.0, 1.0, 1.0, 0.0)
     module.book(scratch, 0, make_book(), 1.0, 1.0, 0)
@@ -157,8 +186,10 @@ def live_kernel(strategy: Strategy, memory: NDArray[np.void], forest: tuple[Any,
 def _live_module(strategy: Strategy, compiled: bool) -> ModuleType:
     # `decide` may be re-exported by the strategy's module: import it from where it was defined
     imports = f"from {strategy.decide.py_func.__module__} import decide\n" if compiled else ""
-    text = _HEAD.format(name=strategy.name, imports=imports) + (_COMPILED if compiled else _INTERPRETED)
-    name = f"tickd_live_{strategy.name}_{_hash(text + strategy.source)}"
+    text = _HEAD.format(name=_plain(strategy.name), imports=imports) + (
+        _COMPILED if compiled else _INTERPRETED
+    )
+    name = f"tickd_live_{_plain(strategy.name)}_{_hash(text + strategy.source)}"
     path = Path(os.environ["NUMBA_CACHE_DIR"]) / "live" / f"{name}.py"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -196,6 +227,11 @@ def _entry(dispatcher: Any) -> Callable[..., Any]:
     (signature,) = dispatcher.signatures
     entry: Callable[..., Any] = dispatcher.overloads[signature].entry_point
     return entry
+
+
+def _plain(name: str) -> str:
+    """Return a name as part of a module's, which generated code imports from."""
+    return re.sub(r"\W", "_", name)
 
 
 def _hash(text: str) -> str:

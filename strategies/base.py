@@ -4,8 +4,8 @@
            state[S], params[Q], out[N,C]) -> n
 
 Everything is float64 with the columns named in kernels.dtypes; `now_ns` and `why` (a WHY_* mask) are int64.
-The strategy writes what it wants to have *standing* into the first n rows of `out` and returns n; 0 wants nothing
-standing, NO_OPINION (-1) leaves everything as it is. `rows` holds the features in the order of
+The strategy writes what it wants to have *standing* into the first n rows of `out` and returns n; 0 wants
+nothing standing, NO_OPINION (-1) leaves everything as it is. `rows` holds the features in the order of
 kernels.features.FEATURES and the model's prediction in the last column (NaN without a model). `state` is the
 strategy's own memory and is checkpointed; everything else it reads is overwritten before each call.
 
@@ -20,6 +20,7 @@ A strategy is a module with:
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -86,22 +87,34 @@ class StrategyError(ValueError):
 
 def from_module(name: str, module: Any, source: str) -> Strategy:
     """Check a module against the contract and return the strategy; raises StrategyError."""
-    missing = [part for part in ("PARAMS", "STATES", "INSTRUMENTS", "TIMER_S", "decide") if not hasattr(module, part)]
+    missing = [
+        part for part in ("PARAMS", "STATES", "INSTRUMENTS", "TIMER_S", "decide") if not hasattr(module, part)
+    ]
     if missing:
-        raise StrategyError(f"strategy {name} lacks {', '.join(missing)}; see strategies/base.py for the contract")
-    return Strategy(
-        name=name,
-        decide=module.decide,
-        params={key: float(value) for key, value in module.PARAMS.items()},
-        states=int(module.STATES),
-        instruments=int(module.INSTRUMENTS),
-        timer_s=float(module.TIMER_S),
-        source=source,
-    )
+        raise StrategyError(
+            f"strategy {name} lacks {', '.join(missing)}; see strategies/base.py for the contract"
+        )
+    try:
+        strategy = Strategy(
+            name=name,
+            decide=module.decide,
+            params={key: float(value) for key, value in module.PARAMS.items()},
+            states=int(module.STATES),
+            instruments=int(module.INSTRUMENTS),
+            timer_s=float(module.TIMER_S),
+            source=source,
+        )
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
+        raise StrategyError(f"strategy {name} does not follow strategies/base.py: {error}") from None
+    if not callable(strategy.decide):
+        raise StrategyError(f"strategy {name}: decide is no function")
+    if not (strategy.instruments >= 1 and strategy.states >= 0 and 0.0 <= strategy.timer_s < math.inf):
+        raise StrategyError(f"strategy {name}: INSTRUMENTS is at least 1, STATES and TIMER_S at least 0")
+    return strategy
 
 
 def bind_params(strategy: Strategy, given: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return the parameter array, defaults overridden by `given`; raises StrategyError for an unknown name."""
+    """Return the parameters, defaults overridden by `given`; raises StrategyError for an unknown name."""
     for key in given:
         if key not in strategy.params:
             known = ", ".join(strategy.params) or "none"

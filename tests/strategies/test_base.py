@@ -34,6 +34,27 @@ def test_a_missing_part_is_named(part):
         from_module("mine", SimpleNamespace(**parts), "")
 
 
+@pytest.mark.parametrize(
+    ("part", "value", "sentence"),
+    [
+        ("PARAMS", ["span"], "strategy mine does not follow strategies/base.py: 'list' object has no attr"),
+        ("PARAMS", {"span": "long"}, "could not convert string to float: 'long'"),
+        ("STATES", None, "must be a string, a bytes-like object or a real number, not 'NoneType'"),
+        ("STATES", -1, "STATES and TIMER_S at least 0"),
+        ("INSTRUMENTS", 0, "INSTRUMENTS is at least 1"),
+        ("INSTRUMENTS", float("inf"), "cannot convert float infinity to integer"),
+        ("TIMER_S", -1.0, "STATES and TIMER_S at least 0"),
+        ("TIMER_S", float("nan"), "STATES and TIMER_S at least 0"),
+        ("decide", 3, "strategy mine: decide is no function"),
+    ],
+)
+def test_a_part_that_is_not_what_the_contract_says_is_refused_in_one_sentence(part, value, sentence):
+    with pytest.raises(StrategyError) as caught:
+        from_module("mine", SimpleNamespace(**{**PARTS, part: value}), "")
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_parameters_are_bound_in_order_over_their_defaults():
     assert bind_params(make(), {"edge": 2}).tolist() == [9.0, 2.0]
     assert bind_params(make(), {}).dtype == np.float64

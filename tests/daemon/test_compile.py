@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from daemon.compile import live_kernel, load_strategy
+from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig
+from daemon.errors import ConfigError
+from daemon.instruments import make_instrument
+from daemon.runtime import new_memory
+from kernels import dtypes as d
+from kernels import forest
+from kernels.book import make as make_book
+from strategies.base import SHIPPED, bind_params
+
+ARGUMENTS = "now_ns, why, rows, book, position, working, account, state, params, out"
+CONTRACT = "PARAMS = {'qty': 2.0}\nSTATES = 1\nINSTRUMENTS = 1\nTIMER_S = 0.0\n"
+PLAIN = f"{CONTRACT}\ndef decide({ARGUMENTS}):\n    return -1\n"
+COMPILED = f"""from numba import njit
+{CONTRACT}
+
+@njit(cache=True)
+def twice(x):
+    return 2.0 * x
+
+
+@njit(cache=True)
+def decide({ARGUMENTS}):
+    out[0, 0] = 1.0
+    out[0, 4] = twice(50.0)
+    out[0, 5] = params[0]
+    return 1
+"""
+
+
+@pytest.fixture
+def instruments():
+    return [
+        make_instrument(
+            index,
+            "binance",
+            "usdm",
+            f"{base}/USDT",
+            tick_size="0.1",
+            lot_size="0.001",
+            qty_min="0.001",
+            qty_max="1000",
+            notional_min="5",
+        )
+        for index, base in enumerate(("BTC", "ETH"))
+    ]
+
+
+@pytest.fixture
+def memory_of(instruments):
+    def new(strategy):
+        return new_memory(
+            strategy,
+            instruments[: strategy.instruments],
+            StrategyConfig(name=strategy.name),
+            bind_params(strategy, {}),
+            RiskConfig(),
+            ReconcileConfig(),
+            (0.0, 0.0),
+            can_amend=True,
+        )
+
+    return new
+
+
+def refusal(act):
+    """Return the one sentence of the ConfigError that `act` raises."""
+    with pytest.raises(ConfigError) as caught:
+        act()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def refused_file(reference):
+    return refusal(lambda: load_strategy(str(reference)))
+
+
+def refused_kernel(path, memory_of):
+    strategy = load_strategy(str(path))
+    return refusal(lambda: live_kernel(strategy, memory_of(strategy), forest.EMPTY))
+
+
+# --- loading ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_strategy_is_loaded_by_its_name(name):
+    strategy = load_strategy(name)
+    assert strategy.name == name
+    assert "def decide(" in strategy.source
+    assert strategy.instruments == (2 if name == "pairs" else 1)
+
+
+def test_a_file_is_loaded_with_and_without_its_functions_name(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(PLAIN)
+    absolute = load_strategy(f"{tmp_path}/mine.py:decide")
+    monkeypatch.chdir(tmp_path)
+    relative = load_strategy("mine.py")  # to the working directory
+    for strategy in (absolute, relative):
+        assert (strategy.name, strategy.params, strategy.source) == ("mine", {"qty": 2.0}, PLAIN)
+    assert relative.decide is absolute.decide
+
+
+def test_a_file_that_was_edited_is_loaded_anew(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(PLAIN)
+    before = load_strategy(str(path))
+    path.write_text(PLAIN.replace("return -1", "return 0"))
+    after = load_strategy(str(path))
+    assert (before.decide(*[None] * 10), after.decide(*[None] * 10)) == (-1, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("def f(:\n", "does not load (SyntaxError: "),
+        ("import nowhere\n", "does not load (ModuleNotFoundError: No module named 'nowhere')"),
+        ("1 / 0\n", "does not load (ZeroDivisionError: division by zero)"),
+        ("\xff", "is no text"),
+        (PLAIN.replace("decide", "decline"), "strategy mine lacks decide"),
+        (PLAIN.replace("{'qty': 2.0}", "{'qty': 'two'}"), "strategy mine does not follow strategies/base.py"),
+    ],
+)
+def test_a_file_that_is_no_strategy_is_refused_in_one_sentence(tmp_path, text, sentence):
+    path = tmp_path / "mine.py"
+    path.write_text(text, encoding="latin-1")
+    assert sentence in refused_file(path)
+    path.write_text(PLAIN)
+    assert load_strategy(str(path)).name == "mine"  # once mended
+
+
+def test_a_strategy_that_is_nowhere_is_refused_with_those_there_are(tmp_path):
+    assert refused_file("ema_crss") == (
+        "strategy 'ema_crss' is unknown; use one of ema_cross, market_maker, pairs, ml or a file like "
+        "my_strategy.py"
+    )
+    assert refused_file(tmp_path / "mine.py").endswith("mine.py cannot be read (No such file or directory)")
+    assert refused_file("mine.py:run") == "strategy 'mine.py:run': the function must be called decide"
+
+
+# --- compiling ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_kernel_has_one_signature_whatever_it_is_called_with(name, memory_of):
+    strategy = load_strategy(name)
+    memory = memory_of(strategy)
+    kernel = live_kernel(strategy, memory, forest.EMPTY)
+    assert [len(one.signatures) for one in kernel.dispatchers] == [1, 1, 1]
+    kernel.tick(memory, 0, d.QUOTE, 10, 100.0, 1.0, 100.1, 1.0)
+    kernel.tick(memory, 0, d.TRADE, 11, 100, 1, 1, 0)  # whole numbers, where a float is meant
+    kernel.tick(memory, np.int64(0), d.TRADE, np.int64(12), np.float64(100), 1.0, -1.0, 0.0)
+    kernel.book(memory, 0, make_book(), 0.1, 0.001, 13)
+    kernel.drain(memory, *forest.EMPTY, 14, d.WHY_DRAIN)
+    assert memory[0]["decisions"] == 1
+    assert [len(one.signatures) for one in kernel.dispatchers] == [1, 1, 1]
+
+
+def test_warming_up_leaves_no_trace_in_the_memory(memory_of):
+    strategy = load_strategy("ema_cross")
+    memory = memory_of(strategy)
+    before = memory.tobytes()
+    live_kernel(strategy, memory, forest.EMPTY)
+    assert memory.tobytes() == before
+
+
+def test_a_users_compiled_strategy_is_asked_by_its_own_decide(tmp_path, memory_of):
+    path = tmp_path / "my-own strategy.py"
+    path.write_text(COMPILED)
+    strategy = load_strategy(str(path))
+    memory = memory_of(strategy)
+    kernel = live_kernel(strategy, memory, forest.EMPTY)
+    kernel.tick(memory, 0, d.QUOTE, 10, 99.9, 5.0, 100.0, 5.0)
+    assert kernel.drain(memory, *forest.EMPTY, 11, d.WHY_DRAIN) == 1
+    action = memory[0]["actions"][0]
+    assert action[[d.X_VERB, d.X_SIDE, d.X_PRICE_TICKS, d.X_QTY_LOTS]].tolist() == [
+        d.PLACE,
+        d.BUY,
+        1000,
+        2000,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("return rows.foo", "strategy mine does not compile: Unknown attribute 'foo' of type nestedarray"),
+        ("return nothing(3)", "strategy mine does not compile: NameError: name 'nothing' is not defined"),
+        ("return int(1 // params[0])", "strategy mine raised ZeroDivisionError on an empty market"),
+    ],
+)
+def test_a_decide_that_does_not_compile_or_run_is_refused_in_one_sentence(
+    tmp_path, memory_of, body, sentence
+):
+    path = tmp_path / "mine.py"
+    contract = CONTRACT.replace("2.0", "0.0")
+    path.write_text(f"from numba import njit\n{contract}\n@njit\ndef decide({ARGUMENTS}):\n    {body}\n")
+    assert refused_kernel(path, memory_of).startswith(sentence)
+
+
+def test_a_decide_of_other_arguments_is_refused(tmp_path, memory_of):
+    path = tmp_path / "mine.py"
+    path.write_text(f"from numba import njit\n{CONTRACT}\n@njit\ndef decide(now_ns):\n    return 0\n")
+    assert refused_kernel(path, memory_of).startswith("strategy mine does not compile: Cannot bind")
+
+
+# --- the cache ----------------------------------------------------------------------------------------------
+CHILD = """
+import json, sys
+from daemon.compile import live_kernel, load_strategy
+from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig
+from daemon.instruments import make_instrument
+from daemon.runtime import new_memory
+from kernels import forest
+from strategies.base import bind_params
+
+btc = make_instrument(0, "binance", "usdm", "BTC/USDT", tick_size="0.1", lot_size="0.001", qty_min="0.001",
+                      qty_max="1000", notional_min="5")
+found = {}
+for reference in sys.argv[1:]:
+    strategy = load_strategy(reference)
+    memory = new_memory(strategy, [btc], StrategyConfig(name="x"), bind_params(strategy, {}), RiskConfig(),
+                        ReconcileConfig(), (0.0, 0.0), can_amend=True)
+    kernel = live_kernel(strategy, memory, forest.EMPTY)
+    found[strategy.name] = [[sum(one.stats.cache_hits.values()), sum(one.stats.cache_misses.values())]
+                            for one in kernel.dispatchers]
+print(json.dumps(found))
+"""
+
+
+def test_what_was_compiled_is_found_again_by_another_process(root, tmp_path, memory_of):
+    # the child inherits NUMBA_CACHE_DIR; that it chooses the same by itself is test_kernel_cache's business
+    path = tmp_path / "cached.py"
+    path.write_text(COMPILED)
+    for reference in ("ema_cross", str(path)):
+        strategy = load_strategy(reference)
+        live_kernel(strategy, memory_of(strategy), forest.EMPTY)
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, "ema_cross", str(path)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(child.stdout) == {"ema_cross": [[1, 0]] * 3, "cached": [[1, 0]] * 3}
