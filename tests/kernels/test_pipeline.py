@@ -9,6 +9,7 @@ from numba import njit
 from kernels import digest, features, forest, limits, pipeline, reconcile
 from kernels.dtypes import (
     APPROVED,
+    BOOK,
     BOOK_LEVELS,
     BUY,
     DEPTH,
@@ -136,6 +137,25 @@ def test_levels_that_a_quote_shows_to_be_gone_are_dropped():
     assert np.isnan(book[0, 2:, 0]).all()
     assert not book[0, 2:, 1].any()
     assert book.shape == (2, BOOK_LEVELS, 2)
+
+
+def test_a_changed_depth_stands_behind_the_quote_and_steps_the_features():
+    memory = make_memory()
+    record = memory[0]
+    levels = np.zeros(1, BOOK)
+    levels["bid_ticks"][0, :3] = 198, 199, 200
+    levels["bid_lots"][0, :3] = 3000, 2000, 1000
+    levels["ask_ticks"][0, :1] = 203
+    levels["ask_lots"][0, :1] = 500
+    levels["n_bids"], levels["n_asks"] = 3, 1
+    pipeline.tick(memory, 0, QUOTE, START_NS, 99.5, 9.0, 101.0, 8.0)  # fresher: 100.0 is gone
+    pipeline.book(memory, 0, levels, 0.5, 0.001, START_NS)
+    assert record["book"][0, 0, :2].tolist() == [[99.5, 9.0], [99.0, 3.0]]
+    assert record["book"][0, 1, :2].tolist() == [[101.0, 8.0], [101.5, 0.5]]
+    other = make_memory()[0]
+    features.step(other["feature_f"][0], other["feature_i"][0], QUOTE, START_NS, 99.5, 9.0, 101.0, 8.0)
+    features.step(other["feature_f"][0], other["feature_i"][0], DEPTH, START_NS, 99.5, 12.0, 101.0, 8.5)
+    assert record["feature_f"].tobytes() == other["feature_f"].tobytes()
 
 
 def test_a_drain_fills_rows_decides_reconciles_and_judges():
