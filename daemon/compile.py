@@ -58,7 +58,9 @@ def drain(mem, nodes, roots, bits, now_ns, why):
     """Decide, and return how many actions wait in mem."""
     pipeline.prepare(mem, nodes, roots, bits, now_ns)
     m = mem[0]
-    wanted = decide(now_ns, why, m.rows, m.book, m.position, m.working, m.account, m.state, m.params, m.out)
+    # [:] makes plain arrays, as DECIDE_SIGNATURE has them, of the record's, whose types tell their shapes
+    wanted = decide(now_ns, why, m.rows[:], m.book[:], m.position[:], m.working[:], m.account[:], m.state[:],
+                    m.params[:], m.out[:])
     return pipeline.finish(mem, wanted, now_ns)
 '''
 _INTERPRETED: Final = '''@njit(cache=True)
@@ -134,7 +136,7 @@ def _import(name: str, path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise ConfigError(f"{path} does not load ({type(error).__name__}: {error})") from error
+        raise ConfigError(f"{path} does not load ({type(error).__name__}: {_line(error)})") from error
     return module
 
 
@@ -150,11 +152,10 @@ def live_kernel(strategy: Strategy, memory: NDArray[np.void], forest: tuple[Any,
     try:
         return _bind(module, strategy, memory, forest, compiled=compiled)
     except NumbaError as error:
-        lines = [line for line in str(error).splitlines() if line and not line.startswith("Failed in ")]
-        raise ConfigError(f"strategy {strategy.name} does not compile: {lines[0][:_LINE_MAX]}") from error
+        raise ConfigError(f"strategy {strategy.name} does not compile: {_line(error)}") from error
     except Exception as error:
         raise ConfigError(
-            f"strategy {strategy.name} raised {type(error).__name__} on an empty market ({error}); "
+            f"strategy {strategy.name} raised {type(error).__name__} on an empty market ({_line(error)}); "
             "until it sees what it needs it should answer NO_OPINION"
         ) from error
 
@@ -227,6 +228,12 @@ def _entry(dispatcher: Any) -> Callable[..., Any]:
     (signature,) = dispatcher.signatures
     entry: Callable[..., Any] = dispatcher.overloads[signature].entry_point
     return entry
+
+
+def _line(error: Exception) -> str:
+    """Return the line of an error that says most; numba's has dozens."""
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("Failed in ")]
+    return lines[0][:_LINE_MAX] if lines else ""
 
 
 def _plain(name: str) -> str:

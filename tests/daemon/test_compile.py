@@ -21,6 +21,8 @@ ARGUMENTS = "now_ns, why, rows, book, position, working, account, state, params,
 CONTRACT = "PARAMS = {'qty': 2.0}\nSTATES = 1\nINSTRUMENTS = 1\nTIMER_S = 0.0\n"
 PLAIN = f"{CONTRACT}\ndef decide({ARGUMENTS}):\n    return -1\n"
 COMPILED = f"""from numba import njit
+
+from strategies.base import DECIDE_SIGNATURE
 {CONTRACT}
 
 @njit(cache=True)
@@ -28,7 +30,7 @@ def twice(x):
     return 2.0 * x
 
 
-@njit(cache=True)
+@njit(DECIDE_SIGNATURE, cache=True)
 def decide({ARGUMENTS}):
     out[0, 0] = 1.0
     out[0, 4] = twice(50.0)
@@ -124,6 +126,10 @@ def test_a_file_that_was_edited_is_loaded_anew(tmp_path):
         ("import nowhere\n", "does not load (ModuleNotFoundError: No module named 'nowhere')"),
         ("1 / 0\n", "does not load (ZeroDivisionError: division by zero)"),
         ("\xff", "is no text"),
+        (
+            COMPILED.replace("params[0]", "params.qty"),
+            "does not load (TypingError: Unknown attribute 'qty' of type array(float64, 1d, C))",
+        ),
         (PLAIN.replace("decide", "decline"), "strategy mine lacks decide"),
         (PLAIN.replace("{'qty': 2.0}", "{'qty': 'two'}"), "strategy mine does not follow strategies/base.py"),
     ],
@@ -189,7 +195,10 @@ def test_a_users_compiled_strategy_is_asked_by_its_own_decide(tmp_path, memory_o
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ("return rows.foo", "strategy mine does not compile: Unknown attribute 'foo' of type nestedarray"),
+        (
+            "return rows.foo",
+            "strategy mine does not compile: Unknown attribute 'foo' of type array(float64, 2d, C)",
+        ),
         ("return nothing(3)", "strategy mine does not compile: NameError: name 'nothing' is not defined"),
         ("return int(1 // params[0])", "strategy mine raised ZeroDivisionError on an empty market"),
     ],
