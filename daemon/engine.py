@@ -193,7 +193,7 @@ class Engine:
     def drain(self, wire_ns: int) -> None:
         """Decide: nothing more was readable after the frame received at `wire_ns`."""
         self.drains += 1
-        ready_ns = self._now() if self._timed else wire_ns
+        ready_ns = self._now()
         late = ready_ns - wire_ns > self._tick_age_ns
         if late:
             self.risk.close_all(dt.GATE_TICK_AGE)
