@@ -64,9 +64,8 @@ class TapeRun:
         self._say(
             {"event": "tape_started", "streams": sorted(self._gateway.hub.streams()), "speed": self._speed}
         )
-        started_ns = self._clock.mono_ns()
         try:
-            await self._play(ready, started_ns)
+            started_ns = await self._play(ready, self._clock.mono_ns())
         except FileFormatError as error:
             self.state = "failed"
             self._say({"event": "tape_failed", "frames": self._player.frames, "error": str(error)})
@@ -96,7 +95,8 @@ class TapeRun:
             except TimeoutError:
                 return
 
-    async def _play(self, ready: Callable[[], Awaitable[None]], started_ns: int) -> None:
+    async def _play(self, ready: Callable[[], Awaitable[None]], started_ns: int) -> int:
+        """Play to the end; returns when that began, less the time spent waiting for someone to ask."""
         player, speed, clock = self._player, self._speed, self._clock
         while True:
             due_ns = _FOREVER_NS
@@ -108,7 +108,7 @@ class TapeRun:
                 continue
             await ready()
             if batch.next_ns is None:
-                return
+                return started_ns
             wait_s = 0.0
             if speed and batch.frames < FRAMES_MAX:
                 wait_s = (batch.next_ns - player.first_ns) / speed / 1e9 - (

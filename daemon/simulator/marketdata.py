@@ -48,6 +48,29 @@ class Trade:
         self.time_ms = time_ms
 
 
+class _Recent:
+    """Volume and value of the last AVERAGE_MS, kept up trade by trade: every order's filters ask for them."""
+
+    __slots__ = ("_trades", "paid", "volume")
+
+    def __init__(self) -> None:
+        self._trades: deque[tuple[int, int, int]] = deque()
+        self.volume = 0
+        self.paid = 0
+
+    def add(self, time_ms: int, qty: int, paid: int) -> None:
+        self._trades.append((time_ms, qty, paid))
+        self.volume += qty
+        self.paid += paid
+        self.roll(time_ms)
+
+    def roll(self, now_ms: int) -> None:
+        while self._trades and self._trades[0][0] < now_ms - AVERAGE_MS:
+            _, qty, paid = self._trades.popleft()
+            self.volume -= qty
+            self.paid -= paid
+
+
 class Snapshot(msgspec.Struct):
     """A whole book as REST gives it."""
 
@@ -75,6 +98,7 @@ class MarketData:
         self.time_ms = 0  # of the latest event, on the market's own clock
         self.trades: deque[Trade] = deque(maxlen=TRADES_MAX)
         self.bars = Bars()
+        self._recent = _Recent()
         self.matchers: list[Matcher] = []
         self.on_trade: Callable[[MarketData], None] = lambda _: None
         places, grid_tick = _grid(symbol.tick)
@@ -87,6 +111,7 @@ class MarketData:
         """Take a public trade."""
         self.trades.append(Trade(trade_id, price, qty, buyer_is_maker, time_ms))
         self.bars.add(trade_id, price, qty, buyer_is_maker, time_ms)
+        self._recent.add(time_ms, qty, notional(price, qty))
         self.last_price = price
         self.time_ms = time_ms
         for held in self.matchers:
@@ -201,14 +226,9 @@ class MarketData:
 
     def average_price(self) -> int:
         """Return the volume-weighted price of the last five minutes, else the middle of the touch."""
-        paid = volume = 0
-        for trade in reversed(self.trades):
-            if trade.time_ms < self.time_ms - AVERAGE_MS:
-                break
-            paid += notional(trade.price, trade.qty)
-            volume += trade.qty
-        if volume:
-            return paid * UNIT // volume
+        self._recent.roll(self.time_ms)
+        if self._recent.volume:
+            return self._recent.paid * UNIT // self._recent.volume
         bid, _, ask, _ = self.touch()
         return self.last_price or (bid + ask) // 2
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from daemon.simulator.bars import INTERVALS
 from daemon.simulator.errors import BAD_INTERVAL
 from daemon.simulator.methods import NONE, Method, depth_weight, read_symbols, symbol_weight
-from daemon.simulator.symbols import UNIT, futures_listing, notional, spot_listing, text
+from daemon.simulator.symbols import futures_listing, notional, spot_listing, text
+from daemon.simulator.tickers import day_view
 
 if TYPE_CHECKING:
-    from daemon.simulator.marketdata import MarketData, Trade
+    from daemon.simulator.marketdata import Trade
     from daemon.simulator.methods import Call
 
 
@@ -163,39 +164,7 @@ def book_ticker(call: Call) -> Any:
 def day_ticker(call: Call) -> Any:
     """Return the statistics of the last 24 hours."""
     call.params.optional("type")
-    return _per_symbol(call, lambda market: _day_view(call, market))
-
-
-def _day_view(call: Call, market: MarketData) -> dict[str, Any]:
-    day = market.day()
-    change = day.close - day.open
-    percent = 100 * change * 1_000 // day.open if day.open else 0
-    sign = "-" if percent < 0 else ""
-    last = market.trades[-1] if market.trades else None
-    bid, bid_qty, ask, ask_qty = market.touch()
-    return {
-        "symbol": market.symbol.name,
-        "priceChange": text(change),
-        "priceChangePercent": f"{sign}{abs(percent) // 1_000}.{abs(percent) % 1_000:03d}",
-        "weightedAvgPrice": text(day.quote_volume * UNIT // day.volume if day.volume else 0),
-        "prevClosePrice": text(day.open),
-        "lastPrice": text(day.close),
-        "lastQty": text(last.qty if last else 0),
-        "bidPrice": text(bid),
-        "bidQty": text(bid_qty),
-        "askPrice": text(ask),
-        "askQty": text(ask_qty),
-        "openPrice": text(day.open),
-        "highPrice": text(day.high),
-        "lowPrice": text(day.low),
-        "volume": text(day.volume),
-        "quoteVolume": text(day.quote_volume),
-        "openTime": call.ms(day.open_ms),
-        "closeTime": call.ms(market.time_ms),
-        "firstId": day.first_id,
-        "lastId": day.last_id,
-        "count": day.count,
-    }
+    return _per_symbol(call, lambda market: day_view(market, call.ms))
 
 
 SPOT = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from daemon.simulator.bars import INTERVALS, opens
-from daemon.simulator.symbols import text
+from daemon.simulator.tickers import day_ticker, mini_ticker
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -68,7 +68,7 @@ class Publisher:
         self._hub.publish(self._prefix + kind, _encode(payload))
 
     def trade(self, trade: Trade, event_ms: int) -> None:
-        """Write a trade: trade, aggTrade, klines, miniTicker."""
+        """Write a trade: trade, aggTrade, klines, tickers."""
         kinds = self._kinds()
         if not kinds:
             return
@@ -87,8 +87,9 @@ class Publisher:
             )
         for interval in self._klines:
             self._kline(interval, trade, event_ms)
-        if "miniTicker" in kinds and self._due("miniTicker", event_ms, 1_000):
-            self._send("miniTicker", _mini_ticker(market, event_ms))
+        for kind, view in (("miniTicker", mini_ticker), ("ticker", day_ticker)):
+            if kind in kinds and self._due(kind, event_ms, 1_000):
+                self._send(kind, view(market, event_ms))
 
     def _kline(self, interval: str, trade: Trade, event_ms: int) -> None:
         """Write the closed bar when the next one opens; the current one every two seconds (1s: one)."""
@@ -186,18 +187,3 @@ class _Merge:
         self.last_id = last_id
         self.bids.update((price, qty) for price, qty in bids)
         self.asks.update((price, qty) for price, qty in asks)
-
-
-def _mini_ticker(market: MarketData, event_ms: int) -> dict[str, Any]:
-    day = market.day()
-    return {
-        "e": "24hrMiniTicker",
-        "E": event_ms,
-        "s": market.symbol.name,
-        "c": text(day.close),
-        "o": text(day.open),
-        "h": text(day.high),
-        "l": text(day.low),
-        "v": text(day.volume),
-        "q": text(day.quote_volume),
-    }

@@ -134,7 +134,7 @@ class TapePlayer:
         self._markets = markets
         self._lines: Iterator[tuple[int, bytes]] = read_frames(path)
         self._next: tuple[int, bytes] | None = next(self._lines, None)
-        self._kinds: dict[str, str] = {}
+        self._kinds: dict[bytes, tuple[str, str, int]] = {}  # stream, its kind, where its data begins
         self._patient = True
         if self._next is not None:
             self.first_ns = self._next[0]
@@ -173,11 +173,14 @@ class TapePlayer:
 
     def _frame(self, payload: bytes) -> None:
         """Move the markets by one frame, then hand it to its listeners as it is."""
-        stream = _stream(payload)
-        kind = self._kinds.get(stream)
-        if kind is None:
-            kind = self._kinds[stream] = stream.partition("@")[2].partition("@")[0]
-        data = payload[len(stream) + 20 : -1]
+        name = payload[11 : payload.index(b'"', 11)]
+        known = self._kinds.get(name)
+        if known is None:
+            stream = name.decode()
+            kind = stream.partition("@")[2].partition("@")[0]
+            known = self._kinds[name] = stream, kind, len(name) + 20
+        stream, kind, start = known
+        data = payload[start:-1]
         try:
             if kind == "bookTicker":
                 for market in self._markets:

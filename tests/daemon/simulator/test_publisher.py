@@ -118,11 +118,11 @@ def test_partial_books_show_the_best_levels(desk):
     assert books[0]["bids"] == [["100.00000000", "1.00000000"], ["99.00000000", "1.00000000"]]
 
 
-def test_a_mini_ticker_comes_once_a_second(desk):
-    one = desk("miniTicker")
+def test_tickers_come_once_a_second(desk):
+    one = desk("miniTicker", "ticker")
     for time_ms in (0, 500, 1_200):
         one.trade(time_ms, 100, time_ms)
-    assert [event["E"] for event in one.outbox.take()] == [1, 1_201]
+    assert [event["E"] for event in one.outbox.take()] == [1, 1, 1_201, 1_201]
 
 
 def test_what_a_tape_brings_is_not_written_again(desk):
