@@ -73,7 +73,7 @@ class Recovery:
     def restore(self, history: History) -> None:
         """Bring back what the journal remembers; raises ConfigError where that is not configured any more."""
         orders, life = self._orders, self._life
-        self._meeting.first = not history.records
+        self._meeting.first = not any(map(_tells_of_a_meeting, history.records))
         doubts, life.doubts = life.doubts, None
         observers, orders.observers[:] = list(orders.observers), []
         for record in history.records:
@@ -214,10 +214,20 @@ class Recovery:
     # --- the venue ----------------------------------------------------------------------------------------
     def meet(self, snapshot: VenueSnapshot, asked_ns: int | None = None) -> Differences:
         """Compare with the venue's word, asked for at `asked_ns` (or told at its `wire_ns`), and settle."""
+        first = self._meeting.first
         found = self._meeting.meet(snapshot, snapshot.wire_ns if asked_ns is None else asked_ns)
+        if first:  # the trades before our time are known now, and the next run must not take them for news
+            self._orders.record(records.pack(save(self._orders)))
         if found.fatal:
             self._orders.halt("recovery", found.fatal[0], snapshot.wire_ns)
         return found
+
+
+def _tells_of_a_meeting(record: records.Record) -> bool:
+    """Whether the venue's balances had been taken over by then: a run may end before it met the venue."""
+    if isinstance(record, records.Checkpoint):
+        return any(total != "0" for total in record.total.values())
+    return isinstance(record, records.Balances)
 
 
 def _gone(symbols: list[str]) -> str:

@@ -3,9 +3,13 @@ from __future__ import annotations
 import pytest
 
 from daemon.errors import ConfigError
+from daemon.events import ExecutionReport
 from daemon.orders.intents import Approved
+from daemon.orders.money import UNIT
 from daemon.orders.order import State
 from kernels import dtypes as d
+
+SECOND = 1_000_000_000
 
 
 def state_of(world):
@@ -69,6 +73,43 @@ def test_trades_are_asked_for_from_the_oldest_open_order_on(world):
     world.report("CANCELED", order)
     assert world.recovery.since_ns == sent_ns + 3540 * 10**9
     assert world.restarted().recovery.since_ns == sent_ns + 3540 * 10**9
+
+
+def old_trade(world, trade_id=7):
+    """Return a trade of somebody else's, from the minute before the first start."""
+    return ExecutionReport(
+        kind="TRADE",
+        client_order_id="x",
+        instrument=0,
+        wire_ns=world.time.now_ns() - SECOND,
+        exch_ns=world.time.now_ns() - SECOND,
+        side=d.BUY,
+        price_ticks=6_000_000,
+        qty_lots=100,
+        last_ticks=6_000_000,
+        last_lots=100,
+        trade_id=trade_id,
+    )
+
+
+def test_trades_before_the_first_start_are_no_news_to_the_second(new_world):
+    world = new_world(begin=False)
+    world.recovery.begin("0", "")
+    old = old_trade(world)
+    assert world.meet({"USDT": "100000", "BTC": "10"}, trades=[old]).trades == 0
+    before = state_of(world)
+    again = world.restarted()
+    assert again.meet(trades=[old]).trades == 0
+    assert state_of(again) == before
+
+
+def test_a_run_that_ended_before_it_met_the_venue_was_none(new_world):
+    world = new_world(begin=False)
+    world.recovery.begin("0", "")
+    again = world.restarted()
+    found = again.meet({"USDT": "100000", "BTC": "10"}, trades=[old_trade(world)])
+    assert (found.trades, found.notes, found.fatal) == (0, [], [])
+    assert again.portfolio.purse("BTC").total == 10 * UNIT
 
 
 def test_the_kill_switch_stays_thrown_over_restarts_until_somebody_resumes(world):
