@@ -76,6 +76,7 @@ class Engine:
         """
         self.phase: DaemonState = "STARTING"
         self.drains = 0
+        self.woken = 0  # of these, by a timer or a fill instead of a frame
         self.rejections: Counter[int] = Counter()  # by the venue's code
         self.runtimes = runtimes
         self.orders = orders
@@ -259,6 +260,7 @@ class Engine:
         elif report.kind == "TRADE":
             for runtime, _ in self._owners[report.instrument]:
                 runtime.why |= dt.WHY_FILL
+            self.woken += 1
             self.drain(report.wire_ns)
 
     def on_venue_status(self, status: VenueStatus) -> None:
@@ -302,6 +304,7 @@ class Engine:
 
     def _wake(self, runtime: Runtime, now_ns: int) -> None:
         runtime.why |= dt.WHY_TIMER
+        self.woken += 1
         self.drain(now_ns)
 
     def _watch(self, now_ns: int) -> None:

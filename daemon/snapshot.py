@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from daemon import __version__
 from daemon.latency import stage_latency
@@ -16,6 +16,10 @@ from kernels import dtypes as dt
 if TYPE_CHECKING:
     from daemon.core import Core
     from daemon.feeds.core import FeedCore
+
+
+#: positions that cancel to this share of themselves are flat
+_FLAT: Final = 1e-9
 
 
 def order_counts(core: Core) -> OrderCounts:
@@ -72,10 +76,10 @@ def instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> In
 def _add_position(status: InstrumentStatus, position: list[float], touch: tuple[float, float]) -> None:
     """Add what one strategy holds; several may hold the same instrument."""
     held, more = status.position, position[dt.P_QTY]
-    if held + more:
-        cost = held * status.avg_price + more * position[dt.P_AVG_PRICE]
-        status.avg_price = cost / (held + more)
-    status.position = held + more
+    cost = held * status.avg_price + more * position[dt.P_AVG_PRICE]
+    flat = abs(held + more) <= _FLAT * (abs(held) + abs(more))  # what is left of two that cancel is rounding
+    status.position = 0.0 if flat else held + more
+    status.avg_price = 0.0 if flat else cost / status.position
     status.realised += position[dt.P_REALISED]
     status.unrealised += position[dt.P_UNREALISED]
     status.fees += position[dt.P_FEES]
@@ -90,6 +94,7 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
     now_ns = core.orders.clock.now_ns()
     count = len(engine.instruments)
     latch = engine.risk.latch
+    streamed = feed.frames - sum(lane.snapshots for lane in feed.lanes)  # which are asked for by REST
     return Status(
         name=name,
         mode=mode,
@@ -104,7 +109,7 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         feed_errors=dict(feed.errors),
         drains=engine.drains,
         decisions=sum(int(one.memory[0]["decisions"]) for one in core.runtimes),
-        coalesced=max(0, feed.frames - engine.drains),
+        coalesced=max(0, streamed - (engine.drains - engine.woken)),
         digest="-".join(f"{int(one.memory[0]['digest']):016x}" for one in core.runtimes),
         equity=worth.value if isfinite(worth.value) else None,
         day_pnl=worth.day_pnl,
@@ -112,7 +117,9 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         kill_switch=latch is not None,
         venue=core.orders.venue.name,
         venue_up=engine.venue_up,
+        venue_reconnects=core.orders.venue.losses,
         orders=order_counts(core),
         journal_records=core.journal.records,
+        journal_bytes=core.journal.size,
         latency=[stage_latency(stage, row) for stage, row in zip(STAGES, core.spans.histograms, strict=True)],
     )

@@ -78,6 +78,7 @@ class Journal:
         self._file: File | None = None
         self._path = folder
         self._number = 0
+        self._closed_size = 0  # of the segments that are
         self._unsynced = 0  # records since the last sync began
         self._closing = False
 
@@ -94,6 +95,7 @@ class Journal:
         except OSError as error:
             raise self._error(error) from error
         if self._file is not None:
+            self._closed_size += self._file.size
             self._file.close()
         self._number += 1
         self._path, self._file = path, file
@@ -165,8 +167,14 @@ class Journal:
         try:
             await self.sync_now()
         finally:
+            self._closed_size += file.size
             self._file = None
             file.close()
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes this run appended, in all its segments."""
+        return self._closed_size + (self._file.size if self._file is not None else 0)
 
     def digest(self) -> str:
         """Return the digest of all that was asked, refused and reported, in order."""

@@ -1,9 +1,9 @@
 """What every venue does, live or paper.
 
-`place`, `cancel`, `amend` and `query` are plain calls on the hot path: sign, frame, write. They never await and
-never raise for a lost connection: an order whose bytes may have left is answered by a report (or by none, and
-then the manager's timeout makes it UNKNOWN); one whose bytes certainly did not leave is answered with REJECTED,
-reason "not sent".
+`place`, `cancel`, `amend` and `query` are plain calls on the hot path: sign, frame, write. They never await
+and never raise for a lost connection: an order whose bytes may have left is answered by a report (or by none,
+and then the manager's timeout makes it UNKNOWN); one whose bytes certainly did not leave is answered with
+REJECTED, reason "not sent".
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class VenueSink(Protocol):
         """Take one order message."""
 
     def on_venue_status(self, status: VenueStatus) -> None:
-        """The connection on which orders travel came up or went down."""
+        """Learn that the connection on which orders travel came up or went down."""
 
 
 class Venue(Protocol):
@@ -30,6 +30,7 @@ class Venue(Protocol):
 
     name: str
     up: bool
+    losses: int  # connections lost since the start
 
     def place(self, order: Order) -> None:
         """Send a new order."""

@@ -81,6 +81,7 @@ class PaperVenue:
     """A venue of our own (daemon/venues/base.py) that also listens to the feed."""
 
     name = "paper"
+    losses = 0  # there is no connection
 
     def __init__(
         self,

@@ -162,6 +162,7 @@ def test_a_large_segment_is_followed_by_one_that_needs_nothing_before_it():
     asyncio.run(scene())
     assert len(disk.list(FOLDER)) > 2
     assert voided(disk) == list(range(300))
+    assert journal.size == sum(len(disk.read(path)) for path in disk.list(FOLDER))
     history = read_history(disk, FOLDER)
     assert isinstance(history.records[1], Checkpoint)
     assert len(history.records) < 200
@@ -170,7 +171,8 @@ def test_a_large_segment_is_followed_by_one_that_needs_nothing_before_it():
 def test_a_new_run_never_writes_into_an_old_segment():
     disk = MemoryDisk()
     begun(disk)
-    begun(disk)
+    second = begun(disk)
+    assert second.size == len(disk.read(FOLDER / "00000002.journal"))  # of this run alone
     assert [path.name for path in disk.list(FOLDER)] == ["00000001.journal", "00000002.journal"]
 
 
