@@ -106,9 +106,10 @@ def read_key() -> Key:
 
 
 def say_to_programs(message: dict[str, Any]) -> None:
-    """Write a message as one line of JSON."""
-    sys.stdout.write(msgspec.json.encode(message).decode() + "\n")
-    sys.stdout.flush()
+    """Write a message as one line of JSON; a reader that has ended misses it, and the exchange goes on."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(msgspec.json.encode(message).decode() + "\n")
+        sys.stdout.flush()
 
 
 def say_to_people(message: dict[str, Any]) -> None:
@@ -128,6 +129,8 @@ def say_to_people(message: dict[str, Any]) -> None:
         text = f"the tape has ended: {message['frames']:,} frames in {message['seconds']:.1f} s"
     elif event == "tape_failed":
         text = f"the tape broke off after {message['frames']:,} frames: {message['error']}"
+    elif event == "failed":
+        text = f"the market stands still: {message['error']}"
     else:
         text = "stopped"
     sys.stdout.write(text + "\n")
@@ -150,8 +153,7 @@ async def serve(settings: SimulatorSettings, *, with_parent: bool) -> None:
             | {"api_key": settings.key.api_key, "secret": settings.key.secret.decode(), "pid": os.getpid()}
         )
         await stop.wait()
-    with contextlib.suppress(BrokenPipeError):  # whoever read may have ended first
-        say({"event": "stopped"})
+    say({"event": "stopped"})
 
 
 def run(options: argparse.Namespace) -> int:

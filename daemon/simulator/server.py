@@ -158,7 +158,7 @@ class Front:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._upgrade(request)
-        body = await request.text()
+        body = (await request.read()).decode("utf-8", "replace")
         headers = {name.lower(): value for name, value in request.headers.items()}
         answer = self._gateway.request(request.method, request.raw_path, headers, body, request.remote or "")
         return web.Response(
@@ -247,6 +247,7 @@ async def running(
             tasks.append(asyncio.ensure_future(run.run(feed.ready)))
         else:
             tasks.append(asyncio.ensure_future(run_synthetic(world.drivers, clock, feed.cut_slow)))
+        tasks[0].add_done_callback(lambda task: _say_failure(task, say))
         yield {name: front.url for name, front in fronts.items()}
     finally:
         for task in tasks:
@@ -256,6 +257,12 @@ async def running(
         for task in tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+def _say_failure(task: asyncio.Task[None], say: Callable[[dict[str, Any]], None]) -> None:
+    """Say that the market stands still because of a bug, which `running` raises at its end."""
+    if not task.cancelled() and task.exception() is not None:
+        say({"event": "failed", "error": repr(task.exception())})
 
 
 def _control(gateways: dict[str, Gateway], run: TapeRun | None, player: Any) -> web.Application:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import hmac
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -21,11 +22,28 @@ from daemon.simulator.rates import Limits
 from daemon.simulator.symbols import UNIT, list_symbol
 from daemon.simulator.wsapi import ApiSession
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 START_NS = 1_700_000_000_000_000_000
 API_KEY = "k" * 64
 SECRET = "s" * 64
 BOOK = b"""{"bids":[["100.00","1.0"],["99.99","2.0"],["99.00","5.0"]],
 "asks":[["100.01","1.0"],["100.02","2.0"],["101.00","5.0"]]}"""
+
+QUOTE = (
+    '{"stream":"btcusdt@bookTicker",'
+    '"data":{"u":1,"s":"BTCUSDT","b":"100.00","B":"1.00","a":"100.01","A":"2.00"}}'
+)
+TRADE = (
+    '{"stream":"btcusdt@trade",'
+    '"data":{"e":"trade","E":1001,"s":"BTCUSDT","t":7,"p":"100.01","q":"0.50","T":1000,"m":false}}'
+)
+DEPTH = (
+    '{"stream":"btcusdt@depth@100ms",'
+    '"data":{"e":"depthUpdate","E":1001,"s":"BTCUSDT","U":%d,"u":%d,"b":[["%s","%s"]],"a":[]}}'
+)
+SNAPSHOT = '{"lastUpdateId":10,"bids":[["100.00","1.00"]],"asks":[["100.01","2.00"]]}'
 
 
 class Outbox:
@@ -157,3 +175,19 @@ def ask() -> Any:
 @pytest.fixture
 def make_symbol() -> Any:
     return lambda symbol="BTC/USDT", market="spot": list_symbol(instrument(symbol, market))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    """Write lines as a capture, a microsecond apart."""
+
+    def write(*lines: str, first_ns: int = 1_000) -> Path:
+        path = tmp_path / "tape.gz"
+        path.write_bytes(
+            gzip.compress(
+                "".join(f"{first_ns + i * 1_000} {line}\n" for i, line in enumerate(lines)).encode()
+            )
+        )
+        return path
+
+    return write

@@ -10,7 +10,7 @@ from daemon.simulator.publisher import Publisher
 from daemon.simulator.settings import World
 from daemon.simulator.streams import MarketSession
 from daemon.simulator.tape import TapePlayer, scan
-from tests.daemon.simulator.test_tape import DEPTH, QUOTE, SNAPSHOT, TRADE, write  # noqa: F401 - a fixture
+from tests.daemon.simulator.conftest import DEPTH, QUOTE, SNAPSHOT, TRADE
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
@@ -75,7 +75,7 @@ def stage(kit, make_outbox):
     return lambda path, speed=1.0: Stage(kit, make_outbox(), path, speed)
 
 
-def test_a_tape_is_played_at_its_own_pace_times_the_speed(stage, write):  # noqa: F811
+def test_a_tape_is_played_at_its_own_pace_times_the_speed(stage, write):
     one = stage(write(*[QUOTE] * 5), speed=1e-6)  # a microsecond of tape a second
     times = []
 
@@ -91,7 +91,7 @@ def test_a_tape_is_played_at_its_own_pace_times_the_speed(stage, write):  # noqa
     assert one.run.state == "ended"
 
 
-def test_the_tape_starts_once_every_expected_stream_is_heard(stage, write):  # noqa: F811
+def test_the_tape_starts_once_every_expected_stream_is_heard(stage, write):
     one = stage(write(QUOTE, TRADE), speed=0.0)
     states = []
 
@@ -110,7 +110,7 @@ def test_the_tape_starts_once_every_expected_stream_is_heard(stage, write):  # n
     assert len(one.outbox.sent) == 2
 
 
-def test_some_streams_alone_are_enough_after_a_grace(stage, write):  # noqa: F811
+def test_some_streams_alone_are_enough_after_a_grace(stage, write):
     one = stage(write(QUOTE, TRADE), speed=0.0)
 
     async def work():
@@ -122,7 +122,7 @@ def test_some_streams_alone_are_enough_after_a_grace(stage, write):  # noqa: F81
     assert len(one.outbox.sent) == 1
 
 
-def test_the_control_port_can_start_it_for_nobody(stage, write):  # noqa: F811
+def test_the_control_port_can_start_it_for_nobody(stage, write):
     one = stage(write(QUOTE, TRADE), speed=0.0)
 
     async def work():
@@ -135,7 +135,7 @@ def test_the_control_port_can_start_it_for_nobody(stage, write):  # noqa: F811
     assert one.said[-1]["frames"] == 2
 
 
-def test_time_spent_waiting_for_the_book_is_not_made_up_for(stage, write, kit):  # noqa: F811
+def test_time_spent_waiting_for_the_book_is_not_made_up_for(stage, write, kit):
     one = stage(write(DEPTH % (8, 9, "99.00", "5"), SNAPSHOT, QUOTE, QUOTE), speed=1e-6)
     times = []
 
@@ -151,7 +151,7 @@ def test_time_spent_waiting_for_the_book_is_not_made_up_for(stage, write, kit): 
     assert times == pytest.approx([0.0, 4.0, 5.0], abs=0.01)
 
 
-def test_the_tape_goes_on_when_nobody_asks_for_the_book(stage, write):  # noqa: F811
+def test_the_tape_goes_on_when_nobody_asks_for_the_book(stage, write):
     one = stage(write(DEPTH % (8, 9, "99.00", "5"), SNAPSHOT, QUOTE), speed=0.0)
 
     async def work():
@@ -163,7 +163,7 @@ def test_the_tape_goes_on_when_nobody_asks_for_the_book(stage, write):  # noqa: 
     assert len(one.outbox.sent) == 2
 
 
-def test_listeners_who_have_not_read_hold_the_tape_back(stage, write):  # noqa: F811
+def test_listeners_who_have_not_read_hold_the_tape_back(stage, write):
     one = stage(write(*[QUOTE] * 3), speed=0.0)
     asked = []
 
@@ -182,7 +182,7 @@ def test_listeners_who_have_not_read_hold_the_tape_back(stage, write):  # noqa: 
     assert asked == [3]
 
 
-def test_a_line_that_is_no_frame_is_said_and_ends_the_tape(stage, write):  # noqa: F811
+def test_a_line_that_is_no_frame_is_said_and_ends_the_tape(stage, write):
     path = write(QUOTE, QUOTE, QUOTE)
     one = stage(path, speed=0.0)
     path.write_bytes(b"")

@@ -4,12 +4,15 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.simulator.auth import Key, Keyring, query_payload
 from daemon.simulator.gateway import Gateway, time_unit
 from daemon.simulator.rates import Limits
 from daemon.simulator.streams import MarketSession
 from daemon.simulator.wsapi import ApiSession
+from tests.daemon.simulator.conftest import Kit
 
 
 def body(answer):
@@ -155,6 +158,24 @@ def test_a_shutdown_is_announced_in_each_connections_form(kit, make_outbox):
         [event],
         [{"event": event}],
     ]
+
+
+paths = st.sampled_from(
+    ["depth", "klines", "order", "order/test", "allOrders", "ticker/24hr", "exchangeInfo"]
+)
+verbs = st.sampled_from(["GET", "POST", "PUT", "DELETE"])
+fields = st.sampled_from(
+    ["symbol", "symbols", "limit", "interval", "side", "type", "price", "quantity", "orderId"]
+)
+values = st.text(max_size=12) | st.sampled_from(["BTCUSDT", "BUY", "LIMIT", "1", "1m", '["BTCUSDT"]'])
+
+
+@given(verbs, paths, st.dictionaries(fields, values, max_size=6), st.booleans())
+def test_any_request_at_all_is_answered_and_never_raises(verb, path, params, sign):
+    kit = Kit()
+    answer = (kit.signed if sign else kit.rest)(verb, path, **params)
+    assert answer.status in (200, 400, 401, 404, 405)
+    assert answer.body == b"" or body(answer) is not None
 
 
 @pytest.mark.parametrize(("market", "path"), [("usdm", "/fapi/v1/depth"), ("coinm", "/dapi/v1/depth")])

@@ -128,9 +128,19 @@ def test_people_are_told_in_words_and_programs_in_lines_of_json(capsys):
         ({"event": "tape_started", "streams": ["a@trade"]}, "a@trade"),
         ({"event": "tape_ended", "frames": 1_234, "seconds": 2.0}, "1,234 frames"),
         ({"event": "tape_failed", "frames": 5, "error": "line 6"}, "line 6"),
+        ({"event": "failed", "error": "why"}, "stands still: why"),
         ({"event": "stopped"}, "stopped"),
     ):
         process.say_to_people(message)
         assert word in capsys.readouterr().out
     process.say_to_programs(ready)
     assert msgspec.json.decode(capsys.readouterr().out) == ready
+
+
+def test_a_reader_that_has_ended_does_not_end_the_exchange(monkeypatch):
+    class Gone:
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    process.say_to_programs({"event": "stopped"})

@@ -20,7 +20,7 @@ from daemon.simulator.rates import Limits
 from daemon.simulator.server import SocketOutbox, running
 from daemon.simulator.settings import SimulatorSettings
 from daemon.simulator.warm import warm_up
-from tests.daemon.simulator.test_tape import DEPTH, QUOTE, SNAPSHOT, TRADE, write  # noqa: F401 - a fixture
+from tests.daemon.simulator.conftest import DEPTH, QUOTE, SNAPSHOT, TRADE
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -103,7 +103,7 @@ def test_orders_go_over_the_websocket_api_while_the_market_streams():
     run(work())
 
 
-def test_a_tape_at_full_speed_arrives_whole_and_in_order(write):  # noqa: F811
+def test_a_tape_at_full_speed_arrives_whole_and_in_order(write):
     quotes = [QUOTE.replace('"u":1', f'"u":{number}') for number in range(3_000)]
     path = write(QUOTE, DEPTH % (8, 9, "99.00", "5"), SNAPSHOT, TRADE, *quotes)
 
@@ -128,7 +128,7 @@ def test_a_tape_at_full_speed_arrives_whole_and_in_order(write):  # noqa: F811
     run(work())
 
 
-def test_a_tape_can_be_started_by_the_control_port(write):  # noqa: F811
+def test_a_tape_can_be_started_by_the_control_port(write):
     async def work():
         async with exchange(tape=write(QUOTE, QUOTE), speed=0.0) as (urls, client, said):
             async with client.post(urls["spot"] + "/_simulator/start") as answer:
@@ -142,7 +142,7 @@ def test_a_tape_can_be_started_by_the_control_port(write):  # noqa: F811
     run(work())
 
 
-def test_a_paced_tape_does_not_hurry(write):  # noqa: F811
+def test_a_paced_tape_does_not_hurry(write):
     async def work():
         async with exchange(tape=write(*[QUOTE] * 4), speed=2e-5) as (urls, client, _):
             began = asyncio.get_running_loop().time()

@@ -1,5 +1,3 @@
-import gzip
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -11,36 +9,9 @@ from daemon.simulator.publisher import Publisher
 from daemon.simulator.streams import Hub, MarketSession
 from daemon.simulator.symbols import UNIT, list_symbol, text
 from daemon.simulator.tape import TapePlayer, price_units, scan
-from tests.daemon.simulator.conftest import Outbox
+from tests.daemon.simulator.conftest import DEPTH, QUOTE, SNAPSHOT, TRADE, Outbox
 
 FOREVER = 1 << 62
-QUOTE = (
-    '{"stream":"btcusdt@bookTicker",'
-    '"data":{"u":1,"s":"BTCUSDT","b":"100.00","B":"1.00","a":"100.01","A":"2.00"}}'
-)
-TRADE = (
-    '{"stream":"btcusdt@trade",'
-    '"data":{"e":"trade","E":1001,"s":"BTCUSDT","t":7,"p":"100.01","q":"0.50","T":1000,"m":false}}'
-)
-DEPTH = (
-    '{"stream":"btcusdt@depth@100ms",'
-    '"data":{"e":"depthUpdate","E":1001,"s":"BTCUSDT","U":%d,"u":%d,"b":[["%s","%s"]],"a":[]}}'
-)
-SNAPSHOT = '{"lastUpdateId":10,"bids":[["100.00","1.00"]],"asks":[["100.01","2.00"]]}'
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(*lines, first_ns=1_000):
-        path = tmp_path / "tape.gz"
-        path.write_bytes(
-            gzip.compress(
-                "".join(f"{first_ns + i * 1_000} {line}\n" for i, line in enumerate(lines)).encode()
-            )
-        )
-        return path
-
-    return write
 
 
 def player(path, *streams):
