@@ -1,0 +1,42 @@
+"""A bench for each test, and one exchange for all of them.
+
+What a child wrote to standard error is part of every failing test's report. At the end of a test no child may
+have shown a traceback, and no key may stand in any file, log or output.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.end_to_end.harness import Bench, secrets_in
+
+
+@pytest.fixture
+def bench(tmp_path):
+    one = Bench(tmp_path)
+    yield one
+    one.close()
+    for child in one.children:
+        assert "Traceback" not in child.err, child.err
+    assert secrets_in(tmp_path) == []
+
+
+@pytest.fixture(scope="session")
+def exchange(tmp_path_factory):
+    """One synthetic spot exchange for all tests of a worker, which run one after the other."""
+    one = Bench(tmp_path_factory.mktemp("exchange"))
+    yield one.exchange("--symbol", "BTC/USDT")
+    one.close()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    bench = item.funcargs.get("bench") if hasattr(item, "funcargs") else None
+    if report.failed and bench is not None:
+        for child in bench.children:
+            report.sections.append(
+                (f"{child.name}: exit code {child.popen.poll()}, standard error", child.err)
+            )
+        for log in sorted(bench.folder.glob("*.log")):
+            report.sections.append((log.name, log.read_text(errors="replace")[-4000:]))

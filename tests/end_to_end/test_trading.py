@@ -1,0 +1,238 @@
+"""A daemon that trades: what it answers while it runs, the commands it takes, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.end_to_end.harness import CANARY_TOKEN, CROSS, MAKER, fetch, free_port, metric_of, until
+
+#: below one lot of BTC/USDT, of which an exchange takes no order
+LOT = 0.00001
+
+
+def standing(exchange, count):
+    return until(
+        lambda: len(exchange.open_orders()) == count or None, f"{count} orders stand at the exchange"
+    )
+
+
+def test_it_answers_over_its_socket_and_its_port_while_it_trades(bench, exchange):
+    port = free_port()
+    env = {"TICKD__HTTP__PORT": str(port), "TICKD_TOKEN": CANARY_TOKEN}
+    daemon = bench.live(exchange, CROSS, env=env)
+    daemon.ready()
+    state = daemon.filled()
+    for where in (daemon.socket, port):
+        assert fetch(where, "/healthz") == (200, "ok\n")
+        status, body = fetch(where, "/readyz")
+        assert (status, json.loads(body)["state"]) == (200, "READY")
+        status, text = fetch(where, "/metrics")
+        assert status == 200
+        assert len(list(text_string_to_metric_families(text))) > 30
+        assert metric_of(text, 'tickd_state{state="READY"}') == 1
+        assert metric_of(text, "tickd_fills_total") >= state["orders"]["fills"]
+        assert metric_of(text, 'tickd_stage_latency_seconds_count{stage="order"}') > 0
+        assert fetch(where, "/nowhere")[0] == 404
+        assert fetch(where, "/halt", "POST")[0] == 401
+        assert fetch(where, "/state", headers={"Origin": "http://a.example"})[0] == 403
+    assert fetch(port, "/state", headers={"Host": "a.example"})[0] == 403
+    status, body = fetch(port, "/halt", "POST", {"Authorization": f"Bearer {CANARY_TOKEN}"})
+    assert (status, json.loads(body)) == (202, {"accepted": "halt", "state": "HALTED"})
+    assert daemon.socket.stat().st_mode & 0o777 == 0o600
+    assert daemon.child.end() == 0
+    assert not daemon.socket.exists()
+
+
+def test_the_summary_is_json_and_the_journal_lists_every_order(bench, exchange):
+    daemon = bench.live(exchange, CROSS)
+    daemon.ready()
+    daemon.filled(3)
+    assert daemon.child.end() == 0
+    summary = daemon.child.json
+    assert (summary["state"], summary["reason"], summary["feed_errors"]) == ("STOPPED", "", {})
+    (one,) = summary["instruments"]
+    assert (one["gate"], one["snapshots"], one["book_synced"], one["book_gaps"]) == ("", 1, True, 0)
+    assert "not_ready" not in summary["orders"]["refusals"]  # nothing was asked for while it warmed up
+    lines = bench.run("journal", "var/one/journal", "--json").out.splitlines()
+    placed = [one for one in map(json.loads, lines) if one["record"] == "Placed"]
+    assert len(placed) == summary["orders"]["placed"]
+    assert "Placed" in bench.run("journal", "var/one/journal").out
+
+
+def test_halt_cancels_and_lasts_until_resume_and_flatten_ends_flat(bench, exchange):
+    daemon = bench.live(exchange, CROSS, MAKER)
+    daemon.ready()
+    daemon.until(lambda state: abs(state["instruments"][0]["position"]) > 0.001, "a position")
+    standing(exchange, 2)
+
+    said = bench.run("halt", "--reason", "lunch").out
+    assert said == "halt accepted; the daemon is HALTED\n"
+    standing(exchange, 0)
+    halted = daemon.state()
+    assert (halted["state"], halted["reason"], halted["kill_switch"]) == ("HALTED", "lunch", True)
+    later = daemon.until(lambda state: state["feed_frames"] > halted["feed_frames"] + 200, "200 more frames")
+    assert later["state"] == "HALTED"
+    assert exchange.open_orders() == []
+    risen = abs(later["instruments"][0]["position"]) - abs(halted["instruments"][0]["position"])
+    assert risen < LOT, "a halted daemon may only bring its position nearer to zero"
+    assert fetch(daemon.socket, "/readyz")[0] == 503
+
+    assert bench.run("resume").out == "resume accepted; the daemon is READY\n"
+    standing(exchange, 2)
+    daemon.filled()
+
+    assert bench.run("flatten").out == "flatten accepted; the daemon is HALTED\n"
+    flat = daemon.until(
+        lambda state: abs(state["instruments"][0]["position"]) < LOT, "the position is closed"
+    )
+    assert flat["reason"] == "flatten"
+    standing(exchange, 0)
+    assert daemon.child.end() == 0
+    assert daemon.child.json["reason"] == "flatten"
+
+
+def test_a_halt_outlives_a_restart(bench, exchange):
+    daemon = bench.live(exchange, MAKER)
+    daemon.ready()
+    bench.run("halt", "--reason", "no more")
+    assert daemon.child.end() == 0
+    again = bench.live(exchange, MAKER)  # the same name, so the same journal
+    state = again.until(lambda state: state["state"] == "HALTED", "it is HALTED again", 60)
+    assert state["reason"] == "no more"
+    bench.run("resume")
+    standing(exchange, 2)
+    assert again.child.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_first_signal_cancels_at_the_venue_and_exits_0(bench, exchange, number):
+    daemon = bench.live(exchange, MAKER)
+    daemon.ready()
+    standing(exchange, 2)
+    assert daemon.child.end(number) == 0
+    assert exchange.open_orders() == []
+    by_state = daemon.child.json["orders"]["by_state"]
+    assert by_state.keys() <= {"CANCELED", "FILLED"}
+    assert bench.run("state", code=4).complaint.startswith("no daemon runs here")
+
+
+def test_a_second_signal_exits_at_once_with_130(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    daemon = bench.live(exchange, MAKER)
+    daemon.ready()
+    standing(exchange, 2)
+    exchange.child.send(
+        signal.SIGSTOP
+    )  # so that the cancellations are not answered, and the end takes its time
+    daemon.child.send(signal.SIGTERM)
+    daemon.until(lambda state: state["state"] == "DRAINING", "it ends")
+    began = time.monotonic()
+    daemon.child.send(signal.SIGINT)
+    assert daemon.child.wait() == 130
+    assert time.monotonic() - began < 2.0, "the drain alone would have taken 3 s"
+    assert daemon.child.out == ""
+
+
+def test_a_signal_before_it_is_ready_ends_it_too(bench):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes connections and says nothing
+        urls = {"spot": f"http://127.0.0.1:{deaf.getsockname()[1]}"}
+        child = bench.tickd("paper", bench.config(urls, MAKER, mode="paper", kind="paper"))
+        until((bench.folder / "var/one/journal/lock").exists, "it has begun", 60)
+        assert child.end() == 0
+
+
+def test_it_ends_with_its_parent(bench, exchange):
+    path = bench.config(exchange.urls, MAKER)
+    child = bench.tickd(
+        "run", path, "--live", "--json", "--with-parent", env=exchange.keys, stdin=subprocess.PIPE
+    )
+    standing(exchange, 2)
+    child.popen.stdin.close()
+    assert child.wait() == 0
+    assert exchange.open_orders() == []
+    assert child.json["state"] == "STOPPED"
+
+
+def test_it_ends_by_itself_after_its_seconds_with_a_table(bench, exchange):
+    child = bench.run(
+        "run", bench.config(exchange.urls, CROSS), "--live", "--seconds", "2", env=exchange.keys
+    )
+    assert "ended STOPPED" in child.out
+    assert "1 snapshot (" in child.out
+    assert "not_ready" not in child.out
+    assert "gate" not in child.out
+
+
+def test_paper_trades_on_the_exchanges_feed_without_keys(bench, exchange):
+    before = len(exchange.orders())
+    config = bench.config(exchange.urls, CROSS)  # a live configuration, rehearsed
+    child = bench.tickd("paper", config, "--json")
+    daemon = bench.daemon(child, "one")
+    daemon.ready()
+    state = daemon.filled(3)
+    assert (state["mode"], state["venue"]) == ("paper", "paper")
+    assert child.end() == 0
+    assert len(exchange.orders()) == before
+
+
+def test_top_shows_it_line_by_line_until_it_is_gone(bench, exchange):
+    daemon = bench.live(exchange, MAKER)
+    daemon.ready()
+    ended, left = (bench.tickd("top", "--interval", "0.1") for _ in range(2))
+    until(lambda: min(one.out.count("READY ") for one in (ended, left)) > 2, "both show three lines")
+    assert ended.end(signal.SIGINT) == 0
+    assert "BTC/USDT" in bench.run("state").out
+    assert daemon.child.end() == 0
+    assert left.wait() == 4
+    assert "no daemon answers" in left.complaint
+
+
+def cpu_share(daemon, frames=400):
+    """Return the share of a core it took, over so many frames: a busy machine gives both less."""
+    first, used, began = daemon.state()["feed_frames"], cpu_s(daemon), time.monotonic()
+    daemon.until(lambda state: state["feed_frames"] > first + frames, f"{frames} frames")
+    return (cpu_s(daemon) - used) / (time.monotonic() - began)
+
+
+def cpu_s(daemon):
+    fields = Path(f"/proc/{daemon.child.popen.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpus_by_thread(pid):
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        lines = (line.partition(":\t") for line in (task / "status").read_text().splitlines())
+        found[int(task.name)] = {name: value for name, _, value in lines}["Cpus_allowed_list"]
+    return found
+
+
+def test_a_spinning_loop_takes_its_core_for_itself_and_another_one_sleeps(bench, exchange):
+    cpu = min(os.sched_getaffinity(0))
+    shares = []
+    for name, env in (("calm", {}), ("spin", {"TICKD__LOOP__SPIN": "true", "TICKD__LOOP__CPU": str(cpu)})):
+        config = bench.config(exchange.urls, MAKER, name=name, mode="paper", kind="paper")
+        daemon = bench.daemon(bench.tickd("run", config, env=env), name)
+        daemon.ready()
+        shares.append(cpu_share(daemon))
+        cpus = cpus_by_thread(daemon.child.popen.pid)
+        assert daemon.child.end() == 0
+    assert shares[1] > 2 * shares[0], shares
+    own = cpus.pop(daemon.child.popen.pid)
+    assert own == str(cpu)
+    assert any(allowed != own for allowed in cpus.values()), "the journal's thread must not share that core"
+
+
+def test_a_core_that_is_not_there_is_named(bench, exchange):
+    config = bench.config(exchange.urls, MAKER, mode="paper", kind="paper")
+    child = bench.run("run", config, env={"TICKD__LOOP__CPU": "4000"}, code=78)
+    assert child.complaint.startswith("loop.cpu is 4000, and this process may use 0")
