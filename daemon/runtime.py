@@ -35,7 +35,6 @@ class Runtime:
         "actions",
         "book",
         "cold_ticks",
-        "decided",
         "drain",
         "fault",
         "forest",
@@ -76,7 +75,6 @@ class Runtime:
         self.warmup_ticks = warmup_ticks
         self.cold_ticks = [warmup_ticks] * len(self.instruments)
         self.why = 0  # the WHY_* that wake it at the end of this drain; 0: asleep
-        self.decided = 0  # drains in which it was asked
         self.fault = 0  # kernels.reconcile's FAULT_* once it broke its contract: it is not asked again
 
     @property

@@ -62,7 +62,7 @@ def test_what_the_feed_brought_is_told(new_floor, script):
     assert (btc.book_synced, btc.book_gaps, btc.book_resyncs) == (False, 1, 1)
     assert (btc.bid, btc.ask, btc.feed_age_s) == (100.0, 100.02, 1.5)
     assert status.feed_errors == {"json": 1}
-    assert (status.feed_frames, status.drains, status.coalesced) == (8, 5, 3)
+    assert (status.feed_frames, status.drains, status.coalesced) == (9, 5, 3)
     assert status.uptime_s == 1.507
     assert status.events == 7
     assert btc.gate == "book_gap"

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from daemon.audit_log import AuditLog
+from daemon.config import PaperConfig
+from daemon.events import ExecutionReport
+from daemon.logs import Logs
+from kernels import dtypes as d
+
+
+@pytest.fixture
+def logged(new_floor, new_script):
+    """Return a floor whose orders are logged, its script, and what gives the lines so far."""
+
+    def make(**more):
+        script = new_script()
+        floor = new_floor(script, **more)
+        written = []
+        logs = Logs(floor.time, written.append, "info", "json")
+        floor.core.orders.observers.append(AuditLog(logs.get("orders"), floor.instruments))
+
+        def lines():
+            logs.flush()
+            return [json.loads(line) for line in b"".join(written).splitlines()]
+
+        return floor, script, lines
+
+    return make
+
+
+def test_a_fill_is_one_line_in_exact_decimals(logged):
+    paper = PaperConfig(latency_in_us=0, latency_out_us=0, balances={"USDT": 1000})
+    floor, script, lines = logged(paper=paper)
+    floor.open_market()
+    script.target(0.30001, 100.02)
+    floor.quote()
+    floor.later(0.01)
+    (line,) = lines()
+    assert line == {
+        "time": line["time"],
+        "level": "info",
+        "component": "orders",
+        "event": "fill",
+        "client_order_id": floor.sent()[0].client_order_id,
+        "symbol": "BTC/USDT",
+        "side": "buy",
+        "price": "100.02",
+        "qty": "0.30001",
+        "fee": "0.00030001",
+        "fee_asset": "BTC",
+    }
+
+
+def test_only_a_step_that_a_person_should_know_of_is_logged(logged):
+    floor, script, lines = logged(latency_ms=3)
+    floor.open_market()
+    script.rest((d.BUY, 99.9, 1.0))
+    floor.quote()
+    floor.later(0.01)
+    assert lines() == []  # it stands: no news
+    script.rest((d.BUY, 99.9, 1.0), (d.BUY, 100.0, 1.0))
+    floor.quote()
+    floor.quote(99.95, 99.97)  # the second would take
+    script.wants = None
+    floor.later(0.01)
+    (line,) = lines()
+    assert (line["level"], line["event"], line["before"], line["after"]) == (
+        "warning",
+        "order",
+        "PENDING_NEW",
+        "REJECTED",
+    )
+
+
+def test_an_order_of_unknown_fate_is_a_warning(logged):
+    floor, script, lines = logged(latency_ms=9000)
+    floor.open_market()
+    script.rest((d.BUY, 99.9, 1.0))
+    floor.quote()
+    floor.later(3.0)
+    assert [(line["level"], line["after"]) for line in lines()] == [("warning", "UNKNOWN")]
+
+
+def test_alarms_and_the_kill_switch_are_errors(logged):
+    floor, _, lines = logged()
+    floor.engine.on_report(
+        ExecutionReport(
+            kind="TRADE",
+            client_order_id="somebody-else",
+            instrument=0,
+            wire_ns=floor.time.now_ns(),
+            trade_id=1,
+            side=d.BUY,
+            last_ticks=10_000,
+            last_lots=5,
+        )
+    )
+    floor.command("halt", "lunch")
+    floor.command("resume")
+    found = [
+        {key: line.get(key) for key in ("level", "event", "kind", "halted", "reason")} for line in lines()
+    ]
+    assert found[-2:] == [
+        {"level": "error", "event": "kill_switch", "kind": None, "halted": True, "reason": "lunch"},
+        {"level": "error", "event": "kill_switch", "kind": None, "halted": False, "reason": ""},
+    ]
+    assert {
+        "level": "error",
+        "event": "alarm",
+        "kind": "foreign_trade",
+        "halted": None,
+        "reason": None,
+    } in found

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from daemon.config import Config, FeedConfig, RiskConfig, StrategyConfig
+from daemon.core import load_runtimes
+from daemon.disk import RealDisk
+from daemon.errors import ConfigError, JournalError
+from daemon.instruments import make_instrument
+from daemon.memory_disk import MemoryDisk
+from daemon.orders.order import State
+from daemon.research.bundle import read_bundle
+from kernels import dtypes as d
+from kernels import features, forest
+
+DEMO = "models/demo"
+
+
+@pytest.fixture
+def script(new_script):
+    return new_script()
+
+
+def instruments(*bases):
+    rules = {
+        "tick_size": "0.01",
+        "lot_size": "0.001",
+        "qty_min": "0.001",
+        "qty_max": "9",
+        "notional_min": "5",
+    }
+    return [
+        make_instrument(index, "binance", "spot", f"{base}/USDT", **rules) for index, base in enumerate(bases)
+    ]
+
+
+def runtimes(*strategies, bases=("BTC",), disk=None, step=lambda _: None, **sections):
+    known = instruments(*bases)
+    symbols = tuple(one.symbol for one in known)
+    config = Config(
+        name="test",
+        mode="paper",
+        feed=FeedConfig(symbols=symbols),
+        strategy=tuple(
+            one if one.symbols else msgspec.structs.replace(one, symbols=symbols) for one in strategies
+        ),
+        **sections,
+    )
+    return load_runtimes(config, known, disk or RealDisk(), (0.001, 0.002), step, can_amend=True)
+
+
+def refusal(*strategies, **more):
+    with pytest.raises(ConfigError) as caught:
+        runtimes(*strategies, **more)
+    return str(caught.value)
+
+
+# --- loading ------------------------------------------------------------------------------------------------
+def test_every_strategy_is_told_before_it_is_loaded():
+    told = []
+    runtimes(StrategyConfig(name="ema_cross"), StrategyConfig(name="ml"), step=told.append)
+    assert told == ["strategy ema_cross", "strategy ml"]
+
+
+def test_a_strategy_trades_the_first_of_the_feeds_symbols_unless_it_names_its_own():
+    first, own, both = runtimes(
+        StrategyConfig(name="ema_cross"),
+        StrategyConfig(name="ema_cross", symbols=("ETH/USDT",)),
+        StrategyConfig(name="pairs"),
+        bases=("BTC", "ETH"),
+    )
+    assert [one.symbol for one in first.instruments] == ["BTC/USDT"]
+    assert [one.symbol for one in own.instruments] == ["ETH/USDT"]
+    assert [one.symbol for one in both.instruments] == ["BTC/USDT", "ETH/USDT"]
+
+
+def test_params_tuning_and_limits_reach_the_memory():
+    (one,) = runtimes(
+        StrategyConfig(name="ema_cross", params={"qty": 0.5}, tuning={"ema_fast": 7.0}, warmup_ticks=9),
+        risk=RiskConfig(collar=0.05, position_notional_max=77.0),
+    )
+    assert one.view("params").tolist() == [0.5, 0.2, 5.0]
+    assert one.view("limits")[0, d.M_COLLAR] == 0.05
+    assert one.view("limits")[0, d.M_POSITION_NOTIONAL_MAX] == 77.0
+    assert one.view("rules")[0, [d.R_FEE_MAKER, d.R_FEE_TAKER]].tolist() == [0.001, 0.002]
+    place = list(features.TUNING).index("ema_fast")
+    assert one.view("feature_f")[0, place] == 7.0
+    assert (one.warmup_ticks, one.warm) == (9, False)
+    assert one.forest is forest.EMPTY
+
+
+def test_a_model_brings_its_trees_and_the_tuning_it_was_trained_with(root, monkeypatch):
+    monkeypatch.chdir(root)
+    model = read_bundle(RealDisk(), Path(DEMO))
+    key = next(iter(model.manifest.tuning))
+    trained = model.manifest.tuning[key]
+    bare, agreeing = runtimes(
+        StrategyConfig(name="ml", model=DEMO), StrategyConfig(name="ml", model=DEMO, tuning={key: trained})
+    )
+    for one in (bare, agreeing):
+        assert len(one.forest[1]) == len(model.forest[1]) > 0
+        place = list(features.TUNING).index(key)
+        assert one.view("feature_f")[0, place] == trained
+
+
+def test_a_tuning_that_its_model_was_not_trained_with_is_refused(root, monkeypatch):
+    monkeypatch.chdir(root)
+    assert refusal(StrategyConfig(name="ml", model=DEMO, tuning={"ema_fast": 7.5})).startswith(
+        "strategy ml: tuning ema_fast = 7.5, but model demo was trained with ("
+    )
+
+
+@pytest.mark.parametrize(
+    ("strategy", "sentence"),
+    [
+        (StrategyConfig(name="ema_crss"), "strategy 'ema_crss' is unknown"),
+        (
+            StrategyConfig(name="ema_cross", params={"qyt": 1.0}),
+            "ema_cross has no parameter 'qyt'; it has qty",
+        ),
+        (StrategyConfig(name="ema_cross", tuning={"ema_fats": 1.0}), "strategy ema_cross: "),
+        (StrategyConfig(name="pairs"), "trades 2 instrument(s), but its symbols are BTC/USDT"),
+        (StrategyConfig(name="ml", model="models/none"), "the model bundle models/none cannot be read"),
+    ],
+)
+def test_what_cannot_be_traded_is_refused_in_one_sentence(strategy, sentence):
+    text = refusal(strategy, disk=MemoryDisk())
+    assert sentence in text
+    assert "\n" not in text
+
+
+def test_more_symbols_than_a_strategy_trades_are_refused_where_they_were_named():
+    text = refusal(
+        StrategyConfig(name="ema_cross", symbols=("ETH/USDT", "BTC/USDT")), bases=("BTC", "ETH", "SOL")
+    )
+    assert text == "strategy ema_cross trades 1 instrument(s), but its symbols are ETH/USDT, BTC/USDT"
+
+
+# --- building -----------------------------------------------------------------------------------------------
+def test_a_new_core_has_every_gate_shut_and_a_journal_begun(new_floor, script):
+    floor = new_floor(script, start=False)
+    core = floor.core
+    assert core.engine.phase == "STARTING"
+    assert floor.gate() == "not_ready"
+    assert core.journal.records >= 2  # the run and its checkpoint
+    assert core.runtimes[0].gate[0] == d.GATE_NOT_READY
+
+
+def test_a_restart_goes_on_with_position_orders_and_ids(new_floor, script):
+    floor = new_floor(script)
+    floor.go_long(2.0)
+    script.rest((d.BUY, 99.9, 1.0))
+    floor.quote()
+    floor.later(0.01)
+    before = [order.client_order_id for order in floor.sent()]
+    (resting,) = floor.core.orders.life.open.values()
+
+    later = floor.restarted()
+    assert later.position() == 2.0
+    (found,) = later.core.orders.life.open.values()
+    assert found.client_order_id == resting.client_order_id
+    later.later(0.01)
+    assert found.state is State.WORKING  # confirmed by the venue
+    assert later.core.runtimes[0].view("working")[0, found.slot, d.W_PRICE_TICKS] == 9990
+    later.open_market()
+    script.target(3.0, 100.02)
+    later.quote()
+    later.later(0.01)
+    (order,) = later.sent()
+    assert later.position() == 3.0
+    assert order.client_order_id not in before
+    assert order.client_order_id.split("-")[1] > before[0].split("-")[1]  # a run of its own
+
+
+def test_a_halt_outlives_a_restart_and_only_a_person_ends_it(new_floor, script):
+    floor = new_floor(script)
+    floor.command("halt", "lunch")
+    later = floor.restarted()
+    assert (later.engine.state, later.gate()) == ("HALTED", "halted")
+    later.command("resume")
+    assert later.restarted().engine.state == "READY"
+
+
+def test_a_journal_that_cannot_be_written_ends_the_start(new_floor, script):
+    with pytest.raises(JournalError, match="No space left on device"):
+        new_floor(script, disk=MemoryDisk(bytes_max=10))
+
+
+def test_a_disk_that_fills_up_halts_and_loses_no_position(new_floor, script):
+    disk = MemoryDisk()
+    floor = new_floor(script, disk=disk)
+    floor.go_long(2.0)
+    disk.bytes_max = sum(len(disk.read(path)) for path in disk.list(Path("journal")))
+    script.target(3.0, 100.02)
+    floor.quote()
+    floor.later(0.01)
+    assert (floor.engine.state, floor.refused()["journal"]) == ("HALTED", 1)
+    assert "cannot be written (No space left on device)" in floor.core.orders.risk.latch.reason
+    assert len(floor.sent()) == 1
+    disk.bytes_max = None
+    assert floor.restarted().position() == 2.0
+
+
+def test_a_torn_tail_costs_the_last_record_only(new_floor, script):
+    floor = new_floor(script)
+    floor.go_long(2.0)
+    asyncio.run(floor.core.journal.close())
+    (path,) = floor.disk.list(Path("journal"))
+    floor.disk.truncate(path, len(floor.disk.read(path)) - 3)
+    assert floor.restarted().position() == 2.0

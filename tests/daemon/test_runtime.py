@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from daemon.compile import load_strategy
+from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig
+from daemon.errors import ConfigError
+from daemon.instruments import make_instrument
+from daemon.runtime import Runtime, new_memory, rules_of
+from kernels import dtypes as d
+from kernels import features, forest
+from strategies.base import bind_params
+
+
+def instrument(index=0, base="BTC", market="spot"):
+    return make_instrument(
+        index,
+        "binance",
+        market,
+        f"{base}/USDT",
+        tick_size="0.05",
+        lot_size="0.002",
+        qty_min="0.01",
+        qty_max="900",
+        notional_min="5.5",
+    )
+
+
+def memory_of(name, instruments, **config):
+    strategy = load_strategy(name)
+    return new_memory(
+        strategy,
+        instruments,
+        StrategyConfig(name=name, **config),
+        bind_params(strategy, {}),
+        RiskConfig(order_notional_max=11.0, open_orders_max=3),
+        ReconcileConfig(price_tolerance_ticks=2, qty_tolerance_lots=4, rest_ms_min=7),
+        (0.001, 0.002),
+        can_amend=True,
+    )
+
+
+def test_rules_are_counted_in_ticks_and_lots():
+    rules = rules_of(
+        instrument(),
+        ReconcileConfig(price_tolerance_ticks=2, qty_tolerance_lots=4, rest_ms_min=7),
+        (0.001, 0.002),
+        can_amend=False,
+    )
+    assert rules.tolist() == [0.05, 0.002, 5.0, 450_000.0, 5.5, 1.0, 0.0, 2.0, 4.0, 7e6, 0.001, 0.002]
+    assert rules_of(instrument(market="usdm"), ReconcileConfig(), (0, 0), can_amend=True)[d.R_SPOT] == 0.0
+
+
+def test_a_memory_begins_knowing_nothing_and_with_every_gate_shut():
+    memory = memory_of("pairs", [instrument(), instrument(1, "ETH")])
+    record = memory[0]
+    assert np.isnan(record["rows"]).all()
+    assert np.isnan(record["book"][..., 0]).all()
+    assert (record["book"][..., 1] == 0).all()
+    assert record["gate"].tolist() == [d.GATE_NOT_READY] * 2
+    assert record["limits"][1].tolist() == [11.0, 5000.0, 3.0, 0.01]
+    assert record["rules"][1, d.R_CAN_AMEND] == 1.0
+    assert (record["decisions"], record["digest"]) == (0, 0)
+    for part in ("position", "working", "account", "state", "out", "actions"):
+        assert not record[part].any(), part
+
+
+def test_every_instrument_gets_the_configured_tuning():
+    record = memory_of("pairs", [instrument(), instrument(1, "ETH")], tuning={"ema_slow": 99.0})[0]
+    place = list(features.TUNING).index("ema_slow")
+    assert record["feature_f"][:, place].tolist() == [99.0, 99.0]
+
+
+def test_a_strategy_gets_as_many_instruments_as_it_trades_or_is_refused():
+    with pytest.raises(ConfigError, match=r"pairs trades 2 instrument\(s\), but its symbols are BTC/USDT$"):
+        memory_of("pairs", [instrument()])
+    with pytest.raises(ConfigError, match="but its symbols are none"):
+        memory_of("pairs", [])
+
+
+def test_an_unknown_tuning_is_refused():
+    with pytest.raises(ConfigError, match=r"strategy ema_cross: .*ema_fats"):
+        memory_of("ema_cross", [instrument()], tuning={"ema_fats": 3.0})
+
+
+def test_a_runtime_is_warm_once_each_of_its_instruments_is():
+    memory = memory_of("pairs", [instrument(), instrument(1, "ETH")])
+    runtime = Runtime(
+        3, load_strategy("pairs"), [instrument(), instrument(1, "ETH")], memory, forest.EMPTY, 2
+    )
+    assert (runtime.index, runtime.name, runtime.warm) == (3, "pairs", False)
+    runtime.cold_ticks[0] = 0
+    assert not runtime.warm
+    runtime.cold_ticks[1] = 0
+    assert runtime.warm
+
+
+def test_views_share_the_memory_with_the_kernels():
+    memory = memory_of("ema_cross", [instrument()])
+    runtime = Runtime(0, load_strategy("ema_cross"), [instrument()], memory, forest.EMPTY, 0)
+    runtime.tick(runtime.memory, 0, d.QUOTE, 5, 100.0, 1.0, 100.05, 2.0)
+    assert runtime.view("book")[0, :, 0].tolist() == [[100.0, 1.0], [100.05, 2.0]]
+    runtime.gate[0] = 0
+    assert memory[0]["gate"][0] == 0
+    assert runtime.drain(runtime.memory, *forest.EMPTY, 6, d.WHY_DRAIN) == 0
+    assert runtime.view("rows")[0, features.FEATURES.index("spread_bps")] == pytest.approx(4.9988, abs=1e-4)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from daemon.clock import VirtualTime
+from daemon.config import Config, FeedConfig, PaperConfig, StrategyConfig, VenueConfig
+from daemon.disk import RealDisk
+from daemon.errors import ConfigError
+from daemon.instruments import make_instrument
+from daemon.memory_disk import InlineWorker
+from daemon.no_net import NoNet
+from daemon.seams import Seams
+from daemon.venues.binance import BinanceVenue
+from daemon.venues.make import make_venue
+from daemon.venues.paper import PaperVenue
+
+KEYS = {"TICKD_KEY": "thekey", "TICKD_SECRET": "thesecret"}
+
+
+@pytest.fixture
+def make():
+    time = VirtualTime(1)
+    seams = Seams(time, time, NoNet(), RealDisk(), InlineWorker(), random.Random(0))
+    rules = {"tick_size": "0.1", "lot_size": "0.001", "qty_min": "0.001", "qty_max": "9", "notional_min": "5"}
+    btc = make_instrument(0, "binance", "spot", "BTC/USDT", **rules)
+
+    def make(environ=KEYS, paper=None, **venue):
+        config = Config(
+            name="x",
+            mode="paper",
+            feed=FeedConfig(symbols=("BTC/USDT",)),
+            strategy=(StrategyConfig(name="ema_cross"),),
+            venue=VenueConfig(**venue),
+            paper=paper or PaperConfig(),
+        )
+        return make_venue(config, [btc], seams, environ)
+
+    return make
+
+
+def test_a_paper_venue_follows_the_market_and_has_the_configured_account(make):
+    paper = PaperConfig(
+        latency_in_us=70, latency_out_us=90, fee_taker=Decimal("0.002"), balances={"USDT": Decimal(7)}
+    )
+    venue, followers = make(kind="paper", paper=paper)
+    assert isinstance(venue, PaperVenue)
+    assert followers == [venue]
+    assert (venue._latency_in_ns, venue._latency_out_ns) == (70_000, 90_000)
+    assert venue.account.balances()["USDT"].free == 7
+
+
+def test_paper_needs_no_keys(make):
+    assert make({}, kind="paper")[0].name == "paper"
+
+
+def test_a_live_venue_has_the_configured_addresses_and_follows_nothing(make):
+    venue, followers = make(kind="binance", ws_url="wss://x/ws", rest_url="https://x", timeout_ms=300)
+    assert isinstance(venue, BinanceVenue)
+    assert followers == []
+    assert (venue._settings.ws_url, venue._settings.rest_url) == ("wss://x/ws", "https://x")
+    assert venue._settings.timeout_ms == 300
+
+
+def test_without_an_address_it_is_the_exchanges_own(make):
+    venue, _ = make(kind="binance")
+    assert venue._settings.ws_url.startswith("wss://ws-api.binance.com")
+    assert venue._settings.rest_url == "https://api.binance.com"
+
+
+def test_keys_come_from_the_variables_that_are_named(make):
+    assert make({"A": "k", "B": "s"}, kind="binance", key_env="A", secret_env="B")
+    for missing in KEYS:
+        with pytest.raises(ConfigError, match=f"the environment variable {missing} is empty"):
+            make({**KEYS, missing: ""}, kind="binance")
+
+
+def test_an_ed25519_key_is_read_from_its_file(make, tmp_path):
+    path = tmp_path / "key.pem"
+    private = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    path.write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    venue, _ = make({"TICKD_KEY": "k"}, kind="binance", key_type="ed25519", private_key_file=str(path))
+    assert venue._signer.can_logon
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"no key at all"])
+def test_a_key_file_that_is_none_is_refused_by_its_name(make, tmp_path, content):
+    path = tmp_path / "key.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        make(kind="binance", key_type="ed25519", private_key_file=str(path))
+    assert "\n" not in str(caught.value)
+    assert "no key at all" not in str(caught.value)
