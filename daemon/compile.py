@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from numba.core.errors import NumbaError
 
+from daemon.entry import bound
 from daemon.errors import ConfigError
 from kernels.book import make as make_book
 from strategies.base import SHIPPED, Strategy, StrategyError, from_module
@@ -175,13 +176,13 @@ def _bind(
     if compiled:
         module.drain(scratch, *forest, 0, 0)
         dispatchers = (module.tick, module.book, module.drain)
-        drain = _entry(module.drain)
+        drain = bound(module.drain)
     else:
         module.prepare(scratch, *forest, 0)
         module.finish(scratch, 0, 0)
         dispatchers = (module.tick, module.book, module.prepare, module.finish)
-        drain = _interpreted(strategy, memory, _entry(module.prepare), _entry(module.finish))
-    return LiveKernel(_entry(module.tick), _entry(module.book), drain, dispatchers)
+        drain = _interpreted(strategy, memory, bound(module.prepare), bound(module.finish))
+    return LiveKernel(bound(module.tick), bound(module.book), drain, dispatchers)
 
 
 def _live_module(strategy: Strategy, compiled: bool) -> ModuleType:
@@ -217,17 +218,6 @@ def _interpreted(
         return finish(mem, int(decide(now_ns, why, *views)), now_ns)
 
     return drain
-
-
-def _entry(dispatcher: Any) -> Callable[..., Any]:
-    """Return the compiled function itself, without numba's look at the arguments' types (0.25 us a call).
-
-    After the warm-up there is exactly one signature, and what is passed is converted to it, never compiled
-    for.
-    """
-    (signature,) = dispatcher.signatures
-    entry: Callable[..., Any] = dispatcher.overloads[signature].entry_point
-    return entry
 
 
 def _line(error: Exception) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from daemon.entry import bound
 from daemon.errors import FrameError
 from daemon.events import Depth, Snapshot, Tick
 from daemon.feeds.base import STREAMS, Control
@@ -126,6 +127,8 @@ class FeedCore:
         self._decode = decoder.decode
         self._on_tick = sink.on_tick
         self._now_ns = clock.now_ns
+        self._update = bound(books.update)
+        self._replace = bound(books.replace)
 
     # --- the hot path --------------------------------------------------------------------------------------
 
@@ -219,7 +222,7 @@ class FeedCore:
         if held is None:
             self._want(lane)
             return
-        code = books.replace(lane.book, np.frombuffer(snapshot.payload, np.uint8), lane.grid, self._scratch)
+        code = self._replace(lane.book, np.frombuffer(snapshot.payload, np.uint8), lane.grid, self._scratch)
         if code < 0:
             self._fault(lane, code)
             return
@@ -232,7 +235,7 @@ class FeedCore:
         self._sink.on_book(lane.index, wire_ns, lane.book)
 
     def _apply(self, lane: Lane, depth: Depth) -> bool:
-        code = books.update(lane.book, np.frombuffer(depth.payload, np.uint8), lane.grid, self._scratch)
+        code = self._update(lane.book, np.frombuffer(depth.payload, np.uint8), lane.grid, self._scratch)
         if code >= 0:
             return True
         self._fault(lane, code)

@@ -8,6 +8,7 @@ same file gives the same digests in every process: over all rows and decisions, 
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from typing import TYPE_CHECKING, Final
 
@@ -91,8 +92,11 @@ def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
     frames = read_frames(path)
     first = next(frames)
     time = VirtualTime(first.local_ns)
+    asyncio.run(warm_up(paper=True))
     core, feed = _assemble(config, instrument, time)
     process, drain, advance = feed.process, core.engine.drain, time.advance
+    gc.collect()
+    gc.freeze()  # as the live daemon does: what lives now lives to the end
     begun_ns = clock.mono_ns()
     process(first.payload, first.local_ns)
     drain(first.local_ns)
@@ -101,6 +105,7 @@ def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
         process(payload, wire_ns)
         drain(wire_ns)
     elapsed_ns = clock.mono_ns() - begun_ns
+    gc.unfreeze()
     core.engine.stop()
     time.advance(time.now_ns() + _AFTER_NS)
     return _result(path, instrument, core, feed, elapsed_ns, bare_ns)
@@ -131,7 +136,6 @@ def _assemble(config: Config, instrument: Instrument, time: VirtualTime) -> tupl
 
 
 async def _open(core: Core, venue: PaperVenue) -> None:
-    await warm_up(paper=True)
     await venue.start(core.engine)
     core.recovery.meet(await venue.snapshot(0))
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from daemon.entry import bound
 from daemon.events import ExecutionReport, OpenOrder, VenueSnapshot, VenueStatus
 from daemon.venues.paper_account import NEW_REJECTED, Entry, PaperAccount
 from kernels import fills
@@ -107,6 +108,9 @@ class PaperVenue:
         self._ended: deque[str] = deque()
         self._trades: deque[ExecutionReport] = deque(maxlen=_KEPT)
         self._sink: VenueSink | None = None
+        self._match_tick = bound(fills.on_tick)
+        self._match_book = bound(fills.on_book)
+        self._idle = bound(fills.idle)
         # ids go on from the time, so that no trade of an earlier run is met again
         self._last_id = clock.now_ns() // 1000
 
@@ -179,7 +183,7 @@ class PaperVenue:
         elif tick.kind == TRADE:
             market.trade = tick
         if market.busy:
-            n = fills.on_tick(market.matcher, market.book, tick.kind, tick.a, tick.b, tick.c, tick.d)
+            n = self._match_tick(market.matcher, market.book, tick.kind, tick.a, tick.b, tick.c, tick.d)
             if n or not market.entries:
                 self._after(market, n)
 
@@ -188,7 +192,7 @@ class PaperVenue:
         market = self._markets[instrument]
         market.book = book
         if market.busy:
-            self._after(market, fills.on_book(market.matcher, book))
+            self._after(market, self._match_book(market.matcher, book))
 
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:  # noqa: ARG002
         """Stop believing a book that lost the exchange's sequence."""
@@ -259,7 +263,7 @@ class PaperVenue:
             if not market.spot and any(event[EV_KIND] == FILL for event in events):
                 self._shrink_stops(market)
         if not market.entries:
-            market.busy = not fills.idle(market.matcher)
+            market.busy = not self._idle(market.matcher)
 
     def _on_event(
         self,
