@@ -39,6 +39,8 @@ async def fetch_instruments(
     if answer.status != 200:
         said = answer.body[:200].decode(errors="replace")
         asked = ", ".join(symbols)
+        if b"-1121" in answer.body:  # invalid symbol
+            raise ConfigError(f"{exchange.name} {market} does not list {asked}; correct feed.symbols")
         raise NetError(
             f"{exchange.name} {market} refused the rules of {asked} (HTTP {answer.status}): {said}"
         )

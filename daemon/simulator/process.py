@@ -171,5 +171,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(parser.parse_args(arguments))
     except TickdError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"tickd: {error}\n")
         return error.exit_code

@@ -1,0 +1,116 @@
+"""Killed in the middle, started again: positions and ids go on where the journal left them."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+
+import pytest
+
+from tests.end_to_end.harness import CROSS, MAKER, until
+
+#: to the last digit that an exchange knows
+EXACT = 1e-9
+
+
+def client_ids(exchange, since):
+    return [one["clientOrderId"] for one in exchange.orders()[since:]]
+
+
+def journalled_ids(bench, name="one"):
+    """Return the client order ids whose intents stand in a journal, run by run."""
+    prefix, run, found = "", 0, []
+    for line in bench.run("journal", f"var/{name}/journal", "--json").out.splitlines():
+        record = json.loads(line)
+        if record["record"] == "Run":
+            prefix, run = record["prefix"], record["run"]
+        elif record["record"] == "Placed":
+            found.append(f"{prefix}-{run}-{record['seq']}")
+    return found
+
+
+def check_agreement(bench, exchange, daemon, held_before, orders_before):
+    """Halt, and compare what the daemon believes with the exchange's account and orders."""
+    bench.run("halt")
+
+    def agree():
+        position = daemon.state()["instruments"][0]["position"]
+        there = float(exchange.balance("BTC") - held_before)
+        return abs(position - there) < EXACT and not exchange.open_orders()
+
+    until(agree, "the position is the account's")
+    sent = client_ids(exchange, orders_before)
+    assert len(set(sent)) == len(sent)
+    assert set(sent) <= set(journalled_ids(bench)), "no order without its intent in the journal"
+    state = daemon.state()
+    assert state["orders"]["unknown"] == 0
+    return state
+
+
+def test_a_killed_daemon_continues_its_position_and_its_ids(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    held, orders = exchange.balance("BTC"), len(exchange.orders())
+    daemon = bench.live(exchange, CROSS, MAKER)
+    daemon.ready()
+    daemon.filled(3)
+    daemon.child.kill()
+    daemon = bench.live(exchange, CROSS, MAKER)
+    daemon.ready()
+    daemon.filled(3)
+    state = check_agreement(bench, exchange, daemon, held, orders)
+    assert state["orders"]["rejected"] == {}
+    assert daemon.child.end() == 0
+    runs = {one.split("-")[1] for one in client_ids(exchange, orders)}
+    assert len(runs) == 2
+
+
+@pytest.mark.heavy
+def test_a_daemon_killed_at_twelve_random_moments_still_agrees_with_its_exchange(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    held = exchange.balance("BTC")
+    moments = random.Random(12)
+    for _ in range(12):
+        daemon = bench.live(exchange, CROSS, MAKER)
+        daemon.until(lambda state: state["orders"]["placed"] > 0, "its first order", 300)
+        time.sleep(moments.random())
+        daemon.child.kill()
+    daemon = bench.live(exchange, CROSS, MAKER)
+    daemon.ready()
+    daemon.filled(2)
+    check_agreement(bench, exchange, daemon, held, 0)
+    assert daemon.child.end() == 0
+
+
+def test_the_exchange_may_go_and_come_back(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    port = exchange.urls["spot"].rpartition(":")[2]
+    daemon = bench.live(exchange, MAKER)
+    daemon.ready()
+    until(lambda: len(exchange.open_orders()) == 2, "two orders stand")
+    exchange.child.kill()
+    lost = daemon.until(lambda state: not state["venue_up"] and not state["feed_connected"], "it has noticed")
+    assert lost["instruments"][0]["book_synced"] is False
+    again = bench.exchange("--symbol", "BTC/USDT", "--port", port)
+    back = daemon.until(
+        lambda state: (
+            state["venue_up"] and state["feed_connected"] and state["instruments"][0]["book_synced"]
+        ),
+        "it is back",
+        60,
+    )
+    assert back["feed_reconnects"] >= 1
+    # its orders are unknown to this new exchange: they stay reserved, and their instrument closed to new risk
+    assert back["instruments"][0]["gate"] in {"unknown_order", ""}
+    assert again.open_orders() == []
+    assert daemon.child.end() == 0
+
+
+def test_two_daemons_do_not_share_a_journal(bench, exchange):
+    daemon = bench.live(exchange, MAKER)
+    daemon.ready()
+    second = bench.live(exchange, MAKER)
+    assert second.child.wait() == 1
+    assert second.child.complaint.startswith("another daemon is running on the journal var/one/journal")
+    assert daemon.state()["state"] == "READY"
+    assert daemon.child.end() == 0
