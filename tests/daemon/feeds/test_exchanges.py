@@ -50,6 +50,12 @@ def test_the_rules_are_fetched_from_the_address_given() -> None:
 
 
 def test_a_refusal_is_one_sentence_with_what_was_said() -> None:
+    net = OneAnswer(400, b'{"code":-1100,"msg":"Illegal characters."}')
+    with pytest.raises(NetError, match=r"refused the rules of BTC/USDT \(HTTP 400\): .*Illegal characters"):
+        asyncio.run(fetch_instruments(find_exchange("binance"), net, "spot", ["BTC/USDT"]))
+
+
+def test_a_symbol_that_is_not_listed_is_a_wrong_configuration() -> None:
     net = OneAnswer(400, b'{"code":-1121,"msg":"Invalid symbol."}')
-    with pytest.raises(NetError, match=r"refused the rules of BTC/USDT \(HTTP 400\): .*Invalid symbol"):
+    with pytest.raises(ConfigError, match=r"does not list BTC/USDT; correct feed.symbols"):
         asyncio.run(fetch_instruments(find_exchange("binance"), net, "spot", ["BTC/USDT"]))
