@@ -76,8 +76,8 @@ async def _trade(instrument: Instrument, time: VirtualTime) -> None:
     )
     await venue.start(_Nobody())
     feed = _feed(instrument, time, venue)
-    resting = _order(1, REST, BUY, 10_000)
-    for order in (resting, _order(2, TARGET, BUY, 10_100), _order(3, STOP, SELL, 9_000)):
+    resting, stop = _order(1, REST, BUY, 10_000), _order(3, STOP, SELL, 9_000)
+    for order in (resting, _order(2, TARGET, BUY, 10_100), stop):
         venue.place(order)
     time.advance(10)
     _go_on(feed, 2, b"0.001")
@@ -86,7 +86,8 @@ async def _trade(instrument: Instrument, time: VirtualTime) -> None:
     venue.place(deep)
     time.advance(20)
     _go_on(feed, 3, b"20.0")
-    venue.cancel(deep)
+    for order in (deep, stop):  # until none is left
+        venue.cancel(order)
     time.advance(30)
     await venue.stop()
 

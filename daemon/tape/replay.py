@@ -142,14 +142,14 @@ async def _open(core: Core, venue: PaperVenue) -> None:
 
 def _config(options: ReplayOptions, instrument: Instrument) -> Config:
     """Return the configuration asked for, on the file's one instrument."""
-    feed = FeedConfig(symbols=(instrument.symbol,), market=instrument.market)
+    symbols = (instrument.symbol,)
     if options.config is None:
         model = str(options.model) if options.model is not None else ""
-        strategy = StrategyConfig(name=options.strategy, symbols=feed.symbols, model=model)
+        strategy = StrategyConfig(name=options.strategy, symbols=symbols, model=model)
         return Config(
             name="replay",
             mode="paper",
-            feed=feed,
+            feed=FeedConfig(symbols=symbols, market=instrument.market),
             strategy=(strategy,),
             journal=JournalConfig(path="replay"),
         )
@@ -159,6 +159,7 @@ def _config(options: ReplayOptions, instrument: Instrument) -> Config:
             f"{options.file} holds {instrument.symbol}, and the configuration's strategies trade "
             f"{', '.join(sorted(wanted))}"
         )
+    feed = msgspec.structs.replace(options.config.feed, symbols=symbols, market=instrument.market)
     return msgspec.structs.replace(options.config, feed=feed)
 
 
