@@ -52,8 +52,9 @@ NOTIONAL: Final = Decimal(300)
 HORIZON_S: Final = 5.0
 #: where the synthetic market of BTC/USDT starts
 _PRICE: Final = 60_000.0
+#: how often the daemon is asked, and how often a line tells of it where there is no terminal
+_LOOK_S: Final = 0.25
 _LINES_S: Final = 2.0
-_SHOW_S: Final = 0.25
 #: a tape that was sent has arrived once no frame came for so long
 _SETTLE_NS: Final = 2_000_000_000
 
@@ -165,28 +166,33 @@ async def _show(
     if status is None:
         return False
     view = terminal.open_view(Console(stderr=True) if options.json else Console())
-    interval_s = _SHOW_S if isinstance(view, terminal.LiveView) else _LINES_S
+    interval_ns = int((0 if isinstance(view, terminal.LiveView) else _LINES_S) * 1e9)
     clock = SystemClock()
-    until_ns = clock.now_ns() + int(options.seconds * 1e9)
-    tape = asyncio.ensure_future(exchange.message("tape_ended")) if options.tape is not None else None
+    began_ns = shown_ns = moved_ns = clock.now_ns()
+    view.show(status)
+    asked = asyncio.ensure_future(stopping.wait())
+    sent = asyncio.ensure_future(exchange.message("tape_ended"))  # also fails if the exchange ends
     try:
         while not stopping.is_set():
-            view.show(status)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(interval_s):
-                    await stopping.wait()
+            waiting = [one for one in (asked, sent) if not one.done()]
+            await asyncio.wait(waiting, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+            frames = sent.result()["frames"] if sent.done() else None
             before, status = status, await _status(socket, daemon)
-            if tape is None:
-                if clock.now_ns() >= until_ns:
+            now_ns = clock.now_ns()
+            if now_ns - shown_ns >= interval_ns:
+                view.show(status)
+                shown_ns = now_ns
+            if options.tape is None:
+                if now_ns - began_ns >= options.seconds * 1e9:
                     break
-            elif not tape.done() or status.feed_frames > before.feed_frames:
-                until_ns = clock.now_ns() + _SETTLE_NS
-            elif status.feed_frames >= tape.result()["frames"] or clock.now_ns() >= until_ns:
+            elif frames is None or status.feed_frames > before.feed_frames:
+                moved_ns = now_ns
+            elif status.feed_frames >= frames or now_ns - moved_ns > _SETTLE_NS:
                 break
     finally:
         view.close()
-        if tape is not None:
-            await _cancelled(tape)
+        for task in (asked, sent):
+            await _cancelled(task)
     return True
 
 

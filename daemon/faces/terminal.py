@@ -128,7 +128,8 @@ def summary(status: Status) -> RenderableType:
     facts.add_column()
     facts.add_row("ran", f"{status.uptime_s:.1f} s, ended {status.state}{_because(status)}")
     counts = [f"{total:,} {kind}{'' if total == 1 else 's'}" for kind, total in _event_totals(status)]
-    facts.add_row("events", f"{', '.join(counts)} ({status.events / seconds:,.0f}/s)")
+    facts.add_row("events", ", ".join(counts))
+    facts.add_row("rate", f"{status.events / seconds:,.0f} events/s")
     facts.add_row("feed", f"{_errors(status)}, {sum(one.book_gaps for one in status.instruments)} gaps")
     facts.add_row("decisions", f"{status.decisions:,} over {status.drains:,} drains")
     orders = status.orders

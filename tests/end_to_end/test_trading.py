@@ -167,7 +167,7 @@ def test_it_ends_by_itself_after_its_seconds_with_a_table(bench, exchange):
         "run", bench.config(exchange.urls, CROSS), "--live", "--seconds", "2", env=exchange.keys
     )
     assert "ended STOPPED" in child.out
-    assert "1 snapshot (" in child.out
+    assert ", 1 snapshot " in child.out
     assert "not_ready" not in child.out
     assert "gate" not in child.out
 

@@ -121,9 +121,15 @@ def test_a_halt_tells_why():
 
 def test_the_summary_counts_by_event_type():
     text = text_of(summary(make(feed_errors={"json": 2}, digest="00ff")))
-    assert "1,000 trades, 0 quotes, 0 depth updates, 0 snapshots (100/s)" in text
+    assert "1,000 trades, 0 quotes, 0 depth updates, 0 snapshots" in text
+    assert "100 events/s" in text
     assert "2 errors (json 2), 0 gaps" in text
     assert "00ff" in text
+
+
+def test_the_summary_of_a_stopped_daemon_shows_no_gates():
+    assert "gate" in text_of(summary(make()))
+    assert "gate" not in text_of(summary(make(state="STOPPED")))
 
 
 @pytest.mark.parametrize(
