@@ -138,6 +138,7 @@ def test_a_file_that_is_no_strategy_is_refused_in_one_sentence(tmp_path, text, s
     path = tmp_path / "mine.py"
     path.write_text(text, encoding="latin-1")
     assert sentence in refused_file(path)
+    assert sentence in refused_file(path)  # half a module is not kept
     path.write_text(PLAIN)
     assert load_strategy(str(path)).name == "mine"  # once mended
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from daemon import core
 from daemon.config import Config, FeedConfig, RiskConfig, StrategyConfig
 from daemon.core import load_runtimes
 from daemon.disk import RealDisk
@@ -107,6 +108,16 @@ def test_a_model_brings_its_trees_and_the_tuning_it_was_trained_with(root, monke
         assert one.view("feature_f")[0, place] == trained
 
 
+def test_a_model_of_another_tuning_brings_it_along(root, monkeypatch):
+    monkeypatch.chdir(root)
+    model = read_bundle(RealDisk(), Path(DEMO))
+    tuning = {**model.manifest.tuning, "ema_fast": 7.0}
+    tuned = model._replace(manifest=model.manifest._replace(tuning=tuning))
+    monkeypatch.setattr(core, "read_bundle", lambda disk, folder: tuned)
+    (one,) = runtimes(StrategyConfig(name="ml", model=DEMO, tuning={"ema_fast": 7.0}))
+    assert one.view("feature_f")[0, list(features.TUNING).index("ema_fast")] == 7.0
+
+
 def test_a_tuning_that_its_model_was_not_trained_with_is_refused(root, monkeypatch):
     monkeypatch.chdir(root)
     assert refusal(StrategyConfig(name="ml", model=DEMO, tuning={"ema_fast": 7.5})).startswith(
@@ -143,11 +154,11 @@ def test_more_symbols_than_a_strategy_trades_are_refused_where_they_were_named()
 # --- building -----------------------------------------------------------------------------------------------
 def test_a_new_core_has_every_gate_shut_and_a_journal_begun(new_floor, script):
     floor = new_floor(script, start=False)
-    core = floor.core
-    assert core.engine.phase == "STARTING"
+    made = floor.core
+    assert made.engine.phase == "STARTING"
     assert floor.gate() == "not_ready"
-    assert core.journal.records >= 2  # the run and its checkpoint
-    assert core.runtimes[0].gate[0] == d.GATE_NOT_READY
+    assert made.journal.records >= 2  # the run and its checkpoint
+    assert made.runtimes[0].gate[0] == d.GATE_NOT_READY
 
 
 def test_a_restart_goes_on_with_position_orders_and_ids(new_floor, script):

@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daemon.config import RiskConfig, StrategyConfig
-from daemon.events import VenueStatus
-from daemon.orders.audit import Alarm, Filled, Latched, Moved, Sent
+from daemon.config import StrategyConfig
+from daemon.orders.audit import Alarm, Filled, Moved, Sent
 from daemon.orders.order import State
 from daemon.venues.paper import PaperVenue
 from kernels import dtypes as d
@@ -80,6 +79,21 @@ def test_what_follows_the_market_sees_it_before_the_strategies(new_floor, script
     assert fill.report.last_ticks == 10032
 
 
+@pytest.mark.parametrize("synced", [True, False])
+def test_what_follows_the_market_believes_a_book_for_as_long_as_it_is_in_sync(new_floor, script, synced):
+    floor = new_floor(script, streams=("trade", "quote", "depth"))
+    floor.depth(11, "", "")
+    floor.snapshot(10, bids='["99.99","5"],["100.00","0.5"]', asks='["100.02","5"]')
+    floor.go_long(2.0)
+    if not synced:
+        floor.depth(50, "", "")
+    script.target(0.0, 99.9)
+    floor.quote(qty=0.5)
+    script.wants = None
+    floor.later(0.01)
+    assert floor.position() == (0.0 if synced else 1.5)  # without a book only the quote is there to meet
+
+
 # --- the venue's reports ------------------------------------------------------------------------------------
 class InstantVenue(PaperVenue):
     """Answers while it is still being asked: the worst a venue can do to its caller."""
@@ -128,6 +142,18 @@ def test_a_fill_wakes_its_owners_at_once_and_others_not(new_floor, new_script):
     assert beside.calls[0].position[0, d.P_QTY] == 0.0
 
 
+def test_a_fill_is_valued_at_the_market_it_met_and_makes_no_drawdown_of_its_own(new_floor, script):
+    floor = new_floor(script, balances={"USDT": "100000"})
+    floor.quote(105.0, 105.02)
+    floor.later(0.1)  # the watch marks at 105
+    script.target(1.0, 100.02)
+    floor.quote(100.0, 100.02)
+    script.wants = None
+    floor.later(0.003)  # filled before it looks again
+    floor.later(0.1)
+    assert floor.core.portfolio.worth.drawdown == pytest.approx(0.01)  # half a spread
+
+
 def test_a_fill_wakes_nobody_who_does_not_trade_its_instrument(new_floor, script):
     floor = new_floor(script, StrategyConfig(name="ema_cross", symbols=("ETH/USDT",)), bases=("BTC", "ETH"))
     floor.open_market()
@@ -146,376 +172,6 @@ def test_rejections_are_counted_by_the_venues_code(new_floor, script):
     floor.later(0.01)
     assert floor.engine.rejections == {-2010: 1}
     assert [order.state for order in floor.sent()] == [State.REJECTED]
-
-
-# --- gates --------------------------------------------------------------------------------------------------
-def close_stale(floor):
-    floor.later(5.2)
-
-
-def open_stale(floor):
-    floor.quote()
-    floor.later(0.1)
-    assert floor.gate() == "stale_feed"  # the depth is silent yet
-    floor.depth(12, "", "")
-    assert floor.gate() == "stale_feed"  # the watch opens it, not the tick
-    floor.later(0.1)
-
-
-def close_book(floor):
-    floor.depth(50, "", "")  # 12 is next
-
-
-def open_book(floor):
-    floor.depth(51, "", "")
-    floor.snapshot(50)
-
-
-def close_venue(floor):
-    floor.engine.on_venue_status(VenueStatus(up=False, reason="lost", wire_ns=0))
-
-
-def open_venue(floor):
-    floor.engine.on_venue_status(VenueStatus(up=True, reason="back", wire_ns=floor.time.now_ns()))
-
-
-GATES = {
-    "stale_feed": (close_stale, open_stale),
-    "book_gap": (close_book, open_book),
-    "venue_down": (close_venue, open_venue),
-    "halted": (lambda floor: floor.command("halt"), lambda floor: floor.command("resume")),
-}
-
-
-@pytest.mark.parametrize("name", GATES)
-def test_a_closed_gate_keeps_risk_in_and_lets_reducing_orders_and_cancels_out(new_floor, script, name):
-    close, reopen = GATES[name]
-    floor = new_floor(script, streams=("trade", "quote", "depth"))
-    floor.depth(11, "", "")
-    floor.snapshot(10)
-    floor.go_long(2.0)
-    script.rest((BUY, 99.9, 1.0))
-    floor.quote()
-    floor.later(0.2)
-    close(floor)
-    assert floor.gate() == name
-    assert floor.engine.stale == [name == "stale_feed"]
-    assert floor.engine.synced == [name != "book_gap"]
-    floor.audits.clear()
-
-    script.rest((BUY, 99.9, 1.0), (BUY, 99.8, 1.0))  # one more
-    floor.quote()
-    floor.later(0.01)
-    assert floor.sent() == []
-    assert floor.refused()[name] >= 1
-    script.wants = []
-    if name != "halted":  # which cancels by itself
-        floor.engine.drain(floor.time.now_ns())
-        floor.quote()
-        (cancelled,) = floor.sent(d.CANCEL)
-        assert cancelled.level == 0
-        floor.later(0.005)
-    script.target(1.5, 99.9)
-    floor.quote()
-    floor.later(0.01)
-    (placed,) = floor.sent()
-    assert (placed.side, placed.reduces, floor.position()) == (SELL, True, 1.5)
-
-    script.wants = None
-    reopen(floor)
-    assert floor.gate() == ""
-    script.target(2.0, 100.1)
-    floor.quote()
-    floor.later(0.01)
-    assert floor.position() == 2.0
-
-
-def test_nothing_leaves_before_the_start(new_floor, script):
-    floor = new_floor(script, start=False)
-    assert (floor.engine.state, floor.gate()) == ("STARTING", "not_ready")
-    script.target(1.0, 100.02)
-    floor.quote()
-    assert script.whys == [d.WHY_DRAIN]  # it is asked, and sees the market
-    assert floor.sent() == []
-    floor.start()
-    assert (floor.engine.state, floor.gate()) == ("READY", "")
-    floor.quote()
-    assert len(floor.sent()) == 1
-
-
-def test_a_feed_that_never_spoke_is_stale_from_the_start(new_floor, script):
-    floor = new_floor(script)
-    assert floor.gate() == "stale_feed"
-    script.target(1.0, 100.02)
-    floor.quote()
-    assert floor.refused() == {"stale_feed": 1}
-    floor.later(0.1)
-    assert floor.gate() == ""
-
-
-def test_a_book_that_was_never_in_sync_keeps_risk_in(new_floor, script):
-    floor = new_floor(script, streams=("quote", "depth"))
-    floor.depth(11, "", "")
-    floor.open_market()
-    assert floor.gate() == "book_gap"
-    assert floor.requests == [0]
-    floor.snapshot(10)
-    assert floor.gate() == ""
-
-
-def test_each_strategy_warms_up_for_itself(new_floor, script):
-    shipped = StrategyConfig(name="ema_cross", symbols=("BTC/USDT",), warmup_ticks=3)
-    floor = new_floor(shipped, script, warmup_ticks=6)
-    script.target(1.0, 100.02)
-    gates = []
-    for _ in range(7):
-        floor.quote()
-        floor.later(0.1)
-        gates.append([int(runtime.gate[0]) for runtime in floor.core.runtimes])
-    not_ready = d.GATE_NOT_READY
-    assert gates == [[not_ready, not_ready]] * 2 + [[0, not_ready]] * 3 + [[0, 0]] * 2
-    assert len(floor.sent()) == 1
-
-
-def test_the_daemon_is_warming_until_the_slowest_strategy_is_warm(new_floor, script):
-    floor = new_floor(script, warmup_ticks=2)
-    states = [floor.engine.state]
-    for _ in range(2):
-        floor.trade()
-        states.append(floor.engine.state)
-    assert states == ["WARMING", "WARMING", "READY"]
-
-
-def test_ticks_before_the_start_warm_a_strategy_up_too(new_floor, script):
-    floor = new_floor(script, warmup_ticks=2, start=False)
-    floor.quote()
-    floor.quote()
-    assert floor.core.runtimes[0].gate[0] == d.GATE_NOT_READY
-    floor.start()
-    assert floor.engine.state == "READY"
-
-
-def test_a_pairs_strategy_is_warm_when_both_its_instruments_are(new_floor, new_script):
-    floor = new_floor(new_script(2), bases=("BTC", "ETH"), warmup_ticks=2)
-    for index, state in ((0, "WARMING"), (0, "WARMING"), (0, "WARMING"), (1, "WARMING"), (1, "READY")):
-        floor.quote(index=index)
-        assert floor.engine.state == state
-
-
-def test_a_decision_on_an_old_tick_adds_no_risk(new_floor, script):
-    floor = new_floor(script, risk=RiskConfig(tick_age_ms_max=500))
-    floor.go_long(2.0)
-    floor.audits.clear()
-    script.target(3.0, 100.02)
-    floor.quote(last=False)
-    wire_ns = floor.time.now_ns()
-    floor.later(0.501)
-    floor.engine.drain(wire_ns)
-    assert (floor.sent(), floor.refused()["tick_age"], floor.gate()) == ([], 1, "")
-    script.target(1.0, 99.9)
-    floor.quote(last=False)
-    wire_ns = floor.time.now_ns()
-    floor.later(0.501)
-    floor.engine.drain(wire_ns)
-    assert [order.side for order in floor.sent()] == [SELL]
-    floor.later(0.01)
-    script.target(3.0, 100.02)
-    floor.quote(last=False)
-    wire_ns = floor.time.now_ns()
-    floor.later(0.5)  # not older than allowed
-    floor.engine.drain(wire_ns)
-    assert len(floor.sent()) == 2
-
-
-def test_an_order_of_unknown_fate_closes_its_instrument_until_the_venue_has_spoken(new_floor, script):
-    floor = new_floor(script, latency_ms=1500)
-    floor.open_market()
-    script.target(1.0, 100.02)
-    floor.quote()
-    script.wants = None
-    floor.later(2.01)  # an answer was due after 2 s
-    assert floor.gate() == "unknown_order"
-    (order,) = floor.sent()
-    assert order.state is State.UNKNOWN
-    script.rest((BUY, 99.9, 1.0))
-    floor.quote()
-    assert floor.refused()["unknown_order"] == 1
-    floor.later(1.0)
-    assert (order.state, floor.gate(), floor.position()) == (State.FILLED, "", 1.0)
-
-
-# --- a strategy that breaks its contract --------------------------------------------------------------------
-def wrong_row(script):
-    script.wants = [[9, 0, 0, 0, 100.0, 1.0]]
-
-
-def too_many(script):
-    script.answer = lambda: d.OUT_PER_INSTRUMENT + 1
-
-
-def fewer_than_none(script):
-    script.answer = lambda: -2
-
-
-def raises(script):
-    script.answer = lambda: 1 // 0
-
-
-def returns_nothing(script):
-    script.answer = lambda: None
-
-
-@pytest.mark.parametrize(
-    ("fault", "sentence"),
-    [
-        (wrong_row, "broke its contract: the kind, instrument, level or side of a row of out is not one"),
-        (too_many, "broke its contract: it returned fewer than NO_OPINION or more rows than out has"),
-        (fewer_than_none, "broke its contract: it returned fewer than NO_OPINION or more rows than out has"),
-        (raises, "raised ZeroDivisionError: integer division or modulo by zero"),
-        (returns_nothing, "raised TypeError: int() argument must be a string"),
-    ],
-)
-def test_a_strategy_that_breaks_its_contract_halts_trading_with_a_sentence(
-    new_floor, new_script, fault, sentence
-):
-    broken, other = new_script(), new_script()
-    floor = new_floor(broken, other)
-    floor.go_long(script=1)
-    broken.rest((BUY, 99.9, 1.0))
-    floor.quote()
-    floor.later(0.2)
-    fault(broken)
-    floor.quote()
-    latch = floor.core.orders.risk.latch
-    assert latch.source == "strategy"
-    assert latch.reason.startswith(f"strategy probe {sentence}")
-    assert (floor.engine.state, floor.gate()) == ("HALTED", "halted")
-    assert [order.level for order in floor.sent(d.CANCEL)] == [0]
-    asked = len(broken.calls)
-    other.target(0.0, 99.95)
-    floor.quote()
-    floor.later(0.01)
-    assert floor.position(1) == 0.0  # the other one may still go home
-    floor.command("resume")
-    floor.quote()
-    assert len(broken.calls) == asked  # it is not asked again
-    assert floor.engine.state == "READY"
-
-
-# --- commands -----------------------------------------------------------------------------------------------
-def test_a_halt_cancels_and_a_resume_trades_again(new_floor, script):
-    floor = new_floor(script)
-    floor.open_market()
-    script.rest((BUY, 99.9, 1.0), (BUY, 99.8, 1.0))
-    floor.quote()
-    floor.later(0.01)
-    floor.command("halt", "lunch")
-    assert (floor.engine.state, floor.core.orders.risk.latch.reason) == ("HALTED", "lunch")
-    floor.later(0.01)
-    assert [order.state for order in floor.sent()] == [State.CANCELED] * 2
-    floor.quote()
-    assert floor.refused()["halted"] == 2
-    floor.command("resume")
-    assert floor.engine.state == "READY"
-    floor.quote()
-    assert len(floor.sent()) == 4
-
-
-def test_a_flatten_closes_every_position_within_the_collar_and_halts(new_floor, new_script):
-    scripts = [new_script(), new_script()]
-    floor = new_floor(*scripts, market="usdm", streams=("trade", "quote"))
-    floor.go_long(2.0, script=0)
-    scripts[1].target(-1.0, 99.9)
-    floor.quote()
-    floor.later(0.003)
-    scripts[1].wants = None
-    assert [floor.position(0), floor.position(1)] == [2.0, -1.0]
-    floor.audits.clear()
-    floor.command("flatten")
-    assert [(order.side, order.price_ticks) for order in floor.sent()] == [(SELL, 9910), (BUY, 10092)]
-    floor.later(0.003)
-    assert [floor.position(0), floor.position(1)] == [0.0, 0.0]
-    assert floor.engine.state == "HALTED"
-
-
-def test_a_flatten_gets_past_our_own_resting_orders(new_floor, script):
-    floor = new_floor(script)
-    floor.go_long(2.0)
-    script.rest((BUY, 100.0, 1.0), (SELL, 100.02, 1.0))
-    floor.quote()
-    floor.later(0.2)
-    script.wants = None
-    floor.command("flatten")
-    floor.later(0.3)
-    assert floor.position() == 0.0
-    assert floor.core.orders.life.open == {}
-
-
-def test_a_flatten_goes_on_until_all_is_closed(new_floor, script):
-    floor = new_floor(script)
-    floor.go_long(2.0)
-    floor.quote(qty=0.5)  # so much is bid for
-    floor.command("flatten")
-    floor.later(0.003)
-    assert floor.position() == 1.5
-    for bid in (99.99, 99.98, 99.97):
-        floor.quote(bid, 100.02, qty=0.5)
-        floor.later(0.15)
-    assert floor.position() == 0.0
-    orders = len(floor.sent())
-    floor.later(2)
-    assert len(floor.sent()) == orders
-
-
-def test_a_resume_ends_a_flatten(new_floor, script):
-    floor = new_floor(script)
-    floor.go_long(2.0)
-    floor.quote(qty=0.5)
-    floor.command("flatten")
-    floor.later(0.003)
-    floor.command("resume")
-    floor.quote(99.99, 100.02)
-    floor.later(1)
-    assert floor.position() == 1.5
-
-
-def test_a_flatten_closes_what_a_strategy_that_is_gone_left_behind(new_floor, new_script):
-    floor = new_floor(new_script(), new_script())
-    floor.go_long(2.0, script=1)
-    later = floor.restarted(StrategyConfig(name="ema_cross"))
-    later.quote()
-    later.command("flatten")
-    later.later(0.003)
-    (order,) = later.sent()
-    assert (order.side, order.filled_lots, order.state) == (SELL, 200_000, State.FILLED)
-
-
-def test_a_stop_cancels_wakes_nobody_and_still_takes_reports(new_floor, new_script):
-    duo, script = new_script(2), new_script()
-    floor = new_floor(script, duo, bases=("BTC", "ETH"))
-    floor.open_market()
-    script.rest((BUY, 99.9, 1.0))
-    floor.quote()
-    floor.later(0.01)
-    floor.engine.stop()
-    floor.command("stop")
-    duo.calls.clear()
-    floor.later(3.0)
-    assert (floor.engine.state, floor.gate(), duo.calls) == ("DRAINING", "not_ready", [])
-    floor.quote()  # seen, and not acted on
-    assert [order.state for order in floor.sent()] == [State.CANCELED]
-    assert script.calls[-1].now_ns == floor.time.now_ns()
-
-
-def test_a_loss_beyond_its_limit_halts_without_any_order(new_floor, script):
-    floor = new_floor(script, risk=RiskConfig(daily_loss_max=50.0))
-    floor.go_long(1.0)
-    floor.later(0.1)
-    floor.quote(94.0, 94.02)
-    floor.later(0.1)
-    (latched,) = [audit for audit in floor.audits if isinstance(audit, Latched)]
-    assert (latched.source, floor.engine.state) == ("risk", "HALTED")
-    assert "the day lost" in latched.reason
 
 
 # --- timers -------------------------------------------------------------------------------------------------

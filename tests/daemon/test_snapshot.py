@@ -69,12 +69,14 @@ def test_what_the_feed_brought_is_told(new_floor, script):
 
 
 def test_timers_and_fills_do_not_hide_what_was_coalesced(new_floor, new_script):
-    floor = new_floor(new_script(2), bases=("BTC", "ETH"))
-    floor.quote(last=False)
-    floor.quote()
+    script = new_script()
+    floor = new_floor(script, new_script(2), bases=("BTC", "ETH"))
+    floor.go_long()
     floor.later(5)
+    floor.quote(last=False)
+    floor.quote(last=False)
     status = status_of(floor)
-    assert (status.drains, status.coalesced) == (6, 1)
+    assert (status.feed_frames, status.drains, status.coalesced) == (5, 3 + 1 + 5, 2)
 
 
 def test_what_is_held_is_told_with_what_it_cost(new_floor, script):
