@@ -60,7 +60,7 @@ async def warm_up(*, paper: bool) -> None:
     if paper:
         await _trade(instrument, time)
     else:
-        _feed(instrument, time, _Nobody())
+        _go_on(_feed(instrument, time, _Nobody()), 2, b"0.001")
 
 
 async def _trade(instrument: Instrument, time: VirtualTime) -> None:

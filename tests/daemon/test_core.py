@@ -114,7 +114,7 @@ def test_a_model_of_another_tuning_brings_it_along(root, monkeypatch):
     tuning = {**model.manifest.tuning, "ema_fast": 7.0}
     tuned = model._replace(manifest=model.manifest._replace(tuning=tuning))
     monkeypatch.setattr(core, "read_bundle", lambda disk, folder: tuned)
-    (one,) = runtimes(StrategyConfig(name="ml", model=DEMO, tuning={"ema_fast": 7.0}))
+    (one,) = runtimes(StrategyConfig(name="ml", model=DEMO))
     assert one.view("feature_f")[0, list(features.TUNING).index("ema_fast")] == 7.0
 
 

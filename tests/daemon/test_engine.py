@@ -53,6 +53,21 @@ def test_the_frames_of_one_read_are_decided_on_once_at_the_time_of_the_last(new_
     assert floor.core.runtimes[0].memory[0]["decisions"] == 2
 
 
+def test_a_changed_book_wakes_its_owner_and_is_shown_behind_the_quote(new_floor, script):
+    floor = new_floor(script, streams=("trade", "quote", "depth"))
+    floor.depth(11, "", "")
+    floor.snapshot(10, bids='["99.98","5"],["99.99","4"]', asks='["100.03","2"]')
+    floor.quote(100.0, 100.02)
+    script.calls.clear()
+    floor.depth(12, '["99.99","0"],["99.97","7"]', '["100.04","3"]')
+    assert script.whys == [d.WHY_DRAIN]
+    book = script.calls[0].book[0]
+    assert book[0, :4].tolist()[:3] == [[100.0, 5.0], [99.98, 5.0], [99.97, 7.0]]
+    assert book[1, :3].tolist() == [[100.02, 5.0], [100.03, 2.0], [100.04, 3.0]]
+    assert np.isnan(book[0, 3, 0])
+    assert script.calls[0].now_ns == floor.time.now_ns()
+
+
 def test_a_drain_without_news_asks_nobody(new_floor, script):
     floor = new_floor(script)
     floor.engine.drain(floor.time.now_ns())
