@@ -10,10 +10,13 @@ import hmac
 import http.client
 import json
 import os
+import pty
+import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -248,6 +251,41 @@ class Bench:
         child = self.tickd(*words, env=env)
         assert child.wait(seconds) == code
         return child
+
+    def in_terminal(self, command, env, stop=None):
+        """Run a command in a terminal of 100 columns; return all it drew, and its exit code.
+
+        stop: ends it with Ctrl-C once this is drawn.
+        """
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (40, 100))
+        env = {**os.environ, **env, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=env,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        drawn = b""
+        try:
+            while True:
+                assert select.select([ours], [], [], READY_S)[0], drawn.decode()
+                try:
+                    drawn += os.read(ours, 1 << 16)
+                except OSError:  # Linux says so when the other end is closed
+                    break
+                if stop is not None and stop in drawn.decode():
+                    process.send_signal(signal.SIGINT)
+                    stop = None
+            return drawn.decode(), process.wait(SOON_S)
+        finally:
+            os.close(ours)
+            process.kill()
+            process.wait()
 
     def exchange(self, *words):
         """Start an exchange."""
