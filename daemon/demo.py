@@ -65,8 +65,6 @@ def run(options: DemoOptions) -> int:
     status, failure = asyncio.run(_run(options, market))
     if status is not None:
         print_status(status, as_json=options.json)
-        if options.svg is not None:
-            _draw(status, options.svg)
     if failure is not None:
         raise failure
     return EXIT_DONE
@@ -116,24 +114,25 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
 
 def _prepare(config: Config) -> Path:
     """Clear the folder of an earlier demo, and write the daemon's configuration into it."""
-    try:
-        fetch_status(Path(config.http.socket))
-    except NotRunningError:
-        pass
-    else:
-        raise TickdError(
-            f"a demo is running in {FOLDER} already; end it, or start this one in another folder"
-        )
     path = FOLDER / "demo.toml"
     try:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        _refuse_second(Path(config.http.socket))
         shutil.rmtree(config.journal.path, ignore_errors=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(to_toml(config, {}), encoding="utf-8")
     except OSError as error:
         raise TickdError(
             f"{FOLDER} cannot be written ({error.strerror}); start the demo in a folder of yours"
         ) from None
     return path
+
+
+def _refuse_second(socket: Path) -> None:
+    with suppress(NotRunningError):
+        fetch_status(socket)
+        raise TickdError(
+            f"a demo is running in {FOLDER} already; end it, or start this one in another folder"
+        )
 
 
 async def _unless(stopping: asyncio.Event, work: Any) -> Any:
@@ -193,6 +192,8 @@ async def _show(
         view.close()
         for task in (asked, sent):
             await _cancelled(task)
+    if options.svg is not None:
+        _draw(status, options.svg)
     return True
 
 

@@ -91,7 +91,7 @@ def _add_trading(verb: Callable[[str, str], Parser]) -> None:
     one.add_argument("--seed", type=_seed, default=1, help="of the synthetic market (1)")
     one.add_argument("--strategy", default="ml", help="a shipped strategy or FILE.py:decide (ml)")
     one.add_argument("--port", type=_port, default=0, help="serve HTTP on this loopback port too")
-    one.add_argument("--svg", type=Path, metavar="FILE", help="draw the last view into FILE")
+    one.add_argument("--svg", type=Path, metavar="FILE", help="draw the last live view into FILE")
     _add_json(one)
 
     one = verb("run", "trade as a configuration says; real orders want --live too")
