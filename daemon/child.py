@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 END_S: Final = 15.0
 #: a line it prints is at most so long
 _LINE_BYTES_MAX: Final = 1 << 22
+#: events of the simulated exchange after which no other will come; "error" says why
+_FAILURES: Final = frozenset({"tape_failed", "failed"})
 
 
 class Child:
@@ -61,7 +63,7 @@ class Child:
             message: dict[str, Any] = msgspec.json.decode(line)
             if message["event"] == event:
                 return message
-            if message["event"] == "tape_failed":
+            if message["event"] in _FAILURES:
                 raise TickdError(str(message["error"]))
         await self._process.wait()
         raise self.failure()

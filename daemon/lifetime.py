@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import stat
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -42,10 +43,10 @@ async def watch_parent(stop: Callable[[str], object]) -> None:
 
     Raises UsageError where standard input is no pipe.
     """
-    try:
-        await asyncio.get_running_loop().connect_read_pipe(lambda: _Parent(stop), sys.stdin)
-    except (OSError, ValueError):
-        raise UsageError("--with-parent wants a pipe from the parent as standard input") from None
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):  # uvloop would abort the process
+        raise UsageError("--with-parent wants a pipe from the parent as standard input")
+    await asyncio.get_running_loop().connect_read_pipe(lambda: _Parent(stop), sys.stdin)
 
 
 class _Parent(asyncio.Protocol):

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import gzip
+import json
+from decimal import Decimal
+
+import pytest
+
+from daemon import demo
+from daemon.config import from_tree
+from daemon.config_show import to_toml
+from daemon.demo import HORIZON_S, MODEL, NOTIONAL
+from daemon.errors import FileFormatError, TickdError
+from daemon.options import DemoOptions
+from daemon.status import Status
+
+READY = {"spot": "http://127.0.0.1:1", "usdm": "http://127.0.0.1:2", "api_key": "k", "secret": "s"}
+
+
+def config_of(**options):
+    return demo._Market(DemoOptions(**options)).config(READY)
+
+
+def tape_of(tmp_path, symbol, price, *, market="spot", qty="1.0"):
+    depth = {"e": "depthUpdate", "E": 1, "s": symbol.upper(), "U": 1, "u": 2, "b": [[price, qty]], "a": []}
+    if market == "usdm":
+        depth["pu"] = 1
+    trade = {"e": "trade", "E": 1, "s": symbol.upper(), "t": 1, "p": price, "q": qty, "T": 1, "m": True}
+    frames = [("depth@100ms", depth), ("trade", trade)]
+    lines = [
+        f"{n + 1} " + json.dumps({"stream": f"{symbol}@{s}", "data": d}) for n, (s, d) in enumerate(frames)
+    ]
+    path = tmp_path / "tape.gz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode() + b"\n"))
+    return path
+
+
+def test_by_default_the_model_trades_bitcoin_at_the_simulated_exchange():
+    config = config_of()
+    assert (config.mode, config.feed.symbols, config.venue.kind) == ("demo", ("BTC/USDT",), "binance")
+    assert config.venue.ws_url == "ws://127.0.0.1:1/ws-api/v3"
+    (strategy,) = config.strategy
+    assert (strategy.name, strategy.model) == ("ml", str(MODEL))
+    assert strategy.params == {"qty": 0.005, "horizon_s": HORIZON_S}
+
+
+def test_what_it_holds_for_is_what_its_model_foresees():
+    manifest = json.loads((MODEL / "manifest.json").read_text())
+    assert manifest["target"]["horizon_ms"] == HORIZON_S * 1000
+
+
+@pytest.mark.parametrize(
+    ("symbol", "price", "qty"),
+    [("btcusdt", "61737.6", "0.00123"), ("dogeusdt", "0.09876", "5"), ("ethusdt", "2417.11", "0.5")],
+)
+@pytest.mark.parametrize("market", ["spot", "usdm"])
+def test_orders_on_a_tape_are_worth_the_same_whatever_is_traded(tmp_path, market, symbol, price, qty):
+    options = {"tape": tape_of(tmp_path, symbol, price, market=market, qty=qty)}
+    for strategy in ("ml", "ema_cross", "market_maker"):
+        config = config_of(**options, strategy=strategy)
+        worth = Decimal(str(config.strategy[0].params["qty"])) * Decimal(price)
+        assert NOTIONAL <= worth <= Decimal(str(config.risk.order_notional_max))
+        assert config.feed.market == market
+        assert config.venue.kind == ("binance" if market == "spot" else "paper")
+        assert config.feed.ws_url == ("ws://127.0.0.1:1" if market == "spot" else "ws://127.0.0.1:2")
+
+
+def test_a_pair_gets_its_two_symbols_and_ones_own_strategy_its_own_parameters():
+    assert config_of(strategy="pairs").strategy[0].symbols == ("BTC/USDT", "ETH/USDT")
+    assert config_of(strategy="mine.py:decide").strategy[0].params == {}
+
+
+def test_the_exchange_is_asked_for_what_the_daemon_trades(tmp_path):
+    command = demo._Market(DemoOptions(seed=7, strategy="pairs")).exchange_command()
+    assert " ".join(command[1:]) == (
+        "-m daemon.simulator --with-parent --no-limits --seed 7 --symbol BTC/USDT --symbol ETH/USDT"
+    )
+    tape = tape_of(tmp_path, "btcusdt", "60000.0")
+    for speed, word in ((20.0, "20"), (float("inf"), "max")):
+        command = demo._Market(DemoOptions(tape=tape, speed=speed)).exchange_command()
+        assert command[-4:] == ["--tape", str(tape), "--speed", word]
+
+
+def test_the_file_the_daemon_reads_says_what_was_meant():
+    import tomllib
+
+    config = config_of(port=1234)
+    assert from_tree(tomllib.loads(to_toml(config, {})), {}, "demo") == config
+
+
+def test_the_journal_of_an_earlier_demo_is_cleared(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = config_of()
+    old = tmp_path / "var" / "demo" / "journal" / "00000001.journal"
+    old.parent.mkdir(parents=True)
+    old.write_text("old")
+    assert demo._prepare(config).read_text() == to_toml(config, {})
+    assert not old.exists()
+
+
+def test_a_demo_that_runs_here_already_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "fetch_status", lambda _: None)
+    with pytest.raises(TickdError, match="a demo is running in var/demo already"):
+        demo._prepare(config_of())
+    assert not (tmp_path / "var/demo/demo.toml").exists()
+
+
+def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "var").write_text("taken")
+    with pytest.raises(TickdError, match="var/demo cannot be written"):
+        demo._prepare(config_of())
+    status = Status(name="d", mode="demo", version="1", state="STOPPED", now_ns=1, uptime_s=1.0)
+    with pytest.raises(TickdError, match=r"the picture nowhere/a.svg cannot be written \(No such file"):
+        demo._draw(status, tmp_path.__class__("nowhere/a.svg"))
+    demo._draw(status, tmp_path / "a.svg")
+    assert (tmp_path / "a.svg").read_text().startswith("<svg")
+
+
+def test_a_tape_that_shows_no_price_is_refused(tmp_path):
+    with pytest.raises(FileFormatError, match="does not exist"):
+        config_of(tape=tmp_path / "no.gz")
+    (tmp_path / "odd.gz").write_bytes(gzip.compress(b'1 {"stream":"btcusdt@depth","data":{}}\n'))
+    with pytest.raises(FileFormatError, match="shows neither a trade nor a quote"):
+        config_of(tape=tmp_path / "odd.gz")
