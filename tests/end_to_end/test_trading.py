@@ -13,7 +13,17 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.end_to_end.harness import CANARY_TOKEN, CROSS, MAKER, fetch, free_port, metric_of, until
+from tests.end_to_end.harness import (
+    CANARIES,
+    CANARY_TOKEN,
+    CROSS,
+    MAKER,
+    READY_S,
+    fetch,
+    free_port,
+    metric_of,
+    until,
+)
 
 #: below one lot of BTC/USDT, of which an exchange takes no order
 LOT = 0.00001
@@ -37,6 +47,8 @@ def test_it_answers_over_its_socket_and_its_port_while_it_trades(bench, exchange
         assert (status, json.loads(body)["state"]) == (200, "READY")
         status, text = fetch(where, "/metrics")
         assert status == 200
+        told = text + json.dumps(state) + body
+        assert not [one for one in CANARIES if one in told]
         assert len(list(text_string_to_metric_families(text))) > 30
         assert metric_of(text, 'tickd_state{state="READY"}') == 1
         assert metric_of(text, "tickd_fills_total") >= state["orders"]["fills"]
@@ -194,6 +206,32 @@ def test_top_shows_it_line_by_line_until_it_is_gone(bench, exchange):
     assert daemon.child.end() == 0
     assert left.wait() == 4
     assert "no daemon answers" in left.complaint
+
+
+RAISES = """
+PARAMS = {}
+STATES = 1
+INSTRUMENTS = 1
+TIMER_S = 0.0
+
+
+def decide(now_ns, why, rows, book, position, working, account, state, params, out):
+    state[0] += 1
+    if state[0] > 50:
+        raise ArithmeticError("the model went mad")
+    return -1
+"""
+
+
+def test_a_strategy_that_raises_halts_and_the_daemon_stays_up(bench, exchange):
+    (bench.folder / "mad.py").write_text(RAISES)
+    mad = '[[strategy]]\nname = "mad.py:decide"\nwarmup_ticks = 1\n'
+    daemon = bench.live(exchange, mad, MAKER)
+    state = daemon.until(lambda state: state["state"] == "HALTED", "it is HALTED", READY_S)
+    assert state["reason"] == "strategy mad raised ArithmeticError: the model went mad"
+    standing(exchange, 0)
+    daemon.until(lambda one: one["feed_frames"] > state["feed_frames"] + 100, "100 more frames")
+    assert daemon.child.end() == 0
 
 
 def cpu_share(daemon, frames=400):

@@ -1,0 +1,298 @@
+"""The daemon's life, within one process: against a simulated exchange on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+
+from daemon import app as module
+from daemon.app import App, open_logs, run
+from daemon.clock import LoopScheduler, SystemClock
+from daemon.config import from_tree
+from daemon.disk import RealDisk, ThreadWorker
+from daemon.errors import ConfigError, JournalError, NetError, TickdError
+from daemon.logs import Logs
+from daemon.net import RealNet
+from daemon.options import RunOptions
+from daemon.seams import Seams
+from daemon.simulator.auth import Key
+from daemon.simulator.rates import Limits
+from daemon.simulator.server import running
+from daemon.simulator.settings import ACCOUNT, SimulatorSettings
+from daemon.status import Status
+
+KEY, SECRET = "k" * 64, "s" * 64
+MAKER = {"name": "market_maker", "warmup_ticks": 5}
+MAKER["params"] = {"qty": 0.001, "half_spread_bps": 50.0, "volatility_weight": 0.0}
+
+
+class Stand:
+    """One daemon and the exchange it meets, in this loop."""
+
+    def __init__(self, tmp_path, urls, **sections):
+        ws = urls["spot"].replace("http", "ws", 1)
+        tree = {
+            "name": "one",
+            "mode": "live",
+            "feed": {"symbols": ["BTC/USDT"], "rest_url": urls["spot"], "ws_url": ws},
+            "venue": {"kind": "binance", "rest_url": urls["spot"], "ws_url": f"{ws}/ws-api/v3"},
+            "strategy": [MAKER],
+            "journal": {"path": str(tmp_path / "journal")},
+            "http": {"socket": str(tmp_path / "s")},
+        }
+        clock = SystemClock()
+        self.lines = []
+        self.config = from_tree({**tree, **sections}, {}, "test")
+        self.worker = ThreadWorker()
+        self.net = RealNet()
+        seams = Seams(clock, LoopScheduler(clock), self.net, RealDisk(), self.worker, Random(1))
+        self.logs = Logs(clock, self.lines.append)
+        self.app = App(self.config, seams, self.logs)
+
+    @property
+    def said(self):
+        self.logs.flush()
+        return b"".join(self.lines).decode()
+
+    async def until(self, look, seconds=60.0):
+        async with asyncio.timeout(seconds):
+            while not look():  # noqa: ASYNC110 - nobody announces what is looked for
+                await asyncio.sleep(0.01)
+
+    async def ready(self, life):
+        def standing():
+            if life.done():
+                life.result()
+            return hasattr(self.app, "core") and len(self.app.core.orders.life.open) == 2
+
+        await self.until(standing)
+
+
+@asynccontextmanager
+async def stand(tmp_path, **sections):
+    limits = Limits(weight_1m=0, orders_10s=0, orders_1d=0, connections_5m=0, messages_1s=0, streams=0)
+    key = Key(KEY, ACCOUNT, secret=SECRET.encode())
+    settings = SimulatorSettings(symbols=("BTC/USDT",), key=key, limits=limits)
+    async with running(settings, SystemClock(), Random(1), lambda _: None) as urls:
+        one = Stand(tmp_path, urls, **sections)
+        try:
+            yield one
+        finally:
+            await one.app.abandon()
+            await one.net.close()
+            one.worker.close()
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch):
+    monkeypatch.setenv("TICKD_KEY", KEY)
+    monkeypatch.setenv("TICKD_SECRET", SECRET)
+
+
+def test_it_trades_until_asked_to_stop_and_leaves_nothing_standing(tmp_path):
+    async def go():
+        async with stand(tmp_path) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await one.ready(life)
+            live = one.app.status()
+            one.app.ask_stop("test")
+            await life
+            return live, one.app, one.said
+
+    live, app, said = asyncio.run(go())
+    assert (live.state, live.feed_connected, live.venue_up) == ("READY", True, True)
+    assert (app.last.state, app.last.orders.unknown, app.failure) == ("STOPPED", 0, None)
+    assert app.last.orders.by_state == {"CANCELED": app.last.orders.placed}
+    assert app.core.engine.risk.latch is None
+    assert "ready" in said
+    assert "stopping reason='test'" in said
+
+
+def test_it_ends_by_itself_when_its_time_is_over(tmp_path):
+    async def go():
+        async with stand(tmp_path) as one:
+            await one.app.live(0.01)
+            return one.app.last
+
+    assert asyncio.run(go()).state == "STOPPED"
+
+
+def fail_with(tmp_path, cause):
+    """Let a daemon that trades meet `cause(app)`; return the app as it ended, and what it logged."""
+
+    async def go():
+        async with stand(tmp_path) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await one.ready(life)
+            cause(one.app)
+            await life
+            return one.app, one.said
+
+    return asyncio.run(go())
+
+
+async def raising(error):
+    raise error
+
+
+def test_a_bug_halts_for_good_and_still_cancels_what_stands(tmp_path):
+    app, said = fail_with(tmp_path, lambda app: app._spawn(raising(ValueError("odd"))))
+    assert isinstance(app.failure, ValueError)
+    assert app.last.reason == "ValueError: odd"
+    assert (app.core.engine.risk.latch.source, app.last.orders.unknown) == ("failure", 0)
+    assert set(app.last.orders.by_state) == {"CANCELED"}
+    assert "Traceback" in said  # for who mends it
+
+
+def test_a_bug_that_only_the_loop_hears_of_counts_as_well(tmp_path):
+    def cause(app):
+        context = {"message": "the handler raised", "exception": ValueError("odd")}
+        asyncio.get_running_loop().call_exception_handler(context)
+
+    app, _ = fail_with(tmp_path, cause)
+    assert isinstance(app.failure, ValueError)
+    assert app.last.reason == "ValueError: odd"
+
+
+def test_an_error_that_was_foreseen_ends_it_without_halting(tmp_path):
+    app, said = fail_with(tmp_path, lambda app: app._spawn(raising(ConfigError("ws_url is none"))))
+    assert isinstance(app.failure, ConfigError)
+    assert (app.last.reason, app.core.engine.risk.latch) == ("", None)
+    assert "failed text='ws_url is none'" in said
+    assert "Traceback" not in said
+
+
+def test_what_the_loop_grumbles_about_is_logged_and_no_more(tmp_path):
+    async def go():
+        async with stand(tmp_path) as one:
+            one.app._on_loop_exception(asyncio.get_running_loop(), {"message": "slow callback"})
+            return one.app.failure, one.said
+
+    failure, said = asyncio.run(go())
+    assert failure is None
+    assert "slow callback" in said
+
+
+def test_a_stop_before_it_is_ready_ends_the_start(tmp_path, monkeypatch):
+    async def never(*_):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(module, "fetch_instruments", never)
+
+    async def go():
+        async with stand(tmp_path) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await asyncio.sleep(0)
+            one.app.ask_stop("test")
+            await asyncio.wait_for(life, 10)
+            return one.app.last, one.app.failure
+
+    assert asyncio.run(go()) == (None, None)
+
+
+def test_it_meets_the_venue_again_when_somebody_asks_and_after_a_failure(tmp_path):
+    async def go():
+        async with stand(tmp_path) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await one.ready(life)
+            venue = one.app.core.orders.venue
+            answer, asked = venue.snapshot, []
+
+            async def snapshot(since_ns):
+                asked.append(since_ns)
+                if len(asked) == 1:
+                    raise NetError("the line is cut")
+                return await answer(since_ns)
+
+            venue.snapshot = snapshot
+            one.app.core.orders.doubts.ask_snapshot()
+            await one.until(lambda: len(asked) == 2)
+            one.app.ask_stop("test")
+            await life
+            return one.said
+
+    assert "snapshot_failed reason='the line is cut'" in asyncio.run(go())
+
+
+def test_a_step_of_the_systems_clock_is_logged(tmp_path, monkeypatch):
+    monkeypatch.setattr(SystemClock, "resync", lambda _: 2_000_000_000)
+
+    async def go():
+        async with stand(tmp_path) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await one.ready(life)
+            one.app.ask_stop("test")
+            await life
+            return one.said
+
+    assert "clock_step step_ms=2000.0" in asyncio.run(go())
+
+
+def test_two_do_not_share_a_journal(tmp_path):
+    async def go():
+        async with stand(tmp_path) as one:
+            held = RealDisk()
+            held.lock(tmp_path / "journal" / "lock")
+            try:
+                with pytest.raises(TickdError, match="another daemon is running on the journal"):
+                    await one.app.start()
+            finally:
+                held.release()
+
+    asyncio.run(go())
+
+
+def test_a_journal_that_cannot_be_there_is_named(tmp_path):
+    (tmp_path / "taken").write_text("")
+
+    async def go():
+        async with stand(tmp_path, journal={"path": str(tmp_path / "taken" / "journal")}) as one:
+            with pytest.raises(TickdError, match=r"taken/journal cannot be used \(Not a directory\)"):
+                await one.app.start()
+
+    asyncio.run(go())
+
+
+def test_a_core_that_this_process_may_not_use_is_refused_before_anything_opens(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 1})
+
+    async def go():
+        async with stand(tmp_path, loop={"cpu": 0}) as one:
+            with pytest.raises(ConfigError, match=r"^loop.cpu is 0, and this process may use 1, 2$"):
+                await one.app.start()
+            assert not (tmp_path / "journal").exists()
+
+    asyncio.run(go())
+
+
+# --- around it ----------------------------------------------------------------------------------------------
+def test_logs_go_to_the_configured_file(tmp_path):
+    async def go(path):
+        clock = SystemClock()
+        seams = SimpleNamespace(clock=clock, scheduler=LoopScheduler(clock), disk=RealDisk())
+        config = SimpleNamespace(log=SimpleNamespace(file=str(path), level="info", format="json"))
+        logs = open_logs(config, seams)
+        logs.get("test").info("hello")
+        logs.stop()
+
+    asyncio.run(go(tmp_path / "a.log"))
+    assert '"event":"hello"' in (tmp_path / "a.log").read_text()
+    with pytest.raises(ConfigError, match=r"log.file .* cannot be written \(Is a directory\)"):
+        asyncio.run(go(tmp_path))
+
+
+def test_the_summary_is_printed_before_a_failure_is_raised(monkeypatch, capsys):
+    last = Status(name="d", mode="live", version="1", state="STOPPED", now_ns=1, uptime_s=1.0)
+
+    async def served(*_):
+        return SimpleNamespace(last=last, failure=JournalError("the disk is full"))
+
+    monkeypatch.setattr(module, "_serve", served)
+    with pytest.raises(JournalError, match="the disk is full"):
+        run(None, RunOptions(json=True))
+    assert '"state":"STOPPED"' in capsys.readouterr().out
