@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 RECONCILE_S: Final = 60.0
 #: how long the end waits for the venue's word on what was cancelled
 DRAIN_NS: Final = 3_000_000_000
-_POLL_NS: Final = 20_000_000
+_POLL_S: Final = 0.02
 _SECOND_NS: Final = 1_000_000_000
 
 
@@ -299,7 +299,7 @@ class App:
                 await self._meet()
             except (NetError, VenueError) as error:
                 self.log.warning("snapshot_failed", reason=str(error))
-                await pause(self.seams, _SECOND_NS)
+                await pause(self.seams, 1.0)
                 self._meeting.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -342,7 +342,7 @@ class App:
         core.engine.on_command(Command(verb="stop", source="daemon"))
         deadline_ns = self.seams.clock.now_ns() + DRAIN_NS
         while self._owed() and self.seams.clock.now_ns() < deadline_ns:
-            await pause(self.seams, _POLL_NS)
+            await pause(self.seams, _POLL_S)
         core.engine.phase = "STOPPED"
         self.last = self.status()
         await core.orders.venue.stop()

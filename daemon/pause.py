@@ -1,38 +1,52 @@
-"""Waiting on the injected clock, and how long to wait after a failure."""
+"""Waiting on the injected clock, and longer after each failure."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from random import Random
 
     from daemon.seams import Seams
 
-BACKOFF_NS_FIRST: Final = 250_000_000
-BACKOFF_NS_MAX: Final = 30_000_000_000
 
-
-async def pause(seams: Seams, duration_ns: int) -> None:
-    """Return after `duration_ns` of the injected time."""
+async def pause(seams: Seams, seconds: float) -> None:
+    """Return after `seconds` of the injected time, which may be virtual."""
     passed = asyncio.get_running_loop().create_future()
 
     def end() -> None:
         if not passed.done():
             passed.set_result(None)
 
-    timer = seams.scheduler.call_at(seams.clock.now_ns() + duration_ns, end)
+    timer = seams.scheduler.call_at(seams.clock.now_ns() + int(seconds * 1e9), end)
     try:
         await passed
     finally:
         timer.cancel()
 
 
-def backoff_ns(attempt: int, random: Random) -> int:
-    """Return how long to wait after failure number `attempt`, from 1: doubling, capped, half of it by chance.
+class Backoff:
+    """Delays that double from `first_s` to `cap_s`, each shortened by up to half at random.
 
-    Without the chance all who were cut off at once would come back at once.
+    The randomness keeps a thousand daemons, cut off together, from coming back together.
     """
-    longest_ns = min(BACKOFF_NS_MAX, BACKOFF_NS_FIRST * 2 ** min(attempt - 1, 20))
-    return int(longest_ns * (0.5 + 0.5 * random.random()))
+
+    __slots__ = ("_cap_s", "_first_s", "_random", "failures")
+
+    def __init__(self, first_s: float, cap_s: float, random: Random) -> None:
+        self._first_s = first_s
+        self._cap_s = cap_s
+        self._random = random
+        self.failures = 0
+
+    def next_s(self) -> float:
+        """Count a failure and return how long to wait after it."""
+        # 2.0**64 is beyond every cap; a larger exponent would overflow after months of failures
+        delay_s = min(self._cap_s, self._first_s * 2.0 ** min(self.failures, 64))
+        self.failures += 1
+        return delay_s * (1.0 - 0.5 * self._random.random())
+
+    def reset(self) -> None:
+        """Start over: it works again."""
+        self.failures = 0

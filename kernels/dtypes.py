@@ -17,7 +17,7 @@ import numpy as np
 TRADE: Final = 1
 #: best bid and ask: a bid price, b bid quantity, c ask price, d ask quantity
 QUOTE: Final = 2
-#: the book's depth changed: a best bid, b summed bid quantity, c best ask, d summed ask quantity (top L levels)
+#: the book's depth changed: a best bid, b summed bid quantity, c best ask, d summed ask quantity (L levels)
 DEPTH: Final = 3
 
 BUY: Final = 1

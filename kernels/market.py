@@ -217,7 +217,8 @@ def arrive(market: Any, events: Any, n: int) -> int:
 def advance(markets: Any, until_ns: int, events: Any, levels: Any) -> tuple[int, int]:
     """Run the market up to and including `until_ns`, or until the chunk might overflow.
 
-    markets MARKET[1]; events MARKET_EVENT[EVENTS_RESERVE or more]; levels int64[LEVEL_ROWS_RESERVE or more, 2].
+    markets MARKET[1]; events MARKET_EVENT[at least EVENTS_RESERVE]; levels int64[at least
+    LEVEL_ROWS_RESERVE, 2].
     Returns how many events and level rows were written. All is done when the market's next_ns, depth_ns and
     grid_ns are past `until_ns`.
     """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from daemon.errors import NetError
-from daemon.feeds.backoff import Backoff, sleep
+from daemon.pause import Backoff, pause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,12 +129,11 @@ class FeedConnection:
 
     async def _replace(self, old: Link) -> Link:
         """Return a new link in the place of one that ended."""
-        clock, scheduler = self._seams.clock, self._seams.scheduler
-        lived_ns = clock.now_ns() - old.opened_ns
+        lived_ns = self._seams.clock.now_ns() - old.opened_ns
         if old.reason in {"rollover", "shutdown"}:
             # the old one speaks on until the new one does
             new = await self._open()
-            await sleep(clock, scheduler, _OVERLAP_S)
+            await pause(self._seams, _OVERLAP_S)
             self._drop(old)
             return new
         self._drop(old)
@@ -144,7 +143,7 @@ class FeedConnection:
             self._patience = 1
         if old.reason.startswith("silent"):
             self._patience = min(_PATIENCE_MAX, self._patience * 2)
-        await sleep(clock, scheduler, self._backoff.next_s())
+        await pause(self._seams, self._backoff.next_s())
         return await self._open()
 
     async def _open(self) -> Link:
@@ -159,7 +158,7 @@ class FeedConnection:
                 link.live = False
                 delay_s = self._backoff.next_s()
                 _log.warning("feed_connect_failed", reason=str(error), retry_s=round(delay_s, 1))
-                await sleep(clock, self._seams.scheduler, delay_s)
+                await pause(self._seams, delay_s)
                 continue
             self.connects += 1
             self._links.append(link)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from daemon.errors import NetError
-from daemon.feeds.backoff import Backoff
+from daemon.pause import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,11 +17,11 @@ import msgspec
 
 from daemon.errors import ConfigError, NetError, VenueError
 from daemon.events import ExecutionReport, VenueStatus
-from daemon.pause import backoff_ns, pause
+from daemon.pause import Backoff, pause
 from daemon.venues.binance_frames import OrderFrames
 from daemon.venues.binance_limits import Budget
 from daemon.venues.binance_requests import RECV_WINDOW_MS_DEFAULT, OrderRequests, request
-from daemon.venues.binance_rest import RestReader
+from daemon.venues.binance_rest import BACKOFF_S_FIRST, BACKOFF_S_MAX, RestReader
 from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, TIME, TRADES, Asked, Session
 from daemon.venues.server_clock import ServerClock
 
@@ -252,17 +252,16 @@ class BinanceVenue:
         return await self._rest.snapshot(self._instruments, since_ns, self._ids)
 
     async def _supervise(self, ready: asyncio.Future[None]) -> None:
-        failures = 0
+        backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)
         while True:
             try:
                 session = await self._open()
             except (NetError, VenueError) as error:
                 if isinstance(error, VenueError) and error.code in _KEY_REFUSED and not ready.done():
                     raise
-                failures += 1
                 if self._session is None:
                     self._tell(up=False, reason=str(error))
-                await pause(self._seams, backoff_ns(failures, self._seams.random))
+                await pause(self._seams, backoff.next_s())
                 continue
             old, self._session = self._session, session
             self._ending.clear()
@@ -277,10 +276,10 @@ class BinanceVenue:
             self._arm()
             opened_ns = self._clock.now_ns()
             await self._ending.wait()
-            stable = self._clock.now_ns() - opened_ns > 60_000_000_000
-            failures = 0 if stable else failures + 1
-            if not stable:  # a connection that is lost again and again must not be made again and again
-                await pause(self._seams, backoff_ns(failures, self._seams.random))
+            if self._clock.now_ns() - opened_ns > 60_000_000_000:
+                backoff.reset()
+            else:  # a connection that is lost again and again must not be made again and again
+                await pause(self._seams, backoff.next_s())
 
     def _on_supervisor_end(self, task: asyncio.Task[None], ready: asyncio.Future[None]) -> None:
         """Let nobody wait for a connection that nobody makes: tell the loop what `start` did not raise."""

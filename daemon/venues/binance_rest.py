@@ -12,7 +12,7 @@ import msgspec
 
 from daemon.errors import NetError, VenueError
 from daemon.events import Balance, OpenOrder, VenueSnapshot
-from daemon.pause import backoff_ns, pause
+from daemon.pause import Backoff, pause
 from daemon.venues.binance_requests import original_id
 from daemon.venues.binance_wire import ErrorBody
 from daemon.venues.signing import signed_query
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_S: Final = 10.0
 TRIES: Final = 5
+#: distances of tries, of requests here and of connections in binance.py
+BACKOFF_S_FIRST: Final = 0.25
+BACKOFF_S_MAX: Final = 30.0
 ROWS_MAX: Final = 1000  # the longest list the exchange sends at once
 _INVALID_TIMESTAMP: Final = -1021
 _UNKNOWN: Final = -1000
@@ -63,6 +66,7 @@ class RestReader:
 
         Raises VenueError for a refusal or a rate limit, NetError when there is no answer at all.
         """
+        backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)
         for attempt in range(1, TRIES + 1):
             try:
                 return await self._get_once(path, params, weight)
@@ -74,7 +78,7 @@ class RestReader:
                     raise
                 if error.code == _INVALID_TIMESTAMP:
                     await self.ask_time()
-            await pause(self._seams, backoff_ns(attempt, self._seams.random))
+            await pause(self._seams, backoff.next_s())
         raise AssertionError("the last try returns or raises")
 
     async def ask_time(self) -> None:

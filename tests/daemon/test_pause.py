@@ -1,14 +1,16 @@
+"""Pauses last as long as the injected time says; delays grow, stay under their cap, and never fail."""
+
 from __future__ import annotations
 
 import asyncio
-import random
+from random import Random
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from daemon.clock import VirtualTime
 from daemon.memory_disk import InlineWorker, MemoryDisk
-from daemon.pause import BACKOFF_NS_FIRST, BACKOFF_NS_MAX, backoff_ns, pause
+from daemon.pause import Backoff, pause
 from daemon.seams import Net, Seams
 
 if TYPE_CHECKING:
@@ -17,18 +19,18 @@ if TYPE_CHECKING:
 
 def seams(time: VirtualTime) -> Seams:
     disk = cast("Disk", MemoryDisk())
-    return Seams(time, time, cast("Net", None), disk, InlineWorker(), random.Random(1))
+    return Seams(time, time, cast("Net", None), disk, InlineWorker(), Random(1))
 
 
 def test_a_pause_lasts_as_long_as_the_injected_time_says() -> None:
     async def main() -> None:
         time = VirtualTime(1000)
-        task = asyncio.create_task(pause(seams(time), 500))
+        task = asyncio.create_task(pause(seams(time), 2.0))
         await asyncio.sleep(0)
-        time.advance(1499)
+        time.advance(2_000_000_999)
         await asyncio.sleep(0)
         assert not task.done()
-        time.advance(1500)
+        time.advance(2_000_001_000)
         await task
 
     asyncio.run(main())
@@ -37,7 +39,7 @@ def test_a_pause_lasts_as_long_as_the_injected_time_says() -> None:
 def test_a_pause_given_up_leaves_no_timer() -> None:
     async def main() -> None:
         time = VirtualTime()
-        task = asyncio.create_task(pause(seams(time), 500))
+        task = asyncio.create_task(pause(seams(time), 2.0))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -47,11 +49,18 @@ def test_a_pause_given_up_leaves_no_timer() -> None:
     asyncio.run(main())
 
 
-def test_the_delay_doubles_up_to_its_cap_and_half_of_it_is_chance() -> None:
-    source = random.Random(7)
-    for attempt in (*range(1, 12), 1000):
-        longest = min(BACKOFF_NS_FIRST * 2 ** (attempt - 1), BACKOFF_NS_MAX)
-        delays = {backoff_ns(attempt, source) for _ in range(50)}
-        assert len(delays) > 40
-        assert min(delays) >= longest // 2
-        assert max(delays) <= longest
+def test_delays_double_up_to_the_cap_each_shortened_by_up_to_half() -> None:
+    backoff = Backoff(0.5, 30.0, Random(1))
+    delays = [backoff.next_s() for _ in range(12)]
+    for failures, delay in enumerate(delays):
+        full = min(30.0, 0.5 * 2**failures)
+        assert full / 2 <= delay <= full
+    assert len(set(delays)) == len(delays)
+
+
+def test_success_starts_over_and_endless_failure_stays_at_the_cap() -> None:
+    backoff = Backoff(0.5, 30.0, Random(2))
+    for _ in range(5000):
+        assert backoff.next_s() <= 30.0
+    backoff.reset()
+    assert backoff.next_s() <= 0.5

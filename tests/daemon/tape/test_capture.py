@@ -13,9 +13,18 @@ from daemon.tape.capture import Frame, capture_instrument, read_frames
 if TYPE_CHECKING:
     from pathlib import Path
 
-TRADE = b'1723161254087896568 {"stream":"btcusdt@trade","data":{"e":"trade","s":"BTCUSDT","t":7,"p":"61837.63000000","q":"0.02000000","T":1,"m":true}}'
-SNAPSHOT = b'1723161254206652067 {"lastUpdateId":50,"bids":[["61837.60000000","3.78826000"]],"asks":[["61837.64000000","1.50000000"]]}'
-PERP = b'5 {"stream":"ethusdt@depth@0ms","data":{"e":"depthUpdate","s":"ETHUSDT","U":1,"u":2,"pu":0,"b":[["2710.20","0.014"]],"a":[]}}'
+TRADE = (
+    b'1723161254087896568 {"stream":"btcusdt@trade","data":{"e":"trade","s":"BTCUSDT","t":7,'
+    b'"p":"61837.63000000","q":"0.02000000","T":1,"m":true}}'
+)
+SNAPSHOT = (
+    b'1723161254206652067 {"lastUpdateId":50,"bids":[["61837.60000000","3.78826000"]],'
+    b'"asks":[["61837.64000000","1.50000000"]]}'
+)
+PERP = (
+    b'5 {"stream":"ethusdt@depth@0ms","data":{"e":"depthUpdate","s":"ETHUSDT","U":1,"u":2,"pu":0,'
+    b'"b":[["2710.20","0.014"]],"a":[]}}'
+)
 
 
 def write(path: Path, *lines: bytes) -> Path:
