@@ -1,6 +1,6 @@
 # One command for each thing a developer does. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test verify lint format lock clean
+.PHONY: help demo picture setup test verify lint format lock clean
 ARGS ?=
 WORKERS ?= 2
 PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS)
@@ -10,6 +10,9 @@ help: ## list these commands
 
 demo: .venv/.base ## trade against a simulated exchange, offline and without keys; ARGS="--seconds 10" goes to `tickd demo`
 	@.venv/bin/tickd demo $(ARGS)
+
+picture: .venv/.base ## draw README's picture anew, from a demo
+	.venv/bin/tickd demo --seconds 45 --svg docs/demo.svg
 
 setup: .venv/.dev ## make .venv with everything that tests and training need
 
