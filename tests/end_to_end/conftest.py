@@ -6,9 +6,13 @@ have shown a traceback, and no key may stand in any file, log or output.
 
 from __future__ import annotations
 
+import fcntl
+import os
+from pathlib import Path
+
 import pytest
 
-from tests.end_to_end.harness import Bench, secrets_in
+from tests.end_to_end.harness import CROSS, MAKER, MODEL, Bench, secrets_in
 
 
 @pytest.fixture
@@ -27,6 +31,27 @@ def exchange(tmp_path_factory):
     one = Bench(tmp_path_factory.mktemp("exchange"))
     yield one.exchange("--symbol", "BTC/USDT")
     one.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels(exchange, tmp_path_factory):
+    """Compile everything once for these sources, by one worker while the others wait.
+
+    Each test's deadlines then measure what it is about.
+    """
+    cache = Path(os.environ["NUMBA_CACHE_DIR"])
+    done = cache / "end_to_end"
+    with (cache / "end_to_end.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists():
+            return
+        one = Bench(tmp_path_factory.mktemp("kernels"))
+        config = one.config(exchange.urls, CROSS, MAKER, MODEL)
+        for verb in ("run --live", "paper"):
+            one.run(
+                verb.split()[0], config, *verb.split()[1:], "--seconds", "0.1", env=exchange.keys, seconds=900
+            )
+        done.touch()
 
 
 @pytest.hookimpl(hookwrapper=True)

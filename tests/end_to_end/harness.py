@@ -50,6 +50,12 @@ name = "market_maker"
 params = { qty = 0.001, half_spread_bps = 50.0, volatility_weight = 0.0 }
 warmup_ticks = 20
 """
+#: the demo's model
+MODEL = f"""
+[[strategy]]
+name = "ml"
+model = "{ROOT / "models" / "demo"}"
+"""
 
 
 def until(look, what, seconds=SOON_S):

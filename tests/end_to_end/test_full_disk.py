@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.end_to_end.harness import CROSS, MAKER, TICKD, until
+from tests.end_to_end.harness import CROSS, MAKER, READY_S, TICKD, until
 
 #: of the file system or the file; the first records need some 5 kB
 BYTES = 64 << 10
@@ -35,7 +35,7 @@ def records(bench):
 
 def check_halted(bench, exchange, daemon, orders_before):
     """Wait until the journal cannot be written; check that nothing leaves any more, and what is on record."""
-    state = daemon.until(lambda state: state["state"] == "HALTED", "it is HALTED", 120)
+    state = daemon.until(lambda state: state["state"] == "HALTED", "it is HALTED", READY_S)
     assert state["reason"].startswith("the journal var/one/journal/00000001.journal cannot be written (")
     assert state["reason"].endswith(
         "nothing that adds risk leaves until this is mended and trading is resumed"
@@ -87,7 +87,7 @@ def test_a_disk_that_stays_full_is_what_it_ends_with(bench, exchange):
     assert child.json["reason"] == child.complaint
     # with room again: what is on the record agrees with the exchange, the halt where that could be recorded
     again = bench.live(exchange, MAKER)
-    state = again.until(lambda state: state["state"] in {"READY", "HALTED"}, "it has recovered", 60)
+    state = again.until(lambda state: state["state"] in {"READY", "HALTED"}, "it has recovered", READY_S)
     if state["state"] == "HALTED":
         assert state["reason"] == child.complaint
         bench.run("resume")
@@ -100,7 +100,7 @@ def test_a_disk_full_from_the_start_is_one_sentence(bench, exchange, small_disk)
     with (small_disk / "filler").open("wb") as file:
         file.write(b"x" * (blocks.f_bavail * blocks.f_frsize))
     daemon = bench.live(exchange, MAKER)
-    assert daemon.child.wait(60) == 1
+    assert daemon.child.wait(READY_S) == 1
     assert "(No space left on device)" in daemon.child.complaint
     (small_disk / "filler").unlink()
     again = bench.live(exchange, MAKER)

@@ -118,7 +118,7 @@ def test_a_halt_outlives_a_restart(bench, exchange):
     bench.run("halt", "--reason", "no more")
     assert daemon.child.end() == 0
     again = bench.live(exchange, MAKER)  # the same name, so the same journal
-    state = again.until(lambda state: state["state"] == "HALTED", "it is HALTED again", 60)
+    state = again.until(lambda state: state["state"] == "HALTED", "it is HALTED again", READY_S)
     assert state["reason"] == "no more"
     bench.run("resume")
     standing(exchange, 2)
@@ -158,7 +158,7 @@ def test_a_signal_before_it_is_ready_ends_it_too(bench):
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes connections and says nothing
         urls = {"spot": f"http://127.0.0.1:{deaf.getsockname()[1]}"}
         child = bench.tickd("paper", bench.config(urls, MAKER, mode="paper", kind="paper"))
-        until((bench.folder / "var/one/journal/lock").exists, "it has begun", 60)
+        until((bench.folder / "var/one/journal/lock").exists, "it has begun", READY_S)
         assert child.end() == 0
 
 

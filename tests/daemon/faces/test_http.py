@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from daemon.errors import ConfigError, TickdError
+from daemon.errors import ConfigError, JournalError, TickdError
 from daemon.faces.http import BODY_BYTES_MAX, REASON_CHARS_MAX, HttpFace
 from daemon.status import Status
 
@@ -98,6 +98,20 @@ def test_a_command_becomes_an_event_and_is_audited(tmp_path, verb):
         assert (command.verb, command.source, command.reason) == (verb, "http", "lunch")
         (audit,) = daemon.audits
         assert (audit.verb, audit.accepted, audit.via) == (verb, True, "socket")
+
+    run(scenario())
+
+
+def test_a_command_that_cannot_be_done_says_why(tmp_path):
+    def refuse(command):
+        raise JournalError("the journal cannot be written")
+
+    async def scenario():
+        daemon = Daemon()
+        daemon.face._command = refuse
+        async with served(tmp_path, daemon) as session, session.post("/resume") as answer:
+            assert answer.status == 503
+            assert await answer.json() == {"error": "the journal cannot be written"}
 
     run(scenario())
 
