@@ -23,7 +23,7 @@ from daemon.audit_log import AuditLog
 from daemon.clock import LoopScheduler, SystemClock
 from daemon.core import Core, build, load_runtimes
 from daemon.disk import RealDisk, ThreadWorker
-from daemon.errors import EXIT_DONE, ConfigError, JournalError, NetError, TickdError, VenueError
+from daemon.errors import EXIT_DONE, ConfigError, FrameError, JournalError, NetError, TickdError, VenueError
 from daemon.events import Command
 from daemon.faces import terminal
 from daemon.faces.http import Audit as HttpAudit
@@ -116,7 +116,7 @@ class App:
         self.seams = seams
         self.logs = logs
         self.log = logs.get("daemon")
-        self.started_ns = seams.clock.now_ns()
+        self.started_ns = 0  # when recovery began: compiling, before it, may take a minute
         self.core: Core
         self.feed: FeedCore
         self.connection: FeedConnection
@@ -158,6 +158,7 @@ class App:
             step("feed and venue")
             await warm_up(paper=config.venue.kind == "paper")
             runtimes = load_runtimes(config, instruments, seams.disk, fees, step, can_amend=True)
+        self.started_ns = seams.clock.now_ns()
         observers = [AuditLog(self.logs.get("orders"), instruments)]
         self.core = core = build(
             config, instruments, runtimes, seams, venue, Spans(), observers=observers, followers=followers
@@ -283,6 +284,8 @@ class App:
         asked_ns = self.seams.clock.now_ns()
         snapshot = await self.core.orders.venue.snapshot(self.core.recovery.since_ns)
         found = self.core.recovery.meet(snapshot, asked_ns)
+        for text in snapshot.notes:
+            self.log.error("unread", text=text)
         for note in found.notes:
             self.log.warning("reconciled", text=note)
         for fault in found.fatal:
@@ -297,7 +300,7 @@ class App:
             self._meeting.clear()
             try:
                 await self._meet()
-            except (NetError, VenueError) as error:
+            except (FrameError, NetError, VenueError) as error:
                 self.log.warning("snapshot_failed", reason=str(error))
                 await pause(self.seams, 1.0)
                 self._meeting.set()

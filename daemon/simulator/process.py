@@ -18,15 +18,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from rich.console import Console
 
 from daemon.clock import SystemClock
 from daemon.errors import EXIT_DONE, ConfigError, TickdError
+from daemon.faces import terminal
 from daemon.lifetime import catch_signals, watch_parent
 from daemon.simulator.auth import Key
 from daemon.simulator.rates import Limits
 from daemon.simulator.server import running
 from daemon.simulator.settings import ACCOUNT, SimulatorSettings
-from daemon.simulator.warm import warm_up
+from daemon.simulator.tape import scan
+from daemon.simulator.warm import STEPS, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,7 +146,10 @@ async def serve(settings: SimulatorSettings, *, with_parent: bool) -> None:
     catch_signals(lambda _: stop.set())
     if with_parent:
         await watch_parent(lambda _: stop.set())
-    warm_up(synthetic=settings.tape is None)
+    if settings.tape is not None:
+        scan(settings.tape)  # a broken one is refused before anybody waits for a compiler
+    with terminal.steps(Console(stderr=True), "compiling", STEPS) as step:
+        warm_up(synthetic=settings.tape is None, step=step)
     source = random.Random(settings.seed)  # noqa: S311 - makes order ids, the same for the same seed
     say = say_to_people if sys.stdout.isatty() else say_to_programs
     async with running(settings, SystemClock(), source, say) as urls:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING, Final
 
 from daemon.clock import VirtualTime
 from daemon.instruments import make_instrument
@@ -13,13 +14,25 @@ from daemon.simulator.newrequest import NewOrder
 from daemon.simulator.rates import Limits
 from daemon.simulator.symbols import UNIT, list_symbol
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _NOW_NS = 1_000_000_000
 _BOOK = b'{"bids":[["100.00","5.0"],["99.00","5.0"]],"asks":[["101.00","5.0"],["102.00","5.0"]]}'
 _DEPTH = b'{"b":[["99.50","1.0"]],"a":[]}'
 
 
-def warm_up(synthetic: bool) -> None:
-    """Run a throwaway exchange through every kind of event and order, and a market if one is wanted."""
+#: what `warm_up` tells of
+STEPS: Final = 2
+
+
+def warm_up(synthetic: bool, step: Callable[[str], object] | None = None) -> None:
+    """Run a throwaway exchange through every kind of event and order, and a market if one is wanted.
+
+    step(name) is called before each part: without a cache they take half a minute, and somebody may wait.
+    """
+    step = step or _quiet
+    step("the exchange's matching")
     instrument = make_instrument(
         0,
         "binance",
@@ -45,7 +58,12 @@ def warm_up(synthetic: bool) -> None:
     market.trade(1, 100 * UNIT, UNIT, True, 1_000)
     exchange.cancel(bid, "warm")
     if synthetic:
+        step("the exchange's market")
         SyntheticMarket(instrument, MarketSettings(), _NOW_NS).advance(2 * _NOW_NS)
+
+
+def _quiet(_: str) -> None:
+    """Nobody waits."""
 
 
 def _order(kind: str, side: int, price: int) -> NewOrder:
