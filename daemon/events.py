@@ -115,12 +115,16 @@ class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VenueSnapshot(msgspec.Struct, frozen=True):
-    """The venue's word on the account, from which start-up recovers; `trades` are TRADE reports."""
+    """The venue's word on the account, from which start-up recovers; `trades` are TRADE reports.
+
+    `notes` say what the venue told and nobody could read, and so is not listed.
+    """
 
     balances: dict[str, Balance]
     open_orders: list[OpenOrder]
     trades: list[ExecutionReport]
     wire_ns: int
+    notes: list[str] = []
 
 
 Verb = Literal["halt", "resume", "flatten", "stop"]

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from daemon.errors import ConfigError, NetError, VenueError
+from daemon.errors import ConfigError, FrameError, NetError, VenueError
 from daemon.events import ExecutionReport, VenueStatus
 from daemon.pause import Backoff, pause
 from daemon.venues.binance_frames import OrderFrames
@@ -28,7 +28,6 @@ from daemon.venues.server_clock import ServerClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from daemon.errors import FrameError
     from daemon.events import ReportKind, VenueSnapshot
     from daemon.instruments import Instrument
     from daemon.orders.order import Order
@@ -98,7 +97,14 @@ class BinanceVenue:
             for instrument in instruments
         }
         self._rest = RestReader(
-            settings.rest_url, signer, settings.recv_window_ms, seams, self._frames, self.budget, self.server
+            settings.rest_url,
+            signer,
+            settings.recv_window_ms,
+            seams,
+            self._frames,
+            self.budget,
+            self.server,
+            self.on_frame_error,
         )
         self._sink: VenueSink | None = None
         self._session: Session | None = None
@@ -306,8 +312,11 @@ class BinanceVenue:
                 await self._call(session, "userDataStream.subscribe", {})
             else:
                 await self._call(session, "userDataStream.subscribe.signature", self._window(), self._signer)
-        except BaseException:
+        except BaseException as error:
             session.close("closed by us: it did not get ready")
+            if isinstance(error, FrameError):
+                self.on_frame_error(error)
+                raise NetError(f"the exchange's clock could not be read: {error}") from None
             raise
         return session
 

@@ -326,7 +326,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw) -> 
         # an event we have not heard of does no harm; one we know, in another form, may be a fill
         reason = "event" if str(error).endswith("`$.event.e`") else "type"
         raise FrameError(reason, f"a frame is not as Binance documents it: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError("json", f"a frame is no JSON: {error}") from None
 
 

@@ -6,11 +6,11 @@ repeated.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from daemon.errors import NetError, VenueError
+from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import Balance, OpenOrder, VenueSnapshot
 from daemon.pause import Backoff, pause
 from daemon.venues.binance_requests import original_id
@@ -18,7 +18,7 @@ from daemon.venues.binance_wire import ErrorBody
 from daemon.venues.signing import signed_query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from daemon.events import ExecutionReport
     from daemon.instruments import Instrument
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from daemon.venues.binance_wire import TradeRow
     from daemon.venues.server_clock import ServerClock
     from daemon.venues.signing import Signer
+
+B = TypeVar("B")
+T = TypeVar("T")
 
 TIMEOUT_S: Final = 10.0
 TRIES: Final = 5
@@ -51,6 +54,7 @@ class RestReader:
         frames: OrderFrames,
         budget: Budget,
         server: ServerClock,
+        on_frame_error: Callable[[FrameError], None],
     ) -> None:
         self._url = url.rstrip("/")
         self._signer = signer
@@ -59,17 +63,22 @@ class RestReader:
         self._frames = frames
         self._budget = budget
         self._server = server
+        self._on_frame_error = on_frame_error
         self._error = msgspec.json.Decoder(ErrorBody)
 
-    async def get(self, path: str, params: dict[str, str | int], weight: int) -> bytes:
-        """Return the answer's body, asking again after a failure of the network or the server.
+    async def get(
+        self, path: str, params: dict[str, str | int], weight: int, read: Callable[[bytes], T]
+    ) -> T:
+        """Return what `read` makes of the answer's body, asking again after a failure of network or server.
 
-        Raises VenueError for a refusal or a rate limit, NetError when there is no answer at all.
+        Raises VenueError for a refusal, a rate limit or an answer that cannot be read (told to
+        `on_frame_error` too), NetError when there is no answer at all.
         """
         backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)
         for attempt in range(1, TRIES + 1):
             try:
-                return await self._get_once(path, params, weight)
+                body = await self._get_once(path, params, weight)
+                return self._read(path, body, read)
             except NetError:
                 if attempt == TRIES:
                     raise
@@ -87,7 +96,16 @@ class RestReader:
         answer = await self._request("/api/v3/time", 1)
         self._server.forget()
         received_ns = self._seams.clock.now_ns()
-        self._server.measure(sent_ns, self._frames.server_time(answer.body), received_ns)
+        server_ns = self._read("/api/v3/time", answer.body, self._frames.server_time)
+        self._server.measure(sent_ns, server_ns, received_ns)
+
+    def _read(self, path: str, body: B, read: Callable[[B], T]) -> T:
+        """Read an answer; one that is not as documented is the server's failure, not ours."""
+        try:
+            return read(body)
+        except FrameError as error:
+            self._on_frame_error(error)
+            raise VenueError(_UNKNOWN, f"the answer to GET {path} could not be read: {error}") from None
 
     async def _get_once(self, path: str, params: dict[str, str | int], weight: int) -> bytes:
         signed = {
@@ -117,7 +135,7 @@ class RestReader:
         path = target.partition("?")[0]
         try:
             error = self._error.decode(answer.body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             code = _UNKNOWN if answer.status >= 500 else -answer.status
             raise VenueError(code, f"GET {path} was answered with HTTP status {answer.status}") from None
         code = _UNKNOWN if answer.status >= 500 else error.code
@@ -132,25 +150,35 @@ class RestReader:
         `known_ids`: order numbers whose client order id is known; others are looked up.
         """
         wire_ns = self._seams.clock.now_ns()
-        body = await self.get("/api/v3/account", {"omitZeroBalances": "true"}, 20)
-        account = self._frames.account(body)
+        account = await self.get("/api/v3/account", {"omitZeroBalances": "true"}, 20, self._frames.account)
+        notes: list[str] = []
         open_orders: list[OpenOrder] = []
         trades: list[ExecutionReport] = []
         for instrument in instruments:
-            open_orders += await self._open_orders(instrument)
+            open_orders += await self._open_orders(instrument, notes)
             trades += await self._trades(instrument, since_ns, known_ids)
         return VenueSnapshot(
             balances={row.asset: Balance(row.free, row.locked) for row in account.balances},
             open_orders=open_orders,
             trades=trades,
             wire_ns=wire_ns,
+            notes=notes,
         )
 
-    async def _open_orders(self, instrument: Instrument) -> list[OpenOrder]:
-        body = await self.get("/api/v3/openOrders", {"symbol": instrument.exchange_symbol}, 6)
+    async def _open_orders(self, instrument: Instrument, notes: list[str]) -> list[OpenOrder]:
+        """Return the open orders. One that stands off the grid we know is not ours: noted and left out."""
+        symbol = instrument.exchange_symbol
         found = []
-        for row in self._frames.orders(body):
-            side, ticks, lots, filled = self._frames.order_counts(row, instrument.index)
+        for row in await self.get("/api/v3/openOrders", {"symbol": symbol}, 6, self._frames.orders):
+            try:
+                side, ticks, lots, filled = self._frames.order_counts(row, instrument.index)
+            except FrameError as error:
+                self._on_frame_error(error)
+                notes.append(
+                    f"the venue has order {row.clientOrderId} in {symbol}, which cannot be read ({error}) "
+                    "and is left alone: look at it there, and restart if the exchange changed its grid"
+                )
+                continue
             found.append(
                 OpenOrder(
                     client_order_id=row.clientOrderId,
@@ -174,17 +202,20 @@ class RestReader:
         if unknown:
             looked_up = await self._order_names(instrument.exchange_symbol, min(unknown), max(unknown))
             names = looked_up | known_ids
-        return [
-            self._frames.trade(row, instrument.index, names.get(row.orderId, ""), wire_ns) for row in rows
-        ]
+
+        def report(row: TradeRow) -> ExecutionReport:
+            return self._frames.trade(row, instrument.index, names.get(row.orderId, ""), wire_ns)
+
+        # a trade left out would be a wrong position: one that cannot be read spoils the snapshot
+        return self._read("/api/v3/myTrades", rows, lambda listed: [report(row) for row in listed])
 
     async def _trade_rows(self, symbol: str, since_ns: int) -> list[TradeRow]:
         """Return the trades from `since_ns` on, page by page: the first by time, the next by number."""
         rows: list[TradeRow] = []
         params: dict[str, str | int] = {"startTime": since_ns // 1_000_000} if since_ns > 0 else {"fromId": 0}
         while True:
-            body = await self.get("/api/v3/myTrades", {"symbol": symbol, "limit": ROWS_MAX, **params}, 20)
-            page = self._frames.trades(body)
+            wanted = {"symbol": symbol, "limit": ROWS_MAX, **params}
+            page = await self.get("/api/v3/myTrades", wanted, 20, self._frames.trades)
             rows += page
             if len(page) < ROWS_MAX:
                 return rows
@@ -195,7 +226,7 @@ class RestReader:
         names: dict[int, str] = {}
         while True:
             params: dict[str, str | int] = {"symbol": symbol, "limit": ROWS_MAX, "orderId": first}
-            page = self._frames.orders(await self.get("/api/v3/allOrders", params, 20))
+            page = await self.get("/api/v3/allOrders", params, 20, self._frames.orders)
             names |= {row.orderId: original_id(row.clientOrderId) for row in page}
             if len(page) < ROWS_MAX or page[-1].orderId >= last:
                 return names

@@ -15,7 +15,7 @@ from daemon.app import App, open_logs, run
 from daemon.clock import LoopScheduler, SystemClock
 from daemon.config import from_tree
 from daemon.disk import RealDisk, ThreadWorker
-from daemon.errors import ConfigError, JournalError, NetError, TickdError
+from daemon.errors import ConfigError, FrameError, JournalError, NetError, TickdError
 from daemon.logs import Logs
 from daemon.net import RealNet
 from daemon.options import RunOptions
@@ -195,7 +195,8 @@ def test_a_stop_before_it_is_ready_ends_the_start(tmp_path, monkeypatch):
     assert asyncio.run(go()) == (None, None)
 
 
-def test_it_meets_the_venue_again_when_somebody_asks_and_after_a_failure(tmp_path):
+@pytest.mark.parametrize("error", [NetError("the line is cut"), FrameError("json", "the line is cut")])
+def test_it_meets_the_venue_again_when_somebody_asks_and_after_a_failure(tmp_path, error):
     async def go():
         async with stand(tmp_path) as one:
             life = asyncio.ensure_future(one.app.live(None))
@@ -206,7 +207,7 @@ def test_it_meets_the_venue_again_when_somebody_asks_and_after_a_failure(tmp_pat
             async def snapshot(since_ns):
                 asked.append(since_ns)
                 if len(asked) == 1:
-                    raise NetError("the line is cut")
+                    raise error
                 return await answer(since_ns)
 
             venue.snapshot = snapshot

@@ -503,6 +503,24 @@ def test_a_failing_supervisor_is_reported_not_silent() -> None:
     run(scenario)
 
 
+def test_a_time_that_cannot_be_read_is_asked_for_on_another_connection() -> None:
+    desk = Desk()
+    desk.exchange.refusals["time"] = {"result": {"serverTime": "soon"}}
+
+    async def scenario(desk: Desk) -> None:
+        starting = asyncio.create_task(desk.venue.start(desk.sink))
+        await desk.pass_s(1)
+        assert not starting.done()
+        assert "clock could not be read" in desk.sink.statuses[-1].reason
+        del desk.exchange.refusals["time"]
+        await desk.pass_s(60)
+        await asyncio.wait_for(starting, 5)
+
+    run(scenario, desk)
+    assert desk.venue.frame_errors["type"] >= 1
+    assert not desk.exchange.lines[0].open
+
+
 def test_after_stop_nobody_is_told_anything() -> None:
     async def scenario(desk: Desk) -> None:
         await desk.start()

@@ -88,7 +88,17 @@ class Desk:
         self.server = ServerClock()
         seams = Seams(self.time, self.time, self.net, cast("Disk", None), InlineWorker(), random.Random(1))
         frames = OrderFrames([INSTRUMENT])
-        self.rest = RestReader("https://api.example/", SIGNER, 5000, seams, frames, self.budget, self.server)
+        self.frame_errors: list[str] = []
+        self.rest = RestReader(
+            "https://api.example/",
+            SIGNER,
+            5000,
+            seams,
+            frames,
+            self.budget,
+            self.server,
+            lambda error: self.frame_errors.append(error.reason),
+        )
 
     def run(self, main: Coroutine[Any, Any, Any]) -> Any:
         """Run to the end, moving virtual time along whenever nothing else can happen."""
@@ -204,7 +214,7 @@ def test_reading_is_tried_again_after_failures_that_pass() -> None:
         return failures.pop(0) if failures else {"balances": []}
 
     desk = Desk(answer)
-    assert desk.run(desk.rest.get("/api/v3/account", {}, 20)) == b'{"balances": []}'
+    assert desk.run(desk.rest.get("/api/v3/account", {}, 20, bytes)) == b'{"balances": []}'
     assert len(desk.net.asked) == 4
     assert desk.time.now_ns() > 1_700_000_000_000_000_000 + 800_000_000  # with growing pauses
 
@@ -212,18 +222,18 @@ def test_reading_is_tried_again_after_failures_that_pass() -> None:
 def test_what_does_not_pass_is_raised_as_it_is() -> None:
     desk = Desk(lambda path, params: NetError("cut"))
     with pytest.raises(NetError, match="cut"):
-        desk.run(desk.rest.get("/api/v3/account", {}, 20))
+        desk.run(desk.rest.get("/api/v3/account", {}, 20, bytes))
     assert len(desk.net.asked) == 5
 
     desk = Desk(lambda path, params: Response(502, {}, b""))
     with pytest.raises(VenueError, match="GET /api/v3/account was answered with HTTP status 502"):
-        desk.run(desk.rest.get("/api/v3/account", {}, 20))
+        desk.run(desk.rest.get("/api/v3/account", {}, 20, bytes))
 
 
 def test_a_refusal_is_not_repeated_and_shows_no_signature() -> None:
     desk = Desk(lambda path, params: Response(401, {}, b'{"code":-2015,"msg":"Invalid API-key."}'))
     with pytest.raises(VenueError) as refused:
-        desk.run(desk.rest.get("/api/v3/account", {}, 20))
+        desk.run(desk.rest.get("/api/v3/account", {}, 20, bytes))
     assert str(refused.value) == "GET /api/v3/account was refused: Invalid API-key. (code -2015)"
     assert refused.value.code == -2015
     assert len(desk.net.asked) == 1
@@ -238,7 +248,7 @@ def test_a_wrong_clock_is_measured_and_the_request_made_again() -> None:
         return {"balances": []}
 
     desk = Desk(answer)
-    desk.run(desk.rest.get("/api/v3/account", {}, 20))
+    desk.run(desk.rest.get("/api/v3/account", {}, 20, bytes))
     assert [path for path, _ in desk.net.asked] == ["account", "time", "account"]
     assert desk.server.offset_ns == 7_000_000_000
 
@@ -248,7 +258,7 @@ def test_a_ban_latches_and_nothing_more_is_asked() -> None:
     desk = Desk(lambda path, params: ban)
     for _ in range(2):
         with pytest.raises(VenueError, match=r"ban|not sent: rate limited for 60\.0 s more") as refused:
-            desk.run(desk.rest.get("/api/v3/account", {}, 20))
+            desk.run(desk.rest.get("/api/v3/account", {}, 20, bytes))
         assert refused.value.code == -1003
     assert len(desk.net.asked) == 1
     assert desk.budget.used(1_700_000_000_000)["request_weight_60s"] == (6100, 0)
@@ -257,4 +267,48 @@ def test_a_ban_latches_and_nothing_more_is_asked() -> None:
 def test_answers_that_are_no_json_are_refused_in_a_sentence() -> None:
     desk = Desk(lambda path, params: Response(400, {}, b"<html>"))
     with pytest.raises(VenueError, match="HTTP status 400"):
-        desk.run(desk.rest.get("/api/v3/account", {}, 20))
+        desk.run(desk.rest.get("/api/v3/account", {}, 20, bytes))
+
+
+ANSWERS: dict[str, Answer] = {"account": {"balances": []}, "openOrders": [], "myTrades": []}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("account", b"<html>maintenance</html>"),
+        ("account", b"[" * 200_000),
+        ("openOrders", b'{"code":0}'),
+        ("myTrades", json.dumps([trade(81, 5) | {"price": "100.501"}]).encode()),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_the_venue_s_failure_and_counted(path: str, body: bytes) -> None:
+    desk = Desk(lambda asked, params: Response(200, {}, body) if asked == path else ANSWERS[asked])
+    with pytest.raises(VenueError, match=rf"the answer to GET /api/v3/{path} could not be read: .") as failed:
+        desk.run(desk.rest.snapshot([INSTRUMENT], 1, {5: "known"}))
+    assert failed.value.code == -1000
+    assert desk.frame_errors
+
+
+def test_an_answer_that_could_not_be_read_once_is_asked_for_again() -> None:
+    answers = [Response(200, {}, b"<html>"), {"balances": []}]
+    desk = Desk(lambda path, params: answers.pop(0) if path == "account" else ANSWERS[path])
+    assert desk.run(desk.rest.snapshot([INSTRUMENT], 1, {})).balances == {}
+    assert desk.frame_errors == ["json"]
+
+
+def test_a_time_that_cannot_be_read_is_the_venue_s_failure() -> None:
+    desk = Desk(lambda path, params: {"serverTime": "soon"})
+    with pytest.raises(VenueError, match="GET /api/v3/time could not be read"):
+        desk.run(desk.rest.ask_time())
+    assert desk.frame_errors == ["type"]
+
+
+def test_an_open_order_off_the_grid_is_noted_and_left_out() -> None:
+    orders = [row(5), row(6, clientOrderId="web_1", price="100.501"), row(7)]
+    desk = Desk(lambda path, params: {**ANSWERS, "openOrders": orders}[path])
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 1, {}))
+    assert [listed.venue_order_id for listed in snapshot.open_orders] == ["5", "7"]
+    (note,) = snapshot.notes
+    assert "order web_1 in BTCUSDT, which cannot be read (100.501 is no multiple of 0.01)" in note
+    assert desk.frame_errors == ["grid"]
