@@ -57,7 +57,7 @@ class Lifecycle:
         #: id -> (the event to take once its trades are known, None while open; the venue's count of lots)
         self.owed: dict[str, tuple[Event | None, int]] = {}
         self.desks = desks
-        self.doubts: Doubts | None = None  # None while the journal is read: then nobody is asked
+        self.doubts: Doubts | None = None  # None while the journal is read: nobody is asked about the past
         self.last_trade_ns = 0  # by the exchange's clock where it stamps trades
         self.last_trade_wire_ns = 0
         self._portfolio = portfolio
@@ -202,7 +202,8 @@ class Lifecycle:
         self.step(order, Event.REJECTED, report.wire_ns)
         in_a_row = self._rejections[order.strategy] + 1
         self._rejections[order.strategy] = in_a_row
-        if in_a_row == self._risk.limits.rejections_max:
+        if in_a_row >= self._risk.limits.rejections_max:
+            self._rejections[order.strategy] = 0  # whoever resumes starts the count anew
             name = self.desks[order.strategy].name
             why = f"strategy {name} had {in_a_row} orders in a row rejected, the last for: {report.reason}"
             self._halt("risk", why, report.wire_ns)

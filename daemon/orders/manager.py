@@ -97,6 +97,8 @@ class Orders:
         self.doubts = Doubts(clock, scheduler, venue, self.rules, self.life.owes_trades)
         self.life.doubts = self.doubts
         self.observers = observers
+        #: while the journal is replayed: what followed from each report is in there too, as records of its own
+        self.restoring = False
         self._scheduler = scheduler
         self._number = 0  # of the latest approval submitted
         self._waiting: deque[tuple[int, Order, int]] = deque()  # (due, order, when it was asked)
@@ -269,6 +271,8 @@ class Orders:
 
     def halt(self, source: str, reason: str, now_ns: int | None = None) -> None:
         """Throw the kill switch: gates close, all but protective stops are cancelled, restarts remember."""
+        if self.restoring:
+            return
         now_ns = self.clock.now_ns() if now_ns is None else now_ns
         if self.risk.halt(source, reason, now_ns):
             self.cancel_all(now_ns)
@@ -320,6 +324,8 @@ class Orders:
     # --- the journal, and who listens ---------------------------------------------------------------------
     def record(self, body: bytes) -> None:
         """Journal what happens anyway: the venue's word is true, and a cancel is safe, recorded or not."""
+        if self.restoring:
+            return
         try:
             self.journal.append(body)
         except JournalError as error:

@@ -1,7 +1,8 @@
 """Recovery: the journal's memory, then the venue's word. Start-up is nothing else.
 
-`restore` replays the journal through the very code that runs live, with nobody asked and nobody told;
-every order then open is UNKNOWN. `meet` compares with a snapshot of the venue: trades we never heard of
+`restore` replays the journal through the very code that runs live, but nothing is sent, halted, recorded or
+told meanwhile: what came of each report is in the journal itself. Every order then open is UNKNOWN, and
+asked about as soon as the venue is up. `meet` compares with a snapshot of the venue: trades we never heard of
 are applied, open orders confirmed, foreign ones adopted (and cancelled, by policy), missing ones asked
 about, balances taken over. The same `meet` runs after each reconnect and every so often. What cannot be
 made to agree throws the kill switch.
@@ -76,10 +77,12 @@ class Recovery:
         self._meeting.first = not any(map(_tells_of_a_meeting, history.records))
         doubts, life.doubts = life.doubts, None
         observers, orders.observers[:] = list(orders.observers), []
+        orders.restoring = True
         for record in history.records:
             take = self._replay.get(type(record))
             if take is not None:
                 take(record)
+        orders.restoring = False
         life.doubts, orders.observers[:] = doubts, observers
         now_ns = orders.clock.now_ns()
         for order in list(life.open.values()):

@@ -193,3 +193,47 @@ def test_ten_thousand_orders_come_back_in_time(world):
     after = state_of(again)
     assert after["holdings"] == before["holdings"]
     assert after["totals"] == before["totals"]
+
+
+def reject_all(world):
+    for _ in range(50):
+        world.report("REJECTED", world.place(level=1), reason="no money")
+
+
+def overfill(world):
+    order = world.place(level=1, qty=10)
+    world.report("NEW", order)
+    world.fill(order, 1, 15)
+
+
+def contradict(world):
+    order = world.place(level=1)
+    world.report("REJECTED", order)
+    world.fill(order, 1, 10)
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+@pytest.mark.parametrize("cause", [reject_all, overfill, contradict])
+def test_a_halt_that_a_report_caused_is_remembered_and_not_done_again(world, cause, resumed):
+    quote = world.place(level=9, price=5_900_000)
+    world.report("NEW", quote)
+    cause(world)
+    canceled = list(world.venue.canceled)
+    assert quote.client_order_id in canceled
+    if resumed:
+        world.orders.resume("cli")
+    before = state_of(world)
+    again = world.restarted()
+    assert state_of(again) == before
+    assert again.risk.halted is not resumed
+    assert world.venue.canceled == canceled
+    assert again.orders.life.open[quote.client_order_id].state is State.UNKNOWN
+    again.orders.halt("cli", "live again")
+    assert again.risk.halted
+
+
+def test_rejections_are_counted_anew_after_a_resume(world):
+    for _ in range(2):
+        reject_all(world)
+        assert world.risk.halted
+        world.orders.resume("cli")
