@@ -70,8 +70,10 @@ ALARMS: Final = (
     "journal",  # it cannot be written
     "lost_trades",  # the venue counts more than the trades we saw
     "overfill",
+    "unpriced",  # what the account is worth is unknown, so no limit on losses can act
     "unpriced_fee",
     "void",  # an order was declared absent, or turned up after that
+    "flatten",  # a position has no market to be closed in
     "balance",  # the venue's balance is not what the trades make it
 )
 

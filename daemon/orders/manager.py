@@ -97,7 +97,7 @@ class Orders:
         self.doubts = Doubts(clock, scheduler, venue, self.rules, self.life.owes_trades)
         self.life.doubts = self.doubts
         self.observers = observers
-        #: while the journal is replayed: what followed from each report is in there too, as records of its own
+        #: while the journal is replayed: what came of each report is in there too, as records
         self.restoring = False
         self._scheduler = scheduler
         self._number = 0  # of the latest approval submitted
@@ -282,14 +282,17 @@ class Orders:
         now_ns = self.clock.now_ns() if now_ns is None else now_ns
         if self.risk.resume(source, now_ns):
             self.portfolio.rebase()
-            self.save_baseline(now_ns)
+            self._record_baseline(self.portfolio.worth.save(), now_ns)
 
     def save_baseline(self, now_ns: int) -> None:
         """Journal from where day and drawdown are measured, if it moved; the app calls this every second."""
         baseline = self.portfolio.worth.save()
         if isfinite(baseline.day_start) and baseline != self._baseline:
-            self._baseline = baseline
-            self.record(pack(BaselineMoved(now_ns, baseline)))
+            self._record_baseline(baseline, now_ns)
+
+    def _record_baseline(self, baseline: Baseline, now_ns: int) -> None:
+        self._baseline = baseline
+        self.record(pack(BaselineMoved(now_ns, baseline)))
 
     # --- answers that do not come -------------------------------------------------------------------------
     def _await_answer(self, order: Order, now_ns: int) -> None:

@@ -100,6 +100,11 @@ class Portfolio:
             purse = self.purses[asset] = Purse(asset)
         return purse
 
+    @property
+    def at_stake(self) -> bool:
+        """Whether any strategy holds anything."""
+        return any(holding.qty for holding in self.holdings.values())
+
     # --- reserves: what open orders may still cost --------------------------------------------------------
     def reserve(self, order: Order, leaves_lots: int) -> None:
         """Hold back the worst case of an order with so much still to trade; 0 gives all of it back."""
@@ -259,19 +264,19 @@ class Portfolio:
         ]
 
     def adopt(self, balances: Mapping[str, Balance], *, moved: bool) -> None:
-        """Take over the venue's balances; `moved`: by hand, so that it is no profit and no loss."""
-        value, baseline = self.worth.value, self.worth.save()
-        self.set_total(_totals(balances))
-        if moved:
-            self.worth.shift(baseline, self.worth.value - value)
-            self.show_account()
+        """Take over the venue's balances; `moved`: the difference came or went by hand, and is no profit."""
+        self.set_total(_totals(balances), moved=moved)
 
-    def set_total(self, total: Mapping[str, int]) -> None:
-        """Set every balance, in units; what is not named is gone."""
+    def set_total(self, total: Mapping[str, int], *, moved: bool = False) -> None:
+        """Set every balance, in units; what is not named is gone. `moved` as of `adopt`."""
+        changes: dict[str, int] = {}
         for asset in total.keys() | self.purses.keys():
             purse = self.purse(asset)
+            changes[asset] = total.get(asset, 0) - purse.total
             purse.total = total.get(asset, 0)
             purse.show()
+        if moved:
+            self.worth.shift({asset: units for asset, units in changes.items() if units})
         self.revalue()
 
     def put_holding(self, desk: Desk, row: int, holding: Holding) -> None:

@@ -56,6 +56,7 @@ class Recovery:
         self._instrument_of: dict[int, int] = {}
         self._names: dict[int, str] = {}  # the journal's instrument index -> symbol
         self._run: records.Run | None = None
+        self._met = False  # the venue's balances had been taken over by then: a run may end before it met it
         self._meeting = Meeting(orders, self._detach)
         self._replay: dict[type, Callable[..., None]] = {
             records.Run: self._on_run,
@@ -74,7 +75,6 @@ class Recovery:
     def restore(self, history: History) -> None:
         """Bring back what the journal remembers; raises ConfigError where that is not configured any more."""
         orders, life = self._orders, self._life
-        self._meeting.first = not any(map(_tells_of_a_meeting, history.records))
         doubts, life.doubts = life.doubts, None
         observers, orders.observers[:] = list(orders.observers), []
         orders.restoring = True
@@ -83,6 +83,7 @@ class Recovery:
             if take is not None:
                 take(record)
         orders.restoring = False
+        self._meeting.first = not self._met
         life.doubts, orders.observers[:] = doubts, observers
         now_ns = orders.clock.now_ns()
         for order in list(life.open.values()):
@@ -145,6 +146,7 @@ class Recovery:
 
     def _on_checkpoint(self, checkpoint: records.Checkpoint) -> None:
         load(self._orders, checkpoint, self._desk, self._instrument)
+        self._met = self._met or any(total != "0" for total in checkpoint.total.values())
 
     def _on_placed(self, placed: records.Placed) -> None:
         assert self._run is not None
@@ -195,7 +197,9 @@ class Recovery:
             self._life.step(order, Event.ABSENT, voided.now_ns)
 
     def _on_balances(self, balances: records.Balances) -> None:
-        self._orders.portfolio.set_total({asset: int(units) for asset, units in balances.total.items()})
+        total = {asset: int(units) for asset, units in balances.total.items()}
+        self._orders.portfolio.set_total(total, moved=self._met)
+        self._met = True
 
     def _desk(self, index: int) -> Desk:
         desk = self._desk_of.get(index)
@@ -224,13 +228,6 @@ class Recovery:
         if found.fatal:
             self._orders.halt("recovery", found.fatal[0], snapshot.wire_ns)
         return found
-
-
-def _tells_of_a_meeting(record: records.Record) -> bool:
-    """Whether the venue's balances had been taken over by then: a run may end before it met the venue."""
-    if isinstance(record, records.Checkpoint):
-        return any(total != "0" for total in record.total.values())
-    return isinstance(record, records.Balances)
 
 
 def _gone(symbols: list[str]) -> str:

@@ -60,6 +60,9 @@ if TYPE_CHECKING:
 _RESERVED_SHARE: Final = 0.2
 #: the same refusal of the same wish is journalled at most so often
 _REFUSAL_NS: Final = 1_000_000_000
+#: with money at stake, a value unknown for so long is told to a person, and again at such distances
+_UNPRICED_NS: Final = 10_000_000_000
+_UNPRICED_AGAIN_NS: Final = 600_000_000_000
 #: wishes whose last refusal is remembered
 _REFUSALS_KEPT: Final = 4096
 
@@ -107,6 +110,8 @@ class Risk:
         self._tokens = self._burst
         self._filled_ns = 0
         self._told: dict[tuple[int, ...], tuple[int, int]] = {}
+        self._unpriced_ns = 0  # when the value was first found unknown, 0 while it is known
+        self._unpriced_due_ns = 0  # when a person is told next
 
     # --- the hot path -------------------------------------------------------------------------------------
     def check(self, desk: Desk, action: list[int], now_ns: int) -> Approved | Refused:
@@ -221,10 +226,28 @@ class Risk:
         """Begin a new day when it is time, and throw the kill switch on a loss beyond its limit."""
         if portfolio.worth.roll(now_ns):
             portfolio.show_account()
+        self._watch_value(portfolio, now_ns)
         if self.latch is None:
             breach = self.breach(portfolio.worth)
             if breach:
                 self.trip("risk", breach, now_ns)
+
+    def _watch_value(self, portfolio: Portfolio, now_ns: int) -> None:
+        """Tell a person when a loss could go unseen: no value, and something held or on order."""
+        limited = min(self.limits.daily_loss_max, self.limits.drawdown_max) < inf
+        if portfolio.worth.known or not limited or not (portfolio.at_stake or any(self.live)):
+            self._unpriced_ns = 0
+            return
+        if not self._unpriced_ns:
+            self._unpriced_ns = now_ns
+            self._unpriced_due_ns = now_ns + _UNPRICED_NS
+        if now_ns > self._unpriced_due_ns:
+            self._unpriced_due_ns = now_ns + _UNPRICED_AGAIN_NS
+            text = (
+                f"for {(now_ns - self._unpriced_ns) * 1e-9:.0f} s nobody has known what the account is worth, so "
+                f"no limit on losses can act: no price of {', '.join(portfolio.worth.unmarked)} was seen"
+            )
+            self._tell(Alarm("unpriced", text, now_ns))
 
     def breach(self, worth: Valuation) -> str:
         """Return the sentence for a loss beyond its limit, or an empty one."""

@@ -1,9 +1,9 @@
 """What the account is worth in one reporting currency, and what the day and the worst fall have cost.
 
 Every balance is valued at the mids of the instruments, over at most one other asset; open derivatives add
-what they would realise. The value is NaN until each mid it needs was seen; assets no instrument prices are
-left out and listed in `unpriced`. A mark that moves one balance is an addition; everything else is summed
-anew.
+what they would realise. The value is NaN until each mid it needs was seen, which also holds for the price of
+money that came or went by hand; assets no instrument prices are left out and listed in `unpriced`. A mark
+that moves one balance is an addition; everything else is summed anew, and only that makes a value known.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from daemon.orders.money import UNIT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from daemon.instruments import Instrument
 
@@ -32,6 +32,7 @@ class Baseline(msgspec.Struct, frozen=True, array_like=True):
     day: int = -1  # days since 1970, after the offset
     day_start: float = nan
     peak: float = nan
+    moved: dict[str, str] = {}  # units that came or went by hand, which no mid has priced yet
 
 
 class Valuation:
@@ -43,6 +44,7 @@ class Valuation:
         self.peak = nan
         self.day_start = nan
         self.day = -1
+        self.moved: dict[str, int] = {}  # units by asset, not yet in the baselines
         self.mids: list[float] = [nan] * len(instruments)
         #: of derivatives: the net quantity, and what it cost
         self.quantity: list[float] = [0.0] * len(instruments)
@@ -55,6 +57,11 @@ class Valuation:
         #: instruments whose mid is part of no more than its own base's price: a mark is an addition
         self._plain = [self._is_plain(instrument) for instrument in instruments]
         self._weight = [0.0] * len(instruments)  # how the value moves with each plain mid
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a value; while there is none, `day_pnl` and `drawdown` say nothing."""
+        return isfinite(self.value)
 
     @property
     def day_pnl(self) -> float:
@@ -105,9 +112,34 @@ class Valuation:
                 priced_here = self._route(instrument.base) == ((index, False),)
                 balance = balances.get(instrument.base, 0.0) if priced_here else 0.0
                 self._weight[index] = balance + quantity
-        self.value = value
-        if not self.peak >= value:  # also while the peak is not known
-            self.peak = value
+        self.value = value + self._take_moved(value)
+        if isfinite(self.value) and not self.peak >= self.value:  # also while the peak is not known
+            self.peak = self.value
+
+    def _take_moved(self, value: float) -> float:
+        """Move the baselines by what came or went; return 0.0, or NaN while that has no price."""
+        if not self.moved or not isfinite(value):
+            return 0.0
+        change = 0.0
+        for asset, units in self.moved.items():
+            route = self._route(asset)
+            if route is not None:  # else it is no part of the value
+                change += units / UNIT * self._follow(route)
+        if not isfinite(change):
+            return nan
+        self.moved.clear()
+        self.day_start += change
+        self.peak += change
+        return 0.0
+
+    @property
+    def unmarked(self) -> list[str]:
+        """Return the symbols of which no mid was seen."""
+        return [
+            instrument.symbol
+            for instrument, mid in zip(self._instruments, self.mids, strict=True)
+            if not isfinite(mid)
+        ]
 
     @property
     def unpriced(self) -> list[str]:
@@ -128,23 +160,32 @@ class Valuation:
         self.day_start = self.value
         return True
 
-    def shift(self, before: Baseline, change: float) -> None:
-        """Move the baselines that stood `before` with money that came or went by hand: it is no profit."""
-        if isfinite(change):
-            self.day_start = before.day_start + change
-            self.peak = before.peak + change
+    def shift(self, units: Mapping[str, int]) -> None:
+        """Note money that came or went by hand: it is no profit.
+
+        The next `settle` that knows its price moves the baselines; until one does, the value is unknown.
+        """
+        for asset, amount in units.items():
+            self.moved[asset] = self.moved.get(asset, 0) + amount
 
     def rebase(self) -> None:
-        """Measure from the present value: after a person resumed."""
+        """Measure from the present value, or from the first one known: after a person resumed."""
+        self.moved.clear()
+        self.settle()
         self.day_start = self.peak = self.value
+        if not self.known:
+            self._day_end_ns = -1  # `roll` then begins the day with the value
 
     def save(self) -> Baseline:
         """Return what a restart needs."""
-        return Baseline(self.day, self.day_start, self.peak)
+        moved = {asset: str(units) for asset, units in self.moved.items()}
+        return Baseline(self.day, self.day_start, self.peak, moved)
 
     def load(self, baseline: Baseline) -> None:
         """Go on from an earlier run's baselines."""
         self.day, self.day_start, self.peak = baseline.day, baseline.day_start, baseline.peak
+        self.moved = {asset: int(units) for asset, units in baseline.moved.items()}
+        self.settle()
 
     # --- prices -------------------------------------------------------------------------------------------
     def rate(self, asset: str, into: str) -> float:

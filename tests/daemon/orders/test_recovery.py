@@ -237,3 +237,41 @@ def test_rejections_are_counted_anew_after_a_resume(world):
         reject_all(world)
         assert world.risk.halted
         world.orders.resume("cli")
+
+
+def test_the_drawdown_outlives_a_restart_into_prices_that_come_late(world):
+    world.portfolio.mark(0, 60_000.0)
+    world.risk.watch(world.portfolio, world.time.now_ns())
+    world.portfolio.mark(0, 59_995.0)
+    world.orders.save_baseline(world.time.now_ns())
+    again = world.restarted()
+    again.meet()
+    again = again.restarted()  # nor is it lost to one more restart before any price
+    again.portfolio.mark(0, 59_995.0)
+    assert (again.portfolio.worth.drawdown, again.portfolio.worth.day_pnl) == (50.0, -50.0)
+
+
+@pytest.mark.parametrize("restarts", [0, 1, 2])
+def test_money_that_came_while_nobody_knew_the_price_is_no_profit(world, restarts):
+    world.portfolio.mark(0, 60_000.0)
+    world.risk.watch(world.portfolio, world.time.now_ns())
+    world.orders.save_baseline(world.time.now_ns())
+    again = world.restarted()
+    again.meet({"USDT": "90000", "BTC": "10.5"})
+    for _ in range(restarts):
+        again = again.restarted()
+    again.portfolio.mark(0, 60_000.0)
+    assert (again.portfolio.worth.drawdown, again.portfolio.worth.day_pnl) == (0.0, 0.0)
+    assert again.account(d.A_EQUITY) == 720_000.0
+
+
+def test_a_resume_without_a_price_measures_anew_after_a_restart_too(world):
+    world.portfolio.mark(0, 60_000.0)
+    world.risk.watch(world.portfolio, world.time.now_ns())
+    again = world.restarted()
+    again.orders.halt("cli", "enough")
+    again.orders.resume("cli")
+    last = again.restarted()
+    last.portfolio.mark(0, 50_000.0)
+    last.risk.watch(last.portfolio, last.time.now_ns())
+    assert (last.account(d.A_DAY_PNL), last.account(d.A_DRAWDOWN)) == (0.0, 0.0)

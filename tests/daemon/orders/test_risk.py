@@ -142,3 +142,29 @@ def test_the_kill_switch_is_thrown_even_if_that_cannot_be_recorded(world):
     world.orders.halt("cli", "now")
     assert world.risk.halted
     assert "journal" in world.alarms()
+
+
+def test_a_value_unknown_for_long_with_money_at_stake_is_told_once(new_world):
+    world = new_world(limits=RiskLimits(drawdown_max=500.0))
+
+    def watch(seconds):
+        world.later(seconds)
+        world.risk.watch(world.portfolio, world.time.now_ns())
+        return world.alarms().count("unpriced")
+
+    assert [watch(1), watch(20)] == [0, 0]  # nothing is at stake
+    world.report("NEW", world.place())
+    assert [watch(1), watch(9), watch(2), watch(1), watch(300)] == [0, 0, 1, 1, 1]
+    assert world.audits[-1].text.startswith("for 11 s nobody has known what the account is worth")
+    assert "BTC/USDT" in world.audits[-1].text
+    assert watch(600) == 2
+    world.portfolio.mark(0, 60_000.0)
+    assert watch(1000) == 2
+
+
+def test_without_a_limit_on_losses_an_unknown_value_is_nobodys_business(world):
+    world.report("NEW", world.place())
+    for _ in range(3):
+        world.later(20)
+        world.risk.watch(world.portfolio, world.time.now_ns())
+    assert world.alarms() == []

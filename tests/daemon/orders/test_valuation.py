@@ -6,7 +6,7 @@ import pytest
 
 from daemon.instruments import make_instrument
 from daemon.orders.money import UNIT
-from daemon.orders.valuation import DAY_NS, Valuation
+from daemon.orders.valuation import DAY_NS, Baseline, Valuation
 
 
 def listed(*symbols):
@@ -123,9 +123,60 @@ def test_a_restart_within_the_day_goes_on_with_its_baselines():
 def test_a_deposit_is_no_profit():
     worth = worth_of("BTC/USDT", USDT=100)
     worth.roll(DAY_NS)
-    before = worth.save()
+    worth.shift({"USDT": 50 * UNIT})
     worth.set_balance("USDT", 150 * UNIT)
     worth.settle()
-    worth.shift(before, 50.0)
-    worth.shift(before, nan)
+    assert (worth.value, worth.peak, worth.day_pnl, worth.drawdown) == (150.0, 150.0, 0.0, 0.0)
+
+
+def test_a_peak_of_an_earlier_run_outlives_the_time_without_prices():
+    worth = worth_of("BTC/USDT", "ETH/USDT", BTC=1, ETH=1)
+    worth.load(Baseline(5, 1000.0, 2000.0))
+    worth.settle()
+    worth.mark(0, 500.0)
+    assert not worth.known
+    worth.mark(1, 400.0)
+    assert worth.known
+    assert (worth.value, worth.peak, worth.drawdown, worth.day_pnl) == (900.0, 2000.0, 1100.0, -100.0)
+
+
+def test_money_moved_by_hand_waits_for_its_price_and_over_a_restart():
+    worth = worth_of("BTC/USDT", BTC=1)
+    worth.load(Baseline(5, 1000.0, 2000.0))
+    worth.shift({"BTC": 2 * UNIT, "DOGE": UNIT})
+    worth.shift({"BTC": UNIT})
+    again = worth_of("BTC/USDT", BTC=4)
+    again.load(worth.save())
+    again.mark(0, 900.0)
+    assert (again.value, again.day_pnl, again.drawdown) == (3600.0, -100.0, 1100.0)
+    assert again.moved == {}
+
+
+def test_what_was_taken_away_before_its_price_was_seen_leaves_the_value_unknown_until_then():
+    worth = worth_of("BTC/USDT", USDT=100, BTC=1)
+    worth.load(Baseline(5, 150.0, 200.0))
+    worth.shift({"BTC": -UNIT})
+    worth.set_balance("BTC", 0)
+    worth.settle()
+    assert not worth.known
+    worth.mark(0, 40.0)
+    assert (worth.value, worth.day_pnl, worth.drawdown) == (100.0, -10.0, 60.0)
+
+
+def test_measuring_anew_without_a_value_begins_with_the_first_one():
+    worth = worth_of("BTC/USDT", BTC=1)
+    worth.mark(0, 100.0)
+    worth.roll(DAY_NS)
+    worth.mark(0, nan)
+    worth.rebase()
+    worth.mark(0, 70.0)
+    assert worth.roll(DAY_NS + 1)
     assert (worth.day_pnl, worth.drawdown) == (0.0, 0.0)
+    worth.mark(0, 60.0)
+    assert (worth.day_pnl, worth.drawdown) == (-10.0, 10.0)
+
+
+def test_symbols_without_a_price_are_named():
+    worth = worth_of("BTC/USDT", "ETH/USDT", BTC=1)
+    worth.mark(0, 1.0)
+    assert worth.unmarked == ["ETH/USDT"]
