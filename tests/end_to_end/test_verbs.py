@@ -6,6 +6,8 @@ import json
 import signal
 import socket
 
+import pytest
+
 from tests.end_to_end.harness import CANARY_KEY, CANARY_SECRET, SOON_S, TICKD, until
 
 KEYS = {"TICKD_SIMULATOR_KEY": CANARY_KEY, "TICKD_SIMULATOR_SECRET": CANARY_SECRET}
@@ -58,3 +60,12 @@ def test_an_exchange_that_cannot_be_had_is_refused_in_a_sentence(bench):
     assert child.complaint.startswith(f"the simulated exchange cannot listen on 127.0.0.1:{port}")
     assert "--speed" in bench.run("simulate", "--speed", "fast", code=78).complaint
     assert "is not understood" in bench.run("simulate", "--symbol", "%", code=78).complaint
+
+
+@pytest.mark.heavy
+def test_a_model_is_trained_and_then_replayed_by_two_commands(bench, captures):
+    made = bench.run("train", "--synthetic", "--minutes", "5", "--out", "bundle", "--json", seconds=600).json
+    assert made["folder"] == "bundle"
+    tape = captures / "binance-spot-btcusdt-20240808.gz"
+    replayed = bench.run("replay", tape, "--strategy", "ml", "--model", "bundle", "--json").json
+    assert replayed["decisions"] > 40_000

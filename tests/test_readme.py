@@ -1,0 +1,69 @@
+"""Every command of the README is one that exists as it is written there, and that a test runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from daemon.grammar import parse
+
+_E2E = "tests/end_to_end/"
+#: the first words of each command -> the test that runs it
+RUN_BY = {
+    "git": "tests/test_setup.py::test_a_fresh_clone_sets_itself_up_and_answers_at_once",
+    "make": "tests/test_setup.py::test_make_alone_lists_every_command",
+    "curl": f"{_E2E}test_trading.py::test_it_answers_over_its_socket_and_its_port_while_it_trades",
+    "tickd demo": f"{_E2E}test_demos.py::test_it_trades_until_interrupted_and_sums_up_in_json",
+    "tickd state": f"{_E2E}test_trading.py::test_halt_cancels_and_lasts_until_resume_and_flatten_ends_flat",
+    "tickd top": f"{_E2E}test_trading.py::test_top_shows_it_line_by_line_until_it_is_gone",
+    "tickd halt": f"{_E2E}test_trading.py::test_halt_cancels_and_lasts_until_resume_and_flatten_ends_flat",
+    "tickd paper": f"{_E2E}test_trading.py::test_paper_trades_on_the_exchanges_feed_without_keys",
+    "tickd run": f"{_E2E}test_refusals.py::test_real_orders_want_the_file_and_the_command_line_to_say_so",
+    "tickd replay": f"{_E2E}test_verbs.py::test_a_replay_is_a_table_for_people",
+    "tickd train": f"{_E2E}test_verbs.py::test_a_model_is_trained_and_then_replayed_by_two_commands",
+    "tickd simulate": f"{_E2E}test_verbs.py::"
+    "test_the_exchange_speaks_json_to_programs_and_ends_with_a_signal",
+    "tickd config": f"{_E2E}test_refusals.py::test_shown_configurations_hold_no_secret",
+    "tickd journal": f"{_E2E}test_trading.py::test_the_summary_is_json_and_the_journal_lists_every_order",
+}
+
+
+@pytest.fixture(scope="module")
+def commands(root):
+    """The indented lines of the README that are commands, their explanations cut off, as words."""
+    return [
+        shlex.split(re.split(r"\s{3,}", line.strip())[0])
+        for line in (root / "README.md").read_text(encoding="utf-8").splitlines()
+        if re.match(r"    (\.venv/bin/tickd|tickd|make|curl|git)\b", line)
+    ]
+
+
+def head(words):
+    name = words[0].removeprefix(".venv/bin/")
+    return f"{name} {words[1]}" if name == "tickd" else name
+
+
+def test_the_readme_shows_how_to_use_every_verb_that_trades(commands):
+    assert {head(words) for words in commands} == set(RUN_BY)
+
+
+def test_every_command_of_tickd_is_understood_as_it_is_written(commands):
+    mine = [words for words in commands if head(words).startswith("tickd")]
+    assert mine
+    for words in mine:
+        assert parse(words[1:]).verb == words[1]
+
+
+def test_every_target_of_make_is_in_the_makefile(root, commands):
+    targets = re.findall(r"^([a-z]+):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    asked = [word for words in commands if words[0] == "make" for word in words[1:] if "=" not in word]
+    assert {"demo", "test", "verify", "lint"} <= set(asked)
+    assert set(asked) <= set(targets)
+
+
+@pytest.mark.parametrize("command", sorted(RUN_BY))
+def test_a_test_runs_it(root, command):
+    path, _, name = RUN_BY[command].partition("::")
+    assert f"\ndef {name}(" in (root / path).read_text(encoding="utf-8")
