@@ -15,12 +15,15 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from functools import partial
+from math import nan
 from typing import TYPE_CHECKING, Final
 
+from daemon.orders.audit import Alarm
 from daemon.orders.intents import Approved
 from daemon.spans import NoSpans
+from kernels import book as books
 from kernels import dtypes as dt
-from kernels.dtypes import WHY_DRAIN
+from kernels.dtypes import QUOTE, WHY_DRAIN
 from kernels.reconcile import FAULT_NAMES
 
 if TYPE_CHECKING:
@@ -67,12 +70,14 @@ class Engine:
         depth: bool,
         stale_ns: int,
         tick_age_ns: int,
+        collar: float,
         followers: Sequence[MarketSink] = (),
     ) -> None:
         """Wire it.
 
-        depth: books are subscribed, so an order needs one in sync. followers: who else sees the market as it
-        comes, before the strategies do (the paper venue). Every gate is shut until `start`.
+        depth: books are subscribed, so an order needs one in sync. collar: how far from the touch a price
+        may be, as a fraction. followers: who else sees the market as it comes, before the strategies do (the
+        paper venue). Every gate is shut until `start`.
         """
         self.phase: DaemonState = "STARTING"
         self.drains = 0
@@ -95,6 +100,10 @@ class Engine:
         self._desks = desks
         self._stale_ns = stale_ns
         self._tick_age_ns = tick_age_ns
+        self._collar = collar
+        #: the market of every instrument, whoever owns it: account and positions are valued at it
+        self._quotes: list[Tick | None] = [None] * len(instruments)
+        self._books: list[NDArray[np.void] | None] = [None] * len(instruments)
         self._owners: list[list[tuple[Runtime, int]]] = [[] for _ in instruments]
         for runtime in runtimes:
             for row, instrument in enumerate(runtime.instruments):
@@ -104,7 +113,9 @@ class Engine:
         self._grids = [(i.price.as_float, i.qty.as_float) for i in instruments]
         self._cold = any(not runtime.warm for runtime in runtimes)
         self._acting = False
+        self._late = False  # a drain under way is late, and has closed the gates
         self._flattening = False
+        self._unsold: set[tuple[int, int]] = set()  # (desk, row) that a flatten could not close, as told
         self._reports: deque[ExecutionReport] = deque()  # what a venue answered while we were still sending
         self._timers: list[Timer] = []
         risk.close_all(dt.GATE_NOT_READY)
@@ -165,6 +176,8 @@ class Engine:
         for follower in self._followers:
             follower.on_tick(tick)
         instrument = tick.instrument
+        if tick.kind == QUOTE:
+            self._quotes[instrument] = tick
         for step, memory, row, runtime in self._steps[instrument]:
             step(memory, row, tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d)
             runtime.why |= WHY_DRAIN
@@ -175,6 +188,7 @@ class Engine:
         """Show a changed book to every strategy that owns the instrument, and step its depth features."""
         for follower in self._followers:
             follower.on_book(instrument, wire_ns, book)
+        self._books[instrument] = book
         tick_size, lot_size = self._grids[instrument]
         for runtime, row in self._owners[instrument]:
             runtime.book(runtime.memory, row, book, tick_size, lot_size, wire_ns)
@@ -195,14 +209,19 @@ class Engine:
         """Decide: nothing more was readable after the frame received at `wire_ns`."""
         self.drains += 1
         ready_ns = self._now()
-        late = ready_ns - wire_ns > self._tick_age_ns
+        # a fill drains within the drain that sent the order: the outermost late one holds the gate
+        late = ready_ns - wire_ns > self._tick_age_ns and not self._late
         if late:
+            self._late = True
             self.risk.close_all(dt.GATE_TICK_AGE)
-        for runtime in self.runtimes:
-            if runtime.why:
-                self._decide(runtime, wire_ns, ready_ns)
-        if late:
-            self.risk.open_all(dt.GATE_TICK_AGE)
+        try:
+            for runtime in self.runtimes:
+                if runtime.why:
+                    self._decide(runtime, wire_ns, ready_ns)
+        finally:
+            if late:
+                self._late = False
+                self.risk.open_all(dt.GATE_TICK_AGE)
 
     def _decide(self, runtime: Runtime, wire_ns: int, ready_ns: int) -> None:
         why, runtime.why = runtime.why, 0
@@ -229,21 +248,24 @@ class Engine:
     def _act(self, runtime: Runtime, count: int, wire_ns: int, decided_ns: int) -> None:
         desk = self._desks[runtime.index]
         self._acting = True
-        for action in runtime.actions[:count].tolist():
-            verdict = self.risk.check(desk, action, wire_ns)
-            if type(verdict) is Approved:
-                checked_ns = self._now()
-                self.orders.submit(verdict)
-                sent_ns = self._now()
-                self.spans.sent(wire_ns, decided_ns, checked_ns, sent_ns)
-                decided_ns = sent_ns
-        self._acting = False
-        while self._reports:
-            self.on_report(self._reports.popleft())
+        try:
+            for action in runtime.actions[:count].tolist():
+                verdict = self.risk.check(desk, action, wire_ns)
+                if type(verdict) is Approved:
+                    checked_ns = self._now()
+                    self.orders.submit(verdict)
+                    sent_ns = self._now()
+                    self.spans.sent(wire_ns, decided_ns, checked_ns, sent_ns)
+                    decided_ns = sent_ns
+        finally:  # whatever failed, the venue's word is not kept waiting
+            self._acting = False
+            while self._reports:
+                self.on_report(self._reports.popleft())
 
     def _fail(self, runtime: Runtime, fault: int, what: str) -> None:
         """Halt: a strategy failed, and trading on a guess is worse than not trading."""
         runtime.fault = fault
+        runtime.fault_text = what
         self.orders.halt("strategy", f"strategy {runtime.name} {what}")
 
     # --- 3. the venue ----------------------------------------------------------------------------------
@@ -276,31 +298,50 @@ class Engine:
         now_ns = self._now()
         self.orders.command(command, now_ns)
         if command.verb == "flatten":
+            self._unsold.clear()
             self._flatten(now_ns)
         elif command.verb == "resume":
             self._flattening = False
+            self._forgive()
+
+    def _forgive(self) -> None:
+        """Ask strategies that failed again: a person resumed. They keep their state and warm up anew."""
+        for desk, runtime in zip(self._desks, self.runtimes, strict=True):
+            if runtime.fault:
+                runtime.forgive()
+                if self.phase == "READY":
+                    self.risk.set_ready(desk, runtime.warm)
+        self._cold = any(not runtime.warm for runtime in self.runtimes)
 
     def _flatten(self, now_ns: int) -> None:
         """Close every position, of strategies no longer configured too, at prices within the collar.
 
-        What our own orders, until they are cancelled, or a thin market keep open is tried again by the watch.
+        What our own orders, until they are cancelled, or a thin market keep open is tried again by the watch,
+        and so is what has no market at all, of which a person is told.
         """
         self._flattening = False
         for desk in self.orders.desks:
             for row, index in enumerate(desk.instruments):
                 qty = desk.position[row * dt.POSITION_COLUMNS + dt.P_QTY]
-                if not qty or not self._owners[index]:
-                    continue
-                runtime, place = self._owners[index][0]
-                side = dt.SELL if qty > 0 else dt.BUY
-                touch = float(runtime.view("book")[place, 0 if qty > 0 else 1, 0, 0])
-                closing: object = desk
-                if touch > 0:
-                    collar = float(runtime.view("limits")[place, dt.M_COLLAR])
-                    worst = self.instruments[index].price.count(touch * (1 + side * _FLATTEN_SHARE * collar))
-                    closing = self.orders.close_position(desk, row, worst, now_ns)
-                if closing is not None or any(desk.orders[row]):
+                if qty and not self._close_out(desk, row, index, qty, now_ns):
                     self._flattening = True
+
+    def _close_out(self, desk: Desk, row: int, index: int, qty: float, now_ns: int) -> bool:
+        """Send what closes one position; return whether nothing is left to do but dust."""
+        side = dt.SELL if qty > 0 else dt.BUY
+        touch = self.touch(index)[0 if qty > 0 else 1]
+        if not touch > 0:
+            if (desk.index, row) not in self._unsold:
+                self._unsold.add((desk.index, row))
+                instrument = self.instruments[index]
+                text = (
+                    f"flatten cannot close {qty:g} {instrument.base} of {desk.name}: "
+                    f"{instrument.symbol} shows no price yet; it is tried again until one comes"
+                )
+                self.orders.tell(Alarm("flatten", text, now_ns))
+            return False
+        worst = self.instruments[index].price.count(touch * (1 + side * _FLATTEN_SHARE * self._collar))
+        return self.orders.close_position(desk, row, worst, now_ns) is None and not any(desk.orders[row])
 
     def _wake(self, runtime: Runtime, now_ns: int) -> None:
         runtime.why |= dt.WHY_TIMER
@@ -325,10 +366,23 @@ class Engine:
         Ten times a second and at fills, not at every quote: it costs as much as a decision, and the kernels
         mark each strategy's own position for themselves.
         """
-        for runtime, row in self._owners[instrument]:
-            book = runtime.view("book")
-            self.portfolio.mark(instrument, 0.5 * float(book[row, 0, 0, 0] + book[row, 1, 0, 0]))
-            return
+        bid, ask = self.touch(instrument)
+        self.portfolio.mark(instrument, 0.5 * (bid + ask))
+
+    def touch(self, instrument: int) -> tuple[float, float]:
+        """Return an instrument's newest bid and ask, whoever owns it; NaN for what nobody has shown yet.
+
+        They are the quote's; where no quotes are streamed, the book's.
+        """
+        quote = self._quotes[instrument]
+        if quote is not None:
+            return quote.a, quote.c
+        book = self._books[instrument]
+        if book is None:
+            return nan, nan
+        bid, ask = int(books.best_bid(book)), int(books.best_ask(book))
+        price = self.instruments[instrument].price
+        return price.value(bid) if bid else nan, price.value(ask) if ask else nan
 
     def _warm_up(self, instrument: int) -> None:
         for runtime, row in self._owners[instrument]:

@@ -37,6 +37,7 @@ class Runtime:
         "cold_ticks",
         "drain",
         "fault",
+        "fault_text",
         "forest",
         "gate",
         "index",
@@ -75,12 +76,19 @@ class Runtime:
         self.warmup_ticks = warmup_ticks
         self.cold_ticks = [warmup_ticks] * len(self.instruments)
         self.why = 0  # the WHY_* that wake it at the end of this drain; 0: asleep
-        self.fault = 0  # kernels.reconcile's FAULT_* once it broke its contract: it is not asked again
+        self.fault = 0  # kernels.reconcile's FAULT_* once it failed: it is not asked before it is forgiven
+        self.fault_text = ""  # what it did
 
     @property
     def warm(self) -> bool:
         """Whether every instrument has had its warm-up ticks."""
         return not any(self.cold_ticks)
+
+    def forgive(self) -> None:
+        """Let a strategy that failed be asked again, after it warmed up as if it had just started."""
+        self.fault = 0
+        self.fault_text = ""
+        self.cold_ticks = [self.warmup_ticks] * len(self.instruments)
 
     def view(self, part: str) -> NDArray[Any]:
         """Return one part of the memory by its name in memory_dtype."""

@@ -6,7 +6,7 @@ import pytest
 
 from daemon.config import RiskConfig, StrategyConfig
 from daemon.events import VenueStatus
-from daemon.orders.audit import Latched
+from daemon.orders.audit import Alarm, Latched
 from daemon.orders.order import State
 from kernels import dtypes as d
 
@@ -282,10 +282,12 @@ def test_a_strategy_that_breaks_its_contract_halts_trading_with_a_sentence(
     floor.quote()
     floor.later(0.01)
     assert floor.position(1) == 0.0  # the other one may still go home
-    floor.command("resume")
     floor.quote()
     assert len(broken.calls) == asked  # it is not asked again
-    assert floor.engine.state == "READY"
+    floor.command("resume")
+    floor.quote()
+    assert len(broken.calls) == asked + 1  # until a person resumed
+    assert floor.engine.state == "HALTED"  # and it failed again
 
 
 # --- commands -----------------------------------------------------------------------------------------------
@@ -415,3 +417,139 @@ def test_a_loss_beyond_its_limit_halts_without_any_order(new_floor, script):
     (latched,) = [audit for audit in floor.audits if isinstance(audit, Latched)]
     assert (latched.source, floor.engine.state) == ("risk", "HALTED")
     assert "the day lost" in latched.reason
+
+
+# --- positions nobody decides on ----------------------------------------------------------------------------
+def orphaned(new_floor, script, *, bases=("BTC", "ETH"), **more):
+    """Return the run after one that bought BTC, whose only strategy trades ETH."""
+    floor = new_floor(script, bases=("BTC", "ETH"), **more)
+    floor.go_long(1.0)
+    return floor.restarted(StrategyConfig(name="ema_cross", symbols=("ETH/USDT",)), bases=bases, **more)
+
+
+def test_a_flatten_closes_what_is_held_of_an_instrument_no_strategy_owns(new_floor, script):
+    later = orphaned(new_floor, script)
+    later.open_market()
+    later.command("flatten")
+    later.later(0.01)
+    (order,) = later.sent()
+    assert (order.side, order.instrument, order.price_ticks, order.state) == (SELL, 0, 9910, State.FILLED)
+    assert {desk.name: desk.position[d.P_QTY] for desk in later.core.orders.desks} == {
+        "ema_cross": 0.0,
+        later.core.orders.desks[1].name: 0.0,
+    }
+    assert not [audit for audit in later.audits if isinstance(audit, Alarm)]
+
+
+def test_a_flatten_without_a_market_raises_one_alarm_and_goes_on_until_there_is_one(new_floor, script):
+    later = orphaned(new_floor, script)
+    later.quote(index=1)
+    later.command("flatten")
+    later.later(0.5)
+    (alarm,) = [audit for audit in later.audits if isinstance(audit, Alarm)]
+    assert alarm.kind == "flatten"
+    assert "cannot close 1 BTC" in alarm.text
+    assert later.sent() == []
+    later.quote(index=0)
+    later.later(0.2)
+    (order,) = later.sent()
+    assert (order.side, order.state) == (SELL, State.FILLED)
+    later.later(1.0)
+    assert len(later.sent()) == 1
+
+
+def test_a_flatten_meets_the_book_where_no_quotes_are_streamed(new_floor, script):
+    floor = new_floor(script, market="usdm", streams=("trade", "depth"))
+    floor.depth(11, "", "")
+    floor.snapshot(10)
+    assert floor.engine.touch(0) == (100.0, 100.02)
+
+
+@pytest.mark.parametrize("bought", [0, 1])
+def test_losses_count_whoever_owns_the_instrument(new_floor, new_script, bought):
+    """What is held and whose market moves may belong to no strategy; the loss is the account's."""
+    script = new_script()
+    floor = new_floor(
+        script,
+        bases=("BTC", "ETH"),
+        balances={"USDT": "100000", "BTC": "1", "ETH": "1"},
+        risk=RiskConfig(daily_loss_max=50.0),
+    )
+    floor.open_market()
+    assert floor.core.portfolio.worth.value == pytest.approx(100_200.02)
+    floor.quote(40.0, 40.02, index=bought)
+    floor.later(0.1)
+    assert floor.engine.state == "HALTED"
+
+
+# --- what goes wrong within the stack -----------------------------------------------------------------------
+def test_a_send_that_raises_leaves_no_report_waiting(new_floor, script):
+    floor = new_floor(script)
+    floor.open_market()
+    real = floor.core.orders.submit
+
+    def failing(_):
+        raise RuntimeError("a defect of ours")
+
+    floor.core.orders.submit = failing
+    script.target(1.0, 100.02)
+    with pytest.raises(RuntimeError, match="defect"):
+        floor.quote()
+    floor.core.orders.submit = real
+    floor.quote()
+    script.wants = None
+    floor.later(0.01)
+    assert floor.position() == 1.0
+
+
+def test_a_late_drain_within_a_late_drain_opens_no_gate(new_floor, new_script):
+    first, second = new_script(), new_script()
+    floor = new_floor(first, second, risk=RiskConfig(tick_age_ms_max=100))
+    floor.open_market()
+    late_ns = floor.time.now_ns()
+    floor.later(0.2)
+    runtimes, shown = floor.core.runtimes, []
+
+    def drained_within():
+        first.answer = None
+        floor.engine.drain(late_ns)
+        runtimes[1].why = d.WHY_DRAIN
+        return d.NO_OPINION
+
+    def look():
+        shown.append(floor.gate())
+        return d.NO_OPINION
+
+    second.answer = look
+    runtimes[0].why = d.WHY_DRAIN
+    first.answer = drained_within
+    floor.engine.drain(late_ns)
+    assert shown == ["tick_age"]
+    assert floor.gate() != "tick_age"
+
+
+# --- a strategy that failed, after a person resumed ---------------------------------------------------------
+def test_a_resume_asks_a_failed_strategy_again_after_it_warmed_up_anew(new_floor, script):
+    floor = new_floor(script, warmup_ticks=3)
+    for _ in range(3):
+        floor.quote()
+    floor.later(0.1)
+    floor.core.runtimes[0].view("state")[0] = 7.0
+    script.answer = lambda: 1 // 0
+    floor.quote()
+    assert floor.engine.state == "HALTED"
+    assert "ZeroDivisionError" in floor.core.runtimes[0].fault_text
+    script.answer = None
+    script.calls.clear()
+    floor.quote()
+    assert script.calls == []
+    script.target(1.0, 100.02)
+    floor.command("resume")
+    assert (floor.engine.state, floor.core.runtimes[0].fault_text) == ("WARMING", "")
+    floor.quote()
+    floor.quote()
+    assert floor.sent() == []
+    floor.quote()
+    assert floor.engine.state == "READY"
+    assert len(floor.sent()) == 1
+    assert floor.core.runtimes[0].view("state")[0] == 7.0
