@@ -37,7 +37,7 @@ from daemon.lifetime import catch_signals, watch_parent
 from daemon.logs import Logs
 from daemon.net import RealNet
 from daemon.orders.order import State
-from daemon.pause import pause
+from daemon.pause import pause, within
 from daemon.seams import Seams
 from daemon.snapshot import take_status
 from daemon.spans import Spans
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.feeds.base import Exchange
     from daemon.options import RunOptions
+    from daemon.seams import Timer
     from daemon.status import Status
 
 #: the venue is asked to confirm what we believe so often, and after each reconnect
@@ -59,6 +60,8 @@ RECONCILE_S: Final = 60.0
 DRAIN_NS: Final = 3_000_000_000
 _POLL_S: Final = 0.02
 _SECOND_NS: Final = 1_000_000_000
+#: states in which the venue owes an answer
+_WAITING: Final = frozenset({State.PENDING_NEW, State.PENDING_REPLACE, State.PENDING_CANCEL})
 
 
 def run(config: Config, options: RunOptions) -> int:
@@ -124,12 +127,15 @@ class App:
         self.failure: BaseException | None = None  # what ended it, where nobody asked for the end
         self._http: HttpFace | None = None
         self._tasks: list[asyncio.Task[Any]] = []
+        self._beat: Timer | None = None
+        self._ended = False
         self._stopping = asyncio.Event()
         self._meeting = asyncio.Event()
 
     async def live(self, seconds: float | None) -> None:
         """Start, run until asked to stop or for so long, and stop; raises TickdError when it cannot start."""
         start = asyncio.ensure_future(self.start())
+        self._tasks.append(start)
         asked = asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait((start, asked), return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
@@ -170,9 +176,11 @@ class App:
         # before the first order can leave: a busy port must not end a daemon that trades
         self._http = HttpFace(self.status, self._on_command, self._on_http, self._token())
         await self._http.start(Path(config.http.socket), config.http.port)
-        await venue.start(core.engine)
-        await self._meet()
+        # before the first connection: one made anew during the first meeting asks for another
         core.orders.doubts.ask_snapshot = self._meeting.set
+        await venue.start(core.engine)
+        self._meeting.clear()
+        await self._meet()
         core.engine.start(self.feed.age_ns)
         self._spawn(fetcher.run(self.feed.process_snapshot))
         self._spawn(self.connection.run())
@@ -236,9 +244,9 @@ class App:
     # --- while it runs --------------------------------------------------------------------------------------
     async def wait(self, seconds: float | None) -> None:
         """Return when asked to stop, or after so many seconds."""
+        asked = self._stopping.wait()
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
+            await (asked if seconds is None else within(self.seams, seconds, asked))
 
     def ask_stop(self, why: str) -> None:
         """End well, soon."""
@@ -275,7 +283,7 @@ class App:
             if abs(step_ns) > _SECOND_NS // 2:
                 self.log.warning("clock_step", step_ms=step_ns / 1e6)
             if not self._stopping.is_set():
-                scheduler.call_at(clock.now_ns() + _SECOND_NS, beat)
+                self._beat = scheduler.call_at(clock.now_ns() + _SECOND_NS, beat)
 
         beat()
 
@@ -295,8 +303,7 @@ class App:
         """Meet the venue after each reconnect, when somebody asks, and every so often."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(RECONCILE_S):
-                    await self._meeting.wait()
+                await within(self.seams, RECONCILE_S, self._meeting.wait())
             self._meeting.clear()
             try:
                 await self._meet()
@@ -332,7 +339,7 @@ class App:
             foreseen = isinstance(error, TickdError)
             text = str(error) if foreseen else f"{type(error).__name__}: {error}"
             self.log.error("failed", text=text, exc_info=None if foreseen else error)
-            if not foreseen and hasattr(self, "core"):
+            if not foreseen and hasattr(self, "core") and not self._ended:
                 self.core.orders.halt("failure", text)
         self._stopping.set()
 
@@ -348,27 +355,41 @@ class App:
             await pause(self.seams, _POLL_S)
         core.engine.phase = "STOPPED"
         self.last = self.status()
-        await core.orders.venue.stop()
-        try:
-            await core.journal.close()
-        except JournalError as error:
-            self.failure = self.failure or error
+        await self.abandon()
         latch = core.engine.risk.latch
         if core.journal.failures and latch is not None and latch.source == "journal":
             # what came after is not on the record
             self.failure = self.failure or JournalError(latch.reason)
 
     def _owed(self) -> bool:
-        """Whether the venue still owes its word on an order that should not outlive us."""
+        """Whether the venue owes its word: on an order that should not outlive us, on a stop it was sent."""
         return any(
-            order.kind != STOP and order.state is not State.UNKNOWN
+            order.state in _WAITING if order.kind == STOP else order.state is not State.UNKNOWN
             for order in self.core.orders.life.open.values()
         )
 
     async def abandon(self) -> None:
-        """End every task and face; harmless after `stop`, and all there is after a failed start."""
+        """End all that could journal, and then the journal; harmless twice, enough after a failed start."""
+        self._stopping.set()
+        if self._beat is not None:
+            self._beat.cancel()
         if self._http is not None:
             await self._http.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._ended or not hasattr(self, "core"):
+            return
+        core, self._ended = self.core, True
+        if core.engine.phase != "STOPPED":
+            core.engine.stop()
+        await core.orders.venue.stop()
+        await self.seams.worker.call(_nothing)  # it does one thing at a time: a sync under way is over
+        try:
+            await core.journal.close()
+        except JournalError as error:
+            self.failure = self.failure or error
+
+
+def _nothing() -> None:
+    """Let a worker come to its next piece of work."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from random import Random
 
     from daemon.seams import Seams
+
+T = TypeVar("T")
 
 
 async def pause(seams: Seams, seconds: float) -> None:
@@ -22,6 +25,27 @@ async def pause(seams: Seams, seconds: float) -> None:
     timer = seams.scheduler.call_at(seams.clock.now_ns() + int(seconds * 1e9), end)
     try:
         await passed
+    finally:
+        timer.cancel()
+
+
+async def within(seams: Seams, seconds: float, work: Awaitable[T]) -> T:
+    """Return what `work` returns; after `seconds` of the injected time cancel it and raise TimeoutError."""
+    task = asyncio.ensure_future(work)
+    late = False
+
+    def end() -> None:
+        nonlocal late
+        late = task.cancel()
+
+    timer = seams.scheduler.call_at(seams.clock.now_ns() + int(seconds * 1e9), end)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        caller = asyncio.current_task()
+        if late and (caller is None or not caller.cancelling()):
+            raise TimeoutError from None
+        raise
     finally:
         timer.cancel()
 

@@ -12,19 +12,22 @@ import pytest
 
 from daemon import app as module
 from daemon.app import App, open_logs, run
-from daemon.clock import LoopScheduler, SystemClock
+from daemon.clock import LoopScheduler, SystemClock, VirtualTime
 from daemon.config import from_tree
 from daemon.disk import RealDisk, ThreadWorker
-from daemon.errors import ConfigError, FrameError, JournalError, NetError, TickdError
+from daemon.errors import ConfigError, FrameError, JournalError, NetError, TickdError, VenueError
+from daemon.events import VenueStatus
 from daemon.logs import Logs
 from daemon.net import RealNet
 from daemon.options import RunOptions
+from daemon.orders.order import State
 from daemon.seams import Seams
 from daemon.simulator.auth import Key
 from daemon.simulator.rates import Limits
 from daemon.simulator.server import running
 from daemon.simulator.settings import ACCOUNT, SimulatorSettings
 from daemon.status import Status
+from kernels.dtypes import REST, STOP
 
 KEY, SECRET = "k" * 64, "s" * 64
 MAKER = {"name": "market_maker", "warmup_ticks": 5}
@@ -218,6 +221,127 @@ def test_it_meets_the_venue_again_when_somebody_asks_and_after_a_failure(tmp_pat
             return one.said
 
     assert "snapshot_failed reason='the line is cut'" in asyncio.run(go())
+
+
+def test_a_connection_made_anew_during_the_first_meeting_asks_for_another(tmp_path, monkeypatch):
+    meet, met = App._meet, []
+
+    async def lost_meanwhile(app):
+        met.append(app.core.engine.phase)
+        if len(met) == 1:
+            for up in (False, True):
+                app.core.engine.on_venue_status(VenueStatus(up=up, reason="test", wire_ns=1))
+        await meet(app)
+
+    monkeypatch.setattr(App, "_meet", lost_meanwhile)
+
+    async def go():
+        async with stand(tmp_path) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await one.until(lambda: len(met) == 2 or life.done(), 20)
+            one.app.ask_stop("test")
+            await life
+
+    asyncio.run(go())
+    assert met == ["RECOVERING", "READY"]
+
+
+def test_the_next_meeting_is_due_on_the_injected_time(tmp_path):
+    async def go():
+        async with stand(tmp_path) as one:
+            time, met = VirtualTime(), []
+
+            async def meet():
+                met.append(time.now_ns())
+
+            app = one.app
+            app.seams, app._meet = app.seams._replace(clock=time, scheduler=time), meet
+            app._spawn(app._keep_meeting())
+            for _ in range(3):
+                await asyncio.sleep(0)
+                time.advance(time.next_ns)
+                for _ in range(10):
+                    await asyncio.sleep(0)
+            return met
+
+    assert asyncio.run(go()) == [60_000_000_000, 120_000_000_000, 180_000_000_000]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_start_that_fails_or_is_given_up_leaves_no_connection_and_no_open_journal(
+    tmp_path, monkeypatch, fails
+):
+    met = asyncio.Event()
+
+    async def meet(_):
+        met.set()
+        if fails:
+            raise VenueError(-1, "the account is closed")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(App, "_meet", meet)
+
+    async def go():
+        async with stand(tmp_path) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await met.wait()
+            one.app.ask_stop("test")
+            await asyncio.wait((life,))
+            core = one.app.core
+            supervisor = core.orders.venue._supervisor
+            assert not supervisor.done()
+            await one.app.abandon()
+            assert supervisor.done()
+            assert (core.orders.venue.up, core.engine.phase) == (False, "DRAINING")
+            with pytest.raises(AssertionError, match="the journal has not begun"):
+                core.journal.append(b"x")
+            assert all(task.done() for task in one.app._tasks)
+            return life.exception()
+
+    error = asyncio.run(go())
+    assert str(error) == ("the account is closed" if fails else "None")
+
+
+def test_nothing_that_could_journal_outlives_the_journal(tmp_path):
+    async def go():
+        async with stand(tmp_path) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await one.ready(life)
+            app = one.app
+            close, alive = app.core.journal.close, []
+
+            async def closing():
+                alive.extend(task for task in app._tasks if not task.done())
+                alive.extend([] if app._beat.cancelled() else [app._beat])
+                await close()
+
+            app.core.journal.close = closing
+            app.ask_stop("test")
+            await life
+            app._fail(ValueError("late"))  # has no journal to halt in, and is told none the less
+            return alive, app.failure
+
+    alive, failure = asyncio.run(go())
+    assert alive == []
+    assert isinstance(failure, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "owed"),
+    [
+        (STOP, State.PENDING_NEW, True),
+        (STOP, State.PENDING_CANCEL, True),
+        (STOP, State.WORKING, False),
+        (STOP, State.UNKNOWN, False),
+        (REST, State.PENDING_NEW, True),
+        (REST, State.WORKING, True),
+        (REST, State.UNKNOWN, False),
+    ],
+)
+def test_the_end_waits_for_what_should_not_outlive_it_and_for_stops_on_their_way(kind, state, owed):
+    life = SimpleNamespace(open={"a": SimpleNamespace(kind=kind, state=state)})
+    app = SimpleNamespace(core=SimpleNamespace(orders=SimpleNamespace(life=life)))
+    assert App._owed(app) is owed
 
 
 def test_a_step_of_the_systems_clock_is_logged(tmp_path, monkeypatch):

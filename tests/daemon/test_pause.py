@@ -10,7 +10,7 @@ import pytest
 
 from daemon.clock import VirtualTime
 from daemon.memory_disk import InlineWorker, MemoryDisk
-from daemon.pause import Backoff, pause
+from daemon.pause import Backoff, pause, within
 from daemon.seams import Net, Seams
 
 if TYPE_CHECKING:
@@ -45,6 +45,65 @@ def test_a_pause_given_up_leaves_no_timer() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert time.next_ns is None
+
+    asyncio.run(main())
+
+
+def test_work_done_within_its_time_is_returned_and_leaves_no_timer() -> None:
+    async def main() -> None:
+        time = VirtualTime()
+        done = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(within(seams(time), 2.0, done))
+        await asyncio.sleep(0)
+        done.set_result(7)
+        assert await task == 7
+        assert time.next_ns is None
+
+    asyncio.run(main())
+
+
+def test_work_that_takes_longer_is_cancelled_on_the_injected_time() -> None:
+    async def main() -> None:
+        time = VirtualTime()
+        never = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(within(seams(time), 2.0, never))
+        await asyncio.sleep(0)
+        time.advance(1_999_999_999)
+        await asyncio.sleep(0)
+        assert not task.done()
+        time.advance(2_000_000_000)
+        with pytest.raises(TimeoutError):
+            await task
+        assert never.cancelled()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_who_is_cancelled_while_waiting_hears_of_that_and_of_no_timeout(late: bool) -> None:
+    async def main() -> None:
+        time = VirtualTime()
+        never = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(within(seams(time), 2.0, never))
+        await asyncio.sleep(0)
+        if late:
+            time.advance(2_000_000_000)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert never.cancelled()
+        assert time.next_ns is None
+
+    asyncio.run(main())
+
+
+def test_what_the_work_raises_is_raised() -> None:
+    async def main() -> None:
+        async def broken() -> None:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await within(seams(VirtualTime()), 2.0, broken())
 
     asyncio.run(main())
 
