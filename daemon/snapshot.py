@@ -64,16 +64,16 @@ def instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> In
         ring_overflow=lane.ring.overflow,
         gate=dt.REFUSAL_NAMES[gate] if gate else "",
     )
-    for runtime in core.runtimes:
-        for row, owned in enumerate(runtime.instruments):
-            if owned.index == index:
-                book = runtime.view("book")[row]
-                touch = (float(book[0, 0, 0]), float(book[1, 0, 0]))
-                _add_position(status, runtime.view("position")[row].tolist(), touch)
+    status.bid, status.ask = (price if price > 0 else None for price in engine.touch(index))
+    for desk in core.orders.desks:  # of strategies no longer configured too
+        for row, held in enumerate(desk.instruments):
+            if held == index:
+                at = row * dt.POSITION_COLUMNS
+                _add_position(status, desk.position[at : at + dt.POSITION_COLUMNS].tolist())
     return status
 
 
-def _add_position(status: InstrumentStatus, position: list[float], touch: tuple[float, float]) -> None:
+def _add_position(status: InstrumentStatus, position: list[float]) -> None:
     """Add what one strategy holds; several may hold the same instrument."""
     held, more = status.position, position[dt.P_QTY]
     cost = held * status.avg_price + more * position[dt.P_AVG_PRICE]
@@ -83,9 +83,6 @@ def _add_position(status: InstrumentStatus, position: list[float], touch: tuple[
     status.realised += position[dt.P_REALISED]
     status.unrealised += position[dt.P_UNREALISED]
     status.fees += position[dt.P_FEES]
-    bid, ask = touch
-    status.bid = bid if bid > 0 else None
-    status.ask = ask if ask > 0 else None
 
 
 def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns: int) -> Status:
@@ -121,5 +118,6 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         orders=order_counts(core),
         journal_records=core.journal.records,
         journal_bytes=core.journal.size,
+        strategy_faults={one.name: one.fault_text for one in core.runtimes if one.fault},
         latency=[stage_latency(stage, row) for stage, row in zip(STAGES, core.spans.histograms, strict=True)],
     )

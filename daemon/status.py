@@ -88,6 +88,7 @@ class Status(msgspec.Struct, kw_only=True):
     decisions: int = 0
     coalesced: int = 0  # ticks that were not the last of their drain
     digest: str = ""  # over every decision, hexadecimal
+    strategy_faults: dict[str, str] = {}  # what each strategy did that is not asked any more, until a resume
     # account
     equity: float | None = None
     day_pnl: float = 0.0

@@ -71,6 +71,10 @@ def _daemon(status: Status) -> Iterator[Metric]:
     yield _gauge("tickd_uptime_seconds", "Time since the daemon started", status.uptime_s)
     yield _counter("tickd_drains", "Times everything readable had been read", status.drains)
     yield _counter("tickd_decisions", "Times a strategy was asked", status.decisions)
+    faults = GaugeMetricFamily("tickd_strategy_fault", "1 for a strategy that failed", labels=["strategy"])
+    for name in status.strategy_faults:
+        faults.add_metric([name], 1.0)
+    yield faults
     yield _counter("tickd_coalesced_ticks", "Ticks that were not the last of their drain", status.coalesced)
     yield _counter("tickd_journal_records", "Records appended to the journal", status.journal_records)
     yield _counter("tickd_journal_bytes", "Bytes appended to the journal", status.journal_bytes)

@@ -115,7 +115,8 @@ def steps(console: Console, title: str, total: int) -> Iterator[Callable[[str], 
 def render(status: Status, before: Status | None = None) -> RenderableType:
     """Return the whole view; `before` is an earlier Status of the same daemon, for rates."""
     below = Columns([_latency(status), _orders(status)], padding=(0, 2))
-    parts = Group(_headline(status, before), "", _instruments(status), "", below)
+    faults = [Text(f"strategy {name} {what}", style="red") for name, what in _faults(status)]
+    parts = Group(_headline(status, before), "", _instruments(status), "", *faults, below)
     return Panel(parts, title=_title(status), title_align="left", border_style="dim", box=box.ROUNDED)
 
 
@@ -132,6 +133,8 @@ def summary(status: Status) -> RenderableType:
     facts.add_row("rate", f"{status.events / seconds:,.0f} events/s")
     facts.add_row("feed", f"{_errors(status)}, {sum(one.book_gaps for one in status.instruments)} gaps")
     facts.add_row("decisions", f"{status.decisions:,} over {status.drains:,} drains")
+    for name, what in _faults(status):
+        facts.add_row("failed", Text(f"strategy {name} {what}", style="red"))
     orders = status.orders
     facts.add_row(
         "orders", f"{orders.placed:,} placed, {orders.amended:,} amended, {orders.cancelled:,} cancelled"
@@ -276,6 +279,11 @@ def _event_totals(status: Status) -> list[tuple[str, int]]:
     ):
         totals.append((kind, sum(getattr(one, attribute) for one in status.instruments)))
     return totals
+
+
+def _faults(status: Status) -> list[tuple[str, str]]:
+    """Return the strategies that are not asked any more, and why."""
+    return sorted(status.strategy_faults.items())
 
 
 def _errors(status: Status) -> str:

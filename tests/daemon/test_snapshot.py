@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from daemon import __version__
-from daemon.config import PaperConfig, RiskConfig
+from daemon.config import PaperConfig, RiskConfig, StrategyConfig
 from daemon.snapshot import take_status
 from daemon.spans import Spans
 from kernels import dtypes as d
@@ -218,3 +218,26 @@ def test_the_status_is_finite_json(new_floor, script, life):
     data = json.loads(msgspec.json.encode(status_of(floor)), parse_constant=pytest.fail)
     assert all(math.isfinite(number) for number in numbers(data))
     assert (data["equity"] is None) == (life == "before anything came")
+
+
+def test_what_a_strategy_that_is_gone_left_behind_is_told_too(new_floor, script):
+    floor = new_floor(script, bases=("BTC", "ETH"))
+    floor.go_long(1.0)
+    left = StrategyConfig(name="ema_cross", symbols=("ETH/USDT",))
+    later = floor.restarted(left, bases=("BTC", "ETH"))
+    later.quote(110.0, 110.02)
+    later.later(0.1)
+    btc, _ = status_of(later).instruments
+    assert (btc.position, btc.bid, btc.ask) == (1.0, 110.0, 110.02)
+    assert btc.unrealised == pytest.approx(110.01 - 100.02)
+
+
+def test_a_strategy_that_failed_is_named_until_a_person_resumes(new_floor, script):
+    floor = new_floor(script)
+    script.answer = lambda: 1 // 0
+    floor.quote()
+    status = status_of(floor)
+    assert status.strategy_faults == {"probe": "raised ZeroDivisionError: integer division or modulo by zero"}
+    script.answer = None
+    floor.command("resume")
+    assert status_of(floor).strategy_faults == {}

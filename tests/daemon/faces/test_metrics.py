@@ -50,6 +50,7 @@ tickd_feed_reconnects_total 13.0
 tickd_drains_total 14.0
 tickd_decisions_total 15.0
 tickd_coalesced_ticks_total 16.0
+tickd_strategy_fault{strategy="ml"} 1.0
 tickd_equity 17.0
 tickd_day_pnl 18.0
 tickd_drawdown 19.0
@@ -125,6 +126,7 @@ def test_every_field_reaches_the_scrape():
         drains=14,
         decisions=15,
         coalesced=16,
+        strategy_faults={"ml": "raised ValueError: x"},
         equity=17.0,
         day_pnl=18.0,
         drawdown=19.0,

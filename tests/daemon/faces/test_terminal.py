@@ -210,3 +210,10 @@ def test_the_picture_needs_nothing_from_elsewhere():
     assert "BTC/USDT" in svg
     assert "url(" not in svg.replace("url(#", "")
     assert "@font-face" not in svg
+
+
+@pytest.mark.parametrize("drawing", [render, summary])
+def test_a_strategy_that_failed_is_named_with_what_it_did(drawing):
+    failed = make(strategy_faults={"ml": "raised ValueError: no rows"})
+    assert "strategy ml raised ValueError: no rows" in text_of(drawing(failed))
+    assert "strategy ml" not in text_of(drawing(make()))
