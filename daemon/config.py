@@ -17,7 +17,7 @@ import math
 import re
 import tomllib
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, field
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+_BALANCE_MAX: Final = Decimal(10**15)
+
 Mode = Literal["paper", "live", "demo"]
 Stream = Literal["trade", "quote", "depth"]
-Positive = Annotated[float, Meta(gt=0)]
 Fraction = Annotated[float, Meta(gt=0, le=1)]
-Count = Annotated[int, Meta(ge=1)]
-Natural = Annotated[int, Meta(ge=0)]
+#: an upper bound refuses what can only be a slip: a limit in other units, a guard turned off
+Amount = Annotated[float, Meta(gt=0, le=1e12)]
+Latency = Annotated[int, Meta(ge=0, le=10_000_000)]
+Steps = Annotated[int, Meta(ge=0, le=1_000_000)]
 #: it becomes a folder, a client order id's prefix and a metric's label
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}$")]
 
@@ -59,8 +62,10 @@ class FeedConfig(_Section, frozen=True):
     streams: Annotated[tuple[Stream, ...], Meta(min_length=1)] = ("trade", "quote", "depth")
     ws_url: str = ""
     rest_url: str = ""
-    stale_ms: Count = 5000  # silence after which no order that adds risk leaves
-    ring: Count = 4096  # ticks kept per instrument
+    stale_ms: Annotated[int, Meta(ge=1, le=600_000)] = (
+        5000  # silence after which no order that adds risk leaves
+    )
+    ring: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096  # ticks kept per instrument
 
 
 class VenueConfig(_Section, frozen=True):
@@ -74,14 +79,16 @@ class VenueConfig(_Section, frozen=True):
     key_type: Literal["hmac", "ed25519"] = "hmac"
     private_key_file: str = ""  # of an Ed25519 key, PEM
     recv_window_ms: Annotated[int, Meta(ge=1, le=60_000)] = 5000
-    timeout_ms: Count = 2000  # an order without an answer for so long is UNKNOWN
+    timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = (
+        2000  # an order without an answer for so long is UNKNOWN
+    )
 
 
 class PaperConfig(_Section, frozen=True):
     """How local fills behave. Latencies are one way; fees are fractions of notional."""
 
-    latency_in_us: Natural = 5000
-    latency_out_us: Natural = 5000
+    latency_in_us: Latency = 5000
+    latency_out_us: Latency = 5000
     fee_maker: Decimal = Decimal("0.001")
     fee_taker: Decimal = Decimal("0.001")
     balances: dict[str, Decimal] = field(default_factory=lambda: {"USDT": Decimal(100_000)})
@@ -95,28 +102,30 @@ class StrategyConfig(_Section, frozen=True):
     params: dict[str, float] = {}
     tuning: dict[str, float] = {}  # of the features: spans, windows, half-lives
     model: str = ""  # a bundle's folder; empty: no model
-    warmup_ticks: Natural = 200
+    warmup_ticks: Annotated[int, Meta(ge=0, le=100_000_000)] = 200
 
 
 class RiskConfig(_Section, frozen=True):
     """Hard limits. Notionals, loss and drawdown are in the quote currency."""
 
-    order_notional_max: Positive = 1_000.0
-    position_notional_max: Positive = 5_000.0
-    open_orders_max: Count = 20  # per instrument
+    order_notional_max: Amount = 1_000.0
+    position_notional_max: Amount = 5_000.0
+    open_orders_max: Annotated[int, Meta(ge=1, le=1000)] = 20  # per instrument
     collar: Fraction = 0.01  # how far a price may lie through the other side, or away from mid
-    orders_per_s_max: Positive = 10.0
-    daily_loss_max: Positive = 500.0  # beyond it the kill switch latches
-    drawdown_max: Positive = 1_000.0  # likewise
-    tick_age_ms_max: Count = 1000  # a decision on an older tick may not add risk
+    orders_per_s_max: Annotated[float, Meta(gt=0, le=10_000)] = 10.0
+    daily_loss_max: Amount = 500.0  # beyond it the kill switch latches
+    drawdown_max: Amount = 1_000.0  # likewise
+    tick_age_ms_max: Annotated[int, Meta(ge=1, le=60_000)] = (
+        1000  # a decision on an older tick may not add risk
+    )
 
 
 class ReconcileConfig(_Section, frozen=True):
     """How near is near enough for a resting order to be left alone."""
 
-    price_tolerance_ticks: Natural = 0
-    qty_tolerance_lots: Natural = 0
-    rest_ms_min: Natural = 100
+    price_tolerance_ticks: Steps = 0
+    qty_tolerance_lots: Steps = 0
+    rest_ms_min: Annotated[int, Meta(ge=0, le=3_600_000)] = 100
 
 
 class JournalConfig(_Section, frozen=True):
@@ -124,7 +133,7 @@ class JournalConfig(_Section, frozen=True):
 
     path: str = ""  # empty: var/NAME/journal
     sync: Literal["group", "os", "intent"] = "group"
-    group_ms: Count = 20
+    group_ms: Annotated[int, Meta(ge=1, le=10_000)] = 20
 
 
 class HttpConfig(_Section, frozen=True):
@@ -226,8 +235,10 @@ def _complete(config: Config, source: str) -> Config:
         if not fee.is_finite() or abs(fee) >= Decimal("0.1"):  # a rebate is negative
             raise ConfigError(f"{source}: paper.{key} is a fraction of notional between -0.1 and 0.1")
     for asset, amount in config.paper.balances.items():
-        if not (amount.is_finite() and amount >= 0):
-            raise ConfigError(f"{source}: paper.balances.{asset} is {amount}, and must not be negative")
+        if not (amount.is_finite() and 0 <= amount <= _BALANCE_MAX):
+            raise ConfigError(
+                f"{source}: paper.balances.{asset} is {amount}, and must be between 0 and {_BALANCE_MAX:.0e}"
+            )
     folder = f"var/{config.name}"
     return msgspec.structs.replace(
         config,

@@ -60,7 +60,11 @@ def test_a_configuration_cannot_be_changed():
         ("[venue]\nkind = 'papr'", "venue.kind is 'papr', and can be paper or binance"),
         ("[venue]\nkind = 'binance'", 'mode is "paper", so venue.kind must be "paper" too'),
         ("[paper]\nfee_maker = 'nan'", "paper.fee_maker is a fraction of notional between -0.1 and 0.1"),
-        ("[paper]\nbalances = {USDT = -1}", "paper.balances.USDT is -1, and must not be negative"),
+        ("[paper]\nbalances = {USDT = -1}", "paper.balances.USDT is -1, and must be between 0 and 1e+15"),
+        (
+            "[paper]\nbalances = {USDT = 1e16}",
+            "paper.balances.USDT is 1E+16, and must be between 0 and 1e+15",
+        ),
         ("[http]\nport = 70000", "http.port: expected int <= 65535"),
         ("[[strategy]]\nmodel = 'm'", "strategy[1] lacks the key 'name'"),
         ("[[strategy]]\nname = 'ml'\nmodle = 'm'", "strategy[1] has no key 'modle'; did you mean 'model'?"),
@@ -73,6 +77,43 @@ def test_a_configuration_cannot_be_changed():
 )
 def test_what_is_wrong_is_told_in_one_sentence(text, sentence):
     assert refusal(BASE + text) == f"f.toml: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "most", "kind"),
+    [
+        ("feed", "stale_ms", 600_000, "int"),
+        ("feed", "ring", 1_000_000, "int"),
+        ("venue", "timeout_ms", 60_000, "int"),
+        ("paper", "latency_in_us", 10_000_000, "int"),
+        ("paper", "latency_out_us", 10_000_000, "int"),
+        ("risk", "order_notional_max", 1e12, "float"),
+        ("risk", "position_notional_max", 1e12, "float"),
+        ("risk", "open_orders_max", 1000, "int"),
+        ("risk", "orders_per_s_max", 10_000.0, "float"),
+        ("risk", "daily_loss_max", 1e12, "float"),
+        ("risk", "drawdown_max", 1e12, "float"),
+        ("risk", "tick_age_ms_max", 60_000, "int"),
+        ("reconcile", "price_tolerance_ticks", 1_000_000, "int"),
+        ("reconcile", "qty_tolerance_lots", 1_000_000, "int"),
+        ("reconcile", "rest_ms_min", 3_600_000, "int"),
+        ("journal", "group_ms", 10_000, "int"),
+    ],
+)
+def test_a_number_that_would_turn_a_guard_off_is_refused(section, key, most, kind):
+    tree = tomllib.loads(BASE)
+    tree.setdefault(section, {})[key] = most
+    assert getattr(getattr(from_tree(tree, {}, "f.toml"), section), key) == most
+    for more in (most * 2, most * 10**6):
+        variable = f"TICKD__{section}__{key}".upper()
+        assert refusal(BASE, **{variable: str(more)}) == f"f.toml: {section}.{key}: expected {kind} <= {most}"
+
+
+@pytest.mark.parametrize("text", ["nan", "-inf", "1e999", "1" + "0" * 400])
+@pytest.mark.parametrize("table", ["PARAMS", "TUNING"])
+def test_a_strategy_s_numbers_are_finite(table, text):
+    sentence = refusal(BASE, **{f"TICKD__STRATEGY__0__{table}__SPAN": text})
+    assert "must be a finite number" in sentence or "number out of range" in sentence
 
 
 def test_live_mode_wants_a_real_venue_on_the_spot_market():
