@@ -18,6 +18,7 @@ How the parts are put together, at start-up and in a replay alike:
     differences = recovery.meet(await venue.snapshot(recovery.since_ns))  adopts, applies, asks; again after
                                                             each reconnect and every so often
     journal_task = create_task(journal.run())               the group fdatasync loop; Journal.close() ends it
+    orders.close()                                          at the end, before the journal: no timer is left
 
 In a drain, all of it synchronous, `now_ns` being the wire_ns of the drain's last frame:
 
@@ -28,7 +29,8 @@ In a drain, all of it synchronous, `now_ns` being the wire_ns of the drain's las
 
     orders.apply(report)                                    every ExecutionReport of the venue
     portfolio.mark(instrument, mid)                         when a mid has moved
-    risk.watch(portfolio, now_ns)                           new day; kill switch on daily loss and drawdown
+    risk.watch(portfolio, now_ns)                           new day; kill switch on daily loss and drawdown;
+                                                            alarm while no value is known, portfolio.worth.known
     orders.save_baseline(now_ns)                            once a second
 
 Gates close to orders that add risk, per instrument or for all, and Risk writes them into each desk's memory:
@@ -39,7 +41,8 @@ Gates close to orders that add risk, per instrument or for all, and Risk writes 
     orders.command(command, now_ns)                         halt, resume, stop, and flatten but for its prices
     orders.halt(source, reason), orders.resume(source), orders.cancel_all(), risk.halted
     orders.close_position(desk, row, worst_ticks, now_ns)   for flatten
-    orders.venue_status(status)                             closes VENUE_DOWN; Recovery.meet opens it again
+    orders.venue_status(status)                             closes VENUE_DOWN; Recovery.meet opens it again,
+                                                            with a snapshot asked for after the venue came up
     orders.doubts.ask_snapshot = lambda: ...                spawn a task: meet(await venue.snapshot(since_ns))
 
 Nothing here awaits but Journal.run and Journal.sync_now; nothing reads a clock but through the seam.

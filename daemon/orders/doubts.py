@@ -88,6 +88,13 @@ class Doubts:
         """Stop asking: the doubt is over."""
         self._by_id.pop(order.client_order_id, None)
 
+    def close(self) -> None:
+        """Stop asking about anything, for good."""
+        self._by_id.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def hurry(self, order: Order, now_ns: int) -> None:
         """Ask again soon: there was word of it. Not at once, lest a burst of fills be a burst of queries."""
         doubt = self._by_id.get(order.client_order_id)

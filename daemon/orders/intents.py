@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from kernels.dtypes import REFUSAL_NAMES, X_INSTRUMENT, X_KIND, X_LEVEL, X_REFUSAL, X_SIDE, X_VERB
+from kernels.dtypes import REFUSAL_NAMES, X_INSTRUMENT, X_KIND, X_LEVEL, X_SIDE, X_VERB
 
 if TYPE_CHECKING:
     from daemon.orders.desk import Desk
@@ -48,8 +48,3 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
         """Return what tells one standing wish of one strategy from another."""
         a = self.action
         return (self.desk.index, a[X_INSTRUMENT], a[X_VERB], a[X_KIND], a[X_LEVEL], a[X_SIDE])
-
-
-def kernel_code(action: list[int]) -> int:
-    """Return the verdict the limits kernel gave, 0 for approved."""
-    return action[X_REFUSAL]

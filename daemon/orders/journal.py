@@ -112,9 +112,13 @@ class Journal:
 
     # --- the hot path -------------------------------------------------------------------------------------
     def append(self, body: bytes) -> None:
-        """Append one record; raises JournalError, having appended nothing."""
+        """Append one record; raises JournalError, having appended nothing, also before `begin` and after `close`."""
         file = self._file
-        assert file is not None, "the journal has not begun"
+        if file is None:
+            raise JournalError(
+                f"the journal in {self._folder} is {'closed' if self._closing else 'not begun'}: nothing can be "
+                "recorded, so nothing that adds risk may leave"
+            )
         size = len(body)
         data = FRAME.pack(size, crc32(body, size)) + body
         try:

@@ -239,7 +239,7 @@ class Lifecycle:
 
     def _is_new(self, order: Order, report: ExecutionReport) -> bool:
         if report.trade_id >= 0:
-            return self._portfolio.trades[report.instrument].add(report.trade_id)
+            return self._portfolio.trades[report.instrument].add(report.trade_id, order.side)
         return report.cum_lots > order.filled_lots  # a venue without trade ids counts for us
 
     def _on_canceled(self, order: Order, report: ExecutionReport) -> None:

@@ -99,6 +99,8 @@ class Orders:
         self.observers = observers
         #: while the journal is replayed: what came of each report is in there too, as records
         self.restoring = False
+        self.venue_up_ns = 0  # when the venue last came up
+        self._closed = False
         self._scheduler = scheduler
         self._number = 0  # of the latest approval submitted
         self._waiting: deque[tuple[int, Order, int]] = deque()  # (due, order, when it was asked)
@@ -173,6 +175,8 @@ class Orders:
         if order.state is State.PENDING_CANCEL or order.state >= State.FILLED:
             return
         self.record(pack_ask(records.CANCEL, now_ns, order.client_order_id, 0))
+        if order.state is State.PENDING_CANCEL:
+            return  # what could not be recorded has thrown the kill switch, and that has cancelled it
         self.life.step(order, Event.CANCEL_ASKED, now_ns)
         self._await_answer(order, now_ns)
         self.venue.cancel(order)
@@ -189,6 +193,8 @@ class Orders:
             return False
         order.asked_lots = order.filled_lots + leaves_lots
         self.record(pack_ask(records.AMEND, now_ns, order.client_order_id, order.asked_lots))
+        if order.state is State.PENDING_CANCEL:
+            return True  # likewise, and that is less still
         self.life.step(order, Event.REPLACE_ASKED, now_ns)
         self._await_answer(order, now_ns)
         self.venue.amend(order, order.asked_lots)
@@ -209,7 +215,10 @@ class Orders:
         return len(chosen)
 
     def close_position(self, desk: Desk, row: int, worst_ticks: int, now_ns: int) -> Order | Refused | None:
-        """Take a strategy's position to zero, at no worse than a price; None where what is left is dust."""
+        """Take a strategy's position to zero, at no worse than a price; None where what is left is dust.
+
+        One order takes no more than the instrument's largest quantity; the caller repeats until None.
+        """
         instrument = self.instruments[desk.instruments[row]]
         position = desk.position[row * POSITION_COLUMNS + P_QTY]
         side = -1 if position > 0 else 1
@@ -217,6 +226,7 @@ class Orders:
         if instrument.spot:
             qty = min(qty, self.portfolio.purse(instrument.base).free / UNIT)
         qty_lots = int(qty / instrument.qty.as_float * (1 + 1e-12))
+        qty_lots = min(qty_lots, int(instrument.qty_max / instrument.lot_size))
         price = instrument.price.decimal(worst_ticks)
         too_small = instrument.qty.decimal(qty_lots) < instrument.qty_min
         if too_small or instrument.qty.decimal(qty_lots) * price < instrument.notional_min:
@@ -232,7 +242,9 @@ class Orders:
 
     # --- in -----------------------------------------------------------------------------------------------
     def apply(self, report: ExecutionReport) -> None:
-        """Take one order message of the venue."""
+        """Take one order message of the venue; after `close` none: what is not journalled is not believed."""
+        if self._closed:
+            return
         self.record(pack(report))
         self.take(report)
 
@@ -241,15 +253,22 @@ class Orders:
         order = self.life.find(report.client_order_id)
         if order is not None:
             self.life.take(order, report)
-        elif report.kind == "TRADE" and self.portfolio.trades[report.instrument].add(report.trade_id):
+        elif report.kind == "TRADE" and self.portfolio.trades[report.instrument].add(
+            report.trade_id, report.side
+        ):
             self.portfolio.fill_foreign(report)
             self.tell(Filled(None, report, report.wire_ns))
             text = f"order {report.client_order_id}, which we never sent, traded {report.last_lots} lots"
             self.tell(Alarm("foreign_trade", text, report.wire_ns))
 
     def venue_status(self, status: VenueStatus) -> None:
-        """Close the gates while the connection for orders is down; `Recovery.meet` opens them again."""
-        if not status.up:
+        """Close the gates while the connection for orders is down.
+
+        `Recovery.meet` opens them again, with a snapshot asked for after the venue came up.
+        """
+        if status.up:
+            self.venue_up_ns = status.wire_ns
+        else:
             self.risk.close_all(GATE_VENUE_DOWN)
 
     # --- commands and the kill switch ---------------------------------------------------------------------
@@ -299,8 +318,16 @@ class Orders:
         order.asked_ns = now_ns
         due_ns = now_ns + self.rules.answer_ns
         self._waiting.append((due_ns, order, now_ns))
-        if self._timer is None:
+        if self._timer is None and not self._closed:
             self._timer = self._scheduler.call_at(due_ns, self._on_due)
+
+    def close(self) -> None:
+        """End waiting and asking, before the journal is closed: the next run asks about what is open."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.doubts.close()
 
     def _on_due(self) -> None:
         self._timer = None

@@ -76,7 +76,8 @@ class Meeting:
         for order in unwanted:
             orders.cancel(order, now_ns)
         orders.doubts.trades_asked_ns = max(orders.doubts.trades_asked_ns, asked_ns)
-        orders.risk.open_all(GATE_VENUE_DOWN)
+        if orders.venue.up and asked_ns >= orders.venue_up_ns:
+            orders.risk.open_all(GATE_VENUE_DOWN)
         orders.doubts.hurry_all(now_ns)
         self.first = False
         return found
@@ -90,13 +91,15 @@ class Meeting:
         trades = sorted(snapshot.trades, key=lambda trade: (trade.exch_ns, trade.trade_id))
         for report in trades:
             seen = orders.portfolio.trades[report.instrument]
-            if report.trade_id in seen:
+            cid = report.client_order_id
+            order = life.find(cid)
+            side = report.side if order is None else order.side
+            if seen.has(report.trade_id, side):
                 continue
             if self.first:
-                seen.add(report.trade_id)  # before our time: the balances hold it already
+                seen.add(report.trade_id, side)  # before our time: the balances hold it already
                 continue
-            cid = report.client_order_id
-            if life.find(cid) is None and self._is_ours(cid):
+            if order is None and self._is_ours(cid):
                 lots = sum(trade.last_lots for trade in trades if trade.client_order_id == cid)
                 self._adopt(_as_open(report, max(lots, report.qty_lots)), snapshot.wire_ns, found)
             found.trades += 1

@@ -39,9 +39,6 @@ VOIDED: Final = 10
 BALANCES: Final = 11
 BASELINE: Final = 12
 CHECKPOINT: Final = 13
-#: of the engine: its rolling digest of rows and decisions, and steps of the system's clock
-DIGEST: Final = 14
-CLOCK: Final = 15
 #: everything before the offset it names was durable when it was written
 MARK: Final = 16
 
@@ -59,16 +56,12 @@ NAMES: Final[dict[int, str]] = {
     BALANCES: "balances",
     BASELINE: "baseline",
     CHECKPOINT: "checkpoint",
-    DIGEST: "digest",
-    CLOCK: "clock",
     MARK: "mark",
 }
 
 _ACTION: Final = Struct(f"<BqIHH{ACTION_COLUMNS}q")  # type, now_ns, seq or refusal, strategy, instrument, X_*
 _ASK: Final = Struct("<Bqq")  # type, now_ns, quantity asked for; then the client order id
 _MARK: Final = Struct("<BQ")
-_DIGEST: Final = Struct("<BqQq")  # type, now_ns, digest, decisions
-_CLOCK: Final = Struct("<Bqq")  # type, now_ns, step
 pack_action = _ACTION.pack
 
 
@@ -187,24 +180,9 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     holdings: list[SavedHolding]
     total: dict[str, str]
     fees: dict[str, str]
-    trades: list[tuple[int, list[int]]]  # by instrument: forgotten below, remembered
+    trades: list[tuple[int, list[int]]]  # by instrument, as TradeIds keeps them: forgotten up to, remembered
     baseline: Baseline
     last_trade_ns: int
-
-
-class DigestTaken(msgspec.Struct, frozen=True):
-    """The engine's rolling digest over all rows and decisions."""
-
-    now_ns: int
-    digest: int
-    decisions: int
-
-
-class ClockStepped(msgspec.Struct, frozen=True):
-    """The system's clock was found to have stepped."""
-
-    now_ns: int
-    step_ns: int
 
 
 class Marked(msgspec.Struct, frozen=True):
@@ -226,8 +204,6 @@ Record = (
     | Balances
     | BaselineMoved
     | Checkpoint
-    | DigestTaken
-    | ClockStepped
     | Marked
 )
 
@@ -264,16 +240,6 @@ def pack_mark(offset: int) -> bytes:
     return _MARK.pack(MARK, offset)
 
 
-def pack_digest(now_ns: int, digest: int, decisions: int) -> bytes:
-    """Return the body of a DIGEST record."""
-    return _DIGEST.pack(DIGEST, now_ns, digest, decisions)
-
-
-def pack_clock(now_ns: int, step_ns: int) -> bytes:
-    """Return the body of a CLOCK record."""
-    return _CLOCK.pack(CLOCK, now_ns, step_ns)
-
-
 def frame(body: bytes) -> bytes:
     """Return the body with its length and checksum before it."""
     size = len(body)
@@ -307,8 +273,4 @@ def _unpack(body: bytes) -> Record:
         return Asked(now_ns, body[_ASK.size :].decode(), qty_lots)
     if kind == MARK:
         return Marked(_MARK.unpack(body)[1])
-    if kind == DIGEST:
-        return DigestTaken(*_DIGEST.unpack(body)[1:])
-    if kind == CLOCK:
-        return ClockStepped(*_CLOCK.unpack(body)[1:])
     raise ValueError(f"type {kind} is not known")

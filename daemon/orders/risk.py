@@ -167,7 +167,7 @@ class Risk:
         if now_ns > self._filled_ns:
             tokens += (now_ns - self._filled_ns) * 1e-9 * self.limits.orders_per_s_max
             tokens = min(tokens, self._burst)
-            self._filled_ns = now_ns
+        self._filled_ns = now_ns  # after a step of the clock back too: the budget goes on filling from here
         if tokens < needed:
             self._tokens = tokens
             return REFUSED_ORDER_RATE
@@ -181,7 +181,7 @@ class Risk:
         refused = Refused(code, desk, action, desk.instruments[row], now_ns)
         self.refusals[code] = self.refusals.get(code, 0) + 1
         told_code, told_ns = self._told.get(refused.key, (0, 0))
-        if code != told_code or now_ns - told_ns >= _REFUSAL_NS:
+        if code != told_code or not 0 <= now_ns - told_ns < _REFUSAL_NS:
             if len(self._told) >= _REFUSALS_KEPT:
                 self._told.clear()
             self._told[refused.key] = (code, now_ns)
@@ -243,8 +243,9 @@ class Risk:
             self._unpriced_due_ns = now_ns + _UNPRICED_NS
         if now_ns > self._unpriced_due_ns:
             self._unpriced_due_ns = now_ns + _UNPRICED_AGAIN_NS
+            unknown_s = (now_ns - self._unpriced_ns) * 1e-9
             text = (
-                f"for {(now_ns - self._unpriced_ns) * 1e-9:.0f} s nobody has known what the account is worth, so "
+                f"for {unknown_s:.0f} s nobody has known what the account is worth, so "
                 f"no limit on losses can act: no price of {', '.join(portfolio.worth.unmarked)} was seen"
             )
             self._tell(Alarm("unpriced", text, now_ns))

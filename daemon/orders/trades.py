@@ -1,46 +1,53 @@
-"""Which trades were accounted for: each trade id counts once, however often and late the venue tells it."""
+"""Which trades were accounted for: each counts once, however often and late the venue tells it.
+
+A trade is known by its id and our side: when two orders of ours meet, both sides carry one id.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: ids remembered per instrument; what is older than all counts as seen, ids being given in rising order
+#: trades remembered per instrument; what is older than all counts as seen, ids being given in rising order
 REMEMBERED: Final = 16_384
 
 
 class TradeIds:
-    """The trade ids of one instrument, bounded."""
+    """The trades of one instrument, bounded, as keys: twice the id, and one more for a sell.
 
-    __slots__ = ("_order", "_seen", "floor", "highest")
+    The lowest key is forgotten first, not the oldest: an absurdly large id is only remembered, and cannot
+    make every true one look forgotten.
+    """
 
-    def __init__(self, ids: Iterable[int] = (), floor: int = -1) -> None:
-        self._order: deque[int] = deque()
-        self._seen: set[int] = set()
-        self.floor = floor  # the highest id already forgotten
-        self.highest = floor
-        for trade_id in ids:
-            self.add(trade_id)
+    __slots__ = ("_heap", "_seen", "floor")
 
-    def add(self, trade_id: int) -> bool:
-        """Remember an id; return whether it is new."""
-        if trade_id <= self.floor or trade_id in self._seen:
+    def __init__(self, keys: Iterable[int] = (), floor: int = -1) -> None:
+        """Remember what `dump` returned and `floor` was."""
+        self._seen = set(keys)
+        self._heap = list(self._seen)
+        heapify(self._heap)
+        self.floor = floor  # the highest key forgotten
+
+    def add(self, trade_id: int, side: int) -> bool:
+        """Remember a trade; return whether it is new."""
+        key = 2 * trade_id + (side < 0)
+        if key <= self.floor or key in self._seen:
             return False
-        self._seen.add(trade_id)
-        self._order.append(trade_id)
-        self.highest = max(self.highest, trade_id)
-        if len(self._order) > REMEMBERED:
-            oldest = self._order.popleft()
-            self._seen.discard(oldest)
-            self.floor = max(self.floor, oldest)
+        self._seen.add(key)
+        heappush(self._heap, key)
+        if len(self._heap) > REMEMBERED:
+            self.floor = heappop(self._heap)
+            self._seen.discard(self.floor)
         return True
 
-    def __contains__(self, trade_id: int) -> bool:
-        return trade_id <= self.floor or trade_id in self._seen
+    def has(self, trade_id: int, side: int) -> bool:
+        """Whether a trade was accounted for."""
+        key = 2 * trade_id + (side < 0)
+        return key <= self.floor or key in self._seen
 
     def dump(self) -> list[int]:
-        """Return the remembered ids in the order they came."""
-        return list(self._order)
+        """Return the remembered keys, the lowest first."""
+        return sorted(self._seen)

@@ -205,3 +205,13 @@ def test_real_files_and_a_real_thread(tmp_path):
     history = read_history(RealDisk(), tmp_path / "journal")
     assert [record.now_ns for record in history.records if isinstance(record, Voided)] == list(range(50))
     assert (tmp_path / "journal" / "00000001.journal").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_journal_that_is_not_open_says_so():
+    disk = MemoryDisk()
+    with pytest.raises(JournalError, match="is not begun: nothing can be recorded"):
+        Journal(disk, InlineWorker(), FOLDER).append(pack(Voided(1, "x")))
+    journal = begun(disk)
+    asyncio.run(journal.close())
+    with pytest.raises(JournalError, match="is closed: nothing can be recorded"):
+        journal.append(pack(Voided(1, "x")))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -10,6 +11,7 @@ from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.order import State
 from daemon.orders.risk import RiskLimits
 from kernels import dtypes as d
+from tests.daemon.orders.conftest import World, btc_usdt
 
 
 def test_an_order_is_journalled_before_it_is_sent(world):
@@ -294,3 +296,66 @@ def test_the_same_orders_give_the_same_digest_and_others_another(new_world):
 
     assert run(10) == run(10)
     assert run(10) != run(11)
+
+
+def test_after_close_nothing_is_awaited_asked_or_believed(world):
+    doubtful, waiting = world.place(level=1), world.place(level=2)
+    world.report("TIMEOUT", doubtful)
+    queried = list(world.venue.queried)
+    world.orders.close()
+    asyncio.run(world.journal.close())
+    world.later(60)
+    world.report("NEW", waiting)
+    assert (doubtful.state, waiting.state) == (State.UNKNOWN, State.PENDING_NEW)
+    assert world.venue.queried == queried
+    world.orders.cancel(waiting, world.time.now_ns())
+    world.later(60)
+    assert waiting.state is State.PENDING_CANCEL
+    assert set(world.alarms()) == {"journal"}
+    assert world.time.next_ns is None
+
+
+def test_two_own_orders_that_trade_with_each_other_are_both_filled(new_world):
+    world = new_world(strategies={"one": (0,), "two": (0,)})
+    bought = world.place(0, qty=100)
+    sold = world.place(1, kind=d.STOP, side=d.SELL, price=5_990_000, qty=100)
+    for order in (bought, sold):
+        world.report("NEW", order)
+        told = world.fill(order, 77, 100, last_ticks=6_000_000)
+        world.orders.apply(told)
+    assert (bought.state, sold.state) == (State.FILLED, State.FILLED)
+    assert (world.position(d.P_QTY, 0), world.position(d.P_QTY, 1)) == (1e-3, -1e-3)
+    both = [World.trade(bought.client_order_id, 77, 100), World.trade(sold.client_order_id, 77, 100)]
+    assert world.restarted().meet(trades=both).trades == 0
+
+
+def test_a_position_beyond_the_largest_order_is_closed_piece_by_piece(new_world):
+    btc = btc_usdt()
+    small = type(btc)(
+        **{**{name: getattr(btc, name) for name in btc.__struct_fields__}, "qty_max": Decimal(1)}
+    )
+    world = new_world([small])
+    order = world.place(qty=250_000)
+    world.fill(order, 1, 250_000)
+    sold = []
+    for trade_id in (2, 3, 4):
+        closing = world.orders.close_position(world.desks[0], 0, 5_900_000, world.time.now_ns())
+        sold.append(closing.qty_lots)
+        world.fill(closing, trade_id, closing.qty_lots)
+    assert sold == [100_000, 100_000, 50_000]
+    assert world.orders.close_position(world.desks[0], 0, 5_900_000, world.time.now_ns()) is None
+
+
+@pytest.mark.parametrize("ask", ["cancel", "amend"])
+def test_what_cannot_be_recorded_cancels_once_and_contradicts_nothing(world, ask):
+    order = world.place(qty=100)
+    world.report("NEW", order)
+    world.disk.bytes_max = 0
+    if ask == "cancel":
+        world.orders.cancel(order, world.time.now_ns())
+    else:
+        world.orders.amend(order, 50, world.time.now_ns())
+    assert (order.state, world.venue.canceled) == (State.PENDING_CANCEL, [order.client_order_id])
+    assert world.venue.amended == []
+    assert world.risk.latch.source == "journal"
+    assert set(world.alarms()) == {"journal"}

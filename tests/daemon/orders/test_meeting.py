@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from daemon.events import VenueStatus
 from daemon.orders.doubts import OrderRules
 from daemon.orders.order import State
 from kernels import dtypes as d
@@ -175,3 +176,21 @@ def test_orders_of_a_strategy_that_is_gone_are_cancelled_but_for_its_stops(new_w
     again = world.restarted(strategies={"kept": (0,)})
     again.meet(open_orders=[World.listed(quote), World.listed(stop), World.listed(mine)])
     assert again.venue.canceled == [quote.client_order_id]
+
+
+def test_only_a_snapshot_asked_for_after_the_venue_came_up_opens_its_gate(world):
+    def status(up):
+        world.venue.up = up
+        world.orders.venue_status(VenueStatus(up=up, reason="", wire_ns=world.time.now_ns()))
+
+    before_ns = world.time.now_ns()
+    world.later(1)
+    status(False)
+    world.meet(asked_ns=world.time.now_ns())
+    assert world.risk.gate(0) == d.GATE_VENUE_DOWN  # it is down still
+    world.later(1)
+    status(True)
+    world.meet(asked_ns=before_ns)
+    assert world.risk.gate(0) == d.GATE_VENUE_DOWN
+    world.meet(asked_ns=world.time.now_ns())
+    assert world.risk.gate(0) == 0

@@ -168,3 +168,27 @@ def test_without_a_limit_on_losses_an_unknown_value_is_nobodys_business(world):
         world.later(20)
         world.risk.watch(world.portfolio, world.time.now_ns())
     assert world.alarms() == []
+
+
+def test_the_budget_goes_on_filling_after_the_clock_was_set_back(new_world):
+    world = new_world(limits=RiskLimits(orders_per_s_max=10.0))
+    for level in range(8):
+        world.place(level=level)
+    earlier_ns = world.time.now_ns() - 3_600_000_000_000
+
+    def approved(second):
+        action = world.action(level=50 + second, slot=15, reduces=True)
+        return isinstance(
+            world.risk.check(world.desks[0], action, earlier_ns + second * 1_000_000_000), Approved
+        )
+
+    assert all(approved(second) for second in range(50))
+
+
+def test_refusals_are_journalled_after_the_clock_was_set_back(world):
+    world.check(refusal=d.REFUSED_COLLAR)
+    earlier_ns = world.time.now_ns() - 3_600_000_000_000
+    for _ in range(3):
+        world.risk.check(world.desks[0], world.action(refusal=d.REFUSED_COLLAR), earlier_ns)
+    every = read_all(world.disk, world.folder)
+    assert len([record for _, _, record in every if isinstance(record, RefusedAction)]) == 2

@@ -4,29 +4,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.orders.trades import REMEMBERED, TradeIds
+from kernels.dtypes import BUY, SELL
+
+TRADES = st.tuples(st.integers(0, 25), st.sampled_from([BUY, SELL]))
 
 
-@given(st.lists(st.integers(0, 50)))
-def test_each_id_is_new_once(ids):
+@given(st.lists(TRADES))
+def test_each_trade_is_new_once_and_its_two_sides_are_two(told):
     trades = TradeIds()
-    assert [trades.add(i) for i in ids] == [i not in ids[:n] for n, i in enumerate(ids)]
+    assert [trades.add(*one) for one in told] == [one not in told[:n] for n, one in enumerate(told)]
+    assert all(trades.has(*one) for one in told)
 
 
 def test_memory_is_bounded_and_what_is_forgotten_stays_seen():
     trades = TradeIds()
     for trade_id in range(REMEMBERED + 100):
-        assert trades.add(trade_id)
+        assert trades.add(trade_id, BUY)
     assert len(trades.dump()) == REMEMBERED
-    assert not trades.add(5)
-    assert 5 in trades
-    assert trades.highest == REMEMBERED + 99
+    assert not trades.add(5, BUY)
+    assert trades.has(5, BUY)
 
 
 def test_a_restart_remembers_the_same():
     trades = TradeIds()
     for trade_id in range(0, 3 * REMEMBERED, 2):
-        trades.add(trade_id)
+        trades.add(trade_id, SELL)
     again = TradeIds(trades.dump(), trades.floor)
-    probe = range(3 * REMEMBERED + 10)
-    assert [i in again for i in probe] == [i in trades for i in probe]
-    assert again.highest == trades.highest
+    for side in (BUY, SELL):
+        probe = range(3 * REMEMBERED + 10)
+        assert [again.has(i, side) for i in probe] == [trades.has(i, side) for i in probe]
+    assert again.add(3 * REMEMBERED + 11, BUY)
+    assert again.dump()[-1] == trades.dump()[-1] + 2 * 13 - 1
+
+
+def test_an_absurd_id_does_not_make_true_ones_look_old():
+    trades = TradeIds()
+    assert trades.add(2**62, BUY)
+    for trade_id in range(3 * REMEMBERED):
+        assert trades.add(trade_id, BUY)
+    assert not trades.add(2**62, BUY)
