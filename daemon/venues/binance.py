@@ -17,7 +17,7 @@ import msgspec
 
 from daemon.errors import ConfigError, FrameError, NetError, VenueError
 from daemon.events import ExecutionReport, VenueStatus
-from daemon.pause import Backoff, pause
+from daemon.pause import Backoff, pause, within
 from daemon.venues.binance_frames import OrderFrames
 from daemon.venues.binance_limits import Budget
 from daemon.venues.binance_requests import RECV_WINDOW_MS_DEFAULT, OrderRequests, request
@@ -335,7 +335,12 @@ class BinanceVenue:
         refusal = self.budget.take(time_ms, 2)
         if refusal:
             raise NetError(f"{method} was not sent: {refusal}")
-        return await session.call(self._next_id(), method, params, signer, self._settings.timeout_ms / 1000)
+        timeout_s = self._settings.timeout_ms / 1000
+        answer = session.call(self._next_id(), method, params, signer)
+        try:
+            return await within(self._seams, timeout_s, answer)
+        except TimeoutError:
+            raise NetError(f"{method} was not answered within {timeout_s:g} s") from None
 
     def _retire(self, old: Session) -> None:
         """Close a replaced session once what was asked on it should be answered."""

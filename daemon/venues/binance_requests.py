@@ -26,10 +26,13 @@ CLIENT_ID_LENGTH_MAX: Final = 36
 #: what a cancel calls the order from then on, so that its own id can be told from the answer of a later query
 CANCEL_MARK: Final = "-c"
 
+#: what happens where an order would meet one of ours is said with each, not left to the account's default:
+#: the new order goes and what rests keeps its place, but a protective stop never yields to a quote
+_PREVENTION: Final = "selfTradePreventionMode"
 _TYPES: Final = {
-    TARGET: {"timeInForce": "IOC", "type": "LIMIT"},
-    REST: {"type": "LIMIT_MAKER"},
-    STOP: {"type": "STOP_LOSS"},
+    TARGET: {"timeInForce": "IOC", "type": "LIMIT", _PREVENTION: "EXPIRE_TAKER"},
+    REST: {"type": "LIMIT_MAKER", _PREVENTION: "EXPIRE_TAKER"},
+    STOP: {"type": "STOP_LOSS", _PREVENTION: "EXPIRE_MAKER"},
 }
 _SIDES: Final = {BUY: "BUY", SELL: "SELL"}
 

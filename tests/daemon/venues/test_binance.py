@@ -503,6 +503,25 @@ def test_a_failing_supervisor_is_reported_not_silent() -> None:
     run(scenario)
 
 
+def test_a_call_without_an_answer_is_given_up_on_the_injected_time() -> None:
+    desk = Desk()
+    desk.exchange.silent = True
+
+    async def scenario(desk: Desk) -> None:
+        starting = asyncio.create_task(desk.venue.start(desk.sink))
+        await desk.pass_s(1.999)
+        assert desk.sink.statuses == []
+        await desk.pass_s(0.001)
+        await desk.settle()
+        assert desk.sink.statuses[-1].reason == "time was not answered within 2 s"
+        desk.exchange.silent = False
+        await desk.pass_s(60)
+        await asyncio.wait_for(starting, 5)
+        assert desk.venue.up
+
+    run(scenario, desk)
+
+
 def test_a_time_that_cannot_be_read_is_asked_for_on_another_connection() -> None:
     desk = Desk()
     desk.exchange.refusals["time"] = {"result": {"serverTime": "soon"}}

@@ -64,7 +64,8 @@ def test_a_target_is_a_limit_order_that_takes_or_expires() -> None:
     frame = OrderRequests(instrument(), None, 5000).place(7, order(), 1700000000000)
     assert frame == (
         b'{"id":7,"method":"order.place","params":{"newClientOrderId":"demo-7-1","price":"61737.63",'
-        b'"quantity":"0.01200","side":"BUY","symbol":"BTCUSDT","timeInForce":"IOC",'
+        b'"quantity":"0.01200","selfTradePreventionMode":"EXPIRE_TAKER","side":"BUY","symbol":"BTCUSDT",'
+        b'"timeInForce":"IOC",'
         b'"timestamp":1700000000000,"type":"LIMIT"}}'
     )
 
@@ -76,6 +77,7 @@ def test_a_rest_is_post_only_and_a_stop_has_a_trigger_and_no_price() -> None:
         "newClientOrderId": "demo-7-1",
         "price": "61737.63",
         "quantity": "0.01200",
+        "selfTradePreventionMode": "EXPIRE_TAKER",
         "side": "SELL",
         "symbol": "BTCUSDT",
         "timestamp": 5,
@@ -86,6 +88,7 @@ def test_a_rest_is_post_only_and_a_stop_has_a_trigger_and_no_price() -> None:
         "newClientOrderId": "demo-7-1",
         "stopPrice": "61737.63",
         "quantity": "0.01200",
+        "selfTradePreventionMode": "EXPIRE_MAKER",  # its end would leave the position unprotected
         "side": "SELL",
         "symbol": "BTCUSDT",
         "timestamp": 5,
