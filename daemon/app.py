@@ -41,7 +41,7 @@ from daemon.pause import pause, within
 from daemon.seams import Seams
 from daemon.snapshot import take_status
 from daemon.spans import Spans
-from daemon.venues.make import make_venue
+from daemon.venues.make import make_venue, restore_paper
 from daemon.warm import warm_up
 from kernels.dtypes import STOP
 
@@ -169,6 +169,8 @@ class App:
         self.core = core = build(
             config, instruments, runtimes, seams, venue, Spans(), observers=observers, followers=followers
         )
+        for paper in followers:
+            restore_paper(paper, core.portfolio)
         core.engine.phase = "RECOVERING"
         await core.journal.sync_now()
         self._spawn(core.journal.run())
@@ -384,6 +386,7 @@ class App:
         if core.engine.phase != "STOPPED":
             core.engine.stop()
         await core.orders.venue.stop()
+        core.orders.close()
         await self.seams.worker.call(_nothing)  # it does one thing at a time: a sync under way is over
         try:
             await core.journal.close()

@@ -131,7 +131,7 @@ class ReconcileConfig(_Section, frozen=True):
 class JournalConfig(_Section, frozen=True):
     """The record of orders. `sync`: by group of `group_ms`, left to the system, or before every intent."""
 
-    path: str = ""  # empty: var/NAME/journal
+    path: str = ""  # empty: var/NAME/journal-MODE
     sync: Literal["group", "os", "intent"] = "group"
     group_ms: Annotated[int, Meta(ge=1, le=10_000)] = 20
 
@@ -240,11 +240,12 @@ def _complete(config: Config, source: str) -> Config:
                 f"{source}: paper.balances.{asset} is {amount}, and must be between 0 and {_BALANCE_MAX:.0e}"
             )
     folder = f"var/{config.name}"
+    journal = f"{folder}/journal-{config.mode}"  # a rehearsal on paper must not reach the real orders' record
     return msgspec.structs.replace(
         config,
         feed=msgspec.structs.replace(feed, symbols=symbols),
         strategy=strategies,
-        journal=msgspec.structs.replace(config.journal, path=config.journal.path or f"{folder}/journal"),
+        journal=msgspec.structs.replace(config.journal, path=config.journal.path or journal),
         http=msgspec.structs.replace(config.http, socket=config.http.socket or f"{folder}/tickd.sock"),
     )
 

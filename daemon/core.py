@@ -78,6 +78,8 @@ def load_runtimes(
         owned = [by_symbol[symbol] for symbol in one.symbols]
         if strategy.instruments < len(owned) and one.symbols == config.feed.symbols:
             owned = owned[: strategy.instruments]  # the feed's were meant by default: it trades the first
+        if strategy.name == "ml" and not one.model:
+            raise ConfigError("strategy ml trades a model's prediction; name its bundle (model = FOLDER)")
         model = read_bundle(disk, Path(one.model)) if one.model else None
         try:
             params = bind_params(strategy, one.params)

@@ -107,7 +107,7 @@ def _add_trading(verb: Callable[[str, str], Parser]) -> None:
     one.add_argument("file", type=Path)
     one.add_argument("--config", type=Path, help="take strategies, risk and paper settings from this file")
     one.add_argument(
-        "--strategy", default="ema_cross", help="a shipped strategy or FILE.py:decide (ema_cross)"
+        "--strategy", help="a shipped strategy or FILE.py:decide (ema_cross; ml where a model is given)"
     )
     one.add_argument("--model", type=Path, metavar="FOLDER", help="a model bundle")
     one.add_argument("--repeat", type=_count, default=1, help="run it so many times and compare (1)")
@@ -118,7 +118,7 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
     one = verb("train", "train a model bundle; the same arguments make the same model")
     one.add_argument("--synthetic", action="store_true", required=True, help="on the seeded synthetic market")
     one.add_argument("--seed", type=_seed, default=1, help="of the market and the training (1)")
-    one.add_argument("--minutes", type=_count, default=120, help="of market to learn from (120)")
+    one.add_argument("--minutes", type=_count, default=120, help="of market to learn from, 10 at least (120)")
     one.add_argument("--horizon-ms", type=_count, default=5_000, help="how far ahead it foresees (5000)")
     one.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the bundle goes")
     _add_json(one)

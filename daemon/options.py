@@ -35,7 +35,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     file: Path
     config: Config | None = None  # strategies, risk and paper settings; else one strategy with the defaults
-    strategy: str = "ema_cross"
+    strategy: str | None = None  # None: ml with a model, ema_cross without
     model: Path | None = None
     repeat: int = 1
     json: bool = False

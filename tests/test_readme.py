@@ -21,7 +21,7 @@ RUN_BY = {
     "tickd halt": f"{_E2E}test_trading.py::test_halt_cancels_and_lasts_until_resume_and_flatten_ends_flat",
     "tickd paper": f"{_E2E}test_trading.py::test_paper_trades_on_the_exchanges_feed_without_keys",
     "tickd run": f"{_E2E}test_refusals.py::test_real_orders_want_the_file_and_the_command_line_to_say_so",
-    "tickd replay": f"{_E2E}test_verbs.py::test_a_replay_is_a_table_for_people",
+    "tickd replay": f"{_E2E}test_verbs.py::test_a_replay_decides_the_same_in_every_process",
     "tickd train": f"{_E2E}test_verbs.py::test_a_model_is_trained_and_then_replayed_by_two_commands",
     "tickd simulate": f"{_E2E}test_verbs.py::"
     "test_the_exchange_speaks_json_to_programs_and_ends_with_a_signal",

@@ -31,12 +31,19 @@ def table(result: ReplayResult) -> Table:
     events = ", ".join(f"{count:,} {kind}" for kind, count in result.events.items())
     orders = result.orders
     faults = [*result.errors.items(), *result.gaps.items()]
+    lost = {
+        "trades missed": result.trades_missed,
+        "depth updates dropped": result.depths_dropped,
+        "lines that run backwards": result.backwards,
+    }
     rows = {
         "instrument": result.symbol,
         "strategies": ", ".join(result.strategies),
         "events": events,
         "bad frames and gaps": ", ".join(f"{name} {count:,}" for name, count in faults) or "none",
+        "lost": ", ".join(f"{name} {count:,}" for name, count in lost.items() if count) or "nothing",
         "book": "in sync" if result.book_synced else "NOT in sync",
+        "halted": result.halted or "no",
         "decisions": f"{result.decisions:,}",
         "orders": f"{orders.placed:,} placed, {orders.cancelled:,} cancelled, {orders.fills:,} fills",
         "refusals": ", ".join(f"{name} {count:,}" for name, count in orders.refusals.items()) or "none",

@@ -72,7 +72,7 @@ def print_journal(folder: Path, *, as_json: bool) -> None:
             text = " ".join(f"{key}={value}" for key, value in fields.items() if key != "row")
             sys.stdout.write(f"{path.name}:{offset} {type(record).__name__} {text}\n")
     if not count:
-        raise UsageError(f"{folder} holds no journal; a daemon keeps its own in var/NAME/journal")
+        raise UsageError(f"{folder} holds no journal; a daemon keeps its own in var/NAME/journal-MODE")
 
 
 def _plain(value: Any) -> Any:

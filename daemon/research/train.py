@@ -186,7 +186,8 @@ def _lightgbm() -> Any:
         return import_module("lightgbm")
     except ImportError:
         raise TickdError(
-            "training needs lightgbm: install the research group (requirements/research.txt)"
+            "training needs lightgbm, which trading does not: install it with make setup (or "
+            "requirements/research.txt)"
         ) from None
 
 

@@ -19,7 +19,7 @@ from daemon.clock import SystemClock, VirtualTime
 from daemon.config import Config, FeedConfig, JournalConfig, StrategyConfig
 from daemon.core import build, load_runtimes
 from daemon.disk import RealDisk
-from daemon.errors import EXIT_DONE, ConfigError
+from daemon.errors import EXIT_DONE, ConfigError, TickdError
 from daemon.faces.replay_summary import show
 from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.core import FeedCore
@@ -58,7 +58,11 @@ class ReplayResult(msgspec.Struct, kw_only=True):
     gaps: dict[str, int]
     resyncs: int
     book_synced: bool
-    ring_overflow: int
+    trades_missed: int  # ids that the exchange gave and the file has not
+    depths_dropped: int  # that a book waited with for its snapshot, in vain
+    backwards: int  # lines stamped before the line above them
+    halted: str = ""  # why nothing more was traded: a loss limit, or a strategy that failed; empty: it was not
+    failed: bool = False  # it was a strategy
     decisions: int
     orders: OrderCounts
     position: float
@@ -82,6 +86,9 @@ def run(options: ReplayOptions) -> int:
             console.print(f"replay {number + 1} of {options.repeat}: {options.file}", highlight=False)
         results.append(replay(options.file, instrument, config))
     show(results, as_json=options.json)
+    for result in results:
+        if result.failed:
+            raise TickdError(f"the replay of {options.file} ended halted: {result.halted}")
     return EXIT_DONE
 
 
@@ -100,7 +107,11 @@ def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
     begun_ns = clock.mono_ns()
     process(first.payload, first.local_ns)
     drain(first.local_ns)
+    before_ns, backwards = first.local_ns, 0
     for wire_ns, payload in frames:
+        if wire_ns < before_ns:
+            backwards += 1
+        before_ns = wire_ns
         advance(wire_ns)
         process(payload, wire_ns)
         drain(wire_ns)
@@ -108,7 +119,7 @@ def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
     gc.unfreeze()
     core.engine.stop()
     time.advance(time.now_ns() + _AFTER_NS)
-    return _result(path, instrument, core, feed, elapsed_ns, bare_ns)
+    return _result(path, instrument, core, feed, backwards, elapsed_ns, bare_ns)
 
 
 def _assemble(config: Config, instrument: Instrument, time: VirtualTime) -> tuple[Core, FeedCore]:
@@ -145,7 +156,8 @@ def _config(options: ReplayOptions, instrument: Instrument) -> Config:
     symbols = (instrument.symbol,)
     if options.config is None:
         model = str(options.model) if options.model is not None else ""
-        strategy = StrategyConfig(name=options.strategy, symbols=symbols, model=model)
+        name = options.strategy or ("ml" if model else "ema_cross")
+        strategy = StrategyConfig(name=name, symbols=symbols, model=model)
         return Config(
             name="replay",
             mode="paper",
@@ -164,7 +176,13 @@ def _config(options: ReplayOptions, instrument: Instrument) -> Config:
 
 
 def _result(
-    path: Path, instrument: Instrument, core: Core, feed: FeedCore, elapsed_ns: int, bare_ns: int
+    path: Path,
+    instrument: Instrument,
+    core: Core,
+    feed: FeedCore,
+    backwards: int,
+    elapsed_ns: int,
+    bare_ns: int,
 ) -> ReplayResult:
     lane = feed.lanes[0]
     events = {"trade": lane.trades, "quote": lane.quotes, "depth": lane.depths, "snapshot": lane.snapshots}
@@ -180,7 +198,11 @@ def _result(
         gaps=dict(lane.gaps),
         resyncs=lane.resyncs,
         book_synced=core.engine.synced[0],
-        ring_overflow=lane.ring.overflow,
+        trades_missed=lane.trade_ids.missed,
+        depths_dropped=lane.sync.held_dropped,
+        backwards=backwards,
+        halted=latch.reason if (latch := core.engine.risk.latch) is not None else "",
+        failed=any(one.fault for one in core.runtimes),
         decisions=sum(int(one.memory[0]["decisions"]) for one in core.runtimes),
         orders=order_counts(core),
         position=held.position,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.errors import ConfigError
+from daemon.orders.money import UNIT
 from daemon.venues.binance import BinanceSettings, BinanceVenue
 from daemon.venues.paper import PaperVenue
 from daemon.venues.signing import make_signer
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from daemon.config import Config
     from daemon.instruments import Instrument
+    from daemon.orders.portfolio import Portfolio
     from daemon.seams import Seams
     from daemon.venues.base import Venue
 
@@ -42,6 +45,25 @@ def make_paper(config: Config, instruments: Sequence[Instrument], seams: Seams) 
         latency_in_ns=paper.latency_in_us * 1000,
         latency_out_ns=paper.latency_out_us * 1000,
     )
+
+
+def restore_paper(venue: PaperVenue, portfolio: Portfolio) -> None:
+    """Give a paper account what the journal says it ended with; without one it keeps what is configured.
+
+    There is no venue that remembers: a paper account that began anew would contradict its own strategies.
+    """
+    free = {asset: Decimal(purse.total) / UNIT for asset, purse in portfolio.purses.items()}
+    if not any(free.values()):
+        return
+    lots = [0] * len(portfolio.instruments)
+    costs = [Decimal(0)] * len(portfolio.instruments)
+    places = {desk.index: desk.instruments for desk in portfolio.desks}
+    for (desk, row), holding in portfolio.holdings.items():
+        instrument = portfolio.instruments[places[desk][row]]
+        if not instrument.spot:
+            lots[instrument.index] += round(Decimal(holding.qty) / UNIT / instrument.lot_size)
+            costs[instrument.index] += Decimal(holding.cost) / UNIT
+    venue.account.restore(free, lots, costs)
 
 
 def _binance(

@@ -81,6 +81,15 @@ class PaperAccount:
         self.positions = [0] * len(instruments)
         self._costs = [_ZERO] * len(instruments)
 
+    def restore(
+        self, free: Mapping[str, Decimal], positions: Sequence[int], costs: Sequence[Decimal]
+    ) -> None:
+        """Go on where an earlier run ended: balances, and of derivatives signed lots and what they cost."""
+        self._free = dict(free)
+        self._held = {}
+        self.positions = list(positions)
+        self._costs = list(costs)
+
     def refusal(self, entry: Entry) -> tuple[int, str]:
         """Hold back what a new order needs; return why the venue does not take it instead, or code 0."""
         instrument = self._instruments[entry.instrument]

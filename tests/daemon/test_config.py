@@ -36,7 +36,7 @@ def test_what_the_file_leaves_out_is_filled_in():
     config = read(BASE)
     assert config.feed.symbols == ("BTC/USDT", "ETH/USDT")
     assert config.strategy[0].symbols == ("BTC/USDT", "ETH/USDT")
-    assert config.journal.path == "var/x/journal"
+    assert config.journal.path == "var/x/journal-paper"
     assert config.http.socket == "var/x/tickd.sock"
     assert config.paper.balances == {"USDT": Decimal(100_000)}
 

@@ -63,8 +63,8 @@ def refusal(*strategies, **more):
 # --- loading ------------------------------------------------------------------------------------------------
 def test_every_strategy_is_told_before_it_is_loaded():
     told = []
-    runtimes(StrategyConfig(name="ema_cross"), StrategyConfig(name="ml"), step=told.append)
-    assert told == ["strategy ema_cross", "strategy ml"]
+    runtimes(StrategyConfig(name="ema_cross"), StrategyConfig(name="market_maker"), step=told.append)
+    assert told == ["strategy ema_cross", "strategy market_maker"]
 
 
 def test_a_strategy_trades_the_first_of_the_feeds_symbols_unless_it_names_its_own():

@@ -7,6 +7,7 @@ the test's frames it streams a quiet, sound market, so that one can see that tra
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -165,7 +166,8 @@ class Liar:
         for socket in list(self.sockets):
             for frame in frames:
                 if not socket.closed:
-                    await socket._writer.send_frame(frame, WSMsgType.TEXT)  # as it is, valid UTF-8 or not
+                    with contextlib.suppress(ConnectionError):  # it is being cut
+                        await socket._writer.send_frame(frame, WSMsgType.TEXT)  # as it is, valid UTF-8 or not
 
     async def _cut(self):
         for socket in list(self.sockets):

@@ -98,28 +98,6 @@ def test_every_malformed_frame_is_counted_by_reason_and_trading_goes_on(daemon, 
     assert daemon.child.json["state"] == "STOPPED"
 
 
-def test_bad_levels_cost_the_book_and_nothing_more(daemon, liar):
-    levels = {
-        "levels": [["59990.00"]],
-        "overflow": [["1" * 40, "1.0"]],
-    }
-    for count, (reason, bids) in enumerate(levels.items(), 1):
-        resyncs = daemon.state()["instruments"][0]["book_resyncs"]
-        liar.send(liar.depth(b=bids))
-        state = daemon.until(
-            lambda state: (
-                state["instruments"][0]["book_resyncs"] > resyncs  # noqa: B023 - used at once
-                and state["instruments"][0]["book_synced"]
-            ),
-            f"the book is rebuilt after {reason}",
-            60,
-        )
-        assert state["feed_errors"][reason] == 1, state["feed_errors"]
-        assert state["instruments"][0]["book_gaps"] == count
-    daemon.filled()
-    assert daemon.child.end() == 0
-
-
 def test_repeated_and_disordered_ids_are_taken_once(daemon, liar):
     before = daemon.state()
     old = liar.trade()
@@ -135,37 +113,36 @@ def test_repeated_and_disordered_ids_are_taken_once(daemon, liar):
     assert daemon.child.end() == 0
 
 
-def test_a_jump_of_the_depth_sequence_is_a_gap_and_the_book_is_asked_for_again(daemon, liar):
+def test_a_gap_and_bad_levels_cost_the_book_and_nothing_more(daemon, liar):
     snapshots = liar.snapshots
     liar.update += 50
     liar.send(liar.depth())
-    state = daemon.until(
-        lambda state: state["instruments"][0]["book_gaps"] == 1 and state["instruments"][0]["book_synced"],
-        "the book is in sync again",
-    )
-    assert state["instruments"][0]["book_resyncs"] == 2
+    state = daemon.until(resynced(1), "the book is rebuilt after a gap")
     assert liar.snapshots > snapshots
-    assert daemon.child.end() == 0
-
-
-def test_a_cut_stream_is_connected_again(daemon, liar):
-    connects = liar.connects
-    liar.cut()
-    until(lambda: liar.connects > connects, "it connects again")
-    state = daemon.until(
-        lambda state: state["feed_connected"] and state["instruments"][0]["book_synced"],
-        "it streams again",
-        60,
-    )
-    assert state["feed_reconnects"] == 1
+    assert state["feed_errors"] == {}
+    liar.send(liar.depth(b=[["59990.00"]]))
+    state = daemon.until(resynced(2), "the book is rebuilt after bad levels")
+    assert state["feed_errors"] == {"levels": 1}
     daemon.filled()
     assert daemon.child.end() == 0
 
 
-def test_a_frame_larger_than_any_is_refused_with_its_connection(daemon, liar):
-    connects = liar.connects
-    liar.send(liar.trade(s="x" * (5 << 20)))
-    until(lambda: liar.connects > connects, "it connects again")
-    state = daemon.filled()
-    assert state["state"] == "READY"
+def resynced(gaps):
+    def holds(state):
+        one = state["instruments"][0]
+        return one["book_gaps"] == gaps and one["book_resyncs"] == gaps + 1 and one["book_synced"]
+
+    return holds
+
+
+def test_a_cut_stream_and_a_frame_larger_than_any_are_connected_again(daemon, liar):
+    for number, disturb in enumerate([liar.cut, lambda: liar.send(liar.trade(s="x" * (5 << 20)))], 1):
+        disturb()
+        until(lambda: liar.connects > number, "it connects again")  # noqa: B023 - used at once
+        state = daemon.until(
+            lambda state: state["feed_connected"] and state["instruments"][0]["book_synced"],
+            "it streams again",
+        )
+        assert state["feed_reconnects"] == number
+    daemon.filled()
     assert daemon.child.end() == 0

@@ -79,13 +79,6 @@ def test_it_trades_until_interrupted_and_sums_up_in_json(bench):
     assert sum(json.loads(one)["record"] == "Placed" for one in lines) == summary["orders"]["placed"]
 
 
-def test_it_ends_by_itself_with_a_table(bench):
-    child = bench.run("demo", "--seconds", "2", "--strategy", "ema_cross", env=KEYS)
-    assert re.search(r"\d+ trades, \d+ quotes, \d+ depth updates, 1 snapshot", child.out)
-    assert "ended STOPPED" in child.out
-    assert "gate" not in child.out
-
-
 @pytest.mark.parametrize("market", ["spot", "usdm"])
 def test_a_real_capture_arrives_whole(bench, captures, market):
     tape = captures / f"binance-{market}-btcusdt-20240808.gz"
@@ -120,6 +113,7 @@ def test_an_interrupt_before_anything_runs_is_no_error(bench):
     assert not alive(processes)
 
 
+@pytest.mark.heavy
 def test_a_second_interrupt_ends_it_at_once_and_leaves_nothing_behind(bench):
     child, daemon = demo(bench, "--seconds", "60", "--strategy", "market_maker")
     daemon.ready()
@@ -135,6 +129,7 @@ def test_a_second_interrupt_ends_it_at_once_and_leaves_nothing_behind(bench):
     until(lambda: not alive(processes), "its processes have ended too")
 
 
+@pytest.mark.heavy
 def test_a_killed_demo_leaves_nothing_behind(bench):
     child, daemon = demo(bench, "--seconds", "60", "--strategy", "market_maker")
     daemon.ready()
@@ -143,6 +138,7 @@ def test_a_killed_demo_leaves_nothing_behind(bench):
     until(lambda: not alive(processes), "its processes have ended too")
 
 
+@pytest.mark.heavy
 def test_a_dead_exchange_or_daemon_ends_it_with_a_sentence(bench):
     for module, name in (("daemon.simulator", "the simulated exchange"), ("daemon.cli", "the daemon")):
         child, daemon = demo(bench, "--seconds", "60", "--strategy", "market_maker")
@@ -162,6 +158,7 @@ def test_what_its_daemon_refuses_is_said_once_with_the_same_exit_code(bench):
     assert child.complaint.startswith("strategy 'nonsense' is unknown; use one of ema_cross")
 
 
+@pytest.mark.heavy
 def test_a_second_demo_in_the_same_folder_is_refused(bench):
     child, daemon = demo(bench, "--seconds", "60", "--strategy", "market_maker")
     daemon.ready()
@@ -178,3 +175,4 @@ def test_in_a_terminal_it_is_drawn_live(bench):
     assert "latency by stage" in text
     assert "tickd demo (demo) " in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
     assert "ended STOPPED" in text
+    assert re.search(r"\d+ trades, \d+ quotes, \d+ depth updates, 1 snapshot", text)

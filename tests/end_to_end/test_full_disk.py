@@ -30,13 +30,13 @@ def small_disk(bench):
 
 def records(bench):
     """Return the journal as it reads back; the verb fails where it does not."""
-    return [json.loads(line) for line in bench.run("journal", "var/one/journal", "--json").out.splitlines()]
+    return [json.loads(line) for line in bench.run("journal", "var/one/journal-live", "--json").out.splitlines()]
 
 
 def check_halted(bench, exchange, daemon, orders_before):
     """Wait until the journal cannot be written; check that nothing leaves any more, and what is on record."""
     state = daemon.until(lambda state: state["state"] == "HALTED", "it is HALTED", READY_S)
-    assert state["reason"].startswith("the journal var/one/journal/00000001.journal cannot be written (")
+    assert state["reason"].startswith("the journal var/one/journal-live/00000001.journal cannot be written (")
     assert state["reason"].endswith(
         "nothing that adds risk leaves until this is mended and trading is resumed"
     )
@@ -81,7 +81,7 @@ def test_a_disk_that_stays_full_is_what_it_ends_with(bench, exchange):
     check_halted(bench, exchange, daemon, orders)
     assert child.end() == 1
     assert child.complaint.startswith(
-        "the journal var/one/journal/00000001.journal cannot be written (File too"
+        "the journal var/one/journal-live/00000001.journal cannot be written (File too"
     )
     assert child.json["state"] == "STOPPED"
     assert child.json["reason"] == child.complaint

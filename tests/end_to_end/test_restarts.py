@@ -21,7 +21,7 @@ def client_ids(exchange, since):
 def journalled_ids(bench, name="one"):
     """Return the client order ids whose intents stand in a journal, run by run."""
     prefix, run, found = "", 0, []
-    for line in bench.run("journal", f"var/{name}/journal", "--json").out.splitlines():
+    for line in bench.run("journal", f"var/{name}/journal-live", "--json").out.splitlines():
         record = json.loads(line)
         if record["record"] == "Run":
             prefix, run = record["prefix"], record["run"]
@@ -111,6 +111,6 @@ def test_two_daemons_do_not_share_a_journal(bench, exchange):
     daemon.ready()
     second = bench.live(exchange, MAKER)
     assert second.child.wait() == 1
-    assert second.child.complaint.startswith("another daemon is running on the journal var/one/journal")
+    assert second.child.complaint.startswith("another daemon is running on the journal var/one/journal-live")
     assert daemon.state()["state"] == "READY"
     assert daemon.child.end() == 0

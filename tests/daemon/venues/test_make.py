@@ -11,12 +11,16 @@ from daemon.clock import VirtualTime
 from daemon.config import Config, FeedConfig, PaperConfig, StrategyConfig, VenueConfig
 from daemon.disk import RealDisk
 from daemon.errors import ConfigError
+from daemon.events import Balance
 from daemon.instruments import make_instrument
 from daemon.memory_disk import InlineWorker
 from daemon.no_net import NoNet
+from daemon.orders.desk import detached_desk
+from daemon.orders.money import UNIT, Holding
+from daemon.orders.portfolio import Portfolio
 from daemon.seams import Seams
 from daemon.venues.binance import BinanceVenue
-from daemon.venues.make import make_venue
+from daemon.venues.make import make_paper, make_venue, restore_paper
 from daemon.venues.paper import PaperVenue
 
 KEYS = {"TICKD_KEY": "thekey", "TICKD_SECRET": "thesecret"}
@@ -100,3 +104,31 @@ def test_a_key_file_that_is_none_is_refused_by_its_name(make, tmp_path, content)
         make(kind="binance", key_type="ed25519", private_key_file=str(path))
     assert "\n" not in str(caught.value)
     assert "no key at all" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("market", "symbol"), [("spot", "BTC/USDT"), ("usdm", "BTC/USDT:USDT")])
+def test_a_paper_account_goes_on_where_its_journal_ended(market, symbol):
+    rules = {"tick_size": "0.1", "lot_size": "0.001", "qty_min": "0.001", "qty_max": "9", "notional_min": "5"}
+    instrument = make_instrument(0, "binance", market, symbol, **rules)
+    desk = detached_desk(0, "one", (0,))
+    portfolio = Portfolio([instrument], [desk], "USDT")
+    time = VirtualTime(1)
+    seams = Seams(time, time, NoNet(), RealDisk(), InlineWorker(), random.Random(0))
+    config = Config(
+        name="x",
+        mode="paper",
+        feed=FeedConfig(symbols=(symbol,), market=market),
+        strategy=(StrategyConfig(name="ema_cross"),),
+        paper=PaperConfig(balances={"USDT": Decimal(1000)}),
+    )
+    venue = make_paper(config, [instrument], seams)
+
+    restore_paper(venue, portfolio)  # without a journal: what is configured
+    assert venue.account.balances() == {"USDT": Balance(Decimal(1000), Decimal(0))}
+
+    portfolio.set_total({"USDT": 700 * UNIT, "BTC": UNIT // 4})
+    portfolio.put_holding(desk, 0, Holding(UNIT // 4, 15_000 * UNIT))
+    restore_paper(venue, portfolio)
+    balances = venue.account.balances()
+    assert (balances["USDT"].free, balances["BTC"].free) == (Decimal(700), Decimal("0.25"))
+    assert venue.account.positions == ([0] if market == "spot" else [250])
