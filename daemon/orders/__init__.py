@@ -30,7 +30,7 @@ In a drain, all of it synchronous, `now_ns` being the wire_ns of the drain's las
     orders.apply(report)                                    every ExecutionReport of the venue
     portfolio.mark(instrument, mid)                         when a mid has moved
     risk.watch(portfolio, now_ns)                           new day; kill switch on daily loss and drawdown;
-                                                            alarm while no value is known, portfolio.worth.known
+                                                            alarm while not portfolio.worth.known
     orders.save_baseline(now_ns)                            once a second
 
 Gates close to orders that add risk, per instrument or for all, and Risk writes them into each desk's memory:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from daemon.orders.order import Order
     from daemon.seams import Clock, Scheduler, Timer
@@ -65,15 +65,6 @@ class Doubts:
         self._by_id: dict[str, Doubt] = {}
         self._timer: Timer | None = None
         self._timer_ns = 0
-
-    def __len__(self) -> int:
-        return len(self._by_id)
-
-    def __contains__(self, client_order_id: str) -> bool:
-        return client_order_id in self._by_id
-
-    def __iter__(self) -> Iterator[Order]:
-        return (doubt.order for doubt in self._by_id.values())
 
     def add(self, order: Order, now_ns: int) -> None:
         """Begin to ask about an order, at once."""

@@ -27,6 +27,7 @@ from daemon.orders.records import (
     REFUSE,
     REPORT,
     VOIDED,
+    frame,
     header,
     pack,
     pack_mark,
@@ -112,12 +113,13 @@ class Journal:
 
     # --- the hot path -------------------------------------------------------------------------------------
     def append(self, body: bytes) -> None:
-        """Append one record; raises JournalError, having appended nothing, also before `begin` and after `close`."""
+        """Append one record; raises JournalError, having appended nothing, also when it is not open."""
         file = self._file
         if file is None:
+            state = "closed" if self._closing else "not begun"
             raise JournalError(
-                f"the journal in {self._folder} is {'closed' if self._closing else 'not begun'}: nothing can be "
-                "recorded, so nothing that adds risk may leave"
+                f"the journal in {self._folder} is {state}: nothing can be recorded, so nothing that adds "
+                "risk may leave"
             )
         size = len(body)
         data = FRAME.pack(size, crc32(body, size)) + body
@@ -157,8 +159,7 @@ class Journal:
             await self._worker.call(file.sync)
             self.syncs += 1
             if file is self._file:
-                mark = pack_mark(offset)
-                file.write(FRAME.pack(len(mark), crc32(mark, len(mark))) + mark)
+                file.write(frame(pack_mark(offset)))
         except OSError as error:
             raise self._error(error) from error
 

@@ -174,8 +174,9 @@ class Orders:
         """Ask for an order's end; harmless when it is asked for already or over. Needs no approval."""
         if order.state is State.PENDING_CANCEL or order.state >= State.FILLED:
             return
+        before = order.state
         self.record(pack_ask(records.CANCEL, now_ns, order.client_order_id, 0))
-        if order.state is State.PENDING_CANCEL:
+        if order.state is not before:
             return  # what could not be recorded has thrown the kill switch, and that has cancelled it
         self.life.step(order, Event.CANCEL_ASKED, now_ns)
         self._await_answer(order, now_ns)
@@ -192,8 +193,9 @@ class Orders:
         if not lowers or order.state not in {State.WORKING, State.PARTIALLY_FILLED}:
             return False
         order.asked_lots = order.filled_lots + leaves_lots
+        before = order.state
         self.record(pack_ask(records.AMEND, now_ns, order.client_order_id, order.asked_lots))
-        if order.state is State.PENDING_CANCEL:
+        if order.state is not before:
             return True  # likewise, and that is less still
         self.life.step(order, Event.REPLACE_ASKED, now_ns)
         self._await_answer(order, now_ns)

@@ -43,7 +43,7 @@ class Meeting:
 
     def __init__(self, orders: Orders, detach: Callable[[str, tuple[int, ...]], Desk]) -> None:
         """`detach` makes a desk for orders in instruments that no strategy owns."""
-        self.first = True  # no journal was there: the venue's word is all there is
+        self.first = True  # none is on record: the venue's word is all there is
         self._orders = orders
         self._life = orders.life
         self._detach = detach

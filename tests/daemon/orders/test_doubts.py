@@ -44,7 +44,7 @@ def test_an_answer_ends_the_asking(world):
     count = len(world.venue.queried)
     world.later(100)
     assert len(world.venue.queried) == count
-    assert len(world.orders.doubts) == 0
+    assert world.time.next_ns is None
 
 
 def not_found_for(world, order, seconds, every=5):
