@@ -79,6 +79,25 @@ ALLOWED = {
     "daemon/simulator/warm.py": {"random"},  # seeded
     "daemon/tape/replay.py": {"random"},  # seeded
 }
+#: asyncio's own clock runs beside the injected one: waits go by seams.scheduler (daemon/pause.py) but here
+WAITS = {
+    "asyncio.sleep",
+    "asyncio.timeout",
+    "asyncio.timeout_at",
+    "asyncio.wait_for",
+    "asyncio.wait(timeout)",
+}
+WAITS |= {"call_later", "call_at"}
+WAITS_ALLOWED = {
+    "daemon/child.py": {"asyncio.timeout"},  # of another process, whose end is a matter of real time
+    "daemon/clock.py": {"call_later"},  # is the scheduler
+    "daemon/demo.py": {"asyncio.timeout", "asyncio.wait(timeout)"},  # watches two processes for a person
+    "daemon/faces/terminal.py": {"asyncio.sleep"},  # redraws for a person
+    "daemon/net.py": {"asyncio.timeout", "call_later"},  # handshakes of real sockets
+    "daemon/orders/journal.py": {"asyncio.sleep"},  # between two syncs of a real disk; a replay runs none
+    "daemon/simulator/drive.py": {"asyncio.sleep", "asyncio.wait_for"},  # the exchange's shell, real sockets
+    "daemon/simulator/server.py": {"asyncio.sleep", "asyncio.wait_for"},  # likewise
+}
 #: started by name, or imported by a generated module (daemon/compile.py)
 ENTRIES = {"daemon.cli", "daemon.simulator.__main__", "kernels.pipeline"}
 
@@ -143,6 +162,21 @@ def doors(tree: ast.AST) -> set[str]:
     return found & DOORS
 
 
+def waits(tree: ast.AST) -> set[str]:
+    """Return which waits on the event loop's own clock a module has."""
+    found = set(imports(tree)) & WAITS
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            owner, _, name = ast.unparse(node.func).rpartition(".")
+            if f"{owner}.{name}" in WAITS:
+                found.add(f"{owner}.{name}")
+            elif name == "wait" and owner == "asyncio" and any(one.arg == "timeout" for one in node.keywords):
+                found.add("asyncio.wait(timeout)")
+            elif name == "call_later" or (name == "call_at" and not owner.endswith("scheduler")):
+                found.add(name)
+    return found
+
+
 def long_functions(tree: ast.AST) -> list[str]:
     functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
     return [one.name for one in functions if (one.end_lineno or 0) - one.lineno >= FUNCTION_LINES_MAX]
@@ -197,6 +231,27 @@ def test_a_door_is_seen(text, door):
     assert doors(parse(text)) == {door}
 
 
+@pytest.mark.parametrize(
+    ("text", "wait"),
+    [
+        ("async def f():\n    await asyncio.sleep(1)", "asyncio.sleep"),
+        ("from asyncio import sleep", "asyncio.sleep"),
+        ("async def f():\n    async with asyncio.timeout(1):\n        pass", "asyncio.timeout"),
+        ("asyncio.wait_for(f(), 1)", "asyncio.wait_for"),
+        ("asyncio.wait({a}, timeout=1)", "asyncio.wait(timeout)"),
+        ("asyncio.get_running_loop().call_later(1, f)", "call_later"),
+        ("loop.call_at(1, f)", "call_at"),
+    ],
+)
+def test_a_wait_on_the_loop_s_own_clock_is_seen(text, wait):
+    assert waits(parse(text)) == {wait}
+
+
+def test_a_wait_for_something_and_a_timer_of_the_scheduler_are_none():
+    for text in ("asyncio.wait({a, b})", "self._seams.scheduler.call_at(1, f)", "queue.sleep(1)"):
+        assert waits(parse(text)) == set()
+
+
 def test_a_type_alone_opens_no_door():
     assert doors(parse("if TYPE_CHECKING:\n    from random import Random")) == set()
 
@@ -236,6 +291,11 @@ def test_no_allowance_is_left_over(trees):
     opened = {label(path): doors(tree) for path, tree in trees.items()}
     unused = {path: given - opened.get(path, set()) for path, given in ALLOWED.items()}
     assert {path: left for path, left in unused.items() if left} == {}
+
+
+def test_only_the_named_modules_wait_on_the_loop_s_own_clock(trees):
+    found = {label(path): which for path, tree in trees.items() if (which := waits(tree))}
+    assert found == WAITS_ALLOWED
 
 
 def test_every_module_is_used_by_another(trees):

@@ -293,7 +293,7 @@ def test_a_start_that_fails_or_is_given_up_leaves_no_connection_and_no_open_jour
             await one.app.abandon()
             assert supervisor.done()
             assert (core.orders.venue.up, core.engine.phase) == (False, "DRAINING")
-            with pytest.raises(AssertionError, match="the journal has not begun"):
+            with pytest.raises(JournalError, match="closed"):
                 core.journal.append(b"x")
             assert all(task.done() for task in one.app._tasks)
             return life.exception()
@@ -302,17 +302,22 @@ def test_a_start_that_fails_or_is_given_up_leaves_no_connection_and_no_open_jour
     assert str(error) == ("the account is closed" if fails else "None")
 
 
-def test_nothing_that_could_journal_outlives_the_journal(tmp_path):
+def test_nothing_that_could_journal_outlives_the_journal(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "DRAIN_NS", 100_000_000)
+
     async def go():
         async with stand(tmp_path) as one:
             life = asyncio.ensure_future(one.app.live(None))
             await one.ready(life)
             app = one.app
             close, alive = app.core.journal.close, []
+            # an answer that never comes: its timer must not outlive the journal either
+            app.core.orders.venue.cancel = lambda _: None
 
             async def closing():
                 alive.extend(task for task in app._tasks if not task.done())
                 alive.extend([] if app._beat.cancelled() else [app._beat])
+                alive.extend(timer for timer in (app.core.orders._timer,) if timer is not None)
                 await close()
 
             app.core.journal.close = closing
