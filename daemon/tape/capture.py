@@ -27,6 +27,10 @@ _GZIP: Final = zlib.MAX_WBITS | 16
 _SCAN_FRAMES: Final = 2_000
 #: a line longer than this is no frame of an exchange (a 5,000-level snapshot weighs 0.4 MB)
 _LINE_BYTES_MAX: Final = 4 << 20
+#: no exchange was recorded before 2009, and int64 nanoseconds hold no more than 19 digits
+_STAMP_DIGITS: Final = 19
+_FIRST_NS: Final = 1_230_768_000_000_000_000  # 2009
+_END_NS: Final = 4_102_444_800_000_000_000  # 2100
 
 
 class Frame(NamedTuple):
@@ -58,8 +62,8 @@ class _Body(msgspec.Struct):
 def read_frames(path: Path) -> Iterator[Frame]:
     """Yield every frame of a capture in file order.
 
-    Raises FileFormatError for an empty, truncated or foreign file and for a line that is no `local_ns json`,
-    naming the line. Frames before it have been yielded by then.
+    Raises FileFormatError for an empty, truncated or foreign file and for a line that is no `local_ns json`
+    or has an absurd time, naming the line. Frames before it have been yielded by then.
     """
     number = 0
     for lines in _line_batches(path):
@@ -71,7 +75,13 @@ def read_frames(path: Path) -> Iterator[Frame]:
                     f"{path} line {number} is no frame (`local_ns json` is expected); "
                     "cut it out or record the file again"
                 )
-            yield Frame(int(stamp), payload)
+            local_ns = int(stamp) if len(stamp) == _STAMP_DIGITS else 0
+            if not _FIRST_NS <= local_ns < _END_NS:
+                raise FileFormatError(
+                    f"{path} line {number} is stamped {stamp[:24].decode()}, which is no time of 2009 to 2099"
+                    " in nanoseconds UTC; cut it out or record the file again"
+                )
+            yield Frame(local_ns, payload)
     if number == 0:
         raise FileFormatError(f"{path} holds no frames; record it again")
 

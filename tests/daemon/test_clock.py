@@ -81,3 +81,35 @@ def test_virtual_time_never_runs_backwards_and_forgets_the_cancelled():
     assert virtual.now_ns() == 100
     virtual.advance(200)
     assert seen == [100]
+
+
+def test_a_leap_runs_what_was_under_way_in_order_and_a_missed_period_once():
+    virtual = VirtualTime()
+    second, rung, seen = 1_000_000_000, [], []
+
+    def ring():
+        rung.append(virtual.now_ns())
+        virtual.call_at((virtual.now_ns() // second + 1) * second, ring)
+
+    ring()
+    virtual.call_at(1_500_000_000, lambda: seen.append(virtual.now_ns()))
+    year = 365 * 86_400 * second
+    virtual.advance(70 * year + 7)
+    assert rung == [*(n * second for n in range(61)), 70 * year + 7]
+    assert seen == [1_500_000_000]
+    assert virtual.now_ns() == 70 * year + 7
+    virtual.advance(70 * year + second)
+    assert rung[-1] == 70 * year + second
+
+
+def test_an_hour_is_no_leap():
+    virtual = VirtualTime()
+    seen = []
+
+    def ring():
+        seen.append(virtual.now_ns())
+        virtual.call_at(virtual.now_ns() + 600 * 1_000_000_000, ring)
+
+    ring()
+    virtual.advance(3_600 * 1_000_000_000)
+    assert len(seen) == 7

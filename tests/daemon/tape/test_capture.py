@@ -22,8 +22,8 @@ SNAPSHOT = (
     b'"asks":[["61837.64000000","1.50000000"]]}'
 )
 PERP = (
-    b'5 {"stream":"ethusdt@depth@0ms","data":{"e":"depthUpdate","s":"ETHUSDT","U":1,"u":2,"pu":0,'
-    b'"b":[["2710.20","0.014"]],"a":[]}}'
+    b'1723161254206652067 {"stream":"ethusdt@depth@0ms","data":{"e":"depthUpdate","s":"ETHUSDT",'
+    b'"U":1,"u":2,"pu":0,"b":[["2710.20","0.014"]],"a":[]}}'
 )
 
 
@@ -48,7 +48,7 @@ def test_a_plain_file_and_a_file_of_several_gzip_members_read_alike(tmp_path: Pa
 
 
 def test_lines_cut_by_the_reading_chunks_are_put_together(tmp_path: Path) -> None:
-    lines = [b'%d {"n":"%s"}' % (n, b"x" * (n % 997)) for n in range(5000)]
+    lines = [b'%d {"n":"%s"}' % (1_723_161_254 * 10**9 + n, b"x" * (n % 997)) for n in range(5000)]
     frames = list(read_frames(write(tmp_path / "long.gz", *lines)))
     assert [b"%d %s" % frame for frame in frames] == lines
 
@@ -62,6 +62,13 @@ def test_lines_cut_by_the_reading_chunks_are_put_together(tmp_path: Path) -> Non
         (gzip.compress(TRADE * 200)[:60] + b"\0" * 400, "damaged gzip"),
         (TRADE + b"\nnot a frame at all\n", "line 2 is no frame"),
         (TRADE + b"\n17 [1, 2]\n", "line 2 is no frame"),
+        (TRADE + b"\n0 {}\n", "line 2 is stamped 0, which is no time"),
+        (TRADE + b"\n1230767999999999999 {}\n", "line 2 is stamped 1230767999999999999, which is no time"),
+        (TRADE + b"\n4102444800000000000 {}\n", "line 2 is stamped 4102444800000000000, which is no time"),
+        (
+            TRADE + b"\n" + b"9" * 5000 + b" {}\n",
+            "line 2 is stamped 999999999999999999999999, which is no time",
+        ),
         (b"x" * (5 << 20), "is no capture"),
     ],
 )
