@@ -56,12 +56,13 @@ def instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> In
         quotes=lane.quotes,
         depths=lane.depths,
         snapshots=lane.snapshots,
-        feed_age_s=(now_ns - newest_ns) / 1e9 if newest_ns else None,
+        feed_age_s=max(0, now_ns - newest_ns) / 1e9 if newest_ns else None,
         stale=engine.stale[index],
         book_synced=engine.synced[index],
         book_gaps=sum(lane.gaps.values()),
         book_resyncs=lane.resyncs,
-        ring_overflow=lane.ring.overflow,
+        trades_missed=lane.trade_ids.missed,
+        depths_dropped=lane.sync.held_dropped,
         gate=dt.REFUSAL_NAMES[gate] if gate else "",
     )
     status.bid, status.ask = (price if price > 0 else None for price in engine.touch(index))
@@ -69,7 +70,7 @@ def instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> In
         for row, held in enumerate(desk.instruments):
             if held == index:
                 at = row * dt.POSITION_COLUMNS
-                _add_position(status, desk.position[at : at + dt.POSITION_COLUMNS].tolist())
+                _add_position(status, [*desk.position[at : at + dt.POSITION_COLUMNS]])
     return status
 
 

@@ -115,7 +115,8 @@ def _instruments(instruments: list[InstrumentStatus]) -> Iterator[Metric]:
     for name, text, attribute in (
         ("tickd_book_gaps", "Jumps of the exchange's sequence", "book_gaps"),
         ("tickd_book_resyncs", "Books loaded afresh", "book_resyncs"),
-        ("tickd_ring_overflow", "Ticks that pushed an older one out of the ring", "ring_overflow"),
+        ("tickd_trades_missed", "Trade ids the exchange gave and we never saw", "trades_missed"),
+        ("tickd_depths_dropped", "Depth updates that waited for a snapshot in vain", "depths_dropped"),
     ):
         counter = CounterMetricFamily(name, text, labels=["symbol"])
         for one in instruments:

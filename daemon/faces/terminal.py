@@ -131,7 +131,7 @@ def summary(status: Status) -> RenderableType:
     counts = [f"{total:,} {kind}{'' if total == 1 else 's'}" for kind, total in _event_totals(status)]
     facts.add_row("events", ", ".join(counts))
     facts.add_row("rate", f"{status.events / seconds:,.0f} events/s")
-    facts.add_row("feed", f"{_errors(status)}, {sum(one.book_gaps for one in status.instruments)} gaps")
+    facts.add_row("feed", f"{_errors(status)}, {_losses(status)}")
     facts.add_row("decisions", f"{status.decisions:,} over {status.drains:,} drains")
     for name, what in _faults(status):
         facts.add_row("failed", Text(f"strategy {name} {what}", style="red"))
@@ -284,6 +284,15 @@ def _event_totals(status: Status) -> list[tuple[str, int]]:
 def _faults(status: Status) -> list[tuple[str, str]]:
     """Return the strategies that are not asked any more, and why."""
     return sorted(status.strategy_faults.items())
+
+
+def _losses(status: Status) -> str:
+    """Return what never came, or came in vain."""
+    gaps, missed, dropped = (
+        sum(getattr(one, name) for one in status.instruments)
+        for name in ("book_gaps", "trades_missed", "depths_dropped")
+    )
+    return f"{gaps:,} gaps, {missed:,} trades missed, {dropped:,} depth updates dropped"
 
 
 def _errors(status: Status) -> str:

@@ -18,7 +18,7 @@ from daemon.errors import FrameError
 from daemon.events import Depth, Snapshot, Tick
 from daemon.feeds.base import STREAMS, Control
 from daemon.feeds.ring import Ring
-from daemon.feeds.sync import APPLY, GAP, HOLD, BookSync, IdChain
+from daemon.feeds.sync import APPLY, DROP, GAP, HOLD, BookSync, IdChain
 from kernels import book as books
 from kernels.dtypes import QUOTE
 from kernels.levels import ERROR_NAMES, make_grid, make_scratch
@@ -78,7 +78,7 @@ class Lane:
         self.quotes = 0
         self.depths = 0
         self.snapshots = 0
-        #: wire_ns of the newest frame of each kind, 0 before the first
+        #: wire_ns of the newest frame of each kind that was news, 0 before the first
         self.trade_ns = 0
         self.quote_ns = 0
         self.depth_ns = 0
@@ -88,6 +88,12 @@ class Lane:
         self.resyncs = 0
         #: a snapshot has been asked for and has not come
         self.wanted = False
+
+    def not_after(self, now_ns: int) -> None:
+        """Let what a clock that was set back put into the future count from now on: else silence hides."""
+        self.trade_ns = min(self.trade_ns, now_ns)
+        self.quote_ns = min(self.quote_ns, now_ns)
+        self.depth_ns = min(self.depth_ns, now_ns)
 
 
 class FeedCore:
@@ -151,22 +157,23 @@ class FeedCore:
             self._take(event)
             return
         lane = self.lanes[event.instrument]
-        if event.kind == QUOTE:
+        is_quote = event.kind == QUOTE
+        if is_quote:
             lane.quotes += 1
-            lane.quote_ns = wire_ns
             chain = lane.quote_ids
         else:
             lane.trades += 1
-            lane.trade_ns = wire_ns
             chain = lane.trade_ids
         number = event.id
         if 0 < number - chain.last <= chain.easy_max:
             chain.last = number
         elif not chain.admit(number):
             return
-        ring = lane.ring
-        ring.append(event)
-        ring.pushed += 1
+        if is_quote:
+            lane.quote_ns = wire_ns
+        else:
+            lane.trade_ns = wire_ns
+        lane.ring.append(event)
         self._on_tick(event)
 
     # --- the book ------------------------------------------------------------------------------------------
@@ -201,8 +208,9 @@ class FeedCore:
     def _take_depth(self, depth: Depth) -> None:
         lane = self.lanes[depth.instrument]
         lane.depths += 1
-        lane.depth_ns = depth.wire_ns
         verdict = lane.sync.offer(depth)
+        if verdict != DROP:
+            lane.depth_ns = depth.wire_ns
         if verdict == APPLY:
             if self._apply(lane, depth):
                 self._sink.on_book(lane.index, depth.wire_ns, lane.book)
@@ -286,9 +294,11 @@ class FeedCore:
         """Return how long ago the instrument's most silent stream spoke; over 100 years when one never did.
 
         Quotes and depth are looked at, each by itself, because one stream can stall while the others and the
-        pings go on. Trades may be rare in an honest market and only count where nothing else is streamed.
+        pings go on; and only what is news, because a stream can also repeat itself. Trades may be rare in an
+        honest market and only count where nothing else is streamed.
         """
         lane = self.lanes[instrument]
+        lane.not_after(now_ns)
         oldest_ns = now_ns
         if "quote" in self._streams:
             oldest_ns = lane.quote_ns

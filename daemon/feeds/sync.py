@@ -109,7 +109,7 @@ class BookSync:
         self._fresh = False  # nothing applied since the snapshot
         self._old_run = 0
         self._held: deque[Depth] = deque()
-        self.held_dropped = 0
+        self.held_dropped = 0  # updates that waited for a snapshot in vain
 
     @property
     def held(self) -> int:
@@ -158,6 +158,7 @@ class BookSync:
         """Stop following: hold updates until the next snapshot."""
         self.synced = False
         self.last_id = -1
+        self.held_dropped += len(self._held)
         self._held.clear()
 
     def _hold(self, depth: Depth) -> None:

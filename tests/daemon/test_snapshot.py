@@ -241,3 +241,15 @@ def test_a_strategy_that_failed_is_named_until_a_person_resumes(new_floor, scrip
     script.answer = None
     floor.command("resume")
     assert status_of(floor).strategy_faults == {}
+
+
+def test_what_never_came_or_came_in_vain_is_told(new_floor, script):
+    floor = new_floor(script, streams=("trade", "quote", "depth"))
+    floor.depth(11, "", "")
+    floor.depth(13, "", "")  # without a snapshot, and 12 is missing
+    floor.trade()
+    for _ in range(2):
+        next(floor._ids)
+    floor.trade()
+    (btc,) = status_of(floor).instruments
+    assert (btc.trades_missed, btc.depths_dropped) == (2, 1)

@@ -22,7 +22,9 @@ def result():
         gaps={"gap": 1},
         resyncs=1,
         book_synced=False,
-        ring_overflow=0,
+        trades_missed=3,
+        depths_dropped=0,
+        backwards=5,
         decisions=41_249,
         orders=OrderCounts(placed=1_039, cancelled=7, fills=49, refusals={"collar": 12}),
         position=-0.001,
@@ -51,6 +53,7 @@ def test_the_table_says_what_a_person_asks(result):
         "ema_cross, ml",
         "9,757 trade, 28,040 quote, 3,451 depth, 1 snapshot",
         "json 2, gap 1",
+        "trades missed 3, lines that run backwards 5",
         "NOT in sync",
         "41,249",
         "1,039 placed, 7 cancelled, 49 fills",
@@ -66,8 +69,10 @@ def test_the_table_says_what_a_person_asks(result):
 
 def test_nothing_bad_is_said_plainly(result):
     result.errors, result.gaps, result.book_synced, result.orders = {}, {}, True, OrderCounts()
+    result.trades_missed = result.backwards = 0
     text = drawn(result)
     assert text.count("none") == 2
+    assert "nothing" in text
     assert "in sync" in text
     assert "NOT" not in text
 

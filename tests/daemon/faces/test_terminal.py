@@ -123,7 +123,7 @@ def test_the_summary_counts_by_event_type():
     text = text_of(summary(make(feed_errors={"json": 2}, digest="00ff")))
     assert "1,000 trades, 0 quotes, 0 depth updates, 0 snapshots" in text
     assert "100 events/s" in text
-    assert "2 errors (json 2), 0 gaps" in text
+    assert "2 errors (json 2), 0 gaps, 0 trades missed, 0 depth updates dropped" in text
     assert "00ff" in text
 
 

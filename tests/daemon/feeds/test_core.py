@@ -27,7 +27,7 @@ def test_ticks_reach_the_ring_and_the_sink(bench, frames) -> None:
     it.core.process(frames.trade(9), 8)
     assert [(one.kind, one.wire_ns, one.id) for one in it.sink.ticks] == [(QUOTE, 7, 5), (TRADE, 8, 9)]
     lane = it.core.lanes[0]
-    assert lane.ring.read(0)[0] == it.sink.ticks
+    assert list(lane.ring.ticks) == it.sink.ticks
     assert (lane.quotes, lane.trades, it.core.frames) == (1, 1, 2)
     assert it.core.newest_ns(0) == 8
 
@@ -296,3 +296,33 @@ def test_only_streams_that_were_asked_for_can_be_silent(bench, frames) -> None:
     it = bench(streams=("trade",))
     it.core.process(frames.trade(1), 400)
     assert it.core.age_ns(0, 1_000) == 600
+
+
+def test_a_stream_that_repeats_old_ids_goes_silent(bench, frames) -> None:
+    it = bench(streams=("trade", "quote"))
+    it.core.process(frames.quote(7), 100)
+    it.core.process(frames.trade(7), 100)
+    for number in (7, 6, 5):
+        it.core.process(frames.quote(number), 900)
+        it.core.process(frames.trade(number), 900)
+    assert it.core.age_ns(0, 1_000) == 900
+    assert it.core.newest_ns(0) == 100
+
+
+def test_a_book_that_is_told_old_updates_goes_silent(bench, frames) -> None:
+    it = bench(streams=("depth",))
+    it.core.process(frames.depth(11, 11), 100)
+    it.core.process(frames.snapshot(10), 100)
+    it.core.process(frames.depth(12, 12), 200)
+    it.core.process(frames.depth(12, 12), 900)
+    assert it.core.age_ns(0, 1_000) == 800
+
+
+def test_a_clock_that_was_set_back_hides_no_silence(bench, frames) -> None:
+    it = bench()
+    it.core.process(frames.quote(1), 50_000)
+    it.core.process(frames.depth(1, 1), 50_000)
+    assert it.core.age_ns(0, 1_000) == 0
+    assert it.core.age_ns(0, 1_400) == 400
+    it.core.process(frames.depth(2, 2), 1_500)
+    assert it.core.age_ns(0, 1_600) == 600

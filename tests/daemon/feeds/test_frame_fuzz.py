@@ -121,7 +121,7 @@ def feed(spot: bool, payloads: list[bytes]) -> None:
     counted = lane.trades + lane.quotes + lane.depths + lane.snapshots + core.controls.total()
     refused_levels = sum(core.errors[reason] for reason in FRAME_REASONS[-6:])
     assert counted + core.errors.total() - refused_levels == core.frames
-    assert lane.ring.pushed <= lane.trades + lane.quotes
+    assert len(lane.ring.ticks) <= lane.trades + lane.quotes
 
 
 @st.composite
