@@ -6,6 +6,7 @@ who feeds it.
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +24,7 @@ from daemon.orders.journal import Journal
 from daemon.orders.manager import Orders
 from daemon.orders.portfolio import Portfolio
 from daemon.orders.reader import read_history
+from daemon.orders.records import Run
 from daemon.orders.recovery import Recovery
 from daemon.orders.risk import Risk, RiskLimits
 from daemon.research.bundle import read_bundle
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from daemon.feeds.base import MarketSink
     from daemon.instruments import Instrument
     from daemon.orders.audit import Observer
+    from daemon.orders.reader import History
     from daemon.seams import Disk, Seams
     from daemon.spans import Spans
     from daemon.venues.base import Venue
@@ -94,6 +97,19 @@ def load_runtimes(
     return runtimes
 
 
+def _refuse_another_mode(history: History, config: Config) -> None:
+    """Raise ConfigError for a journal of another mode: what was held on paper is not at the venue."""
+    for record in reversed(history.records):
+        if isinstance(record, Run):
+            mode = tomllib.loads(record.config).get("mode")
+            if mode != config.mode:
+                raise ConfigError(
+                    f'the journal {config.journal.path} was written with mode = "{mode}", and this is '
+                    f'"{config.mode}"; name another in journal.path'
+                )
+            return
+
+
 def _tuned(config: StrategyConfig, model: Model | None) -> StrategyConfig:
     """Return the strategy's configuration with the feature tuning its model was trained with."""
     if model is None:
@@ -125,6 +141,7 @@ def build(
     Nothing is asked of the venue yet, and every gate is shut. digest: the journal keeps one over all orders.
     """
     history = read_history(seams.disk, Path(config.journal.path))
+    _refuse_another_mode(history, config)
     tally = Tally(spans)
     orders = _build_orders(
         config, instruments, runtimes, seams, venue, [tally, *observers], history.run_last, digest=digest

@@ -187,6 +187,13 @@ def test_a_restart_goes_on_with_position_orders_and_ids(new_floor, script):
     assert order.client_order_id.split("-")[1] > before[0].split("-")[1]  # a run of its own
 
 
+def test_a_journal_of_another_mode_is_refused(new_floor, script):
+    floor = new_floor(script)
+    live = msgspec.structs.replace(floor.config, mode="live")
+    with pytest.raises(ConfigError, match=r'written with mode = "paper", and this is "live"; name another'):
+        core.build(live, floor.instruments, floor.core.runtimes, floor.seams, floor.venue, floor.core.spans)
+
+
 def test_a_halt_outlives_a_restart_and_only_a_person_ends_it(new_floor, script):
     floor = new_floor(script)
     floor.command("halt", "lunch")
