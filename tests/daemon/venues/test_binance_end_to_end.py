@@ -236,6 +236,16 @@ async def _life_of_orders(session: Session) -> None:
     assert (await heard.has(8, "NOT_FOUND")).code == -2013
     venue.place(order(9, TARGET, BUY, bid - 500_00, 1_000))
     assert (await heard.has(9, "EXPIRED", 2)).cum_lots == 0
+
+    # one that would meet an order of ours: it goes, and what rests keeps its place
+    mine = order(10, REST, SELL, ask + 500_00, 1_000)
+    venue.place(mine)
+    mine.venue_order_id = (await heard.has(10, "NEW")).venue_order_id
+    venue.place(order(11, TARGET, BUY, ask + 500_00, 1_000))
+    prevented = await heard.has(11, "EXPIRED", 2)
+    assert (prevented.status, prevented.cum_lots) == ("EXPIRED_IN_MATCH", 0)
+    venue.cancel(mine)
+    assert (await heard.has(10, "CANCELED", 2)).cum_lots == 0
     assert venue.frame_errors == {}
     used = venue.budget.used(venue.server.time_ms(session.seams.clock.now_ns()))
     assert used["request_weight_60s"][1] == 6000
