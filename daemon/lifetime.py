@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SHOW_CURSOR: Final = b"\x1b[?25h"
 
 
 def catch_signals(stop: Callable[[str], object]) -> None:
@@ -35,6 +36,9 @@ def catch_signals(stop: Callable[[str], object]) -> None:
 
 
 def _end(_number: int, _frame: object) -> None:
+    for stream in (1, 2):
+        if os.isatty(stream):
+            os.write(stream, _SHOW_CURSOR)  # a live view hides it, and nobody else will give it back
     os._exit(EXIT_INTERRUPTED)
 
 

@@ -127,7 +127,8 @@ def summary(status: Status) -> RenderableType:
     facts.show_header = False
     facts.add_column(style="dim")
     facts.add_column()
-    facts.add_row("ran", f"{status.uptime_s:.1f} s, ended {status.state}{_because(status)}")
+    ran, verb = ("ran", "ended ") if status.state == "STOPPED" else ("running", "")
+    facts.add_row(ran, f"{status.uptime_s:.1f} s, {verb}{status.state}{_because(status)}")
     counts = [f"{total:,} {kind}{'' if total == 1 else 's'}" for kind, total in _event_totals(status)]
     facts.add_row("events", ", ".join(counts))
     facts.add_row("rate", f"{status.events / seconds:,.0f} events/s")
