@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Final
 from daemon.orders.audit import Alarm
 from daemon.orders.intents import Approved
 from daemon.spans import NoSpans
-from kernels import book as books
 from kernels import dtypes as dt
 from kernels.dtypes import QUOTE, WHY_DRAIN
 from kernels.reconcile import FAULT_NAMES
@@ -380,9 +379,11 @@ class Engine:
         book = self._books[instrument]
         if book is None:
             return nan, nan
-        bid, ask = int(books.best_bid(book)), int(books.best_ask(book))
-        price = self.instruments[instrument].price
-        return price.value(bid) if bid else nan, price.value(ask) if ask else nan
+        sides, price = book[0], self.instruments[instrument].price
+        bids, asks = sides["bid_ticks"][: sides["n_bids"]], sides["ask_ticks"][: sides["n_asks"]]
+        return price.value(int(bids[-1])) if len(bids) else nan, price.value(int(asks[-1])) if len(
+            asks
+        ) else nan
 
     def _warm_up(self, instrument: int) -> None:
         for runtime, row in self._owners[instrument]:

@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numba import njit
 
-from kernels.dtypes import BOOK, BOOK_LEVELS, BUY
+from kernels.dtypes import BOOK
 from kernels.levels import S_ASK_LOTS, S_ASK_TICKS, S_BID_LOTS, S_BID_TICKS, sides
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# the order of a side's rows, and the levels shown; numpy's, because numba compiles a version for each plain
-# constant, and a kernel is to have one
+# the order of a side's rows; numpy's, because numba compiles a version for each plain constant, and a kernel
+# is to have one
 _ASCENDING: Final[Any] = np.int64(1)
 _DESCENDING: Final[Any] = np.int64(-1)
-_SHOWN: Final[Any] = np.int64(BOOK_LEVELS)
 
 #: `update` and `replace` applied the message, and the best bid is not below the best ask: the book is wrong
 CROSSED: Final = -7
@@ -119,25 +118,13 @@ def _apply_side(
     n_new: int,
     sign: int,
 ) -> int:
-    """Apply n_new levels to a side of n rows, last first; return how many rows there are then."""
-    for row in range(n_new - 1, -1, -1):
-        n = _set_level(ticks, lots, n, new_ticks[row], new_lots[row], sign)
-    return n
-
-
-@njit(cache=True)
-def apply(
-    book: NDArray[np.void], side: int, ticks: NDArray[np.int64], lots: NDArray[np.int64], n: int
-) -> None:
-    """Apply n absolute levels to one side (BUY or SELL), last row first.
+    """Apply n_new absolute levels to a side of n rows, last first; return how many rows there are then.
 
     From the last row a list that has its best price first, such as a snapshot, is built by appending only.
     """
-    b = book[0]
-    if side == BUY:
-        b.n_bids = _apply_side(b.bid_ticks, b.bid_lots, b.n_bids, ticks, lots, n, _ASCENDING)
-    else:
-        b.n_asks = _apply_side(b.ask_ticks, b.ask_lots, b.n_asks, ticks, lots, n, _DESCENDING)
+    for row in range(n_new - 1, -1, -1):
+        n = _set_level(ticks, lots, n, new_ticks[row], new_lots[row], sign)
+    return n
 
 
 @njit(cache=True)
@@ -272,51 +259,3 @@ def top(
     steps = (num, base, lot_num, lot_base)
     _fill_side(levels.bid_ticks, levels.bid_lots, levels.n_bids, _ASCENDING, bid, bid_qty, steps, out[0])
     _fill_side(levels.ask_ticks, levels.ask_lots, levels.n_asks, _DESCENDING, ask, ask_qty, steps, out[1])
-
-
-@njit(cache=True)
-def _best_sum(lots: NDArray[np.int64], n: int, levels_max: int) -> int:
-    """Return the summed lots of a side's best rows."""
-    total = 0
-    for row in range(max(0, n - levels_max), n):
-        total += lots[row]
-    return total
-
-
-@njit(cache=True)
-def depth_lots(book: NDArray[np.void], side: int, levels_max: int) -> int:
-    """Return the summed lots of a side's best `levels_max` levels."""
-    b = book[0]
-    return (
-        _best_sum(b.bid_lots, b.n_bids, levels_max)
-        if side == BUY
-        else _best_sum(b.ask_lots, b.n_asks, levels_max)
-    )
-
-
-@njit(cache=True)
-def summary(book: NDArray[np.void], tick_size: float, lot_size: float, out: NDArray[np.float64]) -> None:
-    """Write a DEPTH tick's numbers into out[4]: best bid, its side's quantity, best ask, its side's quantity.
-
-    Quantities are summed over the best BOOK_LEVELS levels; an empty side is price NaN, quantity 0.
-    """
-    b = book[0]
-    num, base = _step(tick_size)
-    lot_num, lot_base = _step(lot_size)
-    bid = best_bid(book)
-    ask = best_ask(book)
-    out[0] = bid * num / base if bid > 0 else np.nan
-    out[1] = _best_sum(b.bid_lots, b.n_bids, _SHOWN) * lot_num / lot_base
-    out[2] = ask * num / base if ask > 0 else np.nan
-    out[3] = _best_sum(b.ask_lots, b.n_asks, _SHOWN) * lot_num / lot_base
-
-
-@njit(cache=True)
-def qty_at(book: NDArray[np.void], side: int, tick: int) -> int:
-    """Return the lots standing at one price of a side, 0 when nothing does."""
-    levels = book[0]
-    if side == BUY:
-        row = _place(levels.bid_ticks, levels.n_bids, tick, _ASCENDING)
-        return levels.bid_lots[row] if row < levels.n_bids and levels.bid_ticks[row] == tick else 0
-    row = _place(levels.ask_ticks, levels.n_asks, tick, _DESCENDING)
-    return levels.ask_lots[row] if row < levels.n_asks and levels.ask_ticks[row] == tick else 0

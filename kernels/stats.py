@@ -1,4 +1,4 @@
-"""Latency histograms and running statistics that cost nanoseconds and never allocate.
+"""Latency histograms that cost nanoseconds and never allocate.
 
 A histogram is one int64 array of HISTOGRAM_SIZE, zeros when empty: a head (HIST_*) and log-linear buckets, 64
 to the octave, from 1 ns to 137 s. A bucket is at most 1.6 % wide: its middle is within 0.8 % of all it holds.
@@ -12,7 +12,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 HIST_COUNT: Final = 0
@@ -30,18 +29,6 @@ _NS_MAX: Final = 2**63 - 1
 # a float64's exponent and first six fraction bits, read as an integer, *are* a log-linear bucket number
 _FRACTION_SHIFT: Final = 46
 _EXPONENT_ZERO: Final = 1023 * 64 - 1
-
-# running moments and drawdown: arrays of MOMENTS_SIZE and DRAWDOWN_SIZE, zeros when empty
-MOMENTS_COUNT: Final = 0
-MOMENTS_MEAN: Final = 1
-MOMENTS_SQUARES: Final = 2  # summed squared distances from the mean
-MOMENTS_SIZE: Final = 3
-
-DRAWDOWN_COUNT: Final = 0
-DRAWDOWN_PEAK: Final = 1
-DRAWDOWN_NOW: Final = 2
-DRAWDOWN_MAX: Final = 3
-DRAWDOWN_SIZE: Final = 4
 
 
 @njit(cache=True, forceinline=True)
@@ -70,12 +57,6 @@ _BOUND_BUCKETS: Final = np.array(
 BOUNDS_NS: Final[tuple[int, ...]] = tuple(int(_EDGES[k]) for k in _BOUND_BUCKETS)
 
 
-@njit(cache=True)
-def bucket_bounds(index: int) -> tuple[int, int]:
-    """Return the ns below a bucket (excluded) and its last (included)."""
-    return _EDGES[index], _EDGES[index + 1]
-
-
 @njit(cache=True, forceinline=True)
 def observe(h: Ints, ns: int) -> None:
     """Record one value in nanoseconds."""
@@ -98,21 +79,6 @@ def observe_two(hs: NDArray[np.int64], first_ns: int, second_ns: int, third_ns: 
 
 
 @njit(cache=True)
-def merge(into: Ints, h: Ints) -> None:
-    """Add the histogram `h` to `into`."""
-    if h[HIST_COUNT] == 0:
-        return
-    if into[HIST_COUNT] == 0 or h[HIST_MIN] < into[HIST_MIN]:
-        into[HIST_MIN] = h[HIST_MIN]
-    into[HIST_MAX] = max(into[HIST_MAX], h[HIST_MAX])
-    into[HIST_COUNT] += h[HIST_COUNT]
-    into[HIST_SUM] += h[HIST_SUM]
-    into[HIST_NEGATIVE] += h[HIST_NEGATIVE]
-    for k in range(HIST_HEAD, HISTOGRAM_SIZE):
-        into[k] += h[k]
-
-
-@njit(cache=True)
 def quantile(h: Ints, q: float) -> float:
     """Return the ns that the fraction `q` of the values does not exceed; NaN for an empty histogram."""
     count = h[HIST_COUNT]
@@ -130,12 +96,6 @@ def quantile(h: Ints, q: float) -> float:
 
 
 @njit(cache=True)
-def mean(h: Ints) -> float:
-    """Return the mean in ns, exact; NaN for an empty histogram."""
-    return h[HIST_SUM] / h[HIST_COUNT] if h[HIST_COUNT] > 0 else math.nan
-
-
-@njit(cache=True)
 def cumulative(h: Ints, out: Ints) -> None:
     """Write into `out[len(BOUNDS_NS)]` how many values are at most each of BOUNDS_NS, exactly."""
     index = 0
@@ -145,28 +105,3 @@ def cumulative(h: Ints, out: Ints) -> None:
             seen += h[HIST_HEAD + index]
             index += 1
         out[k] = seen
-
-
-@njit(cache=True, forceinline=True)
-def moments_step(m: Floats, x: float) -> None:
-    """Take `x` into the running mean and variance (Welford)."""
-    m[MOMENTS_COUNT] += 1.0
-    away = x - m[MOMENTS_MEAN]
-    m[MOMENTS_MEAN] += away / m[MOMENTS_COUNT]
-    m[MOMENTS_SQUARES] += away * (x - m[MOMENTS_MEAN])
-
-
-@njit(cache=True)
-def variance(m: Floats) -> float:
-    """Return the sample variance (n - 1) of what moments_step took; NaN for fewer than two values."""
-    return m[MOMENTS_SQUARES] / (m[MOMENTS_COUNT] - 1.0) if m[MOMENTS_COUNT] >= 2.0 else math.nan
-
-
-@njit(cache=True, forceinline=True)
-def drawdown_step(d: Floats, equity: float) -> None:
-    """Take the next equity: its peak so far, how far below it now (>= 0), and the farthest yet."""
-    if d[DRAWDOWN_COUNT] == 0.0 or equity > d[DRAWDOWN_PEAK]:
-        d[DRAWDOWN_PEAK] = equity
-    d[DRAWDOWN_COUNT] += 1.0
-    d[DRAWDOWN_NOW] = d[DRAWDOWN_PEAK] - equity
-    d[DRAWDOWN_MAX] = max(d[DRAWDOWN_MAX], d[DRAWDOWN_NOW])

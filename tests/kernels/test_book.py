@@ -18,9 +18,10 @@ NAN = math.nan
 
 
 def apply(book: np.ndarray, side: int, levels: list[tuple[int, int]]) -> None:
-    ticks = np.array([tick for tick, _ in levels], np.int64)
-    lots = np.array([lot for _, lot in levels], np.int64)
-    bk.apply(book, side, ticks, lots, len(levels))
+    """Apply levels in ticks and lots to one side, as a message of the exchange."""
+    texts = [(f"{tick / 100:.2f}", f"{lots / 1000:.3f}") for tick, lots in levels]
+    buf = message(texts, []) if side == BUY else message([], texts)
+    assert bk.update(book, buf, GRID, lv.make_scratch()) in {len(levels), bk.CROSSED}
 
 
 def rows(book: np.ndarray, side: int) -> list[tuple[int, int]]:
@@ -66,9 +67,6 @@ def test_the_book_is_the_dict_of_its_levels(batches: list[tuple[int, list[tuple[
         assert rows(book, SELL) == sorted(twin[SELL].items())
         assert bk.best_bid(book) == max(twin[BUY], default=0)
         assert bk.best_ask(book) == min(twin[SELL], default=0)
-    for tick in range(1, 61):
-        assert bk.qty_at(book, BUY, tick) == twin[BUY].get(tick, 0)
-        assert bk.qty_at(book, SELL, tick) == twin[SELL].get(tick, 0)
 
 
 @pytest.mark.parametrize("side", [BUY, SELL])
@@ -81,12 +79,12 @@ def test_a_full_side_drops_its_worst_level_and_never_its_best(side: int) -> None
     apply(book, side, [(better, 7)])
     assert len(rows(book, side)) == BOOK_CAPACITY
     assert rows(book, side)[0] == (better, 7)
-    assert bk.qty_at(book, side, worst) == 0
+    assert rows(book, side)[-1] == (worst + side, 1)
     apply(book, side, [(worst - side, 7)])  # worse than all: no room for it
-    assert bk.qty_at(book, side, worst - side) == 0
+    assert rows(book, side)[-1] == (worst + side, 1)
     middle = rows(book, side)[BOOK_CAPACITY // 2][0]
     apply(book, side, [(middle, 9)])
-    assert bk.qty_at(book, side, middle) == 9
+    assert (middle, 9) in rows(book, side)
     apply(book, side, [(middle, 0)])
     assert len(rows(book, side)) == BOOK_CAPACITY - 1
     ticks = [tick for tick, _ in rows(book, side)]
@@ -183,18 +181,6 @@ def test_prices_are_the_floats_that_the_text_would_give(step: float, num: int, b
         apply(book, BUY, [(tick, 7)])
         out = top(book, NAN, NAN, NAN, NAN, tick_size=step, lot_size=step)
         assert out[0, 0].tolist() == [tick * num / base, 7 * num / base]
-
-
-def test_the_summary_has_the_best_prices_and_the_depth_of_the_levels_shown() -> None:
-    out = np.zeros(4)
-    bk.summary(small_book(), 0.01, 0.001, out)
-    assert out.tolist() == [1.0, 0.006, 1.01, 0.015]
-    book = bk.make()
-    apply(book, SELL, [(tick, 1) for tick in range(1, 100)])
-    bk.summary(book, 1.0, 1.0, out)
-    assert np.isnan(out[0])
-    assert out[1:].tolist() == [0.0, 1.0, BOOK_LEVELS]
-    assert bk.depth_lots(book, SELL, 3) == 3
 
 
 def test_each_kernel_has_one_signature() -> None:

@@ -1,4 +1,4 @@
-"""Histograms against numpy's exact quantiles and counts; moments and drawdown against their definitions."""
+"""Histograms against numpy's exact quantiles and counts."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ def filled(values: list[int] | np.ndarray) -> np.ndarray:
     return h
 
 
+def bounds(index: int) -> tuple[int, int]:
+    """Return the ns below a bucket (excluded) and its last (included)."""
+    return int(stats._EDGES[index]), int(stats._EDGES[index + 1])
+
+
 def latencies(n: int = 5_000) -> np.ndarray:
     """Nanoseconds from 100 ns to 100 s, evenly in their logarithm."""
     return np.exp(np.random.default_rng(4).uniform(math.log(100), math.log(100e9), n)).astype(np.int64)
 
 
-def test_an_empty_histogram_has_no_quantile_and_no_mean() -> None:
+def test_an_empty_histogram_has_no_quantile() -> None:
     h = filled([])
     assert math.isnan(stats.quantile(h, 0.5))
-    assert math.isnan(stats.mean(h))
     out = np.full(len(stats.BOUNDS_NS), -1)
     stats.cumulative(h, out)
     assert not out.any()
@@ -36,7 +40,6 @@ def test_an_empty_histogram_has_no_quantile_and_no_mean() -> None:
 def test_head_counts_sums_and_remembers_the_extremes() -> None:
     h = filled([5_000, 120, 70_000])
     assert h[: stats.HIST_HEAD].tolist() == [3, 75_120, 120, 70_000, 0]
-    assert stats.mean(h) == 25_040.0
 
 
 def test_a_negative_span_counts_as_nothing_and_is_told() -> None:
@@ -63,7 +66,7 @@ def test_quantiles_never_leave_what_was_seen() -> None:
 def test_buckets_join_without_gap_and_bound_their_values() -> None:
     previous = -1
     for index in range(stats.BUCKETS):
-        low, high = stats.bucket_bounds(index)
+        low, high = bounds(index)
         assert low == previous
         assert high >= low
         if high > low:
@@ -76,7 +79,7 @@ def test_buckets_join_without_gap_and_bound_their_values() -> None:
 
 @given(some.integers(0, 2**63 - 1), some.integers(0, 2**63 - 1))
 def test_every_value_is_in_its_bucket_and_buckets_are_in_order(x: int, y: int) -> None:
-    low, high = stats.bucket_bounds(stats.bucket(x))
+    low, high = bounds(stats.bucket(x))
     # 2**53 and more round on their way into a float64, but all of them are in the last bucket
     assert low < x <= high
     if x <= y:
@@ -104,38 +107,8 @@ def test_observe_two_records_both_spans() -> None:
     assert (hs[1] == filled([200])).all()
 
 
-@pytest.mark.parametrize("cut", [0, 1, 700, 2_000])
-def test_merging_is_observing_together(cut: int) -> None:
-    values = latencies(2_000)
-    merged = filled(values[:cut])
-    stats.merge(merged, filled(values[cut:]))
-    assert (merged == filled(values)).all()
-
-
-def test_moments_equal_numpys_far_from_zero() -> None:
-    values = 1e9 + np.random.default_rng(8).normal(0.0, 1e-3, 1_000)
-    m = np.zeros(stats.MOMENTS_SIZE)
-    for n, x in enumerate(values):
-        assert n >= 2 or math.isnan(stats.variance(m))
-        stats.moments_step(m, x)
-    assert m[stats.MOMENTS_MEAN] == pytest.approx(values.mean(), rel=1e-15)
-    assert stats.variance(m) == pytest.approx((values - 1e9).var(ddof=1), rel=1e-5)
-
-
-@given(some.lists(some.floats(-1e9, 1e9), min_size=1, max_size=60))
-def test_drawdown_is_the_distance_from_the_running_peak(equity: list[float]) -> None:
-    d = np.zeros(stats.DRAWDOWN_SIZE)
-    for x in equity:
-        stats.drawdown_step(d, x)
-    below = np.maximum.accumulate(equity) - equity
-    assert d[stats.DRAWDOWN_PEAK] == max(equity)
-    assert d[stats.DRAWDOWN_NOW] == below[-1]
-    assert d[stats.DRAWDOWN_MAX] == below.max()
-
-
 def test_each_kernel_is_compiled_for_one_signature() -> None:
     h = filled([1])
     stats.quantile(h, 0.5)
-    stats.mean(h)
-    for kernel in (stats.observe, stats.quantile, stats.mean):
+    for kernel in (stats.observe, stats.quantile):
         assert len(kernel.signatures) == 1
