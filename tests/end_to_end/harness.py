@@ -194,7 +194,7 @@ class Daemon:
     def __init__(self, child, folder, name):
         self.child = child
         self.socket = folder / "var" / name / "tickd.sock"
-        self.journal = folder / "var" / name / "journal"
+        self.journal = folder / "var" / name / "journal-live"
         self.log = folder / f"{name}.log"
 
     def state(self):

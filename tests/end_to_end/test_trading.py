@@ -157,7 +157,7 @@ def test_a_signal_before_it_is_ready_ends_it_too(bench):
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes connections and says nothing
         urls = {"spot": f"http://127.0.0.1:{deaf.getsockname()[1]}"}
         child = bench.tickd("paper", bench.config(urls, MAKER, mode="paper", kind="paper"))
-        until((bench.folder / "var/one/journal-live/lock").exists, "it has begun", READY_S)
+        until((bench.folder / "var/one/journal-paper/lock").exists, "it has begun", READY_S)
         assert child.end() == 0
 
 
