@@ -30,7 +30,8 @@ def small_disk(bench):
 
 def records(bench):
     """Return the journal as it reads back; the verb fails where it does not."""
-    return [json.loads(line) for line in bench.run("journal", "var/one/journal-live", "--json").out.splitlines()]
+    listed = bench.run("journal", "var/one/journal-live", "--json").out
+    return [json.loads(line) for line in listed.splitlines()]
 
 
 def check_halted(bench, exchange, daemon, orders_before):
