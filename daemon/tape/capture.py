@@ -29,7 +29,6 @@ _SCAN_FRAMES: Final = 2_000
 _LINE_BYTES_MAX: Final = 4 << 20
 #: no exchange was recorded before 2009, and int64 nanoseconds hold no more than 19 digits
 _STAMP_DIGITS: Final = 19
-_FIRST_NS: Final = 1_230_768_000_000_000_000  # 2009
 _END_NS: Final = 4_102_444_800_000_000_000  # 2100
 
 
@@ -75,10 +74,11 @@ def read_frames(path: Path) -> Iterator[Frame]:
                     f"{path} line {number} is no frame (`local_ns json` is expected); "
                     "cut it out or record the file again"
                 )
-            local_ns = int(stamp) if len(stamp) == _STAMP_DIGITS else 0
-            if not _FIRST_NS <= local_ns < _END_NS:
+            # the length first: a number of thousands of digits is refused by int itself
+            local_ns = int(stamp) if len(stamp) <= _STAMP_DIGITS else _END_NS
+            if local_ns >= _END_NS:
                 raise FileFormatError(
-                    f"{path} line {number} is stamped {stamp[:24].decode()}, which is no time of 2009 to 2099"
+                    f"{path} line {number} is stamped {stamp[:24].decode()}, which is no time before 2100"
                     " in nanoseconds UTC; cut it out or record the file again"
                 )
             yield Frame(local_ns, payload)

@@ -61,7 +61,7 @@ class ReplayResult(msgspec.Struct, kw_only=True):
     trades_missed: int  # ids that the exchange gave and the file has not
     depths_dropped: int  # that a book waited with for its snapshot, in vain
     backwards: int  # lines stamped before the line above them
-    halted: str = ""  # why nothing more was traded: a loss limit, or a strategy that failed; empty: it was not
+    halted: str = ""  # why nothing more was traded: a loss limit, a strategy that failed
     failed: bool = False  # it was a strategy
     decisions: int
     orders: OrderCounts

@@ -37,7 +37,7 @@ def test_a_status_is_printed_for_people_or_programs(capsys):
     show.print_status(status(), as_json=False)
     said = capsys.readouterr().out
     assert "running" in said
-    assert "ended" not in said
+    assert "ended READY" not in said
 
 
 def test_a_journal_is_listed_record_by_record(tmp_path, capsys):

@@ -97,5 +97,5 @@ def test_what_cannot_be_judged_is_refused(options: dict[str, int], says: str) ->
 
 def test_without_lightgbm_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lightgbm", None)
-    with pytest.raises(TickdError, match="install the research group"):
+    with pytest.raises(TickdError, match="install it with make setup"):
         train.train_synthetic(MemoryDisk(), OUT, seed=1, minutes=10_000_000)
