@@ -75,6 +75,14 @@ class Child:
         how = f"was killed by signal {-self.exit_code}" if self.exit_code else "ended by itself"
         return TickdError(f"{self._what} {how}; start again")
 
+    async def ended(self, seconds: float) -> bool:
+        """Wait for its end for so long; return whether it came."""
+        assert self._process is not None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._process.wait()
+        return not self.running
+
     async def output(self) -> bytes:
         """Wait for its end and return what it printed; raises TickdError when it does not end."""
         assert self._process is not None

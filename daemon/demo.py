@@ -55,6 +55,8 @@ _PRICE: Final = 60_000.0
 #: how often the daemon is asked, and how often a line tells of it where there is no terminal
 _LOOK_S: Final = 0.25
 _LINES_S: Final = 2.0
+#: a daemon that stops answering may be gone this much later
+_DYING_S: Final = 3.0
 #: a tape that was sent has arrived once no frame came for so long
 _SETTLE_NS: Final = 2_000_000_000
 
@@ -212,12 +214,13 @@ async def _first_status(socket: Path, daemon: Child, stopping: asyncio.Event) ->
 
 
 async def _status(socket: Path, daemon: Child) -> Status:
-    """Ask the daemon; one that does not answer has ended, or is about to. Raises TickdError."""
+    """Ask the daemon; raises TickdError, that of its end where one that does not answer has ended."""
     try:
         return fetch_status(socket)
-    except NotRunningError:
-        await daemon.output()
-        raise daemon.failure() from None
+    except TickdError:
+        if await daemon.ended(_DYING_S):
+            raise daemon.failure() from None
+        raise
 
 
 class _Market:

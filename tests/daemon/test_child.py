@@ -75,6 +75,15 @@ def test_one_that_does_not_end_is_killed(monkeypatch):
     assert with_child("import time\nwhile True: time.sleep(1)", use) == -9
 
 
+def test_an_end_is_waited_for_no_longer_than_asked():
+    async def use(child):
+        before = await child.ended(0.05)
+        child.end()
+        return before, await child.ended(10)
+
+    assert with_child("import sys; sys.stdin.read()", use) == (False, True)
+
+
 def test_one_that_was_never_started_is_gone_already():
     child = Child("the tool")
     assert not child.running

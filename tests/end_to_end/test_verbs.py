@@ -60,7 +60,7 @@ def test_an_exchange_that_cannot_be_had_is_refused_in_a_sentence(bench):
 
 @pytest.mark.heavy
 def test_a_model_is_trained_and_then_replayed_by_two_commands(bench, captures):
-    made = bench.run("train", "--synthetic", "--minutes", "5", "--out", "bundle", "--json", seconds=600).json
+    made = bench.run("train", "--synthetic", "--minutes", "10", "--out", "bundle", "--json", seconds=600).json
     assert made["folder"] == "bundle"
     tape = captures / "binance-spot-btcusdt-20240808.gz"
     replayed = bench.run("replay", tape, "--strategy", "ml", "--model", "bundle", "--json").json
