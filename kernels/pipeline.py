@@ -51,10 +51,9 @@ def book(mem: Any, i: int, levels: Any, tick_size: float, lot_size: float, wire_
     for level in range(BOOK_LEVELS):
         bid_qty += shown[0, level, 1]
         ask_qty += shown[1, level, 1]
-    # np.int64: a constant as it is would have a type of its own, and step be compiled for that too
-    features.step(
-        f, m.feature_i[i], np.int64(DEPTH), wire_ns, shown[0, 0, 0], bid_qty, shown[1, 0, 0], ask_qty
-    )
+    # a constant as it is would have a type of its own, and step be compiled for that too
+    kind: Any = np.int64(DEPTH)
+    features.step(f, m.feature_i[i], kind, wire_ns, shown[0, 0, 0], bid_qty, shown[1, 0, 0], ask_qty)
 
 
 @njit(cache=True)
