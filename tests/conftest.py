@@ -18,7 +18,7 @@ kernel_cache.activate()
 # derandomized, so that a failure is the same on every machine; timings are no business of a property
 _COMMON = {"deadline": None, "derandomize": True, "database": None, "print_blob": True}
 settings.register_profile("quick", max_examples=60, suppress_health_check=[HealthCheck.too_slow], **_COMMON)
-settings.register_profile("heavy", max_examples=1000, suppress_health_check=[HealthCheck.too_slow], **_COMMON)
+settings.register_profile("heavy", max_examples=200, suppress_health_check=[HealthCheck.too_slow], **_COMMON)
 settings.load_profile("quick")
 
 

@@ -161,7 +161,7 @@ def test_mutated_frames_leave_the_core_sound(drawn: tuple[bool, list[bytes]]) ->
 
 
 @pytest.mark.heavy
-@settings(max_examples=20_000)
+@settings(max_examples=5_000)
 @given(mutated_frames())
 def test_many_mutated_frames_leave_the_core_sound(drawn: tuple[bool, list[bytes]]) -> None:
     feed(*drawn)
