@@ -176,7 +176,8 @@ def test_a_drain_fills_rows_decides_reconciles_and_judges():
 
 
 def test_a_model_predicts_from_the_row():
-    lightgbm = pytest.importorskip("lightgbm")
+    import lightgbm
+
     rng = np.random.default_rng(5)
     spread = rng.uniform(0, 1000, (500, 1))
     data = lightgbm.Dataset(spread, spread[:, 0] > 500, feature_name=["spread_bps"])
