@@ -44,9 +44,13 @@ from daemon.spans import Spans
 from daemon.venues.make import make_venue, restore_paper
 from daemon.warm import warm_up
 from kernels.dtypes import STOP
+from kernels.ring import new_rings
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from daemon.config import Config
     from daemon.feeds.base import Exchange
@@ -158,7 +162,8 @@ class App:
         exchange = find_exchange(config.feed.exchange)
         feed = config.feed
         instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
-        venue, followers = make_venue(config, instruments, seams, os.environ)
+        rings = new_rings(len(instruments))
+        venue, followers = make_venue(config, instruments, rings, seams, os.environ)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
         with terminal.steps(Console(stderr=True), "compiling", 1 + len(config.strategy)) as step:
             step("feed and venue")
@@ -167,14 +172,14 @@ class App:
         self.started_ns = seams.clock.now_ns()
         observers = [AuditLog(self.logs.get("orders"), instruments)]
         self.core = core = build(
-            config, instruments, runtimes, seams, venue, Spans(), observers=observers, followers=followers
+            config, instruments, runtimes, rings, seams, venue, Spans(), observers=observers, followers=followers
         )
         for paper in followers:
             restore_paper(paper, core.portfolio)
         core.engine.phase = "RECOVERING"
         await core.journal.sync_now()
         self._spawn(core.journal.run())
-        fetcher = self._make_feed(exchange)
+        fetcher = self._make_feed(exchange, rings)
         # before the first order can leave: a busy port must not end a daemon that trades
         self._http = HttpFace(self.status, self._on_command, self._on_http, self._token())
         await self._http.start(Path(config.http.socket), config.http.port)
@@ -205,17 +210,18 @@ class App:
                 f"the journal's folder {path.parent} cannot be used ({error.strerror})"
             ) from None
 
-    def _make_feed(self, exchange: Exchange) -> SnapshotFetcher:
+    def _make_feed(self, exchange: Exchange, rings: NDArray[np.void]) -> SnapshotFetcher:
         feed, seams, instruments = self.config.feed, self.seams, self.core.engine.instruments
         urls = [exchange.snapshot_url(instrument, feed.rest_url) for instrument in instruments]
         fetcher = SnapshotFetcher(urls, seams)
         self.feed = FeedCore(
             instruments,
+            rings,
             self.core.engine,
             exchange.decoder(instruments),
             fetcher.request,
             seams.clock,
-            ring_capacity=feed.ring,
+            frames_kept=feed.ring,
             streams=feed.streams,
         )
         url = exchange.stream_url(feed.market, instruments, feed.streams, feed.ws_url)

@@ -17,18 +17,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
 from numba.core.errors import NumbaError
 
 from daemon.entry import bound
 from daemon.errors import ConfigError
 from kernels.book import make as make_book
+from kernels.ring import new_rings
+from kernels.shapes import STREAM
 from strategies.base import SHIPPED, Strategy, StrategyError, from_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    import numpy as np
     from numpy.typing import NDArray
 
 #: of a compiler's complaint, which can hold all types of all arguments
@@ -38,36 +40,52 @@ _HEAD: Final = '''"""The live kernels of strategy {name}, generated: edit the st
 
 from numba import njit
 
-from kernels import pipeline
+from kernels import pipeline, shapes
+from kernels.dtypes import WHY_DRAIN
+from kernels.pipeline import TURN_FULL, TURN_MISS
+from kernels.ring import MASK
 {imports}
 
 @njit(cache=True)
-def tick(mem, row, kind, wire_ns, a, b, c, d):
-    """Take one tick into the features of instrument `row`."""
-    pipeline.tick(mem, row, kind, wire_ns, a, b, c, d)
+def absorb(mem, rings, row):
+    """Take the ticks that wait for instrument `row`."""
+    pipeline.absorb(mem, rings, row)
 
 
 @njit(cache=True)
-def book(mem, row, levels, tick_size, lot_size, wire_ns):
+def book(mem, rings, row, levels, tick_size, lot_size, wire_ns):
     """Take the changed book of instrument `row`."""
-    pipeline.book(mem, row, levels, tick_size, lot_size, wire_ns)
+    pipeline.book(mem, rings, row, levels, tick_size, lot_size, wire_ns)
 
 
 '''
 _COMPILED: Final = '''@njit(cache=True)
-def drain(mem, nodes, roots, bits, now_ns, why):
+def drain(mem, rings, {model}now_ns, why):
     """Decide, and return how many actions wait in mem."""
-    pipeline.prepare(mem, nodes, roots, bits, now_ns)
+    pipeline.prepare(mem, rings, now_ns)
+    {predict}
     m = mem[0]
     # [:] makes plain arrays, as DECIDE_SIGNATURE has them, of the record's, whose types tell their shapes
     wanted = decide(now_ns, why, m.rows[:], m.book[:], m.position[:], m.working[:], m.account[:], m.state[:],
                     m.params[:], m.out[:])
     return pipeline.finish(mem, wanted, now_ns)
+
+
+@njit(cache=True)
+def turn(mem, rings, {model}frame, stream, wire_ns):
+    """Read a frame that was all there was to read, and decide on it: as read and drain, in one call."""
+    came = shapes.read(frame, stream, rings, wire_ns)
+    if came == shapes.MISS:
+        return TURN_MISS
+    rings[stream[0].instrument].turns += 1
+    count = drain(mem, rings, {model}wire_ns, WHY_DRAIN)
+    return count if came & MASK or count < 0 else count | TURN_FULL
 '''
 _INTERPRETED: Final = '''@njit(cache=True)
-def prepare(mem, nodes, roots, bits, now_ns):
+def prepare(mem, rings, {model}now_ns):
     """Fill the rows that decide reads."""
-    pipeline.prepare(mem, nodes, roots, bits, now_ns)
+    pipeline.prepare(mem, rings, now_ns)
+    {predict}
 
 
 @njit(cache=True)
@@ -75,14 +93,21 @@ def finish(mem, wanted, now_ns):
     """Turn what decide wrote into actions, and return how many."""
     return pipeline.finish(mem, wanted, now_ns)
 '''
+#: a strategy without a model neither passes its arrays (70 ns) nor asks for it
+_WITH_MODEL: Final = {"model": "nodes, roots, bits, ", "predict": "pipeline.predict(mem, nodes, roots, bits)"}
+_WITHOUT: Final = {"model": "", "predict": "# no model: the prediction stays NaN"}
+
+#: nodes, roots and bits of kernels.forest, or nothing
+Forest = tuple[Any, ...]
 
 
 class LiveKernel(NamedTuple):
     """What the engine calls for one strategy."""
 
-    tick: Callable[..., None]  # (mem, row, kind, wire_ns, a, b, c, d)
-    book: Callable[..., None]  # (mem, row, levels, tick_size, lot_size, wire_ns)
-    drain: Callable[..., int]  # (mem, nodes, roots, bits, now_ns, why) -> actions
+    absorb: Callable[..., None]  # (mem, rings, row)
+    book: Callable[..., None]  # (mem, rings, row, levels, tick_size, lot_size, wire_ns)
+    drain: Callable[..., int]  # (mem, rings, *forest, now_ns, why) -> actions
+    turn: Callable[..., int] | None  # (mem, rings, *forest, frame, stream, wire_ns) -> actions; None: interpreted
     dispatchers: tuple[Any, ...]  # what was compiled: each has one signature, before and after any run
 
 
@@ -141,15 +166,15 @@ def _import(name: str, path: Path) -> ModuleType:
     return module
 
 
-def live_kernel(strategy: Strategy, memory: NDArray[np.void], forest: tuple[Any, Any, Any]) -> LiveKernel:
+def live_kernel(strategy: Strategy, memory: NDArray[np.void], forest: Forest) -> LiveKernel:
     """Compile (or find in the cache) a strategy's live functions and call each once on a copy of `memory`.
 
-    memory: array of length 1 of the strategy's kernels.dtypes.memory_dtype; forest: its (nodes, roots, bits).
+    memory: array of length 1 of the strategy's kernels.dtypes.memory_dtype; forest: its model's arrays, if any.
     A plain Python `decide` runs between the compiled halves of the pipeline: everywhere the same, slower.
     Raises ConfigError where `decide` does not compile, or raises when it sees an empty market.
     """
     compiled = hasattr(strategy.decide, "py_func")
-    module = _live_module(strategy, compiled)
+    module = _live_module(strategy, compiled=compiled, modelled=bool(forest))
     try:
         return _bind(module, strategy, memory, forest, compiled=compiled)
     except NumbaError as error:
@@ -165,32 +190,35 @@ def _bind(
     module: ModuleType,
     strategy: Strategy,
     memory: NDArray[np.void],
-    forest: tuple[Any, Any, Any],
+    forest: Forest,
     *,
     compiled: bool,
 ) -> LiveKernel:
     scratch = memory.copy()  # warm on a copy: nothing of it may reach the features
-    module.tick(scratch, 0, 1, 0, 1.0, 1.0, 1.0, 0.0)
-    module.book(scratch, 0, make_book(), 1.0, 1.0, 0)
+    rings = new_rings(int(memory["lane"].max()) + 1)
+    module.absorb(scratch, rings, 0)
+    module.book(scratch, rings, 0, make_book(), 1.0, 1.0, 0)
     dispatchers: tuple[Any, ...]
+    turn = None
     if compiled:
-        module.drain(scratch, *forest, 0, 0)
-        dispatchers = (module.tick, module.book, module.drain)
-        drain = bound(module.drain)
+        module.drain(scratch, rings, *forest, 0, 0)
+        module.turn(scratch, rings, *forest, b"", np.zeros(1, dtype=STREAM), 0)
+        dispatchers = (module.absorb, module.book, module.drain, module.turn)
+        drain, turn = bound(module.drain), bound(module.turn)
     else:
-        module.prepare(scratch, *forest, 0)
+        module.prepare(scratch, rings, *forest, 0)
         module.finish(scratch, 0, 0)
-        dispatchers = (module.tick, module.book, module.prepare, module.finish)
+        dispatchers = (module.absorb, module.book, module.prepare, module.finish)
         drain = _interpreted(strategy, memory, bound(module.prepare), bound(module.finish))
-    return LiveKernel(bound(module.tick), bound(module.book), drain, dispatchers)
+    return LiveKernel(bound(module.absorb), bound(module.book), drain, turn, dispatchers)
 
 
-def _live_module(strategy: Strategy, compiled: bool) -> ModuleType:
+def _live_module(strategy: Strategy, *, compiled: bool, modelled: bool) -> ModuleType:
     # `decide` may be re-exported by the strategy's module: import it from where it was defined
     imports = f"from {strategy.decide.py_func.__module__} import decide\n" if compiled else ""
-    text = _HEAD.format(name=_plain(strategy.name), imports=imports) + (
-        _COMPILED if compiled else _INTERPRETED
-    )
+    body = _COMPILED if compiled else _INTERPRETED
+    text = _HEAD.format(name=_plain(strategy.name), imports=imports)
+    text += body.format_map(_WITH_MODEL if modelled else _WITHOUT)
     name = f"tickd_live_{_plain(strategy.name)}_{_hash(text + strategy.source)}"
     path = Path(os.environ["NUMBA_CACHE_DIR"]) / "live" / f"{name}.py"
     if not path.exists():
@@ -213,8 +241,9 @@ def _interpreted(
     )
     decide = strategy.decide
 
-    def drain(mem: NDArray[np.void], nodes: Any, roots: Any, bits: Any, now_ns: int, why: int) -> int:
-        prepare(mem, nodes, roots, bits, now_ns)
+    def drain(mem: NDArray[np.void], rings: NDArray[np.void], *more: Any) -> int:
+        *forest, now_ns, why = more
+        prepare(mem, rings, *forest, now_ns)
         return finish(mem, int(decide(now_ns, why, *views)), now_ns)
 
     return drain

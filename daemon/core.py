@@ -30,14 +30,16 @@ from daemon.orders.risk import Risk, RiskLimits
 from daemon.research.bundle import read_bundle
 from daemon.runtime import Runtime, new_memory
 from daemon.tally import Tally
-from kernels import forest
 from strategies.base import StrategyError, bind_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from daemon.config import Config, StrategyConfig
-    from daemon.feeds.base import MarketSink
+    from daemon.feeds.base import MarketFollower
     from daemon.instruments import Instrument
     from daemon.orders.audit import Observer
     from daemon.orders.reader import History
@@ -92,7 +94,7 @@ def load_runtimes(
         memory = new_memory(
             strategy, owned, tuned, params, config.risk, config.reconcile, fees, can_amend=can_amend
         )
-        trees = model.forest if model is not None else forest.EMPTY
+        trees = model.forest if model is not None else ()
         runtimes.append(Runtime(index, strategy, owned, memory, trees, one.warmup_ticks))
     return runtimes
 
@@ -128,17 +130,19 @@ def build(
     config: Config,
     instruments: Sequence[Instrument],
     runtimes: list[Runtime],
+    rings: NDArray[np.void],
     seams: Seams,
     venue: Venue,
     spans: Spans,
     *,
     observers: Sequence[Observer] = (),
-    followers: Sequence[MarketSink] = (),
+    followers: Sequence[MarketFollower] = (),
     digest: bool = False,
 ) -> Core:
     """Put the core together and bring back what the journal remembers; raises JournalError and ConfigError.
 
-    Nothing is asked of the venue yet, and every gate is shut. digest: the journal keeps one over all orders.
+    Nothing is asked of the venue yet, and every gate is shut. rings: the feed's, one for each instrument.
+    digest: the journal keeps one over all orders.
     """
     history = read_history(seams.disk, Path(config.journal.path))
     _refuse_another_mode(history, config)
@@ -151,6 +155,7 @@ def build(
         scheduler=seams.scheduler,
         instruments=instruments,
         runtimes=runtimes,
+        rings=rings,
         desks=tuple(orders.desks),
         orders=orders,
         risk=orders.risk,

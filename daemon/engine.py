@@ -1,9 +1,10 @@
 """The engine: the one place where trading state changes. Every event enters here and is done with on return.
 
-1. Market data: each tick steps the features of the strategies that own its instrument; nothing is decided.
-2. `drain`, when nothing more was readable: each strategy that was woken makes one compiled call (rows,
-   model, decide, reconcile, limits), and each action it asks for is approved or refused, journalled and sent.
-   What a strategy asks for while it warms up, or while the daemon ends, is not acted on.
+1. Market data: ticks wait in the rings of the feed; a changed book is shown at once. Nothing is decided.
+2. `drain`, when nothing more was readable: each strategy that owns what moved makes one compiled call (each
+   tick steps the features; then rows, model, decide, reconcile, limits), and each action it asks for is approved
+   or refused, journalled and sent. What a strategy asks for while it warms up, or while the daemon ends, is not
+   acted on.
 3. The venue's reports: applied to orders and portfolio; a fill wakes the strategy at once.
 4. Commands and timers: events like any other.
 
@@ -22,7 +23,8 @@ from daemon.orders.audit import Alarm
 from daemon.orders.intents import Approved
 from daemon.spans import NoSpans
 from kernels import dtypes as dt
-from kernels.dtypes import QUOTE, WHY_DRAIN
+from kernels.dtypes import WHY_DRAIN
+from kernels.pipeline import TURN_FULL, TURN_MISS
 from kernels.reconcile import FAULT_NAMES
 
 if TYPE_CHECKING:
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from daemon.events import Command, ExecutionReport, Tick, VenueStatus
-    from daemon.feeds.base import MarketSink
+    from daemon.events import Command, ExecutionReport, VenueStatus
+    from daemon.feeds.base import MarketFollower, Turn
     from daemon.instruments import Instrument
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
@@ -61,6 +63,7 @@ class Engine:
         scheduler: Scheduler,
         instruments: Sequence[Instrument],
         runtimes: Sequence[Runtime],
+        rings: NDArray[np.void],
         desks: Sequence[Desk],
         orders: Orders,
         risk: Risk,
@@ -70,16 +73,17 @@ class Engine:
         stale_ns: int,
         tick_age_ns: int,
         collar: float,
-        followers: Sequence[MarketSink] = (),
+        followers: Sequence[MarketFollower] = (),
     ) -> None:
         """Wire it.
 
+        rings: where the feed leaves its ticks, one for each instrument (kernels.ring).
         depth: books are subscribed, so an order needs one in sync. collar: how far from the touch a price
         may be, as a fraction. followers: who else sees the market as it comes, before the strategies do (the
         paper venue). Every gate is shut until `start`.
         """
         self.phase: DaemonState = "STARTING"
-        self.drains = 0
+        self._drains = 0
         self.woken = 0  # of these, by a timer or a fill instead of a frame
         self.rejections: Counter[int] = Counter()  # by the venue's code
         self.runtimes = runtimes
@@ -100,17 +104,28 @@ class Engine:
         self._stale_ns = stale_ns
         self._tick_age_ns = tick_age_ns
         self._collar = collar
+        for runtime in runtimes:
+            runtime.follow(rings)
+        self._rings = rings
+        self._fresh: set[int] = set()  # instruments of which something came since the last drain
+        #: remember that a trade or quote waits in an instrument's ring (the set's own: a call less a tick)
+        self.on_tick: Callable[[int], None] = self._fresh.add
         #: the market of every instrument, whoever owns it: account and positions are valued at it
-        self._quotes: list[Tick | None] = [None] * len(instruments)
+        self._bids: NDArray[np.float64] = rings["quote"]["a"]
+        self._asks: NDArray[np.float64] = rings["quote"]["c"]
         self._books: list[NDArray[np.void] | None] = [None] * len(instruments)
         self._owners: list[list[tuple[Runtime, int]]] = [[] for _ in instruments]
         for runtime in runtimes:
             for row, instrument in enumerate(runtime.instruments):
                 self._owners[instrument.index].append((runtime, row))
-        # bound once: each saves attribute lookups a tick
-        self._steps = [[(one.tick, one.memory, row, one) for one, row in owners] for owners in self._owners]
+        #: by instrument, what reads a frame and decides on it; None: not now
+        self.turns: list[Turn | None] = [None] * len(instruments)
+        for follower in followers:
+            follower.on_watch = self._set_turns
+        self._runtimes_of = [tuple(runtime for runtime, _ in owners) for owners in self._owners]
         self._grids = [(i.price.as_float, i.qty.as_float) for i in instruments]
         self._cold = any(not runtime.warm for runtime in runtimes)
+        self._counted = [0] * len(instruments)  # ticks of each ring that warm-up has counted
         self._acting = False
         self._late = False  # a drain under way is late, and has closed the gates
         self._flattening = False
@@ -141,6 +156,7 @@ class Engine:
             if period_ns:
                 self._arm(now_ns, period_ns, partial(self._wake, runtime))
         self._arm(now_ns, WATCH_NS, self._watch)
+        self._set_turns()
 
     def stop(self) -> None:
         """Let no more risk be added, and wake nobody; reports still come in."""
@@ -148,6 +164,11 @@ class Engine:
         self.risk.close_all(dt.GATE_NOT_READY)
         for timer in self._timers:
             timer.cancel()
+
+    @property
+    def drains(self) -> int:
+        """Times that everything readable had been read, or a fill or timer woke a strategy."""
+        return self._drains + int(self._rings["turns"].sum())
 
     @property
     def state(self) -> DaemonState:
@@ -170,18 +191,12 @@ class Engine:
         self._timers.append(self._scheduler.call_at((now_ns // period_ns + 1) * period_ns, ring))
 
     # --- 1. market data --------------------------------------------------------------------------------
-    def on_tick(self, tick: Tick) -> None:
-        """Step the features of every strategy that owns the instrument."""
+    def absorb(self, instrument: int) -> None:
+        """Let everybody take what waits in an instrument's full ring."""
         for follower in self._followers:
-            follower.on_tick(tick)
-        instrument = tick.instrument
-        if tick.kind == QUOTE:
-            self._quotes[instrument] = tick
-        for step, memory, row, runtime in self._steps[instrument]:
-            step(memory, row, tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d)
-            runtime.why |= WHY_DRAIN
-        if self._cold:
-            self._warm_up(instrument)
+            follower.absorb(instrument)
+        for runtime, row in self._owners[instrument]:
+            runtime.absorb(row)
 
     def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.void]) -> None:
         """Show a changed book to every strategy that owns the instrument, and step its depth features."""
@@ -190,8 +205,8 @@ class Engine:
         self._books[instrument] = book
         tick_size, lot_size = self._grids[instrument]
         for runtime, row in self._owners[instrument]:
-            runtime.book(runtime.memory, row, book, tick_size, lot_size, wire_ns)
-            runtime.why |= WHY_DRAIN
+            runtime.book(row, book, tick_size, lot_size, wire_ns)
+        self._fresh.add(instrument)
 
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
         """Gate orders on a book that lost the exchange's sequence."""
@@ -206,8 +221,17 @@ class Engine:
     # --- 2. the drain ----------------------------------------------------------------------------------
     def drain(self, wire_ns: int) -> None:
         """Decide: nothing more was readable after the frame received at `wire_ns`."""
-        self.drains += 1
+        self._drains += 1
         ready_ns = self._now()
+        for instrument in self._fresh:
+            for follower in self._followers:
+                if instrument in follower.watching:
+                    follower.absorb(instrument)
+            for runtime in self._runtimes_of[instrument]:
+                runtime.why |= WHY_DRAIN
+        if self._cold:
+            self._warm_up()
+        self._fresh.clear()
         # a fill drains within the drain that sent the order: the outermost late one holds the gate
         late = ready_ns - wire_ns > self._tick_age_ns and not self._late
         if late:
@@ -216,33 +240,74 @@ class Engine:
         try:
             for runtime in self.runtimes:
                 if runtime.why:
-                    self._decide(runtime, wire_ns, ready_ns)
+                    self._ask(runtime, runtime.why, wire_ns, ready_ns)
         finally:
             if late:
                 self._late = False
                 self.risk.open_all(dt.GATE_TICK_AGE)
 
-    def _decide(self, runtime: Runtime, wire_ns: int, ready_ns: int) -> None:
-        why, runtime.why = runtime.why, 0
+    def _ask(self, runtime: Runtime, why: int, wire_ns: int, ready_ns: int) -> None:
+        """Let a strategy that was woken decide, and do what it wants."""
+        runtime.why = 0
         if runtime.fault:
             return
-        nodes, roots, bits = runtime.forest
         try:
-            wanted = runtime.drain(runtime.memory, nodes, roots, bits, wire_ns, why)
+            wanted = runtime.decide(wire_ns, why)
         except Exception as error:  # whatever a strategy raises
-            self._fail(
-                runtime, FAULT_RAISED, f"raised {type(error).__name__}: {' '.join(str(error).split())}"
-            )
+            self._raised(runtime, error)
             return
-        decided_ns = ready_ns
         if self._timed:
             decided_ns = self._now()
             self.spans.decided(wire_ns, ready_ns, decided_ns)
+            ready_ns = decided_ns
+        self._answer(runtime, wanted, wire_ns, ready_ns)
+
+    def _answer(self, runtime: Runtime, wanted: int, wire_ns: int, decided_ns: int) -> None:
+        """Do what a decision wants."""
         if wanted > 0:
             if self.phase == "READY" and (not self._cold or runtime.warm):
                 self._act(runtime, wanted, wire_ns, decided_ns)
         elif wanted < 0:
             self._fail(runtime, wanted, f"broke its contract: {FAULT_NAMES[wanted]}")
+
+    # --- turns: a frame read and decided on in one compiled call ---------------------------------------
+    def _set_turns(self) -> None:
+        """Say which instruments' ticks can take a turn (the others go by `on_tick` and `drain`).
+
+        Those of one warm strategy alone that owns nothing else, while nobody else has to see each of them. A
+        turn begins with its frame's stamp, so it is never late.
+        """
+        for instrument, owners in enumerate(self._runtimes_of):
+            turn = owners[0].turn if len(owners) == 1 else None
+            if self._cold or any(one.fault for one in owners):
+                turn = None
+            if any(instrument in follower.watching for follower in self._followers):
+                turn = None
+            self.turns[instrument] = self._timed_turn(turn) if turn is not None and self._timed else turn
+
+    def _timed_turn(self, turn: Turn) -> Turn:
+        def timed(frame: bytes, stream: NDArray[np.void], wire_ns: int) -> int:
+            answer = turn(frame, stream, wire_ns)
+            if answer != TURN_MISS:
+                self.spans.turned(wire_ns, self._now())
+            return answer
+
+        return timed
+
+    def turned(self, instrument: int, answer: int, wire_ns: int) -> None:
+        """Do what a turn wants."""
+        if answer < 0 or answer & TURN_FULL:
+            for follower in self._followers:
+                follower.absorb(instrument)
+        wanted = answer & ~TURN_FULL if answer > 0 else answer
+        self._answer(self._runtimes_of[instrument][0], wanted, wire_ns, self._now())
+
+    def turn_raised(self, instrument: int, error: Exception) -> None:
+        """Halt: the strategy that owns the instrument raised."""
+        for follower in self._followers:
+            follower.absorb(instrument)
+        self._raised(self._runtimes_of[instrument][0], error)
+
 
     def _act(self, runtime: Runtime, count: int, wire_ns: int, decided_ns: int) -> None:
         desk = self._desks[runtime.index]
@@ -261,10 +326,14 @@ class Engine:
             while self._reports:
                 self.on_report(self._reports.popleft())
 
+    def _raised(self, runtime: Runtime, error: Exception) -> None:
+        self._fail(runtime, FAULT_RAISED, f"raised {type(error).__name__}: {' '.join(str(error).split())}")
+
     def _fail(self, runtime: Runtime, fault: int, what: str) -> None:
         """Halt: a strategy failed, and trading on a guess is worse than not trading."""
         runtime.fault = fault
         runtime.fault_text = what
+        self._set_turns()
         self.orders.halt("strategy", f"strategy {runtime.name} {what}")
 
     # --- 3. the venue ----------------------------------------------------------------------------------
@@ -310,7 +379,9 @@ class Engine:
                 runtime.forgive()
                 if self.phase == "READY":
                     self.risk.set_ready(desk, runtime.warm)
+        self._counted = self._rings["head"].tolist()
         self._cold = any(not runtime.warm for runtime in self.runtimes)
+        self._set_turns()
 
     def _flatten(self, now_ns: int) -> None:
         """Close every position, of strategies no longer configured too, at prices within the collar.
@@ -373,9 +444,9 @@ class Engine:
 
         They are the quote's; where no quotes are streamed, the book's.
         """
-        quote = self._quotes[instrument]
-        if quote is not None:
-            return quote.a, quote.c
+        bid = self._bids.item(instrument)
+        if bid == bid:  # noqa: PLR0124 - NaN before the first quote
+            return bid, self._asks.item(instrument)
         book = self._books[instrument]
         if book is None:
             return nan, nan
@@ -385,10 +456,17 @@ class Engine:
             asks
         ) else nan
 
-    def _warm_up(self, instrument: int) -> None:
-        for runtime, row in self._owners[instrument]:
-            if runtime.cold_ticks[row]:
-                runtime.cold_ticks[row] -= 1
-                if runtime.warm and self.phase == "READY":
-                    self.risk.set_ready(self._desks[runtime.index], True)
+    def _warm_up(self) -> None:
+        """Count the ticks that came since the last count towards every cold strategy's warm-up."""
+        for instrument in self._fresh:
+            head = int(self._rings[instrument]["head"])
+            came = head - self._counted[instrument]
+            self._counted[instrument] = head
+            for runtime, row in self._owners[instrument]:
+                if runtime.cold_ticks[row]:
+                    runtime.cold_ticks[row] = max(0, runtime.cold_ticks[row] - came)
+                    if runtime.warm and self.phase == "READY":
+                        self.risk.set_ready(self._desks[runtime.index], True)
         self._cold = any(not runtime.warm for runtime in self.runtimes)
+        if not self._cold and self.phase == "READY":
+            self._set_turns()

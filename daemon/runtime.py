@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,30 +13,30 @@ from kernels import dtypes as dt
 from kernels import features
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from daemon.compile import Forest
+    from daemon.feeds.base import Turn
     from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig
     from daemon.instruments import Instrument
     from strategies.base import Strategy
 
-#: nodes, roots and bits of kernels.forest
-Forest = tuple["NDArray[np.void]", "NDArray[np.int32]", "NDArray[np.uint32]"]
-
 
 class Runtime:
-    """A strategy bound to its instruments.
+    """A strategy bound to its instruments; `follow` binds it to the feed's rings.
 
     `memory` is an array of length 1 of its memory_dtype; the other arrays are views into it, shared with the
     orders and the portfolio, which write what the kernels read.
     """
 
     __slots__ = (
+        "absorb",
         "actions",
         "book",
         "cold_ticks",
-        "drain",
+        "decide",
         "fault",
         "fault_text",
         "forest",
@@ -46,7 +47,7 @@ class Runtime:
         "memory",
         "name",
         "strategy",
-        "tick",
+        "turn",
         "warmup_ticks",
         "why",
     )
@@ -67,9 +68,6 @@ class Runtime:
         self.memory = memory
         self.forest = forest
         self.kernel = live_kernel(strategy, memory, forest)
-        self.tick = self.kernel.tick
-        self.book = self.kernel.book
-        self.drain = self.kernel.drain
         record = memory[0]
         self.actions: NDArray[np.int64] = record["actions"]
         self.gate: NDArray[np.int64] = record["gate"]
@@ -78,6 +76,20 @@ class Runtime:
         self.why = 0  # the WHY_* that wake it at the end of this drain; 0: asleep
         self.fault = 0  # kernels.reconcile's FAULT_* once it failed: it is not asked before it is forgiven
         self.fault_text = ""  # what it did
+
+    def follow(self, rings: NDArray[np.void]) -> None:
+        """Bind the compiled calls to the rings (kernels.ring), one for each of the daemon's instruments."""
+        kernel, memory = self.kernel, self.memory
+        #: (row): take what waits
+        self.absorb: Callable[[int], None] = partial(kernel.absorb, memory, rings)
+        #: (row, levels, tick_size, lot_size, wire_ns): take what waits, and the changed book
+        self.book: Callable[..., None] = partial(kernel.book, memory, rings)
+        #: (now_ns, why): decide; return how many actions wait, or a FAULT_*
+        self.decide: Callable[[int, int], int] = partial(kernel.drain, memory, rings, *self.forest)
+        #: (frame, stream, wire_ns): read it and decide on it, where both can be one call
+        self.turn: Turn | None = None
+        if kernel.turn is not None and len(self.instruments) == 1:
+            self.turn = partial(kernel.turn, memory, rings, *self.forest)
 
     @property
     def warm(self) -> bool:
@@ -138,6 +150,7 @@ def new_memory(
     record["gate"][:] = dt.GATE_NOT_READY
     record["params"][: len(params)] = params
     for row, instrument in enumerate(instruments):
+        record["lane"][row] = instrument.index
         features.init(record["feature_f"][row], record["feature_i"][row], tuning)
         record["rules"][row] = rules_of(instrument, reconcile, fees, can_amend=can_amend)
         record["limits"][row, dt.M_ORDER_NOTIONAL_MAX] = risk.order_notional_max

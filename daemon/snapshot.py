@@ -47,14 +47,14 @@ def instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> In
     """Return one instrument as feed, engine and strategies have it."""
     engine, lane = core.engine, feed.lanes[index]
     instrument = engine.instruments[index]
-    newest_ns = feed.newest_ns(index)
+    newest_ns = lane.newest_ns
     gate = engine.risk.gate(index) if engine.phase != "STOPPED" else 0  # nothing waits behind a gate any more
     status = InstrumentStatus(
         symbol=instrument.symbol,
         base=instrument.base,
-        trades=lane.trades,
-        quotes=lane.quotes,
-        depths=lane.depths,
+        trades=lane.trade.count,
+        quotes=lane.quote.count,
+        depths=lane.depth.count,
         snapshots=lane.snapshots,
         feed_age_s=max(0, now_ns - newest_ns) / 1e9 if newest_ns else None,
         stale=engine.stale[index],

@@ -1,7 +1,8 @@
 """Where the time goes: one histogram a stage, filled by one compiled call a drain.
 
-    decode   frame on the wire -> ticks taken into the features (the whole drain's frames)
-    decide   -> rows, model, decide, reconcile and limits done
+    decode   frame on the wire -> ready to decide (the whole drain's frames)
+    decide   -> features, rows, model, decide, reconcile and limits done; a turn (kernels.pipeline) is measured
+             from the wire, since one call reads its frame and decides on it
     risk     -> approved
     send     -> order made, journalled, signed and written
     order    frame on the wire -> order written: tick to order, inside the process
@@ -32,6 +33,7 @@ class Spans:
         self.histograms: NDArray[np.int64] = np.zeros((len(STAGES), stats.HISTOGRAM_SIZE), dtype=np.int64)
         h = self.histograms
         self._decided = h[_DECODE : _DECIDE + 1]
+        self._decide = h[_DECIDE]
         self._sent = h[_RISK : _SEND + 1]
         self._order = h[_ORDER]
         self._ack = h[_ACK]
@@ -39,6 +41,10 @@ class Spans:
     def decided(self, wire_ns: int, ready_ns: int, decided_ns: int) -> None:
         """Record a drain: received, ready to decide, decided."""
         stats.observe_two(self._decided, wire_ns, ready_ns, decided_ns)
+
+    def turned(self, wire_ns: int, decided_ns: int) -> None:
+        """Record a turn: received, decided."""
+        stats.observe(self._decide, decided_ns - wire_ns)
 
     def sent(self, wire_ns: int, decided_ns: int, checked_ns: int, sent_ns: int) -> None:
         """Record an action that left: decided (or the one before it sent), approved, written."""
@@ -54,6 +60,9 @@ class NoSpans(Spans):
     """Records nothing: on virtual time there is nothing to measure."""
 
     def decided(self, wire_ns: int, ready_ns: int, decided_ns: int) -> None:
+        """Do nothing."""
+
+    def turned(self, wire_ns: int, decided_ns: int) -> None:
         """Do nothing."""
 
     def sent(self, wire_ns: int, decided_ns: int, checked_ns: int, sent_ns: int) -> None:

@@ -18,8 +18,12 @@ from daemon.orders.order import Order
 from daemon.spans import Spans
 from daemon.venues.paper import PaperVenue
 from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
+from kernels.ring import new_rings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from daemon.events import ExecutionReport, VenueStatus
     from daemon.instruments import Instrument
 
@@ -60,12 +64,16 @@ async def warm_up(*, paper: bool) -> None:
     if paper:
         await _trade(instrument, time)
     else:
-        _go_on(_feed(instrument, time, _Nobody()), 2, b"0.001")
+        feed = _feed(instrument, new_rings(1), time, _Nobody())
+        for turn in (2, 3):
+            _go_on(feed, turn, b"0.001")
 
 
 async def _trade(instrument: Instrument, time: VirtualTime) -> None:
+    rings = new_rings(1)
     venue = PaperVenue(
         [instrument],
+        rings,
         time,
         time,
         balances={"USDT": Decimal(10**6), "BTC": Decimal(10**3)},
@@ -75,7 +83,7 @@ async def _trade(instrument: Instrument, time: VirtualTime) -> None:
         latency_out_ns=1,
     )
     await venue.start(_Nobody())
-    feed = _feed(instrument, time, venue)
+    feed = _feed(instrument, rings, time, venue)
     resting, stop = _order(1, REST, BUY, 10_000), _order(3, STOP, SELL, 9_000)
     for order in (resting, _order(2, TARGET, BUY, 10_100), stop):
         venue.place(order)
@@ -92,8 +100,8 @@ async def _trade(instrument: Instrument, time: VirtualTime) -> None:
     await venue.stop()
 
 
-def _feed(instrument: Instrument, time: VirtualTime, sink: Any) -> FeedCore:
-    feed = FeedCore([instrument], _Deaf(sink), BinanceDecoder([instrument]), lambda _: None, time)
+def _feed(instrument: Instrument, rings: NDArray[np.void], time: VirtualTime, market: Any) -> FeedCore:
+    feed = FeedCore([instrument], rings, _Deaf(market), BinanceDecoder([instrument]), lambda _: None, time)
     _go_on(feed, 1, b"0.001")
     feed.process_snapshot(0, _SNAPSHOT, 1)
     return feed
@@ -101,14 +109,15 @@ def _feed(instrument: Instrument, time: VirtualTime, sink: Any) -> FeedCore:
 
 def _go_on(feed: FeedCore, turn: int, traded: bytes) -> None:
     for frame in (_DEPTH % (turn, turn), _QUOTE % turn, _TRADE % (turn, traded)):
-        feed.process(frame, turn)
+        feed.process(frame, turn, last=False)
 
 
 class _Deaf:
     """A feed's sink that hands the market on and decides nothing."""
 
     def __init__(self, market: Any) -> None:
-        self.on_tick = market.on_tick
+        self.turns = [None]
+        self.on_tick = self.absorb = market.absorb
         self.on_book = market.on_book
         self.on_book_status = market.on_book_status
 
@@ -119,7 +128,7 @@ class _Deaf:
 class _Nobody:
     """Hears everything and does nothing."""
 
-    def on_tick(self, tick: Any) -> None:
+    def absorb(self, instrument: int) -> None:
         """Do nothing."""
 
     def on_book(self, instrument: int, wire_ns: int, book: Any) -> None:

@@ -40,17 +40,32 @@ def _spread(acc: Any) -> Any:
     return acc ^ (acc >> _S31)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
+def _bits(v: float) -> Any:
+    """Return a float64's bits, of every NaN the same."""
+    return np.float64(v).view(np.uint64) if v == v else NAN_BITS  # noqa: PLR0124 (NaN differs from itself)
+
+
+@njit(cache=True, forceinline=True)
 def mix(acc: np.uint64, values: NDArray[np.float64]) -> Any:
-    """Return `acc` with float64 `values` taken in bit for bit: -0.0 is not 0.0, and every NaN is one NaN."""
-    for k in range(values.size):
-        v = values[k]
-        bits = np.float64(v).view(np.uint64) if v == v else NAN_BITS  # noqa: PLR0124 (NaN is what differs from itself)
-        acc = _absorb(acc, bits)
-    return _spread(_absorb(acc, np.uint64(values.size)))
+    """Return `acc` with float64 `values` taken in bit for bit: -0.0 is not 0.0, and every NaN is one NaN.
+
+    Four chains run side by side, one for each of four neighbours, and are joined at the end: one alone would
+    wait for its own multiplications, 50 ns for a row.
+    """
+    n = values.size
+    a, b, c, d = acc, acc ^ _K1, acc ^ _K2, acc ^ _K3
+    for k in range(0, n - 3, 4):
+        a = _absorb(a, _bits(values[k]))
+        b = _absorb(b, _bits(values[k + 1]))
+        c = _absorb(c, _bits(values[k + 2]))
+        d = _absorb(d, _bits(values[k + 3]))
+    for k in range(n - n % 4, n):
+        a = _absorb(a, _bits(values[k]))
+    return _spread(_absorb(_absorb(_absorb(_absorb(a, b), c), d), np.uint64(n)))
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def mix_int(acc: np.uint64, value: int) -> Any:
     """Return `acc` with one int64 taken in."""
     return _spread(_absorb(acc, np.uint64(value)))

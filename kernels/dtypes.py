@@ -126,6 +126,13 @@ PLACE: Final = 1
 AMEND: Final = 2
 CANCEL: Final = 3
 
+# --- plan[4]: what one reconcile keeps count of ------------------------------------------------------------
+PLAN_COUNT: Final = 0  # actions
+PLAN_KEPT: Final = 1  # bits: slots of the instrument that a row of `out` speaks for
+PLAN_FILLED: Final = 2  # bits: empty slots given to a PLACE of this call
+PLAN_SPARE: Final = 3  # lots free to sell
+PLAN: Final = 4
+
 # --- refusals: why an action may not leave; the daemon counts each by its name -----------------------------
 APPROVED: Final = 0
 REFUSED_NO_MARKET: Final = 1  # no quote yet, or NaN
@@ -227,6 +234,8 @@ def memory_dtype(
             ("wanted", "i8"),  # what decide returned
             ("digest", "u8"),  # rolling digest over rows and decisions
             ("decisions", "i8"),
+            ("lane", "i8", (k,)),  # each instrument's ring (kernels.ring)
+            ("seen", "i8", (k,)),  # ticks taken from it
             ("feature_f", "f8", (k, feature_floats)),
             ("feature_i", "i8", (k, feature_ints)),
             ("rows", "f8", (k, feature_count + 1)),
@@ -241,6 +250,7 @@ def memory_dtype(
             ("limits", "f8", (k, LIMITS_COLUMNS)),
             ("clamped", "i8", (k,)),  # wants cut to what spot can hold or sell, since the start
             ("gate", "i8", (k,)),  # 0: open; else the GATE_* that closes risk-adding actions
+            ("plan", "i8", (PLAN,)),  # scratch of reconcile
             ("actions", "i8", (k * ACTIONS_PER_INSTRUMENT, ACTION_COLUMNS)),
         ],
         align=True,

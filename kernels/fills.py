@@ -12,6 +12,7 @@ a fill is bounded by what it proves, in ticks and lots:
 - a quote that crosses a resting order fills it at its own price, by what that quote displays.
 
     matcher = new_matcher(tick_size, lot_size)      kernels.matcher: columns, constants
+    n = on_ticks(matcher, book, rings, instrument)  what waits in the feed's ring (kernels.ring)
     n = on_tick(matcher, book, kind, a, b, c, d)    a trade or quote in floats, as in kernels.dtypes
     n = on_trade(matcher, book, ticks, lots, taker_side)
     n = on_quote(matcher, book, bid_ticks, bid_lots, ask_ticks, ask_lots)      0 lots: that side is empty
@@ -87,9 +88,27 @@ from kernels.matching import (
     shown_at,
     take,
 )
-
+from kernels.ring import MASK, first_unseen
 
 # --- the market --------------------------------------------------------------------------------------------
+@njit(cache=True)
+def on_ticks(matcher: Any, book: Any, rings: Any, instrument: int) -> int:
+    """Take the ticks that wait in the ring, up to the first that causes events; 0: all were taken.
+
+    They may wait while no order is open, but for the next order, a changed book and a full ring.
+    """
+    m = matcher[0]
+    ring = rings[instrument]
+    number = first_unseen(ring, m.seen)
+    n = 0
+    while number < ring.head and n == 0:
+        tick = ring.rows[number & MASK]
+        n = on_tick(matcher, book, tick.kind, tick.a, tick.b, tick.c, tick.d)
+        number += 1
+    m.seen = number
+    return n
+
+
 @njit(cache=True)
 def on_tick(matcher: Any, book: Any, kind: int, a: float, b: float, c: float, d: float) -> int:
     """Take a trade or a quote in floats; other kinds cause nothing (the depth comes by `on_book`)."""

@@ -60,9 +60,14 @@ SCRATCH_ROWS: Final = 4
 _EXACT: Final[Any] = np.bool_(True)
 _ROUNDED: Final[Any] = np.bool_(False)
 
+#: so many digits always fit into an int64
+_DIGITS_MAX: Final = 18
+_TENS: Final = 10 ** np.arange(_DIGITS_MAX + 1)
 #: one digit more than this might not fit into an int64
 _DIGITS_LIMIT: Final = 900_000_000_000_000_000
 
+_ZERO: Final = np.uint8(48)
+_NINE: Final = np.uint8(9)
 _QUOTE: Final = 34
 _COMMA: Final = 44
 _MINUS: Final = 45
@@ -86,22 +91,22 @@ def make_scratch() -> NDArray[np.int64]:
 
 
 @njit(cache=True)
-def _blank(buf: NDArray[np.uint8], i: int) -> int:
+def _blank(buf: bytes, i: int) -> int:
     """Return the index of the first byte at or after `i` that is no white space (nor a control byte)."""
-    n = buf.size
+    n = len(buf)
     while i < n and buf[i] <= 32:
         i += 1
     return i
 
 
 @njit(cache=True)
-def _number(buf: NDArray[np.uint8], i: int, places: int, num: int, exact: bool) -> tuple[int, int]:
+def _number(buf: bytes, i: int, places: int, num: int, exact: bool) -> tuple[int, int]:
     """Parse a decimal at `i` into a count of steps of num / 10**places.
 
     Returns (count >= 0, index behind it), or (error, index of the fault). What is no whole count is OFF_GRID
     where it must be exact; else it is rounded down, but never to nothing.
     """
-    n = buf.size
+    n = len(buf)
     quoted = i < n and buf[i] == _QUOTE
     if quoted:
         i += 1
@@ -151,18 +156,18 @@ def _number(buf: NDArray[np.uint8], i: int, places: int, num: int, exact: bool) 
 
 
 @njit(cache=True)
-def _string_end(buf: NDArray[np.uint8], i: int) -> int:
-    """Return the index of the quote closing the string whose first byte is at `i`; buf.size without one."""
-    n = buf.size
+def _string_end(buf: bytes, i: int) -> int:
+    """Return the index of the quote closing the string whose first byte is at `i`; len(buf) without one."""
+    n = len(buf)
     while i < n and buf[i] != _QUOTE:
         i += 2 if buf[i] == _BACKSLASH else 1
     return min(i, n)
 
 
 @njit(cache=True)
-def _level_end(buf: NDArray[np.uint8], i: int) -> int:
+def _level_end(buf: bytes, i: int) -> int:
     """Return the index behind a level's closing bracket, skipping further scalars; MALFORMED without one."""
-    n = buf.size
+    n = len(buf)
     while i < n:
         byte = buf[i]
         if byte == _CLOSE:
@@ -175,9 +180,56 @@ def _level_end(buf: NDArray[np.uint8], i: int) -> int:
     return MALFORMED
 
 
+@njit(cache=True, forceinline=True)
+def digits_end(buf: bytes, i: int, n: int) -> int:
+    """Return the index behind the digits at `i`, before `n`."""
+    while i < n and np.uint8(buf[i] - _ZERO) <= _NINE:  # what is below "0" becomes large
+        i += 1
+    return i
+
+
+@njit(cache=True, forceinline=True)
+def decimals_end(buf: bytes, i: int, n: int) -> int:
+    """Return the index behind a point and digits at `i`; `i` where no point is."""
+    return digits_end(buf, i + 1, n) if i < n and buf[i] == _POINT else i
+
+
+@njit(cache=True, forceinline=True)
+def whole(buf: bytes, i: int, end: int, value: int) -> int:
+    """Append the digits buf[i:end] to a number."""
+    for k in range(i, end):
+        value = value * 10 + np.int64(np.uint8(buf[k] - _ZERO))
+    return value
+
+
+@njit(cache=True, forceinline=True)
+def _steps(buf: bytes, start: int, point: int, end: int, places: int, num: int, exact: bool) -> int:
+    """Return how many steps of num / 10**places the digits buf[start:end] with their point are.
+
+    MALFORMED for what `_number` has to look at: more digits than surely fit, a point without digits, no grid.
+    """
+    decimals = end - point - 1 if end > point else 0
+    if point == start or point - start + max(places, decimals) > _DIGITS_MAX or end == point + 1:
+        return MALFORMED
+    value = whole(buf, point + 1, end, whole(buf, start, point, 0))
+    if decimals <= places:
+        value *= _TENS[places - decimals]
+        rest = 0
+    else:
+        unit = _TENS[decimals - places]
+        rest = value % unit
+        value //= unit
+    if num > 1:
+        rest |= value % num
+        value //= num
+    if rest == 0:
+        return value
+    return MALFORMED if exact else max(value, 1)
+
+
 @njit(cache=True)
 def parse(
-    buf: NDArray[np.uint8],
+    buf: bytes,
     start: int,
     grid: NDArray[np.int64],
     ticks: NDArray[np.int64],
@@ -187,35 +239,39 @@ def parse(
 
     Fills ticks and lots from row 0; returns (count, index behind the list), or (error, index of the fault).
     A quantity of 0 is kept (it deletes a level); a price of 0 is NOT_POSITIVE.
+
+    A level as exchanges write it, ["digits.digits","digits.digits"], is read here; helpers that return a pair
+    would cost twice as much. Any other is `_level`'s.
     """
-    n = buf.size
+    n = len(buf)
     i = _blank(buf, start)
     if i >= n or buf[i] != _OPEN:
         return MALFORMED, i
     i = _blank(buf, i + 1)
     if i < n and buf[i] == _CLOSE:
         return 0, i + 1
+    price_places, price_num = grid[G_PRICE_PLACES], grid[G_PRICE_NUM]
+    qty_places, qty_num = grid[G_QTY_PLACES], grid[G_QTY_NUM]
     count = 0
     while True:
-        if i >= n or buf[i] != _OPEN:
-            return MALFORMED, i
         if count >= ticks.size:
             return TOO_MANY, i
-        price, i = _number(buf, _blank(buf, i + 1), grid[G_PRICE_PLACES], grid[G_PRICE_NUM], _EXACT)
-        if price <= 0:
-            return (NOT_POSITIVE if price == 0 else price), i
-        i = _blank(buf, i)
-        if i >= n or buf[i] != _COMMA:
-            return MALFORMED, i
-        qty, i = _number(buf, _blank(buf, i + 1), grid[G_QTY_PLACES], grid[G_QTY_NUM], _ROUNDED)
-        if qty < 0:
-            return qty, i
-        i = _blank(buf, i)
-        if i >= n or (buf[i] != _CLOSE and buf[i] != _COMMA):
-            return MALFORMED, i
-        end = _level_end(buf, i)
-        if end < 0:
-            return MALFORMED, i
+        price = qty = MALFORMED
+        end = i
+        if i + 1 < n and buf[i] == _OPEN and buf[i + 1] == _QUOTE:
+            point = digits_end(buf, i + 2, n)
+            at = decimals_end(buf, point, n)
+            if at + 2 < n and buf[at] == _QUOTE and buf[at + 1] == _COMMA and buf[at + 2] == _QUOTE:
+                price = _steps(buf, i + 2, point, at, price_places, price_num, True)  # noqa: FBT003
+                point = digits_end(buf, at + 3, n)
+                end = decimals_end(buf, point, n)
+                if end + 1 < n and buf[end] == _QUOTE and buf[end + 1] == _CLOSE:
+                    qty = _steps(buf, at + 3, point, end, qty_places, qty_num, False)  # noqa: FBT003
+                    end += 2
+        if price <= 0 or qty < 0:
+            price, qty, end = _level(buf, i, grid)
+            if price <= 0 or qty < 0:
+                return (qty if price > 0 else price), end
         ticks[count] = price
         lots[count] = qty
         count += 1
@@ -228,7 +284,34 @@ def parse(
 
 
 @njit(cache=True)
-def _side_of_key(buf: NDArray[np.uint8], start: int, end: int) -> int:
+def _level(buf: bytes, i: int, grid: NDArray[np.int64]) -> tuple[int, int, int]:
+    """Parse one level at `i`, white space and further members allowed: price, quantity and the index behind.
+
+    The price or, after a good one, the quantity is an error where it is not positive or negative.
+    """
+    n = len(buf)
+    if i >= n or buf[i] != _OPEN:
+        return MALFORMED, 0, i
+    price, i = _number(buf, _blank(buf, i + 1), grid[G_PRICE_PLACES], grid[G_PRICE_NUM], _EXACT)
+    if price <= 0:
+        return (NOT_POSITIVE if price == 0 else price), 0, i
+    i = _blank(buf, i)
+    if i >= n or buf[i] != _COMMA:
+        return MALFORMED, 0, i
+    qty, i = _number(buf, _blank(buf, i + 1), grid[G_QTY_PLACES], grid[G_QTY_NUM], _ROUNDED)
+    if qty < 0:
+        return price, qty, i
+    i = _blank(buf, i)
+    if i >= n or (buf[i] != _CLOSE and buf[i] != _COMMA):
+        return MALFORMED, 0, i
+    end = _level_end(buf, i)
+    if end < 0:
+        return MALFORMED, 0, i
+    return price, qty, end
+
+
+@njit(cache=True)
+def _side_of_key(buf: bytes, start: int, end: int) -> int:
     """Return 0 when buf[start:end] is b or bids, 1 when it is a or asks, else -1."""
     size = end - start
     first = buf[start] if size > 0 else 0
@@ -243,13 +326,13 @@ def _side_of_key(buf: NDArray[np.uint8], start: int, end: int) -> int:
 
 
 @njit(cache=True)
-def sides(buf: NDArray[np.uint8], grid: NDArray[np.int64], scratch: NDArray[np.int64]) -> tuple[int, int]:
+def sides(buf: bytes, grid: NDArray[np.int64], scratch: NDArray[np.int64]) -> tuple[int, int]:
     """Find and parse both level lists of a message: the arrays under "b" or "bids" and "a" or "asks".
 
     Fills the rows of `scratch`; returns (bids, asks), or (error, index of the fault). The message should be
     known to be JSON; one that is not is at worst read wrongly, never outside its bytes.
     """
-    n = buf.size
+    n = len(buf)
     found = np.full(2, MISSING, dtype=np.int64)
     i = 0
     while i < n:

@@ -91,6 +91,7 @@ MATCHER: Final = np.dtype(
         ("n_armed", "i8"),
         ("own_bid", "i8"),  # our best resting prices: most ticks touch none of our orders
         ("own_ask", "i8"),
+        ("seen", "i8"),  # ticks taken from the instrument's ring (kernels.ring)
         ("n_events", "i8"),
         ("n_takes", "i8"),
         ("n_taken", "i8", (2,)),

@@ -1,24 +1,25 @@
 """From ticks to judged actions: what live, paper, replay and backtest all run.
 
-    tick(mem, i, kind, wire_ns, a, b, c, d)                    every trade and quote, in order
-    book(mem, i, levels, tick_size, lot_size, wire_ns)         every change of the depth, likewise
-    drain(decide, mem, nodes, roots, bits, now_ns, why) -> n   once a drain; then do mem["actions"][0, :n]
-
-`mem` is an array of length 1 of kernels.dtypes.memory_dtype, `i` the instrument's row in it; `nodes`, `roots`
-and `bits` are the model of kernels.forest (its NO_* without one). `decide` is a first-class function of
-strategies.base.DECIDE_TYPE. One that is known when the caller is compiled, or is plain Python, runs between
-the two halves of `drain` (a dispatcher passed as an argument would keep the caller out of the disk cache):
-
-    prepare(mem, nodes, roots, bits, now_ns)
+    absorb(mem, rings, i)                                      the ticks that wait in instrument i's ring
+    book(mem, rings, i, levels, tick_size, lot_size, wire_ns)  those, then a change of the depth
+    prepare(mem, rings, now_ns)                                once a drain: every ring absorbed, and the rows
+    predict(mem, nodes, roots, bits)                           with a model (kernels.forest): its column of the rows
     wanted = decide(now_ns, why, rows, book, position, working, account, state, params, out)
-    n = finish(mem, wanted, now_ns)
+    n = finish(mem, wanted, now_ns)                            then do mem["actions"][0, :n]
+
+Where one strategy alone follows one instrument, a frame that is all there was to read takes a `turn`: read,
+prepare, decide and finish in one call. Almost every frame changes nothing, and then costs that call alone.
+
+`mem` is an array of length 1 of kernels.dtypes.memory_dtype, `i` the instrument's row in it, `rings` the feed's
+(kernels.ring). `decide` is called by its name in a generated function around these (daemon/compile.py), or from
+Python between them: passed as an argument it would keep its caller out of the disk cache.
 
 n >= 0 counts the actions, each approved or with its X_REFUSAL. n < 0 is one of kernels.reconcile's FAULT_*:
 the strategy broke its contract, nothing is to be sent, and it must not be asked again.
 """
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numba import njit
@@ -27,21 +28,36 @@ from kernels import digest, features, forest, limits, reconcile
 from kernels.book import top
 from kernels.dtypes import BOOK_LEVELS, DEPTH, P_AVG_PRICE, P_QTY, P_UNREALISED, QUOTE
 from kernels.feature_state import F_QUOTE
+from kernels.ring import MASK, first_unseen
+
+#: a turn's answer beside what `finish` returns: the frame was not read, and nothing was done
+TURN_MISS: Final = -100
+#: a bit of it: the ring is full, and whoever else follows the instrument has to take what waits
+TURN_FULL: Final = 1 << 20
 
 
-@njit(cache=True)
-def tick(mem: Any, i: int, kind: int, wire_ns: int, a: float, b: float, c: float, d: float) -> None:
-    """Take one tick of instrument i: its features step, and a quote becomes level 0 of its book."""
+@njit(cache=True, forceinline=True)
+def absorb(mem: Any, rings: Any, i: int) -> None:
+    """Take the ticks of instrument i that came since: its features step, a quote becomes level 0 of its book."""
     m = mem[0]
-    features.step(m.feature_f[i], m.feature_i[i], kind, wire_ns, a, b, c, d)
-    if kind == QUOTE:
-        _set_touch(m.book[i, 0], a, b, 1)
-        _set_touch(m.book[i, 1], c, d, -1)
+    ring = rings[m.lane[i]]
+    for number in range(first_unseen(ring, m.seen[i]), ring.head):
+        tick = ring.rows[number & MASK]
+        features.step(
+            m.feature_f[i], m.feature_i[i], tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d
+        )
+        if tick.kind == QUOTE:
+            _set_touch(m.book[i, 0], tick.a, tick.b, 1)
+            _set_touch(m.book[i, 1], tick.c, tick.d, -1)
+    m.seen[i] = ring.head
 
 
 @njit(cache=True)
-def book(mem: Any, i: int, levels: Any, tick_size: float, lot_size: float, wire_ns: int) -> None:
-    """Take the changed book of instrument i (`levels`: a BOOK array of length 1), and step its features."""
+def book(
+    mem: Any, rings: Any, i: int, levels: Any, tick_size: float, lot_size: float, wire_ns: int
+) -> None:
+    """Take the ticks before it, then the changed book (`levels`: a BOOK array of length 1), and step its features."""
+    absorb(mem, rings, i)
     m = mem[0]
     f = m.feature_f[i]
     shown = m.book[i]
@@ -57,43 +73,28 @@ def book(mem: Any, i: int, levels: Any, tick_size: float, lot_size: float, wire_
 
 
 @njit(cache=True)
-def drain(decide: Any, mem: Any, nodes: Any, roots: Any, bits: Any, now_ns: int, why: int) -> int:
-    """Fill the rows, ask decide, and write what to do into `actions`; return how many, or a FAULT_*."""
-    prepare(mem, nodes, roots, bits, now_ns)
-    m = mem[0]
-    # [:] makes plain arrays of the record's, whose shapes are part of their type: what takes them is compiled
-    # once for all strategies, and a first-class decide can take them at all
-    wanted = decide(
-        now_ns,
-        why,
-        m.rows[:],
-        m.book[:],
-        m.position[:],
-        m.working[:],
-        m.account[:],
-        m.state[:],
-        m.params[:],
-        m.out[:],
-    )
-    return finish(mem, wanted, now_ns)
-
-
-@njit(cache=True)
-def prepare(mem: Any, nodes: Any, roots: Any, bits: Any, now_ns: int) -> None:
-    """Write what decide reads: each instrument's features, the prediction, and the position marked at mid."""
+def prepare(mem: Any, rings: Any, now_ns: int) -> None:
+    """Take what waits, and write what decide reads: each instrument's features, the position marked at mid."""
     m = mem[0]
     m.now_ns = now_ns
     last = m.rows.shape[1] - 1
     for i in range(m.rows.shape[0]):
-        row = m.rows[i]
-        features.row(m.feature_f[i], m.feature_i[i], now_ns, row[:last])
-        row[last] = forest.predict(nodes, roots, bits, row)
+        absorb(mem, rings, i)
+        features.row(m.feature_f[i], m.feature_i[i], now_ns, m.rows[i, :last])
         position = m.position[i]
         mid = 0.5 * (m.book[i, 0, 0, 0] + m.book[i, 1, 0, 0])
         if position[P_QTY] == 0:
             position[P_UNREALISED] = 0.0
         elif mid > 0:
             position[P_UNREALISED] = position[P_QTY] * (mid - position[P_AVG_PRICE])
+
+
+@njit(cache=True)
+def predict(mem: Any, nodes: Any, roots: Any, bits: Any) -> None:
+    """Write the model's prediction into the last column of each row; without a model it stays NaN."""
+    rows = mem[0].rows
+    for i in range(rows.shape[0]):
+        rows[i, rows.shape[1] - 1] = forest.predict(nodes, roots, bits, rows[i])
 
 
 @njit(cache=True)
@@ -110,12 +111,15 @@ def finish(mem: Any, wanted: int, now_ns: int) -> int:
         acc = digest.mix(acc, m.out[r])
     m.digest = acc
     position, working, book, rules, actions = m.position[:], m.working[:], m.book[:], m.rules[:], m.actions[:]
-    n = reconcile.reconcile(now_ns, wanted, m.out[:], position, working, book, rules, actions, m.clamped[:])
-    limits.check(n, actions, position, working, book, rules, m.limits[:], m.gate[:], m.account[:])
+    n = reconcile.reconcile(
+        now_ns, wanted, m.out[:], position, working, book, rules, actions, m.clamped[:], m.plan[:]
+    )
+    if n > 0:  # the call alone costs 30 ns, and most drains want nothing
+        limits.check(n, actions, position, working, book, rules, m.limits[:], m.gate[:], m.account[:])
     return int(n)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _set_touch(side: Any, price: float, qty: float, sign: int) -> None:
     """Make a quote level 0 of one side and drop the levels that it shows to be gone; sign is +1 for bids.
 

@@ -1,6 +1,6 @@
 """What is wanted minus what is working: the orders to place, amend and cancel.
 
-    n_actions = reconcile(now_ns, n, out, position, working, book, rules, actions, clamped)
+    n_actions = reconcile(now_ns, n, out, position, working, book, rules, actions, clamped, plan)
 
 Arrays as in kernels.dtypes. Nothing is remembered between calls, so it is asked again at every drain and may
 wait:
@@ -39,6 +39,10 @@ from kernels.dtypes import (
     O_QTY,
     O_SIDE,
     PLACE,
+    PLAN_COUNT,
+    PLAN_FILLED,
+    PLAN_KEPT,
+    PLAN_SPARE,
     R_CAN_AMEND,
     R_PRICE_TOLERANCE_TICKS,
     R_QTY_MIN_LOTS,
@@ -97,7 +101,7 @@ FAULT_NAMES: Final[dict[int, str]] = {
 NO_SLOT: Final = -1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def reconcile(
     now_ns: int,
     n: int,
@@ -108,8 +112,11 @@ def reconcile(
     rules: Any,
     actions: Any,
     clamped: Any,
+    plan: Any,
 ) -> int:
     """Write what to do into `actions`, the cancels of each instrument first; return how many, or a FAULT_*.
+
+    plan int64[PLAN] is scratch: one made anew in each call would cost as much as the rest.
 
     X_QTY_LOTS of an AMEND is what shall be left of the order. X_REDUCES and most refusals are set by
     kernels.limits.
@@ -121,39 +128,22 @@ def reconcile(
     for r in range(n):
         if not names_something(out[r], position.shape[0]):
             return FAULT_ROW
-    count = 0
+    plan[PLAN_COUNT] = 0
     for i in range(position.shape[0]):
-        first = count
-        kept = 0  # bits: slots that a row of `out` speaks for
-        filled = 0  # bits: empty slots given to a PLACE of this call
-        spare = sellable_lots(position[i], rules[i])
+        first = plan[PLAN_COUNT]
+        plan[PLAN_KEPT] = plan[PLAN_FILLED] = 0
+        plan[PLAN_SPARE] = sellable_lots(position[i], rules[i])
         for r in range(n):
-            if out[r, O_INSTRUMENT] != i:
-                continue
-            kept, filled, spare, count = _want(
-                now_ns,
-                i,
-                r,
-                out,
-                position[i],
-                working[i],
-                book[i],
-                rules[i],
-                actions,
-                clamped,
-                kept,
-                filled,
-                spare,
-                count,
-            )
+            if out[r, O_INSTRUMENT] == i:
+                _want(now_ns, i, r, out, position[i], working[i], book[i], rules[i], actions, clamped, plan)
         for slot in range(WORKING_SLOTS):
-            if working[i, slot, W_STATE] == SLOT_WORKING and not kept >> slot & 1:
-                count = _change(actions, count, CANCEL, i, slot, working[i, slot], 0)
-        _cancels_first(actions, first, count)
-    return count
+            if working[i, slot, W_STATE] == SLOT_WORKING and not plan[PLAN_KEPT] >> slot & 1:
+                _change(actions, plan, CANCEL, i, slot, working[i, slot], 0)
+        _cancels_first(actions, first, plan[PLAN_COUNT])
+    return int(plan[PLAN_COUNT])
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _want(
     now_ns: int,
     i: int,
@@ -165,19 +155,17 @@ def _want(
     rules: Any,
     actions: Any,
     clamped: Any,
-    kept: int,
-    filled: int,
-    spare: int,
-    count: int,
-) -> tuple[int, int, int, int]:
-    """Serve one row of `out`; return kept, filled, spare and count as they are afterwards."""
+    plan: Any,
+) -> None:
+    """Serve one row of `out`: take note in `plan`, and append what it asks for."""
     row = out[r]
     kind = int(row[O_KIND])
     if said_before(out, r):
-        return kept, filled, spare, _place(actions, count, i, NO_SLOT, row, 0, 0, 0, REFUSED_DUPLICATE)
+        _place(actions, plan, i, NO_SLOT, row, 0, 0, 0, REFUSED_DUPLICATE)
+        return
     slot = _slot_of(working, kind, row[O_LEVEL])
     if kind == TARGET:
-        side, lots, refusal = missing(row, position, rules, spare)
+        side, lots, refusal = missing(row, position, rules, plan[PLAN_SPARE])
         if rules[R_SPOT] != 0 and row[O_QTY] < 0:
             clamped[i] += 1
     else:
@@ -188,47 +176,53 @@ def _want(
         refusal = REFUSED_PRICE
     if refusal != APPROVED:
         if slot >= 0 and kind != REST:
-            kept |= 1 << slot
-        return kept, filled, spare, _place(actions, count, i, NO_SLOT, row, side, ticks, lots, refusal)
+            plan[PLAN_KEPT] |= 1 << slot
+        _place(actions, plan, i, NO_SLOT, row, side, ticks, lots, refusal)
+        return
     if kind == TARGET:
         if slot >= 0:
-            return kept | 1 << slot, filled, spare, count
+            plan[PLAN_KEPT] |= 1 << slot
+            return
         if lots == 0 or not reaches(book, rules, side, ticks):
-            return kept, filled, spare, count
+            return
     else:
         if kind == STOP:
             lots = min(lots, opposing_lots(position, rules, side))
         if side == SELL:
-            standing = int(working[slot, W_LEAVES_LOTS]) if slot >= 0 and working[slot, W_SIDE] < 0 else 0
-            if lots > spare + standing:
-                lots = spare + standing
-                clamped[i] += 1
-                if lots < rules[R_QTY_MIN_LOTS]:
-                    lots = 0
-            spare -= max(lots - standing, 0)
+            lots = _sellable(i, slot, lots, working, rules, clamped, plan)
         if lots == 0:
-            return kept, filled, spare, count
+            return
         if slot >= 0:
-            kept |= 1 << slot
-            return (
-                kept,
-                filled,
-                spare,
-                _adjust(actions, count, now_ns, i, slot, working, rules, side, ticks, lots),
-            )
+            plan[PLAN_KEPT] |= 1 << slot
+            _adjust(actions, plan, now_ns, i, slot, working, rules, side, ticks, lots)
+            return
         if kind == REST and reaches(book, rules, side, ticks):
-            return kept, filled, spare, count
-    free = _free_slot(working, filled)
+            return
+    free = _free_slot(working, plan[PLAN_FILLED])
     if free == NO_SLOT:
-        return kept, filled, spare, _place(actions, count, i, free, row, side, ticks, lots, REFUSED_NO_SLOT)
-    count = _place(actions, count, i, free, row, side, ticks, lots, APPROVED)
-    return kept, filled | 1 << free, spare, count
+        _place(actions, plan, i, free, row, side, ticks, lots, REFUSED_NO_SLOT)
+        return
+    _place(actions, plan, i, free, row, side, ticks, lots, APPROVED)
+    plan[PLAN_FILLED] |= 1 << free
+
+
+@njit(cache=True)
+def _sellable(i: int, slot: int, lots: int, working: Any, rules: Any, clamped: Any, plan: Any) -> int:
+    """Cut a resting sell to what is free to sell, its standing order included; take it from the spare."""
+    standing = int(working[slot, W_LEAVES_LOTS]) if slot >= 0 and working[slot, W_SIDE] < 0 else 0
+    if lots > plan[PLAN_SPARE] + standing:
+        lots = plan[PLAN_SPARE] + standing
+        clamped[i] += 1
+        if lots < rules[R_QTY_MIN_LOTS]:
+            lots = 0
+    plan[PLAN_SPARE] -= max(lots - standing, 0)
+    return lots
 
 
 @njit(cache=True)
 def _adjust(
     actions: Any,
-    count: int,
+    plan: Any,
     now_ns: int,
     i: int,
     slot: int,
@@ -237,26 +231,28 @@ def _adjust(
     side: int,
     ticks: int,
     lots: int,
-) -> int:
-    """Leave, amend or cancel the live order of a level that is wanted; return the count of actions."""
+) -> None:
+    """Leave, amend or cancel the live order of a level that is wanted."""
     order = working[slot]
     if order[W_STATE] != SLOT_WORKING:
-        return count
+        return
     if order[W_SIDE] != side:
-        return _change(actions, count, CANCEL, i, slot, order, 0)
+        _change(actions, plan, CANCEL, i, slot, order, 0)
+        return
     moved = abs(order[W_PRICE_TICKS] - ticks) > rules[R_PRICE_TOLERANCE_TICKS]
     surplus = order[W_LEAVES_LOTS] - lots
     if not moved and abs(surplus) <= rules[R_QTY_TOLERANCE_LOTS]:
-        return count
+        return
     if now_ns - order[W_SINCE_NS] < rules[R_REST_NS_MIN]:
-        return count
+        return
     if not moved and surplus > 0 and rules[R_CAN_AMEND] != 0 and lots >= rules[R_QTY_MIN_LOTS]:
-        return _change(actions, count, AMEND, i, slot, order, lots)
-    return _change(actions, count, CANCEL, i, slot, order, 0)
+        _change(actions, plan, AMEND, i, slot, order, lots)
+    else:
+        _change(actions, plan, CANCEL, i, slot, order, 0)
 
 
 # --- slots and actions -------------------------------------------------------------------------------------
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _slot_of(working: Any, kind: int, level: float) -> int:
     """Return the slot of the live order of a level, or NO_SLOT."""
     for slot in range(WORKING_SLOTS):
@@ -281,10 +277,10 @@ def _free_slot(working: Any, filled: int) -> int:
 
 @njit(cache=True)
 def _place(
-    actions: Any, count: int, i: int, slot: int, row: Any, side: int, ticks: int, lots: int, refusal: int
-) -> int:
-    """Append a PLACE; return the count of actions."""
-    action = actions[count]
+    actions: Any, plan: Any, i: int, slot: int, row: Any, side: int, ticks: int, lots: int, refusal: int
+) -> None:
+    """Append a PLACE."""
+    action = actions[plan[PLAN_COUNT]]
     action[X_VERB] = PLACE
     action[X_INSTRUMENT] = i
     action[X_SLOT] = slot
@@ -295,13 +291,13 @@ def _place(
     action[X_QTY_LOTS] = lots
     action[X_REDUCES] = 0
     action[X_REFUSAL] = refusal
-    return count + 1
+    plan[PLAN_COUNT] += 1
 
 
 @njit(cache=True)
-def _change(actions: Any, count: int, verb: int, i: int, slot: int, order: Any, lots: int) -> int:
-    """Append an AMEND to `lots` or a CANCEL of a live order; return the count of actions."""
-    action = actions[count]
+def _change(actions: Any, plan: Any, verb: int, i: int, slot: int, order: Any, lots: int) -> None:
+    """Append an AMEND to `lots` or a CANCEL of a live order."""
+    action = actions[plan[PLAN_COUNT]]
     action[X_VERB] = verb
     action[X_INSTRUMENT] = i
     action[X_SLOT] = slot
@@ -312,10 +308,10 @@ def _change(actions: Any, count: int, verb: int, i: int, slot: int, order: Any, 
     action[X_QTY_LOTS] = lots
     action[X_REDUCES] = 0
     action[X_REFUSAL] = APPROVED
-    return count + 1
+    plan[PLAN_COUNT] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _cancels_first(actions: Any, first: int, count: int) -> None:
     """Move the cancels to the front, keeping every other order: what is stale leaves the market first."""
     front = first

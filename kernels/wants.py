@@ -39,21 +39,22 @@ COUNT_MAX: Final = 2.0**52
 ON_TICK: Final = 1e-6
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def names_something(row: Any, instruments: int) -> bool:
     """Whether kind, instrument, level and side are what they may be; false for every NaN."""
-    kind = row[O_KIND]
-    if not (kind in (TARGET, REST, STOP) and 0 <= row[O_INSTRUMENT] < instruments):
-        return False
-    if row[O_INSTRUMENT] != math.floor(row[O_INSTRUMENT]):
+    kind, instrument = row[O_KIND], row[O_INSTRUMENT]
+    if not (0 <= instrument < instruments and instrument == math.floor(instrument)):
         return False
     if kind == TARGET:
         return True
-    level = row[O_LEVEL]
-    return bool(-(2.0**31) <= level < 2.0**31 and level == math.floor(level) and row[O_SIDE] in (BUY, SELL))
+    level, side = row[O_LEVEL], row[O_SIDE]
+    # `in` a tuple would be a loop
+    if (kind != REST and kind != STOP) or (side != BUY and side != SELL):  # noqa: PLR1714
+        return False
+    return bool(-(2.0**31) <= level < 2.0**31 and level == math.floor(level))
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def said_before(out: Any, r: int) -> bool:
     """Whether an earlier row speaks for the same level; an instrument has one target whatever its level."""
     for q in range(r):
@@ -66,7 +67,7 @@ def said_before(out: Any, r: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def to_ticks(price: float, tick_size: float, side: int, kind: int) -> int:
     """Round a price to the tick, away from the market; 0 when it is no sane positive price."""
     x = price / tick_size
@@ -78,13 +79,13 @@ def to_ticks(price: float, tick_size: float, side: int, kind: int) -> int:
     return int(math.floor(x) if side == BUY else math.ceil(x))
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def to_lots(qty: float, lot_size: float) -> int:
     """Round a quantity >= 0 down to the lot."""
     return math.floor(qty / lot_size + ON_TICK)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def rest_lots(row: Any, rules: Any) -> tuple[int, int]:
     """Return the lots a REST or STOP asks for and its refusal; 0 asks for nothing."""
     x = row[O_QTY] / rules[R_LOT_SIZE]
@@ -94,7 +95,7 @@ def rest_lots(row: Any, rules: Any) -> tuple[int, int]:
     return lots, REFUSED_QTY if lots == 0 and x > 0 else APPROVED
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def missing(row: Any, position: Any, rules: Any, spare: int) -> tuple[int, int, int]:
     """Return side, lots and refusal of what is missing to a target; 0 lots when it is reached."""
     lot_size = rules[R_LOT_SIZE]
@@ -117,19 +118,19 @@ def missing(row: Any, position: Any, rules: Any, spare: int) -> tuple[int, int, 
     return side, min(lots, int(rules[R_QTY_MAX_LOTS])), APPROVED
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def held_lots(position: Any, rules: Any) -> int:
     """Return the signed position in lots."""
     return int(math.floor(position[P_QTY] / rules[R_LOT_SIZE] + 0.5))  # noqa: RUF046 (mypy sees Any)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def opposing_lots(position: Any, rules: Any, side: int) -> int:
     """Return the lots by which an order of that side can bring the position nearer to zero."""
     return max(-side * held_lots(position, rules), 0)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def sellable_lots(position: Any, rules: Any) -> int:
     """Return the lots free to sell: all there are on spot, no bound elsewhere."""
     if rules[R_SPOT] == 0:
@@ -137,7 +138,7 @@ def sellable_lots(position: Any, rules: Any) -> int:
     return to_lots(max(position[P_FREE_BASE], 0.0), rules[R_LOT_SIZE])
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def reaches(book: Any, rules: Any, side: int, ticks: int) -> bool:
     """Whether a price takes what is displayed; false where no market is known."""
     touch = book[1 if side == BUY else 0, 0, 0] / rules[R_TICK_SIZE]

@@ -24,14 +24,14 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-from numba import float64, int64, types
+from numba import float64, int64
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-#: the one signature every decide has; in compiled loops it travels as types.FunctionType(DECIDE_SIGNATURE)
+#: the one signature every decide has
 DECIDE_SIGNATURE = int64(
     int64,
     int64,
@@ -44,7 +44,6 @@ DECIDE_SIGNATURE = int64(
     float64[::1],
     float64[:, ::1],
 )
-DECIDE_TYPE = types.FunctionType(DECIDE_SIGNATURE)
 
 
 class Decide(Protocol):

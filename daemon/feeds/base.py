@@ -6,12 +6,14 @@ addresses (daemon/feeds/binance.py, binance_rest.py) and one row in the table of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     import numpy as np
     from numpy.typing import NDArray
@@ -52,7 +54,20 @@ class Control(msgspec.Struct, frozen=True, gc=False):
 
 
 class Decoder(Protocol):
-    """Frames of one exchange and market to events; no socket, no clock, no state."""
+    """Frames of one exchange and market to events; no socket, no clock, no state.
+
+    What it says of its streams lets the feed read frames of a known shape by a kernel (kernels.shapes) that gives
+    what `decode` would have given; a decoder without `keys` is always asked itself.
+    """
+
+    #: how many first bytes of a frame tell its stream
+    key_size: int
+    #: (instrument, kind of kernels.dtypes) by these bytes
+    keys: Mapping[bytes, tuple[int, int]]
+    #: by kind, what a kernel reads of a frame: a field's name -> (what it is, the slot it goes to)
+    fields: Mapping[int, Mapping[str, tuple[int, int]]]
+    #: of the times in frames
+    time_unit_ns: int
 
     def decode(self, payload: bytes, wire_ns: int) -> Tick | Depth | Snapshot | Control:
         """Return what the frame says; raises FrameError with a reason of FRAME_REASONS."""
@@ -84,21 +99,53 @@ class Exchange(Protocol):
         """Return the instruments in the order of `symbols`, indices from 0; raises ConfigError, NetError."""
 
 
-class MarketSink(Protocol):
-    """Who sees the market, on the stack of the frame that brought it."""
+#: (frame, its STREAM record, wire_ns) -> what kernels.pipeline says of a turn
+Turn = Callable[[bytes, "NDArray[np.void]", int], int]
 
-    def on_tick(self, tick: Tick) -> None:
-        """Take a trade or a quote; nothing is decided yet."""
+
+class MarketFollower(Protocol):
+    """Who sees the market of the rings before the strategies do, on the stack of the frame that brought it."""
+
+    #: the instruments whose ticks cannot wait in their ring until it is full; `on_watch` is called when it changes
+    watching: AbstractSet[int]
+    on_watch: Callable[[], None]
+
+    def absorb(self, instrument: int) -> None:
+        """Take everything that waits in an instrument's ring."""
 
     def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.void]) -> None:
-        """Take a book (a kernels.dtypes.BOOK array of length 1, owned by the feed) that has just changed."""
+        """Take a book that has just changed, after the ticks that wait.
+
+        It is a kernels.dtypes.BOOK array of length 1, and the feed's.
+        """
 
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
         """Learn that an instrument's book follows the exchange's sequence, or that it stopped doing so."""
 
 
-class FeedSink(MarketSink, Protocol):
-    """Who sees the market and decides."""
+class FeedSink(Protocol):
+    """Who takes what the feed brings, and decides."""
+
+    def on_tick(self, instrument: int) -> None:
+        """Learn that a trade or quote lies in an instrument's ring (kernels.ring); it may wait for the drain."""
+
+    def absorb(self, instrument: int) -> None:
+        """Take everything that waits in an instrument's ring now: it is full."""
+
+    def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.void]) -> None:
+        """Take a book that has just changed, after the ticks that wait; see MarketFollower."""
+
+    def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
+        """Learn that an instrument's book follows the exchange's sequence, or that it stopped doing so."""
 
     def drain(self, wire_ns: int) -> None:
         """Learn that nothing more was readable after the frame received at `wire_ns`: decide now."""
+
+    #: by instrument, what reads a frame and decides on it in one compiled call; None: not now
+    turns: Sequence[Turn | None]
+
+    def turned(self, instrument: int, answer: int, wire_ns: int) -> None:
+        """Act on a turn that answered other than 0: nothing to do."""
+
+    def turn_raised(self, instrument: int, error: Exception) -> None:
+        """Take what a strategy raised in its turn."""

@@ -20,10 +20,26 @@ from msgspec import Meta, Struct
 from daemon.errors import FrameError
 from daemon.events import Depth, Snapshot, Tick
 from daemon.feeds.base import Control
-from kernels.dtypes import QUOTE, TRADE
+from kernels.dtypes import DEPTH, QUOTE, TRADE
+from kernels.shapes import (
+    DECIMAL,
+    LEVELS,
+    S_A,
+    S_ASKS,
+    S_B,
+    S_BIDS,
+    S_C,
+    S_D,
+    S_FIRST,
+    S_ID,
+    S_PREV,
+    S_TIME,
+    TRUE_SELLS,
+    WHOLE,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from daemon.instruments import Instrument
 
@@ -100,6 +116,32 @@ class _Any(Struct, gc=False):
 class _Event(Struct, gc=False):
     e: str = ""
 
+
+#: the same for the kernel that reads frames of a known shape
+FIELDS: Final = {
+    TRADE: {
+        "t": (WHOLE, S_ID),
+        "T": (WHOLE, S_TIME),
+        "p": (DECIMAL, S_A),
+        "q": (DECIMAL, S_B),
+        "m": (TRUE_SELLS, S_C),
+    },
+    QUOTE: {
+        "u": (WHOLE, S_ID),
+        "T": (WHOLE, S_TIME),
+        "b": (DECIMAL, S_A),
+        "B": (DECIMAL, S_B),
+        "a": (DECIMAL, S_C),
+        "A": (DECIMAL, S_D),
+    },
+    DEPTH: {
+        "U": (WHOLE, S_FIRST),
+        "u": (WHOLE, S_ID),
+        "pu": (WHOLE, S_PREV),
+        "b": (LEVELS, S_BIDS),
+        "a": (LEVELS, S_ASKS),
+    },
+}
 
 # prices and quantities come as strings: strict=False reads them as numbers at once
 _decode_trade = msgspec.json.Decoder(_TradeFrame, strict=False).decode
@@ -182,8 +224,28 @@ def _depth_route(instrument: Instrument) -> Route:
     return depth
 
 
+def _first_bytes(routes: Mapping[str, Route]) -> tuple[int, dict[bytes, str]]:
+    """Return how many first bytes of a combined frame tell its stream, and a stream for each such beginning.
+
+    One length for all saves searching each frame for its stream's end (0.15 us). Streams that long names make
+    alike in these bytes are left out: they go by the slower door.
+    """
+    heads = {f'{{"stream":"{stream}","data":{{'.encode(): stream for stream in routes}
+    size = min(map(len, heads))
+    streams: dict[bytes, str] = {}
+    alike: set[bytes] = set()
+    for head, stream in heads.items():
+        first = streams.setdefault(head[:size], stream)
+        if routes[first] is not routes[stream]:
+            alike.add(head[:size])
+    return size, {head: stream for head, stream in streams.items() if head not in alike}
+
+
 class BinanceDecoder:
     """Frames of one market's streams to events, for a fixed set of instruments."""
+
+    fields = FIELDS
+    time_unit_ns = _MS
 
     def __init__(self, instruments: Sequence[Instrument]) -> None:
         self._by_stream: dict[str, Route] = {}
@@ -191,38 +253,26 @@ class BinanceDecoder:
         self._names = {one.exchange_symbol.lower() for one in instruments}
         self._symbols = {one.exchange_symbol: one.index for one in instruments}
         self._only = instruments[0].index if len(instruments) == 1 else -1
+        kinds: dict[str, tuple[int, int]] = {}
         for one in instruments:
-            trade, quote, depth = _trade_route(one), _quote_route(one), _depth_route(one)
-            self._add(one, "trade", "trade", trade)
-            self._add(one, "bookTicker", "bookTicker", quote)
-            for suffix in DEPTH_SUFFIXES:
-                self._add(one, suffix, "depthUpdate", depth)
-        self._cut, self._routes = self._cut_keys()
-
-    def _add(self, instrument: Instrument, suffix: str, event: str, route: Route) -> None:
-        stream = f"{instrument.exchange_symbol.lower()}@{suffix}"
-        self._by_stream[stream] = route
-        self._by_event[event, instrument.exchange_symbol] = route
-
-    def _cut_keys(self) -> tuple[int, dict[bytes, Route]]:
-        """Return how many first bytes of a combined frame tell its stream, and the routes by those bytes.
-
-        One length for all saves searching each frame for its stream's end (0.15 us of 1.5). Streams that long
-        names make alike in these bytes go by the slower door.
-        """
-        keys = {f'{{"stream":"{name}","data":{{'.encode(): route for name, route in self._by_stream.items()}
-        cut = min(map(len, keys))
-        routes: dict[bytes, Route] = {}
-        for key, route in keys.items():
-            alike = routes.setdefault(key[:cut], route)
-            if alike is not route:
-                routes[key[:cut]] = self._decode_other
-        return cut, routes
+            for kind, event, suffixes, route in (
+                (TRADE, "trade", ("trade",), _trade_route(one)),
+                (QUOTE, "bookTicker", ("bookTicker",), _quote_route(one)),
+                (DEPTH, "depthUpdate", DEPTH_SUFFIXES, _depth_route(one)),
+            ):
+                self._by_event[event, one.exchange_symbol] = route
+                for suffix in suffixes:
+                    stream = f"{one.exchange_symbol.lower()}@{suffix}"
+                    self._by_stream[stream] = route
+                    kinds[stream] = (one.index, kind)
+        self.key_size, streams = _first_bytes(self._by_stream)
+        self.keys = {key: kinds[stream] for key, stream in streams.items()}
+        self._routes = {key: self._by_stream[stream] for key, stream in streams.items()}
 
     def decode(self, payload: bytes, wire_ns: int) -> Tick | Depth | Snapshot | Control:
         """Return what the frame says; raises FrameError with a reason of feeds.base.FRAME_REASONS."""
         try:
-            route = self._routes[payload[: self._cut]]
+            route = self._routes[payload[: self.key_size]]
         except KeyError:
             route = self._decode_other
         try:

@@ -212,7 +212,7 @@ class FeedConnection:
     def _look(self, link: Link, now_ns: int) -> None:
         """End a link whose data, or one of whose streams, has been silent for too long."""
         limit_ns = self._stale_ns * self._patience
-        newest_ns = max(self._core.newest_ns(index) for index in self._instruments)
+        newest_ns = max(self._core.lanes[index].newest_ns for index in self._instruments)
         if now_ns - max(newest_ns, link.opened_ns) > CONNECTION_PATIENCE * limit_ns:
             link.end("silent", f"no data for {CONNECTION_PATIENCE * limit_ns // 1_000_000} ms")
             return

@@ -1,6 +1,10 @@
 """From one frame to the sink: the part of a feed that live, replay and tests share. Sans-IO.
 
-    process(payload, wire_ns): 1. decode  2. check the sequence  3. ring  4. sink, or book and then sink
+    process(payload, wire_ns, last): 1. read  2. check the sequence  3. ring, or book  4. the sink: now or at the drain
+
+A frame of a shape that its stream is known for is read, checked and put into the ring by one compiled call
+(kernels.shapes), which also decides where that is all there was to read (a turn); every other goes by the typed decoder and the state machines of sync.py, which say what is
+wrong with it, and may teach its stream a new shape.
 
 One bad frame is counted by its reason and forgotten; it never raises out of here. What the sink raises is not
 caught: an engine's or a strategy's exception must not be taken for a bad frame.
@@ -11,89 +15,39 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from daemon.entry import bound
 from daemon.errors import FrameError
 from daemon.events import Depth, Snapshot, Tick
 from daemon.feeds.base import STREAMS, Control
-from daemon.feeds.ring import Ring
-from daemon.feeds.sync import APPLY, DROP, GAP, HOLD, BookSync, IdChain
+from daemon.feeds.lane import Lane
+from daemon.feeds.shapes import learn
+from daemon.feeds.sync import APPLY, DROP, GAP, HOLD
 from kernels import book as books
-from kernels.dtypes import QUOTE
-from kernels.levels import ERROR_NAMES, make_grid, make_scratch
+from kernels import shapes
+from kernels.dtypes import DEPTH, QUOTE
+from kernels.levels import ERROR_NAMES, make_scratch
+from kernels.pipeline import TURN_MISS
+from kernels.ring import MASK, push
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from daemon.feeds.base import Decoder, FeedSink, Stream
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from daemon.feeds.base import Decoder, FeedSink
+    from daemon.feeds.base import Stream as StreamName
+    from daemon.feeds.lane import Stream
     from daemon.instruments import Instrument
     from daemon.seams import Clock
 
-RING_CAPACITY: Final = 4096
-
-#: a jump of trade ids beyond a busy day's trades, or of update ids (about a million a second, shared by all
-#: symbols of the market) beyond a week's, is a stray id and no gap
-_TRADE_STEP_MAX: Final = 10_000_000
-_QUOTE_STEP_MAX: Final = 10**12
+#: trades and quotes kept as they came, an instrument
+FRAMES_KEPT: Final = 1024
 
 _NEVER_NS: Final = 1 << 62
 
-
-class Lane:
-    """What the feed keeps of one instrument."""
-
-    __slots__ = (
-        "book",
-        "depth_ns",
-        "depths",
-        "gaps",
-        "grid",
-        "index",
-        "quote_ids",
-        "quote_ns",
-        "quotes",
-        "resyncs",
-        "ring",
-        "snapshots",
-        "sync",
-        "trade_ids",
-        "trade_ns",
-        "trades",
-        "wanted",
-    )
-
-    def __init__(self, instrument: Instrument, ring_capacity: int) -> None:
-        self.index = instrument.index
-        self.ring = Ring(ring_capacity)
-        self.book = books.make()
-        self.grid = make_grid(
-            instrument.price.places, instrument.price.num, instrument.qty.places, instrument.qty.num
-        )
-        self.sync = BookSync()
-        self.trade_ids = IdChain(contiguous=True, step_max=_TRADE_STEP_MAX)
-        self.quote_ids = IdChain(contiguous=False, step_max=_QUOTE_STEP_MAX)
-        #: well-formed frames by kind, repetitions included
-        self.trades = 0
-        self.quotes = 0
-        self.depths = 0
-        self.snapshots = 0
-        #: wire_ns of the newest frame of each kind that was news, 0 before the first
-        self.trade_ns = 0
-        self.quote_ns = 0
-        self.depth_ns = 0
-        #: times the book stopped following its sequence, by reason
-        self.gaps: Counter[str] = Counter()
-        #: times it was built from a snapshot
-        self.resyncs = 0
-        #: a snapshot has been asked for and has not come
-        self.wanted = False
-
-    def not_after(self, now_ns: int) -> None:
-        """Let what a clock that was set back put into the future count from now on: else silence hides."""
-        self.trade_ns = min(self.trade_ns, now_ns)
-        self.quote_ns = min(self.quote_ns, now_ns)
-        self.depth_ns = min(self.depth_ns, now_ns)
+#: what the hot path needs of a stream of ticks: its record, its instrument, and where its frames are kept
+TickStream = tuple["NDArray[np.void]", int, "Callable[[bytes], None]"]
 
 
 class FeedCore:
@@ -106,19 +60,19 @@ class FeedCore:
     def __init__(
         self,
         instruments: Sequence[Instrument],
+        rings: NDArray[np.void],
         sink: FeedSink,
         decoder: Decoder,
         request_snapshot: Callable[[int], None],
         clock: Clock,
         *,
-        ring_capacity: int = RING_CAPACITY,
-        streams: Sequence[Stream] = STREAMS,
+        frames_kept: int = FRAMES_KEPT,
+        streams: Sequence[StreamName] = STREAMS,
     ) -> None:
         assert [one.index for one in instruments] == list(range(len(instruments)))
-        self.lanes = [Lane(one, ring_capacity) for one in instruments]
-        self._refused = (
-            0  # frames that are nothing; the levels of a depth update are refused after it counted
-        )
+        self.lanes = [Lane(one, frames_kept, decoder.time_unit_ns) for one in instruments]
+        # frames that are nothing; the levels of a depth update are refused after it counted
+        self._refused = 0
         self.errors: Counter[str] = Counter()
         self.last_error = ""
         self.controls: Counter[str] = Counter()
@@ -127,54 +81,130 @@ class FeedCore:
         self._streams = frozenset(streams)
         self._decoder = decoder
         self._sink = sink
+        self._rings = rings
         self._request_snapshot = request_snapshot
         self._scratch = make_scratch()
         # bound once: each saves an attribute lookup a frame
-        self._decode = decoder.decode
+        self._key_size = decoder.key_size
+        self._ticks: dict[bytes, TickStream] = {}
+        self._depths: dict[bytes, Lane] = {}
+        for key, (instrument, kind) in decoder.keys.items():
+            lane = self.lanes[instrument]
+            if kind == DEPTH:
+                self._depths[key] = lane
+            else:
+                self._ticks[key] = (lane.stream(kind).record, instrument, lane.frames.append)
+        self._asked_ns = 0  # when `age_ns` was last asked
+        self._waiting = False  # something came since the last drain
+        self._turns = sink.turns
         self._on_tick = sink.on_tick
         self._now_ns = clock.now_ns
+        self._read = bound(shapes.read)
+        self._read_depth = bound(shapes.read_depth)
+        self._push = bound(push)
         self._update = bound(books.update)
         self._replace = bound(books.replace)
 
     # --- the hot path --------------------------------------------------------------------------------------
 
     def on_frame(self, payload: bytes, last: bool) -> None:
-        """Take a frame from the wire, stamp it, and let the sink decide when nothing more is readable."""
-        wire_ns = self._now_ns()
-        self.process(payload, wire_ns)
+        """Take a frame from the wire and stamp it; `last`: nothing more is readable, so the sink decides."""
+        self.process(payload, self._now_ns(), last)
+
+    def process(self, payload: bytes, wire_ns: int, last: bool) -> None:
+        """Take one frame received at `wire_ns`; raises only what the sink raises."""
+        stream = self._ticks.get(payload[: self._key_size])
+        if stream is not None and last and not self._waiting:
+            record, instrument, keep = stream
+            turn = self._turns[instrument]
+            if turn is not None:
+                try:
+                    answer = turn(payload, record, wire_ns)
+                except Exception as error:  # whatever a strategy raises
+                    keep(payload)
+                    self._sink.turn_raised(instrument, error)
+                    return
+                if answer != TURN_MISS:
+                    keep(payload)
+                    if answer:
+                        self._sink.turned(instrument, answer, wire_ns)
+                    return
+        self._take(stream, payload, wire_ns)
+        self._waiting = not last
         if last:
             self._sink.drain(wire_ns)
 
-    def process(self, payload: bytes, wire_ns: int) -> None:
-        """Take one frame received at `wire_ns`; raises only what the sink raises."""
+    def _take(self, stream: TickStream | None, payload: bytes, wire_ns: int) -> None:
+        """Take one frame into its ring or its book; a drain decides later."""
+        if stream is not None:
+            record, instrument, keep = stream
+            came = self._read(payload, record, self._rings, wire_ns)
+            if came:
+                keep(payload)
+                self._tell(instrument, came)
+                return
+        elif self._take_plain_depth(payload, wire_ns):
+            return
+        self._decode(payload, wire_ns)
+
+    def _tell(self, instrument: int, came: int) -> None:
+        """Let the sink know of a tick in a ring where so many came; a full ring cannot wait."""
+        self._on_tick(instrument)
+        if not came & MASK:
+            self._sink.absorb(instrument)
+
+    # --- frames that are not plainly the next of their stream -----------------------------------------------
+
+    def _decode(self, payload: bytes, wire_ns: int) -> None:
+        """Take a frame by the typed decoder, which says what is wrong with it."""
         try:
-            event = self._decode(payload, wire_ns)
+            event = self._decoder.decode(payload, wire_ns)
         except FrameError as error:
             self._refused += 1
             self._refuse(error)
             return
-        if type(event) is not Tick:
-            self._take(event)
-            return
-        lane = self.lanes[event.instrument]
-        is_quote = event.kind == QUOTE
-        if is_quote:
-            lane.quotes += 1
-            chain = lane.quote_ids
+        if isinstance(event, Tick):
+            self._take_tick(event, payload)
+        elif isinstance(event, Depth):
+            self._take_depth(event)
+        elif isinstance(event, Snapshot):
+            self._take_snapshot(event)
         else:
-            lane.trades += 1
-            chain = lane.trade_ids
-        number = event.id
-        if 0 < number - chain.last <= chain.easy_max:
-            chain.last = number
-        elif not chain.admit(number):
+            self.controls[event.kind] += 1
+            self.on_control(event)
+
+    def _take_tick(self, tick: Tick, payload: bytes) -> None:
+        lane = self.lanes[tick.instrument]
+        stream = lane.stream(tick.kind)
+        self._learn(stream, payload)
+        stream.add()
+        ids = lane.quote_ids if tick.kind == QUOTE else lane.trade_ids
+        if not ids.admit(tick.id):
             return
-        if is_quote:
-            lane.quote_ns = wire_ns
-        else:
-            lane.trade_ns = wire_ns
-        lane.ring.append(event)
-        self._on_tick(event)
+        stream.newest_ns = tick.wire_ns
+        lane.frames.append(payload)
+        came = self._push(
+            self._rings,
+            tick.instrument,
+            tick.kind,
+            tick.wire_ns,
+            tick.exch_ns,
+            tick.id,
+            tick.a,
+            tick.b,
+            tick.c,
+            tick.d,
+        )
+        self._tell(tick.instrument, came)
+
+    def _learn(self, stream: Stream, payload: bytes) -> None:
+        """Take the shape of a frame that was well-formed, when its stream has none, or a new one: two in a row."""
+        if payload[: self._key_size] not in self._decoder.keys:
+            return
+        count = stream.count
+        if not stream.shaped or stream.missed_at == count - 1:
+            learn(stream.record, payload, self._decoder.fields[stream.kind])
+        stream.missed_at = count
 
     # --- the book ------------------------------------------------------------------------------------------
 
@@ -196,21 +226,27 @@ class FeedCore:
             return
         self._take_snapshot(snapshot)
 
-    def _take(self, event: Tick | Depth | Snapshot | Control) -> None:
-        if isinstance(event, Depth):
-            self._take_depth(event)
-        elif isinstance(event, Snapshot):
-            self._take_snapshot(event)
-        elif isinstance(event, Control):
-            self.controls[event.kind] += 1
-            self.on_control(event)
+    def _take_plain_depth(self, payload: bytes, wire_ns: int) -> bool:
+        """Apply a depth update that plainly follows, in one compiled call; return whether it was one."""
+        lane = self._depths.get(payload[: self._key_size])
+        if lane is None:
+            return False
+        code = self._read_depth(payload, lane.depth.record, lane.book, lane.grid, self._scratch, wire_ns)
+        if code >= 0:
+            self._sink.on_book(lane.index, wire_ns, lane.book)
+            return True
+        if code == books.CROSSED:
+            self._fault(lane, code)
+            return True
+        return False
 
     def _take_depth(self, depth: Depth) -> None:
         lane = self.lanes[depth.instrument]
-        lane.depths += 1
+        self._learn(lane.depth, depth.payload)
+        lane.depth.add()
         verdict = lane.sync.offer(depth)
         if verdict != DROP:
-            lane.depth_ns = depth.wire_ns
+            lane.depth.newest_ns = depth.wire_ns
         if verdict == APPLY:
             if self._apply(lane, depth):
                 self._sink.on_book(lane.index, depth.wire_ns, lane.book)
@@ -230,7 +266,7 @@ class FeedCore:
         if held is None:
             self._want(lane)
             return
-        code = self._replace(lane.book, np.frombuffer(snapshot.payload, np.uint8), lane.grid, self._scratch)
+        code = self._replace(lane.book, snapshot.payload, lane.grid, self._scratch)
         if code < 0:
             self._fault(lane, code)
             return
@@ -238,12 +274,12 @@ class FeedCore:
             if not self._apply(lane, depth):
                 return
         lane.resyncs += 1
-        wire_ns = max(snapshot.wire_ns, lane.depth_ns)
+        wire_ns = max(snapshot.wire_ns, lane.depth.newest_ns)
         self._sink.on_book_status(lane.index, True, "snapshot")
         self._sink.on_book(lane.index, wire_ns, lane.book)
 
     def _apply(self, lane: Lane, depth: Depth) -> bool:
-        code = self._update(lane.book, np.frombuffer(depth.payload, np.uint8), lane.grid, self._scratch)
+        code = self._update(lane.book, depth.payload, lane.grid, self._scratch)
         if code >= 0:
             return True
         self._fault(lane, code)
@@ -287,7 +323,7 @@ class FeedCore:
     @property
     def frames(self) -> int:
         """Frames and snapshots that ever came; derived, because counting them costs the hot path 30 ns."""
-        told = sum(lane.trades + lane.quotes + lane.depths + lane.snapshots for lane in self.lanes)
+        told = sum(lane.told for lane in self.lanes)
         return told + self.controls.total() + self._refused
 
     def age_ns(self, instrument: int, now_ns: int) -> int:
@@ -298,20 +334,18 @@ class FeedCore:
         honest market and only count where nothing else is streamed.
         """
         lane = self.lanes[instrument]
-        lane.not_after(now_ns)
+        if now_ns < self._asked_ns:  # the clock was set back
+            for one in self.lanes:
+                one.not_after(now_ns)
+        self._asked_ns = now_ns
         oldest_ns = now_ns
         if "quote" in self._streams:
-            oldest_ns = lane.quote_ns
+            oldest_ns = lane.quote.newest_ns
         if "depth" in self._streams:
-            oldest_ns = min(oldest_ns, lane.depth_ns)
+            oldest_ns = min(oldest_ns, lane.depth.newest_ns)
         if self._streams == {"trade"}:
-            oldest_ns = lane.trade_ns
+            oldest_ns = lane.trade.newest_ns
         return now_ns - oldest_ns if oldest_ns else _NEVER_NS
-
-    def newest_ns(self, instrument: int) -> int:
-        """Return when anything last came from an instrument, 0 before the first."""
-        lane = self.lanes[instrument]
-        return max(lane.trade_ns, lane.quote_ns, lane.depth_ns)
 
     def _refuse(self, error: FrameError) -> None:
         self.errors[error.reason] += 1

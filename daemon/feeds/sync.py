@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from daemon.events import Depth
 
 #: this many ids in a row, all outside the sequence but in order among themselves, are the sequence from now
@@ -25,53 +29,51 @@ DROP: Final = 3  # the book already has it
 GAP: Final = 4  # something before it is missing; the book is wrong from here on, and this update is held
 
 
-class IdChain:
-    """Ids that only grow: of trades by one each, of quotes by anything up to `step_max`.
+def new_chain() -> NDArray[np.int64]:
+    """Return a chain[2] before the first id: the last id, and the largest step to the next that is plain.
 
-    The hot path takes steps of 1 to `easy_max` itself, by moving `last`, and comes here with the others.
+    It is a part of a stream's record (kernels.shapes.STREAM): the kernel that reads frames takes plain steps
+    itself, and what is not plain comes here.
     """
+    return np.array([-1, 0], dtype=np.int64)
 
-    __slots__ = (
-        "_run",
-        "_stray",
-        "_trust",
-        "contiguous",
-        "easy_max",
-        "gaps",
-        "last",
-        "missed",
-        "older",
-        "repeated",
-        "step_max",
-    )
 
-    def __init__(self, *, contiguous: bool, step_max: int) -> None:
+class IdChain:
+    """Ids that only grow: of trades by one each, of quotes by anything up to `step_max`."""
+
+    __slots__ = ("_chain", "_run", "_stray", "_trust", "contiguous", "gaps", "missed", "older", "repeated", "step_max")
+
+    def __init__(self, *, contiguous: bool, step_max: int, chain: NDArray[np.int64] | None = None) -> None:
         self.contiguous = contiguous
         self.step_max = step_max
-        self.last = -1
+        self._chain = new_chain() if chain is None else chain
         self._stray = -1
         self._run = 0
-        self._trust = True
-        self.easy_max = 0  # none while the next id is trusted
+        self._trust = True  # whatever comes next is taken
         self.gaps = 0  # times ids were missing
         self.missed = 0  # ids that were missing
         self.repeated = 0  # the last one again
         self.older = 0  # before the last, or implausibly far ahead
 
+    @property
+    def last(self) -> int:
+        """The newest id, -1 before the first."""
+        return int(self._chain[0])
+
     def admit(self, new: int) -> bool:
         """Say whether the tick with this id is news; count it where it is not the plain next one."""
-        step = new - self.last
+        last = self.last
+        step = new - last
         if step == 0:
             self.repeated += 1
             return False
         if step < 0 or (step > self.step_max and not self._trust):
             return self._admit_stray(new)
-        if self.contiguous and step > 1 and self.last >= 0:
+        if self.contiguous and step > 1 and last >= 0:
             self.gaps += 1
             self.missed += step - 1
-        self.last = new
+        self._chain[:] = new, 1 if self.contiguous else self.step_max
         self._trust = False
-        self.easy_max = 1 if self.contiguous else self.step_max
         self._run = 0
         return True
 
@@ -82,14 +84,14 @@ class IdChain:
         self._stray = new
         if self._run < RUN_MIN:
             return False
-        self.last = new
+        self._chain[0] = new
         self._run = 0
         return True
 
     def resume(self) -> None:
         """Take whatever newer id comes next: after a cut any number may be missing."""
         self._trust = True
-        self.easy_max = 0
+        self._chain[1] = 0
 
 
 class BookSync:
@@ -101,15 +103,26 @@ class BookSync:
     id falls into the hole between two updates; ids are shared by all symbols, so there are holes.)
     """
 
-    __slots__ = ("_fresh", "_held", "_old_run", "held_dropped", "last_id", "synced")
+    __slots__ = ("_chain", "_fresh", "_held", "_old_at", "_old_run", "held_dropped", "synced")
 
-    def __init__(self) -> None:
+    def __init__(self, chain: NDArray[np.int64] | None = None) -> None:
         self.synced = False
-        self.last_id = -1
+        self._chain = new_chain() if chain is None else chain
         self._fresh = False  # nothing applied since the snapshot
         self._old_run = 0
+        self._old_at = -1  # the id that the old updates in a row came after
         self._held: deque[Depth] = deque()
         self.held_dropped = 0  # updates that waited for a snapshot in vain
+
+    @property
+    def last_id(self) -> int:
+        """The id of the newest update applied, -1 while it is not known."""
+        return int(self._chain[0])
+
+    def _follow(self, last_id: int, *, fresh: bool) -> None:
+        self._fresh = fresh
+        self._old_run = 0
+        self._chain[:] = last_id, 0 if fresh else 1
 
     @property
     def held(self) -> int:
@@ -122,14 +135,14 @@ class BookSync:
             self._hold(depth)
             return HOLD
         if self._follows(depth):
-            self.last_id = depth.last_id
-            self._fresh = False
-            self._old_run = 0
+            self._follow(depth.last_id, fresh=False)
             return APPLY
-        if depth.last_id <= self.last_id:
+        last_id = self.last_id
+        if depth.last_id <= last_id:
             # a stray id far ahead that was let in would make every true update look old, for ever; but a
             # snapshot may be seconds ahead of the stream
-            self._old_run += 1
+            self._old_run = self._old_run + 1 if self._old_at == last_id else 1
+            self._old_at = last_id
             if self._old_run < (HELD_MAX if self._fresh else RUN_MIN):
                 return DROP
         self.lose()
@@ -147,9 +160,7 @@ class BookSync:
         if held and not self._starts(held[0], snapshot_id):
             return None
         self.synced = True
-        self._fresh = not held
-        self._old_run = 0
-        self.last_id = held[-1].last_id if held else snapshot_id
+        self._follow(held[-1].last_id if held else snapshot_id, fresh=not held)
         following = list(held)
         held.clear()
         return following
@@ -157,7 +168,7 @@ class BookSync:
     def lose(self) -> None:
         """Stop following: hold updates until the next snapshot."""
         self.synced = False
-        self.last_id = -1
+        self._chain[:] = -1, 0
         self.held_dropped += len(self._held)
         self._held.clear()
 

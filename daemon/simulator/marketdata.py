@@ -157,7 +157,7 @@ class MarketData:
         """Take a whole book from the JSON of a REST answer; one older than the book is not taken."""
         if self.synced and last_id < self.update_id:
             return
-        self._count(books.replace(self.book, np.frombuffer(payload, np.uint8), self._grid, self._scratch))
+        self._count(books.replace(self.book, payload, self._grid, self._scratch))
         self.synced = True
         self._depth_changed(last_id)
         for early_id, early in self._early:
@@ -166,7 +166,7 @@ class MarketData:
         self._early.clear()
 
     def _apply(self, last_id: int, payload: bytes) -> None:
-        self._count(books.update(self.book, np.frombuffer(payload, np.uint8), self._grid, self._scratch))
+        self._count(books.update(self.book, payload, self._grid, self._scratch))
         self._depth_changed(last_id)
 
     def _count(self, outcome: int) -> None:

@@ -96,11 +96,11 @@ def scan(path: Path) -> TapeFacts:
     instrument = capture_instrument(path)
     streams: dict[str, None] = {}
     snapshot: bytes | None = None
-    for number, frame in enumerate(read_frames(path)):
-        if frame.payload.startswith(_MARK):
-            streams[_stream(frame.payload)] = None
+    for number, (_, payload) in enumerate(read_frames(path)):
+        if payload.startswith(_MARK):
+            streams[_stream(payload)] = None
         elif snapshot is None:
-            snapshot = frame.payload
+            snapshot = payload
         if number >= SCAN_FRAMES:
             break
     return TapeFacts(instrument, tuple(streams), snapshot)

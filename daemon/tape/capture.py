@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from math import inf
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -32,13 +32,6 @@ _STAMP_DIGITS: Final = 19
 _END_NS: Final = 4_102_444_800_000_000_000  # 2100
 
 
-class Frame(NamedTuple):
-    """One recorded frame."""
-
-    local_ns: int
-    payload: bytes
-
-
 class _Header(msgspec.Struct):
     stream: str = ""
 
@@ -58,8 +51,8 @@ class _Body(msgspec.Struct):
     data: _Levels = msgspec.field(default_factory=_Levels)
 
 
-def read_frames(path: Path) -> Iterator[Frame]:
-    """Yield every frame of a capture in file order.
+def read_frames(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (receive time in ns UTC, frame) for every line of a capture, in file order.
 
     Raises FileFormatError for an empty, truncated or foreign file and for a line that is no `local_ns json`
     or has an absurd time, naming the line. Frames before it have been yielded by then.
@@ -69,21 +62,29 @@ def read_frames(path: Path) -> Iterator[Frame]:
         for line in lines:
             number += 1
             stamp, _, payload = line.partition(b" ")
-            if not (stamp.isdigit() and payload.startswith(b"{") and payload.endswith(b"}")):
-                raise FileFormatError(
-                    f"{path} line {number} is no frame (`local_ns json` is expected); "
-                    "cut it out or record the file again"
-                )
+            # one slice for both ends: a named method each would cost as much as the decompression
+            if payload[:: len(payload) - 1 or 1] != b"{}" or not stamp.isdigit():
+                raise _no_frame(path, number)
             # the length first: a number of thousands of digits is refused by int itself
             local_ns = int(stamp) if len(stamp) <= _STAMP_DIGITS else _END_NS
             if local_ns >= _END_NS:
-                raise FileFormatError(
-                    f"{path} line {number} is stamped {stamp[:24].decode()}, which is no time before 2100"
-                    " in nanoseconds UTC; cut it out or record the file again"
-                )
-            yield Frame(local_ns, payload)
+                raise _no_time(path, number, stamp)
+            yield local_ns, payload
     if number == 0:
         raise FileFormatError(f"{path} holds no frames; record it again")
+
+
+def _no_frame(path: Path, number: int) -> FileFormatError:
+    return FileFormatError(
+        f"{path} line {number} is no frame (`local_ns json` is expected); cut it out or record the file again"
+    )
+
+
+def _no_time(path: Path, number: int, stamp: bytes) -> FileFormatError:
+    return FileFormatError(
+        f"{path} line {number} is stamped {stamp[:24].decode()}, which is no time before 2100"
+        " in nanoseconds UTC; cut it out or record the file again"
+    )
 
 
 def _line_batches(path: Path) -> Iterator[list[bytes]]:
@@ -135,10 +136,10 @@ def capture_instrument(path: Path, index: int = 0) -> Instrument:
     bare = msgspec.json.Decoder(_Levels)
     symbol, market = "", "spot"
     price_places = qty_places = 0
-    for number, frame in enumerate(read_frames(path)):
+    for number, (_, payload) in enumerate(read_frames(path)):
         try:
-            stream = header.decode(frame.payload).stream
-            levels = body.decode(frame.payload).data if stream else bare.decode(frame.payload)
+            stream = header.decode(payload).stream
+            levels = body.decode(payload).data if stream else bare.decode(payload)
         except msgspec.DecodeError:
             continue  # the decoder of the feed counts it; the rules come from the others
         if stream:
@@ -175,9 +176,9 @@ def capture_instrument(path: Path, index: int = 0) -> Instrument:
 def capture_price(path: Path) -> float:
     """Return the first price a capture shows, by which an order's size can be chosen."""
     body = msgspec.json.Decoder(_Body)
-    for frame in read_frames(path):
+    for _, payload in read_frames(path):
         try:
-            levels = body.decode(frame.payload).data
+            levels = body.decode(payload).data
             price = float(levels.p or (levels.a if isinstance(levels.a, str) else "") or "nan")
         except (msgspec.DecodeError, ValueError):
             continue

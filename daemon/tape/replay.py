@@ -33,6 +33,7 @@ from daemon.tape.bare import time_bare_decode
 from daemon.tape.capture import capture_instrument, read_frames
 from daemon.venues.make import make_paper
 from daemon.warm import warm_up
+from kernels.ring import new_rings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,24 +98,22 @@ def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
     clock = SystemClock()
     bare_ns = time_bare_decode(path, clock)
     frames = read_frames(path)
-    first = next(frames)
-    time = VirtualTime(first.local_ns)
+    before_ns, payload = next(frames)
+    time = VirtualTime(before_ns)
     asyncio.run(warm_up(paper=True))
     core, feed = _assemble(config, instrument, time)
-    process, drain, advance = feed.process, core.engine.drain, time.advance
+    process, advance = feed.process, time.advance
     gc.collect()
     gc.freeze()  # as the live daemon does: what lives now lives to the end
     begun_ns = clock.mono_ns()
-    process(first.payload, first.local_ns)
-    drain(first.local_ns)
-    before_ns, backwards = first.local_ns, 0
-    for wire_ns, payload in frames:
+    process(payload, before_ns, True)
+    backwards = 0
+    for wire_ns, payload in frames:  # noqa: B020 - the first was only needed for the clock
         if wire_ns < before_ns:
             backwards += 1
         before_ns = wire_ns
         advance(wire_ns)
-        process(payload, wire_ns)
-        drain(wire_ns)
+        process(payload, wire_ns, True)
     elapsed_ns = clock.mono_ns() - begun_ns
     gc.unfreeze()
     core.engine.stop()
@@ -126,19 +125,21 @@ def _assemble(config: Config, instrument: Instrument, time: VirtualTime) -> tupl
     """Build the live core on virtual time, recovered from an empty journal and open for trading."""
     instruments = [instrument]
     seams = Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), random.Random(0))  # noqa: S311 - replay
-    venue = make_paper(config, instruments, seams)
+    rings = new_rings(1)
+    venue = make_paper(config, instruments, rings, seams)
     paper = config.paper
     fees = (float(paper.fee_maker), float(paper.fee_taker))
     runtimes = load_runtimes(config, instruments, RealDisk(), fees, lambda _: None, can_amend=True)
-    core = build(config, instruments, runtimes, seams, venue, NoSpans(), followers=[venue], digest=True)
+    core = build(config, instruments, runtimes, rings, seams, venue, NoSpans(), followers=[venue], digest=True)
     decoder = BinanceDecoder(instruments)
     feed = FeedCore(
         instruments,
+        rings,
         core.engine,
         decoder,
         lambda _: None,  # its snapshots stand among the frames
         time,
-        ring_capacity=config.feed.ring,
+        frames_kept=config.feed.ring,
         streams=config.feed.streams,
     )
     asyncio.run(_open(core, venue))
@@ -185,7 +186,12 @@ def _result(
     bare_ns: int,
 ) -> ReplayResult:
     lane = feed.lanes[0]
-    events = {"trade": lane.trades, "quote": lane.quotes, "depth": lane.depths, "snapshot": lane.snapshots}
+    events = {
+        "trade": lane.trade.count,
+        "quote": lane.quote.count,
+        "depth": lane.depth.count,
+        "snapshot": lane.snapshots,
+    }
     held = instrument_status(core, feed, 0, core.orders.clock.now_ns())
     digests = "-".join(f"{int(one.memory[0]['digest']):016x}" for one in core.runtimes)
     return ReplayResult(

@@ -15,6 +15,9 @@ from daemon.venues.signing import make_signer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from daemon.config import Config
     from daemon.instruments import Instrument
     from daemon.orders.portfolio import Portfolio
@@ -23,20 +26,27 @@ if TYPE_CHECKING:
 
 
 def make_venue(
-    config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
+    config: Config,
+    instruments: Sequence[Instrument],
+    rings: NDArray[np.void],
+    seams: Seams,
+    environ: Mapping[str, str],
 ) -> tuple[Venue, list[PaperVenue]]:
     """Return the venue, and who of it must see the market (the paper venue). Raises ConfigError."""
     if config.venue.kind == "paper":
-        paper = make_paper(config, instruments, seams)
+        paper = make_paper(config, instruments, rings, seams)
         return paper, [paper]
     return _binance(config, instruments, seams, environ), []
 
 
-def make_paper(config: Config, instruments: Sequence[Instrument], seams: Seams) -> PaperVenue:
-    """Return a paper venue with the configured latencies, fees and balances."""
+def make_paper(
+    config: Config, instruments: Sequence[Instrument], rings: NDArray[np.void], seams: Seams
+) -> PaperVenue:
+    """Return a paper venue with the configured latencies, fees and balances, that reads the feed's `rings`."""
     paper = config.paper
     return PaperVenue(
         instruments,
+        rings,
         seams.clock,
         seams.scheduler,
         balances=paper.balances,

@@ -2,8 +2,8 @@
 
 Orders are matched by kernels.fills against what the feed shows, after `latency_in_ns`; reports come back
 after `latency_out_ns`. Both travel as timers of the injected scheduler, so that on virtual time the same
-ticks give the same reports. The engine hands the feed's ticks and books on (`on_tick`, `on_book`,
-`on_book_status`).
+ticks give the same reports. Ticks are taken from the feed's rings: while an order is open that they may fill
+(`watching`) at every drain, else before the next order, a changed book, or when the ring is full.
 
 A TARGET is a limit IOC, a REST is post-only, a STOP sells or buys at the market once a trade reaches its
 trigger. On derivatives a STOP is reduce-only: it shrinks with the position and goes with it. Reasons and
@@ -22,7 +22,7 @@ from daemon.entry import bound
 from daemon.events import ExecutionReport, OpenOrder, VenueSnapshot, VenueStatus
 from daemon.venues.paper_account import NEW_REJECTED, Entry, PaperAccount
 from kernels import fills
-from kernels.dtypes import BUY, QUOTE, REST, STOP, TRADE
+from kernels.dtypes import BUY, REST, STOP
 from kernels.matcher import (
     ACCEPTED,
     AMENDED,
@@ -42,10 +42,13 @@ from kernels.matcher import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from decimal import Decimal
 
-    from daemon.events import ReportKind, Tick
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from daemon.events import ReportKind
     from daemon.instruments import Instrument
     from daemon.orders.order import Order
     from daemon.seams import Clock, Scheduler
@@ -64,18 +67,15 @@ _REASONS: Final = {
 
 
 class _Market:
-    """One instrument: its matcher, the newest market data, the open orders by the matcher's key."""
+    """One instrument: its matcher, the newest book, the open orders by the matcher's key."""
 
-    __slots__ = ("book", "busy", "entries", "matcher", "quote", "spot", "trade")
+    __slots__ = ("book", "entries", "matcher", "spot")
 
     def __init__(self, instrument: Instrument, queue_model: int) -> None:
         self.matcher = new_matcher(instrument.price.as_float, instrument.qty.as_float, queue_model)
         self.spot = instrument.spot
         self.book: Any = EMPTY_BOOK
-        self.quote: Tick | None = None
-        self.trade: Tick | None = None
         self.entries: dict[int, Entry] = {}
-        self.busy = False  # false: ticks need not be matched, the newest is given before the next order
 
 
 class PaperVenue:
@@ -87,6 +87,7 @@ class PaperVenue:
     def __init__(
         self,
         instruments: Sequence[Instrument],
+        rings: NDArray[np.void],
         clock: Clock,
         scheduler: Scheduler,
         *,
@@ -103,14 +104,16 @@ class PaperVenue:
         self._scheduler = scheduler
         self._latency_in_ns = latency_in_ns
         self._latency_out_ns = latency_out_ns
+        self.watching: set[int] = set()
+        self.on_watch: Callable[[], None] = lambda: None
+        self._rings = rings
         self._markets = [_Market(instrument, queue_model) for instrument in instruments]
         self._entries: dict[str, Entry] = {}
         self._ended: deque[str] = deque()
         self._trades: deque[ExecutionReport] = deque(maxlen=_KEPT)
         self._sink: VenueSink | None = None
-        self._match_tick = bound(fills.on_tick)
+        self._match_ticks = bound(fills.on_ticks)
         self._match_book = bound(fills.on_book)
-        self._idle = bound(fills.idle)
         # ids go on from the time, so that no trade of an earlier run is met again
         self._last_id = clock.now_ns() // 1000
 
@@ -175,24 +178,24 @@ class PaperVenue:
         self._send(partial(self._on_query, order.client_order_id, order.instrument))
 
     # --- the market -----------------------------------------------------------------------------------------
-    def on_tick(self, tick: Tick) -> None:
-        """Take a trade or a quote of the feed."""
-        market = self._markets[tick.instrument]
-        if tick.kind == QUOTE:
-            market.quote = tick
-        elif tick.kind == TRADE:
-            market.trade = tick
-        if market.busy:
-            n = self._match_tick(market.matcher, market.book, tick.kind, tick.a, tick.b, tick.c, tick.d)
-            if n or not market.entries:
-                self._after(market, n)
+    def absorb(self, instrument: int) -> None:
+        """Take the trades and quotes that wait in an instrument's ring."""
+        market = self._markets[instrument]
+        while n := self._match_ticks(market.matcher, market.book, self._rings, instrument):
+            self._after(market, n)
+
+    def _watch(self, instrument: int, wanted: bool) -> None:
+        """See each tick of an instrument at its drain, or let them wait."""
+        if wanted != (instrument in self.watching):
+            (self.watching.add if wanted else self.watching.discard)(instrument)
+            self.on_watch()
 
     def on_book(self, instrument: int, wire_ns: int, book: Any) -> None:  # noqa: ARG002
         """Take a changed book of the feed; it is read again until the next one."""
+        self.absorb(instrument)
         market = self._markets[instrument]
         market.book = book
-        if market.busy:
-            self._after(market, self._match_book(market.matcher, book))
+        self._after(market, self._match_book(market.matcher, book))
 
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:  # noqa: ARG002
         """Stop believing a book that lost the exchange's sequence."""
@@ -202,12 +205,7 @@ class PaperVenue:
     # --- what arrives ---------------------------------------------------------------------------------------
     def _on_place(self, entry: Entry) -> None:
         market = self._markets[entry.instrument]
-        if not market.busy:
-            for tick in (market.trade, market.quote):
-                if tick is not None:
-                    fills.on_tick(market.matcher, market.book, tick.kind, tick.a, tick.b, tick.c, tick.d)
-            fills.on_book(market.matcher, market.book)
-            market.busy = True
+        self.absorb(entry.instrument)
         if entry.client_order_id in self._entries:
             self._report(entry, "REJECTED", code=NEW_REJECTED, reason="Duplicate order sent.")
             return
@@ -217,6 +215,7 @@ class PaperVenue:
             self._end(entry, "REJECTED", code=code, reason=reason)
             return
         market.entries[entry.key] = entry
+        self._watch(entry.instrument, bool(market.entries))
         self._after(market, self._match(market, entry))
 
     def _match(self, market: _Market, entry: Entry) -> int:
@@ -255,15 +254,13 @@ class PaperVenue:
 
     # --- what the matcher says ------------------------------------------------------------------------------
     def _after(self, market: _Market, n: int) -> None:
-        """Report the n events of a call, and rest when the next tick cannot cause any."""
+        """Report the n events of a call."""
         if n:
             events = market.matcher["events"][0, :n].tolist()
             for kind, key, _, ticks, lots, leaves, is_maker, reason in events:
                 self._on_event(market.entries[key], kind, ticks, lots, leaves, is_maker, reason)
             if not market.spot and any(event[EV_KIND] == FILL for event in events):
                 self._shrink_stops(market)
-        if not market.entries:
-            market.busy = not self._idle(market.matcher)
 
     def _on_event(
         self,
@@ -334,7 +331,9 @@ class PaperVenue:
 
     def _forget(self, entry: Entry) -> None:
         """Remember an ended order for queries only, and not for ever."""
-        self._markets[entry.instrument].entries.pop(entry.key, None)
+        market = self._markets[entry.instrument]
+        market.entries.pop(entry.key, None)
+        self._watch(entry.instrument, bool(market.entries))
         self._ended.append(entry.client_order_id)
         if len(self._ended) > _KEPT:
             del self._entries[self._ended.popleft()]

@@ -34,7 +34,7 @@ def rows(book: np.ndarray, side: int) -> list[tuple[int, int]]:
 
 def message(bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> np.ndarray:
     sides = (",".join(f'["{price}","{qty}"]' for price, qty in side) for side in (bids, asks))
-    return np.frombuffer('{{"b":[{}],"a":[{}]}}'.format(*sides).encode(), np.uint8)
+    return '{{"b":[{}],"a":[{}]}}'.format(*sides).encode()
 
 
 def small_book() -> np.ndarray:

@@ -15,7 +15,7 @@ SPOT = lv.make_grid(2, 1, 5, 1)  # 0.01, 0.00001
 
 
 def buf(text: str | bytes) -> np.ndarray:
-    return np.frombuffer(text if isinstance(text, bytes) else text.encode(), np.uint8)
+    return text if isinstance(text, bytes) else text.encode()
 
 
 def parse(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.errors import FileFormatError
-from daemon.tape.capture import Frame, capture_instrument, read_frames
+from daemon.tape.capture import capture_instrument, read_frames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +35,8 @@ def write(path: Path, *lines: bytes) -> Path:
 def test_frames_come_back_in_file_order_with_their_receive_times(tmp_path: Path) -> None:
     path = write(tmp_path / "a.gz", TRADE, SNAPSHOT)
     frames = list(read_frames(path))
-    assert [frame.local_ns for frame in frames] == [1723161254087896568, 1723161254206652067]
-    assert frames[0] == Frame(1723161254087896568, TRADE.split(b" ", 1)[1])
+    assert [local_ns for local_ns, _ in frames] == [1723161254087896568, 1723161254206652067]
+    assert frames[0] == (1723161254087896568, TRADE.split(b" ", 1)[1])
 
 
 def test_a_plain_file_and_a_file_of_several_gzip_members_read_alike(tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+"""What the feed keeps of one instrument: its streams, its book, the newest frames."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from daemon.feeds.sync import BookSync, IdChain
+from kernels import book as books
+from kernels import shapes
+from kernels.dtypes import DEPTH, QUOTE, TRADE
+from kernels.levels import make_grid
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from daemon.instruments import Instrument
+
+#: a jump of trade ids beyond a busy day's trades, or of update ids (about a million a second, shared by all
+#: symbols of the market) beyond a week's, is a stray id and no gap
+_TRADE_STEP_MAX: Final = 10_000_000
+_QUOTE_STEP_MAX: Final = 10**12
+
+
+class Stream:
+    """One stream of one instrument, as the kernel that reads its frames has it (kernels.shapes.STREAM)."""
+
+    __slots__ = ("_count", "_newest_ns", "chain", "kind", "missed_at", "record")
+
+    def __init__(self, instrument: int, kind: int, time_unit_ns: int) -> None:
+        self.kind = kind
+        self.record: NDArray[np.void] = np.zeros(1, dtype=shapes.STREAM)
+        self.record["instrument"] = instrument
+        self.record["kind"] = kind
+        self.record["time_unit_ns"] = time_unit_ns
+        self.chain: NDArray[np.int64] = self.record["chain"][0]
+        self.chain[:] = -1, 0
+        self._count: NDArray[np.int64] = self.record["count"]
+        self._newest_ns: NDArray[np.int64] = self.record["newest_ns"]
+        self.missed_at = -1  # `count` when a frame last came that the kernel did not read
+
+    @property
+    def count(self) -> int:
+        """Well-formed frames that ever came, repetitions included."""
+        return self._count.item()
+
+    @property
+    def shaped(self) -> bool:
+        """Whether the shape of its frames is known."""
+        return bool(self.record["parts"][0])
+
+    def add(self) -> None:
+        """Count one."""
+        self._count[0] += 1
+
+    @property
+    def newest_ns(self) -> int:
+        """When the newest frame that was news came; 0 before the first."""
+        return self._newest_ns.item()
+
+    @newest_ns.setter
+    def newest_ns(self, wire_ns: int) -> None:
+        self._newest_ns[0] = wire_ns
+
+
+class Lane:
+    """One instrument's part of the feed."""
+
+    __slots__ = (
+        "book",
+        "depth",
+        "frames",
+        "gaps",
+        "grid",
+        "index",
+        "quote",
+        "quote_ids",
+        "resyncs",
+        "snapshots",
+        "sync",
+        "trade",
+        "trade_ids",
+        "wanted",
+    )
+
+    def __init__(self, instrument: Instrument, frames_kept: int, time_unit_ns: int) -> None:
+        self.index = instrument.index
+        self.trade, self.quote, self.depth = (
+            Stream(instrument.index, kind, time_unit_ns) for kind in (TRADE, QUOTE, DEPTH)
+        )
+        self.trade_ids = IdChain(contiguous=True, step_max=_TRADE_STEP_MAX, chain=self.trade.chain)
+        self.quote_ids = IdChain(contiguous=False, step_max=_QUOTE_STEP_MAX, chain=self.quote.chain)
+        self.sync = BookSync(self.depth.chain)
+        self.book = books.make()
+        self.grid = make_grid(
+            instrument.price.places, instrument.price.num, instrument.qty.places, instrument.qty.num
+        )
+        #: whole books that came
+        self.snapshots = 0
+        #: the newest trades and quotes as they came, oldest first: what a person finds of the moments before
+        #: something went wrong. Nothing waits in it, so nothing is lost when an old one falls out.
+        self.frames: deque[bytes] = deque(maxlen=frames_kept)
+        #: times the book stopped following its sequence, by reason
+        self.gaps: Counter[str] = Counter()
+        #: times it was built from a snapshot
+        self.resyncs = 0
+        #: a snapshot has been asked for and has not come
+        self.wanted = False
+
+    def stream(self, kind: int) -> Stream:
+        """Return its stream of a kind of kernels.dtypes."""
+        return self.quote if kind == QUOTE else self.trade if kind == TRADE else self.depth
+
+    @property
+    def told(self) -> int:
+        """Well-formed frames and snapshots that ever came."""
+        return self.trade.count + self.quote.count + self.depth.count + self.snapshots
+
+    @property
+    def newest_ns(self) -> int:
+        """When anything last came, 0 before the first."""
+        return max(self.trade.newest_ns, self.quote.newest_ns, self.depth.newest_ns)
+
+    def not_after(self, now_ns: int) -> None:
+        """Let what a clock that was set back put into the future count from now on: else silence hides."""
+        for stream in (self.trade, self.quote, self.depth):
+            if stream.newest_ns > now_ns:
+                stream.newest_ns = now_ns

@@ -1,0 +1,88 @@
+"""Where a feed leaves its ticks for the strategies: one ring of typed ticks an instrument.
+
+A feed pushes every trade and quote as it comes; whoever follows an instrument remembers how many it has taken
+(`seen`) and takes the rest in one compiled call, at the end of a drain or sooner when CAPACITY have come. So a
+burst of a thousand ticks costs a strategy one call from Python, and an ordinary tick the one call that decides.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from kernels.dtypes import QUOTE, TRADE
+
+#: ticks kept, a power of two
+CAPACITY: Final = 256
+MASK: Final = CAPACITY - 1
+
+#: a, b, c, d by kind as kernels.dtypes says; exch_ns is 0 where the exchange stamps nothing
+TICK: Final = np.dtype(
+    [
+        ("kind", "i8"),
+        ("wire_ns", "i8"),
+        ("exch_ns", "i8"),
+        ("id", "i8"),
+        ("a", "f8"),
+        ("b", "f8"),
+        ("c", "f8"),
+        ("d", "f8"),
+    ]
+)
+RING: Final = np.dtype(
+    [
+        ("head", "i8"),  # ticks that ever came
+        ("overflow", "i8"),  # ticks that somebody came too late for
+        ("turns", "i8"),  # ticks that were decided on in the call that read them (daemon/compile.py)
+        ("trade", TICK),  # the newest of each kind; its kind is 0 before the first
+        ("quote", TICK),
+        ("rows", TICK, (CAPACITY,)),  # tick n is row n & MASK
+    ]
+)
+
+
+def new_rings(instruments: int) -> NDArray[np.void]:
+    """Return an empty ring for each instrument; the prices of a quote that never came are NaN."""
+    rings = np.zeros(instruments, dtype=RING)
+    for price in ("a", "c"):
+        rings["quote"][price] = np.nan
+    return rings
+
+
+@njit(cache=True, forceinline=True)
+def fill(tick: Any, kind: int, wire_ns: int, exch_ns: int, number: int, a: float, b: float, c: float, d: float) -> None:
+    """Write one TICK."""
+    tick.kind = kind
+    tick.wire_ns = wire_ns
+    tick.exch_ns = exch_ns
+    tick.id = number
+    tick.a = a
+    tick.b = b
+    tick.c = c
+    tick.d = d
+
+
+@njit(cache=True)
+def push(
+    rings: Any, instrument: int, kind: int, wire_ns: int, exch_ns: int, number: int, a: float, b: float, c: float, d: float
+) -> int:
+    """Add a trade or a quote; return how many ever came. Each CAPACITY of them have to be taken by everybody."""
+    ring = rings[instrument]
+    fill(ring.rows[ring.head & MASK], kind, wire_ns, exch_ns, number, a, b, c, d)
+    if kind == QUOTE:
+        fill(ring.quote, kind, wire_ns, exch_ns, number, a, b, c, d)
+    elif kind == TRADE:
+        fill(ring.trade, kind, wire_ns, exch_ns, number, a, b, c, d)
+    ring.head += 1
+    return int(ring.head)
+
+
+@njit(cache=True, forceinline=True)
+def first_unseen(ring: Any, seen: int) -> int:
+    """Return the number of the first tick to take for who has `seen` so many; what was overwritten is counted."""
+    oldest = ring.head - CAPACITY
+    if seen >= oldest:
+        return seen
+    ring.overflow += oldest - seen
+    return int(oldest)
