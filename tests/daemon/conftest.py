@@ -28,6 +28,7 @@ from daemon.seams import Seams
 from daemon.spans import NoSpans
 from daemon.venues.paper import PaperVenue
 from kernels import dtypes as d
+from kernels.ring import new_rings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,8 +155,14 @@ class Floor:
             **{"paper": paper, "venue": VenueConfig(timeout_ms=2000)} | sections,
         )
         self.seams = Seams(self.time, self.time, NoNet(), self.disk, InlineWorker(), random.Random(0))
+        self.rings = rings = new_rings(len(self.instruments))
+        if venue is not None:  # of the run before: it goes on with this run's feed
+            venue._rings = rings
+            for market in venue._markets:
+                market.matcher["seen"] = 0
         self.venue = venue or venue_type(
             self.instruments,
+            rings,
             self.time,
             self.time,
             balances=self.config.paper.balances,
@@ -173,6 +180,7 @@ class Floor:
             self.config,
             self.instruments,
             runtimes,
+            rings,
             self.seams,
             self.venue,
             spans or NoSpans(),
@@ -184,6 +192,7 @@ class Floor:
         self.requests: list[int] = []
         self.feed = FeedCore(
             self.instruments,
+            rings,
             self.engine,
             BinanceDecoder(self.instruments),
             self.requests.append,

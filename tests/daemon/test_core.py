@@ -91,7 +91,7 @@ def test_params_tuning_and_limits_reach_the_memory():
     place = list(features.TUNING).index("ema_fast")
     assert one.view("feature_f")[0, place] == 7.0
     assert (one.warmup_ticks, one.warm) == (9, False)
-    assert one.forest is forest.EMPTY
+    assert one.forest == ()
 
 
 def test_a_model_brings_its_trees_and_the_tuning_it_was_trained_with(root, monkeypatch):
@@ -191,7 +191,7 @@ def test_a_journal_of_another_mode_is_refused(new_floor, script):
     floor = new_floor(script)
     live = msgspec.structs.replace(floor.config, mode="live")
     with pytest.raises(ConfigError, match=r'written with mode = "paper", and this is "live"; name another'):
-        core.build(live, floor.instruments, floor.core.runtimes, floor.seams, floor.venue, floor.core.spans)
+        core.build(live, floor.instruments, floor.core.runtimes, floor.rings, floor.seams, floor.venue, floor.core.spans)
 
 
 def test_a_halt_outlives_a_restart_and_only_a_person_ends_it(new_floor, script):

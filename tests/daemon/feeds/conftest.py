@@ -8,15 +8,15 @@ import pytest
 
 from daemon.clock import VirtualTime
 from daemon.feeds.binance import BinanceDecoder
+from daemon.events import Tick
 from daemon.feeds.core import FeedCore
 from daemon.instruments import Instrument, Market, make_instrument
+from kernels.ring import MASK, new_rings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy as np
-
-    from daemon.events import Tick
 
 RULES: dict[Market, tuple[str, str]] = {
     "spot": ("0.01", "0.00001"),
@@ -43,14 +43,27 @@ def instrument(market: Market = "spot", symbol: str = "BTC/USDT", index: int = 0
 class Sink:
     """Hears everything; `books` holds (instrument, wire_ns, best bid, best ask) in ticks."""
 
-    def __init__(self) -> None:
+    def __init__(self, rings: np.ndarray) -> None:
+        self.rings = rings
+        self.turns: list[Any] = [None] * len(rings)
+        self.seen = [0] * len(rings)
+        self.told: list[int] = []  # instruments
+        self.full: list[int] = []
         self.ticks: list[Tick] = []
         self.books: list[tuple[int, int, int, int]] = []
         self.statuses: list[tuple[int, bool, str]] = []
         self.drains: list[int] = []
 
-    def on_tick(self, tick: Tick) -> None:
-        self.ticks.append(tick)
+    def on_tick(self, instrument: int) -> None:
+        self.told.append(instrument)
+        ring = self.rings[instrument]
+        for number in range(self.seen[instrument], int(ring["head"])):
+            kind, wire_ns, exch_ns, ident, *prices = ring["rows"][number & MASK].item()
+            self.ticks.append(Tick(kind, instrument, wire_ns, exch_ns, *prices, ident))
+        self.seen[instrument] = int(ring["head"])
+
+    def absorb(self, instrument: int) -> None:
+        self.full.append(instrument)
 
     def on_book(self, instrument: int, wire_ns: int, book: np.ndarray) -> None:
         row = book[0]
@@ -71,10 +84,11 @@ class Bench:
 
     def __init__(self, instruments: Sequence[Instrument], **options: Any) -> None:
         self.time = VirtualTime(1_000)
-        self.sink = Sink()
+        self.rings = new_rings(len(instruments))
+        self.sink = Sink(self.rings)
         self.requests: list[int] = []
         self.core = FeedCore(
-            instruments, self.sink, BinanceDecoder(instruments), self.requests.append, self.time, **options
+            instruments, self.rings, self.sink, BinanceDecoder(instruments), self.requests.append, self.time, **options
         )
 
 

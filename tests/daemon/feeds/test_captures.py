@@ -42,7 +42,7 @@ class Checked:
         quote_id = 0
         for wire_ns, payload in read(path):
             ticks, told = len(self.it.sink.ticks), len(self.it.sink.books)
-            self.it.core.process(payload, wire_ns)
+            self.it.core.process(payload, wire_ns, False)
             if len(self.it.sink.ticks) > ticks and self.it.sink.ticks[-1].kind == QUOTE:
                 quote = self.it.sink.ticks[-1]
                 quote_id = quote.id
@@ -58,7 +58,7 @@ class Checked:
 def test_a_capture_is_read_whole(bench, instrument, captures: Path, name, market, symbol, counts) -> None:
     checked = Checked(bench, instrument, captures / name, market, symbol)
     core, lane = checked.it.core, checked.lane
-    assert (lane.trades, lane.quotes, lane.depths, lane.snapshots) == counts
+    assert (lane.trade.count, lane.quote.count, lane.depth.count, lane.snapshots) == counts
     assert core.frames == sum(counts)
     assert len(checked.it.sink.ticks) == counts[0] + counts[1]
     assert core.errors == {}
@@ -101,7 +101,7 @@ def test_the_book_equals_one_built_from_a_dict(
     one = instrument(market, symbol)
     it = bench(one)
     for wire_ns, payload in read(captures / name)[:20_000]:
-        it.core.process(payload, wire_ns)
+        it.core.process(payload, wire_ns, False)
     book = it.core.lanes[0].book
     for side, levels in twin_of(captures / name, one, 20_000).items():
         assert len(levels) > 500

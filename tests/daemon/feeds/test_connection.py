@@ -74,7 +74,12 @@ class Rig:
         seams = Seams(self.time, self.time, self.net, None, None, Random(5))
         self.snapshots = SnapshotFetcher(["http://exchange/depth"] * len(instruments), seams)
         self.core = FeedCore(
-            instruments, sink, BinanceDecoder(instruments), self.snapshots.request, self.time
+            instruments,
+            sink.rings,
+            sink,
+            BinanceDecoder(instruments),
+            self.snapshots.request,
+            self.time,
         )
         self.connection = FeedConnection(
             self.core, "ws://exchange", range(len(instruments)), self.snapshots, seams, stale_ms=STALE_MS

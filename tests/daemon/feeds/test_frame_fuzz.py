@@ -16,6 +16,7 @@ from daemon.feeds.core import FeedCore
 from daemon.instruments import make_instrument
 from kernels import book as books
 from kernels.dtypes import QUOTE, TRADE
+from kernels.ring import MASK, new_rings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,15 +87,22 @@ class Strict:
 
     def __init__(self) -> None:
         self.synced = False
+        self.turns = [None]
+        self.rings = new_rings(1)
 
-    def on_tick(self, tick: Tick) -> None:
-        assert tick.instrument == 0
-        assert 0 < tick.a < 1e15
-        assert 0 <= tick.b < 1e15
-        assert tick.kind == QUOTE or (tick.kind == TRADE and tick.b > 0 and abs(tick.c) == 1.0)
-        assert tick.kind == TRADE or (tick.a <= tick.c < 1e15 and 0 <= tick.d < 1e15)
-        assert 0 <= tick.id < 1 << 62
-        assert 0 <= tick.exch_ns < 1 << 63
+    def on_tick(self, instrument: int) -> None:
+        assert instrument == 0
+        ring = self.rings[0]
+        kind, _, exch_ns, number, a, b, c, d = ring["rows"][int(ring["head"]) - 1 & MASK].item()
+        assert 0 < a < 1e15
+        assert 0 <= b < 1e15
+        assert kind == QUOTE or (kind == TRADE and b > 0 and abs(c) == 1.0)
+        assert kind == TRADE or (a <= c < 1e15 and 0 <= d < 1e15)
+        assert 0 <= number < 1 << 62
+        assert 0 <= exch_ns < 1 << 63
+
+    def absorb(self, instrument: int) -> None:
+        """Nothing to take."""
 
     def on_book(self, instrument: int, wire_ns: int, book: np.ndarray) -> None:
         assert self.synced
@@ -112,16 +120,17 @@ class Strict:
 def feed(spot: bool, payloads: list[bytes]) -> None:
     """Send the payloads through a core whose book is in sync, and check its books of account."""
     one = SPOT if spot else USDM
-    core = FeedCore([one], Strict(), BinanceDecoder([one]), lambda index: None, VirtualTime())
+    sink = Strict()
+    core = FeedCore([one], sink.rings, sink, BinanceDecoder([one]), lambda index: None, VirtualTime())
     for payload in (SNAPSHOT, *payloads):
-        core.process(payload, 1_000)
+        core.process(payload, 1_000, False)
     lane = core.lanes[0]
     assert core.frames == len(payloads) + 1
     assert set(core.errors) <= set(FRAME_REASONS)
-    counted = lane.trades + lane.quotes + lane.depths + lane.snapshots + core.controls.total()
+    counted = lane.told + core.controls.total()
     refused_levels = sum(core.errors[reason] for reason in FRAME_REASONS[-6:])
     assert counted + core.errors.total() - refused_levels == core.frames
-    assert len(lane.ring.ticks) <= lane.trades + lane.quotes
+    assert len(lane.frames) <= lane.trade.count + lane.quote.count
 
 
 @st.composite

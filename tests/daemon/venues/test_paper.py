@@ -9,11 +9,11 @@ import pytest
 
 from daemon.clock import VirtualTime
 from daemon.errors import ConfigError
-from daemon.events import Tick
 from daemon.instruments import make_instrument
 from daemon.orders.order import Order
 from daemon.venues.paper import PaperVenue
 from kernels.dtypes import BOOK, BUY, DEPTH, QUOTE, REST, SELL, STOP, TARGET, TRADE
+from kernels.ring import new_rings, push
 
 START_NS = 1_700_000_000_000_000_000
 IN_NS = 3_000_000
@@ -51,8 +51,10 @@ class Stage:
             qty_max="5",
             notional_min="0.1",
         )
+        self.rings = new_rings(1)
         self.venue = PaperVenue(
             [self.instrument],
+            self.rings,
             self.time,
             self.time,
             balances={"USDT": Decimal(1000), "BTC": Decimal(2)} if balances is None else balances,
@@ -66,7 +68,10 @@ class Stage:
         asyncio.run(self.venue.start(self.sink))
 
     def tick(self, kind, a, b, c, d=0.0):
-        self.venue.on_tick(Tick(kind, 0, self.time.now_ns(), 0, a, b, c, d, 0))
+        """Let a tick come, and the drain that the engine makes of it."""
+        push(self.rings, 0, kind, self.time.now_ns(), 0, 0, float(a), float(b), float(c), float(d))
+        if 0 in self.venue.watching:
+            self.venue.absorb(0)
 
     def quote(self, bid, bid_qty, ask, ask_qty):
         self.tick(QUOTE, bid, bid_qty, ask, ask_qty)
@@ -306,6 +311,7 @@ def test_trades_of_a_later_run_have_later_ids(stage):
     later.time.advance(START_NS + 10**9)
     later = PaperVenue(
         [stage.instrument],
+        new_rings(1),
         later.time,
         later.time,
         balances={},
