@@ -80,7 +80,7 @@ class Journal:
         self._path = folder
         self._number = 0
         self._closed_size = 0  # of the segments that are
-        self._unsynced = 0  # records since the last sync began
+        self._synced = 0  # records of this run that a sync has made durable
         self._closing = False
 
     # --- segments -----------------------------------------------------------------------------------------
@@ -130,33 +130,39 @@ class Journal:
         except OSError as error:
             raise self._error(error) from error
         self.records += 1
-        self._unsynced += 1
         if self._hash is not None and body[0] in _DIGESTED:
             self._hash.update(data)
 
     # --- durability ---------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Sync by groups, and begin new segments, until `close`."""
+        told = ""  # a disk that stays broken is tried again every group, and told once
         while not self._closing:
             await asyncio.sleep(self._group_s)
+            failure = ""
             try:
                 if self._sync != "os":
                     await self.sync_now()
                 await self._rotate()
             except JournalError as error:
-                self.on_failure(str(error))
+                failure = str(error)
             except OSError as error:
-                self.on_failure(str(self._error(error)))
+                failure = str(self._error(error))
+            if failure and failure != told:
+                self.on_failure(failure)
+            told = failure
 
     async def sync_now(self) -> None:
         """Make everything appended so far durable, in the worker; raises JournalError."""
-        file = self._file
-        if file is None or not self._unsynced:
-            return
-        offset = file.size
-        self._unsynced = 0
+        if self._file is not None and self._synced < self.records:
+            await self._sync_file(self._file)
+
+    async def _sync_file(self, file: File) -> None:
+        """Sync, and mark how far; what a failed sync covered is still to be synced."""
+        offset, records = file.size, self.records
         try:
             await self._worker.call(file.sync)
+            self._synced = max(self._synced, records)
             self.syncs += 1
             if file is self._file:
                 file.write(frame(pack_mark(offset)))
@@ -164,13 +170,13 @@ class Journal:
             raise self._error(error) from error
 
     async def close(self) -> None:
-        """End `run`, make everything durable and close; raises JournalError."""
+        """End `run`, sync once more whatever was synced before, and close; raises JournalError."""
         self._closing = True
-        file, self._unsynced = self._file, self._unsynced
+        file = self._file
         if file is None:
             return
         try:
-            await self.sync_now()
+            await self._sync_file(file)
         finally:
             self._closed_size += file.size
             self._file = None

@@ -111,6 +111,65 @@ def test_a_full_disk_is_one_sentence_and_leaves_a_sound_journal():
     assert voided(disk) == [2]
 
 
+class FailingWorker(InlineWorker):
+    """Fails as many calls as it is told to."""
+
+    def __init__(self, failures):
+        self.failures = failures
+
+    async def call(self, fn, *args):
+        if self.failures:
+            self.failures -= 1
+            raise OSError(errno.EIO, "Input/output error")
+        return await super().call(fn, *args)
+
+
+def test_what_a_failed_sync_did_not_make_durable_the_next_one_does():
+    disk = MemoryDisk()
+    journal = Journal(disk, FailingWorker(1), FOLDER)
+    journal.begin(RUN, EMPTY)
+    journal.append(pack(Voided(1, "x")))
+    with pytest.raises(JournalError, match="Input/output error"):
+        asyncio.run(journal.sync_now())
+    asyncio.run(journal.sync_now())
+    disk.power_cut()
+    assert voided(disk) == [1]
+
+
+def test_a_disk_that_stays_broken_is_tried_again_and_told_once():
+    disk = MemoryDisk()
+    worker = FailingWorker(3)
+    journal = Journal(disk, worker, FOLDER, group_ms=1)
+    journal.begin(RUN, EMPTY)
+    heard = []
+    journal.on_failure = heard.append
+
+    async def scene():
+        task = asyncio.create_task(journal.run())
+        while not journal.syncs:  # noqa: ASYNC110 - nothing tells when it synced
+            await asyncio.sleep(0)
+        worker.failures = 1
+        journal.append(pack(Voided(1, "x")))
+        while len(heard) < 2:  # noqa: ASYNC110 - the listener is a plain function
+            await asyncio.sleep(0)
+        await journal.close()
+        await task
+
+    asyncio.run(scene())
+    assert len(heard) == 2  # once for each time it broke
+    assert journal.failures == 4
+
+
+def test_closing_syncs_once_more_whatever_was_synced_before():
+    disk = MemoryDisk()
+    journal = begun(disk)
+    asyncio.run(journal.sync_now())
+    asyncio.run(journal.close())
+    disk.power_cut()
+    (mark,) = [record for _, _, record in read_all(disk, FOLDER) if isinstance(record, Marked)]
+    assert mark.offset > 0  # of the first sync, which only another one makes durable
+
+
 def test_a_failed_sync_is_told_to_who_listens():
     class BadFile:
         size = 0
