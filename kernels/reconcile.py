@@ -14,7 +14,8 @@ wait:
 - REST: left alone within the tolerances and until it has stood R_REST_NS_MIN. A price that would take is
   waited for;
 - STOP: never larger than the position it protects;
-- on spot nothing is sold that is not free to sell. Each want cut for that is counted in `clamped`.
+- on spot nothing is sold that is not free to sell. Each want cut for that is counted in `clamped`. A target
+  or a stop sells no more than the whole lots of the position, whatever else the account holds.
 
 Prices are rounded to the tick away from the market, quantities down to the lot. A row with a NaN, not
 positive or absurd price or quantity becomes a refused PLACE, and a REST of its level is cancelled; a STOP

@@ -107,6 +107,9 @@ def missing(row: Any, position: Any, rules: Any, spare: int) -> tuple[int, int, 
     held = held_lots(position, rules)
     side = BUY if wanted >= held else SELL
     lots = abs(wanted - held)
+    if side == SELL and rules[R_SPOT] != 0:
+        # commissions leave parts of lots: the nearest lot can be more than there is, and be the account's
+        lots = min(lots, opposing_lots(position, rules, SELL))
     if lots <= rules[R_QTY_TOLERANCE_LOTS]:
         return side, 0, APPROVED
     # a position is as near as can be when no order for the rest would be taken: commissions leave such dust
@@ -120,14 +123,14 @@ def missing(row: Any, position: Any, rules: Any, spare: int) -> tuple[int, int, 
 
 @njit(cache=True, forceinline=True)
 def held_lots(position: Any, rules: Any) -> int:
-    """Return the signed position in lots."""
+    """Return the signed position in the nearest whole lots."""
     return int(math.floor(position[P_QTY] / rules[R_LOT_SIZE] + 0.5))  # noqa: RUF046 (mypy sees Any)
 
 
 @njit(cache=True, forceinline=True)
 def opposing_lots(position: Any, rules: Any, side: int) -> int:
-    """Return the lots by which an order of that side can bring the position nearer to zero."""
-    return max(-side * held_lots(position, rules), 0)
+    """Return the lots by which an order of that side can bring the position nearer to zero, never past it."""
+    return to_lots(max(-side * position[P_QTY], 0.0), rules[R_LOT_SIZE])
 
 
 @njit(cache=True, forceinline=True)

@@ -195,6 +195,14 @@ def test_a_gate_closes_what_adds_risk_and_nothing_else():
     assert desk.rows[0, X_REDUCES] == 1
 
 
+def test_only_the_whole_lots_of_a_position_reduce_it():
+    desk = Desk(spot=True)
+    desk.position[0, P_QTY], desk.position[0, P_FREE_BASE] = 0.003995, 1.0
+    desk.gate[0] = GATE_HALTED
+    assert desk.judge(place(SELL, 202, 4)) == [GATE_HALTED]
+    assert desk.judge(place(SELL, 202, 3)) == [APPROVED]
+
+
 def test_a_stop_reduces_whatever_else_is_out():
     desk = Desk()
     desk.gate[0] = GATE_HALTED

@@ -284,6 +284,16 @@ def test_on_spot_a_short_is_clamped_and_counted():
     assert desk.clamped.tolist() == [2]
 
 
+def test_on_spot_only_the_whole_lots_of_the_position_are_sold_whatever_the_account_holds():
+    desk = Desk()
+    desk.rules[0, R_SPOT] = 1
+    desk.position[0, P_QTY], desk.position[0, P_FREE_BASE] = 0.003995, 1.0
+    assert desk.ask(target(0.0, 99.0)) == [(PLACE, 0, TARGET, 0, SELL, 198, 3, APPROVED)]
+    assert desk.ask(stop(1, SELL, 95.0, 0.01)) == [(PLACE, 0, STOP, 1, SELL, 190, 3, APPROVED)]
+    desk.position[0, P_QTY] = 0.000995
+    assert desk.ask(target(0.0, 99.0), stop(1, SELL, 95.0, 0.01)) == []
+
+
 def test_on_spot_asks_share_what_is_free_to_sell():
     desk = Desk()
     desk.rules[0, R_SPOT] = 1
@@ -317,6 +327,7 @@ def expected(desk, rows):
     free = [s for s in range(WORKING_SLOTS) if s not in slots]
     spare = int(position[P_FREE_BASE] / 0.001 + 1e-6) if rules[R_SPOT] else 2**52
     held = round(position[P_QTY] / 0.001)
+    own = int(abs(position[P_QTY]) / 0.001 + 1e-6)  # whole lots to bring it to zero by
     spoken, todo = set(), []
     for r, (kind, _, level, asked_side, price, qty) in enumerate(rows):
         side = asked_side
@@ -335,6 +346,8 @@ def expected(desk, rows):
                 want = max(want, 0)
             side = BUY if want >= held else SELL
             lots = abs(want - held)
+            if rules[R_SPOT] and side == SELL:
+                lots = min(lots, own)
             if lots <= rules[R_QTY_TOLERANCE_LOTS]:
                 continue
             if held and (lots < rules[R_QTY_MIN_LOTS] or lots * 0.001 * price < rules[R_NOTIONAL_MIN]):
@@ -346,7 +359,7 @@ def expected(desk, rows):
         else:
             lots = round(qty / 0.001)
             if kind == STOP:
-                lots = min(lots, max(-side * held, 0))
+                lots = min(lots, own) if side * position[P_QTY] < 0 else 0
             if side == SELL:
                 standing = int(slots[slot][5]) if slot is not None and slots[slot][3] == SELL else 0
                 if lots > spare + standing:
@@ -412,6 +425,8 @@ def random_desk(rng):
     rules[R_NOTIONAL_MIN] = rng.choice([0.0, 0.2])
     rules[R_REST_NS_MIN] = rng.choice([0, 10**9])
     desk.position[0, P_QTY] = rng.randint(0 if rules[R_SPOT] else -6, 6) / 1000
+    if rules[R_SPOT] and rng.random() < 0.5:
+        desk.position[0, P_QTY] -= 0.000005  # a commission
     desk.position[0, P_FREE_BASE] = rng.randint(0, 6) / 1000
     levels = [(REST, 0), (REST, 1), (STOP, 0), (TARGET, 0)]
     slots = rng.sample(range(WORKING_SLOTS), 4)

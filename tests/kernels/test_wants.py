@@ -132,6 +132,11 @@ def test_a_quantity_is_rounded_down_and_a_sliver_refused():
         (-0.010, 0.006, 0.006, True, (SELL, 6)),  # a short is clamped to flat
         (0.0, 0.010, 0.00999, True, (SELL, 9)),  # commission left less to sell
         (0.0, 0.010, 0.0009, True, (SELL, 0)),  # less than a lot to sell
+        (0.0, 0.004995, 1.0, True, (SELL, 0)),  # 4 lots are its own and dust, the fifth is the account's
+        (0.0, 0.005995, 1.0, True, (SELL, 5)),  # five lots are its own, whatever the account has
+        (0.002, 0.008995, 1.0, True, (SELL, 7)),  # which leaves the nearest to its target there is
+        (0.005, 0.004995, 1.0, True, (BUY, 0)),  # what a commission took is not bought again
+        (0.0, -0.000005, 1.0, True, (BUY, 0)),
         (0.010, 0.0102, 0.0, False, (BUY, 0)),  # within a lot
         (9.0, 0.0, 0.0, False, (BUY, 5000)),  # no more than one order may hold
         (0.0, 0.004, 1.0, False, (SELL, 0)),  # 4 lots are below the smallest notional: dust
@@ -148,6 +153,21 @@ def test_what_is_missing_to_a_target(target, held, free, spot, expected):
     )
 
 
+@given(
+    units=st.integers(-(10**5), 10**7),
+    lot=st.sampled_from([1, 10, 1000]),
+    wanted=st.integers(-5, 2000),
+    qty_min=st.integers(0, 3),
+)
+def test_on_spot_no_target_sells_beyond_the_position(units, lot, wanted, qty_min):
+    rules = make_rules(spot=True, lot=lot / 10**6)
+    rules[R_QTY_MIN_LOTS] = qty_min
+    position = make_position(units / 10**6, free=1e6)
+    row_ = row(TARGET, 0, 0, 0, 1e5, wanted * lot / 10**6)
+    side, lots, _ = wants.missing(row_, position, rules, wants.sellable_lots(position, rules))
+    assert side == BUY or lots == 0 or qty_min <= lots <= units // lot
+
+
 def test_the_tolerance_leaves_small_differences():
     rules = make_rules()
     rules[R_QTY_TOLERANCE_LOTS] = 5
@@ -160,6 +180,7 @@ def test_an_order_opposes_the_position_or_nothing():
     assert wants.opposing_lots(make_position(0.004), rules, SELL) == 4
     assert wants.opposing_lots(make_position(0.004), rules, BUY) == 0
     assert wants.opposing_lots(make_position(-0.004), rules, BUY) == 4
+    assert wants.opposing_lots(make_position(0.003995), rules, SELL) == 3
 
 
 def test_a_price_reaches_the_touch_of_the_other_side():
