@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path("var/demo")
 MODEL: Final = Path(__file__).resolve().parent.parent / "models" / "demo"
+#: how long it trades on the synthetic market, which has no end
+SECONDS: Final = 60.0
 #: an order's size in quote currency: above what any exchange wants at least, below the default limits
 NOTIONAL: Final = Decimal(300)
 #: how far ahead MODEL foresees
@@ -169,6 +171,8 @@ async def _show(
     view = terminal.open_view(Console(stderr=True) if options.json else Console())
     interval_ns = int((0 if isinstance(view, terminal.LiveView) else _LINES_S) * 1e9)
     clock = SystemClock()
+    endless = SECONDS if options.tape is None else float("inf")
+    seconds = endless if options.seconds is None else options.seconds
     began_ns = shown_ns = moved_ns = clock.now_ns()
     view.show(status)
     asked = asyncio.ensure_future(stopping.wait())
@@ -183,10 +187,9 @@ async def _show(
             if now_ns - shown_ns >= interval_ns:
                 view.show(status)
                 shown_ns = now_ns
-            if options.tape is None:
-                if now_ns - began_ns >= options.seconds * 1e9:
-                    break
-            elif frames is None or status.feed_frames > before.feed_frames:
+            if now_ns - began_ns >= seconds * 1e9:
+                break
+            if frames is None or status.feed_frames > before.feed_frames:
                 moved_ns = now_ns
             elif status.feed_frames >= frames or now_ns - moved_ns > _SETTLE_NS:
                 break

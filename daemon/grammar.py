@@ -86,7 +86,7 @@ def build() -> tuple[Parser, dict[str, Parser]]:
 
 def _add_trading(verb: Callable[[str, str], Parser]) -> None:
     one = verb("demo", "trade against a simulated exchange: offline, without keys, in a minute")
-    _add_seconds(one, 60.0)
+    _add_seconds(one, "stop after so long (60; of a tape, at its end)")
     _add_tape(one)
     one.add_argument("--seed", type=_seed, default=1, help="of the synthetic market (1)")
     one.add_argument("--strategy", default="ml", help="a shipped strategy or FILE.py:decide (ml)")
@@ -161,13 +161,12 @@ def _add_commands(verb: Callable[[str, str], Parser]) -> None:
         )
 
 
-def _add_seconds(one: Parser, default: float | None) -> None:
-    text = "stop after so long" + (f" ({default:.0f})" if default else "")
-    one.add_argument("--seconds", type=_positive, default=default, help=text)
+def _add_seconds(one: Parser, text: str) -> None:
+    one.add_argument("--seconds", type=_positive, help=text)
 
 
 def _add_run(one: Parser) -> None:
-    _add_seconds(one, None)
+    _add_seconds(one, "stop after so long")
     one.add_argument("--with-parent", action="store_true", help="end when standard input closes")
     _add_json(one)
 

@@ -12,7 +12,7 @@ from daemon.config import Config  # noqa: TC001 - likewise
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd demo`."""
 
-    seconds: float = 60.0
+    seconds: float | None = None  # None: demo.SECONDS, or a tape to its end
     tape: Path | None = None  # a capture to stream instead of the synthetic market
     speed: float = 1.0  # of the tape; inf: as fast as it goes
     seed: int = 1

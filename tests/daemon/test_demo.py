@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from decimal import Decimal
@@ -124,3 +125,45 @@ def test_a_tape_that_shows_no_price_is_refused(tmp_path):
     (tmp_path / "odd.gz").write_bytes(gzip.compress(b'1 {"stream":"btcusdt@depth","data":{}}\n'))
     with pytest.raises(FileFormatError, match="shows neither a trade nor a quote"):
         config_of(tape=tmp_path / "odd.gz")
+
+
+class Exchange:
+    """Says that its tape has ended, after a while or never."""
+
+    def __init__(self, ends_after_s=None):
+        self._ends_after_s = ends_after_s
+
+    async def message(self, event):
+        assert event == "tape_ended"
+        await asyncio.sleep(3600 if self._ends_after_s is None else self._ends_after_s)
+        return {"frames": 5}
+
+
+@pytest.mark.parametrize(
+    ("options", "ends_after_s"),
+    [
+        ({}, None),  # the endless market, for SECONDS
+        ({"seconds": 0.05}, None),
+        ({"seconds": 0.05, "tape": True}, None),  # a tape of hours
+        ({"tape": True}, 0.05),
+        ({"seconds": 3600.0, "tape": True}, 0.05),
+    ],
+)
+def test_it_ends_with_its_time_or_its_tape_whichever_is_first(
+    tmp_path, monkeypatch, capsys, options, ends_after_s
+):
+    if "tape" in options:
+        options["tape"] = tape_of(tmp_path, "btcusdt", "60000.0")
+    status = Status(name="d", mode="demo", version="1", state="READY", now_ns=1, uptime_s=1.0, feed_frames=5)
+    monkeypatch.setattr(demo, "fetch_status", lambda _: status)
+    monkeypatch.setattr(demo, "_LOOK_S", 0.01)
+    monkeypatch.setattr(demo, "SECONDS", 0.05)
+    show = demo._show(
+        DemoOptions(**options), config_of(**options), Exchange(ends_after_s), None, asyncio.Event()
+    )
+
+    async def within():
+        return await asyncio.wait_for(show, 10)
+
+    assert asyncio.run(within())
+    assert "READY" in capsys.readouterr().out
