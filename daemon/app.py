@@ -25,7 +25,7 @@ from daemon.core import Core, build, load_runtimes
 from daemon.disk import RealDisk, ThreadWorker
 from daemon.errors import EXIT_DONE, ConfigError, FrameError, JournalError, NetError, TickdError, VenueError
 from daemon.events import Command
-from daemon.faces import terminal
+from daemon.faces.compiling import compiling
 from daemon.faces.http import Audit as HttpAudit
 from daemon.faces.http import HttpFace
 from daemon.faces.show import print_status
@@ -165,7 +165,7 @@ class App:
         rings = new_rings(len(instruments))
         venue, followers = make_venue(config, instruments, rings, seams, os.environ)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
-        with terminal.steps(Console(stderr=True), "compiling", 1 + len(config.strategy)) as step:
+        with compiling(Console(stderr=True), 1 + len(config.strategy)) as step:
             step("feed and venue")
             await warm_up(paper=config.venue.kind == "paper")
             runtimes = load_runtimes(config, instruments, seams.disk, fees, step, can_amend=True)

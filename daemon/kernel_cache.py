@@ -61,11 +61,6 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
-def is_warm(folder: Path) -> bool:
-    """Whether anything was ever compiled into the folder: a first run shows progress instead of silence."""
-    return any(folder.rglob("*.nbi"))
-
-
 def _default_root() -> Path:
     for variable in ("NUMBA_CACHE_DIR", "CACHE_DIRECTORY"):
         given = os.environ.get(variable)
