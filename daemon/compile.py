@@ -3,7 +3,8 @@
 The live call is a small generated module per strategy, in which `decide` is called by its name. Passed as
 an argument from Python the same function would cost 30 us a call; as a global it is inlined and found again
 in the disk cache. The module's name carries a hash of all it is made of, because numba's cache does not look
-beyond the file it compiles (daemon/kernel_cache.py says the same of our own).
+beyond the file it compiles (daemon/kernel_cache.py says the same of our own). What a user's own file and its
+helpers compile is kept in a folder named by such a hash, for the same reason.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numba.core.errors import NumbaError
 
+from daemon import kernel_cache
 from daemon.entry import bound
 from daemon.errors import ConfigError
+from daemon.local_sources import forget, local_sources
 from kernels.book import make as make_book
 from kernels.ring import new_rings
 from kernels.shapes import STREAM
@@ -141,9 +144,14 @@ def _from_file(path: Path) -> Strategy:
         raise ConfigError(f"strategy file {path} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise ConfigError(f"strategy file {path} is no text") from None
-    name = f"tickd_strategy_{_plain(path.stem)}_{_hash(source)}"
-    module = _import(name, path)
-    return from_module(path.stem, module, source)
+    helpers = local_sources(path, source)
+    whole = "\n".join((source, *helpers.values()))
+    name = f"tickd_strategy_{_plain(path.stem)}_{_hash(whole)}"
+    if name not in sys.modules:
+        forget(helpers, path.parent)
+    with kernel_cache.apart(name):
+        module = _import(name, path)
+    return from_module(path.stem, module, whole)
 
 
 def _import(name: str, path: Path) -> ModuleType:

@@ -11,11 +11,15 @@ import hashlib
 import os
 import shutil
 import sys
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from daemon.errors import TickdError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: packages whose functions are compiled
 SOURCES: Final = ("kernels", "strategies")
@@ -46,6 +50,18 @@ def activate(root: Path | None = None) -> Path:
     if "numba" in sys.modules:  # it read the variable at its import
         sys.modules["numba"].core.config.CACHE_DIR = str(folder)
     return folder
+
+
+@contextmanager
+def apart(name: str) -> Iterator[None]:
+    """Let what is imported meanwhile keep its compiled functions in a folder of that name, within ours."""
+    config = sys.modules["numba"].core.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(Path(os.environ["NUMBA_CACHE_DIR"]) / "own" / name)
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
 
 
 def fingerprint() -> str:

@@ -74,7 +74,7 @@ class Strategy(NamedTuple):
     states: int
     instruments: int
     timer_s: float
-    source: str  # the module's text, hashed into the compiled kernel's name and the journal
+    source: str  # the module's text and its helpers', hashed into the compiled kernel's name
 
 
 SHIPPED = ("ema_cross", "market_maker", "pairs", "ml")

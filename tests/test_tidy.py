@@ -69,6 +69,7 @@ ALLOWED = {
     "daemon/faces/client.py": {"http.client", "socket"},  # in the process of the command, not the daemon's
     "daemon/kernel_cache.py": {"read_bytes()"},  # before numba is imported
     "daemon/lifetime.py": {"signal"},
+    "daemon/local_sources.py": {"read_text()"},  # of what is about to be imported
     "daemon/logs.py": {"logging"},  # takes over what libraries log
     "daemon/net.py": {"logging", "ssl"},  # silences its transport's own logger
     "daemon/research/bundle.py": {"read_text()"},  # hashes our own sources

@@ -258,3 +258,58 @@ def test_what_was_compiled_is_found_again_by_another_process(root, tmp_path, mem
         check=True,
     )
     assert json.loads(child.stdout) == {"ema_cross": [[1, 0]] * 3, "cached": [[1, 0]] * 3}
+
+
+HELPED = f"""from numba import njit
+
+from helping import twice
+from strategies.base import DECIDE_SIGNATURE
+{CONTRACT}
+
+@njit(DECIDE_SIGNATURE, cache=True)
+def decide({ARGUMENTS}):
+    return twice(2)
+"""
+HELPING = "from numba import njit\nfrom helping_more import {more} as more\n\n"
+HELPING += "@njit(cache=True)\ndef twice(x):\n    return more * x\n"
+ANSWER = """
+import sys
+import numpy as np
+from daemon.compile import load_strategy
+shapes = ((1, 1), (1, 2, 1, 2), (1, 1), (1, 1, 1), 1, 1, 1, (1, 1))
+strategy = load_strategy(sys.argv[1])
+print(strategy.decide(0, 0, *map(np.zeros, shapes)), sum(strategy.decide.stats.cache_hits.values()))
+"""
+
+
+def test_an_edit_of_what_a_strategy_imports_from_its_folder_is_never_answered_from_the_cache(
+    root, tmp_path, monkeypatch
+):
+    (tmp_path / "mine.py").write_text(HELPED)
+    monkeypatch.setenv("PYTHONPATH", f"{root}:{tmp_path}")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # it would miss an edit within a second
+
+    def answer():
+        command = [sys.executable, "-c", ANSWER, str(tmp_path / "mine.py")]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    said = []
+    for text, factor in ((HELPING.format(more="a"), 2), (HELPING.format(more="b"), 2), (None, 3)):
+        if text:
+            (tmp_path / "helping.py").write_text(text)
+        (tmp_path / "helping_more.py").write_text(f"a = {factor}\nb = {factor + 5}\n")
+        said += [answer(), answer()]
+    assert said == [["4", "0"], ["4", "1"], ["14", "0"], ["14", "1"], ["16", "0"], ["16", "1"]]
+
+
+def test_a_helper_that_was_edited_is_loaded_anew_with_its_strategy(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # it would miss an edit within a second
+    (tmp_path / "mine.py").write_text(
+        PLAIN.replace("return -1", "return answer()") + "from aid import answer\n"
+    )
+    said = []
+    for number in (1, 2):
+        (tmp_path / "aid.py").write_text(f"def answer():\n    return {number}\n")
+        said.append(load_strategy(str(tmp_path / "mine.py")).decide(*[None] * 10))
+    assert said == [1, 2]

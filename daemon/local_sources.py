@@ -1,0 +1,96 @@
+"""What a strategy's file imports from its own folder: found by reading, before anything of it is compiled.
+
+Numba checks a cached function against its own file alone. So what is compiled of a user's file is kept under
+a hash over all that the user wrote, helpers included (daemon/compile.py); ours has a hash of its own
+(daemon/kernel_cache.py). An import by a computed name is not seen.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+#: packages that are never a user's own, wherever the strategy's file lies
+_OURS: Final = frozenset({"daemon", "kernels", "strategies"})
+#: what an environment below the strategy's folder holds was installed, not written there
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
+
+
+def local_sources(path: Path, source: str) -> dict[str, str]:
+    """Return the texts, by module name, that `source`, the text of the file `path`, imports from its folder.
+
+    What these import from there counts too, and so on. What cannot be read or parsed is left to its import.
+    """
+    importlib.invalidate_caches()  # an edit a moment ago counts
+    folder = path.resolve().parent
+    found: dict[str, str] = {}
+    waiting = [("", source)]  # package that relative names start from, and text
+    while waiting:
+        for name in _imported(*waiting.pop()):
+            for module, file in _on_the_way(name, folder):
+                if module in found or not _is_local(file, folder):
+                    continue
+                try:
+                    found[module] = file.read_text(encoding="utf-8")
+                except (OSError, UnicodeDecodeError):
+                    continue
+                package = module if file.stem == "__init__" else module.rpartition(".")[0]
+                waiting.append((package, found[module]))
+    return dict(sorted(found.items()))
+
+
+def forget(names: Iterable[str], folder: Path) -> None:
+    """Let modules of a folder be imported anew, as their files are now."""
+    for name in names:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None and Path(file).resolve().is_relative_to(folder.resolve()):
+            del sys.modules[name]
+            package, _, last = name.rpartition(".")
+            if package in sys.modules:  # `from package import module` asks it first
+                vars(sys.modules[package]).pop(last, None)
+
+
+def _imported(package: str, source: str) -> Iterator[str]:
+    """Yield the absolute dotted names that a text may import; of `from a import b`, b may be no module."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: max(package.count(".") + 2 - node.level, 0)] if node.level else []
+            base = ".".join([*above, *(node.module or "").split(".")]).strip(".")
+            yield from (f"{base}.{one.name}".strip(".") for one in node.names)
+
+
+def _on_the_way(name: str, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield module name and file of each package down to `name`, as an import would find them."""
+    parts = name.split(".")
+    if parts[0] in _OURS:
+        return
+    places: Sequence[str] = [str(folder), *sys.path]
+    for count in range(1, len(parts) + 1):
+        module = ".".join(parts[:count])
+        spec = PathFinder.find_spec(module, places)
+        if spec is None:
+            return
+        if spec.origin is not None:
+            yield module, Path(spec.origin)
+        if spec.submodule_search_locations is None:
+            return
+        places = list(spec.submodule_search_locations)
+
+
+def _is_local(file: Path, folder: Path) -> bool:
+    file = file.resolve()
+    inside = file.suffix == ".py" and file.is_relative_to(folder)
+    return inside and not _INSTALLED.intersection(file.relative_to(folder).parts)
