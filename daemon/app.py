@@ -10,7 +10,6 @@ import asyncio
 import gc
 import os
 import random
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +20,7 @@ from rich.console import Console
 
 from daemon.audit_log import AuditLog
 from daemon.clock import LoopScheduler, SystemClock
-from daemon.core import Core, build, load_runtimes
+from daemon.core import Core, build, make_runtimes
 from daemon.disk import RealDisk, ThreadWorker
 from daemon.errors import EXIT_DONE, ConfigError, FrameError, JournalError, NetError, TickdError, VenueError
 from daemon.events import Command
@@ -34,14 +33,15 @@ from daemon.feeds.core import FeedCore
 from daemon.feeds.exchanges import fetch_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.lifetime import catch_signals, watch_parent
-from daemon.logs import Logs
+from daemon.logs import open_logs
 from daemon.net import RealNet
 from daemon.orders.order import State
 from daemon.pause import pause, within
+from daemon.plans import compile_plans, plan_strategies
 from daemon.seams import Seams
 from daemon.snapshot import take_status
 from daemon.spans import Spans
-from daemon.venues.make import make_venue, restore_paper
+from daemon.venues.make import check_keys, make_venue, restore_paper
 from daemon.warm import warm_up
 from kernels.dtypes import STOP
 from kernels.ring import new_rings
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from daemon.config import Config
     from daemon.feeds.base import Exchange
+    from daemon.logs import Logs
     from daemon.options import RunOptions
     from daemon.seams import Timer
     from daemon.status import Status
@@ -86,7 +87,7 @@ async def _serve(config: Config, options: RunOptions) -> App:
     hosts = ("127.0.0.1", "localhost") if config.mode == "demo" else None
     net = RealNet(hosts=hosts)
     seams = Seams(clock, LoopScheduler(clock), net, disk, worker, random.Random())  # noqa: S311 - jitter
-    logs = open_logs(config, seams)
+    logs = open_logs(config.log, seams)
     app = App(config, seams, logs)
     catch_signals(app.ask_stop)
     if options.with_parent:
@@ -99,20 +100,6 @@ async def _serve(config: Config, options: RunOptions) -> App:
         logs.stop()
         worker.close()
     return app
-
-
-def open_logs(config: Config, seams: Seams) -> Logs:
-    """Return the process's logs, writing to the configured file or to standard error."""
-    write: Any = sys.stderr.buffer.write
-    if config.log.file:
-        try:
-            write = seams.disk.append(Path(config.log.file)).write
-        except OSError as error:
-            raise ConfigError(f"log.file {config.log.file} cannot be written ({error.strerror})") from None
-    logs = Logs(seams.clock, write, config.log.level, config.log.format)
-    logs.install()
-    logs.start(seams.scheduler)
-    return logs
 
 
 class App:
@@ -159,16 +146,19 @@ class App:
         asyncio.get_running_loop().set_exception_handler(self._on_loop_exception)
         self._check_cpu()
         self._lock()
+        with compiling(Console(stderr=True), 1 + 2 * len(config.strategy)) as step:
+            plans = plan_strategies(config, seams.disk, step)
+            check_keys(config, seams.disk, os.environ)
+            step("feed and venue")
+            await warm_up(paper=config.venue.kind == "paper")
+            compile_plans(config, plans, step)
         exchange = find_exchange(config.feed.exchange)
         feed = config.feed
         instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
         rings = new_rings(len(instruments))
         venue, followers = make_venue(config, instruments, rings, seams, os.environ)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
-        with compiling(Console(stderr=True), 1 + len(config.strategy)) as step:
-            step("feed and venue")
-            await warm_up(paper=config.venue.kind == "paper")
-            runtimes = load_runtimes(config, instruments, seams.disk, fees, step, can_amend=True)
+        runtimes = make_runtimes(config, plans, instruments, fees, can_amend=True)
         self.started_ns = seams.clock.now_ns()
         observers = [AuditLog(self.logs.get("orders"), instruments)]
         self.core = core = build(

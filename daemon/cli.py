@@ -132,9 +132,18 @@ def _simulate(args: Namespace) -> int:
 
 
 def _config(args: Namespace) -> int:
-    from daemon.config_show import to_json, to_toml
+    config = _load(args.config)
+    _use_kernels()
+    from rich.console import Console
 
-    print((to_json if args.json else to_toml)(_load(args.config), os.environ), end="")
+    from daemon.config_show import to_json, to_toml
+    from daemon.disk import RealDisk
+    from daemon.faces.compiling import compiling
+    from daemon.plans import plan_strategies
+
+    with compiling(Console(stderr=True), len(config.strategy)) as step:
+        plan_strategies(config, RealDisk(), step)  # refused here as a start would refuse it
+    print((to_json if args.json else to_toml)(config, os.environ), end="")
     return EXIT_DONE
 
 

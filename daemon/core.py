@@ -10,10 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from daemon import __version__
-from daemon.compile import load_strategy
 from daemon.config_show import to_toml
 from daemon.engine import Engine
 from daemon.errors import ConfigError
@@ -27,10 +24,9 @@ from daemon.orders.reader import read_history
 from daemon.orders.records import Run
 from daemon.orders.recovery import Recovery
 from daemon.orders.risk import Risk, RiskLimits
-from daemon.research.bundle import read_bundle
-from daemon.runtime import Runtime, new_memory
+from daemon.plans import plan_strategies
+from daemon.runtime import Runtime
 from daemon.tally import Tally
-from strategies.base import StrategyError, bind_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,15 +34,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from daemon.config import Config, StrategyConfig
+    from daemon.config import Config
     from daemon.feeds.base import MarketFollower
     from daemon.instruments import Instrument
     from daemon.orders.audit import Observer
     from daemon.orders.reader import History
+    from daemon.plans import Plan
     from daemon.seams import Disk, Seams
     from daemon.spans import Spans
     from daemon.venues.base import Venue
-    from strategies.model import Model
 
 
 class Core(NamedTuple):
@@ -67,35 +63,31 @@ def load_runtimes(
     instruments: Sequence[Instrument],
     disk: Disk,
     fees: tuple[float, float],
-    step: Callable[[str], None],
+    step: Callable[[str], object],
     *,
     can_amend: bool,
 ) -> list[Runtime]:
-    """Load, check and compile every configured strategy; raises ConfigError.
+    """Load, check and compile every configured strategy at once; raises ConfigError."""
+    plans = plan_strategies(config, disk, step)
+    return make_runtimes(config, plans, instruments, fees, can_amend=can_amend)
 
-    step(name) is called before each: the first compilation takes half a minute, and somebody may be watching.
-    """
+
+def make_runtimes(
+    config: Config,
+    plans: Sequence[Plan],
+    instruments: Sequence[Instrument],
+    fees: tuple[float, float],
+    *,
+    can_amend: bool,
+) -> list[Runtime]:
+    """Put planned strategies to work on their instruments; raises ConfigError where one does not compile."""
     by_symbol = {instrument.symbol: instrument for instrument in instruments}
     runtimes = []
-    for index, one in enumerate(config.strategy):
-        step(f"strategy {one.name}")
-        strategy = load_strategy(one.name)
-        owned = [by_symbol[symbol] for symbol in one.symbols]
-        if strategy.instruments < len(owned) and one.symbols == config.feed.symbols:
-            owned = owned[: strategy.instruments]  # the feed's were meant by default: it trades the first
-        if strategy.name == "ml" and not one.model:
-            raise ConfigError("strategy ml trades a model's prediction; name its bundle (model = FOLDER)")
-        model = read_bundle(disk, Path(one.model)) if one.model else None
-        try:
-            params = bind_params(strategy, one.params)
-        except StrategyError as error:
-            raise ConfigError(str(error)) from None
-        tuned = _tuned(one, model)
-        memory = new_memory(
-            strategy, owned, tuned, params, config.risk, config.reconcile, fees, can_amend=can_amend
-        )
-        trees = model.forest if model is not None else ()
-        runtimes.append(Runtime(index, strategy, owned, memory, trees, one.warmup_ticks))
+    for index, plan in enumerate(plans):
+        owned = [by_symbol[symbol] for symbol in plan.config.symbols]
+        memory = plan.memory(config, owned, fees, can_amend=can_amend)
+        ticks = plan.config.warmup_ticks
+        runtimes.append(Runtime(index, plan.strategy, owned, memory, plan.trees, ticks))
     return runtimes
 
 
@@ -110,20 +102,6 @@ def _refuse_another_mode(history: History, config: Config) -> None:
                     f'"{config.mode}"; name another in journal.path'
                 )
             return
-
-
-def _tuned(config: StrategyConfig, model: Model | None) -> StrategyConfig:
-    """Return the strategy's configuration with the feature tuning its model was trained with."""
-    if model is None:
-        return config
-    trained = dict(model.manifest.tuning)
-    for key, value in config.tuning.items():
-        if trained.get(key) != value:
-            raise ConfigError(
-                f"strategy {config.name}: tuning {key} = {value:g}, but model {model.name} was trained "
-                f"with ({trained.get(key)}); leave it out, or retrain"
-            )
-    return msgspec.structs.replace(config, tuning=trained)
 
 
 def build(

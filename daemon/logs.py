@@ -13,13 +13,16 @@ Event names are constants of the code; what varies goes into fields.
 from __future__ import annotations
 
 import logging
+import sys
 from collections import deque
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import msgspec
 import structlog
 
+from daemon.errors import ConfigError
 from daemon.redact import redact
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
-    from daemon.seams import Clock, Scheduler, Timer
+    from daemon.config import LogConfig
+    from daemon.seams import Clock, Scheduler, Seams, Timer
 
 QUEUE_MAX: Final = 10_000
 #: lines of one event name in one second
@@ -35,6 +39,20 @@ BURST_MAX: Final = 20
 FLUSH_NS: Final = 100_000_000
 _SECOND_NS: Final = 1_000_000_000
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def open_logs(config: LogConfig, seams: Seams) -> Logs:
+    """Return the process's logs, writing to the configured file or to standard error; raises ConfigError."""
+    write: Any = sys.stderr.buffer.write
+    if config.file:
+        try:
+            write = seams.disk.append(Path(config.file)).write
+        except OSError as error:
+            raise ConfigError(f"log.file {config.file} cannot be written ({error.strerror})") from None
+    logs = Logs(seams.clock, write, config.level, config.format)
+    logs.install()
+    logs.start(seams.scheduler)
+    return logs
 
 
 class Logs:

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from daemon.config import Config
+    from daemon.config import Config, VenueConfig
     from daemon.instruments import Instrument
     from daemon.orders.portfolio import Portfolio
-    from daemon.seams import Seams
+    from daemon.seams import Disk, Seams
     from daemon.venues.base import Venue
+    from daemon.venues.signing import Signer
 
 
 def make_venue(
@@ -37,6 +38,12 @@ def make_venue(
         paper = make_paper(config, instruments, rings, seams)
         return paper, [paper]
     return _binance(config, instruments, seams, environ), []
+
+
+def check_keys(config: Config, disk: Disk, environ: Mapping[str, str]) -> None:
+    """Raise ConfigError where the keys that the venue will need are not there, or are none."""
+    if config.venue.kind != "paper":
+        _signer(config.venue, disk, environ)
 
 
 def make_paper(
@@ -80,16 +87,6 @@ def _binance(
     config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
 ) -> BinanceVenue:
     venue = config.venue
-    api_key = _secret(environ, venue.key_env)
-    if venue.private_key_file:
-        try:
-            secret = seams.disk.read(Path(venue.private_key_file)).decode("ascii")
-        except (OSError, UnicodeDecodeError):
-            raise ConfigError(
-                f"venue.private_key_file {venue.private_key_file} cannot be read as a PEM file"
-            ) from None
-    else:
-        secret = _secret(environ, venue.secret_env)
     defaults = BinanceSettings()
     settings = BinanceSettings(
         ws_url=venue.ws_url or defaults.ws_url,
@@ -97,7 +94,21 @@ def _binance(
         recv_window_ms=venue.recv_window_ms,
         timeout_ms=venue.timeout_ms,
     )
-    return BinanceVenue(instruments, make_signer(venue.key_type, api_key, secret), settings, seams)
+    return BinanceVenue(instruments, _signer(venue, seams.disk, environ), settings, seams)
+
+
+def _signer(venue: VenueConfig, disk: Disk, environ: Mapping[str, str]) -> Signer:
+    api_key = _secret(environ, venue.key_env)
+    if venue.private_key_file:
+        try:
+            secret = disk.read(Path(venue.private_key_file)).decode("ascii")
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(
+                f"venue.private_key_file {venue.private_key_file} cannot be read as a PEM file"
+            ) from None
+    else:
+        secret = _secret(environ, venue.secret_env)
+    return make_signer(venue.key_type, api_key, secret)
 
 
 def _secret(environ: Mapping[str, str], name: str) -> str:

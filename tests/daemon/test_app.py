@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from daemon import app as module
-from daemon.app import App, open_logs, run
+from daemon.app import App, run
 from daemon.clock import LoopScheduler, SystemClock, VirtualTime
 from daemon.config import from_tree
 from daemon.disk import RealDisk, ThreadWorker
@@ -401,21 +401,6 @@ def test_a_core_that_this_process_may_not_use_is_refused_before_anything_opens(t
 
 
 # --- around it ----------------------------------------------------------------------------------------------
-def test_logs_go_to_the_configured_file(tmp_path):
-    async def go(path):
-        clock = SystemClock()
-        seams = SimpleNamespace(clock=clock, scheduler=LoopScheduler(clock), disk=RealDisk())
-        config = SimpleNamespace(log=SimpleNamespace(file=str(path), level="info", format="json"))
-        logs = open_logs(config, seams)
-        logs.get("test").info("hello")
-        logs.stop()
-
-    asyncio.run(go(tmp_path / "a.log"))
-    assert '"event":"hello"' in (tmp_path / "a.log").read_text()
-    with pytest.raises(ConfigError, match=r"log.file .* cannot be written \(Is a directory\)"):
-        asyncio.run(go(tmp_path))
-
-
 def test_the_summary_is_printed_before_a_failure_is_raised(monkeypatch, capsys):
     last = Status(name="d", mode="live", version="1", state="STOPPED", now_ns=1, uptime_s=1.0)
 

@@ -54,19 +54,7 @@ def runtimes(*strategies, bases=("BTC",), disk=None, step=lambda _: None, **sect
     return load_runtimes(config, known, disk or RealDisk(), (0.001, 0.002), step, can_amend=True)
 
 
-def refusal(*strategies, **more):
-    with pytest.raises(ConfigError) as caught:
-        runtimes(*strategies, **more)
-    return str(caught.value)
-
-
 # --- loading ------------------------------------------------------------------------------------------------
-def test_every_strategy_is_told_before_it_is_loaded():
-    told = []
-    runtimes(StrategyConfig(name="ema_cross"), StrategyConfig(name="market_maker"), step=told.append)
-    assert told == ["strategy ema_cross", "strategy market_maker"]
-
-
 def test_a_strategy_trades_the_first_of_the_feeds_symbols_unless_it_names_its_own():
     first, own, both = runtimes(
         StrategyConfig(name="ema_cross"),
@@ -106,49 +94,6 @@ def test_a_model_brings_its_trees_and_the_tuning_it_was_trained_with(root, monke
         assert len(one.forest[1]) == len(model.forest[1]) > 0
         place = list(features.TUNING).index(key)
         assert one.view("feature_f")[0, place] == trained
-
-
-def test_a_model_of_another_tuning_brings_it_along(root, monkeypatch):
-    monkeypatch.chdir(root)
-    model = read_bundle(RealDisk(), Path(DEMO))
-    tuning = {**model.manifest.tuning, "ema_fast": 7.0}
-    tuned = model._replace(manifest=model.manifest._replace(tuning=tuning))
-    monkeypatch.setattr(core, "read_bundle", lambda disk, folder: tuned)
-    (one,) = runtimes(StrategyConfig(name="ml", model=DEMO))
-    assert one.view("feature_f")[0, list(features.TUNING).index("ema_fast")] == 7.0
-
-
-def test_a_tuning_that_its_model_was_not_trained_with_is_refused(root, monkeypatch):
-    monkeypatch.chdir(root)
-    assert refusal(StrategyConfig(name="ml", model=DEMO, tuning={"ema_fast": 7.5})).startswith(
-        "strategy ml: tuning ema_fast = 7.5, but model demo was trained with ("
-    )
-
-
-@pytest.mark.parametrize(
-    ("strategy", "sentence"),
-    [
-        (StrategyConfig(name="ema_crss"), "strategy 'ema_crss' is unknown"),
-        (
-            StrategyConfig(name="ema_cross", params={"qyt": 1.0}),
-            "ema_cross has no parameter 'qyt'; it has qty",
-        ),
-        (StrategyConfig(name="ema_cross", tuning={"ema_fats": 1.0}), "strategy ema_cross: "),
-        (StrategyConfig(name="pairs"), "trades 2 instrument(s), but its symbols are BTC/USDT"),
-        (StrategyConfig(name="ml", model="models/none"), "the model bundle models/none cannot be read"),
-    ],
-)
-def test_what_cannot_be_traded_is_refused_in_one_sentence(strategy, sentence):
-    text = refusal(strategy, disk=MemoryDisk())
-    assert sentence in text
-    assert "\n" not in text
-
-
-def test_more_symbols_than_a_strategy_trades_are_refused_where_they_were_named():
-    text = refusal(
-        StrategyConfig(name="ema_cross", symbols=("ETH/USDT", "BTC/USDT")), bases=("BTC", "ETH", "SOL")
-    )
-    assert text == "strategy ema_cross trades 1 instrument(s), but its symbols are ETH/USDT, BTC/USDT"
 
 
 # --- building -----------------------------------------------------------------------------------------------

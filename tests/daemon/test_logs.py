@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
-from daemon.clock import VirtualTime
-from daemon.logs import BURST_MAX, FLUSH_NS, QUEUE_MAX, Logs
+from daemon.clock import LoopScheduler, SystemClock, VirtualTime
+from daemon.config import LogConfig
+from daemon.disk import RealDisk
+from daemon.errors import ConfigError
+from daemon.logs import BURST_MAX, FLUSH_NS, QUEUE_MAX, Logs, open_logs
 
 START_NS = 1_700_000_000_000_000_000
 
@@ -139,3 +144,17 @@ def test_what_libraries_log_is_taken_over(monkeypatch):
     logs.flush()
     (line,) = map(json.loads, lines())
     assert (line["component"], line["event"], line["message"]) == ("library", "asyncio", "slow callback")
+
+
+def test_logs_go_to_the_configured_file(tmp_path):
+    async def go(path):
+        clock = SystemClock()
+        seams = SimpleNamespace(clock=clock, scheduler=LoopScheduler(clock), disk=RealDisk())
+        logs = open_logs(LogConfig(file=str(path), format="json"), seams)
+        logs.get("test").info("hello")
+        logs.stop()
+
+    asyncio.run(go(tmp_path / "a.log"))
+    assert '"event":"hello"' in (tmp_path / "a.log").read_text()
+    with pytest.raises(ConfigError, match=r"log.file .* cannot be written \(Is a directory\)"):
+        asyncio.run(go(tmp_path))

@@ -15,6 +15,8 @@ import pytest
 from tests.end_to_end.harness import CANARY_SECRET, MAKER, ROOT, TICKD, free_port
 
 PAPER = {"mode": "paper", "kind": "paper"}
+#: whoever asks this exchange fails, and with another exit code than a wrong configuration
+NOWHERE = {"spot": "http://127.0.0.1:1"}
 ML = """
 [[strategy]]
 name = "ml"
@@ -46,7 +48,7 @@ def refused(bench, *words, code, env=None):
     ],
 )
 def test_a_wrong_configuration_names_the_key_and_the_nearest_one(bench, more, sentence):
-    path = bench.config({"spot": "http://127.0.0.1:1"}, MAKER, more=more, **PAPER)
+    path = bench.config(NOWHERE, MAKER, more=more, **PAPER)
     assert sentence in refused(bench, "run", path, code=78)
 
 
@@ -61,15 +63,17 @@ def test_a_wrong_configuration_names_the_key_and_the_nearest_one(bench, more, se
             MAKER.replace("half_spread_bps", "half_spred_bps"),
             "has no parameter 'half_spred_bps'; it has qty, half",
         ),
+        (ML.format(model="nowhere"), "the model bundle nowhere cannot be read: model.txt: No such file"),
     ],
 )
-def test_a_strategy_that_cannot_be_had_is_named(bench, exchange, strategy, sentence):
-    path = bench.config(exchange.urls, strategy, **PAPER)
+def test_a_strategy_that_cannot_be_had_is_named_before_anybody_is_asked(bench, strategy, sentence):
+    path = bench.config(NOWHERE, strategy, **PAPER)
     assert sentence in refused(bench, "run", path, code=78)
+    assert sentence in refused(bench, "config", "show", path, code=78)
 
 
 def test_an_override_of_an_unknown_key_is_refused_with_the_nearest_one(bench):
-    path = bench.config({"spot": "http://127.0.0.1:1"}, MAKER, **PAPER)
+    path = bench.config(NOWHERE, MAKER, **PAPER)
     sentence = refused(bench, "run", path, code=78, env={"TICKD__FEED__STALE_SM": "5"})
     assert sentence == "TICKD__FEED__STALE_SM: there is no key feed.stale_sm; did you mean 'stale_ms'?"
 
@@ -88,8 +92,8 @@ def test_shown_configurations_hold_no_secret(bench, exchange):
 
 
 # --- what a daemon needs around it --------------------------------------------------------------------------
-def test_without_keys_nothing_is_sent(bench, exchange):
-    sentence = refused(bench, "run", bench.config(exchange.urls, MAKER), "--live", code=78)
+def test_without_keys_nobody_is_asked(bench):
+    sentence = refused(bench, "run", bench.config(NOWHERE, MAKER), "--live", code=78)
     assert sentence == "the environment variable TICKD_KEY is empty; put the venue's key there"
 
 
@@ -180,7 +184,7 @@ def other_code(model, manifest):
         (other_code, "was trained on other feature code (000000000000, ours "),
     ],
 )
-def test_a_model_of_other_features_is_refused(bench, exchange, change, words):
+def test_a_model_of_other_features_is_refused_before_anybody_is_asked(bench, change, words):
     from daemon.research.bundle import feature_code
     from strategies.model import load, seal
 
@@ -192,7 +196,7 @@ def test_a_model_of_other_features_is_refused(bench, exchange, change, words):
     folder.mkdir()
     (folder / "model.txt").write_bytes(text)
     (folder / "manifest.json").write_bytes(seal(text, manifest))
-    sentence = refused(bench, "run", bench.config(exchange.urls, ML.format(model="model"), **PAPER), code=78)
+    sentence = refused(bench, "run", bench.config(NOWHERE, ML.format(model="model"), **PAPER), code=78)
     assert sentence.startswith("the model bundle model is refused: ")
     assert words in sentence
 

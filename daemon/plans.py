@@ -1,0 +1,131 @@
+"""What a configuration alone can get wrong about its strategies, found before a socket opens.
+
+A Plan is one configured strategy, loaded and checked with its model, its parameters and its tuning; it lacks
+only the exchange's rules for its instruments, and until they are known it is tried on invented ones.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from daemon.compile import live_kernel, load_strategy
+from daemon.errors import ConfigError
+from daemon.instruments import make_instrument
+from daemon.research.bundle import read_bundle
+from daemon.runtime import new_memory
+from strategies.base import StrategyError, bind_params
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from daemon.config import Config, StrategyConfig
+    from daemon.instruments import Instrument
+    from daemon.runtime import Forest
+    from daemon.seams import Disk
+    from strategies.base import Strategy
+    from strategies.model import Model
+
+
+class Plan(NamedTuple):
+    """One strategy, ready but for its instruments."""
+
+    strategy: Strategy
+    config: StrategyConfig  # with its model's tuning, and the symbols it trades
+    params: NDArray[np.float64]
+    trees: Forest
+
+    def memory(
+        self, config: Config, instruments: Sequence[Instrument], fees: tuple[float, float], *, can_amend: bool
+    ) -> NDArray[np.void]:
+        """Return its memory before the first tick; raises ConfigError."""
+        return new_memory(
+            self.strategy,
+            instruments,
+            self.config,
+            self.params,
+            config.risk,
+            config.reconcile,
+            fees,
+            can_amend=can_amend,
+        )
+
+
+def plan_strategies(config: Config, disk: Disk, step: Callable[[str], object]) -> list[Plan]:
+    """Load and check every configured strategy; raises ConfigError with one sentence.
+
+    step(name) is called before each: one may compile when it is imported, and somebody may be watching.
+    """
+    plans = []
+    for one in config.strategy:
+        step(f"strategy {one.name}")
+        plan = _plan(one, config, disk)
+        _trial(plan, config)
+        plans.append(plan)
+    return plans
+
+
+def compile_plans(config: Config, plans: Sequence[Plan], step: Callable[[str], object]) -> None:
+    """Compile each strategy's live functions, or find them in the cache; raises ConfigError.
+
+    A strategy that does not compile, or fails on an empty market, is refused here; the daemon asks again for
+    what this found, with the exchange's rules.
+    """
+    for plan in plans:
+        step(f"strategy {plan.strategy.name}, live")
+        live_kernel(plan.strategy, _trial(plan, config), plan.trees)
+
+
+def _plan(one: StrategyConfig, config: Config, disk: Disk) -> Plan:
+    strategy = load_strategy(one.name)
+    symbols = one.symbols
+    if strategy.instruments < len(symbols) and symbols == config.feed.symbols:
+        symbols = symbols[: strategy.instruments]  # the feed's were meant by default: it trades the first
+    if strategy.name == "ml" and not one.model:
+        raise ConfigError("strategy ml trades a model's prediction; name its bundle (model = FOLDER)")
+    model = read_bundle(disk, Path(one.model)) if one.model else None
+    try:
+        params = bind_params(strategy, one.params)
+    except StrategyError as error:
+        raise ConfigError(str(error)) from None
+    tuned = msgspec.structs.replace(one, symbols=symbols, tuning=_tuning(one, model))
+    return Plan(strategy, tuned, params, () if model is None else model.forest)
+
+
+def _tuning(one: StrategyConfig, model: Model | None) -> dict[str, float]:
+    """Return the feature tuning: the configured one, or that which the model was trained with."""
+    if model is None:
+        return one.tuning
+    trained = dict(model.manifest.tuning)
+    for key, value in one.tuning.items():
+        if trained.get(key) != value:
+            raise ConfigError(
+                f"strategy {one.name}: tuning {key} = {value:g}, but model {model.name} was trained "
+                f"with ({trained.get(key)}); leave it out, or retrain"
+            )
+    return trained
+
+
+def _trial(plan: Plan, config: Config) -> NDArray[np.void]:
+    """Return the memory it would have at an exchange of the simplest rules; raises ConfigError."""
+    feed = config.feed
+    instruments = [
+        make_instrument(
+            index,
+            feed.exchange,
+            feed.market,
+            symbol,
+            tick_size="1",
+            lot_size="1",
+            qty_min="1",
+            qty_max="1",
+            notional_min="1",
+        )
+        for index, symbol in enumerate(plan.config.symbols)
+    ]
+    return plan.memory(config, instruments, (0.0, 0.0), can_amend=True)
