@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from array import array
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +15,7 @@ from daemon.disk import RealDisk
 from daemon.errors import UsageError
 from daemon.faces import terminal
 from daemon.faces.client import fetch_status
+from daemon.faces.journal_table import table
 from daemon.orders.reader import read_all
 
 if TYPE_CHECKING:
@@ -61,18 +63,18 @@ def train(out: Path, *, seed: int, minutes: int, horizon_ms: int, as_json: bool)
 
 
 def print_journal(folder: Path, *, as_json: bool) -> None:
-    """Print every record of a journal, oldest first, one a line; raises UsageError where there is none."""
-    count = 0
-    for path, offset, record in read_all(RealDisk(), folder):
-        count += 1
-        fields = {key: _plain(value) for key, value in msgspec.structs.asdict(record).items()}
-        if as_json:
-            print_json({"file": path.name, "offset": offset, "record": type(record).__name__, **fields})
-        else:
-            text = " ".join(f"{key}={value}" for key, value in fields.items() if key != "row")
-            sys.stdout.write(f"{path.name}:{offset} {type(record).__name__} {text}\n")
-    if not count:
+    """Print a journal, oldest record first; raises UsageError where there is none."""
+    entries = read_all(RealDisk(), folder)
+    first = next(entries, None)
+    if first is None:
         raise UsageError(f"{folder} holds no journal; a daemon keeps its own in var/NAME/journal-MODE")
+    if not as_json:
+        for line in table(record for _, _, record in chain((first,), entries)):
+            sys.stdout.write(line + "\n")
+        return
+    for path, offset, record in chain((first,), entries):
+        fields = {key: _plain(value) for key, value in msgspec.structs.asdict(record).items()}
+        print_json({"file": path.name, "offset": offset, "record": type(record).__name__, **fields})
 
 
 def _plain(value: Any) -> Any:

@@ -75,6 +75,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True):
     strategies: list[tuple[str, list[str]]]  # name and symbols, by index
     instruments: list[str]  # symbol, by index
     config: str  # as it ran, secrets masked
+    steps: list[tuple[str, str]] = []  # tick and lot size, by instrument; older versions wrote none
 
 
 class Placed(msgspec.Struct, frozen=True):

@@ -106,6 +106,7 @@ class Recovery:
             ],
             instruments=[instrument.symbol for instrument in orders.instruments],
             config=config,
+            steps=[(str(one.tick_size), str(one.lot_size)) for one in orders.instruments],
         )
         orders.journal.checkpoint = lambda: (run, save(orders))
         orders.journal.begin(run, save(orders))

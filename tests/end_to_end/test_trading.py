@@ -76,7 +76,7 @@ def test_the_summary_is_json_and_the_journal_lists_every_order(bench, exchange):
     lines = bench.run("journal", "var/one/journal-live", "--json").out.splitlines()
     placed = [one for one in map(json.loads, lines) if one["record"] == "Placed"]
     assert len(placed) == summary["orders"]["placed"]
-    assert "Placed" in bench.run("journal", "var/one/journal-live").out
+    assert "  place  " in bench.run("journal", "var/one/journal-live").out
 
 
 def test_halt_cancels_and_lasts_until_resume_and_flatten_ends_flat(bench, exchange):

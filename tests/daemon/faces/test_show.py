@@ -10,6 +10,7 @@ from daemon.disk import RealDisk
 from daemon.errors import UsageError
 from daemon.events import Command
 from daemon.faces import show
+from daemon.faces.journal_table import Row
 from daemon.orders import records
 from daemon.orders.journal import SUFFIX
 from daemon.status import Status
@@ -43,9 +44,10 @@ def test_a_status_is_printed_for_people_or_programs(capsys):
 def test_a_journal_is_listed_record_by_record(tmp_path, capsys):
     write_journal(tmp_path)
     show.print_journal(tmp_path, as_json=False)
-    first, second = capsys.readouterr().out.splitlines()
-    assert "CommandTaken now_ns=5 command=Command(verb='halt', source='cli', reason='lunch')" in first
-    assert "RefusedAction now_ns=7 code=8" in second
+    header, first, second = capsys.readouterr().out.splitlines()
+    assert header.split() == ["time", "(UTC)", *Row._fields[1:]]
+    assert first.split()[2:] == ["halt", "cli:", "lunch"]
+    assert "collar" in second
     show.print_journal(tmp_path, as_json=True)
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert first["command"] == {"verb": "halt", "source": "cli", "reason": "lunch"}

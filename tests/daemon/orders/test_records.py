@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from daemon.events import Command, ExecutionReport
@@ -22,7 +23,7 @@ REPORT = ExecutionReport(
 @pytest.mark.parametrize(
     "record",
     [
-        r.Run(1, "t", 3, "0.1", [("maker", ["BTC/USDT"])], ["BTC/USDT"], "text"),
+        r.Run(1, "t", 3, "0.1", [("maker", ["BTC/USDT"])], ["BTC/USDT"], "text", [("0.01", "0.001")]),
         REPORT,
         r.CommandTaken(1, Command(verb="halt", source="cli", reason="why")),
         r.Latch(1, halted=True, source="cli", reason="why"),
@@ -38,6 +39,12 @@ REPORT = ExecutionReport(
 )  # fmt: skip
 def test_a_record_is_read_as_it_was_written(record):
     assert r.unpack(r.pack(record)) == record
+
+
+def test_a_run_of_an_older_version_is_read_without_the_sizes_of_tick_and_lot():
+    run = r.Run(1, "t", 3, "0.1", [], ["BTC/USDT"], "text")
+    fields = list(msgspec.structs.astuple(run))[:-1]
+    assert r.unpack(bytes([r.RUN]) + msgspec.msgpack.encode(fields)) == run
 
 
 def test_the_packed_records_are_read_as_they_were_written():
