@@ -90,8 +90,10 @@ async def _serve(config: Config, options: RunOptions) -> App:
     logs = open_logs(config.log, seams)
     app = App(config, seams, logs)
     catch_signals(app.ask_stop)
+    if options.hold:
+        app.released.clear()
     if options.with_parent:
-        await watch_parent(app.ask_stop)
+        await watch_parent(app.ask_stop, app.released.set)
     try:
         await app.live(options.seconds)
     finally:
@@ -120,6 +122,8 @@ class App:
         self._tasks: list[asyncio.Task[Any]] = []
         self._beat: Timer | None = None
         self._ended = False
+        self.released = asyncio.Event()  # until then no socket is opened
+        self.released.set()
         self._stopping = asyncio.Event()
         self._meeting = asyncio.Event()
 
@@ -152,6 +156,7 @@ class App:
             step("feed and venue")
             await warm_up(paper=config.venue.kind == "paper")
             compile_plans(config, plans, step)
+        await self.released.wait()
         exchange = find_exchange(config.feed.exchange)
         feed = config.feed
         instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,8 +76,8 @@ class Child:
         how = f"was killed by signal {-self.exit_code}" if self.exit_code else "ended by itself"
         return TickdError(f"{self._what} {how}; start again")
 
-    async def ended(self, seconds: float) -> bool:
-        """Wait for its end for so long; return whether it came."""
+    async def ended(self, seconds: float | None = None) -> bool:
+        """Wait for its end, for so long or until it comes; return whether it came."""
         assert self._process is not None
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -95,6 +96,11 @@ class Child:
             raise TickdError(f"{self._what} did not end within {END_S:.0f} s, so it was killed") from None
         return printed
 
+    def go_on(self) -> None:
+        """Release one that was started with --hold; it may have ended meanwhile."""
+        if self.running and self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(b"\n")
+
     def end(self) -> None:
         """Ask it to end."""
         if self._process is not None and self._process.stdin is not None:
@@ -110,3 +116,11 @@ class Child:
         if self.running:
             self._process.kill()
             await self._process.wait()
+
+
+def free_port() -> int:
+    """Return a loopback port that is free now, for a process that must be told of it before it listens."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port

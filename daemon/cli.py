@@ -89,11 +89,13 @@ def _paper(args: Namespace) -> int:
 
 
 def _trade(config: Config, args: Namespace) -> int:
+    if args.hold and not args.with_parent:
+        raise UsageError("--hold waits for a line of the parent; say --with-parent too")
     _use_kernels()
     from daemon.app import run
     from daemon.options import RunOptions
 
-    options = RunOptions(seconds=args.seconds, with_parent=args.with_parent, json=args.json)
+    options = RunOptions(seconds=args.seconds, with_parent=args.with_parent, hold=args.hold, json=args.json)
     return run(config, options)
 
 

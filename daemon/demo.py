@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import sys
 from contextlib import suppress
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from rich.console import Console
 
-from daemon.child import Child
+from daemon import kernel_cache
+from daemon.child import Child, free_port
 from daemon.clock import SystemClock
 from daemon.config import (
     Config,
@@ -37,11 +39,12 @@ from daemon.faces import terminal
 from daemon.faces.client import fetch_status
 from daemon.faces.show import print_status
 from daemon.lifetime import catch_signals
+from daemon.simulator import KEY_ENV, SECRET_ENV
 from daemon.status import Status
 from daemon.tape.capture import capture_instrument, capture_price
 
 if TYPE_CHECKING:
-    from daemon.instruments import Instrument
+    from daemon.instruments import Instrument, Market
     from daemon.options import DemoOptions
 
 FOLDER: Final = Path("var/demo")
@@ -92,18 +95,24 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
     catch_signals(lambda _: stopping.set())
     exchange = Child("the simulated exchange")
     daemon = Child("the daemon")
+    config = market.config()
+    path = _prepare(config)
     try:
         console.print("starting the simulated exchange", highlight=False)
-        await exchange.start(market.exchange_command(), os.environ)
-        ready = await _unless(stopping, exchange.message("ready"))
-        if ready is None:
+        key, secret = market.keys
+        await exchange.start(market.exchange_command(), {**os.environ, KEY_ENV: key, SECRET_ENV: secret})
+        ready = asyncio.ensure_future(exchange.message("ready"))
+        # both start side by side, except that two who compile would draw over each other's progress
+        warm = kernel_cache.is_warm(Path(os.environ["NUMBA_CACHE_DIR"]))
+        if not warm and await _unless(stopping, ready) is None:
             return None, None
-        config = market.config(ready)
-        path = _prepare(config)
         console.print(f"starting the daemon ({path})", highlight=False)
-        keys = {"TICKD_KEY": ready["api_key"], "TICKD_SECRET": ready["secret"]}
-        command = [sys.executable, "-m", "daemon.cli", "run", str(path), "--json", "--with-parent"]
+        command = [sys.executable, "-m", "daemon.cli", "run", str(path), "--json", "--with-parent", "--hold"]
+        keys = {config.venue.key_env: key, config.venue.secret_env: secret}
         await daemon.start(command, {**os.environ, **keys})
+        if await _unless(stopping, _first(ready, daemon)) is None:
+            return None, None
+        daemon.go_on()
         if not await _show(options, config, exchange, daemon, stopping):
             return None, None
         daemon.end()
@@ -114,6 +123,19 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
         # the daemon first, while it can still cancel its orders
         await daemon.gone()
         await exchange.gone()
+
+
+async def _first(ready: asyncio.Future[Any], daemon: Child) -> Any:
+    """Return the exchange's message once it is ready; raises TickdError where either ends before."""
+    ended = asyncio.ensure_future(daemon.ended())
+    try:
+        await asyncio.wait((ready, ended), return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            raise daemon.failure()
+        return ready.result()
+    finally:
+        await _cancelled(ended)
+        await _cancelled(ready)
 
 
 def _prepare(config: Config) -> Path:
@@ -232,6 +254,9 @@ class _Market:
     def __init__(self, options: DemoOptions) -> None:
         """Look at the tape, where there is one; raises FileFormatError."""
         self._options = options
+        self._port = free_port()  # the configuration names it before the exchange listens
+        #: API key and secret: those the environment gives, or made for this start
+        self.keys = tuple(os.environ.get(name) or secrets.token_hex(32) for name in (KEY_ENV, SECRET_ENV))
         self._instrument: Instrument | None = None
         self._price = _PRICE
         if options.tape is not None:
@@ -248,24 +273,26 @@ class _Market:
     def exchange_command(self) -> list[str]:
         """Return the command that is the exchange."""
         options = self._options
+        port = "--port" if self._market == "spot" else "--futures-port"
         command = [sys.executable, "-m", "daemon.simulator", "--with-parent", "--no-limits"]
+        command += [port, str(self._port)]
         if options.tape is None:
             listed = [word for symbol in self.symbols for word in ("--symbol", symbol)]
             return [*command, "--seed", str(options.seed), *listed]
         speed = "max" if options.speed == float("inf") else f"{options.speed:g}"
         return [*command, "--tape", str(options.tape), "--speed", speed]
 
-    def config(self, ready: dict[str, Any]) -> Config:
+    @property
+    def _market(self) -> Market:
+        return self._instrument.market if self._instrument is not None else "spot"
+
+    def config(self) -> Config:
         """Return the daemon's configuration: like one for the real exchange, but for the addresses."""
-        market = self._instrument.market if self._instrument is not None else "spot"
-        rest_url = ready[market]
-        feed = FeedConfig(
-            symbols=self.symbols, market=market, rest_url=rest_url, ws_url=rest_url.replace("http", "ws", 1)
-        )
+        rest_url, ws_url = (f"{scheme}://127.0.0.1:{self._port}" for scheme in ("http", "ws"))
+        feed = FeedConfig(symbols=self.symbols, market=self._market, rest_url=rest_url, ws_url=ws_url)
         venue = VenueConfig()  # derivatives are filled on paper: their orders are not spoken yet
-        if market == "spot":
-            ws_url = ready["spot"].replace("http", "ws", 1) + "/ws-api/v3"
-            venue = VenueConfig(kind="binance", ws_url=ws_url, rest_url=ready["spot"])
+        if self._market == "spot":
+            venue = VenueConfig(kind="binance", ws_url=f"{ws_url}/ws-api/v3", rest_url=rest_url)
         name = self._options.strategy
         strategy = StrategyConfig(
             name=name,

@@ -168,6 +168,9 @@ def _add_seconds(one: Parser, text: str) -> None:
 def _add_run(one: Parser) -> None:
     _add_seconds(one, "stop after so long")
     one.add_argument("--with-parent", action="store_true", help="end when standard input closes")
+    one.add_argument(
+        "--hold", action="store_true", help="connect to nothing before a line comes on standard input"
+    )
     _add_json(one)
 
 

@@ -52,6 +52,11 @@ def activate(root: Path | None = None) -> Path:
     return folder
 
 
+def is_warm(folder: Path) -> bool:
+    """Whether anything was ever compiled into the folder, so that a start will hardly compile."""
+    return any(folder.rglob("*.nbi"))
+
+
 @contextmanager
 def apart(name: str) -> Iterator[None]:
     """Let what is imported meanwhile keep its compiled functions in a folder of that name, within ours."""

@@ -1,4 +1,4 @@
-"""How a process is told to end: by a signal, by a second one, or by the end of its parent."""
+"""How a process is told to end, by signals or the end of its parent, and by that parent to go on."""
 
 from __future__ import annotations
 
@@ -42,20 +42,25 @@ def _end(_number: int, _frame: object) -> None:
     os._exit(EXIT_INTERRUPTED)
 
 
-async def watch_parent(stop: Callable[[str], object]) -> None:
+async def watch_parent(stop: Callable[[str], object], go_on: Callable[[], object] = bool) -> None:
     """Call `stop("parent")` once standard input closes, as it does when the parent ends, however it ends.
 
-    Raises UsageError where standard input is no pipe.
+    What the parent writes before that calls `go_on`. Raises UsageError where standard input is no pipe.
     """
     mode = os.fstat(sys.stdin.fileno()).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):  # uvloop would abort the process
         raise UsageError("--with-parent wants a pipe from the parent as standard input")
-    await asyncio.get_running_loop().connect_read_pipe(lambda: _Parent(stop), sys.stdin)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: _Parent(stop, go_on), sys.stdin)
 
 
 class _Parent(asyncio.Protocol):
-    def __init__(self, stop: Callable[[str], object]) -> None:
+    def __init__(self, stop: Callable[[str], object], go_on: Callable[[], object]) -> None:
         self._stop = stop
+        self._go_on = go_on
+
+    def data_received(self, data: bytes) -> None:
+        del data
+        self._go_on()
 
     def eof_received(self) -> bool:
         return False  # close the pipe, which tells us below

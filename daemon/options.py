@@ -27,6 +27,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     seconds: float | None = None  # None: until a signal
     with_parent: bool = False  # or until standard input closes
+    hold: bool = False  # prepare, and open no socket before a line comes on standard input
     json: bool = False
 
 

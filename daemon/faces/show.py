@@ -15,8 +15,6 @@ from daemon.disk import RealDisk
 from daemon.errors import UsageError
 from daemon.faces import terminal
 from daemon.faces.client import fetch_status
-from daemon.faces.journal_table import table
-from daemon.orders.reader import read_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +62,9 @@ def train(out: Path, *, seed: int, minutes: int, horizon_ms: int, as_json: bool)
 
 def print_journal(folder: Path, *, as_json: bool) -> None:
     """Print a journal, oldest record first; raises UsageError where there is none."""
+    from daemon.faces.journal_table import table  # noqa: PLC0415 - numpy, needed by this verb alone
+    from daemon.orders.reader import read_all  # noqa: PLC0415 - likewise
+
     entries = read_all(RealDisk(), folder)
     first = next(entries, None)
     if first is None:

@@ -5,3 +5,9 @@ accounts, orders and markets; neither reads a clock, opens a socket or awaits. `
 shell around them. Nothing here imports daemon/orders or daemon/venues, so that the simulator cannot share
 their mistakes.
 """
+
+from typing import Final
+
+#: where a process that is the exchange takes its one account's key from
+KEY_ENV: Final = "TICKD_SIMULATOR_KEY"
+SECRET_ENV: Final = "TICKD_SIMULATOR_SECRET"  # noqa: S105 - the variable's name

@@ -24,6 +24,7 @@ from daemon.clock import SystemClock
 from daemon.errors import EXIT_DONE, ConfigError, TickdError
 from daemon.faces.compiling import compiling
 from daemon.lifetime import catch_signals, watch_parent
+from daemon.simulator import KEY_ENV, SECRET_ENV
 from daemon.simulator.auth import Key
 from daemon.simulator.rates import Limits
 from daemon.simulator.server import running
@@ -34,8 +35,6 @@ from daemon.simulator.warm import STEPS, warm_up
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KEY_ENV: Final = "TICKD_SIMULATOR_KEY"
-SECRET_ENV: Final = "TICKD_SIMULATOR_SECRET"  # noqa: S105 - the variable's name
 PUBLIC_KEY_ENV: Final = "TICKD_SIMULATOR_PUBLIC_KEY"
 
 

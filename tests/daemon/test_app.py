@@ -116,6 +116,29 @@ def test_it_trades_until_asked_to_stop_and_leaves_nothing_standing(tmp_path):
     assert "stopping reason='test'" in said
 
 
+def test_one_that_is_held_connects_to_nothing_before_it_is_released(tmp_path, monkeypatch):
+    asked = []
+    fetch = module.fetch_instruments
+    monkeypatch.setattr(module, "fetch_instruments", lambda *args: asked.append(args) or fetch(*args))
+
+    async def go():
+        async with stand(tmp_path) as one:
+            one.app.released.clear()
+            life = asyncio.ensure_future(one.app.live(None))
+            while not (tmp_path / "journal" / "lock").exists():  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            held = list(asked)
+            one.app.released.set()
+            await one.ready(life)
+            one.app.ask_stop("test")
+            await life
+            return held
+
+    assert asyncio.run(go()) == []
+    assert len(asked) == 1
+
+
 def test_it_ends_by_itself_when_its_time_is_over(tmp_path):
     async def go():
         async with stand(tmp_path) as one:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 
 import pytest
 
 from daemon import child as module
-from daemon.child import Child
+from daemon.child import Child, free_port
 from daemon.errors import ReportedError, TickdError
 
 
@@ -82,6 +83,24 @@ def test_an_end_is_waited_for_no_longer_than_asked():
         return before, await child.ended(10)
 
     assert with_child("import sys; sys.stdin.read()", use) == (False, True)
+
+
+def test_one_that_holds_is_told_to_go_on():
+    async def use(child):
+        child.go_on()
+        message = await child.message("going")
+        child.end()
+        await child.ended(10)
+        child.go_on()  # to one that has ended it is nothing
+        return message
+
+    text = """import sys; sys.stdin.readline(); print('{"event":"going"}', flush=True); sys.stdin.read()"""
+    assert with_child(text, use) == {"event": "going"}
+
+
+def test_a_free_port_can_be_listened_on():
+    with socket.create_server(("127.0.0.1", free_port())) as server:
+        assert server.getsockname()[1] > 0
 
 
 def test_one_that_was_never_started_is_gone_already():

@@ -106,6 +106,15 @@ def test_a_live_run_reaches_the_daemon_with_both(called, config):
     assert (given.mode, given.venue.kind, options.seconds) == ("live", "binance", 3.0)
 
 
+def test_to_be_held_wants_a_parent_that_lets_go(called, config, capsys):
+    assert cli.main(["paper", str(config), "--hold"]) == EXIT_USAGE
+    assert "say --with-parent too" in error_of(capsys)
+    assert called == []
+    assert cli.main(["paper", str(config), "--hold", "--with-parent"]) == EXIT_DONE
+    ((_, options),) = called
+    assert (options.hold, options.with_parent) == (True, True)
+
+
 def test_paper_rehearses_a_live_configuration_with_local_fills(called, config):
     assert cli.main(["paper", str(config)]) == EXIT_DONE
     ((given, options),) = called

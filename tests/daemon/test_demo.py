@@ -15,11 +15,16 @@ from daemon.errors import FileFormatError, TickdError
 from daemon.options import DemoOptions
 from daemon.status import Status
 
-READY = {"spot": "http://127.0.0.1:1", "usdm": "http://127.0.0.1:2", "api_key": "k", "secret": "s"}
+PORT = 54321
+
+
+@pytest.fixture(autouse=True)
+def _fixed_port(monkeypatch):
+    monkeypatch.setattr(demo, "free_port", lambda: PORT)
 
 
 def config_of(**options):
-    return demo._Market(DemoOptions(**options)).config(READY)
+    return demo._Market(DemoOptions(**options)).config()
 
 
 def tape_of(tmp_path, symbol, price, *, market="spot", qty="1.0"):
@@ -39,7 +44,7 @@ def tape_of(tmp_path, symbol, price, *, market="spot", qty="1.0"):
 def test_by_default_the_model_trades_bitcoin_at_the_simulated_exchange():
     config = config_of()
     assert (config.mode, config.feed.symbols, config.venue.kind) == ("demo", ("BTC/USDT",), "binance")
-    assert config.venue.ws_url == "ws://127.0.0.1:1/ws-api/v3"
+    assert config.venue.ws_url == f"ws://127.0.0.1:{PORT}/ws-api/v3"
     (strategy,) = config.strategy
     assert (strategy.name, strategy.model) == ("ml", str(MODEL))
     assert strategy.params == {"qty": 0.005, "horizon_s": HORIZON_S}
@@ -63,7 +68,7 @@ def test_orders_on_a_tape_are_worth_the_same_whatever_is_traded(tmp_path, market
         assert NOTIONAL <= worth <= Decimal(str(config.risk.order_notional_max))
         assert config.feed.market == market
         assert config.venue.kind == ("binance" if market == "spot" else "paper")
-        assert config.feed.ws_url == ("ws://127.0.0.1:1" if market == "spot" else "ws://127.0.0.1:2")
+        assert config.feed.ws_url == f"ws://127.0.0.1:{PORT}"
 
 
 def test_a_pair_gets_its_two_symbols_and_ones_own_strategy_its_own_parameters():
@@ -74,12 +79,24 @@ def test_a_pair_gets_its_two_symbols_and_ones_own_strategy_its_own_parameters():
 def test_the_exchange_is_asked_for_what_the_daemon_trades(tmp_path):
     command = demo._Market(DemoOptions(seed=7, strategy="pairs")).exchange_command()
     assert " ".join(command[1:]) == (
-        "-m daemon.simulator --with-parent --no-limits --seed 7 --symbol BTC/USDT --symbol ETH/USDT"
+        f"-m daemon.simulator --with-parent --no-limits --port {PORT} --seed 7 "
+        "--symbol BTC/USDT --symbol ETH/USDT"
     )
-    tape = tape_of(tmp_path, "btcusdt", "60000.0")
-    for speed, word in ((20.0, "20"), (float("inf"), "max")):
-        command = demo._Market(DemoOptions(tape=tape, speed=speed)).exchange_command()
-        assert command[-4:] == ["--tape", str(tape), "--speed", word]
+    for market, port in (("spot", "--port"), ("usdm", "--futures-port")):
+        tape = tape_of(tmp_path, "btcusdt", "60000.0", market=market)
+        for speed, word in ((20.0, "20"), (float("inf"), "max")):
+            command = demo._Market(DemoOptions(tape=tape, speed=speed)).exchange_command()
+            assert command[-6:] == [port, str(PORT), "--tape", str(tape), "--speed", word]
+
+
+def test_the_exchange_and_the_daemon_share_a_key_that_the_environment_gives_or_that_is_made(monkeypatch):
+    for name in ("TICKD_SIMULATOR_KEY", "TICKD_SIMULATOR_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    made = [demo._Market(DemoOptions()).keys for _ in range(2)]
+    assert len({*made[0], *made[1]}) == 4
+    monkeypatch.setenv("TICKD_SIMULATOR_KEY", "mine")
+    monkeypatch.setenv("TICKD_SIMULATOR_SECRET", "sesame")
+    assert demo._Market(DemoOptions()).keys == ("mine", "sesame")
 
 
 def test_the_file_the_daemon_reads_says_what_was_meant():
@@ -167,3 +184,35 @@ def test_it_ends_with_its_time_or_its_tape_whichever_is_first(
 
     assert asyncio.run(within())
     assert "READY" in capsys.readouterr().out
+
+
+class Starting:
+    """A process that says it is ready, or ends, after a while."""
+
+    def __init__(self, ready_s=3600.0, ends_s=3600.0):
+        self._ready_s, self._ends_s = ready_s, ends_s
+
+    async def message(self, event):
+        assert event == "ready"
+        await asyncio.sleep(self._ready_s)
+        return {"event": "ready"}
+
+    async def ended(self):
+        await asyncio.sleep(self._ends_s)
+        return True
+
+    def failure(self):
+        return TickdError("the daemon ended by itself; start again")
+
+
+def test_a_daemon_that_ends_before_the_exchange_is_ready_is_told_at_once():
+    async def first(exchange, daemon):
+        ready = asyncio.ensure_future(exchange.message("ready"))
+        try:
+            return await asyncio.wait_for(demo._first(ready, daemon), 10)
+        finally:
+            assert ready.done()  # nobody reads on from the exchange's output
+
+    assert asyncio.run(first(Starting(ready_s=0.01), Starting())) == {"event": "ready"}
+    with pytest.raises(TickdError, match="the daemon ended by itself"):
+        asyncio.run(first(Starting(), Starting(ends_s=0.01)))

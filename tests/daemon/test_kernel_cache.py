@@ -23,6 +23,10 @@ def test_the_folder_is_named_by_the_sources_and_exported(tmp_path):
     folder = kernel_cache.activate(tmp_path)
     assert folder == tmp_path / f"tickd-{kernel_cache.fingerprint()}"
     assert os.environ["NUMBA_CACHE_DIR"] == str(folder)
+    assert not kernel_cache.is_warm(folder)
+    (folder / "kernels_1").mkdir()
+    (folder / "kernels_1" / "book.update-1.py311.nbi").write_text("")
+    assert kernel_cache.is_warm(folder)
 
 
 def test_a_child_process_takes_the_same_folder_and_not_one_inside_it(tmp_path):

@@ -91,6 +91,19 @@ def test_the_end_of_the_parent_is_noticed(loop):
 
 
 @pytest.mark.parametrize("loop", RUN)
+def test_a_line_of_the_parent_is_told_and_ends_nothing(loop):
+    text = CHILD.replace(
+        "watch_parent(told.set_result)", 'watch_parent(print, lambda: told.set_result("go on"))'
+    )
+    with start(text, loop, stdin=subprocess.PIPE) as process:
+        assert process.stdout.readline() == "waiting\n"
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "go on\n"
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("loop", RUN)
 def test_a_parent_is_watched_through_a_pipe_only(loop, tmp_path):
     (tmp_path / "file").write_text("")
     with (tmp_path / "file").open() as file, start(CHILD, loop, stdin=file) as process:
