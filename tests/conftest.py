@@ -15,10 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 # before any test module imports numba; xdist's workers and child processes inherit it
 kernel_cache.activate()
 
+# all heavy proofs together are about a quarter of an hour of one core's time;
 # derandomized, so that a failure is the same on every machine; timings are no business of a property
 _COMMON = {"deadline": None, "derandomize": True, "database": None, "print_blob": True}
 settings.register_profile("quick", max_examples=60, suppress_health_check=[HealthCheck.too_slow], **_COMMON)
-settings.register_profile("heavy", max_examples=200, suppress_health_check=[HealthCheck.too_slow], **_COMMON)
+settings.register_profile(
+    "heavy", max_examples=10_000, suppress_health_check=[HealthCheck.too_slow], **_COMMON
+)
 settings.load_profile("quick")
 
 
