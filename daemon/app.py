@@ -167,7 +167,15 @@ class App:
         self.started_ns = seams.clock.now_ns()
         observers = [AuditLog(self.logs.get("orders"), instruments)]
         self.core = core = build(
-            config, instruments, runtimes, rings, seams, venue, Spans(), observers=observers, followers=followers
+            config,
+            instruments,
+            runtimes,
+            rings,
+            seams,
+            venue,
+            Spans(),
+            observers=observers,
+            followers=followers,
         )
         for paper in followers:
             restore_paper(paper, core.portfolio)

@@ -44,8 +44,7 @@ _HEAD: Final = '''"""The live kernels of strategy {name}, generated: edit the st
 from numba import njit
 
 from kernels import pipeline, shapes
-from kernels.dtypes import WHY_DRAIN
-from kernels.pipeline import TURN_FULL, TURN_MISS
+from kernels.pipeline import TURN_FULL, TURN_MISS, TURN_WHY
 from kernels.ring import MASK
 {imports}
 
@@ -81,7 +80,7 @@ def turn(mem, rings, {model}frame, stream, wire_ns):
     if came == shapes.MISS:
         return TURN_MISS
     rings[stream[0].instrument].turns += 1
-    count = drain(mem, rings, {model}wire_ns, WHY_DRAIN)
+    count = drain(mem, rings, {model}wire_ns, TURN_WHY)
     return count if came & MASK or count < 0 else count | TURN_FULL
 '''
 _INTERPRETED: Final = '''@njit(cache=True)
@@ -110,7 +109,9 @@ class LiveKernel(NamedTuple):
     absorb: Callable[..., None]  # (mem, rings, row)
     book: Callable[..., None]  # (mem, rings, row, levels, tick_size, lot_size, wire_ns)
     drain: Callable[..., int]  # (mem, rings, *forest, now_ns, why) -> actions
-    turn: Callable[..., int] | None  # (mem, rings, *forest, frame, stream, wire_ns) -> actions; None: interpreted
+    turn: (
+        Callable[..., int] | None
+    )  # (mem, rings, *forest, frame, stream, wire_ns) -> actions; None: interpreted
     dispatchers: tuple[Any, ...]  # what was compiled: each has one signature, before and after any run
 
 
@@ -177,7 +178,7 @@ def _import(name: str, path: Path) -> ModuleType:
 def live_kernel(strategy: Strategy, memory: NDArray[np.void], forest: Forest) -> LiveKernel:
     """Compile (or find in the cache) a strategy's live functions and call each once on a copy of `memory`.
 
-    memory: array of length 1 of the strategy's kernels.dtypes.memory_dtype; forest: its model's arrays, if any.
+    memory: array of length 1 of the strategy's kernels.dtypes.memory_dtype; forest: its model's arrays.
     A plain Python `decide` runs between the compiled halves of the pipeline: everywhere the same, slower.
     Raises ConfigError where `decide` does not compile, or raises when it sees an empty market.
     """

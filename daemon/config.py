@@ -65,7 +65,9 @@ class FeedConfig(_Section, frozen=True):
     stale_ms: Annotated[int, Meta(ge=1, le=600_000)] = (
         5000  # silence after which no order that adds risk leaves
     )
-    ring: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024  # trades and quotes kept as they came, per instrument
+    ring: Annotated[int, Meta(ge=1, le=1_000_000)] = (
+        1024  # trades and quotes kept as they came, per instrument
+    )
 
 
 class VenueConfig(_Section, frozen=True):

@@ -2,9 +2,9 @@
 
 1. Market data: ticks wait in the rings of the feed; a changed book is shown at once. Nothing is decided.
 2. `drain`, when nothing more was readable: each strategy that owns what moved makes one compiled call (each
-   tick steps the features; then rows, model, decide, reconcile, limits), and each action it asks for is approved
-   or refused, journalled and sent. What a strategy asks for while it warms up, or while the daemon ends, is not
-   acted on.
+   tick steps the features; then rows, model, decide, reconcile, limits), and each action it asks for is
+   approved or refused, journalled and sent. What a strategy asks for while it warms up, or while the daemon
+   ends, is not acted on. A frame that was all there was to read takes a turn: one call reads it and decides.
 3. The venue's reports: applied to orders and portfolio; a fill wakes the strategy at once.
 4. Commands and timers: events like any other.
 
@@ -307,7 +307,6 @@ class Engine:
         for follower in self._followers:
             follower.absorb(instrument)
         self._raised(self._runtimes_of[instrument][0], error)
-
 
     def _act(self, runtime: Runtime, count: int, wire_ns: int, decided_ns: int) -> None:
         desk = self._desks[runtime.index]

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from daemon.compile import Forest
     from daemon.config import Config, StrategyConfig
     from daemon.instruments import Instrument
-    from daemon.runtime import Forest
     from daemon.seams import Disk
     from strategies.base import Strategy
     from strategies.model import Model

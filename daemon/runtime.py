@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.compile import Forest
-    from daemon.feeds.base import Turn
     from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig
+    from daemon.feeds.base import Turn
     from daemon.instruments import Instrument
     from strategies.base import Strategy
 

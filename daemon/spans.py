@@ -1,8 +1,8 @@
 """Where the time goes: one histogram a stage, filled by one compiled call a drain.
 
     decode   frame on the wire -> ready to decide (the whole drain's frames)
-    decide   -> features, rows, model, decide, reconcile and limits done; a turn (kernels.pipeline) is measured
-             from the wire, since one call reads its frame and decides on it
+    decide   -> features, rows, model, decide, reconcile and limits done; a turn (kernels.pipeline) is
+             measured from the wire, since one call reads its frame and decides on it
     risk     -> approved
     send     -> order made, journalled, signed and written
     order    frame on the wire -> order written: tick to order, inside the process

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.events import ExecutionReport, VenueStatus
+    from daemon.feeds.base import Turn
     from daemon.instruments import Instrument
 
 _SNAPSHOT = b'{"lastUpdateId":1,"bids":[["100.00","5.0"],["99.00","5.0"]],"asks":[["101.00","5.0"]]}'
@@ -116,13 +117,19 @@ class _Deaf:
     """A feed's sink that hands the market on and decides nothing."""
 
     def __init__(self, market: Any) -> None:
-        self.turns = [None]
+        self.turns: list[Turn | None] = [None]
         self.on_tick = self.absorb = market.absorb
         self.on_book = market.on_book
         self.on_book_status = market.on_book_status
 
     def drain(self, wire_ns: int) -> None:
         """Decide nothing."""
+
+    def turned(self, instrument: int, answer: int, wire_ns: int) -> None:
+        """Take no turn."""
+
+    def turn_raised(self, instrument: int, error: Exception) -> None:
+        """Take no turn."""
 
 
 class _Nobody:

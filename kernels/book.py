@@ -37,7 +37,7 @@ def make() -> NDArray[np.void]:
 
 @njit(cache=True, forceinline=True)
 def _place(ticks: NDArray[np.int64], n: int, tick: int, sign: int, near: int) -> int:
-    """Return the first row of a side not worse than `tick`: where it is or belongs, looked for around row `near`.
+    """Return the first row of a side not worse than `tick`, looked for around row `near`: where it belongs.
 
     `sign` is +1 where rows ascend (bids), -1 where they descend (asks). The levels of a message lie near each
     other: strides that double find the next in 13 ns, where halving the whole side takes 20.
@@ -91,7 +91,7 @@ def _open_gap(values: NDArray[np.int64], first: int) -> None:
 def _set_level(
     ticks: NDArray[np.int64], lots: NDArray[np.int64], n: int, at: int, tick: int, qty: int
 ) -> int:
-    """Insert, change or delete (qty 0) the level that belongs to row `at`; return how many rows there are then."""
+    """Insert, change or delete (qty 0) the level that belongs to row `at`; return how many rows there are."""
     if at < n and ticks[at] == tick:
         if qty > 0:
             lots[at] = qty
@@ -177,9 +177,7 @@ def _crossed(book: NDArray[np.void]) -> bool:
 
 
 @njit(cache=True)
-def update(
-    book: NDArray[np.void], buf: bytes, grid: NDArray[np.int64], scratch: NDArray[np.int64]
-) -> int:
+def update(book: NDArray[np.void], buf: bytes, grid: NDArray[np.int64], scratch: NDArray[np.int64]) -> int:
     """Apply a depth message from its bytes: parse both sides, then change the book; all of it or nothing.
 
     Returns how many levels it had, CROSSED when the book then makes no sense, or an error of kernels.levels
@@ -192,9 +190,7 @@ def update(
 
 
 @njit(cache=True)
-def replace(
-    book: NDArray[np.void], buf: bytes, grid: NDArray[np.int64], scratch: NDArray[np.int64]
-) -> int:
+def replace(book: NDArray[np.void], buf: bytes, grid: NDArray[np.int64], scratch: NDArray[np.int64]) -> int:
     """Load a snapshot from its bytes in the place of everything; returns as `update` does."""
     n_bids, n_asks = sides(buf, grid, scratch)
     if n_bids < 0:

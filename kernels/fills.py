@@ -90,6 +90,7 @@ from kernels.matching import (
 )
 from kernels.ring import MASK, first_unseen
 
+
 # --- the market --------------------------------------------------------------------------------------------
 @njit(cache=True)
 def on_ticks(matcher: Any, book: Any, rings: Any, instrument: int) -> int:

@@ -2,8 +2,9 @@
 
     predict(nodes, roots, bits, row) -> float
 
-`nodes`, `roots` and `bits` come from strategies.model. What a model needs besides its splits is in the same arrays: its columns
-are already those of `row`, and the head of `roots` says how the sum of leaves becomes the prediction.
+`nodes`, `roots` and `bits` come from strategies.model. What a model needs besides its splits is in the same
+arrays: its columns are already those of `row`, and the head of `roots` says how the sum of leaves becomes the
+prediction.
 
 Every split is one comparison without a branch, `values[node.value] > node.threshold`, whose truth picks the
 second of two neighbouring children. What differs between splits is put into `values` once a row:
@@ -30,7 +31,7 @@ import numpy as np
 from numba import njit
 
 #: a split (children at child, child + 1), or a leaf (value 0, its worth in threshold, child itself)
-#: unsigned, like every index of a walk: what may be negative is looked at before each access, a third of the time
+#: unsigned, like every index of a walk: one that may be negative is looked at, for a third of the time
 NODE: Final = np.dtype([("threshold", "f8"), ("value", "u4"), ("child", "u4")], align=True)
 
 #: LightGBM takes what is this near to zero as zero: its constant is a float32

@@ -198,7 +198,7 @@ def decimals_end(buf: bytes, i: int, n: int) -> int:
 def whole(buf: bytes, i: int, end: int, value: int) -> int:
     """Append the digits buf[i:end] to a number."""
     for k in range(i, end):
-        value = value * 10 + np.int64(np.uint8(buf[k] - _ZERO))
+        value = value * 10 + int(np.uint8(buf[k] - _ZERO))
     return value
 
 
@@ -223,7 +223,7 @@ def _steps(buf: bytes, start: int, point: int, end: int, places: int, num: int, 
         rest |= value % num
         value //= num
     if rest == 0:
-        return value
+        return int(value)
     return MALFORMED if exact else max(value, 1)
 
 
@@ -262,11 +262,11 @@ def parse(
             point = digits_end(buf, i + 2, n)
             at = decimals_end(buf, point, n)
             if at + 2 < n and buf[at] == _QUOTE and buf[at + 1] == _COMMA and buf[at + 2] == _QUOTE:
-                price = _steps(buf, i + 2, point, at, price_places, price_num, True)  # noqa: FBT003
+                price = _steps(buf, i + 2, point, at, price_places, price_num, True)
                 point = digits_end(buf, at + 3, n)
                 end = decimals_end(buf, point, n)
                 if end + 1 < n and buf[end] == _QUOTE and buf[end + 1] == _CLOSE:
-                    qty = _steps(buf, at + 3, point, end, qty_places, qty_num, False)  # noqa: FBT003
+                    qty = _steps(buf, at + 3, point, end, qty_places, qty_num, False)
                     end += 2
         if price <= 0 or qty < 0:
             price, qty, end = _level(buf, i, grid)

@@ -3,16 +3,17 @@
     absorb(mem, rings, i)                                      the ticks that wait in instrument i's ring
     book(mem, rings, i, levels, tick_size, lot_size, wire_ns)  those, then a change of the depth
     prepare(mem, rings, now_ns)                                once a drain: every ring absorbed, and the rows
-    predict(mem, nodes, roots, bits)                           with a model (kernels.forest): its column of the rows
+    predict(mem, nodes, roots, bits)                           a model's column of the rows (kernels.forest)
     wanted = decide(now_ns, why, rows, book, position, working, account, state, params, out)
     n = finish(mem, wanted, now_ns)                            then do mem["actions"][0, :n]
 
 Where one strategy alone follows one instrument, a frame that is all there was to read takes a `turn`: read,
 prepare, decide and finish in one call. Almost every frame changes nothing, and then costs that call alone.
 
-`mem` is an array of length 1 of kernels.dtypes.memory_dtype, `i` the instrument's row in it, `rings` the feed's
-(kernels.ring). `decide` is called by its name in a generated function around these (daemon/compile.py), or from
-Python between them: passed as an argument it would keep its caller out of the disk cache.
+`mem` is an array of length 1 of kernels.dtypes.memory_dtype, `i` the instrument's row in it, `rings` the
+feed's (kernels.ring). `decide` is called by its name in a generated function around these
+(daemon/compile.py), or from Python between them: passed as an argument it would keep its caller out of the
+disk cache.
 
 n >= 0 counts the actions, each approved or with its X_REFUSAL. n < 0 is one of kernels.reconcile's FAULT_*:
 the strategy broke its contract, nothing is to be sent, and it must not be asked again.
@@ -26,7 +27,7 @@ from numba import njit
 
 from kernels import digest, features, forest, limits, reconcile
 from kernels.book import top
-from kernels.dtypes import BOOK_LEVELS, DEPTH, P_AVG_PRICE, P_QTY, P_UNREALISED, QUOTE
+from kernels.dtypes import BOOK_LEVELS, DEPTH, P_AVG_PRICE, P_QTY, P_UNREALISED, QUOTE, WHY_DRAIN
 from kernels.feature_state import F_QUOTE
 from kernels.ring import MASK, first_unseen
 
@@ -34,18 +35,18 @@ from kernels.ring import MASK, first_unseen
 TURN_MISS: Final = -100
 #: a bit of it: the ring is full, and whoever else follows the instrument has to take what waits
 TURN_FULL: Final = 1 << 20
+#: why a turn asks; numpy's, because numba compiles a version for each plain constant
+TURN_WHY: Final[Any] = np.int64(WHY_DRAIN)
 
 
 @njit(cache=True, forceinline=True)
 def absorb(mem: Any, rings: Any, i: int) -> None:
-    """Take the ticks of instrument i that came since: its features step, a quote becomes level 0 of its book."""
+    """Take the ticks of instrument i that wait: its features step, a quote becomes level 0 of its book."""
     m = mem[0]
     ring = rings[m.lane[i]]
     for number in range(first_unseen(ring, m.seen[i]), ring.head):
         tick = ring.rows[number & MASK]
-        features.step(
-            m.feature_f[i], m.feature_i[i], tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d
-        )
+        features.step(m.feature_f[i], m.feature_i[i], tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d)
         if tick.kind == QUOTE:
             _set_touch(m.book[i, 0], tick.a, tick.b, 1)
             _set_touch(m.book[i, 1], tick.c, tick.d, -1)
@@ -53,10 +54,8 @@ def absorb(mem: Any, rings: Any, i: int) -> None:
 
 
 @njit(cache=True)
-def book(
-    mem: Any, rings: Any, i: int, levels: Any, tick_size: float, lot_size: float, wire_ns: int
-) -> None:
-    """Take the ticks before it, then the changed book (`levels`: a BOOK array of length 1), and step its features."""
+def book(mem: Any, rings: Any, i: int, levels: Any, tick_size: float, lot_size: float, wire_ns: int) -> None:
+    """Take the ticks before it, then the changed book (a BOOK array of length 1), and step its features."""
     absorb(mem, rings, i)
     m = mem[0]
     f = m.feature_f[i]
@@ -74,7 +73,7 @@ def book(
 
 @njit(cache=True)
 def prepare(mem: Any, rings: Any, now_ns: int) -> None:
-    """Take what waits, and write what decide reads: each instrument's features, the position marked at mid."""
+    """Take what waits, and write what decide reads: each instrument's features, its position at mid."""
     m = mem[0]
     m.now_ns = now_ns
     last = m.rows.shape[1] - 1

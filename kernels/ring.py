@@ -1,8 +1,8 @@
 """Where a feed leaves its ticks for the strategies: one ring of typed ticks an instrument.
 
-A feed pushes every trade and quote as it comes; whoever follows an instrument remembers how many it has taken
-(`seen`) and takes the rest in one compiled call, at the end of a drain or sooner when CAPACITY have come. So a
-burst of a thousand ticks costs a strategy one call from Python, and an ordinary tick the one call that decides.
+A feed pushes every trade and quote as it comes; whoever follows an instrument remembers how many it has
+taken (`seen`) and takes the rest in one compiled call, at the end of a drain or when CAPACITY have come. So a
+burst of a thousand ticks costs a strategy a few calls, and an ordinary tick the one call that decides.
 """
 
 from typing import Any, Final
@@ -51,7 +51,9 @@ def new_rings(instruments: int) -> NDArray[np.void]:
 
 
 @njit(cache=True, forceinline=True)
-def fill(tick: Any, kind: int, wire_ns: int, exch_ns: int, number: int, a: float, b: float, c: float, d: float) -> None:
+def fill(
+    tick: Any, kind: int, wire_ns: int, exch_ns: int, number: int, a: float, b: float, c: float, d: float
+) -> None:
     """Write one TICK."""
     tick.kind = kind
     tick.wire_ns = wire_ns
@@ -65,9 +67,18 @@ def fill(tick: Any, kind: int, wire_ns: int, exch_ns: int, number: int, a: float
 
 @njit(cache=True)
 def push(
-    rings: Any, instrument: int, kind: int, wire_ns: int, exch_ns: int, number: int, a: float, b: float, c: float, d: float
+    rings: Any,
+    instrument: int,
+    kind: int,
+    wire_ns: int,
+    exch_ns: int,
+    number: int,
+    a: float,
+    b: float,
+    c: float,
+    d: float,
 ) -> int:
-    """Add a trade or a quote; return how many ever came. Each CAPACITY of them have to be taken by everybody."""
+    """Add a trade or a quote; return how many ever came. Everybody has to take each CAPACITY of them."""
     ring = rings[instrument]
     fill(ring.rows[ring.head & MASK], kind, wire_ns, exch_ns, number, a, b, c, d)
     if kind == QUOTE:
@@ -80,7 +91,7 @@ def push(
 
 @njit(cache=True, forceinline=True)
 def first_unseen(ring: Any, seen: int) -> int:
-    """Return the number of the first tick to take for who has `seen` so many; what was overwritten is counted."""
+    """Return the first tick that who has `seen` so many is to take; what was overwritten is counted."""
     oldest = ring.head - CAPACITY
     if seen >= oldest:
         return seen

@@ -3,8 +3,8 @@
 An exchange writes the frames of one stream alike: the same text in the same order, and between it a few
 values. `scan` compares the text byte for byte and parses the values; whatever differs by one byte is not
 read, and goes the way of typed decoders, which tell what is wrong with it (or learn the new shape, see
-daemon/feeds/shapes.py). A frame that is read gives to the bit what the typed decoder would have given: a number
-of up to 15 digits divided by a power of ten up to 10**15 is rounded once.
+daemon/feeds/shapes.py). A frame that is read gives to the bit what the typed decoder would have given: a
+number of up to 15 digits divided by a power of ten up to 10**15 is rounded once.
 
     scan(frame, stream, i, p) -> (i, p)        from byte i and part p on, to the next LEVELS or the END
     read(frame, stream, rings, wire_ns) -> n   a trade or quote into its instrument's ring
@@ -39,11 +39,13 @@ UNREAD: Final = 4  # a whole number that nobody reads
 LEVELS: Final = 5  # a depth update's levels: slot 0 bids, 1 asks
 
 # --- slots ------------------------------------------------------------------------------------------------
-(S_ID, S_TIME, S_FIRST, S_PREV) = range(4)  # ints: the (last) id, the time, a depth update's first and previous id
+(S_ID, S_TIME, S_FIRST, S_PREV) = range(
+    4
+)  # ints: the (last) id, the time, a depth update's first and previous id
 (S_A, S_B, S_C, S_D) = range(4)  # floats: as in a tick
 S_BIDS, S_ASKS = 0, 1
 
-# --- chain: where the exchange's sequence is (daemon/feeds/sync.py keeps it) ---------------------------------
+# --- chain: where the exchange's sequence is (daemon/feeds/sync.py keeps it) -------------------------------
 CHAIN_LAST: Final = 0  # the newest id
 CHAIN_EASY_MAX: Final = 1  # the largest step to the next one that is plain; of a depth update 1 or 0: none is
 
@@ -81,7 +83,7 @@ _FALSE: Final = np.frombuffer(b"false", np.uint8)
 
 @njit(cache=True, forceinline=True)
 def _same(buf: Any, i: int, text: Any, at: int, size: int) -> bool:
-    """Whether buf[i : i + size] is text[at : at + size]; without an early end, so that LLVM compares blocks."""
+    """Whether buf[i : i + size] is text[at : at + size]; no early end, so that LLVM compares blocks."""
     if i + size > len(buf):
         return False
     differs = np.uint8(0)
@@ -118,7 +120,7 @@ def scan(buf: Any, stream: Any, i: int, p: int) -> tuple[int, int]:
                 return _FAILED, p
             floats[slot] = whole(buf, point + 1, end, whole(buf, i, point, 0)) / _TENS[decimals]
             i = end
-        elif value == WHOLE or value == UNREAD:  # noqa: PLR1714 - a tuple would be built
+        elif value == WHOLE or value == UNREAD:  # noqa: PLR1714, SIM109 - a tuple would be built
             end = digits_end(buf, i, n)
             if end - i > WHOLE_DIGITS_MAX or (end - i != 1 and (end == i or buf[i] == _ZERO)):
                 return _FAILED, p
@@ -151,7 +153,7 @@ def _possible(s: Any) -> bool:
 
 @njit(cache=True)
 def read(buf: Any, stream: Any, rings: Any, wire_ns: int) -> int:
-    """Read a trade or quote that is plainly the next into its ring; return how many ever came there, or MISS."""
+    """Read a trade or quote that is plainly the next into its ring; return how many ever came, or MISS."""
     i, _ = scan(buf, stream, 0, 0)
     if i < 0:
         return MISS

@@ -56,18 +56,22 @@ class Control(msgspec.Struct, frozen=True, gc=False):
 class Decoder(Protocol):
     """Frames of one exchange and market to events; no socket, no clock, no state.
 
-    What it says of its streams lets the feed read frames of a known shape by a kernel (kernels.shapes) that gives
-    what `decode` would have given; a decoder without `keys` is always asked itself.
+    What it says of its streams lets the feed read frames of a known shape by a kernel (kernels.shapes) that
+    gives what `decode` would have given; a decoder without `keys` is always asked itself.
     """
 
     #: how many first bytes of a frame tell its stream
     key_size: int
-    #: (instrument, kind of kernels.dtypes) by these bytes
-    keys: Mapping[bytes, tuple[int, int]]
-    #: by kind, what a kernel reads of a frame: a field's name -> (what it is, the slot it goes to)
-    fields: Mapping[int, Mapping[str, tuple[int, int]]]
     #: of the times in frames
     time_unit_ns: int
+
+    @property
+    def keys(self) -> Mapping[bytes, tuple[int, int]]:
+        """Return (instrument, kind of kernels.dtypes) by these bytes."""
+
+    @property
+    def fields(self) -> Mapping[int, Mapping[str, tuple[int, int]]]:
+        """Return by kind what a kernel reads of a frame: a field's name -> (what it is, its slot)."""
 
     def decode(self, payload: bytes, wire_ns: int) -> Tick | Depth | Snapshot | Control:
         """Return what the frame says; raises FrameError with a reason of FRAME_REASONS."""
@@ -104,11 +108,14 @@ Turn = Callable[[bytes, "NDArray[np.void]", int], int]
 
 
 class MarketFollower(Protocol):
-    """Who sees the market of the rings before the strategies do, on the stack of the frame that brought it."""
+    """Who sees the market before the strategies do, on the stack of the frame that brought it."""
 
-    #: the instruments whose ticks cannot wait in their ring until it is full; `on_watch` is called when it changes
-    watching: AbstractSet[int]
+    #: called when `watching` changes
     on_watch: Callable[[], None]
+
+    @property
+    def watching(self) -> AbstractSet[int]:
+        """Return the instruments whose ticks cannot wait in their ring until it is full."""
 
     def absorb(self, instrument: int) -> None:
         """Take everything that waits in an instrument's ring."""
@@ -127,7 +134,7 @@ class FeedSink(Protocol):
     """Who takes what the feed brings, and decides."""
 
     def on_tick(self, instrument: int) -> None:
-        """Learn that a trade or quote lies in an instrument's ring (kernels.ring); it may wait for the drain."""
+        """Learn that a trade or quote waits in an instrument's ring (kernels.ring)."""
 
     def absorb(self, instrument: int) -> None:
         """Take everything that waits in an instrument's ring now: it is full."""
@@ -141,8 +148,9 @@ class FeedSink(Protocol):
     def drain(self, wire_ns: int) -> None:
         """Learn that nothing more was readable after the frame received at `wire_ns`: decide now."""
 
-    #: by instrument, what reads a frame and decides on it in one compiled call; None: not now
-    turns: Sequence[Turn | None]
+    @property
+    def turns(self) -> Sequence[Turn | None]:
+        """Return, by instrument, what reads a frame and decides on it in one compiled call; None: not now."""
 
     def turned(self, instrument: int, answer: int, wire_ns: int) -> None:
         """Act on a turn that answered other than 0: nothing to do."""

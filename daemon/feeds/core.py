@@ -1,10 +1,11 @@
 """From one frame to the sink: the part of a feed that live, replay and tests share. Sans-IO.
 
-    process(payload, wire_ns, last): 1. read  2. check the sequence  3. ring, or book  4. the sink: now or at the drain
+    process(payload, wire_ns, last): 1. read  2. check the sequence  3. ring, or book  4. the sink decides
 
 A frame of a shape that its stream is known for is read, checked and put into the ring by one compiled call
-(kernels.shapes), which also decides where that is all there was to read (a turn); every other goes by the typed decoder and the state machines of sync.py, which say what is
-wrong with it, and may teach its stream a new shape.
+(kernels.shapes), which also decides on it where it was all there was to read (a turn). Every other goes by
+the typed decoder and the state machines of sync.py, which say what is wrong with it, and may teach its stream
+a new shape.
 
 One bad frame is counted by its reason and forgotten; it never raises out of here. What the sink raises is not
 caught: an engine's or a strategy's exception must not be taken for a bad frame.
@@ -198,7 +199,7 @@ class FeedCore:
         self._tell(tick.instrument, came)
 
     def _learn(self, stream: Stream, payload: bytes) -> None:
-        """Take the shape of a frame that was well-formed, when its stream has none, or a new one: two in a row."""
+        """Take the shape of a well-formed frame when its stream has none, or a new one: two in a row."""
         if payload[: self._key_size] not in self._decoder.keys:
             return
         count = stream.count

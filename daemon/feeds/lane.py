@@ -126,5 +126,4 @@ class Lane:
     def not_after(self, now_ns: int) -> None:
         """Let what a clock that was set back put into the future count from now on: else silence hides."""
         for stream in (self.trade, self.quote, self.depth):
-            if stream.newest_ns > now_ns:
-                stream.newest_ns = now_ns
+            stream.newest_ns = min(stream.newest_ns, now_ns)

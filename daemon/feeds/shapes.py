@@ -1,8 +1,8 @@
 """Learning the shape of a stream's frames from one that the typed decoder has read, for kernels.shapes.
 
-What a frame says of our fields by name becomes values, every other whole number may vary too, and all the rest
-is text that every frame must repeat byte for byte. So a new shape of the exchange costs a few slow frames, and
-nothing that was not understood is ever skipped.
+What a frame says of our fields by name becomes values, every other whole number may vary too, and all the
+rest is text that every frame must repeat byte for byte. So a new shape of the exchange costs a few slow
+frames, and nothing that was not understood is ever skipped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: a name and its value: a list of levels, or a scalar that may be quoted
-_FIELD: Final = re.compile(rb'"(\w+)":(?:(\[(?:\[[^\[\]]*\],?)*\])|("?)(-?\d+(?:\.\d+)?|true|false)\3(?=[,}]))')
+_FIELD: Final = re.compile(
+    rb'"(\w+)":(?:(\[(?:\[[^\[\]]*\],?)*\])|("?)(-?\d+(?:\.\d+)?|true|false)\3(?=[,}]))'
+)
 _LIST, _QUOTES, _SCALAR = 2, 3, 4
 #: what a frame need not say, and the slots of `ints` before any frame said it
 _MAY_LACK: Final = ((WHOLE, S_TIME), (WHOLE, S_PREV))
@@ -28,7 +30,7 @@ _INTS: Final = (0, 0, 0, -1)
 
 
 def learn(stream: NDArray[np.void], frame: bytes, fields: Mapping[str, tuple[int, int]]) -> bool:
-    """Give a stream (kernels.shapes.STREAM, length 1) the shape of a frame, or none where no kernel could read it.
+    """Give a stream (a kernels.shapes.STREAM array) a frame's shape, or none where no kernel could read it.
 
     fields: a name of the frame -> what its value is (kernels.shapes: WHOLE ..) and the slot it goes to.
     """

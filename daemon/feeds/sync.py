@@ -41,7 +41,18 @@ def new_chain() -> NDArray[np.int64]:
 class IdChain:
     """Ids that only grow: of trades by one each, of quotes by anything up to `step_max`."""
 
-    __slots__ = ("_chain", "_run", "_stray", "_trust", "contiguous", "gaps", "missed", "older", "repeated", "step_max")
+    __slots__ = (
+        "_chain",
+        "_run",
+        "_stray",
+        "_trust",
+        "contiguous",
+        "gaps",
+        "missed",
+        "older",
+        "repeated",
+        "step_max",
+    )
 
     def __init__(self, *, contiguous: bool, step_max: int, chain: NDArray[np.int64] | None = None) -> None:
         self.contiguous = contiguous

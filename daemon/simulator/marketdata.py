@@ -11,7 +11,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import numpy as np
 
 from daemon.simulator.bars import Bar, Bars
 from daemon.simulator.symbols import UNIT, notional, text

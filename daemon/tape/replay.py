@@ -108,7 +108,7 @@ def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
     begun_ns = clock.mono_ns()
     process(payload, before_ns, True)
     backwards = 0
-    for wire_ns, payload in frames:  # noqa: B020 - the first was only needed for the clock
+    for wire_ns, payload in frames:
         if wire_ns < before_ns:
             backwards += 1
         before_ns = wire_ns
@@ -130,7 +130,9 @@ def _assemble(config: Config, instrument: Instrument, time: VirtualTime) -> tupl
     paper = config.paper
     fees = (float(paper.fee_maker), float(paper.fee_taker))
     runtimes = load_runtimes(config, instruments, RealDisk(), fees, lambda _: None, can_amend=True)
-    core = build(config, instruments, runtimes, rings, seams, venue, NoSpans(), followers=[venue], digest=True)
+    core = build(
+        config, instruments, runtimes, rings, seams, venue, NoSpans(), followers=[venue], digest=True
+    )
     decoder = BinanceDecoder(instruments)
     feed = FeedCore(
         instruments,

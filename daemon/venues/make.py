@@ -49,7 +49,7 @@ def check_keys(config: Config, disk: Disk, environ: Mapping[str, str]) -> None:
 def make_paper(
     config: Config, instruments: Sequence[Instrument], rings: NDArray[np.void], seams: Seams
 ) -> PaperVenue:
-    """Return a paper venue with the configured latencies, fees and balances, that reads the feed's `rings`."""
+    """Return a paper venue as configured, that reads the feed's `rings`."""
     paper = config.paper
     return PaperVenue(
         instruments,

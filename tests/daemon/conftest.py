@@ -158,8 +158,8 @@ class Floor:
         self.rings = rings = new_rings(len(self.instruments))
         if venue is not None:  # of the run before: it goes on with this run's feed
             venue._rings = rings
-            for market in venue._markets:
-                market.matcher["seen"] = 0
+            for one in venue._markets:
+                one.matcher["seen"] = 0
         self.venue = venue or venue_type(
             self.instruments,
             rings,

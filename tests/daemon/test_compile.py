@@ -13,8 +13,8 @@ from daemon.errors import ConfigError
 from daemon.instruments import make_instrument
 from daemon.runtime import new_memory
 from kernels import dtypes as d
-from kernels import forest
 from kernels.book import make as make_book
+from kernels.ring import new_rings, push
 from strategies.base import SHIPPED, bind_params
 
 ARGUMENTS = "now_ns, why, rows, book, position, working, account, state, params, out"
@@ -88,7 +88,7 @@ def refused_file(reference):
 
 def refused_kernel(path, memory_of):
     strategy = load_strategy(str(path))
-    return refusal(lambda: live_kernel(strategy, memory_of(strategy), forest.EMPTY))
+    return refusal(lambda: live_kernel(strategy, memory_of(strategy), ()))
 
 
 # --- loading ------------------------------------------------------------------------------------------------
@@ -157,22 +157,24 @@ def test_a_strategy_that_is_nowhere_is_refused_with_those_there_are(tmp_path):
 def test_every_kernel_has_one_signature_whatever_it_is_called_with(name, memory_of):
     strategy = load_strategy(name)
     memory = memory_of(strategy)
-    kernel = live_kernel(strategy, memory, forest.EMPTY)
-    assert [len(one.signatures) for one in kernel.dispatchers] == [1, 1, 1]
-    kernel.tick(memory, 0, d.QUOTE, 10, 100.0, 1.0, 100.1, 1.0)
-    kernel.tick(memory, 0, d.TRADE, 11, 100, 1, 1, 0)  # whole numbers, where a float is meant
-    kernel.tick(memory, np.int64(0), d.TRADE, np.int64(12), np.float64(100), 1.0, -1.0, 0.0)
-    kernel.book(memory, 0, make_book(), 0.1, 0.001, 13)
-    kernel.drain(memory, *forest.EMPTY, 14, d.WHY_DRAIN)
+    kernel = live_kernel(strategy, memory, ())
+    counts = [len(one.signatures) for one in kernel.dispatchers]
+    assert counts == [1] * len(counts)
+    rings = new_rings(2)
+    push(rings, 0, d.QUOTE, 10, 0, 1, 100.0, 1.0, 100.1, 1.0)
+    kernel.absorb(memory, rings, 0)
+    kernel.absorb(memory, rings, np.int64(0))
+    kernel.book(memory, rings, 0, make_book(), 1, 1, 13)  # whole numbers, where a float is meant
+    kernel.drain(memory, rings, np.int64(14), d.WHY_DRAIN)
     assert memory[0]["decisions"] == 1
-    assert [len(one.signatures) for one in kernel.dispatchers] == [1, 1, 1]
+    assert [len(one.signatures) for one in kernel.dispatchers] == counts
 
 
 def test_warming_up_leaves_no_trace_in_the_memory(memory_of):
     strategy = load_strategy("ema_cross")
     memory = memory_of(strategy)
     before = memory.tobytes()
-    live_kernel(strategy, memory, forest.EMPTY)
+    live_kernel(strategy, memory, ())
     assert memory.tobytes() == before
 
 
@@ -181,9 +183,10 @@ def test_a_users_compiled_strategy_is_asked_by_its_own_decide(tmp_path, memory_o
     path.write_text(COMPILED)
     strategy = load_strategy(str(path))
     memory = memory_of(strategy)
-    kernel = live_kernel(strategy, memory, forest.EMPTY)
-    kernel.tick(memory, 0, d.QUOTE, 10, 99.9, 5.0, 100.0, 5.0)
-    assert kernel.drain(memory, *forest.EMPTY, 11, d.WHY_DRAIN) == 1
+    kernel = live_kernel(strategy, memory, ())
+    rings = new_rings(1)
+    push(rings, 0, d.QUOTE, 10, 0, 1, 99.9, 5.0, 100.0, 5.0)
+    assert kernel.drain(memory, rings, 11, d.WHY_DRAIN) == 1
     action = memory[0]["actions"][0]
     assert action[[d.X_VERB, d.X_SIDE, d.X_PRICE_TICKS, d.X_QTY_LOTS]].tolist() == [
         d.PLACE,
@@ -226,7 +229,6 @@ from daemon.compile import live_kernel, load_strategy
 from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig
 from daemon.instruments import make_instrument
 from daemon.runtime import new_memory
-from kernels import forest
 from strategies.base import bind_params
 
 btc = make_instrument(0, "binance", "usdm", "BTC/USDT", tick_size="0.1", lot_size="0.001", qty_min="0.001",
@@ -236,7 +238,7 @@ for reference in sys.argv[1:]:
     strategy = load_strategy(reference)
     memory = new_memory(strategy, [btc], StrategyConfig(name="x"), bind_params(strategy, {}), RiskConfig(),
                         ReconcileConfig(), (0.0, 0.0), can_amend=True)
-    kernel = live_kernel(strategy, memory, forest.EMPTY)
+    kernel = live_kernel(strategy, memory, ())
     found[strategy.name] = [[sum(one.stats.cache_hits.values()), sum(one.stats.cache_misses.values())]
                             for one in kernel.dispatchers]
 print(json.dumps(found))
@@ -249,7 +251,7 @@ def test_what_was_compiled_is_found_again_by_another_process(root, tmp_path, mem
     path.write_text(COMPILED)
     for reference in ("ema_cross", str(path)):
         strategy = load_strategy(reference)
-        live_kernel(strategy, memory_of(strategy), forest.EMPTY)
+        live_kernel(strategy, memory_of(strategy), ())
     child = subprocess.run(
         [sys.executable, "-c", CHILD, "ema_cross", str(path)],
         cwd=root,
@@ -257,7 +259,7 @@ def test_what_was_compiled_is_found_again_by_another_process(root, tmp_path, mem
         text=True,
         check=True,
     )
-    assert json.loads(child.stdout) == {"ema_cross": [[1, 0]] * 3, "cached": [[1, 0]] * 3}
+    assert json.loads(child.stdout) == {"ema_cross": [[1, 0]] * 4, "cached": [[1, 0]] * 4}
 
 
 HELPED = f"""from numba import njit

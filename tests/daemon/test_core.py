@@ -16,7 +16,7 @@ from daemon.memory_disk import MemoryDisk
 from daemon.orders.order import State
 from daemon.research.bundle import read_bundle
 from kernels import dtypes as d
-from kernels import features, forest
+from kernels import features
 
 DEMO = "models/demo"
 
@@ -136,7 +136,15 @@ def test_a_journal_of_another_mode_is_refused(new_floor, script):
     floor = new_floor(script)
     live = msgspec.structs.replace(floor.config, mode="live")
     with pytest.raises(ConfigError, match=r'written with mode = "paper", and this is "live"; name another'):
-        core.build(live, floor.instruments, floor.core.runtimes, floor.rings, floor.seams, floor.venue, floor.core.spans)
+        core.build(
+            live,
+            floor.instruments,
+            floor.core.runtimes,
+            floor.rings,
+            floor.seams,
+            floor.venue,
+            floor.core.spans,
+        )
 
 
 def test_a_halt_outlives_a_restart_and_only_a_person_ends_it(new_floor, script):

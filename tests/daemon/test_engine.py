@@ -31,12 +31,12 @@ def test_every_tick_steps_the_features_of_all_owners_and_only_the_drain_decides(
         features.step(*twin, d.QUOTE, floor.time.now_ns(), bid, 5.0, ask, 5.0)
         floor.trade(bid, 0.5, sold=True, last=False)
         features.step(*twin, d.TRADE, floor.time.now_ns(), bid, 0.5, -1.0, 0.0)
-        for memory in memories:
-            np.testing.assert_array_equal(memory["feature_f"][0], twin[0])
-            np.testing.assert_array_equal(memory["feature_i"][0], twin[1])
     assert first.calls == second.calls == []
     floor.engine.drain(floor.time.now_ns())
     assert first.whys == second.whys == [d.WHY_DRAIN]
+    for memory in memories:
+        np.testing.assert_array_equal(memory["feature_f"][0], twin[0])
+        np.testing.assert_array_equal(memory["feature_i"][0], twin[1])
     row = np.empty(len(features.FEATURES))
     features.row(*twin, floor.time.now_ns(), row)
     for script in (first, second):

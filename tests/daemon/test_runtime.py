@@ -9,7 +9,8 @@ from daemon.errors import ConfigError
 from daemon.instruments import make_instrument
 from daemon.runtime import Runtime, new_memory, rules_of
 from kernels import dtypes as d
-from kernels import features, forest
+from kernels import features
+from kernels.ring import new_rings, push
 from strategies.base import bind_params
 
 
@@ -86,9 +87,7 @@ def test_an_unknown_tuning_is_refused():
 
 def test_a_runtime_is_warm_once_each_of_its_instruments_is():
     memory = memory_of("pairs", [instrument(), instrument(1, "ETH")])
-    runtime = Runtime(
-        3, load_strategy("pairs"), [instrument(), instrument(1, "ETH")], memory, forest.EMPTY, 2
-    )
+    runtime = Runtime(3, load_strategy("pairs"), [instrument(), instrument(1, "ETH")], memory, (), 2)
     assert (runtime.index, runtime.name, runtime.warm) == (3, "pairs", False)
     runtime.cold_ticks[0] = 0
     assert not runtime.warm
@@ -98,10 +97,13 @@ def test_a_runtime_is_warm_once_each_of_its_instruments_is():
 
 def test_views_share_the_memory_with_the_kernels():
     memory = memory_of("ema_cross", [instrument()])
-    runtime = Runtime(0, load_strategy("ema_cross"), [instrument()], memory, forest.EMPTY, 0)
-    runtime.tick(runtime.memory, 0, d.QUOTE, 5, 100.0, 1.0, 100.05, 2.0)
+    runtime = Runtime(0, load_strategy("ema_cross"), [instrument()], memory, (), 0)
+    rings = new_rings(1)
+    runtime.follow(rings)
+    push(rings, 0, d.QUOTE, 5, 0, 1, 100.0, 1.0, 100.05, 2.0)
+    runtime.absorb(0)
     assert runtime.view("book")[0, :, 0].tolist() == [[100.0, 1.0], [100.05, 2.0]]
     runtime.gate[0] = 0
     assert memory[0]["gate"][0] == 0
-    assert runtime.drain(runtime.memory, *forest.EMPTY, 6, d.WHY_DRAIN) == 0
+    assert runtime.decide(6, d.WHY_DRAIN) == 0
     assert runtime.view("rows")[0, features.FEATURES.index("spread_bps")] == pytest.approx(4.9988, abs=1e-4)

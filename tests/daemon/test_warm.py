@@ -22,6 +22,7 @@ from daemon.spans import Spans
 from daemon.venues.paper import PaperVenue
 from daemon.warm import warm_up
 from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
+from kernels.ring import new_rings
 
 modules = [importlib.import_module(f"kernels.{one.name}") for one in pkgutil.iter_modules(kernels.__path__)]
 
@@ -42,17 +43,18 @@ before = compiled()
 eth = make_instrument(0, "binance", "usdm", "ETH/USDT", tick_size="0.5", lot_size="0.1", qty_min="0.1",
                       qty_max="99", notional_min="5")
 time = VirtualTime(10**9)
-sink = Deaf()
+sink, rings = Deaf(), new_rings(1)
+sink.turns = [None]
 if paper:
-    venue = PaperVenue([eth], time, time, balances={"USDT": Decimal(10**6)}, fee_maker=Decimal(0),
+    venue = PaperVenue([eth], rings, time, time, balances={"USDT": Decimal(10**6)}, fee_maker=Decimal(0),
                        fee_taker=Decimal(0), latency_in_ns=0, latency_out_ns=0)
     asyncio.run(venue.start(sink))
-    sink.on_tick, sink.on_book, sink.on_book_status = venue.on_tick, venue.on_book, venue.on_book_status
-feed = FeedCore([eth], sink, BinanceDecoder([eth]), lambda index: None, time)
+    sink.on_tick, sink.on_book, sink.on_book_status = venue.absorb, venue.on_book, venue.on_book_status
+feed = FeedCore([eth], rings, sink, BinanceDecoder([eth]), lambda index: None, time)
 
 def take(stream, **data):
     feed.process(json.dumps({"stream": f"ethusdt@{stream}", "data": {"s": "ETHUSDT", **data}},
-                            separators=(",", ":")).encode(), time.now_ns())
+                            separators=(",", ":")).encode(), time.now_ns(), False)
 
 def market(number):
     take("bookTicker", u=number, b="2000.0", B="3", a="2000.5", A="3")
@@ -61,7 +63,8 @@ def market(number):
 
 take("depth", U=1, u=1, pu=0, E=1, b=[["1999.5", "2"]], a=[["2001.0", "2"]])
 feed.process_snapshot(0, b'{"lastUpdateId":1,"bids":[["2000.0","3"]],"asks":[["2000.5","3"]]}', time.now_ns())
-market(2)
+for number in (2, 3, 4):
+    market(number)
 if paper:
     orders = [Order(client_order_id=f"t-1-{n}", seq=n, strategy=0, instrument=0, slot=n, row=0, kind=kind,
                     level=0, side=side, price_ticks=ticks, qty_lots=lots, reduces=False)
@@ -71,7 +74,7 @@ if paper:
     for order in orders:
         venue.place(order)
         time.advance(time.now_ns() + 5)
-        market(3 + order.seq)
+        market(5 + order.seq)
     venue.amend(orders[0], 10)
     for order in orders:
         venue.query(order)
@@ -100,11 +103,15 @@ def test_after_the_warm_up_a_session_compiles_nothing(root, venue):
     found = session(root, venue, "warm")
     assert (found["errors"], found["resyncs"]) == ({}, 1)
     assert found["after"] == found["before"]
-    assert {"kernels.book.update", "kernels.stats.observe"} <= found["before"].keys()
-    assert ("kernels.fills.idle" in found["before"]) == (venue == "paper")
+    assert {"kernels.shapes.read", "kernels.shapes.read_depth", "kernels.stats.observe"} <= found[
+        "before"
+    ].keys()
+    assert ("kernels.fills.on_ticks" in found["before"]) == (venue == "paper")
     assert set(found["before"].values()) == {1}
 
 
 def test_without_it_the_same_session_compiles(root):
     found = session(root, "paper", "cold")
-    assert {"kernels.book.update", "kernels.fills.place"} <= found["after"].keys() - found["before"].keys()
+    assert {"kernels.shapes.read_depth", "kernels.fills.place"} <= found["after"].keys() - found[
+        "before"
+    ].keys()

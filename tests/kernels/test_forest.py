@@ -15,11 +15,7 @@ def stump(transform: int = forest.IDENTITY, scale: float = 1.0, averaged: int = 
     roots = [2, 8, 1, 0, 0, transform, averaged]
     for root in [*fill, (4, 1, 0), (1, 0, 1)]:
         roots += root
-    return nodes, np.array(roots, np.int32), forest.NO_BITS
-
-
-def test_no_model_predicts_nan() -> None:
-    assert math.isnan(forest.predict(*forest.EMPTY, np.zeros(3)))
+    return nodes, np.array(roots, np.int32), np.zeros(1, np.uint32)
 
 
 @pytest.mark.parametrize(("x", "want"), [(0.5, 11.0), (0.6, 12.0), (math.nan, 11.0), (math.inf, 12.0)])

@@ -37,19 +37,35 @@ from kernels.dtypes import (
     memory_dtype,
 )
 from kernels.reconcile import FAULT_COUNT
+from kernels.ring import CAPACITY, new_rings, push
 from strategies import ensemble
-from strategies.base import DECIDE_TYPE
 
-NO_MODEL = (forest.NO_NODES, forest.NO_ROOTS, forest.NO_BITS)
 SECOND = 10**9
 START_NS = 1_700_000_000 * SECOND
+
+
+RINGS = new_rings(1)  # empty
+
+
+class Feed:
+    """The rings of `k` instruments, and ticks that come into them."""
+
+    def __init__(self, k: int = 1):
+        self.rings = new_rings(k)
+        self.number = 0
+
+    def tick(self, i, kind, wire_ns, a, b, c, d=0.0):
+        self.number += 1
+        push(self.rings, i, kind, wire_ns, 0, self.number, a, b, c, d)
 
 
 def make_memory(k: int = 1) -> np.ndarray:
     dtype = memory_dtype(k, len(features.FEATURES), features.FEATURE_FLOATS, features.FEATURE_INTS, 2, 2)
     memory = np.zeros(1, dtype)
     record = memory[0]
+    record["rows"] = math.nan
     record["book"][..., 0] = math.nan
+    record["lane"] = range(k)
     record["limits"] = math.inf
     record["params"][:] = 0.01, 2.0
     for i in range(k):
@@ -75,13 +91,11 @@ def bid_behind(now_ns, why, rows, book, position, working, account, state, param
 
 
 decide = njit(cache=True)(bid_behind)
-#: what a compiled loop is handed: only this way is the loop found in the cache again
-first_class = njit(DECIDE_TYPE.signature, cache=True)(bid_behind)
 
 
 @njit(cache=True)
-def whole(memory, nodes, roots, bits, now_ns, why):
-    pipeline.prepare(memory, nodes, roots, bits, now_ns)
+def whole(memory, rings, now_ns, why):
+    pipeline.prepare(memory, rings, now_ns)
     m = memory[0]
     wanted = decide(
         now_ns,
@@ -111,27 +125,41 @@ def market(count: int, seed: int = 1):
             yield QUOTE, now_ns, mid - 0.5, 1.0 + float(rng.random()), mid + 0.5, 1.0 + float(rng.random())
 
 
-def test_a_tick_steps_the_features_and_a_quote_is_the_top_of_the_book():
-    memory = make_memory(2)
-    pipeline.tick(memory, 1, QUOTE, START_NS, 100.0, 1.0, 100.5, 2.0)
+def test_what_waits_steps_the_features_once_and_a_quote_is_the_top_of_the_book():
+    memory, feed = make_memory(2), Feed(2)
+    feed.tick(1, QUOTE, START_NS, 100.0, 1.0, 100.5, 2.0)
+    for _ in range(2):
+        pipeline.absorb(memory, feed.rings, 1)
     assert memory[0]["book"][1, :, 0].tolist() == [[100.0, 1.0], [100.5, 2.0]]
     assert np.isnan(memory[0]["book"][0, :, 0, 0]).all()
     alone_f, alone_i = make_memory()[0]["feature_f"][0], make_memory()[0]["feature_i"][0]
     features.step(alone_f, alone_i, QUOTE, START_NS, 100.0, 1.0, 100.5, 2.0)
     assert memory[0]["feature_f"][1].tobytes() == alone_f.tobytes()
-    pipeline.tick(memory, 1, TRADE, START_NS, 7.0, 1.0, 1.0, 0.0)
-    pipeline.tick(memory, 1, DEPTH, START_NS, 7.0, 1.0, 8.0, 1.0)
+    feed.tick(1, TRADE, START_NS, 7.0, 1.0, 1.0)
+    pipeline.absorb(memory, feed.rings, 1)
     assert memory[0]["book"][1, 0, 0].tolist() == [100.0, 1.0]
+    assert memory[0]["seen"].tolist() == [0, 2]
+
+
+def test_many_ticks_taken_at_once_are_as_each_taken_alone():
+    memory, twin, feed = make_memory(), make_memory(), Feed()
+    for kind, now_ns, *numbers in market(CAPACITY):
+        feed.tick(0, kind, now_ns, *numbers)
+        pipeline.absorb(twin, feed.rings, 0)
+    pipeline.absorb(memory, feed.rings, 0)
+    assert memory.tobytes() == twin.tobytes()
+    assert feed.rings["overflow"][0] == 0
 
 
 def test_levels_that_a_quote_shows_to_be_gone_are_dropped():
-    memory = make_memory()
+    memory, feed = make_memory(), Feed()
     book = memory[0]["book"][0]
     book[0, :4] = [[100, 1], [99, 2], [98, 3], [97, 4]]
     book[0, 4:, 1] = 0
     book[1, :3] = [[101, 1], [102, 2], [103, 3]]
     book[1, 3:, 1] = 0
-    pipeline.tick(memory, 0, QUOTE, START_NS, 98.0, 9.0, 101.5, 8.0)
+    feed.tick(0, QUOTE, START_NS, 98.0, 9.0, 101.5, 8.0)
+    pipeline.absorb(memory, feed.rings, 0)
     assert book[0, :3].tolist() == [[98, 9], [97, 4], [pytest.approx(math.nan, nan_ok=True), 0]]
     assert book[1, :3].tolist() == [[101.5, 8], [102, 2], [103, 3]]
     assert np.isnan(book[0, 2:, 0]).all()
@@ -139,8 +167,8 @@ def test_levels_that_a_quote_shows_to_be_gone_are_dropped():
     assert book.shape == (2, BOOK_LEVELS, 2)
 
 
-def test_a_changed_depth_stands_behind_the_quote_and_steps_the_features():
-    memory = make_memory()
+def test_a_changed_depth_stands_behind_the_quote_before_it_and_steps_the_features():
+    memory, feed = make_memory(), Feed()
     record = memory[0]
     levels = np.zeros(1, BOOK)
     levels["bid_ticks"][0, :3] = 198, 199, 200
@@ -148,8 +176,8 @@ def test_a_changed_depth_stands_behind_the_quote_and_steps_the_features():
     levels["ask_ticks"][0, :1] = 203
     levels["ask_lots"][0, :1] = 500
     levels["n_bids"], levels["n_asks"] = 3, 1
-    pipeline.tick(memory, 0, QUOTE, START_NS, 99.5, 9.0, 101.0, 8.0)  # fresher: 100.0 is gone
-    pipeline.book(memory, 0, levels, 0.5, 0.001, START_NS)
+    feed.tick(0, QUOTE, START_NS, 99.5, 9.0, 101.0, 8.0)  # fresher: 100.0 is gone
+    pipeline.book(memory, feed.rings, 0, levels, 0.5, 0.001, START_NS)
     assert record["book"][0, 0, :2].tolist() == [[99.5, 9.0], [99.0, 3.0]]
     assert record["book"][0, 1, :2].tolist() == [[101.0, 8.0], [101.5, 0.5]]
     other = make_memory()[0]
@@ -158,20 +186,21 @@ def test_a_changed_depth_stands_behind_the_quote_and_steps_the_features():
     assert record["feature_f"].tobytes() == other["feature_f"].tobytes()
 
 
-def test_a_drain_fills_rows_decides_reconciles_and_judges():
-    memory = make_memory()
-    for kind, now_ns, *numbers in market(300):
-        pipeline.tick(memory, 0, kind, now_ns, *numbers)
-    n = whole(memory, *NO_MODEL, now_ns, 1)
+def test_a_drain_takes_what_waits_fills_rows_decides_reconciles_and_judges():
+    memory, feed = make_memory(), Feed()
+    for kind, now_ns, *numbers in market(200):
+        feed.tick(0, kind, now_ns, *numbers)
+    n = whole(memory, feed.rings, now_ns, 1)
     record = memory[0]
     expected = np.full(len(features.FEATURES), math.nan)
     features.row(record["feature_f"][0], record["feature_i"][0], now_ns, expected)
+    assert record["seen"][0] == 200
     assert record["rows"][0, :-1].tobytes() == expected.tobytes()
     assert math.isnan(record["rows"][0, -1])
     assert (n, record["wanted"], record["decisions"], record["now_ns"]) == (1, 1, 1, now_ns)
     assert record["actions"][0, [X_VERB, X_REFUSAL]].tolist() == [PLACE, APPROVED]
     record["gate"][0] = GATE_HALTED
-    whole(memory, *NO_MODEL, now_ns, 1)
+    whole(memory, feed.rings, now_ns, 1)
     assert record["actions"][0, X_REFUSAL] == GATE_HALTED
 
 
@@ -183,53 +212,51 @@ def test_a_model_predicts_from_the_row():
     data = lightgbm.Dataset(spread, spread[:, 0] > 500, feature_name=["spread_bps"])
     booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, 3)
     model = ensemble.build(ensemble.parse(booster.model_to_string()), features.FEATURES)
-    arrays = (model.nodes, model.roots, model.bits)
-    memory = make_memory()
+    memory, feed = make_memory(), Feed()
     record = memory[0]
     for ask in (100.1, 109.0):
-        pipeline.tick(memory, 0, QUOTE, START_NS, 100.0, 1.0, ask, 1.0)
-        pipeline.prepare(memory, *arrays, START_NS)
+        feed.tick(0, QUOTE, START_NS, 100.0, 1.0, ask, 1.0)
+        pipeline.prepare(memory, feed.rings, START_NS)
+        pipeline.predict(memory, model.nodes, model.roots, model.bits)
         here = record["rows"][:, [features.FEATURES.index("spread_bps")]]
         assert record["rows"][0, -1] == booster.predict(here)[0]
 
 
 def test_a_position_is_marked_at_mid():
-    memory = make_memory()
+    memory, feed = make_memory(), Feed()
     record = memory[0]
     record["position"][0, [P_QTY, P_AVG_PRICE, P_UNREALISED]] = 2.0, 90.0, 7.0
-    pipeline.prepare(memory, *NO_MODEL, START_NS)
+    pipeline.prepare(memory, feed.rings, START_NS)
     assert record["position"][0, P_UNREALISED] == 7.0  # no market yet
-    pipeline.tick(memory, 0, QUOTE, START_NS, 100.0, 1.0, 102.0, 1.0)
-    pipeline.prepare(memory, *NO_MODEL, START_NS)
+    feed.tick(0, QUOTE, START_NS, 100.0, 1.0, 102.0, 1.0)
+    pipeline.prepare(memory, feed.rings, START_NS)
     assert record["position"][0, P_UNREALISED] == 22.0
     record["position"][0, P_QTY] = 0.0
-    pipeline.prepare(memory, *NO_MODEL, START_NS)
+    pipeline.prepare(memory, feed.rings, START_NS)
     assert record["position"][0, P_UNREALISED] == 0.0
 
 
 def test_every_way_to_decide_is_the_same():
-    """As a global of one kernel, passed as a first-class function, and in plain Python between the halves."""
-    memories = [make_memory() for _ in range(3)]
+    """As a global of one kernel, and in plain Python between the halves."""
+    memories, feed = [make_memory() for _ in range(2)], Feed()
     for number, (kind, now_ns, *numbers) in enumerate(market(300)):
         why = 1 + number % 2
-        for memory in memories:
-            pipeline.tick(memory, 0, kind, now_ns, *numbers)
-        counts = [whole(memories[0], *NO_MODEL, now_ns, why)]
-        counts.append(pipeline.drain(first_class, memories[1], *NO_MODEL, now_ns, why))
-        pipeline.prepare(memories[2], *NO_MODEL, now_ns)
-        record = memories[2][0]
+        feed.tick(0, kind, now_ns, *numbers)
+        counts = [whole(memories[0], feed.rings, now_ns, why)]
+        pipeline.prepare(memories[1], feed.rings, now_ns)
+        record = memories[1][0]
         parts = ("rows", "book", "position", "working", "account", "state", "params", "out")
         wanted = bid_behind(now_ns, why, *[record[part] for part in parts])
-        counts.append(pipeline.finish(memories[2], wanted, now_ns))
+        counts.append(pipeline.finish(memories[1], wanted, now_ns))
         assert len(set(counts)) == 1
         assert len({memory.tobytes() for memory in memories}) == 1
     assert memories[0][0]["decisions"] == 300
 
 
 def test_the_digest_is_that_of_time_rows_and_wants():
-    memory = make_memory()
-    pipeline.tick(memory, 0, QUOTE, START_NS, 100.0, 1.0, 102.0, 1.0)
-    whole(memory, *NO_MODEL, START_NS, 1)
+    memory, feed = make_memory(), Feed()
+    feed.tick(0, QUOTE, START_NS, 100.0, 1.0, 102.0, 1.0)
+    whole(memory, feed.rings, START_NS, 1)
     record = memory[0]
     acc = np.uint64(digest.mix_int(np.uint64(0), START_NS))
     acc = np.uint64(digest.mix(acc, record["rows"][0]))
@@ -240,10 +267,10 @@ def test_the_digest_is_that_of_time_rows_and_wants():
 def test_the_digest_sees_every_change():
     seen = set()
     for change in range(5):
-        memory = make_memory()
-        pipeline.tick(memory, 0, QUOTE, START_NS, 100.0 + 0.5 * (change == 1), 1.0, 102.0, 1.0)
+        memory, feed = make_memory(), Feed()
+        feed.tick(0, QUOTE, START_NS, 100.0 + 0.5 * (change == 1), 1.0, 102.0, 1.0)
         memory[0]["params"][0] += 0.001 * (change == 2)
-        whole(memory, *NO_MODEL, START_NS + (change == 3), 1 + (change == 4))
+        whole(memory, feed.rings, START_NS + (change == 3), 1 + (change == 4))
         seen.add(int(memory[0]["digest"]))
     assert len(seen) == 5
 
@@ -251,13 +278,13 @@ def test_the_digest_sees_every_change():
 @pytest.mark.parametrize("wanted", [-7, 10**6])
 def test_a_fault_is_told_and_nothing_is_to_be_done(wanted):
     memory = make_memory()
-    pipeline.prepare(memory, *NO_MODEL, START_NS)
+    pipeline.prepare(memory, RINGS, START_NS)
     assert pipeline.finish(memory, wanted, START_NS) == FAULT_COUNT
     assert pipeline.finish(memory, NO_OPINION, START_NS) == 0
 
 
 def test_what_the_pipeline_calls_is_compiled_once_for_all_strategies():
     for k in (1, 2):
-        whole(make_memory(k), *NO_MODEL, START_NS, 1)
+        whole(make_memory(k), new_rings(k), START_NS, 1)
     for kernel in (features.row, forest.predict, reconcile.reconcile, limits.check, digest.mix, decide):
         assert len(kernel.signatures) <= 1, kernel  # none when all came from the cache

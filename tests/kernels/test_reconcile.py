@@ -22,6 +22,7 @@ from kernels.dtypes import (
     P_FREE_BASE,
     P_QTY,
     PLACE,
+    PLAN,
     POSITION_COLUMNS,
     R_CAN_AMEND,
     R_LOT_SIZE,
@@ -85,6 +86,7 @@ class Desk:
         self.rules[:, R_QTY_MAX_LOTS] = 1000
         self.actions = np.zeros((k * ACTIONS_PER_INSTRUMENT, ACTION_COLUMNS), np.int64)
         self.clamped = np.zeros(k, np.int64)
+        self.plan = np.full(PLAN, 99, np.int64)  # scratch: whatever was there before
 
     def order(self, slot, kind, level, side, ticks, lots, state=SLOT_WORKING, since_ns=0, i=0):
         self.working[i, slot] = state, kind, level, side, ticks, lots, since_ns
@@ -103,6 +105,7 @@ class Desk:
             self.rules,
             self.actions,
             self.clamped,
+            self.plan,
         )
         if n < 0:
             return n

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from daemon.clock import VirtualTime
-from daemon.feeds.binance import BinanceDecoder
 from daemon.events import Tick
+from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.core import FeedCore
 from daemon.instruments import Instrument, Market, make_instrument
 from kernels.ring import MASK, new_rings
@@ -88,7 +88,13 @@ class Bench:
         self.sink = Sink(self.rings)
         self.requests: list[int] = []
         self.core = FeedCore(
-            instruments, self.rings, self.sink, BinanceDecoder(instruments), self.requests.append, self.time, **options
+            instruments,
+            self.rings,
+            self.sink,
+            BinanceDecoder(instruments),
+            self.requests.append,
+            self.time,
+            **options,
         )
 
 

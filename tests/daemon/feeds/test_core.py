@@ -322,6 +322,7 @@ def test_a_clock_that_was_set_back_hides_no_silence(bench, frames) -> None:
     it = bench()
     it.core.process(frames.quote(1), 50_000, False)
     it.core.process(frames.depth(1, 1), 50_000, False)
+    assert it.core.age_ns(0, 50_000) == 0
     assert it.core.age_ns(0, 1_000) == 0
     assert it.core.age_ns(0, 1_400) == 400
     it.core.process(frames.depth(2, 2), 1_500, False)

@@ -20,7 +20,6 @@ from kernels.ring import MASK, new_rings
 if TYPE_CHECKING:
     import numpy as np
 
-    from daemon.events import Tick
 
 SPOT = make_instrument(
     0,

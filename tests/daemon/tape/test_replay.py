@@ -146,10 +146,10 @@ def test_no_kernel_is_compiled_while_a_capture_is_replayed_and_each_has_one_sign
         check=True,
     )
     found = json.loads(child.stdout)
-    assert found["live"] == [1, 1, 1]
+    assert found["live"] == [1, 1, 1, 1]
     assert found["after"] == found["before"]
     used = {name for name, count in found["after"].items() if count}
-    assert {"kernels.book.update", "kernels.book.replace", "kernels.fills.on_tick"} <= used
+    assert {"kernels.shapes.read_depth", "kernels.book.replace", "kernels.fills.on_ticks"} <= used
     assert max(found["after"].values()) == 1
 
 

@@ -22,6 +22,7 @@ from daemon.seams import Seams
 from daemon.venues.binance import BinanceVenue
 from daemon.venues.make import make_paper, make_venue, restore_paper
 from daemon.venues.paper import PaperVenue
+from kernels.ring import new_rings
 
 KEYS = {"TICKD_KEY": "thekey", "TICKD_SECRET": "thesecret"}
 
@@ -42,7 +43,7 @@ def make():
             venue=VenueConfig(**venue),
             paper=paper or PaperConfig(),
         )
-        return make_venue(config, [btc], seams, environ)
+        return make_venue(config, [btc], new_rings(1), seams, environ)
 
     return make
 
