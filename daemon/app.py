@@ -7,7 +7,6 @@ cancel what should not outlive us, wait for the venue's word, flush, and say wha
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import random
 from contextlib import suppress
@@ -22,7 +21,7 @@ from daemon.audit_log import AuditLog
 from daemon.clock import LoopScheduler, SystemClock
 from daemon.core import Core, build, make_runtimes
 from daemon.disk import RealDisk, ThreadWorker
-from daemon.errors import EXIT_DONE, ConfigError, FrameError, JournalError, NetError, TickdError, VenueError
+from daemon.errors import EXIT_DONE, FrameError, JournalError, NetError, TickdError, VenueError
 from daemon.events import Command
 from daemon.faces.compiling import compiling
 from daemon.faces.http import Audit as HttpAudit
@@ -34,6 +33,7 @@ from daemon.feeds.exchanges import fetch_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.lifetime import catch_signals, watch_parent
 from daemon.logs import open_logs
+from daemon.loop import check_loop, settle_loop
 from daemon.net import RealNet
 from daemon.orders.order import State
 from daemon.pause import pause, within
@@ -148,7 +148,7 @@ class App:
         """Recover, connect, and begin to trade; raises TickdError with one sentence."""
         config, seams = self.config, self.seams
         asyncio.get_running_loop().set_exception_handler(self._on_loop_exception)
-        self._check_cpu()
+        check_loop(config.loop)
         self._lock()
         with compiling(Console(stderr=True), 1 + 2 * len(config.strategy)) as step:
             plans = plan_strategies(config, seams.disk, step)
@@ -196,7 +196,7 @@ class App:
         self._spawn(self.connection.run())
         self._spawn(self._keep_meeting())
         self._every_second()
-        self._settle_loop()
+        settle_loop(config.loop)
         self.log.info("ready", symbols=list(feed.symbols), venue=venue.name)
 
     def _lock(self) -> None:
@@ -231,26 +231,6 @@ class App:
         everything = range(len(instruments))
         self.connection = FeedConnection(self.feed, url, everything, fetcher, seams, stale_ms=feed.stale_ms)
         return fetcher
-
-    def _check_cpu(self) -> None:
-        cpu, allowed = self.config.loop.cpu, sorted(os.sched_getaffinity(0))
-        if cpu >= 0 and cpu not in allowed:
-            there = ", ".join(str(one) for one in allowed)
-            raise ConfigError(f"loop.cpu is {cpu}, and this process may use {there}")
-
-    def _settle_loop(self) -> None:
-        """Make the loop what was asked for; what lives now lives for ever, so the collector may skip it."""
-        gc.collect()
-        gc.freeze()
-        if self.config.loop.cpu >= 0:
-            os.sched_setaffinity(0, {self.config.loop.cpu})  # this thread alone: the worker has its own core
-        if self.config.loop.spin:
-            turn = asyncio.get_running_loop()
-
-            def spin() -> None:
-                turn.call_soon(spin)
-
-            spin()
 
     # --- while it runs --------------------------------------------------------------------------------------
     async def wait(self, seconds: float | None) -> None:

@@ -136,8 +136,6 @@ def build(
         rings=rings,
         desks=tuple(orders.desks),
         orders=orders,
-        risk=orders.risk,
-        portfolio=orders.portfolio,
         spans=spans,
         depth="depth" in config.feed.streams,
         stale_ns=config.feed.stale_ms * 1_000_000,

@@ -16,15 +16,15 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from functools import partial
-from math import nan
 from typing import TYPE_CHECKING, Final
 
-from daemon.orders.audit import Alarm
+from daemon.flatten import Flatten
 from daemon.orders.intents import Approved
 from daemon.spans import NoSpans
+from daemon.touch import Touch
+from daemon.turns import Turns
 from kernels import dtypes as dt
 from kernels.dtypes import WHY_DRAIN
-from kernels.pipeline import TURN_FULL, TURN_MISS
 from kernels.reconcile import FAULT_NAMES
 
 if TYPE_CHECKING:
@@ -34,12 +34,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.events import Command, ExecutionReport, VenueStatus
-    from daemon.feeds.base import MarketFollower, Turn
+    from daemon.feeds.base import MarketFollower
     from daemon.instruments import Instrument
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
-    from daemon.orders.portfolio import Portfolio
-    from daemon.orders.risk import Risk
     from daemon.runtime import Runtime
     from daemon.seams import Clock, Scheduler, Timer
     from daemon.spans import Spans
@@ -47,10 +45,19 @@ if TYPE_CHECKING:
 
 #: how often what no event announces is looked at: silent feeds, losses, the day's boundary
 WATCH_NS: Final = 100_000_000
-#: how much of the collar a flatten may use, so that the order stays within it when the market moves on
-_FLATTEN_SHARE: Final = 0.9
 #: the fault of a strategy that raised; kernels.reconcile names those of one that answered nonsense
 FAULT_RAISED: Final = -1000
+
+
+def _owners_of(
+    instruments: Sequence[Instrument], runtimes: Sequence[Runtime]
+) -> list[list[tuple[Runtime, int]]]:
+    """Return, by instrument, the strategies that own it, each with the instrument's row in its memory."""
+    owners: list[list[tuple[Runtime, int]]] = [[] for _ in instruments]
+    for runtime in runtimes:
+        for row, instrument in enumerate(runtime.instruments):
+            owners[instrument.index].append((runtime, row))
+    return owners
 
 
 class Engine:
@@ -66,8 +73,6 @@ class Engine:
         rings: NDArray[np.void],
         desks: Sequence[Desk],
         orders: Orders,
-        risk: Risk,
-        portfolio: Portfolio,
         spans: Spans,
         depth: bool,
         stale_ns: int,
@@ -88,8 +93,8 @@ class Engine:
         self.rejections: Counter[int] = Counter()  # by the venue's code
         self.runtimes = runtimes
         self.orders = orders
-        self.risk = risk
-        self.portfolio = portfolio
+        self.risk = orders.risk
+        self.portfolio = orders.portfolio
         self.instruments = instruments
         self.spans = spans
         self._timed = not isinstance(spans, NoSpans)  # on virtual time there is nothing to measure
@@ -103,40 +108,36 @@ class Engine:
         self._desks = desks
         self._stale_ns = stale_ns
         self._tick_age_ns = tick_age_ns
-        self._collar = collar
         for runtime in runtimes:
             runtime.follow(rings)
         self._rings = rings
         self._fresh: set[int] = set()  # instruments of which something came since the last drain
         #: remember that a trade or quote waits in an instrument's ring (the set's own: a call less a tick)
         self.on_tick: Callable[[int], None] = self._fresh.add
-        #: the market of every instrument, whoever owns it: account and positions are valued at it
-        self._bids: NDArray[np.float64] = rings["quote"]["a"]
-        self._asks: NDArray[np.float64] = rings["quote"]["c"]
-        self._books: list[NDArray[np.void] | None] = [None] * len(instruments)
-        self._owners: list[list[tuple[Runtime, int]]] = [[] for _ in instruments]
-        for runtime in runtimes:
-            for row, instrument in enumerate(runtime.instruments):
-                self._owners[instrument.index].append((runtime, row))
-        #: by instrument, what reads a frame and decides on it; None: not now
-        self.turns: list[Turn | None] = [None] * len(instruments)
+        self.touch = Touch(instruments, rings)
+        self._owners = _owners_of(instruments, runtimes)
+        self._runtimes_of = [tuple(runtime for runtime, _ in owners) for owners in self._owners]
+        self._turns = Turns(self._runtimes_of, followers, spans, clock.now_ns)
+        self.turns = self._turns.by_instrument
         for follower in followers:
             follower.on_watch = self._set_turns
-        self._runtimes_of = [tuple(runtime for runtime, _ in owners) for owners in self._owners]
         self._grids = [(i.price.as_float, i.qty.as_float) for i in instruments]
         self._cold = any(not runtime.warm for runtime in runtimes)
         self._counted = [0] * len(instruments)  # ticks of each ring that warm-up has counted
         self._acting = False
         self._late = False  # a drain under way is late, and has closed the gates
-        self._flattening = False
-        self._unsold: set[tuple[int, int]] = set()  # (desk, row) that a flatten could not close, as told
+        self._flatten = Flatten(orders, instruments, self.touch, collar)
         self._reports: deque[ExecutionReport] = deque()  # what a venue answered while we were still sending
         self._timers: list[Timer] = []
-        risk.close_all(dt.GATE_NOT_READY)
-        risk.close_all(dt.GATE_VENUE_DOWN)
+        self._shut()
+
+    def _shut(self) -> None:
+        """Shut every gate that something has to open."""
+        self.risk.close_all(dt.GATE_NOT_READY)
+        self.risk.close_all(dt.GATE_VENUE_DOWN)
         for index, synced in enumerate(self.synced):
             if not synced:
-                risk.close(index, dt.GATE_BOOK_GAP)
+                self.risk.close(index, dt.GATE_BOOK_GAP)
 
     # --- its life --------------------------------------------------------------------------------------
     def start(self, age_ns: Callable[[int, int], int]) -> None:
@@ -157,6 +158,9 @@ class Engine:
                 self._arm(now_ns, period_ns, partial(self._wake, runtime))
         self._arm(now_ns, WATCH_NS, self._watch)
         self._set_turns()
+
+    def _set_turns(self) -> None:
+        self._turns.settle(cold=self._cold)
 
     def stop(self) -> None:
         """Let no more risk be added, and wake nobody; reports still come in."""
@@ -202,7 +206,7 @@ class Engine:
         """Show a changed book to every strategy that owns the instrument, and step its depth features."""
         for follower in self._followers:
             follower.on_book(instrument, wire_ns, book)
-        self._books[instrument] = book
+        self.touch.on_book(instrument, book)
         tick_size, lot_size = self._grids[instrument]
         for runtime, row in self._owners[instrument]:
             runtime.book(row, book, tick_size, lot_size, wire_ns)
@@ -270,42 +274,14 @@ class Engine:
         elif wanted < 0:
             self._fail(runtime, wanted, f"broke its contract: {FAULT_NAMES[wanted]}")
 
-    # --- turns: a frame read and decided on in one compiled call ---------------------------------------
-    def _set_turns(self) -> None:
-        """Say which instruments' ticks can take a turn (the others go by `on_tick` and `drain`).
-
-        Those of one warm strategy alone that owns nothing else, while nobody else has to see each of them. A
-        turn begins with its frame's stamp, so it is never late.
-        """
-        for instrument, owners in enumerate(self._runtimes_of):
-            turn = owners[0].turn if len(owners) == 1 else None
-            if self._cold or any(one.fault for one in owners):
-                turn = None
-            if any(instrument in follower.watching for follower in self._followers):
-                turn = None
-            self.turns[instrument] = self._timed_turn(turn) if turn is not None and self._timed else turn
-
-    def _timed_turn(self, turn: Turn) -> Turn:
-        def timed(frame: bytes, stream: NDArray[np.void], wire_ns: int) -> int:
-            answer = turn(frame, stream, wire_ns)
-            if answer != TURN_MISS:
-                self.spans.turned(wire_ns, self._now())
-            return answer
-
-        return timed
-
     def turned(self, instrument: int, answer: int, wire_ns: int) -> None:
         """Do what a turn wants."""
-        if answer < 0 or answer & TURN_FULL:
-            for follower in self._followers:
-                follower.absorb(instrument)
-        wanted = answer & ~TURN_FULL if answer > 0 else answer
+        wanted = self._turns.wanted(instrument, answer)
         self._answer(self._runtimes_of[instrument][0], wanted, wire_ns, self._now())
 
     def turn_raised(self, instrument: int, error: Exception) -> None:
         """Halt: the strategy that owns the instrument raised."""
-        for follower in self._followers:
-            follower.absorb(instrument)
+        self._turns.let_followers_see(instrument)
         self._raised(self._runtimes_of[instrument][0], error)
 
     def _act(self, runtime: Runtime, count: int, wire_ns: int, decided_ns: int) -> None:
@@ -365,10 +341,9 @@ class Engine:
         now_ns = self._now()
         self.orders.command(command, now_ns)
         if command.verb == "flatten":
-            self._unsold.clear()
-            self._flatten(now_ns)
+            self._flatten.begin(now_ns)
         elif command.verb == "resume":
-            self._flattening = False
+            self._flatten.end()
             self._forgive()
 
     def _forgive(self) -> None:
@@ -381,36 +356,6 @@ class Engine:
         self._counted = self._rings["head"].tolist()
         self._cold = any(not runtime.warm for runtime in self.runtimes)
         self._set_turns()
-
-    def _flatten(self, now_ns: int) -> None:
-        """Close every position, of strategies no longer configured too, at prices within the collar.
-
-        What our own orders, until they are cancelled, or a thin market keep open is tried again by the watch,
-        and so is what has no market at all, of which a person is told.
-        """
-        self._flattening = False
-        for desk in self.orders.desks:
-            for row, index in enumerate(desk.instruments):
-                qty = desk.position[row * dt.POSITION_COLUMNS + dt.P_QTY]
-                if qty and not self._close_out(desk, row, index, qty, now_ns):
-                    self._flattening = True
-
-    def _close_out(self, desk: Desk, row: int, index: int, qty: float, now_ns: int) -> bool:
-        """Send what closes one position; return whether nothing is left to do but dust."""
-        side = dt.SELL if qty > 0 else dt.BUY
-        touch = self.touch(index)[0 if qty > 0 else 1]
-        if not touch > 0:
-            if (desk.index, row) not in self._unsold:
-                self._unsold.add((desk.index, row))
-                instrument = self.instruments[index]
-                text = (
-                    f"flatten cannot close {qty:g} {instrument.base} of {desk.name}: "
-                    f"{instrument.symbol} shows no price yet; it is tried again until one comes"
-                )
-                self.orders.tell(Alarm("flatten", text, now_ns))
-            return False
-        worst = self.instruments[index].price.count(touch * (1 + side * _FLATTEN_SHARE * self._collar))
-        return self.orders.close_position(desk, row, worst, now_ns) is None and not any(desk.orders[row])
 
     def _wake(self, runtime: Runtime, now_ns: int) -> None:
         runtime.why |= dt.WHY_TIMER
@@ -426,8 +371,8 @@ class Engine:
                 (self.risk.close if stale else self.risk.open)(index, dt.GATE_STALE_FEED)
             self._mark(index)
         self.risk.watch(self.portfolio, now_ns)
-        if self._flattening:
-            self._flatten(now_ns)
+        if self._flatten.under_way:
+            self._flatten.go_on(now_ns)
 
     def _mark(self, instrument: int) -> None:
         """Value what is held at the newest mid.
@@ -437,23 +382,6 @@ class Engine:
         """
         bid, ask = self.touch(instrument)
         self.portfolio.mark(instrument, 0.5 * (bid + ask))
-
-    def touch(self, instrument: int) -> tuple[float, float]:
-        """Return an instrument's newest bid and ask, whoever owns it; NaN for what nobody has shown yet.
-
-        They are the quote's; where no quotes are streamed, the book's.
-        """
-        bid = self._bids.item(instrument)
-        if bid == bid:  # noqa: PLR0124 - NaN before the first quote
-            return bid, self._asks.item(instrument)
-        book = self._books[instrument]
-        if book is None:
-            return nan, nan
-        sides, price = book[0], self.instruments[instrument].price
-        bids, asks = sides["bid_ticks"][: sides["n_bids"]], sides["ask_ticks"][: sides["n_asks"]]
-        return price.value(int(bids[-1])) if len(bids) else nan, price.value(int(asks[-1])) if len(
-            asks
-        ) else nan
 
     def _warm_up(self) -> None:
         """Count the ticks that came since the last count towards every cold strategy's warm-up."""

@@ -56,6 +56,8 @@ S_ASK_TICKS: Final = 2
 S_ASK_LOTS: Final = 3
 SCRATCH_ROWS: Final = 4
 
+#: a number before its first digit; numpy's, as the two below
+NOTHING: Final[Any] = np.int64(0)
 # whether a number must lie on the grid; numpy's, because numba compiles a version for each plain constant
 _EXACT: Final[Any] = np.bool_(True)
 _ROUNDED: Final[Any] = np.bool_(False)
@@ -211,7 +213,7 @@ def _steps(buf: bytes, start: int, point: int, end: int, places: int, num: int, 
     decimals = end - point - 1 if end > point else 0
     if point == start or point - start + max(places, decimals) > _DIGITS_MAX or end == point + 1:
         return MALFORMED
-    value = whole(buf, point + 1, end, whole(buf, start, point, 0))
+    value = whole(buf, point + 1, end, whole(buf, start, point, NOTHING))
     if decimals <= places:
         value *= _TENS[places - decimals]
         rest = 0
@@ -262,11 +264,11 @@ def parse(
             point = digits_end(buf, i + 2, n)
             at = decimals_end(buf, point, n)
             if at + 2 < n and buf[at] == _QUOTE and buf[at + 1] == _COMMA and buf[at + 2] == _QUOTE:
-                price = _steps(buf, i + 2, point, at, price_places, price_num, True)
+                price = _steps(buf, i + 2, point, at, price_places, price_num, _EXACT)
                 point = digits_end(buf, at + 3, n)
                 end = decimals_end(buf, point, n)
                 if end + 1 < n and buf[end] == _QUOTE and buf[end + 1] == _CLOSE:
-                    qty = _steps(buf, at + 3, point, end, qty_places, qty_num, False)
+                    qty = _steps(buf, at + 3, point, end, qty_places, qty_num, _ROUNDED)
                     end += 2
         if price <= 0 or qty < 0:
             price, qty, end = _level(buf, i, grid)

@@ -20,7 +20,7 @@ from numba import njit
 
 from kernels import book as books
 from kernels.dtypes import QUOTE
-from kernels.levels import decimals_end, digits_end, parse, whole
+from kernels.levels import NOTHING, decimals_end, digits_end, parse, whole
 from kernels.ring import push
 
 PARTS_MAX: Final = 16
@@ -118,14 +118,14 @@ def scan(buf: Any, stream: Any, i: int, p: int) -> tuple[int, int]:
                 return _FAILED, p
             if point - i != 1 and (point == i or buf[i] == _ZERO):  # JSON has no leading zeros
                 return _FAILED, p
-            floats[slot] = whole(buf, point + 1, end, whole(buf, i, point, 0)) / _TENS[decimals]
+            floats[slot] = whole(buf, point + 1, end, whole(buf, i, point, NOTHING)) / _TENS[decimals]
             i = end
         elif value == WHOLE or value == UNREAD:  # noqa: PLR1714, SIM109 - a tuple would be built
             end = digits_end(buf, i, n)
             if end - i > WHOLE_DIGITS_MAX or (end - i != 1 and (end == i or buf[i] == _ZERO)):
                 return _FAILED, p
             if value == WHOLE:
-                ints[slot] = whole(buf, i, end, 0)
+                ints[slot] = whole(buf, i, end, NOTHING)
             i = end
         elif value == TRUE_SELLS:
             sells = _same(buf, i, _TRUE, 0, 4)

@@ -108,7 +108,7 @@ def bench() -> Callable[..., Bench]:
     return build
 
 
-@pytest.fixture(name="instrument")
+@pytest.fixture(name="instrument", scope="session")
 def instrument_fixture() -> Callable[..., Instrument]:
     """Return the builder of instruments."""
     return instrument

@@ -1,0 +1,76 @@
+"""Closing every position: at once what can be, and again until nothing but dust is left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from daemon.orders.audit import Alarm
+from kernels import dtypes as dt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from daemon.instruments import Instrument
+    from daemon.orders.desk import Desk
+    from daemon.orders.manager import Orders
+
+#: how much of the collar a flatten may use, so that the order stays within it when the market moves on
+_SHARE: Final = 0.9
+
+
+class Flatten:
+    """The flattening that a person asked for, if it is under way."""
+
+    def __init__(
+        self,
+        orders: Orders,
+        instruments: Sequence[Instrument],
+        touch: Callable[[int], tuple[float, float]],
+        collar: float,
+    ) -> None:
+        """Wire it. touch(instrument): its newest bid and ask; collar: how far from them a price may be."""
+        self.under_way = False
+        self._orders = orders
+        self._instruments = instruments
+        self._touch = touch
+        self._collar = collar
+        self._told: set[tuple[int, int]] = set()  # (desk, row) that could not be closed, as a person knows
+
+    def begin(self, now_ns: int) -> None:
+        """Close what there is, and go on (`go_on`) until all is closed."""
+        self._told.clear()
+        self.go_on(now_ns)
+
+    def end(self) -> None:
+        """Leave what is still open as it is: a person resumed."""
+        self.under_way = False
+
+    def go_on(self, now_ns: int) -> None:
+        """Close every position, of strategies no longer configured too, at prices within the collar.
+
+        What our own orders, until they are cancelled, or a thin market keep open is tried again, and so is
+        what has no market at all, of which a person is told.
+        """
+        self.under_way = False
+        for desk in self._orders.desks:
+            for row, index in enumerate(desk.instruments):
+                qty = desk.position[row * dt.POSITION_COLUMNS + dt.P_QTY]
+                if qty and not self._close(desk, row, index, qty, now_ns):
+                    self.under_way = True
+
+    def _close(self, desk: Desk, row: int, index: int, qty: float, now_ns: int) -> bool:
+        """Send what closes one position; return whether nothing is left to do but dust."""
+        side = dt.SELL if qty > 0 else dt.BUY
+        touch = self._touch(index)[0 if qty > 0 else 1]
+        if not touch > 0:
+            if (desk.index, row) not in self._told:
+                self._told.add((desk.index, row))
+                instrument = self._instruments[index]
+                text = (
+                    f"flatten cannot close {qty:g} {instrument.base} of {desk.name}: "
+                    f"{instrument.symbol} shows no price yet; it is tried again until one comes"
+                )
+                self._orders.tell(Alarm("flatten", text, now_ns))
+            return False
+        worst = self._instruments[index].price.count(touch * (1 + side * _SHARE * self._collar))
+        return self._orders.close_position(desk, row, worst, now_ns) is None and not any(desk.orders[row])

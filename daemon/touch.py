@@ -1,0 +1,44 @@
+"""The newest bid and ask of every instrument, whoever owns it: account and positions are valued at them."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from daemon.instruments import Instrument
+
+
+class Touch:
+    """Called with an instrument's index; the quote's where quotes are streamed, else the book's."""
+
+    def __init__(self, instruments: Sequence[Instrument], rings: NDArray[np.void]) -> None:
+        """Read quotes from the feed's `rings` (kernels.ring)."""
+        self._instruments = instruments
+        self._bids: NDArray[np.float64] = rings["quote"]["a"]
+        self._asks: NDArray[np.float64] = rings["quote"]["c"]
+        self._books: list[NDArray[np.void] | None] = [None] * len(instruments)
+
+    def on_book(self, instrument: int, book: NDArray[np.void]) -> None:
+        """Take an instrument's book (a kernels.dtypes.BOOK array of length 1); it is read when asked."""
+        self._books[instrument] = book
+
+    def __call__(self, instrument: int) -> tuple[float, float]:
+        """Return bid and ask; NaN for what nobody has shown yet."""
+        bid = self._bids.item(instrument)
+        if bid == bid:  # noqa: PLR0124 - NaN before the first quote
+            return bid, self._asks.item(instrument)
+        book = self._books[instrument]
+        if book is None:
+            return nan, nan
+        sides, price = book[0], self._instruments[instrument].price
+        bids, asks = sides["bid_ticks"][: sides["n_bids"]], sides["ask_ticks"][: sides["n_asks"]]
+        return (
+            price.value(int(bids[-1])) if len(bids) else nan,
+            price.value(int(asks[-1])) if len(asks) else nan,
+        )

@@ -1,0 +1,136 @@
+"""Closing every position, and going on until that is done."""
+
+from __future__ import annotations
+
+import pytest
+
+from daemon.config import StrategyConfig
+from daemon.orders.audit import Alarm
+from daemon.orders.order import State
+from kernels import dtypes as d
+from kernels.dtypes import BUY, SELL
+
+
+@pytest.fixture
+def script(new_script):
+    return new_script()
+
+
+def test_a_flatten_closes_every_position_within_the_collar_and_halts(new_floor, new_script):
+    scripts = [new_script(), new_script()]
+    floor = new_floor(*scripts, market="usdm", streams=("trade", "quote"))
+    floor.go_long(2.0, script=0)
+    scripts[1].target(-1.0, 99.9)
+    floor.quote()
+    floor.later(0.003)
+    scripts[1].wants = None
+    assert [floor.position(0), floor.position(1)] == [2.0, -1.0]
+    floor.audits.clear()
+    floor.command("flatten")
+    assert [(order.side, order.price_ticks) for order in floor.sent()] == [(SELL, 9910), (BUY, 10092)]
+    floor.later(0.003)
+    assert [floor.position(0), floor.position(1)] == [0.0, 0.0]
+    assert floor.engine.state == "HALTED"
+
+
+def test_a_flatten_gets_past_our_own_resting_orders(new_floor, script):
+    floor = new_floor(script)
+    floor.go_long(2.0)
+    script.rest((BUY, 100.0, 1.0), (SELL, 100.02, 1.0))
+    floor.quote()
+    floor.later(0.2)
+    script.wants = None
+    floor.command("flatten")
+    floor.later(0.3)
+    assert floor.position() == 0.0
+    assert floor.core.orders.life.open == {}
+
+
+def test_a_flatten_waits_for_what_our_own_orders_hold_back(new_floor, script):
+    floor = new_floor(script, balances={"USDT": "100000"})
+    floor.go_long(2.0)
+    script.wants = [[d.REST, 0, 0, SELL, 100.02, 1.5], [d.STOP, 0, 1, SELL, 95.0, 0.5]]
+    floor.quote()
+    floor.later(0.2)
+    script.wants = None
+    assert floor.core.orders.portfolio.purse("BTC").free == 0
+    floor.command("flatten")
+    floor.later(0.3)
+    assert floor.position() == 0.0
+
+
+def test_a_flatten_goes_on_until_all_is_closed(new_floor, script):
+    floor = new_floor(script)
+    floor.go_long(2.0)
+    floor.quote(qty=0.5)  # so much is bid for
+    floor.command("flatten")
+    floor.later(0.003)
+    assert floor.position() == 1.5
+    for bid in (99.99, 99.98, 99.97):
+        floor.quote(bid, 100.02, qty=0.5)
+        floor.later(0.15)
+    assert floor.position() == 0.0
+    orders = len(floor.sent())
+    floor.later(2)
+    assert len(floor.sent()) == orders
+
+
+def test_a_resume_ends_a_flatten(new_floor, script):
+    floor = new_floor(script)
+    floor.go_long(2.0)
+    floor.quote(qty=0.5)
+    floor.command("flatten")
+    floor.later(0.003)
+    floor.command("resume")
+    floor.quote(99.99, 100.02)
+    floor.later(1)
+    assert floor.position() == 1.5
+
+
+def test_a_flatten_closes_what_a_strategy_that_is_gone_left_behind(new_floor, new_script):
+    floor = new_floor(new_script(), new_script())
+    floor.go_long(2.0, script=1)
+    later = floor.restarted(StrategyConfig(name="ema_cross"))
+    later.quote()
+    later.command("flatten")
+    later.later(0.003)
+    (order,) = later.sent()
+    assert (order.side, order.filled_lots, order.state) == (SELL, 200_000, State.FILLED)
+
+
+def orphaned(new_floor, script, *, bases=("BTC", "ETH"), **more):
+    """Return the run after one that bought BTC, whose only strategy trades ETH."""
+    floor = new_floor(script, bases=("BTC", "ETH"), **more)
+    floor.go_long(1.0)
+    return floor.restarted(StrategyConfig(name="ema_cross", symbols=("ETH/USDT",)), bases=bases, **more)
+
+
+def test_a_flatten_closes_what_is_held_of_an_instrument_no_strategy_owns(new_floor, script):
+    later = orphaned(new_floor, script)
+    later.open_market()
+    later.command("flatten")
+    later.later(0.01)
+    (order,) = later.sent()
+    assert (order.side, order.instrument, order.price_ticks, order.state) == (SELL, 0, 9910, State.FILLED)
+    assert {desk.name: desk.position[d.P_QTY] for desk in later.core.orders.desks} == {
+        "ema_cross": 0.0,
+        later.core.orders.desks[1].name: 0.0,
+    }
+    assert not [audit for audit in later.audits if isinstance(audit, Alarm)]
+
+
+def test_a_flatten_without_a_market_raises_one_alarm_and_goes_on_until_there_is_one(new_floor, script):
+    later = orphaned(new_floor, script)
+    later.quote(index=1)
+    later.command("flatten")
+    later.later(0.5)
+    (alarm,) = [audit for audit in later.audits if isinstance(audit, Alarm)]
+    assert alarm.kind == "flatten"
+    assert "cannot close 1 BTC" in alarm.text
+    assert later.sent() == []
+    later.quote(index=0)
+    later.later(0.2)
+    (order,) = later.sent()
+    assert (order.side, order.state) == (SELL, State.FILLED)
+    later.later(1.0)
+    assert len(later.sent()) == 1
