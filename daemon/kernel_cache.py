@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: packages whose functions are compiled
-SOURCES: Final = ("kernels", "strategies")
+SOURCES: Final = ("kernels", "strategies", "daemon/bench")
 #: folders kept; a developer's edits make a new one each
 FOLDERS_MAX: Final = 12
 _PREFIX: Final = "tickd-"
