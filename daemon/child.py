@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -55,6 +56,19 @@ class Child:
         assert self._process is not None
         assert self._process.returncode is not None
         return self._process.returncode
+
+    def pause(self) -> None:
+        """Let it stand still; it can be killed, but not asked to end before `go_on`."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it run again; harmless while it runs, and once it has ended."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        if self.running:
+            assert self._process is not None
+            self._process.send_signal(number)
 
     async def message(self, event: str) -> dict[str, Any]:
         """Return its next JSON line of this event; raises TickdError when it ends without one."""

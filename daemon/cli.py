@@ -133,6 +133,26 @@ def _simulate(args: Namespace) -> int:
     return run(parser.parse_args(args.words))
 
 
+def _bench(args: Namespace) -> int:
+    _use_kernels()
+    from daemon.bench.latency import run
+    from daemon.options import LatencyOptions
+
+    return run(
+        LatencyOptions(
+            seconds=args.seconds,
+            rate=args.rate,
+            symbols=args.symbols,
+            trees=args.trees,
+            mode=args.mode,
+            exchange=args.exchange,
+            cores=args.cores,
+            seed=args.seed,
+            json=args.json,
+        )
+    )
+
+
 def _config(args: Namespace) -> int:
     config = _load(args.config)
     _use_kernels()
@@ -186,6 +206,7 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "replay": _replay,
     "train": _train,
     "simulate": _simulate,
+    "bench": _bench,
     "config": _config,
     "state": _state,
     "top": _top,

@@ -114,7 +114,7 @@ class RiskConfig(_Section, frozen=True):
     position_notional_max: Amount = 5_000.0
     open_orders_max: Annotated[int, Meta(ge=1, le=1000)] = 20  # per instrument
     collar: Fraction = 0.01  # how far a price may lie through the other side, or away from mid
-    orders_per_s_max: Annotated[float, Meta(gt=0, le=10_000)] = 10.0
+    orders_per_s_max: Annotated[float, Meta(gt=0, le=100_000)] = 10.0
     daily_loss_max: Amount = 500.0  # beyond it the kill switch latches
     drawdown_max: Amount = 1_000.0  # likewise
     tick_age_ms_max: Annotated[int, Meta(ge=1, le=60_000)] = (

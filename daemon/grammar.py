@@ -125,6 +125,20 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
 
     verb("simulate", "be the exchange: Binance's protocol on loopback")
 
+    one = verb("bench", "measure this machine: the path from tick to order, wire to wire")
+    one.add_argument("what", choices=["latency"])
+    one.add_argument("--seconds", type=_positive, default=40.0, help="of measuring, all together (40)")
+    one.add_argument("--rate", type=_positive, default=10_000.0, help="ticks a second, where Poisson (10000)")
+    one.add_argument("--symbols", type=_count, default=8, help="each with a strategy of its own (8)")
+    one.add_argument("--trees", type=_count, default=100, help="of the model (100)")
+    one.add_argument("--mode", choices=["spin", "epoll"], default="spin", help="of the daemon's loop (spin)")
+    one.add_argument("--exchange", default="", metavar="URL", help="use this exchange process, not our own")
+    one.add_argument(
+        "--cores", type=_cores, default=(), metavar="A,B", help="the exchange's and the daemon's"
+    )
+    one.add_argument("--seed", type=_seed, default=1, help="of the market (1)")
+    _add_json(one)
+
 
 def _add_looking(verb: Callable[[str, str], Parser]) -> None:
     one = verb("config", "show a configuration whole, secrets masked")
@@ -212,6 +226,13 @@ def _seed(text: str) -> int:
     if not 0 <= value < 2**63:
         raise argparse.ArgumentTypeError(f"{text} is not a seed (0 to 2**63 - 1)")
     return value
+
+
+def _cores(text: str) -> tuple[int, ...]:
+    cores = tuple(int(_number(part, int)) for part in text.split(","))
+    if len(cores) > 2 or min(cores) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not one core or two, such as 0,1")
+    return cores
 
 
 def _port(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - msgspec reads the annotations at run time
+from typing import Literal
 
 import msgspec
 
@@ -39,4 +40,18 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     strategy: str | None = None  # None: ml with a model, ema_cross without
     model: Path | None = None
     repeat: int = 1
+    json: bool = False
+
+
+class LatencyOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd bench latency`."""
+
+    seconds: float = 40.0  # of measuring, all participants and scenarios together
+    rate: float = 10_000.0  # ticks a second of the Poisson schedule
+    symbols: int = 8
+    trees: int = 100
+    mode: Literal["spin", "epoll"] = "spin"
+    exchange: str = ""  # another exchange process's URL; empty: our own
+    cores: tuple[int, ...] = ()  # the exchange's and the daemon's; empty: the first two there are
+    seed: int = 1
     json: bool = False

@@ -25,6 +25,7 @@ RUN_BY = {
     "tickd train": f"{_E2E}test_verbs.py::test_a_model_is_trained_and_then_replayed_by_two_commands",
     "tickd simulate": f"{_E2E}test_verbs.py::"
     "test_the_exchange_speaks_json_to_programs_and_ends_with_a_signal",
+    "tickd bench": "tests/daemon/bench/test_latency.py::test_a_whole_run_skips_nothing",
     "tickd config": f"{_E2E}test_refusals.py::test_shown_configurations_hold_no_secret",
     "tickd journal": f"{_E2E}test_trading.py::test_the_summary_is_json_and_the_journal_lists_every_order",
 }

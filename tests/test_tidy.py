@@ -60,7 +60,13 @@ DOORS |= {
 }
 ALLOWED = {
     "daemon/app.py": {"random"},  # makes the seams
-    "daemon/child.py": {"socket"},  # looks for a free port
+    # the bench's processes beside the daemon: an exchange and who stands in the daemon's place
+    "daemon/bench/exchange.py": {"socket", "threading"},
+    "daemon/bench/latency.py": {"http.client"},  # asks that exchange
+    "daemon/bench/libc.py": {"select", "socket", "time"},  # constants of the calls it makes
+    "daemon/bench/participants.py": {"write_text()"},  # writes the daemon's configuration
+    "daemon/bench/peer.py": {"read_text()", "socket", "threading"},
+    "daemon/child.py": {"signal", "socket"},  # stops another process and lets it go on; looks for a free port
     "daemon/cli.py": {"open()"},  # /dev/null, where a reader left early
     "daemon/clock.py": {"time"},
     "daemon/compile.py": {"read_text()", "write_text()"},  # generated modules, before the loop turns
@@ -94,6 +100,7 @@ WAITS = {
 }
 WAITS |= {"call_later", "call_at"}
 WAITS_ALLOWED = {
+    "daemon/bench/latency.py": {"asyncio.sleep", "asyncio.timeout"},  # watches processes for a person
     "daemon/child.py": {"asyncio.timeout"},  # of another process, whose end is a matter of real time
     "daemon/clock.py": {"call_later"},  # is the scheduler
     "daemon/demo.py": {"asyncio.timeout", "asyncio.wait(timeout)"},  # watches two processes for a person
@@ -104,7 +111,7 @@ WAITS_ALLOWED = {
     "daemon/simulator/server.py": {"asyncio.sleep", "asyncio.wait_for"},  # likewise
 }
 #: started by name, or imported by a generated module (daemon/compile.py)
-ENTRIES = {"daemon.cli", "daemon.simulator.__main__", "kernels.pipeline"}
+ENTRIES = {"daemon.cli", "daemon.bench.__main__", "daemon.simulator.__main__", "kernels.pipeline"}
 
 
 def name_of(path: Path) -> str:
@@ -387,11 +394,14 @@ def test_the_base_install_holds_everything_that_trading_imports(trees, project):
             top = name.partition(".")[0]
             if top not in sys.stdlib_module_names and top not in PACKAGES:
                 foreign.setdefault(top, set()).add(label(path))
-    research = {"lightgbm"}  # imported inside the functions of `tickd train` alone
-    assert foreign.keys() - declared - research == set()
+    # imported inside the functions of `tickd train`, and by the naive stack of `tickd bench`, alone
+    elsewhere = {"lightgbm": ("daemon/research/", "daemon/bench/naive.py")}
+    elsewhere |= dict.fromkeys(("pandas", "websockets"), ("daemon/bench/naive.py",))
+    assert foreign.keys() - declared - elsewhere.keys() == set()
     assert declared - foreign.keys() == set()
-    for path in foreign.get("lightgbm", set()):
-        assert path.startswith("daemon/research/"), path
+    for name, paths in elsewhere.items():
+        for path in foreign.get(name, set()):
+            assert path.startswith(paths), path
 
 
 def test_the_version_is_said_once_and_repeated_faithfully(project):

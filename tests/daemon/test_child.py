@@ -107,3 +107,29 @@ def test_one_that_was_never_started_is_gone_already():
     child = Child("the tool")
     assert not child.running
     asyncio.run(child.gone())
+
+
+def test_one_that_is_paused_says_nothing_until_it_goes_on():
+    text = 'import sys\nfor line in sys.stdin: print(\'{"event":"heard"}\', flush=True)'
+
+    async def use(child):
+        child._process.stdin.write(b"x\n")
+        await child.message("heard")
+        child.pause()
+        child._process.stdin.write(b"x\n")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await child.message("heard")
+        child.go_on()
+        return await child.message("heard")
+
+    assert with_child(text, use) == {"event": "heard"}
+
+
+def test_pausing_one_that_has_ended_is_harmless():
+    async def use(child):
+        assert await child.ended(10)
+        child.pause()
+        child.go_on()
+
+    with_child("", use)

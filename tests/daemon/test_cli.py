@@ -40,7 +40,7 @@ def called(monkeypatch):
         module.run = lambda *args: calls.append(args) or result
         monkeypatch.setitem(sys.modules, name, module)
 
-    for name in ("daemon.demo", "daemon.app", "daemon.tape.replay"):
+    for name in ("daemon.demo", "daemon.app", "daemon.bench.latency", "daemon.tape.replay"):
         stand_in(name)
     monkeypatch.setattr(kernel_cache, "activate", lambda: None)
     return calls
@@ -89,6 +89,13 @@ def test_demo_hands_its_options_over(called):
     assert cli.main(["demo", "--seconds", "5", "--speed", "20", "--tape", "a.gz", "--json"]) == EXIT_DONE
     ((options,),) = called
     assert (options.seconds, options.speed, str(options.tape), options.json) == (5.0, 20.0, "a.gz", True)
+
+
+def test_a_bench_hands_its_options_over(called):
+    words = ["bench", "latency", "--seconds", "5", "--mode", "epoll", "--cores", "1", "--json"]
+    assert cli.main(words) == EXIT_DONE
+    ((options,),) = called
+    assert (options.seconds, options.mode, options.cores, options.json) == (5.0, "epoll", (1,), True)
 
 
 def test_live_trading_wants_both_switches(called, config, capsys):

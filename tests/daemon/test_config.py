@@ -90,7 +90,7 @@ def test_what_is_wrong_is_told_in_one_sentence(text, sentence):
         ("risk", "order_notional_max", 1e12, "float"),
         ("risk", "position_notional_max", 1e12, "float"),
         ("risk", "open_orders_max", 1000, "int"),
-        ("risk", "orders_per_s_max", 10_000.0, "float"),
+        ("risk", "orders_per_s_max", 100_000.0, "float"),
         ("risk", "daily_loss_max", 1e12, "float"),
         ("risk", "drawdown_max", 1e12, "float"),
         ("risk", "tick_age_ms_max", 60_000, "int"),

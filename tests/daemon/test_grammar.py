@@ -72,3 +72,16 @@ def test_every_verb_and_option_has_a_word_of_help():
         assert verb.description
         for action in verb.actions:
             assert action.help or not action.option_strings, (verb.prog, action.option_strings)
+
+
+def test_a_bench_is_asked_for_with_all_it_takes():
+    words = ["bench", "latency", "--seconds", "2", "--cores", "0,1", "--mode", "epoll", "--trees", "500"]
+    args = parse(words)
+    assert (args.what, args.seconds, args.cores, args.mode) == ("latency", 2.0, (0, 1), "epoll")
+    assert (args.rate, args.symbols, args.trees, args.json) == (10_000.0, 8, 500, False)
+
+
+@pytest.mark.parametrize("cores", ["0,1,2", "-1", "one", ""])
+def test_cores_are_one_or_two_numbers(cores):
+    with pytest.raises(UsageError):
+        parse(["bench", "latency", f"--cores={cores}"])

@@ -1,0 +1,252 @@
+"""`tickd bench latency`: the production path, wire to wire, beside a floor, an echo and a naive stack.
+
+An exchange process sends ticks over real websockets and measures how long the order takes that answers each
+(daemon/bench/exchange.py). The daemon is `tickd run --live` with a configuration that names that exchange, so
+that nothing is skipped; the others stand in its place in turns, on the same core, and whoever is not its turn
+is stopped. Figures are ratios of neighbouring segments, because machines change their speed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from rich.console import Console
+
+from daemon.bench import participants as who
+from daemon.bench import plans
+from daemon.bench.exchange import Plan, Segment
+from daemon.bench.model import with_trees
+from daemon.bench.proof import prove
+from daemon.bench.report import make_report, show
+from daemon.child import Child
+from daemon.disk import RealDisk
+from daemon.errors import EXIT_DONE, CheckFailedError, NotRunningError, TickdError, UsageError
+from daemon.faces import terminal
+from daemon.faces.client import fetch_status
+from daemon.lifetime import catch_signals
+from daemon.status import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from daemon.bench.plans import Step
+    from daemon.bench.report import Report
+    from daemon.bench.results import Proof
+    from daemon.options import LatencyOptions
+
+#: before any is measured, a daemon's features are fed for so long; others answer ticks for so long
+_FEED: Final = Plan(kind="unmarked", duration_ns=1_500_000_000, gap_ns=100_000)
+_WARM: Final = Plan(kind="closed", duration_ns=300_000_000, gap_ns=100_000)
+#: before each segment, to fill caches that others emptied; its orders count, its times do not
+_LEAD_IN: Final = Plan(kind="closed", duration_ns=20_000_000, gap_ns=100_000)
+#: a first start compiles for a minute
+_READY_S: Final = 300.0
+_LOOK_S: Final = 0.05
+#: what a process that goes on has to do before it is measured, and one that was before it is stopped
+_SETTLE_S: Final = 0.02
+_REQUEST_S: Final = 120.0
+
+
+def run(options: LatencyOptions) -> int:
+    """Measure and print; raises TickdError, and CheckFailedError where something was skipped."""
+    try:
+        report = asyncio.run(_run(options))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    show(report, as_json=options.json)
+    breaches = [text for proof in report.proofs for text in proof.breaches()]
+    if breaches:
+        raise CheckFailedError("the bench proves nothing: " + "; ".join(breaches))
+    return EXIT_DONE
+
+
+def choose_cores(options: LatencyOptions) -> tuple[int, int]:
+    """Return the exchange's core and the daemon's; one and the same, where there is no other."""
+    allowed = sorted(os.sched_getaffinity(0))
+    cores = options.cores or tuple(allowed[:2])
+    for core in cores:
+        if core not in allowed:
+            there = ", ".join(str(one) for one in allowed)
+            raise UsageError(f"core {core} is asked for, and this process may use {there}")
+    return cores[0], cores[-1]
+
+
+def can_be_naive() -> bool:
+    """Whether the packages of the naive stack are installed."""
+    return all(find_spec(name) is not None for name in ("pandas", "lightgbm", "websockets"))
+
+
+async def _run(options: LatencyOptions) -> Report:
+    task = asyncio.current_task()
+    assert task is not None
+    catch_signals(lambda _: task.cancel())
+    cores = choose_cores(options)
+    disk = RealDisk()
+    model = with_trees(disk, options.trees, who.FOLDER / f"trees-{options.trees}")
+    exchange = Child("the bench's exchange")
+    try:
+        url = options.exchange
+        if not url:
+            await _start(exchange, cores[0], who.exchange_command(options), os.environ)
+            url = (await exchange.message("ready"))["url"]
+        bench = Bench(options, url, cores[1], model)
+        await bench.measure_latency()
+        await bench.measure_throughput()
+    finally:
+        await exchange.gone()
+    return make_report(options, cores, bench.measured, bench.statuses, bench.proofs)
+
+
+async def _start(child: Child, core: int, command: list[str], environ: Mapping[str, str]) -> None:
+    """Start a process that has this core alone, all its threads together.
+
+    A helper's thread on the exchange's spinning core would wait 4 ms there for its slice, with what it holds.
+    """
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        await child.start(command, environ)
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+class Bench:
+    """One run: whoever is measured goes on, all others stand still."""
+
+    def __init__(self, options: LatencyOptions, url: str, core: int, model: Path) -> None:
+        self.measured: dict[tuple[str, str], list[Segment]] = {}
+        self.statuses: list[Status] = []
+        self.proofs: list[Proof] = []
+        self._options = options
+        self._url = url
+        self._core = core
+        self._model = model
+        self._children: dict[str, Child] = {}
+        self._all: dict[str, list[Segment]] = {}  # lead-ins too
+
+    async def measure_latency(self) -> None:
+        """Run the rounds in which all take turns."""
+        names = [who.FLOOR_SPIN, who.FLOOR_SLEEP, who.ECHO]
+        if can_be_naive():
+            names.append(who.NAIVE)
+        try:
+            for name in names:
+                await self._start_peer(name)
+            await self._start_daemon(who.OURS)
+            steps = plans.round_of(self._options, plans.segment_ns(self._options))
+            await self._rounds([step for step in steps if step.participant in self._children])
+            await self._end_daemon(who.OURS)
+        finally:
+            await self._end_all()
+
+    async def measure_throughput(self) -> None:
+        """Run the rounds of ours alone, on a daemon that starts anew."""
+        try:
+            await self._start_daemon(who.OURS_FLOODED)
+            await self._rounds(plans.throughput_of(self._options, plans.segment_ns(self._options)))
+            await self._end_daemon(who.OURS_FLOODED)
+        finally:
+            await self._end_all()
+
+    # --- processes ------------------------------------------------------------------------------------------
+    async def _start_peer(self, name: str) -> None:
+        child = self._children[name] = Child(name)
+        command = who.peer_command(name, self._url, self._options, self._model)
+        await _start(child, self._core, command, os.environ)
+        await child.message("ready")
+        await self._segment(name, _WARM)
+        child.pause()
+
+    async def _start_daemon(self, name: str) -> None:
+        config = who.config(name, self._url, self._options, self._model)
+        path = who.prepare(config)
+        child = self._children[name] = Child("the daemon")
+        await _start(child, self._core, who.daemon_command(path), {**os.environ, **who.KEYS})
+        socket = Path(config.http.socket)
+        await self._until(child, socket, lambda status: status.feed_connected and status.venue_up)
+        await self._segment(name, _FEED)
+        await self._until(child, socket, lambda status: status.state == "READY")
+        await self._segment(name, _WARM)
+        child.pause()
+
+    async def _until(self, child: Child, socket: Path, holds: Callable[[Status], bool]) -> None:
+        """Wait until the daemon's Status is so; raises TickdError where it ends before."""
+        async with asyncio.timeout(_READY_S):
+            while True:
+                if not child.running:
+                    raise child.failure()
+                with suppress(NotRunningError):
+                    if holds(fetch_status(socket)):
+                        return
+                await asyncio.sleep(_LOOK_S)
+
+    async def _end_daemon(self, name: str) -> None:
+        """End the daemon in order, and count what it did."""
+        child = self._children.pop(name)
+        child.go_on()
+        await asyncio.sleep(_SETTLE_S)
+        child.end()
+        printed = await child.output()
+        if child.exit_code:
+            raise child.failure()
+        status = msgspec.json.decode(printed, type=Status)
+        self.statuses.append(status)
+        self.proofs.append(prove(status, self._all[name], RealDisk(), who.FOLDER / "journal"))
+
+    async def _end_all(self) -> None:
+        for child in self._children.values():
+            child.go_on()
+            await child.gone()
+        self._children.clear()
+
+    # --- segments -------------------------------------------------------------------------------------------
+    async def _rounds(self, steps: list[Step]) -> None:
+        count = plans.rounds(self._options)
+        scenarios = ", ".join(dict.fromkeys(step.scenario for step in steps))
+        with terminal.steps(Console(stderr=True), "measuring", count) as say:
+            for number in range(1, count + 1):
+                say(f"{scenarios}, round {number} of {count}")
+                for step in steps:
+                    await self._measure(step)
+
+    async def _measure(self, step: Step) -> None:
+        child = self._children[step.participant]
+        child.go_on()
+        await asyncio.sleep(_SETTLE_S)
+        await self._segment(step.participant, _LEAD_IN)
+        segment = await self._segment(step.participant, step.plan)
+        self.measured.setdefault((step.scenario, step.participant), []).append(segment)
+        await asyncio.sleep(_SETTLE_S)
+        child.pause()
+
+    async def _segment(self, name: str, plan: Plan) -> Segment:
+        segment = await asyncio.to_thread(ask, self._url, name, plan)
+        self._all.setdefault(name, []).append(segment)
+        if segment.fault:
+            raise TickdError(f"measuring {name} failed: {segment.fault}")
+        if plan.kind != "unmarked" and not segment.orders:
+            raise TickdError(
+                f"a segment of {name} had no order; measure for more --seconds, or at a higher --rate"
+            )
+        return segment
+
+
+def ask(url: str, name: str, plan: Plan) -> Segment:
+    """Have the exchange at `url` run one segment, and return it; raises TickdError."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_REQUEST_S)
+    try:
+        connection.request("POST", f"{parts.path}/bench/{name}", msgspec.json.encode(plan))
+        return msgspec.json.decode(connection.getresponse().read(), type=Segment)
+    except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
+        raise TickdError(f"the exchange {url} ran no segment of {name}: {error}") from None
+    finally:
+        connection.close()

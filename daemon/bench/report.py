@@ -1,0 +1,227 @@
+"""What `tickd bench latency` prints: one table for people, one JSON object for programs, targets in both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from daemon.bench import plans
+from daemon.bench.participants import ECHO, FLOOR_SLEEP, FLOOR_SPIN, NAIVE, OURS, OURS_FLOODED
+from daemon.bench.results import Latency, Proof, Quartiles, Ratio, Stage, latency, rate, ratio, stages
+from daemon.faces.show import print_json
+
+if TYPE_CHECKING:
+    from daemon.bench.exchange import Segment
+    from daemon.options import LatencyOptions
+    from daemon.status import Status
+
+    Measured = dict[tuple[str, str], list[Segment]]
+
+#: a figure that is to be reached: where it stands, what is at most (or at least) wanted
+_SPINNING: Final = {
+    (plans.SETTLED, "p50"): 2.2,
+    (plans.SETTLED, "p99"): 2.5,
+    (plans.COLLIDING, "p50"): 2.7,
+    (plans.COLLIDING, "p99"): 4.0,
+}
+_SLEEPING: Final = {(plans.SETTLED, "p50"): 1.5, (plans.COLLIDING, "p50"): 1.5, (plans.POISSON, "p50"): 2.0}
+_TAIL_MAX: Final = 3.0
+_NAIVE_MIN: Final = 40.0
+_ORDERS_MIN: Final = 25_000.0
+_TICKS_MIN: Final = 250_000.0
+_COLUMNS_MIN: Final = 110
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure that was promised, and what it was."""
+
+    what: str
+    wanted: str
+    measured: float
+    reached: bool
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    mode: str
+    trees: int
+    symbols: int
+    rate: float
+    cores: tuple[int, int]
+    rounds: int
+    segment_s: float
+    latency: list[Latency]
+    ratios: list[Ratio]
+    orders_per_s: Quartiles
+    ticks_per_s: Quartiles
+    stages: list[Stage]
+    targets: list[Target]
+    proofs: list[Proof]
+
+
+def make_report(
+    options: LatencyOptions,
+    cores: tuple[int, int],
+    measured: Measured,
+    statuses: list[Status],
+    proofs: list[Proof],
+) -> Report:
+    """Return the report of a run; the first Status is of the rounds in which all took turns."""
+    ratios = _ratios(options, measured)
+    orders = rate(measured[plans.ORDERS, OURS_FLOODED], "orders")
+    ticks = rate(measured[plans.FLOOD, OURS_FLOODED], "sent")
+    waterfall = stages(statuses[0])
+    return Report(
+        mode=options.mode,
+        trees=options.trees,
+        symbols=options.symbols,
+        rate=options.rate,
+        cores=cores,
+        rounds=plans.rounds(options),
+        segment_s=plans.segment_ns(options) / 1e9,
+        latency=[latency(scenario, name, segments) for (scenario, name), segments in measured.items()],
+        ratios=ratios,
+        orders_per_s=orders,
+        ticks_per_s=ticks,
+        stages=waterfall,
+        targets=_targets(options, ratios, orders, ticks, waterfall),
+        proofs=proofs,
+    )
+
+
+def _ratios(options: LatencyOptions, measured: Measured) -> list[Ratio]:
+    floor = FLOOR_SPIN if options.mode == "spin" else FLOOR_SLEEP
+    found = []
+    for scenario in (plans.SETTLED, plans.COLLIDING, plans.POISSON):
+        ours = measured[scenario, OURS]
+        found.append(ratio(scenario, OURS, floor, ours, measured[scenario, floor]))
+        found.append(ratio(scenario, ECHO, floor, measured[scenario, ECHO], measured[scenario, floor]))
+    naive = measured.get((plans.SETTLED, NAIVE))
+    if naive is not None:
+        found.append(ratio(plans.SETTLED, NAIVE, OURS, naive, measured[plans.SETTLED, OURS]))
+    return found
+
+
+def _targets(
+    options: LatencyOptions, ratios: list[Ratio], orders: Quartiles, ticks: Quartiles, waterfall: list[Stage]
+) -> list[Target]:
+    found = []
+    by_name = {(one.scenario, one.of): one for one in ratios}
+    for (scenario, quantile), most in (_SPINNING if options.mode == "spin" else _SLEEPING).items():
+        value = getattr(by_name[scenario, OURS], quantile).median
+        found.append(_at_most(f"{scenario}: {quantile} to the floor's", most, value))
+    naive = by_name.get((plans.SETTLED, NAIVE))
+    if naive is not None:
+        found.append(_at_least("the naive stack's p50 to ours", _NAIVE_MIN, naive.p50.median))
+    found.append(_at_least("orders/s, each acknowledged and reported", _ORDERS_MIN, orders.median))
+    found.append(_at_least("ticks/s, flooded", _TICKS_MIN, ticks.median))
+    order = next(one for one in waterfall if one.stage == "order")
+    found.append(
+        _at_most("inside, frame to order written: p99 to p50", _TAIL_MAX, order.p99_us / order.p50_us)
+    )
+    return found
+
+
+def _at_most(what: str, most: float, value: float) -> Target:
+    return Target(what=what, wanted=f"at most {most:,g}", measured=value, reached=value <= most)
+
+
+def _at_least(what: str, least: float, value: float) -> Target:
+    return Target(what=what, wanted=f"at least {least:,g}", measured=value, reached=value >= least)
+
+
+# --- printing -----------------------------------------------------------------------------------------------
+def show(report: Report, *, as_json: bool) -> None:
+    """Print it."""
+    if as_json:
+        print_json(report)
+        return
+    console = Console()
+    console = Console(width=max(console.width, _COLUMNS_MIN))  # a figure cut short would be none
+    daemon = "spinning" if report.mode == "spin" else "sleeping between ticks"
+    shared = ", the same for want of another" if report.cores[0] == report.cores[1] else ""
+    console.print(
+        f"exchange on core {report.cores[0]}, daemon on core {report.cores[1]}{shared}, {daemon}; "
+        f"{report.trees} trees, {report.symbols} symbols; {report.rounds} rounds of segments of "
+        f"{report.segment_s:.2f} s, {report.rate:,.0f} ticks/s where Poisson",
+        highlight=False,
+    )
+    if not any(one.participant == NAIVE for one in report.latency):
+        console.print("the naive stack was left out: pandas, lightgbm or websockets is not installed")
+    for table in (
+        _latencies(report),
+        _compared(report),
+        _waterfall(report),
+        _throughput(report),
+        _reached(report),
+    ):
+        console.print(table)
+
+
+def _latencies(report: Report) -> Table:
+    table = _table("tick to order on the exchange's clock, us", "scenario", "who")
+    for name in ("min", "p50", "p90", "p99", "p99.9", "max", "count", "late", "held back"):
+        table.add_column(name, justify="right")
+    for one in report.latency:
+        if one.participant == OURS_FLOODED:
+            continue
+        figures = (one.min_us, one.p50_us, one.p90_us, one.p99_us, one.p999_us, one.max_us)
+        counts = (one.count, one.late, one.held_back)
+        table.add_row(one.scenario, one.participant, *map(_us, figures), *(f"{n:,}" for n in counts))
+    return table
+
+
+def _compared(report: Report) -> Table:
+    table = _table("ratios, median (quartiles) over the segments", "scenario", "of", "to")
+    table.add_column("p50", justify="right")
+    table.add_column("p99", justify="right")
+    for one in report.ratios:
+        table.add_row(one.scenario, one.of, one.to, _spread(one.p50, ".2f"), _spread(one.p99, ".2f"))
+    return table
+
+
+def _waterfall(report: Report) -> Table:
+    table = _table("inside the daemon, us (order: frame received to order written)", "stage")
+    for name in ("p50", "p99", "p99.9", "max", "count"):
+        table.add_column(name, justify="right")
+    for one in report.stages:
+        figures = (one.p50_us, one.p99_us, one.p999_us, one.max_us)
+        table.add_row(one.stage, *(f"{x:,.2f}" for x in figures), f"{one.count:,}")
+    return table
+
+
+def _throughput(report: Report) -> Table:
+    table = _table("throughput, median (quartiles) over the segments", "scenario")
+    table.add_column("a second", justify="right")
+    table.add_row(plans.SCENARIOS[plans.ORDERS], _spread(report.orders_per_s, ",.0f"))
+    table.add_row(plans.SCENARIOS[plans.FLOOD], _spread(report.ticks_per_s, ",.0f"))
+    return table
+
+
+def _reached(report: Report) -> Table:
+    table = _table("targets", "what", "wanted")
+    table.add_column("measured", justify="right")
+    table.add_column("")
+    for one in report.targets:
+        value = f"{one.measured:,.0f}" if one.measured >= 1000 else f"{one.measured:.2f}"
+        table.add_row(one.what, one.wanted, value, "reached" if one.reached else "not reached")
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in columns:
+        table.add_column(name)
+    return table
+
+
+def _us(value: float) -> str:
+    return f"{value:,.1f}" if value < 1000 else f"{value:,.0f}"
+
+
+def _spread(value: Quartiles, form: str) -> str:
+    return f"{value.median:{form}} ({value.low:{form}}-{value.high:{form}})"

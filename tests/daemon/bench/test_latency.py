@@ -1,0 +1,46 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from daemon.bench import latency
+from daemon.bench.exchange import Plan
+from daemon.errors import TickdError, UsageError
+from daemon.options import LatencyOptions
+
+
+def test_cores_default_to_the_first_two_and_may_be_one():
+    allowed = sorted(os.sched_getaffinity(0))
+    assert latency.choose_cores(LatencyOptions()) == (allowed[0], allowed[:2][-1])
+    assert latency.choose_cores(LatencyOptions(cores=(allowed[0],))) == (allowed[0], allowed[0])
+
+
+def test_a_core_that_is_not_there_is_refused():
+    with pytest.raises(UsageError, match="core 4096 is asked for"):
+        latency.choose_cores(LatencyOptions(cores=(0, 4096)))
+
+
+def test_an_exchange_that_is_not_there_is_said():
+    with pytest.raises(TickdError, match="ran no segment of ours"):
+        latency.ask("http://127.0.0.1:9", "ours", Plan(kind="closed", duration_ns=1))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("mode", ["spin", "epoll"])
+def test_a_whole_run_skips_nothing(tmp_path, mode):
+    command = [sys.executable, "-m", "daemon.cli", "bench", "latency", "--json"]
+    words = ["--seconds", "2", "--symbols", "4", "--trees", "120", "--rate", "1000", "--mode", mode]
+    ended = subprocess.run(
+        [*command, *words], cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    said = json.loads(ended.stdout)
+    for proof in said["proofs"]:
+        names = ("approvals", "journal_places", "orders", "journal_reports", "filled")
+        assert {proof[name] for name in names} == {proof["marked"]}
+        assert proof["marked"] > 0
+        assert proof["ticks_taken"] == proof["ticks_sent"]
+    assert {one["participant"] for one in said["latency"]} >= {"ours", "floor_spin", "floor_sleep", "echo"}
+    assert said["targets"]

@@ -1,0 +1,92 @@
+import json
+
+import pytest
+
+from daemon.bench import plans
+from daemon.bench.exchange import Segment
+from daemon.bench.participants import ECHO, FLOOR_SLEEP, FLOOR_SPIN, NAIVE, OURS, OURS_FLOODED
+from daemon.bench.report import make_report, show
+from daemon.bench.results import Proof
+from daemon.options import LatencyOptions
+from daemon.status import StageLatency, Status
+
+
+def segment(us, **more):
+    same = dict.fromkeys(("late", "held_back", "strange"), 0)
+    given = {"sent": 300_000, "marked": 4, "orders": 30_000, "elapsed_ns": 10**9, **same}
+    return [Segment(latency_ns=[us * 1000] * 4, **(given | more))]
+
+
+@pytest.fixture
+def measured():
+    found = {}
+    for scenario in (plans.SETTLED, plans.COLLIDING, plans.POISSON):
+        for name, us in ((FLOOR_SPIN, 10), (OURS, 20), (FLOOR_SLEEP, 30), (ECHO, 12)):
+            found[scenario, name] = segment(us)
+    found[plans.SETTLED, NAIVE] = segment(900)
+    found[plans.ORDERS, OURS_FLOODED] = segment(100)
+    found[plans.FLOOD, OURS_FLOODED] = segment(100)
+    return found
+
+
+def a_stage(name, p50_s, p99_s):
+    return StageLatency(
+        stage=name, count=9, sum_s=1.0, p50_s=p50_s, p99_s=p99_s, p999_s=p99_s, max_s=p99_s, buckets=[]
+    )
+
+
+@pytest.fixture
+def report(measured):
+    def make(mode="spin", left_out=()):
+        options = LatencyOptions(mode=mode)
+        status = Status(
+            name="bench",
+            mode="live",
+            version="0",
+            state="STOPPED",
+            now_ns=1,
+            uptime_s=1.0,
+            latency=[a_stage("decode", 1e-6, 2e-6), a_stage("order", 8e-6, 32e-6)],
+        )
+        kept = {key: value for key, value in measured.items() if key not in left_out}
+        same = dict.fromkeys(Proof.__struct_fields__[:-1], 1)
+        return make_report(options, (0, 1), kept, [status], [Proof(**same)])
+
+    return make
+
+
+def reached(report):
+    return {one.what: (one.measured, one.reached) for one in report.targets}
+
+
+def test_ours_is_compared_with_the_floor_of_its_mode(report):
+    assert reached(report())["settled: p50 to the floor's"] == (2.0, True)
+    assert reached(report("epoll"))["settled: p50 to the floor's"] == (pytest.approx(2 / 3), True)
+
+
+def test_a_figure_that_is_not_reached_is_said(report):
+    targets = reached(report())
+    assert targets["inside, frame to order written: p99 to p50"] == (4.0, False)
+    assert targets["the naive stack's p50 to ours"] == (45.0, True)
+    assert targets["orders/s, each acknowledged and reported"] == (30_000.0, True)
+
+
+def test_the_table_has_everybody_and_says_what_is_missed(report, capsys):
+    show(report(), as_json=False)
+    text = capsys.readouterr().out
+    for word in (OURS, FLOOR_SPIN, FLOOR_SLEEP, ECHO, NAIVE, "decode", "not reached"):
+        assert word in text
+    assert OURS_FLOODED not in text
+
+
+def test_a_naive_stack_that_is_not_installed_is_left_out_and_said(report, capsys):
+    show(report(left_out=[(plans.SETTLED, NAIVE)]), as_json=False)
+    assert "the naive stack was left out" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_programs_get_one_object(report, capsys):
+    show(report(), as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert said["latency"][0]["participant"] == FLOOR_SPIN
+    assert said["ratios"][0]["p50"] == {"low": 2.0, "median": 2.0, "high": 2.0}
+    assert said["proofs"][0]["marked"] == 1
