@@ -100,7 +100,7 @@ WAITS = {
 }
 WAITS |= {"call_later", "call_at"}
 WAITS_ALLOWED = {
-    "daemon/bench/latency.py": {"asyncio.sleep", "asyncio.timeout"},  # watches processes for a person
+    "daemon/bench/latency.py": {"asyncio.sleep"},  # watches processes for a person
     "daemon/child.py": {"asyncio.timeout"},  # of another process, whose end is a matter of real time
     "daemon/clock.py": {"call_later"},  # is the scheduler
     "daemon/demo.py": {"asyncio.timeout", "asyncio.wait(timeout)"},  # watches two processes for a person

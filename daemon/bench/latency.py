@@ -85,24 +85,36 @@ def can_be_naive() -> bool:
 
 
 async def _run(options: LatencyOptions) -> Report:
-    task = asyncio.current_task()
-    assert task is not None
-    catch_signals(lambda _: task.cancel())
     cores = choose_cores(options)
     disk = RealDisk()
     model = with_trees(disk, options.trees, who.FOLDER / f"trees-{options.trees}")
     exchange = Child("the bench's exchange")
+    children: dict[str, Child] = {}  # who may stand still
+    _end_on_signal(children)
     try:
         url = options.exchange
         if not url:
             await _start(exchange, cores[0], who.exchange_command(options), os.environ)
             url = (await exchange.message("ready"))["url"]
-        bench = Bench(options, url, cores[1], model)
+        bench = Bench(options, url, cores[1], model, children)
         await bench.measure_latency()
         await bench.measure_throughput()
     finally:
         await exchange.gone()
     return make_report(options, cores, bench.measured, bench.statuses, bench.proofs)
+
+
+def _end_on_signal(children: dict[str, Child]) -> None:
+    """Let a first signal cancel this task, when nobody stands still any more: such would outlive a second."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def stop(_: str) -> None:
+        for child in children.values():
+            child.go_on()
+        task.cancel()
+
+    catch_signals(stop)
 
 
 async def _start(child: Child, core: int, command: list[str], environ: Mapping[str, str]) -> None:
@@ -121,7 +133,10 @@ async def _start(child: Child, core: int, command: list[str], environ: Mapping[s
 class Bench:
     """One run: whoever is measured goes on, all others stand still."""
 
-    def __init__(self, options: LatencyOptions, url: str, core: int, model: Path) -> None:
+    def __init__(
+        self, options: LatencyOptions, url: str, core: int, model: Path, children: dict[str, Child]
+    ) -> None:
+        """Measure at the exchange `url`; who is started is kept in `children`, by name."""
         self.measured: dict[tuple[str, str], list[Segment]] = {}
         self.statuses: list[Status] = []
         self.proofs: list[Proof] = []
@@ -129,7 +144,7 @@ class Bench:
         self._url = url
         self._core = core
         self._model = model
-        self._children: dict[str, Child] = {}
+        self._children = children
         self._all: dict[str, list[Segment]] = {}  # lead-ins too
 
     async def measure_latency(self) -> None:
@@ -179,18 +194,18 @@ class Bench:
 
     async def _until(self, child: Child, socket: Path, holds: Callable[[Status], bool]) -> None:
         """Wait until the daemon's Status is so; raises TickdError where it ends before."""
-        async with asyncio.timeout(_READY_S):
-            while True:
-                if not child.running:
-                    raise child.failure()
-                with suppress(NotRunningError):
-                    if holds(fetch_status(socket)):
-                        return
-                await asyncio.sleep(_LOOK_S)
+        for _ in range(int(_READY_S / _LOOK_S)):
+            if not child.running:
+                raise child.failure()
+            with suppress(NotRunningError):
+                if holds(fetch_status(socket)):
+                    return
+            await asyncio.sleep(_LOOK_S)
+        raise TickdError(f"the daemon did not get ready within {_READY_S:.0f} s; its log is in {who.FOLDER}")
 
     async def _end_daemon(self, name: str) -> None:
         """End the daemon in order, and count what it did."""
-        child = self._children.pop(name)
+        child = self._children[name]
         child.go_on()
         await asyncio.sleep(_SETTLE_S)
         child.end()
@@ -202,10 +217,10 @@ class Bench:
         self.proofs.append(prove(status, self._all[name], RealDisk(), who.FOLDER / "journal"))
 
     async def _end_all(self) -> None:
-        for child in self._children.values():
+        for name, child in list(self._children.items()):
             child.go_on()
             await child.gone()
-        self._children.clear()
+            del self._children[name]
 
     # --- segments -------------------------------------------------------------------------------------------
     async def _rounds(self, steps: list[Step]) -> None:
