@@ -33,6 +33,8 @@ _NAIVE_MIN: Final = 40.0
 _ORDERS_MIN: Final = 25_000.0
 _TICKS_MIN: Final = 250_000.0
 _COLUMNS_MIN: Final = 110
+#: a spinning floor's p99 is twice its p50 where nobody else is; a stall is a scheduler's slice
+_STALL: Final = 20.0
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
     segment_s: float
     latency: list[Latency]
+    disturbed: bool  # the floor itself had stalls: others use these cores, and tails say little of the daemon
     ratios: list[Ratio]
     orders_per_s: Quartiles
     ticks_per_s: Quartiles
@@ -71,6 +74,7 @@ def make_report(
     proofs: list[Proof],
 ) -> Report:
     """Return the report of a run; the first Status is of the rounds in which all took turns."""
+    latencies = [latency(scenario, name, segments) for (scenario, name), segments in measured.items()]
     ratios = _ratios(options, measured)
     orders = rate(measured[plans.ORDERS, OURS_FLOODED], "orders")
     ticks = rate(measured[plans.FLOOD, OURS_FLOODED], "sent")
@@ -83,13 +87,23 @@ def make_report(
         cores=cores,
         rounds=plans.rounds(options),
         segment_s=plans.segment_ns(options) / 1e9,
-        latency=[latency(scenario, name, segments) for (scenario, name), segments in measured.items()],
+        latency=latencies,
+        disturbed=_disturbed(latencies),
         ratios=ratios,
         orders_per_s=orders,
         ticks_per_s=ticks,
         stages=waterfall,
         targets=_targets(options, ratios, orders, ticks, waterfall),
         proofs=proofs,
+    )
+
+
+def _disturbed(latencies: list[Latency]) -> bool:
+    """Whether the spinning floor, which has nothing to wait for, was stopped now and then."""
+    return any(
+        one.p99_us > _STALL * one.p50_us
+        for one in latencies
+        if one.participant == FLOOR_SPIN and one.scenario == plans.SETTLED
     )
 
 
@@ -152,14 +166,12 @@ def show(report: Report, *, as_json: bool) -> None:
     )
     if not any(one.participant == NAIVE for one in report.latency):
         console.print("the naive stack was left out: pandas, lightgbm or websockets is not installed")
-    for table in (
-        _latencies(report),
-        _compared(report),
-        _waterfall(report),
-        _throughput(report),
-        _reached(report),
-    ):
-        console.print(table)
+    if report.disturbed:
+        console.print(
+            "others use these cores: the floor itself stalls, and every p99 says more of them than of us"
+        )
+    for draw in (_latencies, _compared, _waterfall, _throughput, _reached):
+        console.print(draw(report))
 
 
 def _latencies(report: Report) -> Table:
@@ -185,7 +197,8 @@ def _compared(report: Report) -> Table:
 
 
 def _waterfall(report: Report) -> Table:
-    table = _table("inside the daemon, us (order: frame received to order written)", "stage")
+    # a fill wakes its strategy, so there are more drains than ticks
+    table = _table("inside the daemon, us; decode and decide: drains after fills too", "stage")
     for name in ("p50", "p99", "p99.9", "max", "count"):
         table.add_column(name, justify="right")
     for one in report.stages:

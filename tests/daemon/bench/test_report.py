@@ -84,6 +84,16 @@ def test_a_naive_stack_that_is_not_installed_is_left_out_and_said(report, capsys
     assert "the naive stack was left out" in capsys.readouterr().out.replace("\n", " ")
 
 
+def test_stalls_of_the_floor_are_said(measured, report, capsys):
+    assert not report().disturbed
+    measured[plans.SETTLED, FLOOR_SPIN] = segment(10)
+    measured[plans.SETTLED, FLOOR_SPIN][0].latency_ns = [10_000] * 90 + [4_000_000] * 10
+    disturbed = report()
+    assert disturbed.disturbed
+    show(disturbed, as_json=False)
+    assert "others use these cores" in capsys.readouterr().out.replace("\n", " ")
+
+
 def test_programs_get_one_object(report, capsys):
     show(report(), as_json=True)
     said = json.loads(capsys.readouterr().out)

@@ -3,7 +3,11 @@ import pytest
 
 from daemon.bench import strategy
 from daemon.bench.market import MARKS
+from daemon.compile import load_strategy
 from kernels import dtypes as dt
+
+# as the daemon loads it: numba's cache knows a function by its module's name
+COMPILED = load_strategy(f"{strategy.__file__}:decide")
 
 
 @pytest.fixture
@@ -21,7 +25,7 @@ def decide():
         position[0, dt.P_QTY] = held_lots * 1e-5
         slots[0, 0, dt.W_STATE] = working
         account = np.zeros(dt.ACCOUNT_COLUMNS)
-        count = strategy.decide(0, 0, rows, book, position, slots, account, state, np.zeros(0), out)
+        count = COMPILED.decide(0, 0, rows, book, position, slots, account, state, np.zeros(0), out)
         if count == dt.NO_OPINION:
             return None
         assert count == 1
@@ -61,5 +65,5 @@ def test_before_a_quote_there_is_no_opinion(decide):
     out = np.zeros((dt.OUT_PER_INSTRUMENT, dt.OUT_COLUMNS))
     position, slots = np.zeros((1, dt.POSITION_COLUMNS)), np.zeros((1, dt.WORKING_SLOTS, dt.WORKING_COLUMNS))
     state, account = np.zeros(1), np.zeros(dt.ACCOUNT_COLUMNS)
-    asked = strategy.decide(0, 0, nothing, book, position, slots, account, state, np.zeros(0), out)
+    asked = COMPILED.decide(0, 0, nothing, book, position, slots, account, state, np.zeros(0), out)
     assert asked == dt.NO_OPINION
