@@ -110,7 +110,7 @@ class Child:
             raise TickdError(f"{self._what} did not end within {END_S:.0f} s, so it was killed") from None
         return printed
 
-    def go_on(self) -> None:
+    def release(self) -> None:
         """Release one that was started with --hold; it may have ended meanwhile."""
         if self.running and self._process is not None and self._process.stdin is not None:
             self._process.stdin.write(b"\n")

@@ -112,7 +112,7 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
         await daemon.start(command, {**os.environ, **keys})
         if await _unless(stopping, _first(ready, daemon)) is None:
             return None, None
-        daemon.go_on()
+        daemon.release()
         if not await _show(options, config, exchange, daemon, stopping):
             return None, None
         daemon.end()

@@ -85,9 +85,9 @@ def test_an_end_is_waited_for_no_longer_than_asked():
     assert with_child("import sys; sys.stdin.read()", use) == (False, True)
 
 
-def test_one_that_holds_is_told_to_go_on():
+def test_one_that_holds_is_released():
     async def use(child):
-        child.go_on()
+        child.release()
         message = await child.message("going")
         child.end()
         await child.ended(10)
