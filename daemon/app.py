@@ -165,7 +165,7 @@ class App:
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
         runtimes = make_runtimes(config, plans, instruments, fees, can_amend=True)
         self.started_ns = seams.clock.now_ns()
-        observers = [AuditLog(self.logs.get("orders"), instruments)]
+        observers = [AuditLog(self.logs, instruments)]
         self.core = core = build(
             config,
             instruments,
@@ -184,7 +184,7 @@ class App:
         self._spawn(core.journal.run())
         fetcher = self._make_feed(exchange, rings)
         # before the first order can leave: a busy port must not end a daemon that trades
-        self._http = HttpFace(self.status, self._on_command, self._on_http, self._token())
+        self._http = HttpFace(self.status, self._on_command, self._on_http, self._token(), self.feed.recent)
         await self._http.start(Path(config.http.socket), config.http.port)
         # before the first connection: one made anew during the first meeting asks for another
         core.orders.doubts.ask_snapshot = self._meeting.set

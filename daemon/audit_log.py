@@ -1,8 +1,13 @@
-"""What a person wants to read of trading: fills, alarms and the kill switch, as log lines."""
+"""What a person wants to read of trading: fills, alarms and the kill switch, as log lines.
+
+On the trading stack an audit is only put aside (0.1 us where a call of the logger costs 10); it becomes a
+line when lines are written.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
 
 from daemon.orders.audit import Alarm, Filled, Latched, Moved
 from daemon.orders.order import State
@@ -10,18 +15,22 @@ from daemon.orders.order import State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from structlog.typing import FilteringBoundLogger
-
     from daemon.instruments import Instrument
+    from daemon.logs import Logs
     from daemon.orders.audit import Audit
+
+#: states that a person should know of
+_TOLD: Final = frozenset({State.UNKNOWN, State.REJECTED})
 
 
 class AuditLog:
-    """An observer of the orders that logs what is worth a line; lines are rendered later, off the stack."""
+    """An observer of the orders that logs what is worth a line."""
 
-    def __init__(self, log: FilteringBoundLogger, instruments: Sequence[Instrument]) -> None:
-        self._log = log
+    def __init__(self, logs: Logs, instruments: Sequence[Instrument]) -> None:
+        self._log = logs.get("orders")
         self._instruments = instruments
+        self._aside: deque[Audit] = deque()
+        logs.sources.append(self.write)
         self._take: dict[type, Any] = {
             Filled: self._on_filled,
             Moved: self._on_moved,
@@ -30,16 +39,23 @@ class AuditLog:
         }
 
     def __call__(self, audit: Audit) -> None:
-        """Log one audit, or not."""
-        take = self._take.get(type(audit))
-        if take is not None:
-            take(audit)
+        """Put one audit aside, or not."""
+        news = audit.after in _TOLD if isinstance(audit, Moved) else type(audit) in self._take
+        if news:
+            self._aside.append(audit)
+
+    def write(self) -> None:
+        """Log what was put aside."""
+        while self._aside:
+            audit = self._aside.popleft()
+            self._take[type(audit)](audit)
 
     def _on_filled(self, audit: Filled) -> None:
         report = audit.report
         instrument = self._instruments[report.instrument]
         self._log.info(
             "fill",
+            now_ns=audit.now_ns,
             client_order_id=report.client_order_id,
             symbol=instrument.symbol,
             side="buy" if report.side > 0 else "sell",
@@ -50,16 +66,22 @@ class AuditLog:
         )
 
     def _on_moved(self, audit: Moved) -> None:
-        if audit.after is State.UNKNOWN or audit.after is State.REJECTED:
-            self._log.warning(
-                "order",
-                client_order_id=audit.order.client_order_id,
-                before=audit.before.name,
-                after=audit.after.name,
-            )
+        self._log.warning(
+            "order",
+            now_ns=audit.now_ns,
+            client_order_id=audit.order.client_order_id,
+            before=audit.before.name,
+            after=audit.after.name,
+        )
 
     def _on_alarm(self, audit: Alarm) -> None:
-        self._log.error("alarm", kind=audit.kind, text=audit.text)
+        self._log.error("alarm", now_ns=audit.now_ns, kind=audit.kind, text=audit.text)
 
     def _on_latched(self, audit: Latched) -> None:
-        self._log.error("kill_switch", halted=audit.halted, source=audit.source, reason=audit.reason)
+        self._log.error(
+            "kill_switch",
+            now_ns=audit.now_ns,
+            halted=audit.halted,
+            source=audit.source,
+            reason=audit.reason,
+        )

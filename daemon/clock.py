@@ -46,16 +46,39 @@ class SystemClock:
         return step_ns
 
 
+class LoopTimer:
+    """One pending call on the loop; never early, whatever the loop rounds to (uvloop: milliseconds)."""
+
+    __slots__ = ("_clock", "_fn", "_handle", "_loop", "_when_ns")
+
+    def __init__(self, clock: SystemClock, when_ns: int, fn: Callable[[], None]) -> None:
+        self._clock = clock
+        self._when_ns = when_ns
+        self._fn = fn
+        self._loop = asyncio.get_running_loop()
+        self._handle = self._loop.call_later(max(0, when_ns - clock.now_ns()) / 1e9, self._ring)
+
+    def _ring(self) -> None:
+        left_ns = self._when_ns - self._clock.now_ns()
+        if left_ns > 0:
+            self._handle = self._loop.call_later(left_ns / 1e9, self._ring)
+        else:
+            self._fn()
+
+    def cancel(self) -> None:
+        """Forget it."""
+        self._handle.cancel()
+
+
 class LoopScheduler:
     """Timers on the running asyncio loop, whichever loop was injected."""
 
     def __init__(self, clock: SystemClock) -> None:
         self._clock = clock
 
-    def call_at(self, when_ns: int, fn: Callable[[], None]) -> asyncio.TimerHandle:
+    def call_at(self, when_ns: int, fn: Callable[[], None]) -> LoopTimer:
         """Call `fn` at `when_ns` UTC; at once (on the next turn of the loop) when that is past."""
-        delay_s = max(0, when_ns - self._clock.now_ns()) / 1e9
-        return asyncio.get_running_loop().call_later(delay_s, fn)
+        return LoopTimer(self._clock, when_ns, fn)
 
 
 class VirtualTimer:

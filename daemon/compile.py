@@ -204,7 +204,7 @@ def _bind(
     compiled: bool,
 ) -> LiveKernel:
     scratch = memory.copy()  # warm on a copy: nothing of it may reach the features
-    rings = new_rings(int(memory["lane"].max()) + 1)
+    rings = new_rings(int(memory["ring"].max()) + 1)
     module.absorb(scratch, rings, 0)
     module.book(scratch, rings, 0, make_book(), 1.0, 1.0, 0)
     dispatchers: tuple[Any, ...]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.flatten import Flatten
 from daemon.orders.intents import Approved
+from daemon.runtime import owners_of
 from daemon.spans import NoSpans
 from daemon.touch import Touch
 from daemon.turns import Turns
@@ -47,17 +48,6 @@ if TYPE_CHECKING:
 WATCH_NS: Final = 100_000_000
 #: the fault of a strategy that raised; kernels.reconcile names those of one that answered nonsense
 FAULT_RAISED: Final = -1000
-
-
-def _owners_of(
-    instruments: Sequence[Instrument], runtimes: Sequence[Runtime]
-) -> list[list[tuple[Runtime, int]]]:
-    """Return, by instrument, the strategies that own it, each with the instrument's row in its memory."""
-    owners: list[list[tuple[Runtime, int]]] = [[] for _ in instruments]
-    for runtime in runtimes:
-        for row, instrument in enumerate(runtime.instruments):
-            owners[instrument.index].append((runtime, row))
-    return owners
 
 
 class Engine:
@@ -91,6 +81,7 @@ class Engine:
         self._drains = 0
         self.woken = 0  # of these, by a timer or a fill instead of a frame
         self.rejections: Counter[int] = Counter()  # by the venue's code
+        self.repeated = 0  # reports that said only what was known
         self.runtimes = runtimes
         self.orders = orders
         self.risk = orders.risk
@@ -110,12 +101,12 @@ class Engine:
         self._tick_age_ns = tick_age_ns
         for runtime in runtimes:
             runtime.follow(rings)
-        self._rings = rings
+        self.rings = rings
         self._fresh: set[int] = set()  # instruments of which something came since the last drain
         #: remember that a trade or quote waits in an instrument's ring (the set's own: a call less a tick)
         self.on_tick: Callable[[int], None] = self._fresh.add
         self.touch = Touch(instruments, rings)
-        self._owners = _owners_of(instruments, runtimes)
+        self._owners = owners_of(instruments, runtimes)
         self._runtimes_of = [tuple(runtime for runtime, _ in owners) for owners in self._owners]
         self._turns = Turns(self._runtimes_of, followers, spans, clock.now_ns)
         self.turns = self._turns.by_instrument
@@ -172,7 +163,7 @@ class Engine:
     @property
     def drains(self) -> int:
         """Times that everything readable had been read, or a fill or timer woke a strategy."""
-        return self._drains + int(self._rings["turns"].sum())
+        return self._drains + int(self.rings["turns"].sum())
 
     @property
     def state(self) -> DaemonState:
@@ -220,6 +211,7 @@ class Engine:
         if synced:
             self.risk.open(instrument, dt.GATE_BOOK_GAP)
         else:
+            self.touch.forget_book(instrument)
             self.risk.close(instrument, dt.GATE_BOOK_GAP)
 
     # --- 2. the drain ----------------------------------------------------------------------------------
@@ -317,6 +309,9 @@ class Engine:
         if self._acting:
             self._reports.append(report)
             return
+        if self.orders.repeats(report):
+            self.repeated += 1
+            return
         if report.kind == "TRADE":
             self._mark(report.instrument)  # a fill is valued at the market it met
         self.orders.apply(report)
@@ -353,7 +348,7 @@ class Engine:
                 runtime.forgive()
                 if self.phase == "READY":
                     self.risk.set_ready(desk, runtime.warm)
-        self._counted = self._rings["head"].tolist()
+        self._counted = self.rings["head"].tolist()
         self._cold = any(not runtime.warm for runtime in self.runtimes)
         self._set_turns()
 
@@ -386,7 +381,7 @@ class Engine:
     def _warm_up(self) -> None:
         """Count the ticks that came since the last count towards every cold strategy's warm-up."""
         for instrument in self._fresh:
-            head = int(self._rings[instrument]["head"])
+            head = int(self.rings[instrument]["head"])
             came = head - self._counted[instrument]
             self._counted[instrument] = head
             for runtime, row in self._owners[instrument]:

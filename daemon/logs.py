@@ -66,6 +66,8 @@ class Logs:
         form: Literal["console", "json"] = "console",
     ) -> None:
         self.dropped = 0
+        #: called before anything is written: who put something aside logs it now, with its own `now_ns`
+        self.sources: list[Callable[[], None]] = []
         self._clock = clock
         self._write = write
         self._queue: deque[EventDict] = deque()
@@ -115,10 +117,12 @@ class Logs:
         self.flush()
 
     def flush(self) -> None:
-        """Render and write everything queued."""
+        """Render and write everything queued, the oldest first."""
+        for source in self.sources:
+            source()
         if not self._queue:
             return
-        lines = [redact(self._render(event)) for event in self._queue]
+        lines = [redact(self._render(event)) for event in sorted(self._queue, key=_now_ns)]
         self._queue.clear()
         try:
             self._write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
@@ -178,6 +182,11 @@ class _Bridge(logging.Handler):
             message=record.getMessage(),
             exc_info=record.exc_info,
         )
+
+
+def _now_ns(event: EventDict) -> int:
+    now_ns: int = event["now_ns"]
+    return now_ns
 
 
 def _time(now_ns: int) -> str:

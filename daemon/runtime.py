@@ -108,6 +108,17 @@ class Runtime:
         return array
 
 
+def owners_of(
+    instruments: Sequence[Instrument], runtimes: Sequence[Runtime]
+) -> list[list[tuple[Runtime, int]]]:
+    """Return, by instrument, the strategies that own it, each with the instrument's row in its memory."""
+    owners: list[list[tuple[Runtime, int]]] = [[] for _ in instruments]
+    for runtime in runtimes:
+        for row, instrument in enumerate(runtime.instruments):
+            owners[instrument.index].append((runtime, row))
+    return owners
+
+
 def new_memory(
     strategy: Strategy,
     instruments: Sequence[Instrument],
@@ -150,7 +161,7 @@ def new_memory(
     record["gate"][:] = dt.GATE_NOT_READY
     record["params"][: len(params)] = params
     for row, instrument in enumerate(instruments):
-        record["lane"][row] = instrument.index
+        record["ring"][row] = instrument.index
         features.init(record["feature_f"][row], record["feature_i"][row], tuning)
         record["rules"][row] = rules_of(instrument, reconcile, fees, can_amend=can_amend)
         record["limits"][row, dt.M_ORDER_NOTIONAL_MAX] = risk.order_notional_max

@@ -37,6 +37,7 @@ def order_counts(core: Core) -> OrderCounts:
         cancelled=tally.sent[dt.CANCEL],
         fills=tally.fills,
         rejected={str(code): count for code, count in core.engine.rejections.items()},
+        repeated=core.engine.repeated,
         refusals=refusals,
         unknown=len(unknown),
         unknown_age_s=(now_ns - min(unknown)) / 1e9 if unknown else 0.0,
@@ -63,6 +64,7 @@ def instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> In
         book_resyncs=lane.resyncs,
         trades_missed=lane.trade_ids.missed,
         depths_dropped=lane.sync.held_dropped,
+        ring_overflow=int(engine.rings[index]["overflow"]),
         gate=dt.REFUSAL_NAMES[gate] if gate else "",
     )
     status.bid, status.ask = (price if price > 0 else None for price in engine.touch(index))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from daemon.entry import bound
 from kernels import stats
 
 if TYPE_CHECKING:
@@ -37,23 +38,25 @@ class Spans:
         self._sent = h[_RISK : _SEND + 1]
         self._order = h[_ORDER]
         self._ack = h[_ACK]
+        self._observe = bound(stats.observe)
+        self._observe_two = bound(stats.observe_two)
 
     def decided(self, wire_ns: int, ready_ns: int, decided_ns: int) -> None:
         """Record a drain: received, ready to decide, decided."""
-        stats.observe_two(self._decided, wire_ns, ready_ns, decided_ns)
+        self._observe_two(self._decided, wire_ns, ready_ns, decided_ns)
 
     def turned(self, wire_ns: int, decided_ns: int) -> None:
         """Record a turn: received, decided."""
-        stats.observe(self._decide, decided_ns - wire_ns)
+        self._observe(self._decide, decided_ns - wire_ns)
 
     def sent(self, wire_ns: int, decided_ns: int, checked_ns: int, sent_ns: int) -> None:
         """Record an action that left: decided (or the one before it sent), approved, written."""
-        stats.observe_two(self._sent, decided_ns, checked_ns, sent_ns)
-        stats.observe(self._order, sent_ns - wire_ns)
+        self._observe_two(self._sent, decided_ns, checked_ns, sent_ns)
+        self._observe(self._order, sent_ns - wire_ns)
 
     def acknowledged(self, span_ns: int) -> None:
         """Record the venue's first word on an order."""
-        stats.observe(self._ack, span_ns)
+        self._observe(self._ack, span_ns)
 
 
 class NoSpans(Spans):

@@ -28,6 +28,10 @@ class Touch:
         """Take an instrument's book (a kernels.dtypes.BOOK array of length 1); it is read when asked."""
         self._books[instrument] = book
 
+    def forget_book(self, instrument: int) -> None:
+        """Believe an instrument's book no longer: it lost the exchange's sequence."""
+        self._books[instrument] = None
+
     def __call__(self, instrument: int) -> tuple[float, float]:
         """Return bid and ask; NaN for what nobody has shown yet."""
         bid = self._bids.item(instrument)

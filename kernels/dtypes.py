@@ -2,7 +2,8 @@
 
 A strategy's whole memory is *one* numpy record (`memory_dtype`), so that a kernel is called from Python
 with one array and a few scalars (0.15 us) instead of a dozen arrays (1.2 us), and so that a checkpoint is
-one `tobytes()`. Inside kernels the parts are plain float64 or int64 arrays whose columns are named here.
+one `tobytes()` (whoever restores one keeps his own `ring` and `seen`). Inside kernels the parts are plain
+float64 or int64 arrays whose columns are named here.
 
 Units: prices in quote currency, quantities in base currency, times in int64 nanoseconds UTC; `*_ticks` and
 `*_lots` are integers of the instrument's tick size and lot size.
@@ -200,20 +201,17 @@ BOOK = np.dtype(
     align=True,
 )
 
-# --- the tick record of rings, files and backtests ---------------------------------------------------------
+# --- the tick of the rings (kernels.ring); a, b, c, d by kind as said above ---------------------------------
 TICK = np.dtype(
     [
         ("kind", "i8"),
-        ("instrument", "i8"),
-        ("seq", "i8"),
         ("wire_ns", "i8"),
         ("exch_ns", "i8"),  # 0 where the exchange stamps nothing
+        ("id", "i8"),  # the exchange's trade or update id
         ("a", "f8"),
         ("b", "f8"),
         ("c", "f8"),
         ("d", "f8"),
-        ("id", "i8"),  # the exchange's trade or update id
-        ("drain_end", "i8"),  # 1: nothing more was readable after this one
     ],
     align=True,
 )
@@ -234,7 +232,7 @@ def memory_dtype(
             ("wanted", "i8"),  # what decide returned
             ("digest", "u8"),  # rolling digest over rows and decisions
             ("decisions", "i8"),
-            ("lane", "i8", (k,)),  # each instrument's ring (kernels.ring)
+            ("ring", "i8", (k,)),  # each instrument's ring (kernels.ring): of this process, as `seen` is
             ("seen", "i8", (k,)),  # ticks taken from it
             ("feature_f", "f8", (k, feature_floats)),
             ("feature_i", "i8", (k, feature_ints)),

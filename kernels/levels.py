@@ -22,6 +22,8 @@ from numba import njit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Ints = NDArray[np.int64]
+
 #: levels a side that one message may carry; a Binance snapshot has at most 5,000
 LEVELS_MAX: Final = 8192
 
@@ -230,20 +232,11 @@ def _steps(buf: bytes, start: int, point: int, end: int, places: int, num: int, 
 
 
 @njit(cache=True)
-def parse(
-    buf: bytes,
-    start: int,
-    grid: NDArray[np.int64],
-    ticks: NDArray[np.int64],
-    lots: NDArray[np.int64],
-) -> tuple[int, int]:
+def parse(buf: bytes, start: int, grid: Ints, ticks: Ints, lots: Ints) -> tuple[int, int]:
     """Parse the level list whose opening bracket is at or after `start` (white space between).
 
     Fills ticks and lots from row 0; returns (count, index behind the list), or (error, index of the fault).
     A quantity of 0 is kept (it deletes a level); a price of 0 is NOT_POSITIVE.
-
-    A level as exchanges write it, ["digits.digits","digits.digits"], is read here; helpers that return a pair
-    would cost twice as much. Any other is `_level`'s.
     """
     n = len(buf)
     i = _blank(buf, start)
@@ -252,30 +245,17 @@ def parse(
     i = _blank(buf, i + 1)
     if i < n and buf[i] == _CLOSE:
         return 0, i + 1
-    price_places, price_num = grid[G_PRICE_PLACES], grid[G_PRICE_NUM]
-    qty_places, qty_num = grid[G_QTY_PLACES], grid[G_QTY_NUM]
-    count = 0
+    count = int(NOTHING)
     while True:
         if count >= ticks.size:
             return TOO_MANY, i
-        price = qty = MALFORMED
-        end = i
-        if i + 1 < n and buf[i] == _OPEN and buf[i + 1] == _QUOTE:
-            point = digits_end(buf, i + 2, n)
-            at = decimals_end(buf, point, n)
-            if at + 2 < n and buf[at] == _QUOTE and buf[at + 1] == _COMMA and buf[at + 2] == _QUOTE:
-                price = _steps(buf, i + 2, point, at, price_places, price_num, _EXACT)
-                point = digits_end(buf, at + 3, n)
-                end = decimals_end(buf, point, n)
-                if end + 1 < n and buf[end] == _QUOTE and buf[end + 1] == _CLOSE:
-                    qty = _steps(buf, at + 3, point, end, qty_places, qty_num, _ROUNDED)
-                    end += 2
-        if price <= 0 or qty < 0:
+        end = _plain_level(buf, i, grid, ticks, lots, count)
+        if end < 0:
             price, qty, end = _level(buf, i, grid)
             if price <= 0 or qty < 0:
                 return (qty if price > 0 else price), end
-        ticks[count] = price
-        lots[count] = qty
+            ticks[count] = price
+            lots[count] = qty
         count += 1
         i = _blank(buf, end)
         if i < n and buf[i] == _CLOSE:
@@ -283,6 +263,58 @@ def parse(
         if i >= n or buf[i] != _COMMA:
             return MALFORMED, i
         i = _blank(buf, i + 1)
+
+
+@njit(cache=True)
+def parse_plain(buf: bytes, i: int, grid: Ints, ticks: Ints, lots: Ints) -> tuple[int, int]:
+    """Parse the level list that begins at `i` exactly as exchanges write one, without a byte to spare.
+
+    Whatever it takes is JSON, and gives what `parse` gives; returns (MALFORMED, index) for anything else.
+    """
+    n = len(buf)
+    if i + 1 >= n or buf[i] != _OPEN:
+        return MALFORMED, i
+    i += 1
+    if buf[i] == _CLOSE:
+        return 0, i + 1
+    count = int(NOTHING)
+    while count < ticks.size:
+        end = _plain_level(buf, i, grid, ticks, lots, count)
+        if end < 0 or end >= n:
+            return MALFORMED, i
+        count += 1
+        if buf[end] == _CLOSE:
+            return count, end + 1
+        if buf[end] != _COMMA:
+            return MALFORMED, end
+        i = end + 1
+    return MALFORMED, i
+
+
+@njit(cache=True, forceinline=True)
+def _plain_level(buf: bytes, i: int, grid: Ints, ticks: Ints, lots: Ints, row: int) -> int:
+    """Read ["digits.digits","digits.digits"] at `i` into a row; return the index behind, or MALFORMED.
+
+    The rows of what is not read are not to be used. Helpers that return a pair would cost twice as much.
+    """
+    n = len(buf)
+    if i + 1 >= n or buf[i] != _OPEN or buf[i + 1] != _QUOTE:
+        return MALFORMED
+    point = digits_end(buf, i + 2, n)
+    at = decimals_end(buf, point, n)
+    if at + 2 >= n or buf[at] != _QUOTE or buf[at + 1] != _COMMA or buf[at + 2] != _QUOTE:
+        return MALFORMED
+    price = _steps(buf, i + 2, point, at, grid[G_PRICE_PLACES], grid[G_PRICE_NUM], _EXACT)
+    point = digits_end(buf, at + 3, n)
+    end = decimals_end(buf, point, n)
+    if price <= 0 or end + 1 >= n or buf[end] != _QUOTE or buf[end + 1] != _CLOSE:
+        return MALFORMED
+    qty = _steps(buf, at + 3, point, end, grid[G_QTY_PLACES], grid[G_QTY_NUM], _ROUNDED)
+    if qty < 0:
+        return MALFORMED
+    ticks[row] = price
+    lots[row] = qty
+    return end + 2
 
 
 @njit(cache=True)

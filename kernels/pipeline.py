@@ -43,7 +43,7 @@ TURN_WHY: Final[Any] = np.int64(WHY_DRAIN)
 def absorb(mem: Any, rings: Any, i: int) -> None:
     """Take the ticks of instrument i that wait: its features step, a quote becomes level 0 of its book."""
     m = mem[0]
-    ring = rings[m.lane[i]]
+    ring = rings[m.ring[i]]
     for number in range(first_unseen(ring, m.seen[i]), ring.head):
         tick = ring.rows[number & MASK]
         features.step(m.feature_f[i], m.feature_i[i], tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d)

@@ -11,32 +11,18 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kernels.dtypes import QUOTE, TRADE
+from kernels.dtypes import QUOTE, TICK
 
 #: ticks kept, a power of two
 CAPACITY: Final = 256
 MASK: Final = CAPACITY - 1
 
-#: a, b, c, d by kind as kernels.dtypes says; exch_ns is 0 where the exchange stamps nothing
-TICK: Final = np.dtype(
-    [
-        ("kind", "i8"),
-        ("wire_ns", "i8"),
-        ("exch_ns", "i8"),
-        ("id", "i8"),
-        ("a", "f8"),
-        ("b", "f8"),
-        ("c", "f8"),
-        ("d", "f8"),
-    ]
-)
 RING: Final = np.dtype(
     [
         ("head", "i8"),  # ticks that ever came
         ("overflow", "i8"),  # ticks that somebody came too late for
         ("turns", "i8"),  # ticks that were decided on in the call that read them (daemon/compile.py)
-        ("trade", TICK),  # the newest of each kind; its kind is 0 before the first
-        ("quote", TICK),
+        ("quote", TICK),  # the newest; its prices are NaN before the first
         ("rows", TICK, (CAPACITY,)),  # tick n is row n & MASK
     ]
 )
@@ -83,8 +69,6 @@ def push(
     fill(ring.rows[ring.head & MASK], kind, wire_ns, exch_ns, number, a, b, c, d)
     if kind == QUOTE:
         fill(ring.quote, kind, wire_ns, exch_ns, number, a, b, c, d)
-    elif kind == TRADE:
-        fill(ring.trade, kind, wire_ns, exch_ns, number, a, b, c, d)
     ring.head += 1
     return int(ring.head)
 

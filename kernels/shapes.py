@@ -20,7 +20,7 @@ from numba import njit
 
 from kernels import book as books
 from kernels.dtypes import QUOTE
-from kernels.levels import NOTHING, decimals_end, digits_end, parse, whole
+from kernels.levels import NOTHING, decimals_end, digits_end, parse_plain, whole
 from kernels.ring import push
 
 PARTS_MAX: Final = 16
@@ -39,9 +39,8 @@ UNREAD: Final = 4  # a whole number that nobody reads
 LEVELS: Final = 5  # a depth update's levels: slot 0 bids, 1 asks
 
 # --- slots ------------------------------------------------------------------------------------------------
-(S_ID, S_TIME, S_FIRST, S_PREV) = range(
-    4
-)  # ints: the (last) id, the time, a depth update's first and previous id
+# ints: the (last) id, the time, a depth update's first and previous id, when the exchange sent it
+(S_ID, S_TIME, S_FIRST, S_PREV, S_EVENT) = range(5)
 (S_A, S_B, S_C, S_D) = range(4)  # floats: as in a tick
 S_BIDS, S_ASKS = 0, 1
 
@@ -57,7 +56,7 @@ STREAM: Final = np.dtype(
         ("chain", "i8", (2,)),  # the exchange's sequence: CHAIN_*
         ("count", "i8"),  # well-formed frames, repetitions included
         ("newest_ns", "i8"),  # when the newest that was news came; 0 before the first
-        ("ints", "i8", (4,)),
+        ("ints", "i8", (5,)),
         ("floats", "f8", (4,)),
         ("parts", "i8"),  # 0: no shape is known
         ("part", "i8", (PARTS_MAX, 3)),
@@ -113,12 +112,16 @@ def scan(buf: Any, stream: Any, i: int, p: int) -> tuple[int, int]:
         if value == DECIMAL:
             point = digits_end(buf, i, n)
             end = decimals_end(buf, point, n)
-            decimals = end - point - 1 if end > point else 0
+            last = end
+            while last > point + 1 and buf[last - 1] == _ZERO:  # some exchanges write eight decimals of any
+                last -= 1
+            decimals = max(last - point - 1, 0)
             if point - i + decimals > DIGITS_MAX or end == point + 1:
                 return _FAILED, p
             if point - i != 1 and (point == i or buf[i] == _ZERO):  # JSON has no leading zeros
                 return _FAILED, p
-            floats[slot] = whole(buf, point + 1, end, whole(buf, i, point, NOTHING)) / _TENS[decimals]
+            mantissa = whole(buf, i, point, NOTHING)
+            floats[slot] = whole(buf, point + 1, last, mantissa) / _TENS[decimals]
             i = end
         elif value == WHOLE or value == UNREAD:  # noqa: PLR1714, SIM109 - a tuple would be built
             end = digits_end(buf, i, n)
@@ -144,7 +147,7 @@ def scan(buf: Any, stream: Any, i: int, p: int) -> tuple[int, int]:
 def _possible(s: Any) -> bool:
     """Whether an exchange can say this; else the typed decoder refuses it with a reason."""
     a, b, c, d = s.floats[S_A], s.floats[S_B], s.floats[S_C], s.floats[S_D]
-    if not (0.0 < a < VALUE_MAX and b < VALUE_MAX and 0 <= s.ints[S_TIME] < TIME_MAX // s.time_unit_ns):
+    if not (0.0 < a < VALUE_MAX and b < VALUE_MAX and s.ints[S_TIME] < TIME_MAX // s.time_unit_ns):
         return False
     if s.kind == QUOTE:
         return bool(a <= c < VALUE_MAX and d < VALUE_MAX)
@@ -198,11 +201,11 @@ def read_depth(buf: Any, stream: Any, book: Any, grid: Any, scratch: Any, wire_n
     s = stream[0]
     found = np.zeros(2, dtype=np.int64)
     i, p = scan(buf, stream, 0, 0)
-    if i < 0 or not _follows(s):
+    if i < 0 or not _follows(s) or max(s.ints[S_TIME], s.ints[S_EVENT]) >= TIME_MAX // s.time_unit_ns:
         return MISS_DEPTH
     while p < s.parts:
         side = s.part[p - 1, PART_SLOT]
-        found[side], i = parse(buf, i, grid, scratch[2 * side], scratch[2 * side + 1])
+        found[side], i = parse_plain(buf, i, grid, scratch[2 * side], scratch[2 * side + 1])
         if found[side] < 0:
             return MISS_DEPTH
         i, p = scan(buf, stream, i, p)

@@ -18,7 +18,7 @@ import asyncio
 import hmac
 import os
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -75,11 +75,14 @@ class HttpFace:
         command: Callable[[Command], None],
         audit: Callable[[Audit], None],
         token: str = "",
+        frames: Callable[[], Iterable[bytes]] = tuple,
     ) -> None:
+        """Wire it; frames: the newest frames of ticks as they came, for whoever asks what went wrong."""
         self._read = read
         self._command = command
         self._audit = audit
         self._token = token.encode()
+        self._frames = frames
         self._metrics = exposition(read)
         self._port = 0
         self._socket: Path | None = None
@@ -92,6 +95,7 @@ class HttpFace:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._get_metrics)
         app.router.add_get("/state", self._state)
+        app.router.add_get("/frames", self._get_frames)
         for verb in COMMANDS:
             app.router.add_post(f"/{verb}", self._post(verb))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
@@ -174,6 +178,11 @@ class HttpFace:
 
     async def _get_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _get_frames(self, _: web.Request) -> web.Response:
+        return web.Response(
+            body=b"".join(b"%b\n" % frame for frame in self._frames()), content_type="text/plain"
+        )
 
     async def _state(self, _: web.Request) -> web.Response:
         return _json(200, self._read())

@@ -117,6 +117,7 @@ def _instruments(instruments: list[InstrumentStatus]) -> Iterator[Metric]:
         ("tickd_book_resyncs", "Books loaded afresh", "book_resyncs"),
         ("tickd_trades_missed", "Trade ids the exchange gave and we never saw", "trades_missed"),
         ("tickd_depths_dropped", "Depth updates that waited for a snapshot in vain", "depths_dropped"),
+        ("tickd_ring_overflow", "Ticks overwritten before everybody had taken them", "ring_overflow"),
     ):
         counter = CounterMetricFamily(name, text, labels=["symbol"])
         for one in instruments:
@@ -144,6 +145,7 @@ def _orders(status: Status) -> Iterator[Metric]:
     yield _counters("tickd_order_requests", "Requests sent to the venue", "verb", requests)
     yield _counter("tickd_fills", "Fills, whole or partial", orders.fills)
     yield _counters("tickd_order_rejects", "Orders the venue refused, by its code", "code", orders.rejected)
+    yield _counter("tickd_order_reports_repeated", "Reports that said only what was known", orders.repeated)
     yield _counters("tickd_refusals", "Actions we refused ourselves, by reason", "reason", orders.refusals)
     yield _gauge("tickd_orders_unknown", "Orders sent whose outcome is not known", orders.unknown)
     yield _gauge("tickd_orders_unknown_age_seconds", "Age of the oldest such order", orders.unknown_age_s)

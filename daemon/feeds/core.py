@@ -8,12 +8,13 @@ the typed decoder and the state machines of sync.py, which say what is wrong wit
 a new shape.
 
 One bad frame is counted by its reason and forgotten; it never raises out of here. What the sink raises is not
-caught: an engine's or a strategy's exception must not be taken for a bad frame.
+caught, and what a strategy raises in its turn is the sink's: neither must be taken for a bad frame.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from daemon.entry import bound
@@ -29,6 +30,7 @@ from kernels.dtypes import DEPTH, QUOTE
 from kernels.levels import ERROR_NAMES, make_scratch
 from kernels.pipeline import TURN_MISS
 from kernels.ring import MASK, push
+from kernels.shapes import S_FIRST, S_ID, S_PREV, S_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -177,7 +179,7 @@ class FeedCore:
     def _take_tick(self, tick: Tick, payload: bytes) -> None:
         lane = self.lanes[tick.instrument]
         stream = lane.stream(tick.kind)
-        self._learn(stream, payload)
+        self._learn(stream, tick, payload)
         stream.add()
         ids = lane.quote_ids if tick.kind == QUOTE else lane.trade_ids
         if not ids.admit(tick.id):
@@ -198,14 +200,17 @@ class FeedCore:
         )
         self._tell(tick.instrument, came)
 
-    def _learn(self, stream: Stream, payload: bytes) -> None:
+    def _learn(self, stream: Stream, event: Tick | Depth, payload: bytes) -> None:
         """Take the shape of a well-formed frame when its stream has none, or a new one: two in a row."""
         if payload[: self._key_size] not in self._decoder.keys:
             return
         count = stream.count
-        if not stream.shaped or stream.missed_at == count - 1:
-            learn(stream.record, payload, self._decoder.fields[stream.kind])
+        again = stream.missed_at == count - 1
         stream.missed_at = count
+        if (not stream.shaped or again) and count >= stream.learn_at:
+            fields = self._decoder.fields[stream.kind]
+            learnt = learn(stream.record, payload, fields, partial(_agrees, event, stream.time_unit_ns))
+            stream.put_off(learnt)
 
     # --- the book ------------------------------------------------------------------------------------------
 
@@ -243,7 +248,7 @@ class FeedCore:
 
     def _take_depth(self, depth: Depth) -> None:
         lane = self.lanes[depth.instrument]
-        self._learn(lane.depth, depth.payload)
+        self._learn(lane.depth, depth, depth.payload)
         lane.depth.add()
         verdict = lane.sync.offer(depth)
         if verdict != DROP:
@@ -321,6 +326,10 @@ class FeedCore:
                 self._sink.on_book_status(index, False, "disconnected")
             lane.sync.lose()
 
+    def recent(self) -> list[bytes]:
+        """Return the newest frames of ticks as they came, by instrument, oldest first."""
+        return [frame for lane in self.lanes for frame in lane.frames]
+
     @property
     def frames(self) -> int:
         """Frames and snapshots that ever came; derived, because counting them costs the hot path 30 ns."""
@@ -351,6 +360,15 @@ class FeedCore:
     def _refuse(self, error: FrameError) -> None:
         self.errors[error.reason] += 1
         self.last_error = str(error)
+
+
+def _agrees(event: Tick | Depth, unit_ns: int, ints: list[int], floats: list[float]) -> bool:
+    """Whether a kernel read of a frame what the typed decoder read."""
+    if isinstance(event, Depth):
+        ids = [ints[slot] for slot in (S_FIRST, S_ID, S_PREV)]
+        return ids == [event.first_id, event.last_id, event.prev_id]
+    prices = [event.a, event.b, event.c, event.d]
+    return floats == prices and (ints[S_ID], ints[S_TIME] * unit_ns) == (event.id, event.exch_ns)
 
 
 def _ignore(control: Control) -> None:

@@ -22,12 +22,24 @@ if TYPE_CHECKING:
 #: symbols of the market) beyond a week's, is a stray id and no gap
 _TRADE_STEP_MAX: Final = 10_000_000
 _QUOTE_STEP_MAX: Final = 10**12
+#: frames between two lessons (25 us each) of a stream whose frames no kernel can read
+_PATIENCE_MAX: Final = 4096
 
 
 class Stream:
     """One stream of one instrument, as the kernel that reads its frames has it (kernels.shapes.STREAM)."""
 
-    __slots__ = ("_count", "_newest_ns", "chain", "kind", "missed_at", "record")
+    __slots__ = (
+        "_count",
+        "_newest_ns",
+        "_patience",
+        "chain",
+        "kind",
+        "learn_at",
+        "missed_at",
+        "record",
+        "time_unit_ns",
+    )
 
     def __init__(self, instrument: int, kind: int, time_unit_ns: int) -> None:
         self.kind = kind
@@ -39,7 +51,10 @@ class Stream:
         self.chain[:] = -1, 0
         self._count: NDArray[np.int64] = self.record["count"]
         self._newest_ns: NDArray[np.int64] = self.record["newest_ns"]
+        self.time_unit_ns = time_unit_ns
         self.missed_at = -1  # `count` when a frame last came that the kernel did not read
+        self.learn_at = 0  # `count` from which a shape may be learnt again
+        self._patience = 1
 
     @property
     def count(self) -> int:
@@ -50,6 +65,11 @@ class Stream:
     def shaped(self) -> bool:
         """Whether the shape of its frames is known."""
         return bool(self.record["parts"][0])
+
+    def put_off(self, learnt: bool) -> None:
+        """Let the next lesson wait for twice as many frames as the last, unless this one was a success."""
+        self._patience = 1 if learnt else min(2 * self._patience, _PATIENCE_MAX)
+        self.learn_at = self.count + self._patience
 
     def add(self) -> None:
         """Count one."""
@@ -99,8 +119,8 @@ class Lane:
         )
         #: whole books that came
         self.snapshots = 0
-        #: the newest trades and quotes as they came, oldest first: what a person finds of the moments before
-        #: something went wrong. Nothing waits in it, so nothing is lost when an old one falls out.
+        #: the newest trades and quotes as they came, oldest first: what a person finds (GET /frames) of the
+        #: moments before something went wrong. Nothing waits in it, so nothing is lost with an old one.
         self.frames: deque[bytes] = deque(maxlen=frames_kept)
         #: times the book stopped following its sequence, by reason
         self.gaps: Counter[str] = Counter()

@@ -15,7 +15,7 @@ import numpy as np
 from kernels.shapes import END, LEVELS, PARTS_MAX, S_PREV, S_TIME, TEXT_MAX, UNREAD, WHOLE, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -26,15 +26,39 @@ _FIELD: Final = re.compile(
 _LIST, _QUOTES, _SCALAR = 2, 3, 4
 #: what a frame need not say, and the slots of `ints` before any frame said it
 _MAY_LACK: Final = ((WHOLE, S_TIME), (WHOLE, S_PREV))
-_INTS: Final = (0, 0, 0, -1)
+_INTS: Final = (0, 0, 0, -1, 0)
 
 
-def learn(stream: NDArray[np.void], frame: bytes, fields: Mapping[str, tuple[int, int]]) -> bool:
-    """Give a stream (a kernels.shapes.STREAM array) a frame's shape, or none where no kernel could read it.
+def learn(
+    stream: NDArray[np.void],
+    frame: bytes,
+    fields: Mapping[str, tuple[int, int]],
+    agrees: Callable[[list[int], list[float]], bool] = lambda _ints, _floats: True,
+) -> bool:
+    """Give a stream (a kernels.shapes.STREAM array) a frame's shape; return whether it has one to give.
 
     fields: a name of the frame -> what its value is (kernels.shapes: WHOLE ..) and the slot it goes to.
+    agrees(ints, floats): whether what the kernel reads of the frame is what the typed decoder read. Where it
+    is not, or the kernel cannot read the frame, the stream keeps the shape it had.
     """
-    stream["parts"] = 0
+    parts, text = _parts(frame, fields)
+    if not parts or len(parts) > PARTS_MAX or len(text) > TEXT_MAX:
+        return False
+    new = stream.copy()
+    record = new[0]
+    record["ints"] = _INTS
+    record["floats"] = 0.0
+    record["part"][: len(parts)] = parts
+    record["text"][: len(text)] = np.frombuffer(text, np.uint8)
+    record["parts"] = len(parts)
+    if scan(frame, new, 0, 0)[0] < 0 or not agrees(record["ints"].tolist(), record["floats"].tolist()):
+        return False
+    stream[:] = new
+    return True
+
+
+def _parts(frame: bytes, fields: Mapping[str, tuple[int, int]]) -> tuple[list[tuple[int, int, int]], bytes]:
+    """Return a frame's parts (kernels.shapes) and the text between its values; no parts: it has no shape."""
     parts: list[tuple[int, int, int]] = []
     text = b""
     at = 0
@@ -46,7 +70,7 @@ def learn(stream: NDArray[np.void], frame: bytes, fields: Mapping[str, tuple[int
         if value == UNREAD and (group == _LIST or found[_QUOTES] or not found[_SCALAR].isdigit()):
             continue  # text: it must stay as it is
         if (value == LEVELS) != (group == _LIST):
-            return False
+            return [], b""
         met.append(name)
         text += frame[at : found.start(group)]
         at = found.end(group)
@@ -56,15 +80,5 @@ def learn(stream: NDArray[np.void], frame: bytes, fields: Mapping[str, tuple[int
     needed = {name for name, field in fields.items() if field not in _MAY_LACK}
     named = [name for name in met if name in fields]
     if not needed <= set(named) or len(named) > len(set(named)):
-        return False
-    if len(parts) > PARTS_MAX or len(text) > TEXT_MAX:
-        return False
-    record = stream[0]
-    record["ints"] = _INTS
-    record["floats"] = 0.0
-    record["part"][: len(parts)] = parts
-    record["text"][: len(text)] = np.frombuffer(text, np.uint8)
-    stream["parts"] = len(parts)
-    if scan(frame, stream, 0, 0)[0] < 0:  # a value that only the typed decoder reads: nothing is gained
-        stream["parts"] = 0
-    return bool(stream["parts"][0])
+        return [], b""
+    return parts, text

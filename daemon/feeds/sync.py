@@ -44,6 +44,7 @@ class IdChain:
     __slots__ = (
         "_chain",
         "_run",
+        "_run_at",
         "_stray",
         "_trust",
         "contiguous",
@@ -60,6 +61,7 @@ class IdChain:
         self._chain = new_chain() if chain is None else chain
         self._stray = -1
         self._run = 0
+        self._run_at = -1  # the id that the strays in a row came after
         self._trust = True  # whatever comes next is taken
         self.gaps = 0  # times ids were missing
         self.missed = 0  # ids that were missing
@@ -91,7 +93,12 @@ class IdChain:
     def _admit_stray(self, new: int) -> bool:
         """Count an id outside the sequence; admit it once strays have made a sequence of their own."""
         self.older += 1
-        self._run = self._run + 1 if 0 < new - self._stray <= self.step_max else 1
+        last = (
+            self.last
+        )  # the kernel moves it on: whatever plainly followed in between breaks a row of strays
+        in_a_row = last == self._run_at and 0 < new - self._stray <= self.step_max
+        self._run = self._run + 1 if in_a_row else 1
+        self._run_at = last
         self._stray = new
         if self._run < RUN_MIN:
             return False

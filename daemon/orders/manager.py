@@ -61,6 +61,10 @@ if TYPE_CHECKING:
     from daemon.seams import Clock, Scheduler, Timer
     from daemon.venues.base import Venue
 
+#: reports that come twice in the ordinary course of things
+_REPEATED: Final = frozenset({"NEW", "TRADE"})
+#: states in which every word of the venue counts
+_ASKED_ABOUT: Final = frozenset({State.UNKNOWN, State.VOID})
 #: states in which the venue owes an answer
 _WAITING: Final = frozenset({State.PENDING_NEW, State.PENDING_REPLACE, State.PENDING_CANCEL})
 
@@ -249,6 +253,25 @@ class Orders:
             return
         self.record(pack(report))
         self.take(report)
+
+    def repeats(self, report: ExecutionReport) -> bool:
+        """Whether a report says only what is known, as half of them do: an answer and the stream tell alike.
+
+        Such a one changes nothing, so it is neither journalled nor decided on.
+        """
+        kind = report.kind
+        if kind not in _REPEATED:
+            return False
+        order = self.life.find(report.client_order_id)
+        if order is None or not order.venue_order_id or order.state in _ASKED_ABOUT:
+            return False
+        if report.cum_lots > order.filled_lots:
+            return False
+        if kind == "NEW":
+            return order.state is not State.PENDING_NEW
+        return report.trade_id >= 0 and self.portfolio.trades[report.instrument].has(
+            report.trade_id, order.side
+        )
 
     def take(self, report: ExecutionReport) -> None:
         """Apply a report that is in the journal."""

@@ -68,7 +68,7 @@ class Snapshot(NamedTuple):
 
 
 class TickColumns(NamedTuple):
-    """Ticks as the features take them: columns of kernels.dtypes.TICK, prices and quantities as floats."""
+    """Ticks as the features take them: columns of kernels.dtypes.TICK; prices and quantities as floats."""
 
     kind: NDArray[np.int64]
     wire_ns: NDArray[np.int64]

@@ -48,6 +48,9 @@ _KEY_REFUSED: Final = frozenset({-1022, -2014, -2015})
 #: order numbers whose client order id is remembered, for the trades of a snapshot
 _IDS_MAX: Final = 50_000
 
+#: what the venue may say first of an order it has
+_FIRST_WORDS: Final = frozenset({"NEW", "TRADE"})
+
 _WEIGHTS: Final = {PLACE: 1, CANCEL: 1, AMEND: 4, QUERY: 4, TRADES: 5, TIME: 1}
 _REFUSALS: Final[dict[int, ReportKind]] = {
     PLACE: "REJECTED",
@@ -168,7 +171,7 @@ class BinanceVenue:
     # --- the session's owner --------------------------------------------------------------------------------
     def on_report(self, report: ExecutionReport) -> None:
         """Hand an order message on, remembering whose order number it tells."""
-        if report.venue_order_id and report.kind == "NEW":
+        if report.venue_order_id and report.kind in _FIRST_WORDS:
             self._ids[int(report.venue_order_id)] = report.client_order_id
             if len(self._ids) > _IDS_MAX:
                 del self._ids[next(iter(self._ids))]

@@ -165,11 +165,14 @@ class OrderFrames:
         )
 
     def placed(self, result: msgspec.Raw, order: Order, wire_ns: int) -> list[ExecutionReport]:
-        """Return what the answer to a new order says: accepted, its first trades, its end if it has ended."""
+        """Return what the answer to a new order says: accepted or its first trades, its end if it has ended.
+
+        That it was accepted goes without saying where it traded at once: each report costs its own step.
+        """
         row = _decoded(self._order, result)
         index, price, qty = self._by_index[order.instrument]
         exch_ns = to_ns(row.transactTime)
-        reports = [self._report("NEW", order, row.orderId, wire_ns, exch_ns)]
+        reports = [] if row.fills else [self._report("NEW", order, row.orderId, wire_ns, exch_ns)]
         cum_lots = 0
         for fill in row.fills:
             lots = qty(fill.qty)

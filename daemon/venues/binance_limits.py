@@ -22,6 +22,7 @@ BACKOFF_MS: Final = {429: 10_000, 418: 120_000}
 
 _WEIGHT: Final = "REQUEST_WEIGHT"
 _ORDERS: Final = "ORDERS"
+_KINDS: Final = frozenset({_WEIGHT, _ORDERS})
 _SPANS_MS: Final = {"SECOND": 1_000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}
 _HEADER_SPANS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -79,11 +80,11 @@ class Budget:
         """Take the counts of an answer over."""
         for limit in limits:
             span_ms = _SPANS_MS.get(limit.interval, 0) * limit.intervalNum
-            if span_ms and limit.rateLimitType in {_WEIGHT, _ORDERS}:
-                window = self._window(limit.rateLimitType, span_ms)
-                window.limit = limit.limit
-                window.now(time_ms)
-                window.count = limit.count
+            kind = limit.rateLimitType
+            if span_ms and kind in _KINDS:
+                window = self._window(kind, span_ms)
+                window.limit, window.count = limit.limit, limit.count
+                window.number = time_ms // span_ms
 
     def learn_headers(self, headers: Mapping[str, str], time_ms: int) -> None:
         """Take the counts of an HTTP answer's X-MBX-* headers over."""

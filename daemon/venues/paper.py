@@ -131,6 +131,8 @@ class PaperVenue:
 
     async def snapshot(self, since_ns: int) -> VenueSnapshot:
         """Return balances, open orders and the remembered trades since `since_ns`."""
+        for index in range(len(self._markets)):
+            self.absorb(index)
         return VenueSnapshot(
             balances=self.account.balances(),
             open_orders=[
@@ -200,6 +202,7 @@ class PaperVenue:
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:  # noqa: ARG002
         """Stop believing a book that lost the exchange's sequence."""
         if not synced:
+            self.absorb(instrument)
             self._markets[instrument].book = EMPTY_BOOK
 
     # --- what arrives ---------------------------------------------------------------------------------------
@@ -228,6 +231,7 @@ class PaperVenue:
         return int(fills.place(market.matcher, market.book, entry.key, side, tif, ticks, lots))
 
     def _on_cancel(self, client_order_id: str, instrument: int) -> None:
+        self.absorb(instrument)
         entry = self._open(client_order_id)
         if entry is None:
             self._unknown("CANCEL_REJECTED", client_order_id, instrument, _CANCEL_REJECTED)
@@ -236,6 +240,7 @@ class PaperVenue:
         self._after(market, fills.cancel(market.matcher, entry.key))
 
     def _on_amend(self, client_order_id: str, instrument: int, qty_lots: int) -> None:
+        self.absorb(instrument)
         entry = self._open(client_order_id)
         if entry is None:
             self._unknown("AMEND_REJECTED", client_order_id, instrument, _NO_SUCH_ORDER)
@@ -246,6 +251,7 @@ class PaperVenue:
             self._after(market, fills.amend(market.matcher, entry.key, qty_lots - entry.cum_lots))
 
     def _on_query(self, client_order_id: str, instrument: int) -> None:
+        self.absorb(instrument)
         entry = self._entries.get(client_order_id)
         if entry is None:
             self._unknown("NOT_FOUND", client_order_id, instrument, _NO_SUCH_ORDER)

@@ -26,6 +26,7 @@ from daemon.simulator.auth import Key
 from daemon.simulator.rates import Limits
 from daemon.simulator.server import running
 from daemon.simulator.settings import ACCOUNT, SimulatorSettings
+from daemon.simulator.warm import warm_up
 from daemon.status import Status
 from kernels.dtypes import REST, STOP
 
@@ -89,6 +90,12 @@ async def stand(tmp_path, **sections):
             await one.app.abandon()
             await one.net.close()
             one.worker.close()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled():
+    """Compile what the exchange needs before it shares a loop with a daemon, whose orders would time out."""
+    warm_up(synthetic=True)
 
 
 @pytest.fixture(autouse=True)
@@ -339,7 +346,7 @@ def test_nothing_that_could_journal_outlives_the_journal(tmp_path, monkeypatch):
 
             async def closing():
                 alive.extend(task for task in app._tasks if not task.done())
-                alive.extend([] if app._beat.cancelled() else [app._beat])
+                alive.extend([] if app._beat._handle.cancelled() else [app._beat])
                 alive.extend(timer for timer in (app.core.orders._timer,) if timer is not None)
                 await close()
 

@@ -20,7 +20,7 @@ def logged(new_floor, new_script):
         floor = new_floor(script, **more)
         written = []
         logs = Logs(floor.time, written.append, "info", "json")
-        floor.core.orders.observers.append(AuditLog(logs.get("orders"), floor.instruments))
+        floor.core.orders.observers.append(AuditLog(logs, floor.instruments))
 
         def lines():
             logs.flush()

@@ -113,3 +113,43 @@ def test_an_hour_is_no_leap():
     ring()
     virtual.advance(3_600 * 1_000_000_000)
     assert len(seen) == 7
+
+
+def test_a_timer_on_the_loop_is_never_early_even_if_the_loop_is(monkeypatch):
+    clock = SystemClock()
+    rung = []
+
+    async def go():
+        loop = asyncio.get_running_loop()
+        later = loop.call_later
+        monkeypatch.setattr(loop, "call_later", lambda delay_s, fn, *more: later(delay_s * 0.6, fn, *more))
+        when_ns = clock.now_ns() + 20_000_000
+        LoopScheduler(clock).call_at(when_ns, lambda: rung.append(clock.now_ns() - when_ns))
+        LoopScheduler(clock).call_at(when_ns, lambda: rung.append(-1)).cancel()
+        await asyncio.sleep(0.2)
+
+    asyncio.run(go())
+    assert len(rung) == 1
+    assert rung[0] >= 0
+
+
+def test_a_period_on_the_real_loop_rings_once_each():
+    import uvloop
+
+    clock = SystemClock()
+    rung = []
+
+    async def go():
+        scheduler = LoopScheduler(clock)
+        period_ns = 5_000_000
+
+        def ring():
+            rung.append(clock.now_ns() // period_ns)
+            scheduler.call_at((clock.now_ns() // period_ns + 1) * period_ns, ring)
+
+        ring()
+        await asyncio.sleep(0.2)
+
+    uvloop.run(go())
+    assert len(rung) > 10
+    assert len(rung) == len(set(rung))

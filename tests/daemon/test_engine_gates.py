@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from daemon.config import RiskConfig, StrategyConfig
@@ -426,3 +427,12 @@ def test_a_resume_asks_a_failed_strategy_again_after_it_warmed_up_anew(new_floor
     assert floor.engine.state == "READY"
     assert len(floor.sent()) == 1
     assert floor.core.runtimes[0].view("state")[0] == 7.0
+
+
+def test_a_book_that_lost_its_sequence_prices_nothing_until_it_is_whole_again(new_floor, script):
+    floor = new_floor(script, market="usdm", streams=("trade", "depth"))
+    floor.depth(11, "", "")
+    floor.snapshot(10)
+    assert floor.engine.touch(0) == (100.0, 100.02)
+    floor.depth(50, "", "")
+    assert np.isnan(floor.engine.touch(0)).all()

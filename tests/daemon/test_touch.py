@@ -59,3 +59,9 @@ def test_a_side_of_the_book_may_be_empty(touch, rings):
     assert math.isnan(touch(0)[1])
     push(rings, 0, QUOTE, 1, 0, 1, 99.0, 1.0, 99.5, 1.0)  # fresher than any depth
     assert touch(0) == (99.0, 99.5)
+
+
+def test_a_book_that_was_given_up_prices_nothing(touch):
+    touch.on_book(0, book([15000], [10002]))
+    touch.forget_book(0)
+    assert all(math.isnan(price) for price in touch(0))

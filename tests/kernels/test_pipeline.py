@@ -65,7 +65,7 @@ def make_memory(k: int = 1) -> np.ndarray:
     record = memory[0]
     record["rows"] = math.nan
     record["book"][..., 0] = math.nan
-    record["lane"] = range(k)
+    record["ring"] = range(k)
     record["limits"] = math.inf
     record["params"][:] = 0.01, 2.0
     for i in range(k):

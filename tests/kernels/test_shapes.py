@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from daemon.feeds.binance import FIELDS
 from daemon.feeds.shapes import learn
 from kernels import book as books
 from kernels import shapes
@@ -15,50 +16,12 @@ from kernels.levels import make_grid, make_scratch
 from kernels.ring import new_rings
 from kernels.shapes import (
     CHAIN_LAST,
-    DECIMAL,
-    LEVELS,
     MISS,
     MISS_DEPTH,
-    S_A,
-    S_ASKS,
-    S_B,
-    S_BIDS,
-    S_C,
-    S_D,
-    S_FIRST,
-    S_ID,
-    S_PREV,
-    S_TIME,
     STREAM,
-    TRUE_SELLS,
-    WHOLE,
 )
 
 MS = 1_000_000
-FIELDS = {
-    TRADE: {
-        "t": (WHOLE, S_ID),
-        "T": (WHOLE, S_TIME),
-        "p": (DECIMAL, S_A),
-        "q": (DECIMAL, S_B),
-        "m": (TRUE_SELLS, S_C),
-    },
-    QUOTE: {
-        "u": (WHOLE, S_ID),
-        "T": (WHOLE, S_TIME),
-        "b": (DECIMAL, S_A),
-        "B": (DECIMAL, S_B),
-        "a": (DECIMAL, S_C),
-        "A": (DECIMAL, S_D),
-    },
-    DEPTH: {
-        "U": (WHOLE, S_FIRST),
-        "u": (WHOLE, S_ID),
-        "pu": (WHOLE, S_PREV),
-        "b": (LEVELS, S_BIDS),
-        "a": (LEVELS, S_ASKS),
-    },
-}
 
 
 def trade(
@@ -73,9 +36,9 @@ def quote(number="7", bid="61800.20", bid_qty="2.5", ask="61800.30", ask_qty="3"
     return f'{{"u":{number},"b":"{bid}","B":"{bid_qty}","a":"{ask}","A":"{ask_qty}"}}'.encode()
 
 
-def depth(first, last, prev=None, bids='["100.1","2"]', asks='["100.3","4"]'):
+def depth(first, last, prev=None, bids='["100.1","2"]', asks='["100.3","4"]', event="5"):
     pu = "" if prev is None else f'"pu":{prev},'
-    return f'{{"U":{first},"u":{last},{pu}"b":[{bids}],"a":[{asks}]}}'.encode()
+    return f'{{"E":{event},"U":{first},"u":{last},{pu}"b":[{bids}],"a":[{asks}]}}'.encode()
 
 
 def stream_of(kind: int, frame: bytes, last: int = 0, easy_max: int = 1 << 60) -> np.ndarray:
@@ -153,6 +116,7 @@ def test_only_what_is_plainly_the_next_is_read(number: int, easy_max: int, plain
         trade(price="0.000"),
         trade(qty="0"),
         trade(price="1234567890123456"),  # 16 digits may not be exact
+        trade(qty="1234567890.12345678"),
         trade(price="123456789012345.6"),
         trade(number=""),
         trade(number="01"),
@@ -182,7 +146,7 @@ def test_a_crossed_quote_is_left_to_the_decoder() -> None:
 def test_a_decimal_is_the_float_that_python_reads(whole: int, decimals: str, number: int) -> None:
     text = f"{whole}.{decimals}" if decimals else str(whole)
     got = read(trade(str(number), text, text), trade())
-    digits = len(str(whole)) + len(decimals)
+    digits = len(str(whole)) + len(decimals.rstrip("0"))
     if float(text) == 0.0 or digits > 15:
         assert got is None
     else:
@@ -245,8 +209,27 @@ def test_nothing_is_read_while_the_book_does_not_follow_plainly() -> None:
 
 def test_levels_that_cannot_be_leave_everything_as_it_was() -> None:
     it = Book(depth(1, 5), 5)
-    for asks in ('["100.35","1"]', '["100.3"]', '["-1","1"]', '["100.3","1"'):
-        assert it.read(depth(6, 6, asks=asks)) == MISS_DEPTH
+    for asks in (
+        '["100.35","1"]',
+        '["100.3"]',
+        '["-1","1"]',
+        '["100.3","1"',
+        # no JSON, or not written as exchanges do: for who can tell
+        '["100.3","1"]{',
+        '["100.3","1",]',
+        '["100.3","1",2]',
+        "[100.3,1]",
+        "[00100.3,01]",
+        ' ["100.3","1"]',
+        '["100.3","1"] ',
+        '["100.3", "1"]',
+        '["100.3","1"],',
+        ',["100.3","1"]',
+        '["100.3\x01","1"]',
+    ):
+        assert it.read(depth(6, 6, asks=asks)) == MISS_DEPTH, asks
+    for event in ("9000000000000", "999999999999999999", "-1", "05", '"5"'):
+        assert it.read(depth(6, 6, event=event)) == MISS_DEPTH, event
     assert it.top == (0, 0)
     assert it.stream["chain"][0, CHAIN_LAST] == 5
 

@@ -38,12 +38,12 @@ def an_order():
     )
 
 
-def test_the_answer_to_an_order_is_read_as_accepted_and_filled(instruments):
+def test_the_answer_to_an_order_is_read_as_filled(instruments):
     decoder = OrderFrames(instruments)
     message = decoder.message(filled(answers().answer))
     assert (message.id, message.status, len(message.rateLimits)) == (31, 200, 3)
-    new, trade = decoder.placed(message.result, an_order(), 5)
-    assert (new.kind, trade.kind, trade.status) == ("NEW", "TRADE", "FILLED")
+    (trade,) = decoder.placed(message.result, an_order(), 5)
+    assert (trade.kind, trade.status) == ("TRADE", "FILLED")
     assert (trade.last_lots, trade.last_ticks, trade.trade_id) == (20_013, 6_000_001, 8)
 
 
@@ -67,4 +67,4 @@ def test_the_time_is_told_in_milliseconds(instruments):
 def test_http_tells_the_same_result(instruments):
     decoder = OrderFrames(instruments)
     reports = decoder.placed(filled(answers().result), an_order(), 5)
-    assert [one.kind for one in reports] == ["NEW", "TRADE"]
+    assert [one.kind for one in reports] == ["TRADE"]

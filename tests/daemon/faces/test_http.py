@@ -21,7 +21,7 @@ class Daemon:
         self.state = "READY"
         self.commands = []
         self.audits = []
-        self.face = HttpFace(self.status, self.command, self.audits.append, token)
+        self.face = HttpFace(self.status, self.command, self.audits.append, token, lambda: [b"{1}", b"{2}"])
 
     def status(self):
         return Status(name="t", mode="paper", version="1", state=self.state, now_ns=1, uptime_s=2.0)
@@ -67,6 +67,8 @@ def test_health_readiness_state_and_metrics_answer(tmp_path):
                 assert (answer.status, (await answer.json())["state"]) == (503, "WARMING")
             async with session.get("/state") as answer:
                 assert msgspec.json.decode(await answer.read(), type=Status) == daemon.status()
+            async with session.get("/frames") as answer:
+                assert (answer.content_type, await answer.text()) == ("text/plain", "{1}\n{2}\n")
             async with session.get("/metrics") as answer:
                 assert answer.content_type == "text/plain"
                 assert 'tickd_state{state="WARMING"} 1.0' in await answer.text()

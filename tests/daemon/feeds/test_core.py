@@ -327,3 +327,45 @@ def test_a_clock_that_was_set_back_hides_no_silence(bench, frames) -> None:
     assert it.core.age_ns(0, 1_400) == 400
     it.core.process(frames.depth(2, 2), 1_500, False)
     assert it.core.age_ns(0, 1_600) == 600
+
+
+def test_a_stream_whose_frames_no_kernel_reads_is_taught_ever_more_rarely(bench, frames, monkeypatch) -> None:
+    from daemon.feeds import core
+
+    lessons = []
+    monkeypatch.setattr(core, "learn", lambda *_: bool(lessons.append(it.core.lanes[0].trade.count)))
+    it = bench()
+    for number in range(100):
+        it.core.process(frames.trade(number), 1, False)
+    assert lessons == [0, 2, 6, 14, 30, 62]
+    assert len(it.sink.ticks) == 100
+
+
+def test_a_shape_that_has_changed_is_learnt_after_two_frames(bench, frames) -> None:
+    it = bench()
+    lane = it.core.lanes[0]
+    changed = [frames.trade(number).replace(b'"M":true', b'"M":false') for number in range(10)]
+    for number in range(4):
+        it.core.process(frames.trade(number), 1, False)
+    shape = lane.trade.record.tobytes()
+    it.core.process(changed[4], 1, False)  # one alone may be a whim
+    assert lane.trade.record["text"].tobytes() in shape
+    it.core.process(changed[5], 1, False)
+    assert lane.trade.record["text"].tobytes() not in shape
+    assert [one.id for one in it.sink.ticks] == list(range(6))
+
+
+def test_the_newest_frames_are_there_for_who_asks(bench, frames) -> None:
+    it = bench(frames_kept=2)
+    for number in range(3):
+        it.core.process(frames.quote(number), 1, False)
+    it.core.process(b"{", 1, False)
+    assert it.core.recent() == [frames.quote(1), frames.quote(2)]
+
+
+def test_many_decimals_of_nothing_keep_no_frame_from_the_kernel(bench, frames) -> None:
+    it = bench()
+    for number in range(4):
+        it.core.process(frames.trade(number, "0.00001234", "523456789.00000000"), 1, False)
+    assert it.core.lanes[0].trade.shaped
+    assert [(one.a, one.b) for one in it.sink.ticks] == [(0.00001234, 523456789.0)] * 4

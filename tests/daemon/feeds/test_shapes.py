@@ -11,8 +11,10 @@ from daemon.errors import FrameError
 from daemon.events import Tick
 from daemon.feeds.binance import FIELDS, BinanceDecoder
 from daemon.feeds.shapes import learn
+from kernels import book as books
 from kernels import shapes
 from kernels.dtypes import DEPTH, QUOTE, TRADE
+from kernels.levels import make_grid, make_scratch
 from kernels.ring import new_rings
 
 
@@ -39,7 +41,7 @@ def test_names_values_and_what_may_vary_are_told_apart(frames) -> None:
 def test_a_depth_updates_levels_are_values(frames) -> None:
     stream = new_stream(DEPTH)
     assert learn(stream, frames.depth(5, 6, 4, '["1.0","2"],["0.5","1"]', ""), FIELDS[DEPTH])
-    assert text_of(stream).endswith(b'"U":,"u":,"pu":,"b":,"a":}}')
+    assert text_of(stream).endswith(b'"E":,"s":"BTCUSDT","U":,"u":,"pu":,"b":,"a":}}')
     assert learn(stream, frames.depth(5, 6), FIELDS[DEPTH])  # pu may be missing
 
 
@@ -57,12 +59,22 @@ def test_a_depth_updates_levels_are_values(frames) -> None:
         b'{"t":"5","p":"1.5","q":"1","m":null}',
     ],
 )
-def test_a_frame_that_no_kernel_could_read_leaves_no_shape(frame: bytes) -> None:
+def test_a_frame_that_no_kernel_could_read_teaches_nothing(frame: bytes) -> None:
     stream = new_stream(TRADE)
-    assert learn(stream, b'{"t":5,"p":"1.5","q":"1","m":true}', FIELDS[TRADE])
     assert not learn(stream, frame, FIELDS[TRADE])
     assert stream["parts"][0] == 0
-    assert shapes.read(b'{"t":6,"p":"1.5","q":"1","m":true}', stream, new_rings(1), 1) == shapes.MISS
+    assert learn(stream, b'{"t":5,"p":"1.5","q":"1","m":true}', FIELDS[TRADE])
+    assert not learn(stream, frame, FIELDS[TRADE])
+    assert shapes.read(b'{"t":6,"p":"1.5","q":"1","m":true}', stream, new_rings(1), 1) == 1
+
+
+def test_a_shape_is_taken_only_if_the_kernel_reads_what_the_typed_decoder_read() -> None:
+    stream = new_stream(TRADE)
+    frame = b'{"t":5,"p":"1.5","q":"2","m":true}'
+    told = []
+    assert not learn(stream, frame, FIELDS[TRADE], lambda *read: bool(told.append(read)))
+    assert stream["parts"][0] == 0
+    assert told == [([5, 0, 0, -1, 0], [1.5, 2.0, -1.0, 0.0])]
 
 
 changes = some.lists(
@@ -100,3 +112,41 @@ def test_what_the_kernel_reads_is_what_the_typed_decoder_reads(instrument, frame
     assert isinstance(tick, Tick)
     read = rings["rows"][0, 0].item()
     assert read == (tick.kind, 7, tick.exch_ns, tick.id, tick.a, tick.b, tick.c, tick.d)
+
+
+levels = some.lists(
+    some.tuples(
+        some.decimals(0, 10**5, places=2).map(lambda price: f"{price:f}"),
+        some.decimals(0, 10**3, places=5).map(lambda qty: f"{qty:f}"),
+    ),
+    max_size=4,
+)
+
+
+@given(bids=levels, asks=levels, last=some.integers(11, 20), edits=changes)
+def test_what_the_kernel_does_to_a_book_is_what_the_slow_way_does(
+    instrument, frames, bids, asks, last, edits
+) -> None:
+    """A depth update with a few random edits: both ways give one book, or the kernel leaves it alone."""
+    one = instrument()
+    frame = frames.depth(
+        11, last, None, *(",".join(f'["{p}","{q}"]' for p, q in side) for side in (bids, asks))
+    )
+    for at, piece in edits:
+        frame = frame[:at] + piece + frame[at + 1 :]
+    stream = new_stream(DEPTH)
+    assert learn(stream, frames.depth(1, 10), FIELDS[DEPTH])
+    stream["chain"][0] = 10, 1
+    grid = make_grid(one.price.places, one.price.num, one.qty.places, one.qty.num)
+    scratch, book, twin = make_scratch(), books.make(), books.make()
+    code = shapes.read_depth(frame, stream, book, grid, scratch, 7)
+    if code == shapes.MISS_DEPTH:
+        assert book.tobytes() == twin.tobytes()
+        return
+    try:
+        depth = BinanceDecoder([one]).decode(frame, 7)
+    except FrameError as error:  # pragma: no cover - the failure this looks for
+        pytest.fail(f"the kernel read what the decoder refuses: {error}")
+    assert (depth.first_id, depth.last_id) == (11, int(stream["chain"][0, 0]))
+    assert books.update(twin, frame, grid, make_scratch()) == code
+    assert book.tobytes() == twin.tobytes()

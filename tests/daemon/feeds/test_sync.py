@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.events import Depth
-from daemon.feeds.sync import APPLY, DROP, GAP, HELD_MAX, HOLD, RUN_MIN, BookSync, IdChain
+from daemon.feeds.sync import APPLY, DROP, GAP, HELD_MAX, HOLD, RUN_MIN, BookSync, IdChain, new_chain
 
 
 def spot(first: int, last: int) -> Depth:
@@ -233,3 +233,14 @@ def test_whatever_is_lost_the_book_is_right_or_known_to_be_wrong(
         elif verdict == DROP:
             assert applied is not None
             assert one.last_id <= applied
+
+
+def test_strays_among_ids_that_a_kernel_takes_are_no_row_of_their_own() -> None:
+    chain = new_chain()
+    ids = IdChain(contiguous=True, step_max=1000, chain=chain)
+    ids.admit(1000)
+    for number in range(3 * RUN_MIN):
+        chain[0] += 1  # the kernel takes the plain next one
+        assert not ids.admit(100 + number)
+    assert (ids.last, ids.gaps, ids.older) == (1000 + 3 * RUN_MIN, 0, 3 * RUN_MIN)
+    assert [ids.admit(500 + number) for number in range(RUN_MIN)][-1]  # a row at last

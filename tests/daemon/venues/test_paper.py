@@ -323,6 +323,38 @@ def test_trades_of_a_later_run_have_later_ids(stage):
     assert later._last_id > stage.sink.reports[-1].trade_id
 
 
+# --- what waits in the ring --------------------------------------------------------------------------------
+def through(stage):
+    """Let a trade go through a resting bid, and wait in the ring."""
+    order = stage.place(REST, BUY, 999, 5)
+    stage.wait()
+    push(stage.rings, 0, TRADE, stage.time.now_ns(), 0, 0, 99.0, 1.0, -1.0, 0.0)
+    return order
+
+
+@pytest.mark.parametrize("ask", ["cancel", "amend", "query"])
+def test_what_is_asked_of_an_order_meets_the_market_as_it_is(stage, ask):
+    order = through(stage)
+    if ask == "amend":
+        stage.venue.amend(order, 2)
+    else:
+        getattr(stage.venue, ask)(order)
+    assert stage.wait()[0] == ("TRADE", 1)
+
+
+def test_a_snapshot_knows_what_waits(stage):
+    through(stage)
+    snapshot = stage.snapshot()
+    assert snapshot.open_orders == []
+    assert len(snapshot.trades) == 1
+
+
+def test_a_book_that_is_lost_is_lost_after_the_ticks_before_it(stage):
+    through(stage)
+    stage.venue.on_book_status(0, False, "gap")
+    assert stage.wait() == [("TRADE", 1)]
+
+
 # --- derivatives -------------------------------------------------------------------------------------------
 def test_a_derivative_settles_profit_and_fees_into_its_quote_currency(perpetual):
     perpetual.place(TARGET, SELL, 1000, 100)
