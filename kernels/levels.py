@@ -232,6 +232,51 @@ def _steps(buf: bytes, start: int, point: int, end: int, places: int, num: int, 
 
 
 @njit(cache=True)
+def parse_plain(buf: bytes, i: int, grid: Ints, ticks: Ints, lots: Ints) -> tuple[int, int]:
+    """Parse the level list that begins at `i` and is written as exchanges do, without a byte to spare.
+
+    That is [["digits.digits","digits.digits"],...]. Whatever it takes is JSON, and gives what `parse` gives at
+    half the time; for anything else it returns (MALFORMED, index). It is one function because numba hands
+    arrays to helpers over memory.
+    """
+    n = len(buf)
+    price_places, price_num = grid[G_PRICE_PLACES], grid[G_PRICE_NUM]
+    qty_places, qty_num = grid[G_QTY_PLACES], grid[G_QTY_NUM]
+    if i + 1 >= n or buf[i] != _OPEN:
+        return MALFORMED, i
+    i += 1
+    if buf[i] == _CLOSE:
+        return 0, i + 1
+    count = 0
+    while count < ticks.size:
+        if i + 1 >= n or buf[i] != _OPEN or buf[i + 1] != _QUOTE:
+            return MALFORMED, i
+        point = digits_end(buf, i + 2, n)
+        end = decimals_end(buf, point, n)
+        if end + 2 >= n or buf[end] != _QUOTE or buf[end + 1] != _COMMA or buf[end + 2] != _QUOTE:
+            return MALFORMED, end
+        price = _steps(buf, i + 2, point, end, price_places, price_num, _EXACT)
+        i = end + 3
+        point = digits_end(buf, i, n)
+        end = decimals_end(buf, point, n)
+        if end + 2 >= n or buf[end] != _QUOTE or buf[end + 1] != _CLOSE:
+            return MALFORMED, end
+        qty = _steps(buf, i, point, end, qty_places, qty_num, _ROUNDED)
+        if price <= 0 or qty < 0:
+            return MALFORMED, end
+        ticks[count] = price
+        lots[count] = qty
+        count += 1
+        i = end + 2
+        if buf[i] == _CLOSE:
+            return count, i + 1
+        if buf[i] != _COMMA:
+            return MALFORMED, i
+        i += 1
+    return MALFORMED, i
+
+
+@njit(cache=True)
 def parse(buf: bytes, start: int, grid: Ints, ticks: Ints, lots: Ints) -> tuple[int, int]:
     """Parse the level list whose opening bracket is at or after `start` (white space between).
 
@@ -245,17 +290,15 @@ def parse(buf: bytes, start: int, grid: Ints, ticks: Ints, lots: Ints) -> tuple[
     i = _blank(buf, i + 1)
     if i < n and buf[i] == _CLOSE:
         return 0, i + 1
-    count = int(NOTHING)
+    count = 0
     while True:
         if count >= ticks.size:
             return TOO_MANY, i
-        end = _plain_level(buf, i, grid, ticks, lots, count)
-        if end < 0:
-            price, qty, end = _level(buf, i, grid)
-            if price <= 0 or qty < 0:
-                return (qty if price > 0 else price), end
-            ticks[count] = price
-            lots[count] = qty
+        price, qty, end = _level(buf, i, grid)
+        if price <= 0 or qty < 0:
+            return (qty if price > 0 else price), end
+        ticks[count] = price
+        lots[count] = qty
         count += 1
         i = _blank(buf, end)
         if i < n and buf[i] == _CLOSE:
@@ -263,58 +306,6 @@ def parse(buf: bytes, start: int, grid: Ints, ticks: Ints, lots: Ints) -> tuple[
         if i >= n or buf[i] != _COMMA:
             return MALFORMED, i
         i = _blank(buf, i + 1)
-
-
-@njit(cache=True)
-def parse_plain(buf: bytes, i: int, grid: Ints, ticks: Ints, lots: Ints) -> tuple[int, int]:
-    """Parse the level list that begins at `i` exactly as exchanges write one, without a byte to spare.
-
-    Whatever it takes is JSON, and gives what `parse` gives; returns (MALFORMED, index) for anything else.
-    """
-    n = len(buf)
-    if i + 1 >= n or buf[i] != _OPEN:
-        return MALFORMED, i
-    i += 1
-    if buf[i] == _CLOSE:
-        return 0, i + 1
-    count = int(NOTHING)
-    while count < ticks.size:
-        end = _plain_level(buf, i, grid, ticks, lots, count)
-        if end < 0 or end >= n:
-            return MALFORMED, i
-        count += 1
-        if buf[end] == _CLOSE:
-            return count, end + 1
-        if buf[end] != _COMMA:
-            return MALFORMED, end
-        i = end + 1
-    return MALFORMED, i
-
-
-@njit(cache=True, forceinline=True)
-def _plain_level(buf: bytes, i: int, grid: Ints, ticks: Ints, lots: Ints, row: int) -> int:
-    """Read ["digits.digits","digits.digits"] at `i` into a row; return the index behind, or MALFORMED.
-
-    The rows of what is not read are not to be used. Helpers that return a pair would cost twice as much.
-    """
-    n = len(buf)
-    if i + 1 >= n or buf[i] != _OPEN or buf[i + 1] != _QUOTE:
-        return MALFORMED
-    point = digits_end(buf, i + 2, n)
-    at = decimals_end(buf, point, n)
-    if at + 2 >= n or buf[at] != _QUOTE or buf[at + 1] != _COMMA or buf[at + 2] != _QUOTE:
-        return MALFORMED
-    price = _steps(buf, i + 2, point, at, grid[G_PRICE_PLACES], grid[G_PRICE_NUM], _EXACT)
-    point = digits_end(buf, at + 3, n)
-    end = decimals_end(buf, point, n)
-    if price <= 0 or end + 1 >= n or buf[end] != _QUOTE or buf[end + 1] != _CLOSE:
-        return MALFORMED
-    qty = _steps(buf, at + 3, point, end, grid[G_QTY_PLACES], grid[G_QTY_NUM], _ROUNDED)
-    if qty < 0:
-        return MALFORMED
-    ticks[row] = price
-    lots[row] = qty
-    return end + 2
 
 
 @njit(cache=True)

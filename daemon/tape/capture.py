@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_OPEN, _CLOSE = b"{}"
 _CHUNK_BYTES: Final = 1 << 18
 _GZIP: Final = zlib.MAX_WBITS | 16
 #: frames looked at when the rules are inferred; the snapshot alone shows thousands of prices
@@ -62,8 +63,7 @@ def read_frames(path: Path) -> Iterator[tuple[int, bytes]]:
         for line in lines:
             number += 1
             stamp, _, payload = line.partition(b" ")
-            # one slice for both ends: a named method each would cost as much as the decompression
-            if payload[:: len(payload) - 1 or 1] != b"{}" or not stamp.isdigit():
+            if not (payload and payload[0] == _OPEN and payload[-1] == _CLOSE and stamp.isdigit()):
                 raise _no_frame(path, number)
             # the length first: a number of thousands of digits is refused by int itself
             local_ns = int(stamp) if len(stamp) <= _STAMP_DIGITS else _END_NS
