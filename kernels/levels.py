@@ -235,8 +235,8 @@ def _steps(buf: bytes, start: int, point: int, end: int, places: int, num: int, 
 def parse_plain(buf: bytes, i: int, grid: Ints, ticks: Ints, lots: Ints) -> tuple[int, int]:
     """Parse the level list that begins at `i` and is written as exchanges do, without a byte to spare.
 
-    That is [["digits.digits","digits.digits"],...]. Whatever it takes is JSON, and gives what `parse` gives in
-    half the time; for anything else it returns (MALFORMED, index). It is one function because numba hands
+    That is [["digits.digits","digits.digits"],...]. Whatever it takes is JSON, and gives what `parse` gives,
+    in half the time; for anything else it returns (MALFORMED, index). It is one function because numba hands
     arrays to helpers over memory.
     """
     n = len(buf)
