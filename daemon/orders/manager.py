@@ -166,10 +166,12 @@ class Orders:
             changed_ns=now_ns,
         )
         order.since_ns = now_ns  # a call with more than 15 keywords builds a dict first: 550 ns
-        self.life.enter(order)
-        self._await_answer(order, now_ns)
-        self.venue.place(order)
-        order.sent_ns = self.clock.now_ns()  # the venue's first word is measured from here
+        try:
+            self.venue.place(order)
+            order.sent_ns = self.clock.now_ns()  # the venue's first word is measured from here
+        finally:  # between the record and the wire stands nothing that can wait; the venue never answers within
+            self.life.enter(order)
+            self._await_answer(order, now_ns)
         if self.observers:
             self.tell(Sent(PLACE, order, now_ns))
         return order

@@ -3,7 +3,7 @@
 `place`, `cancel`, `amend` and `query` are plain calls on the hot path: sign, frame, write. They never await
 and never raise for a lost connection: an order whose bytes may have left is answered by a report (or by none,
 and then the manager's timeout makes it UNKNOWN); one whose bytes certainly did not leave is answered with
-REJECTED, reason "not sent".
+REJECTED, reason "not sent". No report comes from within these calls: who asked is not done with it yet.
 """
 
 from __future__ import annotations
