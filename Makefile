@@ -1,6 +1,6 @@
 # One command for each thing a developer does. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo picture setup test verify lint format lock clean
+.PHONY: help demo picture setup test verify bench lint format lock clean
 ARGS ?=
 WORKERS ?= 2
 PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS)
@@ -21,6 +21,9 @@ test: .venv/.dev ## all tests but the heavy ones
 
 verify: .venv/.dev ## the heavy proofs: long property tests, kills, whole captures
 	$(PYTEST) -m "heavy or hypothesis" --hypothesis-profile heavy $(ARGS)
+
+bench: .venv/.dev ## measure tick to order beside a floor and a naive stack; fails beyond generous bounds
+	.venv/bin/tickd bench latency --check $(ARGS)
 
 lint: .venv/.dev ## style and types
 	.venv/bin/ruff check .

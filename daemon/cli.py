@@ -148,6 +148,7 @@ def _bench(args: Namespace) -> int:
             exchange=args.exchange,
             cores=args.cores,
             seed=args.seed,
+            check=args.check,
             json=args.json,
         )
     )

@@ -137,6 +137,7 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
         "--cores", type=_cores, default=(), metavar="A,B", help="the exchange's and the daemon's"
     )
     one.add_argument("--seed", type=_seed, default=1, help="of the market (1)")
+    one.add_argument("--check", action="store_true", help="fail where a ratio is beyond a generous bound")
     _add_json(one)
 
 

@@ -54,4 +54,5 @@ class LatencyOptions(msgspec.Struct, frozen=True, kw_only=True):
     exchange: str = ""  # another exchange process's URL; empty: our own
     cores: tuple[int, ...] = ()  # the exchange's and the daemon's; empty: the first two there are
     seed: int = 1
+    check: bool = False
     json: bool = False

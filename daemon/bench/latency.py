@@ -56,7 +56,7 @@ _REQUEST_S: Final = 120.0
 
 
 def run(options: LatencyOptions) -> int:
-    """Measure and print; raises TickdError, and CheckFailedError where something was skipped."""
+    """Measure and print; raises TickdError, and CheckFailedError for what was skipped or has become slow."""
     try:
         report = asyncio.run(_run(options))
     except asyncio.CancelledError:
@@ -65,6 +65,9 @@ def run(options: LatencyOptions) -> int:
     breaches = [text for proof in report.proofs for text in proof.breaches()]
     if breaches:
         raise CheckFailedError("the bench proves nothing: " + "; ".join(breaches))
+    worse = [f"{one.what} is {one.measured:,.2f}" for one in report.targets if not one.kept]
+    if options.check and worse:
+        raise CheckFailedError("it has become slower than noise explains: " + "; ".join(worse))
     return EXIT_DONE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,18 +21,23 @@ if TYPE_CHECKING:
 
     Measured = dict[tuple[str, str], list[Segment]]
 
-#: a figure that is to be reached: where it stands, what is at most (or at least) wanted
+#: a figure that is to be reached: what is at most (or at least) wanted, and the bound beyond which it has
+#: become worse than any noise explains; tails have none, since whoever else uses the cores makes them
 _SPINNING: Final = {
-    (plans.SETTLED, "p50"): 2.2,
-    (plans.SETTLED, "p99"): 2.5,
-    (plans.COLLIDING, "p50"): 2.7,
-    (plans.COLLIDING, "p99"): 4.0,
+    (plans.SETTLED, "p50"): (2.2, 9.0),
+    (plans.SETTLED, "p99"): (2.5, inf),
+    (plans.COLLIDING, "p50"): (2.7, 25.0),
+    (plans.COLLIDING, "p99"): (4.0, inf),
 }
-_SLEEPING: Final = {(plans.SETTLED, "p50"): 1.5, (plans.COLLIDING, "p50"): 1.5, (plans.POISSON, "p50"): 2.0}
-_TAIL_MAX: Final = 3.0
-_NAIVE_MIN: Final = 40.0
-_ORDERS_MIN: Final = 25_000.0
-_TICKS_MIN: Final = 250_000.0
+_SLEEPING: Final = {
+    (plans.SETTLED, "p50"): (1.5, 7.0),
+    (plans.COLLIDING, "p50"): (1.5, 35.0),
+    (plans.POISSON, "p50"): (2.0, inf),
+}
+_TAIL_MAX: Final = (3.0, inf)
+_NAIVE_MIN: Final = (40.0, 15.0)
+_ORDERS_MIN: Final = (25_000.0, 2_000.0)
+_TICKS_MIN: Final = (250_000.0, 80_000.0)
 _COLUMNS_MIN: Final = 110
 #: a spinning floor's p99 is twice its p50 where nobody else is; a stall is a scheduler's slice
 _STALL: Final = 20.0
@@ -44,6 +50,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     wanted: str
     measured: float
     reached: bool
+    kept: bool  # within the bound that `make bench` fails beyond
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,9 +132,9 @@ def _targets(
 ) -> list[Target]:
     found = []
     by_name = {(one.scenario, one.of): one for one in ratios}
-    for (scenario, quantile), most in (_SPINNING if options.mode == "spin" else _SLEEPING).items():
+    for (scenario, quantile), limits in (_SPINNING if options.mode == "spin" else _SLEEPING).items():
         value = getattr(by_name[scenario, OURS], quantile).median
-        found.append(_at_most(f"{scenario}: {quantile} to the floor's", most, value))
+        found.append(_at_most(f"{scenario}: {quantile} to the floor's", limits, value))
     naive = by_name.get((plans.SETTLED, NAIVE))
     if naive is not None:
         found.append(_at_least("the naive stack's p50 to ours", _NAIVE_MIN, naive.p50.median))
@@ -140,12 +147,16 @@ def _targets(
     return found
 
 
-def _at_most(what: str, most: float, value: float) -> Target:
-    return Target(what=what, wanted=f"at most {most:,g}", measured=value, reached=value <= most)
+def _at_most(what: str, limits: tuple[float, float], value: float) -> Target:
+    most, bound = limits
+    wanted = f"at most {most:,g}"
+    return Target(what=what, wanted=wanted, measured=value, reached=value <= most, kept=value <= bound)
 
 
-def _at_least(what: str, least: float, value: float) -> Target:
-    return Target(what=what, wanted=f"at least {least:,g}", measured=value, reached=value >= least)
+def _at_least(what: str, limits: tuple[float, float], value: float) -> Target:
+    least, bound = limits
+    wanted = f"at least {least:,g}"
+    return Target(what=what, wanted=wanted, measured=value, reached=value >= least, kept=value >= bound)
 
 
 # --- printing -----------------------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ class Orders:
         try:
             self.venue.place(order)
             order.sent_ns = self.clock.now_ns()  # the venue's first word is measured from here
-        finally:  # between the record and the wire stands nothing that can wait; the venue never answers within
+        finally:  # nothing that can wait stands between the record and the wire
             self.life.enter(order)
             self._await_answer(order, now_ns)
         if self.observers:

@@ -100,3 +100,14 @@ def test_programs_get_one_object(report, capsys):
     assert said["latency"][0]["participant"] == FLOOR_SPIN
     assert said["ratios"][0]["p50"] == {"low": 2.0, "median": 2.0, "high": 2.0}
     assert said["proofs"][0]["marked"] == 1
+
+
+def test_only_what_noise_cannot_explain_is_out_of_bounds(report, measured):
+    assert all(one.kept for one in report().targets)
+    measured[plans.SETTLED, OURS] = segment(95)
+    measured[plans.ORDERS, OURS_FLOODED] = segment(100, orders=1_000)
+    assert [one.what for one in report().targets if not one.kept] == [
+        "settled: p50 to the floor's",
+        "the naive stack's p50 to ours",
+        "orders/s, each acknowledged and reported",
+    ]
