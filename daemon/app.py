@@ -31,7 +31,7 @@ from daemon.feeds.connection import FeedConnection
 from daemon.feeds.core import FeedCore
 from daemon.feeds.exchanges import fetch_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
-from daemon.lifetime import catch_signals, watch_parent
+from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
 from daemon.logs import open_logs
 from daemon.loop import check_loop, settle_loop
 from daemon.net import RealNet
@@ -150,7 +150,10 @@ class App:
         asyncio.get_running_loop().set_exception_handler(self._on_loop_exception)
         check_loop(config.loop)
         self._lock()
-        with compiling(Console(stderr=True), 1 + 2 * len(config.strategy)) as step:
+        with (
+            nothing_to_lose(EXIT_DONE),
+            compiling(Console(stderr=True), 1 + 2 * len(config.strategy)) as step,
+        ):
             plans = plan_strategies(config, seams.disk, step)
             check_keys(config, seams.disk, os.environ)
             step("feed and venue")
@@ -197,7 +200,10 @@ class App:
         self._spawn(self._keep_meeting())
         self._every_second()
         settle_loop(config.loop)
-        self.log.info("ready", symbols=list(feed.symbols), venue=venue.name)
+        self.log.info("ready", symbols=", ".join(feed.symbols), venue=venue.name)
+        latch = core.engine.risk.latch
+        if latch is not None:
+            self.log.warning("halted", since=latch.now_ns, reason=latch.reason, then="tickd resume")
 
     def _lock(self) -> None:
         path = Path(self.config.journal.path) / "lock"

@@ -120,6 +120,12 @@ class Child:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
 
+    def kill(self) -> None:
+        """End it at once: it has nothing to lose yet, and may be compiling, deaf to everything else."""
+        if self.running:
+            assert self._process is not None
+            self._process.kill()
+
     async def gone(self) -> None:
         """See it to its end: asked first, killed if that takes too long."""
         if self._process is None:

@@ -6,8 +6,10 @@ are plain: they take options (daemon/options.py) and return an exit code, or rai
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import traceback
 from typing import TYPE_CHECKING, Final
 
 from daemon.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, TickdError, UsageError
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_DONE
     except (Exception, KeyboardInterrupt) as error:
         if debug:
-            raise
+            traceback.print_exception(error)
         sentence, code = _explain(error)
         if sentence:  # else it was said already
             print(f"tickd: {sentence}", file=sys.stderr)
@@ -48,6 +50,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", EXIT_INTERRUPTED
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        return "what was to be printed could not be written (No space left on device)", EXIT_FAILED
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     return f"this is a bug, please report it: {what} (--debug shows where)", EXIT_FAILED
 
@@ -188,7 +192,7 @@ def _top(args: Namespace) -> int:
 def _command(args: Namespace) -> int:
     from daemon.faces.client import command
 
-    state = command(_socket(args), args.verb, args.reason, os.environ.get(args.token_env, ""))
+    state = command(_socket(args), args.verb, args.reason)
     print(f"{args.verb} accepted; the daemon is {state}")
     return EXIT_DONE
 

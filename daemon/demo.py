@@ -95,6 +95,7 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
     catch_signals(lambda _: stopping.set())
     exchange = Child("the simulated exchange")
     daemon = Child("the daemon")
+    released = False
     config = market.config()
     path = _prepare(config)
     try:
@@ -113,6 +114,7 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
         if await _unless(stopping, _first(ready, daemon)) is None:
             return None, None
         daemon.release()
+        released = True
         if not await _show(options, config, exchange, daemon, stopping):
             return None, None
         daemon.end()
@@ -120,6 +122,9 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
         status = msgspec.json.decode(printed, type=Status) if printed else None
         return status, daemon.failure() if daemon.exit_code else None
     finally:
+        if not released:
+            daemon.kill()
+            exchange.kill()
         # the daemon first, while it can still cancel its orders
         await daemon.gone()
         await exchange.gone()
@@ -318,7 +323,10 @@ class _Market:
         if strategy == "ml":
             return {"qty": qty, "horizon_s": HORIZON_S}
         if strategy == "market_maker":
-            return {"qty": qty, "inventory_max": 10 * qty}
+            # near enough to be met within a minute
+            return {"qty": qty, "inventory_max": 10 * qty, "half_spread_bps": 0.02, "volatility_weight": 0.0}
+        if strategy == "pairs":
+            return {"notional": float(NOTIONAL), "warm_s": 8.0, "half_life_s": 20.0, "enter": 1.0}
         return {"qty": qty} if strategy == "ema_cross" else {}
 
     def _qty(self) -> float:

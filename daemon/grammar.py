@@ -171,9 +171,6 @@ def _add_commands(verb: Callable[[str, str], Parser]) -> None:
         one = verb(name, text)
         _add_remote(one)
         one.add_argument("--reason", default="", help="kept on the record")
-        one.add_argument(
-            "--token-env", default="TICKD_TOKEN", metavar="NAME", help="holds the token (TICKD_TOKEN)"
-        )
 
 
 def _add_seconds(one: Parser, text: str) -> None:

@@ -7,12 +7,13 @@ import os
 import signal
 import stat
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from daemon.errors import EXIT_INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR: Final = b"\x1b[?25h"
@@ -35,11 +36,33 @@ def catch_signals(stop: Callable[[str], object]) -> None:
         signal.signal(one, first)
 
 
+@contextmanager
+def nothing_to_lose(exit_code: int) -> Iterator[None]:
+    """Let a first SIGINT or SIGTERM end the process at once, with this exit code: nothing is open yet.
+
+    While kernels compile nobody else would hear of it for half a minute.
+    """
+
+    def leave(_number: int, _frame: object) -> None:
+        _leave(exit_code)
+
+    before = [signal.signal(one, leave) for one in _SIGNALS]
+    try:
+        yield
+    finally:
+        for one, handler in zip(_SIGNALS, before, strict=True):
+            signal.signal(one, handler)
+
+
 def _end(_number: int, _frame: object) -> None:
+    _leave(EXIT_INTERRUPTED)
+
+
+def _leave(exit_code: int) -> None:
     for stream in (1, 2):
         if os.isatty(stream):
             os.write(stream, _SHOW_CURSOR)  # a live view hides it, and nobody else will give it back
-    os._exit(EXIT_INTERRUPTED)
+    os._exit(exit_code)
 
 
 async def watch_parent(stop: Callable[[str], object], go_on: Callable[[], object] = bool) -> None:

@@ -52,11 +52,9 @@ def fetch_status(path: Path) -> Status:
         ) from None
 
 
-def command(path: Path, verb: str, reason: str, token: str) -> str:
+def command(path: Path, verb: str, reason: str) -> str:
     """Give a command; return the state the daemon is in after it. Raises TickdError when it is refused."""
     headers = {"Content-Type": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
     body = _request(path, "POST", f"/{verb}", headers, json.dumps({"reason": reason}).encode())
     return str(json.loads(body)["state"])
 

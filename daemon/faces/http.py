@@ -204,10 +204,10 @@ class HttpFace:
         return handle
 
     def _authorise(self, request: web.Request, via: str) -> None:
+        if via == "socket":
+            return  # only the owner can open it
         if not self._token:
-            if via == "port":
-                raise _RefusedError(403, "no token is set, so commands are taken on the Unix socket only")
-            return
+            raise _RefusedError(403, "no token is set, so commands are taken on the Unix socket only")
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or not hmac.compare_digest(
             given.encode("utf-8", "surrogateescape"), self._token

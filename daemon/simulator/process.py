@@ -23,7 +23,7 @@ from rich.console import Console
 from daemon.clock import SystemClock
 from daemon.errors import EXIT_DONE, ConfigError, TickdError
 from daemon.faces.compiling import compiling
-from daemon.lifetime import catch_signals, watch_parent
+from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
 from daemon.simulator import KEY_ENV, SECRET_ENV
 from daemon.simulator.auth import Key
 from daemon.simulator.rates import Limits
@@ -147,7 +147,7 @@ async def serve(settings: SimulatorSettings, *, with_parent: bool) -> None:
         await watch_parent(lambda _: stop.set())
     if settings.tape is not None:
         scan(settings.tape)  # a broken one is refused before anybody waits for a compiler
-    with compiling(Console(stderr=True), STEPS) as step:
+    with nothing_to_lose(EXIT_DONE), compiling(Console(stderr=True), STEPS) as step:
         warm_up(synthetic=settings.tape is None, step=step)
     source = random.Random(settings.seed)  # noqa: S311 - makes order ids, the same for the same seed
     say = say_to_people if sys.stdout.isatty() else say_to_programs

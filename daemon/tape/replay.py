@@ -19,10 +19,12 @@ from daemon.clock import SystemClock, VirtualTime
 from daemon.config import Config, FeedConfig, JournalConfig, StrategyConfig
 from daemon.core import build, load_runtimes
 from daemon.disk import RealDisk
-from daemon.errors import EXIT_DONE, ConfigError, TickdError
+from daemon.errors import EXIT_DONE, EXIT_INTERRUPTED, ConfigError, TickdError, UsageError
+from daemon.faces.compiling import compiling
 from daemon.faces.replay_summary import show
 from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.core import FeedCore
+from daemon.lifetime import nothing_to_lose
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
 from daemon.seams import Seams
@@ -36,6 +38,7 @@ from daemon.warm import warm_up
 from kernels.ring import new_rings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from daemon.core import Core
@@ -100,8 +103,10 @@ def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
     frames = read_frames(path)
     before_ns, payload = next(frames)
     time = VirtualTime(before_ns)
-    asyncio.run(warm_up(paper=True))
-    core, feed = _assemble(config, instrument, time)
+    with nothing_to_lose(EXIT_INTERRUPTED), compiling(Console(stderr=True), 1 + len(config.strategy)) as step:
+        step("feed and venue")
+        asyncio.run(warm_up(paper=True))
+        core, feed = _assemble(config, instrument, time, step)
     process, advance = feed.process, time.advance
     gc.collect()
     gc.freeze()  # as the live daemon does: what lives now lives to the end
@@ -122,7 +127,9 @@ def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
     return _result(path, instrument, core, feed, backwards, elapsed_ns, bare_ns)
 
 
-def _assemble(config: Config, instrument: Instrument, time: VirtualTime) -> tuple[Core, FeedCore]:
+def _assemble(
+    config: Config, instrument: Instrument, time: VirtualTime, step: Callable[[str], object]
+) -> tuple[Core, FeedCore]:
     """Build the live core on virtual time, recovered from an empty journal and open for trading."""
     instruments = [instrument]
     seams = Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), random.Random(0))  # noqa: S311 - replay
@@ -130,7 +137,7 @@ def _assemble(config: Config, instrument: Instrument, time: VirtualTime) -> tupl
     venue = make_paper(config, instruments, rings, seams)
     paper = config.paper
     fees = (float(paper.fee_maker), float(paper.fee_taker))
-    runtimes = load_runtimes(config, instruments, RealDisk(), fees, lambda _: None, can_amend=True)
+    runtimes = load_runtimes(config, instruments, RealDisk(), fees, step, can_amend=True)
     core = build(
         config, instruments, runtimes, rings, seams, venue, NoSpans(), followers=[venue], digest=True
     )
@@ -169,6 +176,8 @@ def _config(options: ReplayOptions, instrument: Instrument) -> Config:
             strategy=(strategy,),
             journal=JournalConfig(path="replay"),
         )
+    if options.strategy is not None or options.model is not None:
+        raise UsageError("--config names its strategies and models itself; leave --strategy and --model out")
     wanted = {symbol for one in options.config.strategy for symbol in one.symbols}
     if wanted != {instrument.symbol}:
         raise ConfigError(

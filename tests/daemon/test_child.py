@@ -76,6 +76,16 @@ def test_one_that_does_not_end_is_killed(monkeypatch):
     assert with_child("import time\nwhile True: time.sleep(1)", use) == -9
 
 
+def test_one_with_nothing_to_lose_is_killed_at_once():
+    async def use(child):
+        child.kill()
+        await child.ended(10)
+        child.kill()  # to one that has ended it is nothing
+        return child.exit_code
+
+    assert with_child("while True: pass", use) == -9
+
+
 def test_an_end_is_waited_for_no_longer_than_asked():
     async def use(child):
         before = await child.ended(0.05)

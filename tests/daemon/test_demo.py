@@ -72,7 +72,9 @@ def test_orders_on_a_tape_are_worth_the_same_whatever_is_traded(tmp_path, market
 
 
 def test_a_pair_gets_its_two_symbols_and_ones_own_strategy_its_own_parameters():
-    assert config_of(strategy="pairs").strategy[0].symbols == ("BTC/USDT", "ETH/USDT")
+    (pairs,) = config_of(strategy="pairs").strategy
+    assert pairs.symbols == ("BTC/USDT", "ETH/USDT")
+    assert pairs.params["notional"] == float(NOTIONAL)
     assert config_of(strategy="mine.py:decide").strategy[0].params == {}
 
 

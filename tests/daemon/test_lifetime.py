@@ -36,6 +36,25 @@ async def main():
 """
 
 
+COMPILING = """
+import asyncio
+from daemon.lifetime import catch_signals, nothing_to_lose
+async def main():
+    catch_signals(lambda name: print(name, flush=True))
+    with nothing_to_lose(7):
+        print("compiling", flush=True)
+        while True:
+            pass
+"""
+COMPILED = (
+    COMPILING.replace("while True:", "if True:")
+    + """
+    print("open", flush=True)
+    await asyncio.sleep(60)
+"""
+)
+
+
 def start(text, loop, stdin=subprocess.DEVNULL):
     return subprocess.Popen(
         [sys.executable, "-c", text + RUN[loop]],
@@ -65,6 +84,26 @@ def test_two_signals_end_even_a_loop_that_never_turns(loop):
         while process.poll() is None:  # two that come at once may count as one
             process.send_signal(signal.SIGINT)
         assert process.returncode == 130
+
+
+@pytest.mark.parametrize("loop", RUN)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_ends_a_process_that_has_nothing_to_lose_yet(loop, number):
+    with start(COMPILING, loop) as process:
+        assert process.stdout.readline() == "compiling\n"
+        process.send_signal(number)
+        assert process.wait(10) == 7
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("loop", RUN)
+def test_a_signal_is_told_again_once_there_is_something_to_lose(loop):
+    with start(COMPILED, loop) as process:
+        assert [process.stdout.readline() for _ in range(2)] == ["compiling\n", "open\n"]
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "SIGTERM\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 130
 
 
 def test_a_signal_after_the_loop_has_ended_changes_nothing():

@@ -16,13 +16,13 @@ def status():
     return Status(name="t", mode="paper", version="1", state="READY", now_ns=1, uptime_s=2.0)
 
 
-def ask(tmp_path, question, token=""):
+def ask(tmp_path, question):
     """Answer `question(path)` by a daemon's face; return its answer and the commands that arrived."""
     path = tmp_path / "t.sock"
     commands = []
 
     async def scenario():
-        face = HttpFace(status, commands.append, lambda audit: None, token)
+        face = HttpFace(status, commands.append, lambda audit: None, "a-token")
         await face.start(path)
         try:
             return await asyncio.to_thread(question, path)
@@ -55,16 +55,14 @@ def test_the_state_comes_back_whole(tmp_path):
 
 
 def test_a_command_arrives_with_its_reason(tmp_path):
-    got, commands = ask(
-        tmp_path, lambda path: client.command(path, "halt", "lunch", "secret-token"), "secret-token"
-    )
+    got, commands = ask(tmp_path, lambda path: client.command(path, "halt", "lunch"))
     assert got == "READY"
     assert [(one.verb, one.reason) for one in commands] == [("halt", "lunch")]
 
 
 def test_a_refusal_is_the_daemons_own_sentence(tmp_path):
-    with pytest.raises(TickdError, match="the daemon refused halt: the token is missing or wrong"):
-        ask(tmp_path, lambda path: client.command(path, "halt", "", ""), "secret-token")
+    with pytest.raises(TickdError, match="the daemon refused halt: a reason is one line of at most"):
+        ask(tmp_path, lambda path: client.command(path, "halt", "two\nlines"))
 
 
 def test_no_daemon_is_told_with_its_own_exit_code(tmp_path):

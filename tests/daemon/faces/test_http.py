@@ -128,13 +128,26 @@ def test_a_command_that_cannot_be_done_says_why(tmp_path):
         ({"Authorization": f"Bearer {TOKEN}"}, 202),
     ],
 )
-def test_commands_want_the_token(tmp_path, headers, status):
+def test_commands_over_the_port_want_the_token(tmp_path, headers, status):
     async def scenario():
         daemon = Daemon(TOKEN)
-        async with served(tmp_path, daemon) as session, session.post("/halt", headers=headers) as answer:
+        async with (
+            served(tmp_path, daemon, free_port()) as session,
+            session.post("/halt", headers=headers) as answer,
+        ):
             assert answer.status == status
         assert len(daemon.commands) == (status == 202)
         assert [audit.accepted for audit in daemon.audits] == [status == 202]
+
+    run(scenario())
+
+
+def test_the_socket_is_its_owners_and_wants_no_token(tmp_path):
+    async def scenario():
+        daemon = Daemon(TOKEN)
+        async with served(tmp_path, daemon) as session, session.post("/halt") as answer:
+            assert answer.status == 202
+        assert [(audit.via, audit.accepted) for audit in daemon.audits] == [("socket", True)]
 
     run(scenario())
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from daemon.config import FeedConfig, StrategyConfig, from_tree
-from daemon.errors import ConfigError, FileFormatError
+from daemon.errors import ConfigError, FileFormatError, UsageError
 from daemon.options import ReplayOptions
 from daemon.tape import replay as module
 from daemon.tape.capture import capture_instrument
@@ -355,6 +355,13 @@ def test_a_configuration_of_another_instrument_is_refused(steady, capture_of):
         ConfigError, match=r"holds BTC/USDT, and the configuration's strategies trade ETH/USDT"
     ):
         run(ReplayOptions(file=path, config=other))
+
+
+@pytest.mark.parametrize("named", [{"strategy": "ema_cross"}, {"model": Path("models/demo")}])
+def test_a_configuration_names_its_strategies_itself(steady, capture_of, named):
+    options = ReplayOptions(file=capture_of(steady), config=configured(), **named)
+    with pytest.raises(UsageError, match="leave --strategy and --model out"):
+        run(options)
 
 
 def test_a_strategy_file_and_a_model_can_be_replayed(steady, capture_of, root, monkeypatch):
