@@ -34,7 +34,7 @@ from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
 from daemon.logs import open_logs
 from daemon.loop import check_loop, settle_loop
-from daemon.net import RealNet
+from daemon.net import make_net
 from daemon.orders.order import State
 from daemon.pause import pause, within
 from daemon.plans import compile_plans, plan_strategies
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from daemon.feeds.base import Exchange
     from daemon.logs import Logs
     from daemon.options import RunOptions
-    from daemon.seams import Timer
+    from daemon.seams import Net, Timer
     from daemon.status import Status
 
 #: the venue is asked to confirm what we believe so often, and after each reconnect
@@ -85,10 +85,10 @@ async def _serve(config: Config, options: RunOptions) -> App:
     worker = ThreadWorker()
     # test keys and loopback addresses stay on loopback, whatever a mistyped URL says
     hosts = ("127.0.0.1", "localhost") if config.mode == "demo" else None
-    net = RealNet(hosts=hosts)
+    net, venue_net = make_net(config.feed, hosts), make_net(config.venue, hosts)
     seams = Seams(clock, LoopScheduler(clock), net, disk, worker, random.Random())  # noqa: S311 - jitter
     logs = open_logs(config.log, seams)
-    app = App(config, seams, logs)
+    app = App(config, seams, logs, venue_net)
     catch_signals(app.ask_stop)
     if options.hold:
         app.released.clear()
@@ -99,17 +99,22 @@ async def _serve(config: Config, options: RunOptions) -> App:
     finally:
         await app.abandon()
         await net.close()
+        await venue_net.close()
         logs.stop()
         worker.close()
     return app
 
 
 class App:
-    """One daemon: `live` is its whole life, `start`, `wait` and `stop` are its parts."""
+    """One daemon: `live` is its whole life, `start`, `wait` and `stop` are its parts.
 
-    def __init__(self, config: Config, seams: Seams, logs: Logs) -> None:
+    The venue is reached by `venue_net` where it is given, everything else by that of the seams.
+    """
+
+    def __init__(self, config: Config, seams: Seams, logs: Logs, venue_net: Net | None = None) -> None:
         self.config = config
         self.seams = seams
+        self._venue_seams = seams if venue_net is None else seams._replace(net=venue_net)
         self.logs = logs
         self.log = logs.get("daemon")
         self.started_ns = 0  # when recovery began: compiling, before it, may take a minute
@@ -164,7 +169,7 @@ class App:
         feed = config.feed
         instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
         rings = new_rings(len(instruments))
-        venue, followers = make_venue(config, instruments, rings, seams, os.environ)
+        venue, followers = make_venue(config, instruments, rings, self._venue_seams, os.environ)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
         runtimes = make_runtimes(config, plans, instruments, fees, can_amend=True)
         self.started_ns = seams.clock.now_ns()

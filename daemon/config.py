@@ -33,6 +33,7 @@ _BALANCE_MAX: Final = Decimal(10**15)
 
 Mode = Literal["paper", "live", "demo"]
 Stream = Literal["trade", "quote", "depth"]
+Transport = Literal["picows", "websockets"]
 Fraction = Annotated[float, Meta(gt=0, le=1)]
 #: an upper bound refuses what can only be a slip: a limit in other units, a guard turned off
 Amount = Annotated[float, Meta(gt=0, le=1e12)]
@@ -53,7 +54,16 @@ class LoopConfig(_Section, frozen=True):
     cpu: Annotated[int, Meta(ge=-1)] = -1  # the core to stay on; -1: any
 
 
-class FeedConfig(_Section, frozen=True):
+class LineConfig(_Section, frozen=True):
+    """How the other side is reached. `proxy` serves websockets and HTTP alike, with either transport."""
+
+    transport: Transport = "picows"  # "websockets" is the slower one that can compress
+    compress: bool = False  # where the other side can, at about a sixth of the rate
+    proxy: str = ""  # http://host:port or http://user:password@host:port
+    ca_file: str = ""  # the certificates to trust in place of the system's, PEM
+
+
+class FeedConfig(LineConfig, frozen=True, kw_only=True):
     """Market data in. Empty URLs are the exchange's own."""
 
     symbols: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -70,7 +80,7 @@ class FeedConfig(_Section, frozen=True):
     )
 
 
-class VenueConfig(_Section, frozen=True):
+class VenueConfig(LineConfig, frozen=True):
     """Where orders go. Empty URLs are the exchange's own; keys come from the environment or a key file."""
 
     kind: Literal["paper", "binance"] = "paper"
@@ -232,6 +242,11 @@ def _complete(config: Config, source: str) -> Config:
         raise ConfigError(f'{source}: mode is "live", so venue.kind must name an exchange, such as "binance"')
     if config.mode == "live" and feed.market != "spot":
         raise ConfigError(f'{source}: orders can be sent for feed.market = "spot" only, not {feed.market!r}')
+    for section, line in (("feed", feed), ("venue", config.venue)):
+        if line.compress and line.transport == "picows":
+            raise ConfigError(
+                f'{source}: {section}.compress needs {section}.transport = "websockets", picows has none'
+            )
     for key in ("fee_maker", "fee_taker"):
         fee = getattr(config.paper, key)
         if not fee.is_finite() or abs(fee) >= Decimal("0.1"):  # a rebate is negative

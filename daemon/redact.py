@@ -45,4 +45,6 @@ def bare_url(url: str) -> str:
     """Return `url` without user, query and fragment: what an error may show of it."""
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port else ""
-    return redact(f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}")
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return redact(f"{parts.scheme}://{host}{port}{parts.path}")

@@ -4,7 +4,7 @@ Everything above these protocols runs unchanged on real sockets, in a replay and
 module may reach past them: `tests/test_tidy.py` forbids `time`, `socket`, `random`, `open` and executors
 elsewhere. The event loop is injected by who starts it; code above uses it only through asyncio's own verbs.
 
-Implementations: daemon/clock.py (time), daemon/net.py (picows and aiohttp), daemon/disk.py (files, worker).
+Implementations: daemon/clock.py (time), daemon/net.py (websockets, HTTP), daemon/disk.py (files, worker).
 """
 
 from __future__ import annotations

@@ -81,7 +81,8 @@ ALLOWED = {
     "daemon/lifetime.py": {"signal"},
     "daemon/local_sources.py": {"read_text()"},  # of what is about to be imported
     "daemon/logs.py": {"logging"},  # takes over what libraries log
-    "daemon/net.py": {"logging", "ssl"},  # silences its transport's own logger
+    "daemon/net.py": {"ssl"},
+    "daemon/proxy.py": {"socket"},  # the way to an exchange, for either transport
     "daemon/research/bundle.py": {"read_text()"},  # hashes our own sources
     "daemon/simulator/process.py": {
         "random",
@@ -89,6 +90,7 @@ ALLOWED = {
     },  # a process of its own: makes its own seams
     "daemon/simulator/warm.py": {"random"},  # seeded
     "daemon/tape/replay.py": {"random"},  # seeded
+    "daemon/wire.py": {"logging"},  # silences the transports' own loggers
 }
 #: asyncio's own clock runs beside the injected one: waits go by seams.scheduler (daemon/pause.py) but here
 WAITS = {
@@ -105,7 +107,9 @@ WAITS_ALLOWED = {
     "daemon/clock.py": {"call_later"},  # is the scheduler
     "daemon/demo.py": {"asyncio.timeout", "asyncio.wait(timeout)"},  # watches two processes for a person
     "daemon/faces/terminal.py": {"asyncio.sleep"},  # redraws for a person
-    "daemon/net.py": {"asyncio.timeout", "call_later"},  # handshakes of real sockets
+    "daemon/net.py": {"asyncio.timeout"},  # handshakes of real sockets
+    "daemon/net_picows.py": {"call_later"},  # likewise
+    "daemon/net_websockets.py": {"call_later"},  # likewise
     "daemon/orders/journal.py": {"asyncio.sleep"},  # between two syncs of a real disk; a replay runs none
     "daemon/simulator/drive.py": {"asyncio.sleep", "asyncio.wait_for"},  # the exchange's shell, real sockets
     "daemon/simulator/server.py": {"asyncio.sleep", "asyncio.wait_for"},  # likewise
@@ -396,7 +400,7 @@ def test_the_base_install_holds_everything_that_trading_imports(trees, project):
                 foreign.setdefault(top, set()).add(label(path))
     # imported inside the functions of `tickd train`, and by the naive stack of `tickd bench`, alone
     elsewhere = {"lightgbm": ("daemon/research/", "daemon/bench/naive.py")}
-    elsewhere |= dict.fromkeys(("pandas", "websockets"), ("daemon/bench/naive.py",))
+    elsewhere["pandas"] = ("daemon/bench/naive.py",)
     assert foreign.keys() - declared - elsewhere.keys() == set()
     assert declared - foreign.keys() == set()
     for name, paths in elsewhere.items():

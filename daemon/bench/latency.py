@@ -84,7 +84,7 @@ def choose_cores(options: LatencyOptions) -> tuple[int, int]:
 
 def can_be_naive() -> bool:
     """Whether the packages of the naive stack are installed."""
-    return all(find_spec(name) is not None for name in ("pandas", "lightgbm", "websockets"))
+    return all(find_spec(name) is not None for name in ("pandas", "lightgbm"))
 
 
 async def _run(options: LatencyOptions) -> Report:

@@ -176,7 +176,7 @@ def show(report: Report, *, as_json: bool) -> None:
         highlight=False,
     )
     if not any(one.participant == NAIVE for one in report.latency):
-        console.print("the naive stack was left out: pandas, lightgbm or websockets is not installed")
+        console.print("the naive stack was left out: pandas or lightgbm is not installed")
     if report.disturbed:
         console.print(
             "others use these cores: the floor itself stalls, and every p99 says more of them than of us"

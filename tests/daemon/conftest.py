@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import pytest
+import uvloop
 
 from daemon.clock import VirtualTime
 from daemon.config import Config, FeedConfig, JournalConfig, PaperConfig, StrategyConfig, VenueConfig
@@ -31,7 +32,7 @@ from kernels import dtypes as d
 from kernels.ring import new_rings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     import numpy as np
@@ -329,3 +330,17 @@ def new_floor(probes: Path) -> Callable[..., Floor]:
 def new_script() -> type[Script]:
     """Return the class of scripts."""
     return Script
+
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(params=sorted(LOOPS))
+def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, None]], None]:
+    """Runs a coroutine on either loop, with a limit on everything."""
+
+    def runner(main: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=LOOPS[request.param]) as active:
+            active.run(asyncio.wait_for(main, 20))
+
+    return runner

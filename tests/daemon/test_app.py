@@ -18,7 +18,7 @@ from daemon.disk import RealDisk, ThreadWorker
 from daemon.errors import ConfigError, FrameError, JournalError, NetError, TickdError, VenueError
 from daemon.events import VenueStatus
 from daemon.logs import Logs
-from daemon.net import RealNet
+from daemon.net import make_net
 from daemon.options import RunOptions
 from daemon.orders.order import State
 from daemon.seams import Seams
@@ -38,13 +38,14 @@ MAKER["params"] = {"qty": 0.001, "half_spread_bps": 50.0, "volatility_weight": 0
 class Stand:
     """One daemon and the exchange it meets, in this loop."""
 
-    def __init__(self, tmp_path, urls, **sections):
+    def __init__(self, tmp_path, urls, transport="picows", **sections):
         ws = urls["spot"].replace("http", "ws", 1)
+        line = {"transport": transport}
         tree = {
             "name": "one",
             "mode": "live",
-            "feed": {"symbols": ["BTC/USDT"], "rest_url": urls["spot"], "ws_url": ws},
-            "venue": {"kind": "binance", "rest_url": urls["spot"], "ws_url": f"{ws}/ws-api/v3"},
+            "feed": {"symbols": ["BTC/USDT"], "rest_url": urls["spot"], "ws_url": ws, **line},
+            "venue": {"kind": "binance", "rest_url": urls["spot"], "ws_url": f"{ws}/ws-api/v3", **line},
             "strategy": [MAKER],
             "journal": {"path": str(tmp_path / "journal")},
             "http": {"socket": str(tmp_path / "s")},
@@ -53,10 +54,10 @@ class Stand:
         self.lines = []
         self.config = from_tree({**tree, **sections}, {}, "test")
         self.worker = ThreadWorker()
-        self.net = RealNet()
+        self.net, self.venue_net = make_net(self.config.feed), make_net(self.config.venue)
         seams = Seams(clock, LoopScheduler(clock), self.net, RealDisk(), self.worker, Random(1))
         self.logs = Logs(clock, self.lines.append)
-        self.app = App(self.config, seams, self.logs)
+        self.app = App(self.config, seams, self.logs, self.venue_net)
 
     @property
     def said(self):
@@ -89,6 +90,7 @@ async def stand(tmp_path, **sections):
         finally:
             await one.app.abandon()
             await one.net.close()
+            await one.venue_net.close()
             one.worker.close()
 
 
@@ -104,12 +106,16 @@ def keys(monkeypatch):
     monkeypatch.setenv("TICKD_SECRET", SECRET)
 
 
-def test_it_trades_until_asked_to_stop_and_leaves_nothing_standing(tmp_path):
+@pytest.mark.parametrize("transport", ["picows", "websockets"])
+def test_it_trades_until_asked_to_stop_and_leaves_nothing_standing(tmp_path, transport):
     async def go():
-        async with stand(tmp_path) as one:
+        async with stand(tmp_path, transport=transport) as one:
             life = asyncio.ensure_future(one.app.live(None))
             await one.ready(life)
             live = one.app.status()
+            assert {type(wire).__module__ for wire in one.venue_net._terms.sockets} == {
+                f"daemon.net_{transport}"
+            }
             one.app.ask_stop("test")
             await life
             return live, one.app, one.said

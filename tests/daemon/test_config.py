@@ -59,6 +59,11 @@ def test_a_configuration_cannot_be_changed():
         ("[feed_]\n", "the file has no key 'feed_'; did you mean 'feed'?"),
         ("[venue]\nkind = 'papr'", "venue.kind is 'papr', and can be paper or binance"),
         ("[venue]\nkind = 'binance'", 'mode is "paper", so venue.kind must be "paper" too'),
+        (
+            "[venue]\ncompress = true",
+            'venue.compress needs venue.transport = "websockets", picows has none',
+        ),
+        ("[venue]\ntransport = 'aiohttp'", "venue.transport is 'aiohttp', and can be picows or websockets"),
         ("[paper]\nfee_maker = 'nan'", "paper.fee_maker is a fraction of notional between -0.1 and 0.1"),
         ("[paper]\nbalances = {USDT = -1}", "paper.balances.USDT is -1, and must be between 0 and 1e+15"),
         (

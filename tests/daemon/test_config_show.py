@@ -10,20 +10,21 @@ TREE = {
     "name": "a",
     "mode": "paper",
     "feed": {"symbols": ["BTC/USDT", "ETH/USDT"], "ws_url": "wss://me:hunter2@example.org/ws?token=abc"},
+    "venue": {"proxy": "http://me:swordfish@proxy.example:3128"},
     "paper": {"balances": {"USDT": "12.50"}},
     "strategy": [{"name": "pairs", "params": {"entry": 2.0}}, {"name": 'my "own".py:decide'}],
 }
 
 
 def test_the_text_reads_back_as_the_same_configuration():
-    config = from_tree({**TREE, "feed": {"symbols": ["BTC/USDT", "ETH/USDT"]}}, {}, "x")
+    config = from_tree({**TREE, "feed": {"symbols": ["BTC/USDT", "ETH/USDT"]}, "venue": {}}, {}, "x")
     assert from_tree(tomllib.loads(to_toml(config, {})), {}, "x") == config
 
 
 def test_no_secret_is_ever_written():
     environ = {"TICKD_KEY": "k-e-y", "TICKD_SECRET": "s-e-c", "TICKD_TOKEN": ""}
     text = to_toml(from_tree(TREE, {}, "x"), environ)
-    assert not any(secret in text for secret in ("k-e-y", "s-e-c", "hunter2", "abc"))
+    assert not any(secret in text for secret in ("k-e-y", "s-e-c", "hunter2", "swordfish", "abc"))
     assert "wss://****@example.org/ws?token=****" in text
     assert "# TICKD_KEY: set (masked)" in text
     assert "# TICKD_TOKEN: not set" in text

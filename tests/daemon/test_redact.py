@@ -47,3 +47,4 @@ def test_a_secret_too_short_to_be_one_masks_nothing() -> None:
 
 def test_an_address_is_shown_without_query_user_and_fragment() -> None:
     assert bare_url("wss://me:pw@host:9443/ws-api/v3?signature=abc#f") == "wss://host:9443/ws-api/v3"
+    assert bare_url("http://me:pw@[::1]:8080") == "http://[::1]:8080"

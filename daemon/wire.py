@@ -1,0 +1,114 @@
+"""What a websocket is to us, whichever library speaks on it: what it refuses, and how it ends.
+
+daemon/net_picows.py and daemon/net_websockets.py are the two, under the same tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from daemon.errors import NetError
+from daemon.redact import bare_url, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from daemon.proxy import Proxy
+    from daemon.seams import Handler
+
+#: a library's own log would be a second, unredacted voice beside `on_close`
+SILENT: Final = logging.getLogger("tickd.silent")
+SILENT.setLevel(logging.CRITICAL + 1)
+SILENT.addHandler(logging.NullHandler())
+
+OK: Final = 1000
+PROTOCOL_ERROR: Final = 1002
+MESSAGE_TOO_BIG: Final = 1009
+INTERNAL_ERROR: Final = 1011
+
+
+class Terms(NamedTuple):
+    """How a websocket is opened and what is borne on it. `sockets` holds whichever are open."""
+
+    frame_bytes_max: int
+    connect_timeout_s: float
+    #: how long the other side has to answer our close frame
+    close_timeout_s: float
+    proxy: Proxy | None
+    compress: bool
+    sockets: set[Line]
+
+
+class Line:
+    """A Wire: the part that knows no library."""
+
+    def __init__(self, url: str, handler: Handler, terms: Terms) -> None:
+        self._where = bare_url(url)
+        self._terms = terms
+        self._handler = handler
+        self._on_frame: Callable[[bytes, bool], None] = handler.on_frame
+        self._sendable = False
+        self._fault = ""
+
+    # --- Wire ----------------------------------------------------------------------------------------------
+    def send(self, payload: bytes) -> None:
+        """Write one text frame; raises NetError, and then nothing was written."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Send a close frame, and cut the connection if the other side does not answer it."""
+        self._shut(OK, "closed by us")
+
+    async def abort(self) -> None:
+        """Cut the connection without ceremony and wait until it is gone."""
+        raise NotImplementedError
+
+    def pause_writing(self) -> None:
+        """Refuse to send while the other side does not read: an order in a full buffer would leave late."""
+        self._sendable = False
+        self._fault = "the other side does not read"
+
+    # --- parts ---------------------------------------------------------------------------------------------
+    def _shut(self, code: int, fault: str) -> None:
+        """Send a close frame, unless one was sent, and see to it that the connection ends."""
+        raise NotImplementedError
+
+    def _refusal(self, why: str = "") -> NetError:
+        return NetError(
+            f"{self._where} takes nothing now: {why or self._fault or 'the connection is closed'}"
+        )
+
+    def _on_bug(self, error: Exception) -> None:
+        """Report what the handler raised, give it no further frame, and end the connection."""
+        self._on_frame = _ignore
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"the handler of {self._where} raised", "exception": error}
+        )
+        self._shut(INTERNAL_ERROR, f"our handler raised {type(error).__name__}")
+
+    def _begin(self) -> None:
+        self._sendable = True
+        self._terms.sockets.add(self)
+
+    def _end(self, reason: str) -> None:
+        """Tell the handler, once, why it is over."""
+        self._sendable = False
+        self._terms.sockets.discard(self)
+        self._handler.on_close(redact(self._fault or reason))
+
+
+def closed_by(who: str, code: int, reason: str) -> str:
+    """Say which side closed a connection, and why."""
+    return f"{who} closed with code {code}" + (f" ({reason})" if reason else "")
+
+
+def sentence(error: BaseException) -> str:
+    """Return what an exception says, redacted and on one line; its type where it says nothing."""
+    text: Any = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return redact(" ".join(str(text).split()))
+
+
+def _ignore(payload: bytes, last: bool) -> None:
+    """Take no frame any more."""
