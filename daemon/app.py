@@ -31,6 +31,7 @@ from daemon.feeds.connection import FeedConnection
 from daemon.feeds.core import FeedCore
 from daemon.feeds.exchanges import fetch_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
+from daemon.garbage import Garbage
 from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
 from daemon.logs import open_logs
 from daemon.loop import check_loop, settle_loop
@@ -123,6 +124,7 @@ class App:
         self.connection: FeedConnection
         self.last: Status | None = None  # as it ended
         self.failure: BaseException | None = None  # what ended it, where nobody asked for the end
+        self._garbage = Garbage(seams.clock, seams.scheduler)
         self._http: HttpFace | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._beat: Timer | None = None
@@ -205,6 +207,7 @@ class App:
         self._spawn(self._keep_meeting())
         self._every_second()
         settle_loop(config.loop)
+        self._garbage.begin()
         self.log.info("ready", symbols=", ".join(feed.symbols), venue=venue.name)
         latch = core.engine.risk.latch
         if latch is not None:
@@ -263,6 +266,8 @@ class App:
         status.feed_connected = self.connection.connected
         status.feed_reconnects = self.connection.reconnects
         status.logs_dropped = self.logs.dropped
+        status.gc_pause = self._garbage.pauses()
+        status.gc_collections = self._garbage.by_generation()
         return status
 
     def _on_command(self, command: Command) -> None:
@@ -373,6 +378,7 @@ class App:
     async def abandon(self) -> None:
         """End all that could journal, and then the journal; harmless twice, enough after a failed start."""
         self._stopping.set()
+        self._garbage.end()
         if self._beat is not None:
             self._beat.cancel()
         if self._http is not None:

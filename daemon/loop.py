@@ -1,9 +1,8 @@
-"""How the event loop runs while trading: on which core, whether it sleeps, what the collector may do."""
+"""How the event loop runs while trading: on which core, and whether it sleeps."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -22,9 +21,7 @@ def check_loop(config: LoopConfig) -> None:
 
 
 def settle_loop(config: LoopConfig) -> None:
-    """Make the running loop what was asked for; what lives now lives on, so the collector may skip it."""
-    gc.collect()
-    gc.freeze()
+    """Make the running loop what was asked for."""
     if config.cpu >= 0:
         os.sched_setaffinity(0, {config.cpu})  # this thread alone: the worker has its own core
     if config.spin:

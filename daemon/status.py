@@ -106,6 +106,8 @@ class Status(msgspec.Struct, kw_only=True):
     journal_bytes: int = 0
     logs_dropped: int = 0
     latency: list[StageLatency] = []
+    gc_pause: StageLatency | None = None  # collections while trading; each stops the loop
+    gc_collections: dict[str, int] = {}  # by generation
 
     @property
     def events(self) -> int:

@@ -51,6 +51,7 @@ class StatusCollector(Collector):
         yield from _account(status)
         yield from _orders(status)
         yield _latency(status.latency)
+        yield from _garbage(status)
 
 
 def exposition(read: Callable[[], Status]) -> Callable[[], bytes]:
@@ -154,9 +155,24 @@ def _orders(status: Status) -> Iterator[Metric]:
 def _latency(stages: list[StageLatency]) -> Metric:
     family = HistogramMetricFamily("tickd_stage_latency_seconds", "Time spent in a stage", labels=["stage"])
     for one in stages:
-        buckets = [*zip(_BOUNDS, one.buckets, strict=True), ("+Inf", one.count)]
-        family.add_metric([one.stage], buckets=buckets, sum_value=one.sum_s)
+        family.add_metric([one.stage], buckets=_buckets(one), sum_value=one.sum_s)
     return family
+
+
+def _garbage(status: Status) -> Iterator[Metric]:
+    pause = status.gc_pause
+    if pause is None:
+        return
+    text = "How long a garbage collection stopped the loop"
+    yield HistogramMetricFamily(
+        "tickd_gc_pause_seconds", text, buckets=_buckets(pause), sum_value=pause.sum_s
+    )
+    yield _gauge("tickd_gc_pause_max_seconds", "The longest of these since it trades", pause.max_s or 0.0)
+    yield _counters("tickd_gc_collections", "Collections", "generation", status.gc_collections)
+
+
+def _buckets(one: StageLatency) -> list[tuple[str, float]]:
+    return [*zip(_BOUNDS, one.buckets, strict=True), ("+Inf", one.count)]
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -251,7 +251,8 @@ def _latency(status: Status) -> Table:
     table = _table("latency by stage")
     for name in ("count", "p50", "p99", "p99.9", "max"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in status.latency:
+    pause = status.gc_pause  # no stage, but every stage waits for it
+    for one in status.latency if pause is None else [*status.latency, pause]:
         spans = (one.p50_s, one.p99_s, one.p999_s, one.max_s)
         table.add_row(one.stage, f"{one.count:,}", *(duration(span) for span in spans))
     return table

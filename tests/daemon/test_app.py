@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from contextlib import asynccontextmanager
 from random import Random
@@ -122,6 +123,8 @@ def test_it_trades_until_asked_to_stop_and_leaves_nothing_standing(tmp_path, tra
 
     live, app, said = asyncio.run(go())
     assert (live.state, live.feed_connected, live.venue_up) == ("READY", True, True)
+    assert app.last.gc_pause.count == sum(app.last.gc_collections.values())
+    assert gc.get_threshold()[1] < 1000  # the collector is left as it was
     assert (app.last.state, app.last.orders.unknown, app.failure) == ("STOPPED", 0, None)
     assert app.last.orders.by_state == {"CANCELED": app.last.orders.placed}
     assert app.core.engine.risk.latch is None

@@ -164,8 +164,21 @@ def test_a_stage_is_a_whole_cumulative_histogram():
     assert got["tickd_stage_latency_seconds_sum", "decode"] == pytest.approx(20.0000065)
 
 
+def test_collections_are_told_by_how_long_they_took_and_how_many_there_were():
+    h = np.zeros(stats.HISTOGRAM_SIZE, dtype=np.int64)
+    for ns in (500, 250_000):
+        stats.observe(h, ns)
+    counts = {"0": 0, "1": 2, "2": 0}
+    got = scrape(make(gc_pause=stage_latency("gc pause", h), gc_collections=counts))
+    assert got["tickd_gc_pause_seconds_bucket", repr(BOUNDS_S[0])] == 1
+    assert got["tickd_gc_pause_seconds_count",] == got["tickd_gc_collections_total", "1"] == 2
+    assert got["tickd_gc_pause_max_seconds",] == 0.00025
+    assert "tickd_gc_pause_max_seconds" not in exposition(make)().decode()
+
+
 def test_names_follow_the_conventions():
-    text = exposition(make)().decode()
+    pause = stage_latency("gc pause", np.zeros(stats.HISTOGRAM_SIZE, dtype=np.int64))
+    text = exposition(lambda: make(gc_pause=pause))().decode()
     names = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
     assert len(names) == len(set(names))
     for name, kind in names:

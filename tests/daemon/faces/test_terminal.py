@@ -90,6 +90,23 @@ def test_the_view_fits_eighty_columns_and_tells_what_matters():
     assert "REJECTED" not in text
 
 
+def test_pauses_of_the_collector_stand_below_the_stages_that_wait_for_them():
+    pause = StageLatency(
+        stage="gc pause",
+        count=7,
+        sum_s=1.0,
+        p50_s=5e-6,
+        p99_s=38e-6,
+        p999_s=38e-6,
+        max_s=38e-6,
+        buckets=[],
+    )
+    stages = [
+        line.split()[1] for line in text_of(render(make(gc_pause=pause))).splitlines() if " us " in line
+    ]
+    assert stages == ["order", "gc"]
+
+
 def test_the_rate_is_what_came_between_two_looks():
     assert "500/s" in text_of(render(make(events=2000, now_s=12.0), make(events=1000, now_s=10.0)))
     assert "(500/s)" in line(make(events=2000, now_s=12.0), make(events=1000, now_s=10.0))
