@@ -34,7 +34,7 @@ from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.garbage import Garbage
 from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
 from daemon.logs import open_logs
-from daemon.loop import check_loop, settle_loop
+from daemon.loop import check_loop, lock_memory, settle_loop
 from daemon.net import make_net
 from daemon.orders.order import State
 from daemon.pause import pause, within
@@ -166,6 +166,8 @@ class App:
             step("feed and venue")
             await warm_up(paper=config.venue.kind == "paper")
             compile_plans(config, plans, step)
+        if config.loop.lock_memory and (why := lock_memory()):
+            self.log.warning("memory_not_locked", reason=why)
         await self.released.wait()
         exchange = find_exchange(config.feed.exchange)
         feed = config.feed

@@ -48,10 +48,14 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class LoopConfig(_Section, frozen=True):
-    """The event loop. `spin` polls without sleeping, for the lowest latency at the price of one core."""
+    """The event loop. `spin` polls without sleeping, for the lowest latency at the price of one core.
+
+    `lock_memory` keeps the process in memory where the system permits it; where not, the log says so.
+    """
 
     spin: bool = False
     cpu: Annotated[int, Meta(ge=-1)] = -1  # the core to stay on; -1: any
+    lock_memory: bool = False
 
 
 class LineConfig(_Section, frozen=True):

@@ -1,15 +1,20 @@
-"""How the event loop runs while trading: on which core, and whether it sleeps."""
+"""How the event loop runs while trading: on which core, whether it sleeps, and on pages that stay."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
-from typing import TYPE_CHECKING
+import resource
+from typing import TYPE_CHECKING, Final
 
 from daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from daemon.config import LoopConfig
+
+_MCL_CURRENT: Final = 1
+_MCL_FUTURE: Final = 2
 
 
 def check_loop(config: LoopConfig) -> None:
@@ -18,6 +23,22 @@ def check_loop(config: LoopConfig) -> None:
     if cpu >= 0 and cpu not in allowed:
         there = ", ".join(str(one) for one in allowed)
         raise ConfigError(f"loop.cpu is {cpu}, and this process may use {there}")
+
+
+def lock_memory() -> str:
+    """Keep every page in memory, those to come too, so that none is fetched while trading; return why not.
+
+    A finite limit is no permission: what reached it later would be refused memory in the middle of trading.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if limit != resource.RLIM_INFINITY and os.geteuid() != 0:
+        return (
+            f"this user may lock {limit >> 10} KiB, and it takes no limit (ulimit -l, LimitMEMLOCK=infinity)"
+        )
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) != 0:
+        return f"the system refuses it ({os.strerror(ctypes.get_errno())})"
+    return ""
 
 
 def settle_loop(config: LoopConfig) -> None:

@@ -388,6 +388,22 @@ def test_the_end_waits_for_what_should_not_outlive_it_and_for_stops_on_their_way
     assert App._owed(app) is owed
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_memory_is_locked_where_asked_for_and_trading_goes_on_where_it_is_not_permitted(
+    tmp_path, monkeypatch, asked
+):
+    monkeypatch.setattr(module, "lock_memory", lambda: "no permission")
+
+    async def go():
+        async with stand(tmp_path, loop={"lock_memory": asked}) as one:
+            await one.app.live(0.01)
+            return one.app.last, one.said
+
+    last, said = asyncio.run(go())
+    assert last.state == "STOPPED"
+    assert ("memory_not_locked reason='no permission'" in said) == asked
+
+
 def test_a_step_of_the_systems_clock_is_logged(tmp_path, monkeypatch):
     monkeypatch.setattr(SystemClock, "resync", lambda _: 2_000_000_000)
 
