@@ -18,6 +18,7 @@ from tests.end_to_end.harness import (
     CROSS,
     MAKER,
     READY_S,
+    ROOT,
     fetch,
     free_port,
     metric_of,
@@ -267,6 +268,35 @@ def test_a_spinning_loop_takes_its_core_for_itself_and_another_one_sleeps(bench,
     own = cpus.pop(daemon.child.popen.pid)
     assert own == str(cpu)
     assert any(allowed != own for allowed in cpus.values()), "the journal's thread must not share that core"
+
+
+def test_the_configuration_for_low_latency_trades_as_it_is_shipped(bench, exchange):
+    rest = exchange.urls["spot"]
+    ws = rest.replace("http", "ws", 1)
+    here = {
+        "FEED__REST_URL": rest,
+        "FEED__WS_URL": ws,
+        "VENUE__REST_URL": rest,
+        "VENUE__WS_URL": f"{ws}/ws-api/v3",
+        "VENUE__KEY_TYPE": "hmac",  # of the exchange that is here
+        "VENUE__PRIVATE_KEY_FILE": "",
+        "LOOP__CPU": str(min(os.sched_getaffinity(0))),
+        "RISK__DAILY_LOSS_MAX": "50000",  # the account holds coins, whose price moves
+        "RISK__DRAWDOWN_MAX": "50000",
+        "STRATEGY__0__PARAMS__BAND_BPS": "0.0",  # it would trade once in minutes
+        "STRATEGY__0__TUNING__EMA_FAST": "2.0",
+        "STRATEGY__0__TUNING__EMA_SLOW": "6.0",
+    }
+    env = {**exchange.keys, **{f"TICKD__{key}": value for key, value in here.items()}}
+    command = bench.tickd("run", ROOT / "configs" / "lowlatency.toml", "--live", env=env)
+    daemon = bench.daemon(command, "lowlatency")
+    daemon.ready()
+    daemon.filled()
+    state = daemon.state()
+    assert state["instruments"][0]["depths"] == 0
+    assert "order_notional_max" not in state["orders"]["refusals"]
+    assert daemon.metric("tickd_gc_pause_seconds_count") > 0
+    assert daemon.child.end() == 0
 
 
 def test_a_core_that_is_not_there_is_named(bench, exchange):
