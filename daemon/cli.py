@@ -198,9 +198,12 @@ def _command(args: Namespace) -> int:
 
 
 def _journal(args: Namespace) -> int:
-    from daemon.faces.show import print_journal
+    from daemon.faces.show import print_journal, print_waterfall
 
-    print_journal(args.folder, as_json=args.json)
+    if args.waterfall is not None:
+        print_waterfall(args.folder, args.waterfall, as_json=args.json)
+    else:
+        print_journal(args.folder, as_json=args.json)
     return EXIT_DONE
 
 

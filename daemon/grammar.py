@@ -159,6 +159,7 @@ def _add_looking(verb: Callable[[str, str], Parser]) -> None:
 
     one = verb("journal", "list a journal's records")
     one.add_argument("folder", type=Path)
+    one.add_argument("--waterfall", metavar="ORDER", help="one order's steps, with the time between them")
     _add_json(one)
 
 

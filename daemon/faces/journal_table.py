@@ -83,20 +83,30 @@ def table(journal: Iterable[Record]) -> Iterator[str]:
     first = [Row._make(Row._fields)._replace(time="time (UTC)"), *islice(lines, _LOOK_AHEAD)]
     widths = [max(map(len, column)) for column in zip(*first, strict=True)]
     for row in chain(first, lines):
-        cells = (
-            cell.rjust(width) if name in _RIGHT else cell.ljust(width)
-            for name, cell, width in zip(Row._fields, row, widths, strict=True)
-        )
-        yield "  ".join(cells).rstrip()
+        yield aligned(Row._fields, row, widths, _RIGHT)
+
+
+def aligned(names: Iterable[str], row: Iterable[str], widths: list[int], right: frozenset[str]) -> str:
+    """Return a row as a line, the columns whose names are in `right` flush right."""
+    cells = (
+        cell.rjust(width) if name in right else cell.ljust(width)
+        for name, cell, width in zip(names, row, widths, strict=True)
+    )
+    return "  ".join(cells).rstrip()
 
 
 def rows(journal: Iterable[Record]) -> Iterator[Row]:
     """Yield a row for each record but sync marks."""
+    return (row for _, row in rows_of(journal))
+
+
+def rows_of(journal: Iterable[Record]) -> Iterator[tuple[Record, Row]]:
+    """Yield each record but sync marks, and its row."""
     reader = _Reader()
     for record in journal:
         take = reader.take.get(type(record))
         if take is not None:
-            yield take(record)
+            yield record, take(record)
 
 
 class _Reader:

@@ -78,6 +78,22 @@ def print_journal(folder: Path, *, as_json: bool) -> None:
         print_json({"file": path.name, "offset": offset, "record": type(record).__name__, **fields})
 
 
+def print_waterfall(folder: Path, order: str, *, as_json: bool) -> None:
+    """Print one order's way through the journal; raises UsageError where there is none of it."""
+    from daemon.faces.waterfall import steps, waterfall  # noqa: PLC0415 - as for the whole journal
+    from daemon.orders.reader import read_all  # noqa: PLC0415 - likewise
+
+    found = list(steps((record for _, _, record in read_all(RealDisk(), folder)), order))
+    if not found:
+        raise UsageError(f"{folder} holds no order {order!r}; tickd journal {folder} lists them")
+    if as_json:
+        for one in found:
+            print_json(one._asdict())
+        return
+    for line in waterfall(found):
+        sys.stdout.write(line + "\n")
+
+
 def _plain(value: Any) -> Any:
     """Return a record's feature row, float64 bytes, as numbers; all else is as JSON takes it."""
     return list(array("d", value)) if isinstance(value, bytes) else value

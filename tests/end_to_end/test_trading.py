@@ -77,7 +77,13 @@ def test_the_summary_is_json_and_the_journal_lists_every_order(bench, exchange):
     lines = bench.run("journal", "var/one/journal-live", "--json").out.splitlines()
     placed = [one for one in map(json.loads, lines) if one["record"] == "Placed"]
     assert len(placed) == summary["orders"]["placed"]
-    assert "  place  " in bench.run("journal", "var/one/journal-live").out
+    listed = bench.run("journal", "var/one/journal-live").out
+    assert "  place  " in listed
+    order = next(line.split()[3] for line in listed.splitlines() if "  trade  " in line)
+    steps = bench.run("journal", "var/one/journal-live", "--waterfall", order).out.splitlines()
+    assert "  tick  " in steps[1]
+    assert any("first word" in line for line in steps)
+    assert any("fill, end" in line for line in steps)
 
 
 def test_halt_cancels_and_lasts_until_resume_and_flatten_ends_flat(bench, exchange):

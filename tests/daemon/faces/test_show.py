@@ -60,6 +60,22 @@ def test_a_folder_without_a_journal_is_told(tmp_path):
         show.print_journal(tmp_path, as_json=False)
 
 
+def test_one_orders_way_is_printed_for_people_or_programs_and_a_strange_one_named(tmp_path, capsys):
+    run = records.Run(5, "one", 7, "1", [("maker", ["A/B"])], ["A/B"], "")
+    placed = records.PLACE, 9, 3, 0, 0, *range(10)
+    file = RealDisk().append(tmp_path / f"00000001{SUFFIX}")
+    bodies = (records.pack(run), records.pack_action(*placed))
+    file.write(records.header(synced=False) + b"".join(map(records.frame, bodies)))
+    file.close()
+    show.print_waterfall(tmp_path, "one-7-3", as_json=False)
+    assert "  tick  " in capsys.readouterr().out
+    show.print_waterfall(tmp_path, "one-7-3", as_json=True)
+    first = json.loads(capsys.readouterr().out)
+    assert (first["stage"], first["since_ns"], first["venue_ns"]) == ("tick", 0, None)
+    with pytest.raises(UsageError, match="holds no order 'one-7-4'; tickd journal"):
+        show.print_waterfall(tmp_path, "one-7-4", as_json=False)
+
+
 def test_watching_reads_the_socket_until_interrupted(tmp_path, monkeypatch):
     looks = []
 
