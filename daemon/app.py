@@ -39,6 +39,7 @@ from daemon.net import make_net
 from daemon.orders.order import State
 from daemon.pause import pause, within
 from daemon.plans import compile_plans, plan_strategies
+from daemon.pulse import Heartbeat
 from daemon.seams import Seams
 from daemon.snapshot import take_status
 from daemon.spans import Spans
@@ -128,6 +129,8 @@ class App:
         self._http: HttpFace | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._beat: Timer | None = None
+        limit_ns = config.risk.tick_age_ms_max * 1_000_000
+        self._pulse = Heartbeat(seams.clock, seams.scheduler, limit_ns)
         self._ended = False
         self.released = asyncio.Event()  # until then no socket is opened
         self.released.set()
@@ -188,6 +191,7 @@ class App:
             Spans(),
             observers=observers,
             followers=followers,
+            pulse=self._pulse,
         )
         for paper in followers:
             restore_paper(paper, core.portfolio)
@@ -209,6 +213,7 @@ class App:
         self._spawn(self._keep_meeting())
         self._every_second()
         settle_loop(config.loop)
+        self._pulse.start()
         self._garbage.begin()
         self.log.info("ready", symbols=", ".join(feed.symbols), venue=venue.name)
         latch = core.engine.risk.latch
@@ -289,6 +294,7 @@ class App:
             self.core.orders.save_baseline(now_ns)
             assert isinstance(clock, SystemClock)
             step_ns = clock.resync()
+            self._pulse.clock_stepped(step_ns)
             if abs(step_ns) > _SECOND_NS // 2:
                 self.log.warning("clock_step", step_ms=step_ns / 1e6)
             if not self._stopping.is_set():
@@ -383,6 +389,7 @@ class App:
         self._garbage.end()
         if self._beat is not None:
             self._beat.cancel()
+        self._pulse.stop()
         if self._http is not None:
             await self._http.stop()
         for task in self._tasks:

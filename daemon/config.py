@@ -132,7 +132,7 @@ class RiskConfig(_Section, frozen=True):
     daily_loss_max: Amount = 500.0  # beyond it the kill switch latches
     drawdown_max: Amount = 1_000.0  # likewise
     tick_age_ms_max: Annotated[int, Meta(ge=1, le=60_000)] = (
-        1000  # a decision on an older tick may not add risk
+        1000  # a decision on an older tick, the loop's stall before it was read included, may not add risk
     )
 
 

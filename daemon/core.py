@@ -25,6 +25,7 @@ from daemon.orders.records import Run
 from daemon.orders.recovery import Recovery
 from daemon.orders.risk import Risk, RiskLimits
 from daemon.plans import plan_strategies
+from daemon.pulse import STEADY
 from daemon.runtime import Runtime
 from daemon.tally import Tally
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from daemon.orders.audit import Observer
     from daemon.orders.reader import History
     from daemon.plans import Plan
+    from daemon.pulse import Pulse
     from daemon.seams import Disk, Seams
     from daemon.spans import Spans
     from daemon.venues.base import Venue
@@ -115,12 +117,13 @@ def build(
     *,
     observers: Sequence[Observer] = (),
     followers: Sequence[MarketFollower] = (),
+    pulse: Pulse = STEADY,
     digest: bool = False,
 ) -> Core:
     """Put the core together and bring back what the journal remembers; raises JournalError and ConfigError.
 
     Nothing is asked of the venue yet, and every gate is shut. rings: the feed's, one for each instrument.
-    digest: the journal keeps one over all orders.
+    pulse: of the loop that it runs on. digest: the journal keeps one over all orders.
     """
     history = read_history(seams.disk, Path(config.journal.path))
     _refuse_another_mode(history, config)
@@ -142,6 +145,7 @@ def build(
         tick_age_ns=config.risk.tick_age_ms_max * 1_000_000,
         collar=config.risk.collar,
         followers=followers,
+        pulse=pulse,
     )
     recovery = Recovery(orders)
     recovery.restore(history)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.flatten import Flatten
 from daemon.orders.intents import Approved
+from daemon.pulse import STEADY
 from daemon.runtime import owners_of
 from daemon.spans import NoSpans
 from daemon.touch import Touch
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
+    from daemon.pulse import Pulse
     from daemon.runtime import Runtime
     from daemon.seams import Clock, Scheduler, Timer
     from daemon.spans import Spans
@@ -69,13 +71,14 @@ class Engine:
         tick_age_ns: int,
         collar: float,
         followers: Sequence[MarketFollower] = (),
+        pulse: Pulse = STEADY,
     ) -> None:
         """Wire it.
 
         rings: where the feed leaves its ticks, one for each instrument (kernels.ring).
         depth: books are subscribed, so an order needs one in sync. collar: how far from the touch a price
         may be, as a fraction. followers: who else sees the market as it comes, before the strategies do (the
-        paper venue). Every gate is shut until `start`.
+        paper venue). pulse: how long the loop was stuck. Every gate is shut until `start`.
         """
         self.phase: DaemonState = "STARTING"
         self._drains = 0
@@ -99,6 +102,7 @@ class Engine:
         self._desks = desks
         self._stale_ns = stale_ns
         self._tick_age_ns = tick_age_ns
+        self._stuck_ns = pulse.before_ns
         for runtime in runtimes:
             runtime.follow(rings)
         self.rings = rings
@@ -116,7 +120,6 @@ class Engine:
         self._cold = any(not runtime.warm for runtime in runtimes)
         self._counted = [0] * len(instruments)  # ticks of each ring that warm-up has counted
         self._acting = False
-        self._late = False  # a drain under way is late, and has closed the gates
         self._flatten = Flatten(orders, instruments, self.touch, collar)
         self._reports: deque[ExecutionReport] = deque()  # what a venue answered while we were still sending
         self._timers: list[Timer] = []
@@ -228,19 +231,9 @@ class Engine:
         if self._cold:
             self._warm_up()
         self._fresh.clear()
-        # a fill drains within the drain that sent the order: the outermost late one holds the gate
-        late = ready_ns - wire_ns > self._tick_age_ns and not self._late
-        if late:
-            self._late = True
-            self.risk.close_all(dt.GATE_TICK_AGE)
-        try:
-            for runtime in self.runtimes:
-                if runtime.why:
-                    self._ask(runtime, runtime.why, wire_ns, ready_ns)
-        finally:
-            if late:
-                self._late = False
-                self.risk.open_all(dt.GATE_TICK_AGE)
+        for runtime in self.runtimes:
+            if runtime.why:
+                self._ask(runtime, runtime.why, wire_ns, ready_ns)
 
     def _ask(self, runtime: Runtime, why: int, wire_ns: int, ready_ns: int) -> None:
         """Let a strategy that was woken decide, and do what it wants."""
@@ -278,6 +271,10 @@ class Engine:
 
     def _act(self, runtime: Runtime, count: int, wire_ns: int, decided_ns: int) -> None:
         desk = self._desks[runtime.index]
+        # looked at here, once something is wanted: most ticks want nothing, and a strategy may have been slow
+        late = decided_ns - wire_ns + self._stuck_ns(wire_ns) > self._tick_age_ns
+        if late:
+            self.risk.close_all(dt.GATE_TICK_AGE)
         self._acting = True
         try:
             for action in runtime.actions[:count].tolist():
@@ -290,6 +287,8 @@ class Engine:
                     decided_ns = sent_ns
         finally:  # whatever failed, the venue's word is not kept waiting
             self._acting = False
+            if late:
+                self.risk.open_all(dt.GATE_TICK_AGE)
             while self._reports:
                 self.on_report(self._reports.popleft())
 

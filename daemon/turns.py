@@ -2,8 +2,7 @@
 
 Almost every frame changes nothing, and then a turn costs that one call (kernels.pipeline). Ticks of an
 instrument take turns while one warm strategy follows it alone and owns nothing else, and nobody else has to
-see each of them; the others wait in their ring for the drain. A turn begins with its frame's stamp, so it is
-never late.
+see each of them; the others wait in their ring for the drain.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from daemon.instruments import Instrument, make_instrument
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
 from daemon.orders.audit import Sent
+from daemon.pulse import STEADY
 from daemon.seams import Seams
 from daemon.spans import NoSpans
 from daemon.venues.paper import PaperVenue
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from daemon.orders.order import Order
+    from daemon.pulse import Pulse
 
 START_NS = 1_700_000_000_000_000_000  # on a whole second
 SECOND = 1_000_000_000
@@ -128,6 +130,7 @@ class Floor:
         venue_type: type[PaperVenue] = PaperVenue,
         latency_ms: int = 1,
         spans: Any = None,
+        pulse: Pulse = STEADY,
         start: bool = True,
         **sections: Any,
     ) -> None:
@@ -187,6 +190,7 @@ class Floor:
             spans or NoSpans(),
             observers=[self.audits.append],
             followers=[self.venue],
+            pulse=pulse,
             digest=True,
         )
         self.engine = self.core.engine

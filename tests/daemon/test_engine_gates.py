@@ -9,9 +9,12 @@ from daemon.config import RiskConfig, StrategyConfig
 from daemon.events import VenueStatus
 from daemon.orders.audit import Latched
 from daemon.orders.order import State
+from daemon.pulse import Pulse
+from daemon.spans import Spans
 from kernels import dtypes as d
 
 BUY, SELL = d.BUY, d.SELL
+MS = 1_000_000
 
 
 @pytest.fixture
@@ -187,6 +190,52 @@ def test_a_pairs_strategy_is_warm_when_both_its_instruments_are(new_floor, new_s
     for index, state in ((0, "WARMING"), (0, "WARMING"), (0, "WARMING"), (1, "WARMING"), (1, "READY")):
         floor.quote(index=index)
         assert floor.engine.state == state
+
+
+class Late(Pulse):
+    """The pulse of a loop that was stuck for as long as the test says."""
+
+    stuck_ns = 0
+
+    def before_ns(self, at_ns: int) -> int:
+        return self.stuck_ns
+
+
+def test_a_tick_that_was_read_late_adds_no_risk_by_drain_or_turn(new_floor, script):
+    crossing = StrategyConfig(
+        name="ema_cross", params={"qty": 1.0, "band_bps": 0.05}, tuning={"ema_slow": 20.0}, warmup_ticks=0
+    )
+    for strategy in (script, crossing):
+        pulse = Late()
+        floor = new_floor(
+            strategy, risk=RiskConfig(tick_age_ms_max=500), pulse=pulse, balances={"USDT": "100000"}
+        )
+        floor.open_market()
+        script.target(1.0, 100.9)
+        for number, (stuck_ms, refused) in enumerate([(501, True), (500, False)]):
+            pulse.stuck_ns = stuck_ms * MS
+            for step in range(30):
+                bid = 100.0 + 0.01 * (30 * number + step)
+                floor.quote(bid, bid + 0.02)
+            assert floor.refused()["tick_age"] > 0
+            assert bool(floor.sent()) is not refused
+        assert bool(floor.rings["turns"][0]) is (strategy is crossing)
+        assert floor.gate() == ""
+
+
+def test_a_decision_that_took_too_long_adds_no_risk(new_floor, script):
+    floor = new_floor(script, risk=RiskConfig(tick_age_ms_max=500), spans=Spans())
+    floor.open_market()
+    script.target(1.0, 100.02)
+    wants = len(script.wants)
+
+    def think():
+        floor.later(0.501)
+        return wants
+
+    script.answer = think
+    floor.quote()
+    assert (floor.sent(), floor.refused()["tick_age"], floor.gate()) == ([], 1, "")
 
 
 def test_a_decision_on_an_old_tick_adds_no_risk(new_floor, script):
@@ -376,30 +425,20 @@ def test_a_send_that_raises_leaves_no_report_waiting(new_floor, script):
     assert floor.position() == 1.0
 
 
-def test_a_late_drain_within_a_late_drain_opens_no_gate(new_floor, new_script):
-    first, second = new_script(), new_script()
-    floor = new_floor(first, second, risk=RiskConfig(tick_age_ms_max=100))
-    floor.open_market()
-    late_ns = floor.time.now_ns()
+def test_what_a_fill_wants_is_judged_by_the_fill_s_own_age(new_floor, script):
+    floor = new_floor(script, risk=RiskConfig(tick_age_ms_max=100), latency_ms=0)
+    floor.go_long(2.0)
+    floor.audits.clear()
+    script.target(1.0, 99.9)
+    floor.quote(last=False)
+    wire_ns = floor.time.now_ns()
     floor.later(0.2)
-    runtimes, shown = floor.core.runtimes, []
-
-    def drained_within():
-        first.answer = None
-        floor.engine.drain(late_ns)
-        runtimes[1].why = d.WHY_DRAIN
-        return d.NO_OPINION
-
-    def look():
-        shown.append(floor.gate())
-        return d.NO_OPINION
-
-    second.answer = look
-    runtimes[0].why = d.WHY_DRAIN
-    first.answer = drained_within
-    floor.engine.drain(late_ns)
-    assert shown == ["tick_age"]
-    assert floor.gate() != "tick_age"
+    script.answer = lambda: script.target(3.0, 100.02) or 1
+    floor.engine.drain(wire_ns)
+    assert [order.side for order in floor.sent()] == [SELL]
+    floor.later(0.01)
+    assert [order.side for order in floor.sent()] == [SELL, BUY]
+    assert (floor.refused()["tick_age"], floor.gate()) == (0, "")
 
 
 # --- a strategy that failed, after a person resumed ---------------------------------------------------------
