@@ -142,6 +142,7 @@ def build(
         spans=spans,
         depth="depth" in config.feed.streams,
         stale_ns=config.feed.stale_ms * 1_000_000,
+        lag_ns_max=config.risk.feed_lag_ms_max * 1_000_000,
         tick_age_ns=config.risk.tick_age_ms_max * 1_000_000,
         collar=config.risk.collar,
         followers=followers,

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from daemon.flatten import Flatten
+from daemon.market_watch import MarketWatch
 from daemon.orders.intents import Approved
 from daemon.pulse import STEADY
 from daemon.runtime import owners_of
@@ -68,6 +69,7 @@ class Engine:
         spans: Spans,
         depth: bool,
         stale_ns: int,
+        lag_ns_max: int,
         tick_age_ns: int,
         collar: float,
         followers: Sequence[MarketFollower] = (),
@@ -92,7 +94,6 @@ class Engine:
         self.instruments = instruments
         self.spans = spans
         self._timed = not isinstance(spans, NoSpans)  # on virtual time there is nothing to measure
-        self.stale = [False] * len(instruments)
         self.synced = [not depth] * len(instruments)
         self.venue_up = False
         self._now = clock.now_ns
@@ -100,12 +101,12 @@ class Engine:
         self._followers = followers
         self._scheduler = scheduler
         self._desks = desks
-        self._stale_ns = stale_ns
         self._tick_age_ns = tick_age_ns
         self._stuck_ns = pulse.before_ns
         for runtime in runtimes:
             runtime.follow(rings)
         self.rings = rings
+        self.market = MarketWatch(rings, orders.risk, stale_ns=stale_ns, lag_ns_max=lag_ns_max)
         self._fresh: set[int] = set()  # instruments of which something came since the last drain
         #: remember that a trade or quote waits in an instrument's ring (the set's own: a call less a tick)
         self.on_tick: Callable[[int], None] = self._fresh.add
@@ -359,10 +360,7 @@ class Engine:
     def _watch(self, now_ns: int) -> None:
         """Look at what no event announces."""
         for index in range(len(self.instruments)):
-            stale = self._age_ns(index, now_ns) > self._stale_ns
-            if stale != self.stale[index]:
-                self.stale[index] = stale
-                (self.risk.close if stale else self.risk.open)(index, dt.GATE_STALE_FEED)
+            self.market.look(index, self._age_ns(index, now_ns))
             self._mark(index)
         self.risk.watch(self.portfolio, now_ns)
         if self._flatten.under_way:

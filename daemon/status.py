@@ -23,6 +23,7 @@ class InstrumentStatus(msgspec.Struct, kw_only=True):
     depths: int = 0
     snapshots: int = 0
     feed_age_s: float | None = None  # since the last event on the wire
+    feed_lag_s: float | None = None  # behind the exchange's stamps, above its lowest of some minutes
     stale: bool = False
     book_synced: bool = False
     book_gaps: int = 0

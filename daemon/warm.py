@@ -14,6 +14,7 @@ from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.core import FeedCore
 from daemon.instruments import make_instrument
 from daemon.latency import stage_latency
+from daemon.market_watch import FeedLag
 from daemon.orders.order import Order
 from daemon.spans import Spans
 from daemon.venues.paper import PaperVenue
@@ -44,7 +45,7 @@ _TRADE = (
 
 
 async def warm_up(*, paper: bool) -> None:
-    """Run a throwaway feed, the histograms, and the paper venue where one will be used."""
+    """Run a throwaway feed, its watch, the histograms, and the paper venue where one will be used."""
     instrument = make_instrument(
         0,
         "binance",
@@ -61,6 +62,7 @@ async def warm_up(*, paper: bool) -> None:
     spans.sent(0, 1, 2, 3)
     spans.acknowledged(1)
     stage_latency("warm", spans.histograms[0])
+    FeedLag(new_rings(1)).look(0)
     time = VirtualTime(1)
     if paper:
         await _trade(instrument, time)

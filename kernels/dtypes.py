@@ -154,6 +154,7 @@ GATE_BOOK_GAP: Final = 23
 GATE_UNKNOWN_ORDER: Final = 24
 GATE_VENUE_DOWN: Final = 25
 GATE_TICK_AGE: Final = 26
+GATE_FEED_LAG: Final = 27
 # refused by the daemon after the kernels
 REFUSED_ORDER_RATE: Final = 30
 REFUSED_SELF_TRADE: Final = 31
@@ -179,6 +180,7 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     GATE_UNKNOWN_ORDER: "unknown_order",
     GATE_VENUE_DOWN: "venue_down",
     GATE_TICK_AGE: "tick_age",
+    GATE_FEED_LAG: "feed_lag",
     REFUSED_ORDER_RATE: "order_rate",
     REFUSED_SELF_TRADE: "self_trade",
     REFUSED_DUPLICATE: "duplicate",

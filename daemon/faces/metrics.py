@@ -97,6 +97,7 @@ def _instruments(instruments: list[InstrumentStatus]) -> Iterator[Metric]:
     yield events
     for name, text, attribute in (
         ("tickd_feed_age_seconds", "Time since the last event on the wire", "feed_age_s"),
+        ("tickd_feed_lag_seconds", "Lag behind the exchange's stamps, above its lowest", "feed_lag_s"),
         ("tickd_feed_stale", "1 while the feed is silent past its limit", "stale"),
         ("tickd_book_synced", "1 while the book follows the exchange's sequence", "book_synced"),
         ("tickd_bid_price", "Best bid", "bid"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernels.dtypes import (
     GATE_BOOK_GAP,
+    GATE_FEED_LAG,
     GATE_HALTED,
     GATE_NOT_READY,
     GATE_STALE_FEED,
@@ -31,6 +32,7 @@ GRAVITY: Final = (
     GATE_UNKNOWN_ORDER,
     GATE_BOOK_GAP,
     GATE_STALE_FEED,
+    GATE_FEED_LAG,
     GATE_TICK_AGE,
 )
 _BIT: Final = {code: 1 << place for place, code in enumerate(GRAVITY)}

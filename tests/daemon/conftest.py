@@ -267,9 +267,16 @@ class Floor:
         self._frame(index, "bookTicker", body, last, 1)
 
     def trade(
-        self, price: float = 100.0, qty: float = 1.0, *, index: int = 0, sold: bool = False, last: bool = True
+        self,
+        price: float = 100.0,
+        qty: float = 1.0,
+        *,
+        index: int = 0,
+        sold: bool = False,
+        last: bool = True,
+        at_ms: int = 0,
     ) -> None:
-        body = f'"t":{next(self._ids)},"p":"{price:.2f}","q":"{qty}","T":0,"m":{str(sold).lower()}'
+        body = f'"t":{next(self._ids)},"p":"{price:.2f}","q":"{qty}","T":{at_ms},"m":{str(sold).lower()}'
         self._frame(index, "trade", body, last, 1)
 
     def depth(self, first: int, bids: str, asks: str, *, to: int = 0, index: int = 0) -> None:

@@ -99,6 +99,7 @@ def test_what_is_wrong_is_told_in_one_sentence(text, sentence):
         ("risk", "daily_loss_max", 1e12, "float"),
         ("risk", "drawdown_max", 1e12, "float"),
         ("risk", "tick_age_ms_max", 60_000, "int"),
+        ("risk", "feed_lag_ms_max", 60_000, "int"),
         ("reconcile", "price_tolerance_ticks", 1_000_000, "int"),
         ("reconcile", "qty_tolerance_lots", 1_000_000, "int"),
         ("reconcile", "rest_ms_min", 3_600_000, "int"),

@@ -22,6 +22,7 @@ tickd_feed_events_total{symbol="BTC/USDT",type="quote"} 2.0
 tickd_feed_events_total{symbol="BTC/USDT",type="depth"} 3.0
 tickd_feed_events_total{symbol="BTC/USDT",type="snapshot"} 4.0
 tickd_feed_age_seconds{symbol="BTC/USDT"} 0.5
+tickd_feed_lag_seconds{symbol="BTC/USDT"} 0.75
 tickd_feed_stale{symbol="BTC/USDT"} 1.0
 tickd_book_synced{symbol="BTC/USDT"} 1.0
 tickd_book_gaps_total{symbol="BTC/USDT"} 5.0
@@ -92,6 +93,7 @@ def test_every_field_reaches_the_scrape():
         depths=3,
         snapshots=4,
         feed_age_s=0.5,
+        feed_lag_s=0.75,
         stale=True,
         book_synced=True,
         book_gaps=5,

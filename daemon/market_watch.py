@@ -1,0 +1,64 @@
+"""What no event announces about the market, looked at ten times a second: silence, lag, ticks that were lost.
+
+An instrument that is silent, or lags, is closed to orders that add risk until it is neither. Lag is that of
+the newest tick which the exchange stamped (trades; on derivatives quotes too) above its lowest of the last
+minutes (kernels.lag), because a lag by itself holds the difference of two clocks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from daemon.entry import bound
+from kernels import lag
+from kernels.dtypes import GATE_FEED_LAG, GATE_STALE_FEED
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from daemon.orders.risk import Risk
+
+_NEVER_NS: Final = 1 << 62
+
+
+class FeedLag:
+    """The lag of every instrument, from the rings that its ticks wait in."""
+
+    def __init__(self, rings: NDArray[np.void]) -> None:
+        self._rings = rings
+        self._lags = lag.new_lags(len(rings))
+        self._look = bound(lag.look)
+        self._newest_ns = [lag.UNKNOWN] * len(rings)
+
+    def look(self, instrument: int) -> int:
+        """Take the ticks that came; return the lag above its lowest in ns, negative while it is unknown."""
+        lag_ns: int = self._look(self._rings, self._lags, instrument)
+        self._newest_ns[instrument] = lag_ns
+        return lag_ns
+
+    def lag_s(self, instrument: int) -> float | None:
+        """Return what the last look found, in seconds; None while it is unknown."""
+        lag_ns = self._newest_ns[instrument]
+        return lag_ns / 1e9 if lag_ns >= 0 else None
+
+
+class MarketWatch:
+    """Holds the gates of silence and of lag; the engine asks it to look."""
+
+    def __init__(self, rings: NDArray[np.void], risk: Risk, *, stale_ns: int, lag_ns_max: int) -> None:
+        """Wire it; lag_ns_max of 0: no lag closes anything."""
+        self.stale = [False] * len(rings)
+        self.lag = FeedLag(rings)
+        self._risk = risk
+        self._stale_ns = stale_ns
+        self._lag_ns_max = lag_ns_max or _NEVER_NS
+
+    def look(self, instrument: int, age_ns: int) -> None:
+        """Look at one instrument, whose most silent stream has been silent for so long."""
+        self.stale[instrument] = stale = age_ns > self._stale_ns
+        self._hold(instrument, GATE_STALE_FEED, stale)
+        self._hold(instrument, GATE_FEED_LAG, self.lag.look(instrument) > self._lag_ns_max)
+
+    def _hold(self, instrument: int, gate: int, closed: bool) -> None:
+        (self._risk.close if closed else self._risk.open)(instrument, gate)

@@ -1,0 +1,81 @@
+"""The watch over the market: an instrument that is silent or lags adds no risk, and is let go again."""
+
+from __future__ import annotations
+
+import pytest
+
+from daemon.config import RiskConfig
+from daemon.snapshot import take_status
+from kernels.dtypes import BUY, SELL
+
+MS = 1_000_000
+LAGS = RiskConfig(feed_lag_ms_max=100)
+
+
+@pytest.fixture
+def script(new_script):
+    return new_script()
+
+
+def trade(floor, lag_ms: int, index: int = 0) -> None:
+    """Let a trade come that the exchange stamped so long ago, and the watch see it."""
+    floor.trade(100.0, index=index, at_ms=floor.time.now_ns() // MS + 1 - lag_ms)
+    floor.later(0.1)
+
+
+def lag_s(floor, index: int = 0):
+    status = take_status(floor.core, floor.feed, name="x", mode="paper", started_ns=0)
+    return status.instruments[index].feed_lag_s
+
+
+def test_a_feed_that_lags_adds_no_risk_until_it_has_caught_up(new_floor, script):
+    floor = new_floor(script, risk=LAGS)
+    floor.go_long(2.0)
+    trade(floor, 30)
+    floor.audits.clear()
+    trade(floor, 131)
+    assert (floor.gate(), lag_s(floor)) == ("feed_lag", 0.101)
+    script.target(3.0, 100.02)
+    floor.quote()
+    assert (floor.sent(), floor.refused()["feed_lag"]) == ([], 1)
+    script.target(1.0, 99.9)
+    floor.quote()
+    floor.later(0.01)
+    assert [order.side for order in floor.sent()] == [SELL]
+    trade(floor, 130)
+    assert (floor.gate(), lag_s(floor)) == ("", 0.1)
+    script.target(3.0, 100.02)
+    floor.quote()
+    assert [order.side for order in floor.sent()] == [SELL, BUY]
+
+
+def test_clocks_that_differ_are_no_lag(new_floor, script):
+    for ahead_ms in (-5000, 5000):
+        floor = new_floor(script, risk=LAGS)
+        floor.open_market()
+        trade(floor, ahead_ms)
+        trade(floor, ahead_ms + 100)
+        assert (floor.gate(), lag_s(floor)) == ("", 0.1)
+
+
+def test_only_the_instrument_that_lags_is_closed(new_floor, new_script):
+    floor = new_floor(new_script(2), bases=("BTC", "ETH"), risk=LAGS)
+    floor.open_market()
+    trade(floor, 30, index=1)
+    trade(floor, 500, index=1)
+    assert (floor.gate(0), floor.gate(1)) == ("", "feed_lag")
+    assert (lag_s(floor, 0), lag_s(floor, 1)) == (None, 0.47)
+
+
+def test_without_a_limit_it_is_shown_and_closes_nothing(new_floor, script):
+    floor = new_floor(script)
+    floor.open_market()
+    trade(floor, 0)
+    trade(floor, 60_000)
+    assert (floor.gate(), lag_s(floor)) == ("", 60.0)
+
+
+def test_quotes_that_carry_no_stamp_leave_the_lag_unknown(new_floor, script):
+    floor = new_floor(script, risk=LAGS)
+    floor.open_market()
+    assert (floor.gate(), lag_s(floor)) == ("", None)
