@@ -106,7 +106,7 @@ class Engine:
         for runtime in runtimes:
             runtime.follow(rings)
         self.rings = rings
-        self.market = MarketWatch(rings, orders.risk, stale_ns=stale_ns, lag_ns_max=lag_ns_max)
+        self.market = MarketWatch(instruments, rings, orders, stale_ns=stale_ns, lag_ns_max=lag_ns_max)
         self._fresh: set[int] = set()  # instruments of which something came since the last drain
         #: remember that a trade or quote waits in an instrument's ring (the set's own: a call less a tick)
         self.on_tick: Callable[[int], None] = self._fresh.add
@@ -360,7 +360,7 @@ class Engine:
     def _watch(self, now_ns: int) -> None:
         """Look at what no event announces."""
         for index in range(len(self.instruments)):
-            self.market.look(index, self._age_ns(index, now_ns))
+            self.market.look(index, self._age_ns(index, now_ns), now_ns)
             self._mark(index)
         self.risk.watch(self.portfolio, now_ns)
         if self._flatten.under_way:

@@ -2,7 +2,8 @@
 
 An instrument that is silent, or lags, is closed to orders that add risk until it is neither. Lag is that of
 the newest tick which the exchange stamped (trades; on derivatives quotes too) above its lowest of the last
-minutes (kernels.lag), because a lag by itself holds the difference of two clocks.
+minutes (kernels.lag), because a lag by itself holds the difference of two clocks. Ticks that were overwritten
+in a ring before everybody had taken them never reached some strategy's features: a person is told.
 """
 
 from __future__ import annotations
@@ -10,15 +11,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from daemon.entry import bound
+from daemon.orders.audit import Alarm
 from kernels import lag
 from kernels.dtypes import GATE_FEED_LAG, GATE_STALE_FEED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
-    from daemon.orders.risk import Risk
+    from daemon.instruments import Instrument
+    from daemon.orders.manager import Orders
 
+#: an instrument whose ring goes on overflowing is told of at such distances
+_OVERFLOW_AGAIN_NS: Final = 60_000_000_000
 _NEVER_NS: Final = 1 << 62
 
 
@@ -44,21 +51,44 @@ class FeedLag:
 
 
 class MarketWatch:
-    """Holds the gates of silence and of lag; the engine asks it to look."""
+    """Holds the gates of silence and of lag, tells of overflows; the engine asks it to look."""
 
-    def __init__(self, rings: NDArray[np.void], risk: Risk, *, stale_ns: int, lag_ns_max: int) -> None:
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        rings: NDArray[np.void],
+        orders: Orders,
+        *,
+        stale_ns: int,
+        lag_ns_max: int,
+    ) -> None:
         """Wire it; lag_ns_max of 0: no lag closes anything."""
         self.stale = [False] * len(rings)
         self.lag = FeedLag(rings)
-        self._risk = risk
+        self._instruments = instruments
+        self._overflow: NDArray[np.int64] = rings["overflow"]
+        self._told = [0] * len(rings)  # of each overflow
+        self._told_ns = [-_NEVER_NS] * len(rings)
+        self._risk = orders.risk
+        self._tell = orders.tell
         self._stale_ns = stale_ns
         self._lag_ns_max = lag_ns_max or _NEVER_NS
 
-    def look(self, instrument: int, age_ns: int) -> None:
+    def look(self, instrument: int, age_ns: int, now_ns: int) -> None:
         """Look at one instrument, whose most silent stream has been silent for so long."""
         self.stale[instrument] = stale = age_ns > self._stale_ns
         self._hold(instrument, GATE_STALE_FEED, stale)
         self._hold(instrument, GATE_FEED_LAG, self.lag.look(instrument) > self._lag_ns_max)
+        lost = self._overflow.item(instrument)
+        if lost > self._told[instrument] and now_ns - self._told_ns[instrument] >= _OVERFLOW_AGAIN_NS:
+            self._tell_overflow(instrument, lost, now_ns)
+
+    def _tell_overflow(self, instrument: int, lost: int, now_ns: int) -> None:
+        more, self._told[instrument] = lost - self._told[instrument], lost
+        self._told_ns[instrument] = now_ns
+        symbol = self._instruments[instrument].symbol
+        text = f"{more} ticks of {symbol} were overwritten before everybody had taken them"
+        self._tell(Alarm("ring_overflow", text, now_ns))
 
     def _hold(self, instrument: int, gate: int, closed: bool) -> None:
         (self._risk.close if closed else self._risk.open)(instrument, gate)

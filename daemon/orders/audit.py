@@ -73,6 +73,7 @@ ALARMS: Final = (
     "unpriced",  # what the account is worth is unknown, so no limit on losses can act
     "unpriced_fee",
     "void",  # an order was declared absent, or turned up after that
+    "ring_overflow",  # ticks came faster than they were taken, and were lost to who came too late
     "flatten",  # a position has no market to be closed in
     "balance",  # the venue's balance is not what the trades make it
 )

@@ -331,7 +331,7 @@ def probes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_floor(probes: Path) -> Callable[..., Floor]:
     """Return the builder of floors: strategies first, scripts of probes or configurations."""
     return partial(Floor, probes)

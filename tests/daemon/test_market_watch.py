@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from daemon.config import RiskConfig
+from daemon.orders.audit import Alarm
 from daemon.snapshot import take_status
-from kernels.dtypes import BUY, SELL
+from kernels.dtypes import BUY, QUOTE, SELL
+from kernels.ring import CAPACITY, push
 
 MS = 1_000_000
 LAGS = RiskConfig(feed_lag_ms_max=100)
@@ -79,3 +81,30 @@ def test_quotes_that_carry_no_stamp_leave_the_lag_unknown(new_floor, script):
     floor = new_floor(script, risk=LAGS)
     floor.open_market()
     assert (floor.gate(), lag_s(floor)) == ("", None)
+
+
+def overflow(floor, lost: int) -> None:
+    """Let so many ticks too many come at once, past the feed that would have had them taken in time."""
+    for number in range(CAPACITY + lost):
+        push(floor.rings, 0, QUOTE, floor.time.now_ns(), 0, number, 100.0, 1.0, 100.02, 1.0)
+    floor.engine.on_tick(0)
+    floor.engine.drain(floor.time.now_ns())
+
+
+def test_a_ring_that_overflowed_is_counted_and_told_and_not_ten_times_a_second(new_floor, script):
+    floor = new_floor(script)
+    floor.open_market()
+
+    def told() -> list[str]:
+        return [audit.text for audit in floor.audits if isinstance(audit, Alarm)]
+
+    overflow(floor, 5)
+    floor.later(0.1)
+    assert told() == ["5 ticks of BTC/USDT were overwritten before everybody had taken them"]
+    overflow(floor, 7)
+    floor.later(30)
+    assert len(told()) == 1
+    floor.later(30)
+    assert told()[1:] == ["7 ticks of BTC/USDT were overwritten before everybody had taken them"]
+    status = take_status(floor.core, floor.feed, name="x", mode="paper", started_ns=0)
+    assert status.instruments[0].ring_overflow == 12

@@ -91,6 +91,14 @@ print(json.dumps({"before": before, "after": compiled(), "resyncs": feed.lanes[0
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cached(root):
+    """Fill the cache: a process that compiles also lists what kernels specialise of each other, as one that loads
+    does not.
+    """
+    session(root, "paper", "warm")
+
+
 def session(root, venue, how):
     child = subprocess.run(
         [sys.executable, "-c", CHILD, venue, how], cwd=root, capture_output=True, text=True, check=True

@@ -29,6 +29,7 @@ tickd_book_gaps_total{symbol="BTC/USDT"} 5.0
 tickd_book_resyncs_total{symbol="BTC/USDT"} 6.0
 tickd_trades_missed_total{symbol="BTC/USDT"} 7.0
 tickd_depths_dropped_total{symbol="BTC/USDT"} 8.0
+tickd_ring_overflow_total{symbol="BTC/USDT"} 9.0
 tickd_bid_price{symbol="BTC/USDT"} 10.0
 tickd_ask_price{symbol="BTC/USDT"} 11.0
 tickd_position{symbol="BTC/USDT"} -0.5
@@ -100,6 +101,7 @@ def test_every_field_reaches_the_scrape():
         book_resyncs=6,
         trades_missed=7,
         depths_dropped=8,
+        ring_overflow=9,
         gate="halted",
         bid=10.0,
         ask=11.0,
