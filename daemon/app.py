@@ -1,4 +1,4 @@
-"""The daemon as a process: start-up in order, the loop, and an end that leaves nothing behind.
+"""One daemon's life: start-up in order, the loop, and an end that leaves nothing behind.
 
 Start-up is recovery: the journal, then the venue's word, then READY. The end is its mirror: no new risk,
 cancel what should not outlive us, wait for the venue's word, flush, and say what was.
@@ -8,39 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import uvloop
 from rich.console import Console
 
 from daemon.audit_log import AuditLog
-from daemon.clock import LoopScheduler, SystemClock
+from daemon.clock import SystemClock
 from daemon.core import Core, build, make_runtimes
-from daemon.disk import RealDisk, ThreadWorker
 from daemon.errors import EXIT_DONE, FrameError, JournalError, NetError, TickdError, VenueError
 from daemon.events import Command
 from daemon.faces.compiling import compiling
 from daemon.faces.http import Audit as HttpAudit
 from daemon.faces.http import HttpFace
-from daemon.faces.show import print_status
 from daemon.feeds.connection import FeedConnection
 from daemon.feeds.core import FeedCore
 from daemon.feeds.exchanges import fetch_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.garbage import Garbage
-from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
-from daemon.logs import open_logs
+from daemon.lifetime import nothing_to_lose
 from daemon.loop import check_loop, lock_memory, settle_loop
-from daemon.net import make_net
 from daemon.orders.order import State
 from daemon.pause import pause, within
 from daemon.plans import compile_plans, plan_strategies
 from daemon.pulse import Heartbeat
-from daemon.seams import Seams
 from daemon.snapshot import take_status
 from daemon.spans import Spans
 from daemon.venues.make import check_keys, make_venue, restore_paper
@@ -57,8 +50,7 @@ if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.feeds.base import Exchange
     from daemon.logs import Logs
-    from daemon.options import RunOptions
-    from daemon.seams import Net, Timer
+    from daemon.seams import Net, Seams, Timer
     from daemon.status import Status
 
 #: the venue is asked to confirm what we believe so often, and after each reconnect
@@ -69,42 +61,6 @@ _POLL_S: Final = 0.02
 _SECOND_NS: Final = 1_000_000_000
 #: states in which the venue owes an answer
 _WAITING: Final = frozenset({State.PENDING_NEW, State.PENDING_REPLACE, State.PENDING_CANCEL})
-
-
-def run(config: Config, options: RunOptions) -> int:
-    """Run a daemon until a signal or the time asked for; print its summary. Raises TickdError."""
-    app = uvloop.run(_serve(config, options))
-    if app.last is not None:
-        print_status(app.last, as_json=options.json)
-    if app.failure is not None:
-        raise app.failure
-    return EXIT_DONE
-
-
-async def _serve(config: Config, options: RunOptions) -> App:
-    clock = SystemClock()
-    disk = RealDisk()
-    worker = ThreadWorker()
-    # test keys and loopback addresses stay on loopback, whatever a mistyped URL says
-    hosts = ("127.0.0.1", "localhost") if config.mode == "demo" else None
-    net, venue_net = make_net(config.feed, hosts), make_net(config.venue, hosts)
-    seams = Seams(clock, LoopScheduler(clock), net, disk, worker, random.Random())  # noqa: S311 - jitter
-    logs = open_logs(config.log, seams)
-    app = App(config, seams, logs, venue_net)
-    catch_signals(app.ask_stop)
-    if options.hold:
-        app.released.clear()
-    if options.with_parent:
-        await watch_parent(app.ask_stop, app.released.set)
-    try:
-        await app.live(options.seconds)
-    finally:
-        await app.abandon()
-        await net.close()
-        await venue_net.close()
-        logs.stop()
-        worker.close()
-    return app
 
 
 class App:

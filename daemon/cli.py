@@ -96,8 +96,8 @@ def _trade(config: Config, args: Namespace) -> int:
     if args.hold and not args.with_parent:
         raise UsageError("--hold waits for a line of the parent; say --with-parent too")
     _use_kernels()
-    from daemon.app import run
     from daemon.options import RunOptions
+    from daemon.process import run
 
     options = RunOptions(seconds=args.seconds, with_parent=args.with_parent, hold=args.hold, json=args.json)
     return run(config, options)

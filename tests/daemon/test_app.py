@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from daemon import app as module
-from daemon.app import App, run
+from daemon.app import App
 from daemon.clock import LoopScheduler, SystemClock, VirtualTime
 from daemon.config import from_tree
 from daemon.disk import RealDisk, ThreadWorker
@@ -20,7 +20,6 @@ from daemon.errors import ConfigError, FrameError, JournalError, NetError, Tickd
 from daemon.events import VenueStatus
 from daemon.logs import Logs
 from daemon.net import make_net
-from daemon.options import RunOptions
 from daemon.orders.order import State
 from daemon.seams import Seams
 from daemon.simulator.auth import Key
@@ -28,7 +27,6 @@ from daemon.simulator.rates import Limits
 from daemon.simulator.server import running
 from daemon.simulator.settings import ACCOUNT, SimulatorSettings
 from daemon.simulator.warm import warm_up
-from daemon.status import Status
 from kernels.dtypes import REST, STOP
 
 KEY, SECRET = "k" * 64, "s" * 64
@@ -453,16 +451,3 @@ def test_a_core_that_this_process_may_not_use_is_refused_before_anything_opens(t
             assert not (tmp_path / "journal").exists()
 
     asyncio.run(go())
-
-
-# --- around it ----------------------------------------------------------------------------------------------
-def test_the_summary_is_printed_before_a_failure_is_raised(monkeypatch, capsys):
-    last = Status(name="d", mode="live", version="1", state="STOPPED", now_ns=1, uptime_s=1.0)
-
-    async def served(*_):
-        return SimpleNamespace(last=last, failure=JournalError("the disk is full"))
-
-    monkeypatch.setattr(module, "_serve", served)
-    with pytest.raises(JournalError, match="the disk is full"):
-        run(None, RunOptions(json=True))
-    assert '"state":"STOPPED"' in capsys.readouterr().out

@@ -40,7 +40,7 @@ def called(monkeypatch):
         module.run = lambda *args: calls.append(args) or result
         monkeypatch.setitem(sys.modules, name, module)
 
-    for name in ("daemon.demo", "daemon.app", "daemon.bench.latency", "daemon.tape.replay"):
+    for name in ("daemon.demo", "daemon.process", "daemon.bench.latency", "daemon.tape.replay"):
         stand_in(name)
     monkeypatch.setattr(kernel_cache, "activate", lambda: None)
     return calls

@@ -93,9 +93,7 @@ print(json.dumps({"before": before, "after": compiled(), "resyncs": feed.lanes[0
 
 @pytest.fixture(scope="module", autouse=True)
 def cached(root):
-    """Fill the cache: a process that compiles also lists what kernels specialise of each other, as one that loads
-    does not.
-    """
+    """Fill the cache: a process that compiles also lists what kernels specialise of each other."""
     session(root, "paper", "warm")
 
 

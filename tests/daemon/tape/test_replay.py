@@ -140,7 +140,7 @@ print(json.dumps({"live": [len(one.signatures) for one in seen["live"]], "before
 def test_no_kernel_is_compiled_while_a_capture_is_replayed_and_each_has_one_signature(
     results, captures, root
 ):
-    results(SPOT)  # compiles what is not cached yet; then dispatchers would list their callers' specialisations
+    results(SPOT)  # fills the cache: who compiles also lists what kernels specialise of each other
     child = subprocess.run(
         [sys.executable, "-c", SIGNATURES, str(captures / SPOT)],
         cwd=root,
