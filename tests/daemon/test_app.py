@@ -229,7 +229,7 @@ def test_a_stop_before_it_is_ready_ends_the_start(tmp_path, monkeypatch):
             life = asyncio.ensure_future(one.app.live(None))
             await asyncio.sleep(0)
             one.app.ask_stop("test")
-            await asyncio.wait_for(life, 10)
+            await asyncio.wait_for(life, 120)  # it may compile first
             return one.app.last, one.app.failure
 
     assert asyncio.run(go()) == (None, None)
