@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from daemon.seams import Handler
     from daemon.wire import Terms
 
-#: what a read takes at once, and so a drain (about 1,500 quotes); picows doubles it whenever a read fills it
+#: what a read takes at once (about 1,500 quotes); picows doubles it whenever a read has filled it, so that in
+#: the end the kernel's own buffer (tcp_rmem) bounds a drain and this memory
 READ_BUFFER_BYTES: Final = 256 << 10
 
 # bound once: an enum's attribute costs 40 ns a frame

@@ -1,4 +1,4 @@
-"""Every command of the README is one that exists as it is written there, and that a test runs."""
+"""Every command of the README and of the page of figures is one that exists as it is written there, and that a test runs."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ RUN_BY = {
 
 @pytest.fixture(scope="module")
 def commands(root):
-    """The indented lines of the README that are commands, their explanations cut off, as words."""
+    """The indented lines of both that are commands, their explanations cut off, as words."""
     return [
         shlex.split(re.split(r"\s{3,}", line.strip())[0])
-        for line in (root / "README.md").read_text(encoding="utf-8").splitlines()
+        for name in ("README.md", "docs/performance.md")
+        for line in (root / name).read_text(encoding="utf-8").splitlines()
         if re.match(r"    (\.venv/bin/tickd|tickd|make|curl|git)\b", line)
     ]
 

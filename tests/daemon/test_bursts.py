@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.config import StrategyConfig
-from daemon.net import READ_BUFFER_BYTES, RealNet
+from daemon.net import RealNet
+from daemon.net_picows import READ_BUFFER_BYTES
 from daemon.snapshot import take_status
 from kernels.dtypes import NO_OPINION
 from kernels.ring import CAPACITY
