@@ -1,4 +1,4 @@
-"""Every command of the README and of the page of figures is one that exists as it is written there, and that a test runs."""
+"""Every command of the README, and of the page of figures, exists as written and is run by a test."""
 
 from __future__ import annotations
 
