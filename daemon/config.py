@@ -131,12 +131,10 @@ class RiskConfig(_Section, frozen=True):
     orders_per_s_max: Annotated[float, Meta(gt=0, le=100_000)] = 10.0
     daily_loss_max: Amount = 500.0  # beyond it the kill switch latches
     drawdown_max: Amount = 1_000.0  # likewise
-    feed_lag_ms_max: Annotated[int, Meta(ge=0, le=60_000)] = (
-        0  # while the feed lags by more above its lowest of five minutes no risk is added; 0: not looked at
-    )
-    tick_age_ms_max: Annotated[int, Meta(ge=1, le=60_000)] = (
-        1000  # a decision on an older tick, the loop's stall before it was read included, may not add risk
-    )
+    #: while the feed lags by more above its lowest of five minutes no risk is added; 0: not looked at
+    feed_lag_ms_max: Annotated[int, Meta(ge=0, le=60_000)] = 0
+    #: a decision on an older tick, the loop's stall before it was read included, may not add risk
+    tick_age_ms_max: Annotated[int, Meta(ge=1, le=60_000)] = 1000
 
 
 class ReconcileConfig(_Section, frozen=True):
