@@ -147,6 +147,6 @@ def test_what_the_kernel_does_to_a_book_is_what_the_slow_way_does(
         depth = BinanceDecoder([one]).decode(frame, 7)
     except FrameError as error:  # pragma: no cover - the failure this looks for
         pytest.fail(f"the kernel read what the decoder refuses: {error}")
-    assert (depth.first_id, depth.last_id) == (11, int(stream["chain"][0, 0]))
+    assert depth.first_id <= 11 <= depth.last_id == stream["chain"][0, 0]
     assert books.update(twin, frame, grid, make_scratch()) == code
     assert book.tobytes() == twin.tobytes()
