@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from daemon.errors import NetError
@@ -41,7 +42,7 @@ class Terms(NamedTuple):
     sockets: set[Line]
 
 
-class Line:
+class Line(ABC):
     """A Wire: the part that knows no library."""
 
     def __init__(self, url: str, handler: Handler, terms: Terms) -> None:
@@ -53,17 +54,17 @@ class Line:
         self._fault = ""
 
     # --- Wire ----------------------------------------------------------------------------------------------
+    @abstractmethod
     def send(self, payload: bytes) -> None:
         """Write one text frame; raises NetError, and then nothing was written."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Send a close frame, and cut the connection if the other side does not answer it."""
         self._shut(OK, "closed by us")
 
+    @abstractmethod
     async def abort(self) -> None:
         """Cut the connection without ceremony and wait until it is gone."""
-        raise NotImplementedError
 
     def pause_writing(self) -> None:
         """Refuse to send while the other side does not read: an order in a full buffer would leave late."""
@@ -71,9 +72,9 @@ class Line:
         self._fault = "the other side does not read"
 
     # --- parts ---------------------------------------------------------------------------------------------
+    @abstractmethod
     def _shut(self, code: int, fault: str) -> None:
         """Send a close frame, unless one was sent, and see to it that the connection ends."""
-        raise NotImplementedError
 
     def _refusal(self, why: str = "") -> NetError:
         return NetError(

@@ -1,3 +1,4 @@
+import lightgbm
 import numpy as np
 import pytest
 
@@ -23,7 +24,6 @@ def test_another_number_makes_a_bundle_that_a_daemon_loads(tmp_path, trees):
 
 
 def test_lightgbm_predicts_the_same(tmp_path):
-    lightgbm = pytest.importorskip("lightgbm")
     text = repeated((MODEL / "model.txt").read_text(), 130)
     booster = lightgbm.Booster(model_str=text)
     assert booster.num_trees() == 130

@@ -5,8 +5,6 @@ from urllib.parse import parse_qs
 
 import pytest
 
-pytest.importorskip("pandas")
-
 from daemon.bench import naive
 
 QUOTE = {"s": "B03USDT", "b": "60000.00000000", "B": "57.01234000", "a": "60000.02000000", "A": "12.5"}
