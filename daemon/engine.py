@@ -309,19 +309,26 @@ class Engine:
         if self._acting:
             self._reports.append(report)
             return
-        if self.orders.repeats(report):
-            self.repeated += 1
+        kind = report.kind
+        if self.knows(kind, report.client_order_id, report.cum_lots, report.trade_id):
             return
-        if report.kind == "TRADE":
-            self._mark(report.instrument)  # a fill is valued at the market it met
+        if kind == "TRADE":
+            self._mark(report.instrument, show=False)  # a fill is valued at the market it met
         self.orders.apply(report)
-        if report.kind == "REJECTED":
+        if kind == "REJECTED":
             self.rejections[report.code] += 1
-        elif report.kind == "TRADE":
-            for runtime, _ in self._owners[report.instrument]:
+        elif kind == "TRADE":
+            for runtime in self._runtimes_of[report.instrument]:
                 runtime.why |= dt.WHY_FILL
             self.woken += 1
             self.drain(report.wire_ns)
+
+    def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
+        """Whether an order message says only what is known; what waits to be applied is not known yet."""
+        if self._acting or not self.orders.knows(kind, client_order_id, cum_lots, trade_id):
+            return False
+        self.repeated += 1
+        return True
 
     def on_venue_status(self, status: VenueStatus) -> None:
         """Gate orders on the connection they travel by; meeting the venue's snapshot opens it again."""
@@ -366,14 +373,14 @@ class Engine:
         if self._flatten.under_way:
             self._flatten.go_on(now_ns)
 
-    def _mark(self, instrument: int) -> None:
+    def _mark(self, instrument: int, *, show: bool = True) -> None:
         """Value what is held at the newest mid.
 
         Ten times a second and at fills, not at every quote: it costs as much as a decision, and the kernels
         mark each strategy's own position for themselves.
         """
         bid, ask = self.touch(instrument)
-        self.portfolio.mark(instrument, 0.5 * (bid + ask))
+        self.portfolio.mark(instrument, 0.5 * (bid + ask), show=show)
 
     def _warm_up(self) -> None:
         """Count the ticks that came since the last count towards every cold strategy's warm-up."""

@@ -149,6 +149,10 @@ class _Nobody:
     def on_report(self, report: ExecutionReport) -> None:
         """Do nothing."""
 
+    def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:  # noqa: ARG002
+        """Know nothing."""
+        return False
+
     def on_venue_status(self, status: VenueStatus) -> None:
         """Do nothing."""
 

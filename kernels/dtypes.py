@@ -82,9 +82,9 @@ SLOT_UNKNOWN: Final = 5
 
 # --- account[A] --------------------------------------------------------------------------------------------
 A_EQUITY: Final = 0  # in the reporting currency
-A_FREE_QUOTE: Final = 1  # quote currency free at the venue, net of reserves
-A_DAY_PNL: Final = 2
-A_DRAWDOWN: Final = 3  # peak equity minus equity, >= 0
+A_DAY_PNL: Final = 1
+A_DRAWDOWN: Final = 2  # peak equity minus equity, >= 0
+A_FREE_QUOTE: Final = 3  # quote currency free at the venue, net of reserves
 ACCOUNT_COLUMNS: Final = 4
 
 # --- rules[k, R]: the instrument's rules, and how reconcile treats it --------------------------------------

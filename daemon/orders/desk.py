@@ -13,6 +13,8 @@ import numpy as np
 
 from daemon.orders.order import State
 from kernels.dtypes import (
+    A_DRAWDOWN,
+    A_EQUITY,
     ACCOUNT_COLUMNS,
     POSITION_COLUMNS,
     SLOT_EMPTY,
@@ -59,6 +61,7 @@ class Desk:
         "position",
         "ready",
         "rows",
+        "worth",
     )
 
     def __init__(self, index: int, name: str, instruments: tuple[int, ...], memory: NDArray[np.void]) -> None:
@@ -70,6 +73,8 @@ class Desk:
         self._working = memoryview(memory["working"][0]).cast("B")
         self.position = memoryview(memory["position"][0]).cast("B").cast("d")  # row * POSITION_COLUMNS + P_*
         self.account = memoryview(memory["account"][0]).cast("B").cast("d")  # A_*
+        #: equity, the day's result and the drawdown, as bytes
+        self.worth = memoryview(memory["account"][0]).cast("B")[8 * A_EQUITY : 8 * (A_DRAWDOWN + 1)]
         self.gate = memoryview(memory["gate"][0]).cast("B").cast("q")  # row
         #: the feature row of each instrument, as it stood at the decision
         self.rows: list[NDArray[np.float64]] = list(memory["rows"][0])

@@ -256,24 +256,22 @@ class Orders:
         self.record(pack(report))
         self.take(report)
 
-    def repeats(self, report: ExecutionReport) -> bool:
+    def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
         """Whether a report says only what is known, as half of them do: an answer and the stream tell alike.
 
         Such a one changes nothing, so it is neither journalled nor decided on.
         """
-        kind = report.kind
         if kind not in _REPEATED:
             return False
-        order = self.life.find(report.client_order_id)
+        life = self.life
+        order = life.open.get(client_order_id) or life.ended.get(client_order_id)
         if order is None or not order.venue_order_id or order.state in _ASKED_ABOUT:
             return False
-        if report.cum_lots > order.filled_lots:
+        if cum_lots > order.filled_lots:
             return False
         if kind == "NEW":
             return order.state is not State.PENDING_NEW
-        return report.trade_id >= 0 and self.portfolio.trades[report.instrument].has(
-            report.trade_id, order.side
-        )
+        return trade_id >= 0 and self.portfolio.trades[order.instrument].has(trade_id, order.side)
 
     def take(self, report: ExecutionReport) -> None:
         """Apply a report that is in the journal."""

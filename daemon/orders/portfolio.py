@@ -8,7 +8,8 @@ asset, so that it never sells more than there is. A derivative holds back its ma
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING
+from struct import Struct
+from typing import TYPE_CHECKING, Final
 
 from daemon.orders.money import UNIT, Holding, Multipliers, to_text, to_units
 from daemon.orders.records import Balances
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.orders.desk import Desk
     from daemon.orders.order import Order
+
+
+_WORTH: Final = Struct("3d")
+assert (A_DAY_PNL, A_DRAWDOWN) == (A_EQUITY + 1, A_EQUITY + 2), "they are written as one"
 
 
 class Purse:
@@ -160,7 +165,7 @@ class Portfolio:
         if amount:
             purse.total -= amount
             purse.fees += amount
-            self.worth.set_balance(purse.asset, purse.total)
+            self.worth.move_balance(purse.asset, purse.total)
             purse.show()
 
     def _charge(self, index: int, holding: Holding, report: ExecutionReport, qty: int, notional: int) -> bool:
@@ -189,16 +194,23 @@ class Portfolio:
         worth = self.worth
         base.show()
         quote.show()
-        if not self.instruments[index].spot:
+        worth.move_balance(base.asset, base.total)
+        worth.move_balance(quote.asset, quote.total)
+        spot = self.instruments[index].market == "spot"
+        if not spot:
             self._value_derivative(index)
-        worth.set_balance(base.asset, base.total)
-        worth.set_balance(quote.asset, quote.total)
-        worth.settle()
+        if spot and worth.known:
+            worth.raise_peak()
+        else:
+            worth.settle()
         self.show_account()
 
     # --- values -------------------------------------------------------------------------------------------
-    def mark(self, index: int, mid: float) -> None:
-        """Take an instrument's mid price and value what is held in it; an absurd one changes nothing."""
+    def mark(self, index: int, mid: float, *, show: bool = True) -> None:
+        """Take an instrument's mid price and value what is held in it; an absurd one changes nothing.
+
+        show: write what the account is worth to the desks; not before a fill, which does.
+        """
         worth = self.worth
         if mid == worth.mids[index] or not 0.0 < mid < 1e300:
             return
@@ -207,18 +219,15 @@ class Portfolio:
                 desk.position[row * POSITION_COLUMNS + P_UNREALISED] = (
                     holding.qty_float * mid - holding.cost_float
                 )
-        if worth.mark(index, mid):
+        if worth.mark(index, mid) and show:
             self.show_account()
 
     def show_account(self) -> None:
         """Write equity, the day's result and the drawdown into every desk's account."""
         worth = self.worth
-        value, day_pnl, drawdown = worth.value, worth.day_pnl, worth.drawdown
+        shown = _WORTH.pack(worth.value, worth.day_pnl, worth.drawdown)
         for desk in self.desks:
-            account = desk.account
-            account[A_EQUITY] = value
-            account[A_DAY_PNL] = day_pnl
-            account[A_DRAWDOWN] = drawdown
+            desk.worth[:] = shown
 
     def revalue(self) -> None:
         """Value everything anew."""

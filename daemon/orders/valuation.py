@@ -3,7 +3,7 @@
 Every balance is valued at the mids of the instruments, over at most one other asset; open derivatives add
 what they would realise. The value is NaN until each mid it needs was seen, which also holds for the price of
 money that came or went by hand; assets no instrument prices are left out and listed in `unpriced`. A mark
-that moves one balance is an addition; everything else is summed anew, and only that makes a value known.
+and a trade move a known value by additions; everything else is summed anew, and only that makes it known.
 """
 
 from __future__ import annotations
@@ -84,8 +84,7 @@ class Valuation:
             if weight == 0.0:
                 return False
             self.value += weight * (mid - before)
-            if self.value > self.peak:  # noqa: PLR1730 - max() costs five times as much
-                self.peak = self.value
+            self.raise_peak()
         else:
             self.settle()
         return True
@@ -93,6 +92,30 @@ class Valuation:
     def set_balance(self, asset: str, units: int) -> None:
         """Take the balance of one asset; `settle` values it."""
         self._balances[asset] = units / UNIT
+
+    def move_balance(self, asset: str, units: int) -> None:
+        """Take the balance of one asset that a trade or a fee has moved, and move a known value by that.
+
+        An unknown value stays so until `settle`. The peak is `raise_peak`'s: half a trade is no peak.
+        """
+        amount = units / UNIT
+        change = amount - self._balances.get(asset, 0.0)
+        self._balances[asset] = amount
+        route = self._route(asset)
+        if route is None or not change:
+            return
+        if not route:
+            self.value += change
+            return
+        self.value += change * self._follow(route)
+        index, inverse = route[0]
+        if self._plain[index] and not inverse and len(route) == 1:
+            self._weight[index] += change
+
+    def raise_peak(self) -> None:
+        """Take the value as the peak where it is higher."""
+        if self.value > self.peak:  # noqa: PLR1730 - max() costs five times as much
+            self.peak = self.value
 
     def settle(self) -> None:
         """Sum the value anew, after balances, `quantity` or `cost` have changed."""

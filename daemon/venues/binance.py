@@ -93,6 +93,7 @@ class BinanceVenue:
         self._settings = settings
         self._seams = seams
         self._clock = seams.clock
+        self._now = seams.clock.now_ns
         self._frames = OrderFrames(instruments)
         in_session = None if signer.can_logon else signer
         self._requests = {
@@ -136,17 +137,18 @@ class BinanceVenue:
 
     def _ask(self, verb: int, order: Order, encode: Callable[..., bytes], *more: int) -> None:
         """Send `encode(number, order, *more, time)` now, or report that it was not sent."""
-        now_ns = self._clock.now_ns()
+        now_ns = self._now()
         session = self._session
         if session is None:
             self._refuse(verb, order, "the venue is down", now_ns)
             return
         time_ms = self.server.time_ms(now_ns)
-        refusal = self.budget.take(time_ms, _WEIGHTS[verb], order=verb == PLACE)
+        budget, weight = self.budget, _WEIGHTS[verb]
+        refusal = budget.take_order(time_ms, weight) if verb == PLACE else budget.take(time_ms, weight)
         if refusal:
             self._refuse(verb, order, refusal, now_ns)
             return
-        number = self._next_id()
+        self._request_id = number = self._request_id + 1
         try:
             session.ask(number, Asked(verb, order, now_ns), encode(number, order, *more, time_ms))
         except NetError as error:
@@ -177,6 +179,10 @@ class BinanceVenue:
                 del self._ids[next(iter(self._ids))]
         if self._sink is not None:
             self._sink.on_report(report)
+
+    def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
+        """Whether an event says only what is known already."""
+        return self._sink is not None and self._sink.knows(kind, client_order_id, cum_lots, trade_id)
 
     def on_time(self, sent_ns: int, server_ns: int, received_ns: int) -> None:
         """Take a measurement of the exchange's clock."""

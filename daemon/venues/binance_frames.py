@@ -26,6 +26,7 @@ from daemon.venues.binance_wire import (
     ExecutionEvent,
     Message,
     OrderRow,
+    RateLimit,
     ServerTime,
     TradeRow,
 )
@@ -43,6 +44,8 @@ T = TypeVar("T")
 _DIGITS_MAX: Final = 38
 _KNOWN_MAX: Final = 1024  # texts remembered by each reader
 _NONE: Final = Decimal(0)
+#: what the exchange calls no commission
+_NOTHING: Final = frozenset({None, "0", "0.00000000"})
 #: times are in ms, or in us where the connection asked for them: no ms of this millennium is so large
 _MICROSECONDS_FROM: Final = 10**14
 _SIDES: Final = {"BUY": BUY, "SELL": SELL}
@@ -120,10 +123,20 @@ class OrderFrames:
         self._account = msgspec.json.Decoder(Account)
         self._time = msgspec.json.Decoder(ServerTime)
         self._trades = msgspec.json.Decoder(list[TradeRow])
+        self._limits = msgspec.json.Decoder(list[RateLimit])
 
     def message(self, payload: bytes) -> Message:
         """Return a frame's parts; raises FrameError."""
         return _decoded(self._message, payload)
+
+    def limits(self, raw: msgspec.Raw) -> list[RateLimit]:
+        """Return the rate limits of an answer."""
+        return _decoded(self._limits, raw)
+
+    def cum_lots(self, event: ExecutionEvent) -> int:
+        """Return how much of an order was filled so far; -1 for a symbol that is not ours."""
+        found = self._symbols.get(event.s)
+        return -1 if found is None else found[2](event.z)
 
     def execution(self, event: ExecutionEvent, wire_ns: int) -> ExecutionReport | None:
         """Return the report of an event; None for a symbol that is not ours. Raises FrameError."""
@@ -132,6 +145,26 @@ class OrderFrames:
             return None
         index, price, qty = found
         kind = _EXECUTIONS.get(event.x)
+        if kind == "TRADE":
+            return ExecutionReport(
+                kind,
+                event.c,
+                index,
+                wire_ns,
+                to_ns(event.T),
+                str(event.i),
+                _side(event.S),
+                price(event.P if event.o in _TRIGGERED else event.p),
+                qty(event.q),
+                qty(event.z),
+                event.t,
+                price(event.L),
+                qty(event.l),
+                event.m,
+                _amount(event.n),
+                event.N or "",
+                event.X,
+            )
         reason = ""
         if kind is None:
             # self-trade prevention took some of the quantity, or ended the order
@@ -141,7 +174,6 @@ class OrderFrames:
             reason = event.r
         elif kind == "EXPIRED":
             reason = event.eR
-        traded = kind == "TRADE"
         return ExecutionReport(
             kind=kind,
             # a cancel carries an id of its own, and the order's in C
@@ -154,12 +186,6 @@ class OrderFrames:
             price_ticks=price(event.P if event.o in _TRIGGERED else event.p),
             qty_lots=qty(event.q),
             cum_lots=qty(event.z),
-            trade_id=event.t if traded else -1,
-            last_ticks=price(event.L) if traded else 0,
-            last_lots=qty(event.l) if traded else 0,
-            is_maker=event.m if traded else False,
-            commission=_amount(event.n) if traded else _NONE,
-            commission_asset=(event.N or "") if traded else "",
             status=event.X,
             reason=reason,
         )
@@ -179,22 +205,23 @@ class OrderFrames:
             cum_lots += lots
             reports.append(
                 ExecutionReport(
-                    kind="TRADE",
-                    client_order_id=order.client_order_id,
-                    instrument=index,
-                    wire_ns=wire_ns,
-                    exch_ns=exch_ns,
-                    venue_order_id=str(row.orderId),
-                    side=order.side,
-                    price_ticks=order.price_ticks,
-                    qty_lots=order.qty_lots,
-                    cum_lots=cum_lots,
-                    trade_id=fill.tradeId,
-                    last_ticks=price(fill.price),
-                    last_lots=lots,
-                    commission=_amount(fill.commission),
-                    commission_asset=fill.commissionAsset,
-                    status="PARTIALLY_FILLED" if cum_lots < order.qty_lots else "FILLED",
+                    "TRADE",
+                    order.client_order_id,
+                    index,
+                    wire_ns,
+                    exch_ns,
+                    str(row.orderId),
+                    order.side,
+                    order.price_ticks,
+                    order.qty_lots,
+                    cum_lots,
+                    fill.tradeId,
+                    price(fill.price),
+                    lots,
+                    False,
+                    _amount(fill.commission),
+                    fill.commissionAsset,
+                    "PARTIALLY_FILLED" if cum_lots < order.qty_lots else "FILLED",
                 )
             )
         executed_lots = qty(row.executedQty)
@@ -342,6 +369,8 @@ def _side(text: str) -> int:
 
 def _amount(text: str | None) -> Decimal:
     """Return a commission; it may be negative (a rebate), and never NaN."""
+    if text in _NOTHING:
+        return _NONE
     try:
         amount = Decimal(text or "0")
     except InvalidOperation:

@@ -47,9 +47,14 @@ _REFUSALS: Final[dict[int, ReportKind]] = {
 }
 #: error codes after which nobody knows whether the request was executed
 _UNKNOWN_OUTCOMES: Final = frozenset({-1000, -1001, -1006, -1007})
+_OK: Final = 200
 _NO_SUCH_ORDER: Final = -2013
 _NEW_ORDER_REJECTED: Final = -2010
 _INVALID_TIMESTAMP: Final = -1021
+#: the limits of answers are read so often, since each order's answer tells them: between, we count ourselves
+_LIMITS_NS: Final = 10_000_000
+#: events that often say only what an answer has said already
+_REPEATED: Final = frozenset({"NEW", "TRADE"})
 #: answered requests are forgotten at once, unanswered ones when there are more than this
 _ASKED_MAX: Final = 4096
 
@@ -70,6 +75,9 @@ class Owner(Protocol):
 
     def on_report(self, report: ExecutionReport) -> None:
         """Take an order message."""
+
+    def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
+        """Whether an event (NEW or TRADE) says only what is known already."""
 
     def on_time(self, sent_ns: int, server_ns: int, received_ns: int) -> None:
         """Take a measurement of the exchange's clock."""
@@ -107,6 +115,7 @@ class Session:
         self._frames = frames
         self._clock = clock
         self._wire: Wire | None = None
+        self._limits_due_ns = 0
 
     # --- out ------------------------------------------------------------------------------------------------
     def begin(self, wire: Wire) -> None:
@@ -184,6 +193,10 @@ class Session:
             message = self._frames.message(payload)
             event = message.event
             if type(event) is ExecutionEvent:
+                if event.x in _REPEATED:
+                    cum_lots = self._frames.cum_lots(event)
+                    if self._owner.knows(event.x, event.c, cum_lots, event.t):
+                        return
                 report = self._frames.execution(event, wire_ns)
                 if report is not None:
                     self._owner.on_report(report)
@@ -206,8 +219,9 @@ class Session:
             self.close("the user data stream ended")
 
     def _on_answer(self, message: Message, wire_ns: int) -> None:
-        if message.rateLimits:
-            self._owner.on_limits(message.rateLimits)
+        # both bounds, since a clock may be set back
+        if not 0 < self._limits_due_ns - wire_ns <= _LIMITS_NS or message.status != _OK:
+            self._take_limits(message.rateLimits, wire_ns)
         if message.error is not None and message.status in {418, 429}:
             data = message.error.data
             self._owner.on_limited(message.status, data.retryAfter if data is not None else 0)
@@ -230,6 +244,14 @@ class Session:
         except FrameError as error:
             self._owner.on_frame_error(error)
             self._unknown(asked, f"the answer could not be read: {redact(str(error))}")
+
+    def _take_limits(self, raw: msgspec.Raw, wire_ns: int) -> None:
+        self._limits_due_ns = wire_ns + _LIMITS_NS
+        if bytes(raw):
+            try:
+                self._owner.on_limits(self._frames.limits(raw))
+            except FrameError as error:
+                self._owner.on_frame_error(error)
 
     def _on_result(self, asked: Asked, result: msgspec.Raw, wire_ns: int) -> None:
         frames, order = self._frames, asked.order

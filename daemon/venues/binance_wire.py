@@ -93,7 +93,7 @@ class Message(msgspec.Struct, gc=False):
     status: int = 0
     result: msgspec.Raw = msgspec.Raw()
     error: ErrorBody | None = None
-    rateLimits: list[RateLimit] = []  # noqa: N815
+    rateLimits: msgspec.Raw = msgspec.Raw()  # noqa: N815
     event: Event | None = None
 
 

@@ -41,7 +41,7 @@ def an_order():
 def test_the_answer_to_an_order_is_read_as_filled(instruments):
     decoder = OrderFrames(instruments)
     message = decoder.message(filled(answers().answer))
-    assert (message.id, message.status, len(message.rateLimits)) == (31, 200, 3)
+    assert (message.id, message.status, len(decoder.limits(message.rateLimits))) == (31, 200, 3)
     (trade,) = decoder.placed(message.result, an_order(), 5)
     assert (trade.kind, trade.status) == ("TRADE", "FILLED")
     assert (trade.last_lots, trade.last_ticks, trade.trade_id) == (20_013, 6_000_001, 8)

@@ -94,6 +94,35 @@ def test_many_marks_agree_with_a_sum_made_anew():
     assert drifted == pytest.approx(worth.value, rel=1e-12)
 
 
+def test_trades_and_fees_move_a_known_value_as_a_sum_made_anew_does():
+    symbols = ("BTC/USDT", "ETH/BTC", "BNB/USDT", "ETH/USDT")
+    moved, summed = (worth_of(*symbols, USDT=1_000_000, BTC=2, ETH=30, BNB=5, DOGE=9) for _ in range(2))
+    units = {"USDT": 1_000_000, "BTC": 2, "ETH": 30, "BNB": 5, "DOGE": 9}
+    for worth in (moved, summed):
+        for index, mid in enumerate((60_000.0, 0.05, 600.0, 3_000.0)):
+            worth.mark(index, mid)
+    for step in range(2_000):
+        for k, asset in enumerate(units):
+            units[asset] += (step * 7919 + k * 31) % 7 - 3
+            moved.move_balance(asset, units[asset] * UNIT)
+            summed.set_balance(asset, units[asset] * UNIT)
+        moved.raise_peak()
+        summed.settle()
+        mid = 60_000.0 + step % 11
+        moved.mark(0, mid)
+        summed.mark(0, mid)
+        assert moved.value == pytest.approx(summed.value, rel=1e-12)
+    assert moved.peak == pytest.approx(summed.peak, rel=1e-12)
+
+
+def test_a_value_that_is_not_known_is_not_moved_into_one():
+    worth = worth_of("BTC/USDT", USDT=10, BTC=1)
+    worth.move_balance("USDT", 20 * UNIT)
+    assert not worth.known
+    worth.mark(0, 5.0)
+    assert worth.value == 25.0
+
+
 def test_the_day_begins_with_the_first_value_and_at_each_boundary():
     worth = Valuation(listed("BTC/USDT"), "USDT", day_offset_ns=3_600_000_000_000)
     assert not worth.roll(10 * DAY_NS)

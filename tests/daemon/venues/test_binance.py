@@ -146,6 +146,9 @@ class Heard:
     def on_report(self, report: ExecutionReport) -> None:
         self.reports.append(report)
 
+    def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
+        return False
+
     def on_venue_status(self, status: VenueStatus) -> None:
         self.statuses.append(status)
 

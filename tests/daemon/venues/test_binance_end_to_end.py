@@ -94,6 +94,9 @@ class Heard:
         self.reports.append(report)
         self._changed.set()
 
+    def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
+        return False
+
     def on_venue_status(self, status: VenueStatus) -> None:
         self.statuses.append(status)
         self._changed.set()

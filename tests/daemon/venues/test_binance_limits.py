@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from daemon.venues.binance_limits import Budget
 from daemon.venues.binance_wire import RateLimit
 
@@ -93,3 +96,39 @@ def test_limits_of_other_kinds_are_not_ours() -> None:
     budget.learn([RateLimit("CONNECTIONS", "MINUTE", 5, 300, 300), RateLimit("ORDERS", "YEAR", 1, 1, 1)], NOW)
     assert budget.take(NOW, 1, order=True) == ""
     assert budget.used(NOW) == {"request_weight_60s": (1, 0)}
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["order", "cancel", "learn"]), st.integers(0, 4_000)), max_size=200
+    ),
+    limit=st.integers(1, 60),
+)
+def test_orders_that_are_granted_are_those_that_a_look_at_each_would_grant(
+    steps: list[tuple[str, int]], limit: int
+) -> None:
+    granting, looking = Budget(), Budget()
+    time_ms = NOW
+    for budget in (granting, looking):
+        budget.learn([weight(0, 10 * limit), orders(0, limit)], NOW)
+    for what, later_ms in steps:
+        time_ms += later_ms
+        if what == "order":
+            assert granting.take_order(time_ms, 1) == looking.take(time_ms, 1, order=True)
+        elif what == "cancel":
+            assert granting.take(time_ms, 1) == looking.take(time_ms, 1)
+        else:
+            for budget in (granting, looking):
+                budget.learn([orders(limit // 2, limit)], time_ms)
+    assert granting.used(time_ms) == looking.used(time_ms)
+
+
+def test_a_grant_ends_with_a_latch_and_with_a_clock_set_back() -> None:
+    budget = Budget()
+    budget.learn([orders(0)], NOW)
+    assert budget.take_order(NOW + 5, 1) == ""
+    assert budget.take_order(NOW + 4, 1) == ""
+    assert budget.used(NOW) == {"request_weight_60s": (2, 0), "orders_10s": (2, 50)}
+    assert budget.take_order(NOW + 6, 1) == ""
+    budget.block(429, NOW + 7)
+    assert "rate limited" in budget.take_order(NOW + 8, 1)

@@ -51,10 +51,14 @@ class FakeOwner:
     def __init__(self) -> None:
         self.told: list[Any] = []
         self.reports: list[ExecutionReport] = []
+        self.known: set[tuple[str, str, int, int]] = set()
 
     def on_report(self, report: ExecutionReport) -> None:
         self.told.append(report.kind)
         self.reports.append(report)
+
+    def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
+        return (kind, client_order_id, cum_lots, trade_id) in self.known
 
     def on_time(self, sent_ns: int, server_ns: int, received_ns: int) -> None:
         self.told.append(("time", sent_ns, server_ns, received_ns))
@@ -117,6 +121,13 @@ class Desk:
         self.session.on_frame(payload, last=True)
         return self.owner.told
 
+    def event(self, event: dict[str, Any]) -> list[Any]:
+        """Let an event come in; return what the owner was told by it."""
+        self.owner.told.clear()
+        payload = json.dumps({"subscriptionId": 0, "event": event}).encode()
+        self.session.on_frame(payload, last=True)
+        return self.owner.told
+
     def refuse(self, number: int | None, code: int, status: int = 400, msg: str = "why") -> list[Any]:
         return self.answer(number, status=status, error={"code": code, "msg": msg})
 
@@ -126,6 +137,11 @@ def desk() -> Desk:
     return Desk()
 
 
+EVENT = {
+    "e": "executionReport", "s": "BTCUSDT", "c": "demo-7-1", "S": "BUY", "o": "LIMIT", "q": "0.00847",
+    "p": "23416.10", "P": "0.00", "C": "", "x": "NEW", "X": "NEW", "r": "NONE", "i": 7, "l": "0.00000",
+    "z": "0.00000", "L": "0.00", "n": "0", "N": None, "T": 1, "t": -1, "m": False,
+}  # fmt: skip
 ROW = {
     "symbol": "BTCUSDT",
     "orderId": 12,
@@ -154,6 +170,30 @@ def test_the_limits_of_an_answer_are_handed_on(desk: Desk) -> None:
     limit = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50, "count": 12}
     desk.ask(1, PLACE)
     assert desk.answer(1, result=ROW, rateLimits=[limit]) == [("limits", [12]), "NEW"]
+
+
+def test_limits_are_read_every_ten_milliseconds_and_with_every_failure(desk: Desk) -> None:
+    limit = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50, "count": 12}
+    for number in range(1, 5):
+        desk.ask(number, PLACE)
+    assert desk.answer(1, result=ROW, rateLimits=[limit]) == [("limits", [12]), "NEW"]
+    assert desk.answer(2, result=ROW, rateLimits=[limit]) == ["NEW"]
+    error = {"code": -1013, "msg": "no"}
+    assert desk.answer(3, status=400, error=error, rateLimits=[limit]) == [("limits", [12]), "REJECTED"]
+    desk.time.advance(desk.time.now_ns() + 10_000_000)
+    assert desk.answer(4, result=ROW, rateLimits=[limit]) == [("limits", [12]), "NEW"]
+
+
+def test_limits_that_cannot_be_read_are_counted_and_the_answer_is_taken(desk: Desk) -> None:
+    desk.ask(1, PLACE)
+    assert desk.answer(1, result=ROW, rateLimits=[7]) == [("frame error", "type"), "NEW"]
+
+
+def test_an_event_that_says_what_is_known_becomes_no_report(desk: Desk) -> None:
+    desk.owner.known.add(("TRADE", "demo-7-1", 847, 5))
+    event = EVENT | {"x": "TRADE", "c": "demo-7-1", "z": "0.00847", "t": 5}
+    assert desk.event(event) == []
+    assert desk.event(event | {"t": 6}) == ["TRADE"]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,8 @@ def test_answers_that_another_client_knows_are_read(samples: Path, name: str, fo
     body = answer(samples / "Socket" / "Spot" / "Trading" / f"{name}.txt") | {"id": 1}
     message = msgspec.json.decode(json.dumps(body), type=wire.Message)
     assert message.status == 200
-    assert message.rateLimits[-1].rateLimitType == "REQUEST_WEIGHT"
+    limits = msgspec.json.decode(message.rateLimits, type=list[wire.RateLimit])
+    assert limits[-1].rateLimitType == "REQUEST_WEIGHT"
     if form is not None:
         assert msgspec.json.decode(message.result, type=form)
 
