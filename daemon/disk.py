@@ -1,20 +1,21 @@
 """Real files and the worker thread: the only module that writes what must survive.
 
-A record is appended with one system call to a file opened with O_APPEND; when the disk is full the file is
-cut back to where it was, so that a reader never takes half a record for a whole one. Everything is created
-with mode 0600 in folders of mode 0700. fdatasync of an append costs 0.2 to 4.5 ms and belongs in the worker.
+The journal is a mapped file (daemon/mapped_file.py); a log is appended to with one system call a line. When
+the disk is full either ends where it ended before, so that a reader never takes half a record for a whole
+one. Everything is created with mode 0600 in folders of mode 0700. fdatasync of an append costs 0.2 to 4.5 ms
+and belongs in the worker.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import fcntl
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from daemon.mapped_file import MappedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,24 +29,15 @@ _TEMPORARY: Final = ".tmp"
 
 
 class AppendFile:
-    """One append-only file."""
+    """One append-only file, for what a power cut may take: a log."""
 
     def __init__(self, path: Path) -> None:
-        _make_folder(path.parent)
-        created = not path.exists()
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
         os.fchmod(self._fd, _FILE_MODE)
-        if created:
-            _sync_folder(path.parent)  # else the name itself could be gone after a power cut
         self.size = os.fstat(self._fd).st_size
-        self._path = path
-        self._lost = False
-        self._closing = threading.Lock()  # a sync in the worker must not meet a descriptor already reused
 
     def write(self, data: bytes) -> None:
         """Append all of `data`, or nothing: on a full disk the file is cut back, and OSError raised."""
-        if self._lost:
-            raise OSError(errno.EIO, "an earlier sync failed, so what it held may be lost", str(self._path))
         fd = self._fd
         view: bytes | memoryview = data
         try:
@@ -58,28 +50,11 @@ class AppendFile:
             raise
         self.size += len(data)
 
-    def sync(self) -> None:
-        """Make everything written so far durable; raises OSError, and from then on every write does too.
-
-        After a failed sync the kernel may count the pages as clean: a later success would prove nothing.
-        """
-        with self._closing:
-            if self._fd < 0:
-                return
-            try:
-                os.fdatasync(self._fd)
-            except OSError:
-                self._lost = True
-                raise
-        if self._lost:
-            raise OSError(errno.EIO, "an earlier sync failed, so what it held may be lost", str(self._path))
-
     def close(self) -> None:
-        """Close, waiting for a sync under way; closing twice is harmless."""
-        with self._closing:
-            if self._fd >= 0:
-                os.close(self._fd)
-                self._fd = -1
+        """Close; closing twice is harmless."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 class RealDisk:
@@ -90,7 +65,17 @@ class RealDisk:
 
     def append(self, path: Path) -> AppendFile:
         """Open for appending, creating it and its folders."""
+        _make_folder(path.parent)
         return AppendFile(path)
+
+    def journal(self, path: Path) -> MappedFile:
+        """Likewise, for what must survive."""
+        _make_folder(path.parent)
+        created = not path.exists()
+        file = MappedFile(path, _FILE_MODE)
+        if created:
+            _sync_folder(path.parent)  # else the name itself could be gone after a power cut
+        return file
 
     def read(self, path: Path) -> bytes:
         """Return the whole file; raises FileNotFoundError."""

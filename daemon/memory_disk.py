@@ -63,6 +63,8 @@ class MemoryDisk:
         """Open for appending, creating it."""
         return MemoryFile(self, self._files.setdefault(path, _Content()))
 
+    journal = append
+
     def read(self, path: Path) -> bytes:
         """Return the whole file; raises FileNotFoundError."""
         return bytes(self._get(path).data)

@@ -86,7 +86,7 @@ class Net(Protocol):
         """Give back connections."""
 
 
-class File(Protocol):
+class Appender(Protocol):
     """One append-only file."""
 
     @property
@@ -96,18 +96,25 @@ class File(Protocol):
     def write(self, data: bytes) -> None:
         """Append all of `data`; raises OSError (a full disk), and then nothing of it is in the file."""
 
-    def sync(self) -> None:
-        """Make everything written so far durable; blocking, so call it in a worker."""
-
     def close(self) -> None:
         """Close without syncing."""
+
+
+class File(Appender, Protocol):
+    """One append-only file of what must survive the machine."""
+
+    def sync(self) -> None:
+        """Make everything written so far durable; blocking, so call it in a worker."""
 
 
 class Disk(Protocol):
     """The files the daemon writes. All are created with mode 0600."""
 
-    def append(self, path: Path) -> File:
+    def append(self, path: Path) -> Appender:
         """Open for appending, creating it and its folders."""
+
+    def journal(self, path: Path) -> File:
+        """Likewise, for what must survive; while it is open, zeros may follow what was written."""
 
     def read(self, path: Path) -> bytes:
         """Return the whole file; raises FileNotFoundError."""

@@ -1,10 +1,10 @@
 """The journal: everything about orders, appended before a byte leaves and before a report is believed.
 
-`append` is one plain call: frame, one write to the operating system, done. A killed process loses nothing
-by that. Against a power cut `run` syncs in the worker by groups and appends a mark of how far, so that a
-reader can tell damage from a tail that was never promised. `sync` is the policy: "group" as said (at most
-`group_ms` are lost, and found again at the venue by their ids), "os" leaves it to the system, "intent"
-syncs before each order leaves, on the trading stack (0.2 to 4.5 ms each).
+`append` is one plain call: frame, one copy to a page of the operating system's (daemon/mapped_file.py), done.
+A killed process loses nothing by that. Against a power cut `run` syncs in the worker by groups and appends a
+mark of how far, so that a reader can tell damage from a tail that was never promised. `sync` is the policy:
+"group" as said (at most `group_ms` are lost, and found again at the venue by their ids), "os" leaves it to
+the system, "intent" syncs before each order leaves, on the trading stack (0.2 to 4.5 ms each).
 
 A segment begins with the run and a checkpoint of the whole state, so that only what follows the last
 checkpoint is ever replayed.
@@ -91,7 +91,7 @@ class Journal:
                 names = [path.stem for path in self._disk.list(self._folder) if path.suffix == SUFFIX]
                 self._number = max((int(name) for name in names if name.isdigit()), default=0)
             path = self._folder / f"{self._number + 1:08d}{SUFFIX}"
-            file = self._disk.append(path)
+            file = self._disk.journal(path)
             file.write(header(synced=self._sync != "os"))
         except OSError as error:
             raise self._error(error) from error

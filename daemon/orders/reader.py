@@ -3,7 +3,7 @@
 A bad frame is a torn tail when nothing proves that it was once durable: no mark behind it names a later
 offset (or, in a journal that is never synced, no sound frame follows it). Then it is cut off; its orders
 are found again at the venue. Otherwise what was promised to be safe is damaged, and the daemon does not
-start on it.
+start on it. Zeros at the end are no tail, but space that was reserved and not used: no frame begins with one.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Segment(NamedTuple):
     bodies: list[bytes]
     offsets: list[int]
     end: int  # where the sound part ends
+    lost: int  # bytes of a torn tail behind it
     size: int
 
 
@@ -61,9 +62,10 @@ def read_history(disk: Disk, folder: Path) -> History:
         segment = scan(disk.read(path), path)
         if segment.end < segment.size:
             disk.truncate(path, segment.end)
-            lost = segment.size - segment.end
+        if segment.lost:
             cut.append(
-                f"the journal {path} ended in {lost} bytes of no whole record, cut at offset {segment.end}"
+                f"the journal {path} ended in {segment.lost} bytes of no whole record, "
+                f"cut at offset {segment.end}"
             )
         records = _records(segment, path)
         newest_first.append(records)
@@ -86,7 +88,7 @@ def read_all(disk: Disk, folder: Path) -> Iterator[tuple[Path, int, Record]]:
 def scan(data: bytes, path: Path) -> Segment:
     """Find a file's frames and where its sound part ends; raises JournalError, naming the damaged offset."""
     if len(data) < HEADER.size:
-        return Segment([], [], 0, len(data))  # it was being born
+        return Segment([], [], 0, len(data), len(data))  # it was being born
     synced = _check_header(data, path)
     bodies: list[bytes] = []
     offsets: list[int] = []
@@ -95,12 +97,13 @@ def scan(data: bytes, path: Path) -> Segment:
         bodies.append(body)
         offsets.append(at)
         at += FRAME.size + len(body)
-    if at < len(data) and _was_durable(data, at, synced=synced):
+    filled = len(data.rstrip(b"\0"))
+    if at < filled and _was_durable(data, at, filled, synced=synced):
         raise JournalError(
             f"the journal {path} is damaged at offset {at} of {len(data)}: restore the file from a copy, or "
             "move the journal away and start with no open orders at the venue"
         )
-    return Segment(bodies, offsets, at, len(data))
+    return Segment(bodies, offsets, at, max(filled - at, 0), len(data))
 
 
 def _segments(disk: Disk, folder: Path) -> list[Path]:
@@ -131,10 +134,10 @@ def _frame_at(data: bytes, at: int) -> bytes | None:
     return body if crc32(body, size) == crc else None
 
 
-def _was_durable(data: bytes, bad: int, *, synced: bool) -> bool:
-    """Whether what stands at `bad` was once promised to be safe."""
+def _was_durable(data: bytes, bad: int, filled: int, *, synced: bool) -> bool:
+    """Whether what stands at `bad` was once promised to be safe; from `filled` on there are only zeros."""
     at = bad + 1
-    while at + _SMALLEST <= len(data):
+    while at < filled:
         body = _frame_at(data, at)
         if body is None:
             at += 1

@@ -39,7 +39,6 @@ def test_appending_creates_folders_and_files_only_their_owner_can_read(
     file.write(b"one")
     file.write(b"two")
     assert file.size == 6
-    file.sync()
     file.close()
     assert disk.read(path) == b"onetwo"
     assert _mode(path) == 0o600
@@ -77,54 +76,6 @@ def test_a_full_disk_raises_and_leaves_no_half_record(disk: RealDisk, tmp_path: 
     file.write(b"+")  # and goes on once there is room
     assert path.read_bytes() == b"whole+"
     file.close()
-
-
-def test_after_a_failed_sync_nothing_is_accepted_any_more(
-    disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = disk.append(tmp_path / "journal")
-    file.write(b"a")
-
-    def broken(fd: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fdatasync", broken)
-        with pytest.raises(OSError, match="Input/output error"):
-            file.sync()
-    with pytest.raises(OSError, match="earlier sync failed"):
-        file.sync()
-    with pytest.raises(OSError, match="earlier sync failed"):
-        file.write(b"b")
-    file.close()
-
-
-def test_closing_waits_for_the_sync_under_way(
-    disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = disk.append(tmp_path / "journal")
-    order: list[str] = []
-    begun, go = threading.Event(), threading.Event()
-
-    def slow(fd: int) -> None:
-        begun.set()
-        go.wait(10)
-        order.append("synced")
-
-    monkeypatch.setattr(os, "fdatasync", slow)
-    thread = threading.Thread(target=file.sync)
-    thread.start()
-    assert begun.wait(10)
-    closer = threading.Thread(target=lambda: (file.close(), order.append("closed")))
-    closer.start()
-    assert closer.is_alive()
-    go.set()
-    thread.join()
-    closer.join()
-    assert order == ["synced", "closed"]
-    file.sync()  # after closing: nothing to do, and no foreign descriptor touched
-    file.close()
-    assert order == ["synced", "closed"]
 
 
 def test_truncate_cuts_a_torn_tail(disk: RealDisk, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_a_failed_sync_is_told_to_who_listens():
             pass
 
     class BadDisk(MemoryDisk):
-        def append(self, path):
+        def journal(self, path):
             return BadFile()
 
     journal = begun(BadDisk(), group_ms=1)
