@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 from daemon.flatten import Flatten
 from daemon.market_watch import MarketWatch
 from daemon.orders.intents import Approved
+from daemon.orders.order import Order
 from daemon.pulse import STEADY
 from daemon.runtime import owners_of
 from daemon.spans import NoSpans
@@ -282,10 +283,10 @@ class Engine:
                 verdict = self.risk.check(desk, action, wire_ns)
                 if type(verdict) is Approved:
                     checked_ns = self._now()
-                    self.orders.submit(verdict)
-                    sent_ns = self._now()
-                    self.spans.sent(wire_ns, decided_ns, checked_ns, sent_ns)
-                    decided_ns = sent_ns
+                    if type(self.orders.submit(verdict)) is Order:
+                        written_ns = self.orders.written_ns
+                        self.spans.sent(wire_ns, decided_ns, checked_ns, written_ns)
+                        decided_ns = written_ns
         finally:  # whatever failed, the venue's word is not kept waiting
             self._acting = False
             if late:

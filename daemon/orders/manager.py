@@ -103,6 +103,7 @@ class Orders:
         self.observers = observers
         #: while the journal is replayed: what came of each report is in there too, as records
         self.restoring = False
+        self.written_ns = 0  # when the latest request had left: what follows is not its latency
         self.venue_up_ns = 0  # when the venue last came up
         self._closed = False
         self._scheduler = scheduler
@@ -168,7 +169,7 @@ class Orders:
         order.since_ns = now_ns  # a call with more than 15 keywords builds a dict first: 550 ns
         try:
             self.venue.place(order)
-            order.sent_ns = self.clock.now_ns()  # the venue's first word is measured from here
+            self.written_ns = order.sent_ns = self.clock.now_ns()
         finally:  # nothing that can wait stands between the record and the wire
             self.life.enter(order)
             self._await_answer(order, now_ns)
@@ -187,6 +188,7 @@ class Orders:
         self.life.step(order, Event.CANCEL_ASKED, now_ns)
         self._await_answer(order, now_ns)
         self.venue.cancel(order)
+        self.written_ns = self.clock.now_ns()
         if self.observers:
             self.tell(Sent(CANCEL, order, now_ns))
 
@@ -206,6 +208,7 @@ class Orders:
         self.life.step(order, Event.REPLACE_ASKED, now_ns)
         self._await_answer(order, now_ns)
         self.venue.amend(order, order.asked_lots)
+        self.written_ns = self.clock.now_ns()
         if self.observers:
             self.tell(Sent(AMEND, order, now_ns))
         return True

@@ -82,6 +82,7 @@ class Portfolio:
         self.holdings: dict[tuple[int, int], Holding] = {}  # (desk index, row)
         self.worth = Valuation(instruments, reporting, day_offset_ns)
         self._by = [Multipliers(instrument) for instrument in instruments]
+        self._spot = [instrument.spot for instrument in instruments]
         self._base = [self.purse(instrument.base) for instrument in instruments]
         self._quote = [self.purse(instrument.quote) for instrument in instruments]
         self._held: list[list[tuple[Desk, int, Holding]]] = [[] for _ in instruments]
@@ -114,7 +115,7 @@ class Portfolio:
     def reserve(self, order: Order, leaves_lots: int) -> None:
         """Hold back the worst case of an order with so much still to trade; 0 gives all of it back."""
         index = order.instrument
-        spot = self.instruments[index].market == "spot"
+        spot = self._spot[index]
         if spot and order.side != BUY:
             purse = self._base[index]
             needed = leaves_lots * self._by[index].lot
@@ -139,7 +140,7 @@ class Portfolio:
         cost_before = holding.cost
         realised = holding.trade(qty, notional)
         base, quote = self._base[index], self._quote[index]
-        if self.instruments[index].market == "spot":
+        if self._spot[index]:
             base.total += qty
             quote.total -= notional
         else:
@@ -196,7 +197,7 @@ class Portfolio:
         quote.show()
         worth.move_balance(base.asset, base.total)
         worth.move_balance(quote.asset, quote.total)
-        spot = self.instruments[index].market == "spot"
+        spot = self._spot[index]
         if not spot:
             self._value_derivative(index)
         if spot and worth.known:

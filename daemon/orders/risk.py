@@ -23,9 +23,9 @@ from daemon.orders.records import REFUSE, Latch, pack, pack_action
 from kernels.dtypes import (
     AMEND,
     BUY,
-    CANCEL,
     GATE_HALTED,
     P_QTY,
+    PLACE,
     POSITION_COLUMNS,
     REFUSED_DUPLICATE,
     REFUSED_NO_SLOT,
@@ -38,11 +38,7 @@ from kernels.dtypes import (
     X_LEVEL,
     X_PRICE_TICKS,
     X_QTY_LOTS,
-    X_REDUCES,
-    X_REFUSAL,
     X_SIDE,
-    X_SLOT,
-    X_VERB,
 )
 
 if TYPE_CHECKING:
@@ -106,7 +102,8 @@ class Risk:
         self._observers = observers
         self._number = 0
         self._burst = max(limits.orders_per_s_max, 1.0)
-        self._kept_back = self._burst * _RESERVED_SHARE if self._burst >= 1 / _RESERVED_SHARE else 0.0
+        #: what an order that adds risk must find: itself, and what is kept for those that reduce it
+        self._needed = 1.0 + (self._burst * _RESERVED_SHARE if self._burst >= 1 / _RESERVED_SHARE else 0.0)
         self._tokens = self._burst
         self._filled_ns = 0
         self._told: dict[tuple[int, ...], tuple[int, int]] = {}
@@ -116,28 +113,28 @@ class Risk:
     # --- the hot path -------------------------------------------------------------------------------------
     def check(self, desk: Desk, action: list[int], now_ns: int) -> Approved | Refused:
         """Judge one row of `actions` (as plain ints) of a drain at `now_ns`."""
-        code = action[X_REFUSAL] or self._judge(desk, action, now_ns)
+        verb, row, slot, _, _, _, _, _, reduces, code = action
+        instrument = desk.instruments[row]
+        if not code:
+            held = desk.orders[row][slot]
+            if verb == PLACE:
+                gate = desk.gate[row]
+                if gate and not (reduces and self._really_reduces(desk, action)):
+                    code = gate
+                elif held is not None:
+                    code = REFUSED_NO_SLOT
+                elif not self.live[instrument] or not (code := self._collides(desk, action)):
+                    code = self._spend(now_ns, 1.0 if reduces else self._needed)
+            elif held is None:
+                code = REFUSED_NO_SLOT
+            elif (
+                verb == AMEND
+            ):  # it only lowers, which the manager sees to: no gate; a cancel is never counted
+                code = self._spend(now_ns, 1.0)
         if code:
             return self.refuse(code, desk, action, now_ns)
-        self._number += 1
-        return Approved(SEAL, self._number, desk, action, desk.instruments[action[X_INSTRUMENT]], now_ns)
-
-    def _judge(self, desk: Desk, action: list[int], now_ns: int) -> int:
-        verb = action[X_VERB]
-        row = action[X_INSTRUMENT]
-        held = desk.orders[row][action[X_SLOT]]
-        if verb == CANCEL:  # never delayed, never counted
-            return 0 if held is not None else REFUSED_NO_SLOT
-        if verb == AMEND:  # it only lowers, which the manager sees to: no gate
-            return self._spend(now_ns, 1.0) if held is not None else REFUSED_NO_SLOT
-        reduces = action[X_REDUCES]
-        gate = desk.gate[row]
-        if gate and not (reduces and self._really_reduces(desk, action)):
-            return gate
-        if held is not None:
-            return REFUSED_NO_SLOT
-        code = self._collides(desk, action)
-        return code or self._spend(now_ns, 1.0 if reduces else 1.0 + self._kept_back)
+        self._number = number = self._number + 1
+        return Approved(SEAL, number, desk, action, instrument, now_ns)
 
     def _really_reduces(self, desk: Desk, action: list[int]) -> bool:
         """Whether an order let through a closed gate is no larger than the position it claims to reduce."""
