@@ -38,11 +38,15 @@ __all__ = [
     "FEATURE_INTS",
     "FEATURE_SOURCES",
     "TUNING",
-    "batch",
     "bind_tuning",
     "init",
     "ready",
     "row",
+    "row_bars",
+    "row_depth",
+    "row_quotes",
+    "row_rates",
+    "row_trades",
     "step",
 ]
 
@@ -213,26 +217,24 @@ def ready(f: Floats, i: Ints) -> bool:
 
 @njit(cache=True, forceinline=True)
 def row(f: Floats, i: Ints, now_ns: int, out: Floats) -> None:
-    """Write the features as of `now_ns` into `out[:len(FEATURES)]`, NaN where not ready."""
-    for k in range(len(FEATURES)):
-        out[k] = math.nan
-    if i[st.I_TICKS] > 0:
-        _row_rates(f, i, max(now_ns, i[st.I_LAST_NS]), out)
-    if i[st.I_QUOTES] > 0:
-        _row_quotes(f, i, out)
-        _row_bars(f, out)
-    if i[st.I_TRADES] > 0:
-        _row_trades(f, i, out)
-    if i[st.I_DEPTHS] > 0:
-        out[X_DEPTH] = f[st.F_DEPTH]
-        if i[st.I_DEPTHS] >= i[st.I_SMOOTH]:
-            out[X_DEPTH_EMA] = f[st.F_DEPTH_EMA]
+    """Write the features as of `now_ns` into `out[:len(FEATURES)]`, NaN where not ready.
+
+    Each of its parts writes all of its own columns, and says what they change with (kernels.batch).
+    """
+    row_rates(f, i, now_ns, out)
+    row_quotes(f, i, out)
+    row_bars(f, i, out)
+    row_trades(f, i, out)
+    row_depth(f, i, out)
 
 
 @njit(cache=True, forceinline=True)
-def _row_rates(f: Floats, i: Ints, now_ns: int, out: Floats) -> None:
+def row_rates(f: Floats, i: Ints, now_ns: int, out: Floats) -> None:
+    """Write what changes with time alone."""
+    out[X_TRADE_RATE] = out[X_TRADE_RATE_RATIO] = out[X_QUOTE_RATE] = math.nan
+    now_ns = max(now_ns, i[st.I_LAST_NS])
     elapsed_ns = now_ns - i[st.I_START_NS]
-    if elapsed_ns * f[st.F_FLOW_RATE] < ind.LN2:
+    if i[st.I_TICKS] == 0 or elapsed_ns * f[st.F_FLOW_RATE] < ind.LN2:
         return
     out[X_QUOTE_RATE] = 0.0
     if i[st.I_QUOTES] > 0:
@@ -249,7 +251,15 @@ def _row_rates(f: Floats, i: Ints, now_ns: int, out: Floats) -> None:
 
 
 @njit(cache=True, forceinline=True)
-def _row_quotes(f: Floats, i: Ints, out: Floats) -> None:
+def row_quotes(f: Floats, i: Ints, out: Floats) -> None:
+    """Write what only a quote changes."""
+    for k in range(X_SPREAD, X_TOP_EMA + 1):
+        out[k] = math.nan
+    out[X_ORDER_FLOW] = math.nan
+    for k in range(X_EMA_SPREAD, X_ZSCORE + 1):
+        out[k] = math.nan
+    if i[st.I_QUOTES] == 0:
+        return
     mid = f[st.F_MID]
     bps = bars.BPS / mid
     spread = f[st.F_QUOTE + 2] - f[st.F_QUOTE]
@@ -274,7 +284,12 @@ def _row_quotes(f: Floats, i: Ints, out: Floats) -> None:
 
 
 @njit(cache=True, forceinline=True)
-def _row_bars(f: Floats, out: Floats) -> None:
+def row_bars(f: Floats, i: Ints, out: Floats) -> None:
+    """Write what a quote or the close of a bar changes."""
+    for k in range(X_RSI, X_LONG + 1):
+        out[k] = math.nan
+    if i[st.I_QUOTES] == 0:
+        return
     mid = f[st.F_MID]
     bps = bars.BPS / mid
     out[X_RSI] = f[st.F_B_RSI]
@@ -302,7 +317,13 @@ def _row_bars(f: Floats, out: Floats) -> None:
 
 
 @njit(cache=True, forceinline=True)
-def _row_trades(f: Floats, i: Ints, out: Floats) -> None:
+def row_trades(f: Floats, i: Ints, out: Floats) -> None:
+    """Write what a trade changes, and some of it a quote."""
+    for k in range(X_TRADE_FLOW, X_TRADE_SIZE_RATIO + 1):
+        out[k] = math.nan
+    out[X_LAST_TRADE] = out[X_VWAP] = math.nan
+    if i[st.I_TRADES] == 0:
+        return
     if i[st.I_TRADES] >= st.FLOW_TICKS_MIN:
         out[X_TRADE_FLOW] = ind.imbalance(f[st.F_BOUGHT], f[st.F_SOLD])
     if i[st.I_TRADES] >= i[st.I_SMOOTH]:
@@ -315,21 +336,10 @@ def _row_trades(f: Floats, i: Ints, out: Floats) -> None:
             out[X_VWAP] = (f[st.F_MID] - f[st.F_NOTIONAL] / f[st.F_VOLUME]) * bps
 
 
-@njit(cache=True)
-def batch(
-    kind: Ints,
-    wire_ns: Ints,
-    a: Floats,
-    b: Floats,
-    c: Floats,
-    d: Floats,
-    tuning: Floats,
-    out: NDArray[np.float64],
-) -> None:
-    """Write into `out[n, len(FEATURES)]` the row after each of `n` ticks: to the bit what stepping gives."""
-    f = np.empty(FEATURE_FLOATS)
-    i = np.zeros(FEATURE_INTS, np.int64)
-    init(f, i, tuning)
-    for k in range(kind.size):
-        step(f, i, kind[k], wire_ns[k], a[k], b[k], c[k], d[k])
-        row(f, i, wire_ns[k], out[k])
+@njit(cache=True, forceinline=True)
+def row_depth(f: Floats, i: Ints, out: Floats) -> None:
+    """Write what a change of the depth changes."""
+    out[X_DEPTH] = f[st.F_DEPTH] if i[st.I_DEPTHS] > 0 else math.nan
+    out[X_DEPTH_EMA] = (
+        f[st.F_DEPTH_EMA] if i[st.I_DEPTHS] > 0 and i[st.I_DEPTHS] >= i[st.I_SMOOTH] else math.nan
+    )

@@ -15,9 +15,10 @@ import numpy as np
 from daemon.errors import TickdError, UsageError
 from daemon.instruments import make_instrument
 from daemon.research.bundle import feature_code, write_bundle
-from daemon.simulator.market import MarketSettings, SyntheticMarket, TickColumns, tick_columns
-from kernels.dtypes import QUOTE
-from kernels.features import FEATURES, TUNING, batch, bind_tuning
+from daemon.simulator.market import MarketSettings, SyntheticMarket, tick_rows
+from kernels import batch
+from kernels.dtypes import QUOTE, TICK
+from kernels.features import FEATURES, TUNING, bind_tuning
 from strategies.model import Manifest
 from strategies.research.labels import forward_return_bps, went_up
 from strategies.research.metrics import accuracy, auc, edge_bps, log_loss
@@ -143,22 +144,23 @@ def synthetic_rows(seed: int, minutes: int, horizon_ms: int) -> Rows:
     market = SyntheticMarket(instrument, MarketSettings(seed=seed), START_NS)
     end_ns = START_NS + minutes * 60_000_000_000
     at_ns, features, quote_ns, mid = [], [], [], []
-    lead: TickColumns | None = None
+    tuning, columns = bind_tuning({}), batch.places(FEATURES)
+    lead = np.zeros(0, TICK)
     until_ns = START_NS
     while until_ns < end_ns:
         from_ns, until_ns = until_ns, min(until_ns + _SEGMENT_NS, end_ns)
-        fresh = tick_columns(market.advance(until_ns), instrument)
-        quotes = fresh.kind == QUOTE
-        quote_ns.append(fresh.wire_ns[quotes])
-        mid.append(0.5 * (fresh.a[quotes] + fresh.c[quotes]))
-        ticks = fresh if lead is None else lead.then(fresh)
-        warm_ns = from_ns if lead is not None else from_ns + _LEAD_IN_NS
-        out = np.empty((len(ticks.kind), len(FEATURES)))
-        batch(*ticks, bind_tuning({}), out)
-        chosen = np.flatnonzero(ticks.wire_ns > warm_ns)[::_STRIDE]
-        at_ns.append(ticks.wire_ns[chosen])
-        features.append(out[chosen])
-        lead = ticks.take(ticks.wire_ns > until_ns - _LEAD_IN_NS)
+        fresh = tick_rows(market.advance(until_ns), instrument)
+        quotes = fresh[fresh["kind"] == QUOTE]
+        quote_ns.append(quotes["wire_ns"])
+        mid.append(0.5 * (quotes["a"] + quotes["c"]))
+        ticks = np.concatenate((lead, fresh))
+        warm_ns = from_ns if from_ns > START_NS else from_ns + _LEAD_IN_NS
+        chosen = np.flatnonzero(ticks["wire_ns"] > warm_ns)[::_STRIDE]
+        out = np.empty((len(chosen), len(FEATURES)))
+        batch.advance(batch.new_states(1, tuning), 0, ticks, chosen, columns, out)
+        at_ns.append(ticks["wire_ns"][chosen])
+        features.append(out)
+        lead = ticks[ticks["wire_ns"] > until_ns - _LEAD_IN_NS]
     times = np.concatenate(at_ns)
     returns = forward_return_bps(times, np.concatenate(quote_ns), np.concatenate(mid), horizon_ms * 1_000_000)
     return Rows(times, np.concatenate(features), returns)

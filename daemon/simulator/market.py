@@ -19,7 +19,7 @@ import numpy as np
 
 from daemon.errors import ConfigError
 from kernels import market as kernel
-from kernels.dtypes import DEPTH, TRADE
+from kernels.dtypes import DEPTH, TICK, TRADE
 from kernels.market_book import MARKET, MARKET_EVENT
 
 if TYPE_CHECKING:
@@ -65,34 +65,6 @@ class Snapshot(NamedTuple):
     last_id: int
     bids: NDArray[np.int64]
     asks: NDArray[np.int64]
-
-
-class TickColumns(NamedTuple):
-    """Ticks as the features take them: columns of kernels.dtypes.TICK; prices and quantities as floats."""
-
-    kind: NDArray[np.int64]
-    wire_ns: NDArray[np.int64]
-    a: NDArray[np.float64]
-    b: NDArray[np.float64]
-    c: NDArray[np.float64]
-    d: NDArray[np.float64]
-
-    def take(self, mask: NDArray[np.bool_]) -> TickColumns:
-        """Return the ticks where `mask` holds."""
-        return TickColumns(
-            self.kind[mask], self.wire_ns[mask], self.a[mask], self.b[mask], self.c[mask], self.d[mask]
-        )
-
-    def then(self, later: TickColumns) -> TickColumns:
-        """Return these ticks followed by `later`."""
-        return TickColumns(
-            np.concatenate((self.kind, later.kind)),
-            np.concatenate((self.wire_ns, later.wire_ns)),
-            np.concatenate((self.a, later.a)),
-            np.concatenate((self.b, later.b)),
-            np.concatenate((self.c, later.c)),
-            np.concatenate((self.d, later.d)),
-        )
 
 
 class SyntheticMarket:
@@ -148,20 +120,19 @@ class SyntheticMarket:
         return Chunk(np.concatenate(events), np.concatenate(levels))
 
 
-def tick_columns(chunk: Chunk, instrument: Instrument) -> TickColumns:
-    """Return a chunk's events as the features take them, received the moment they happened."""
+def tick_rows(chunk: Chunk, instrument: Instrument) -> NDArray[np.void]:
+    """Return a chunk's events as the features take them, TICK[n], received the moment they happened."""
     events = chunk.events
     price, lot = instrument.price, instrument.qty
     traded = events["kind"] == TRADE
-    side = events["c"].astype(np.float64)
-    return TickColumns(
-        events["kind"].copy(),
-        events["exch_ns"].copy(),
-        _values(events["a"], price.num, price.places),
-        _values(events["b"], lot.num, lot.places),
-        np.where(traded, side, _values(events["c"], price.num, price.places)),
-        np.where(traded, 0.0, _values(events["d"], lot.num, lot.places)),
-    )
+    ticks = np.zeros(len(events), TICK)
+    ticks["kind"] = events["kind"]
+    ticks["wire_ns"] = ticks["exch_ns"] = events["exch_ns"]
+    ticks["a"] = _values(events["a"], price.num, price.places)
+    ticks["b"] = _values(events["b"], lot.num, lot.places)
+    ticks["c"] = np.where(traded, events["c"], _values(events["c"], price.num, price.places))
+    ticks["d"] = np.where(traded, 0.0, _values(events["d"], lot.num, lot.places))
+    return ticks
 
 
 def _values(counts: NDArray[np.int64], num: int, places: int) -> NDArray[np.float64]:

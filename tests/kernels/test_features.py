@@ -42,7 +42,7 @@ SHORT_TUNING |= {"range_bars": 3, "return_short": 1, "return_medium": 2, "return
 
 
 class Ticks(NamedTuple):
-    """A run of ticks in the order of `batch`."""
+    """A run of ticks, each column in the order of `step`."""
 
     kind: np.ndarray
     wire_ns: np.ndarray
@@ -80,8 +80,18 @@ def made(n: int, seed: int = 1, tick: float = 0.01) -> Ticks:
 
 def rows(ticks: Ticks, tuning: dict[str, float] | None = None) -> np.ndarray:
     out = np.empty((len(ticks.kind), len(FEATURES)))
-    features.batch(*ticks, bind_tuning(tuning or {}), out)
+    run(*ticks, bind_tuning(tuning or {}), out)
     return out
+
+
+@njit
+def run(kind, wire_ns, a, b, c, d, tuning, out):
+    """Write the row after each tick."""
+    f, i = np.empty(FEATURE_FLOATS), np.zeros(FEATURE_INTS, np.int64)
+    features.init(f, i, tuning)
+    for k in range(kind.size):
+        features.step(f, i, kind[k], wire_ns[k], a[k], b[k], c[k], d[k])
+        features.row(f, i, wire_ns[k], out[k])
 
 
 def fresh(tuning: dict[str, float] | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -334,7 +344,7 @@ def captured(path: Path, n: int) -> Ticks:
     return Ticks(np.array(kind), np.array(ns), *(np.array(x) for x in numbers))
 
 
-def test_batch_is_stepping_to_the_last_bit() -> None:
+def test_a_compiled_loop_is_stepping_to_the_last_bit() -> None:
     ticks = made(3_000)
     want = rows(ticks)
     f, i = fresh()
@@ -553,7 +563,7 @@ def test_each_kernel_is_compiled_for_one_signature() -> None:
     f, i = fresh()
     features.row(f, i, START, np.empty(len(FEATURES)))
     features.ready(f, i)
-    for kernel in (features.init, features.step, features.row, features.batch, features.ready):
+    for kernel in (features.init, features.step, features.row, features.ready, run):
         assert len(kernel.signatures) == 1, kernel
     for module in (features, feature_bars, feature_state):  # helpers have none when their callers come cached
         for name, kernel in vars(module).items():

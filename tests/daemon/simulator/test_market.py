@@ -11,9 +11,10 @@ import pytest
 
 from daemon.errors import ConfigError
 from daemon.instruments import Instrument, make_instrument
-from daemon.simulator.market import Chunk, MarketSettings, SyntheticMarket, tick_columns
+from daemon.simulator.market import Chunk, MarketSettings, SyntheticMarket, tick_rows
+from kernels import batch
 from kernels.dtypes import DEPTH, QUOTE, TRADE
-from kernels.features import FEATURES, batch, bind_tuning
+from kernels.features import FEATURES, bind_tuning
 
 START = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -158,27 +159,22 @@ def test_a_coarse_tick_makes_a_market_too() -> None:
 def test_ticks_are_the_floats_that_decimal_text_gives_and_make_features() -> None:
     listed = instrument()
     chunk = market().advance(START + 90 * SECOND)
-    ticks = tick_columns(chunk, listed)
-    for k in range(0, len(ticks.kind), 97):
-        event = chunk.events[k]
-        assert ticks.a[k] == float(listed.price.text(int(event["a"])))
-        assert ticks.b[k] == float(listed.qty.text(int(event["b"])))
+    ticks = tick_rows(chunk, listed)
+    for k in range(0, len(ticks), 97):
+        event, tick = chunk.events[k], ticks[k]
+        assert (tick["kind"], tick["wire_ns"]) == (event["kind"], event["exch_ns"])
+        assert tick["a"] == float(listed.price.text(int(event["a"])))
+        assert tick["b"] == float(listed.qty.text(int(event["b"])))
         if event["kind"] == TRADE:
-            assert (ticks.c[k], ticks.d[k]) == (event["c"], 0.0)
+            assert (tick["c"], tick["d"]) == (event["c"], 0.0)
         else:
-            assert ticks.c[k] == float(listed.price.text(int(event["c"])))
-            assert ticks.d[k] == float(listed.qty.text(int(event["d"])))
-    rows = np.empty((len(ticks.kind), len(FEATURES)))
-    batch(*ticks, bind_tuning({}), rows)
+            assert tick["c"] == float(listed.price.text(int(event["c"])))
+            assert tick["d"] == float(listed.qty.text(int(event["d"])))
+    rows = np.empty((len(ticks), len(FEATURES)))
+    batch.advance(
+        batch.new_states(1, bind_tuning({})), 0, ticks, batch.every(ticks), batch.places(FEATURES), rows
+    )
     assert np.isfinite(rows[-1]).all()
-
-
-def test_ticks_can_be_taken_and_joined() -> None:
-    ticks = tick_columns(market().advance(START + SECOND), instrument())
-    early = ticks.wire_ns < START + SECOND // 2
-    joined = ticks.take(early).then(ticks.take(~early))
-    for column, whole in zip(joined, ticks, strict=True):
-        np.testing.assert_array_equal(column, whole)
 
 
 def test_nothing_happens_before_its_time() -> None:
