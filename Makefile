@@ -1,6 +1,6 @@
 # One command for each thing a developer does. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo picture setup test verify bench lint format lock clean
+.PHONY: help demo picture setup test verify bench peers lint format lock clean
 ARGS ?=
 WORKERS ?= 2
 PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS)
@@ -25,6 +25,10 @@ verify: .venv/.dev ## the heavy proofs: long property tests, kills, whole captur
 bench: .venv/.dev ## measure tick to order beside a floor and a naive stack; fails beyond generous bounds
 	.venv/bin/tickd bench latency --check $(ARGS)
 
+peers: .venv-peers/.peers ## measure beside wickra, TA-Lib and nautilus_trader
+	.venv-peers/bin/python -m tests.bench.indicators $(ARGS)
+	.venv-peers/bin/python -m tests.bench.nautilus $(ARGS)
+
 lint: .venv/.dev ## style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -37,8 +41,8 @@ format: .venv/.dev ## rewrite the sources in the project's style
 lock: .venv/.dev ## resolve pyproject.toml into requirements/*.txt; ARGS=--upgrade takes the newest versions
 	scripts/lock $(ARGS)
 
-clean: ## remove what is made: .venv, caches of tools, var/
-	rm -rf .venv build var *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove what is made: virtual environments, caches of tools, var/
+	rm -rf .venv .venv-peers build var *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # a test environment is also enough for the demo, so an existing one is not replaced
@@ -49,3 +53,7 @@ clean: ## remove what is made: .venv, caches of tools, var/
 .venv/.dev: requirements/dev.txt pyproject.toml scripts/setup
 	@scripts/setup dev
 	@touch .venv/.base $@
+
+.venv-peers/.peers: requirements/peers.txt pyproject.toml scripts/setup
+	@scripts/setup peers
+	@touch $@

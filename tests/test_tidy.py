@@ -414,14 +414,16 @@ def test_the_version_is_said_once_and_repeated_faithfully(project):
 
 def test_the_lock_files_agree_and_are_hashed(project):
     pins = {}
-    for group in ("base", "research", "dev"):
+    for group in ("base", "research", "dev", "peers"):
         text = (ROOT / "requirements" / f"{group}.txt").read_text()
         assert "://" not in text
         blocks = re.findall(r"^(\S+)==(\S+)(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
         assert all("--hash=sha256:" in rest for _, _, rest in blocks)
         pins[group] = {name: version for name, version, _ in blocks}
     assert pins["base"].items() <= pins["research"].items() <= pins["dev"].items()
+    assert pins["base"].items() <= pins["peers"].items()
     assert {distribution(one) for one in project["dependencies"]} <= pins["base"].keys()
     assert "lightgbm" in pins["research"].keys() - pins["base"].keys()
-    wanted = {distribution(one) for one in project["optional-dependencies"]["dev"]}
-    assert wanted <= pins["dev"].keys()
+    for group in ("dev", "peers"):
+        wanted = {distribution(one) for one in project["optional-dependencies"][group]}
+        assert wanted <= pins[group].keys()
