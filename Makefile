@@ -26,8 +26,8 @@ bench: .venv/.dev ## measure tick to order beside a floor and a naive stack; fai
 	.venv/bin/tickd bench latency --check $(ARGS)
 
 peers: .venv-peers/.peers ## measure beside wickra, TA-Lib and nautilus_trader
-	.venv-peers/bin/python -m tests.bench.indicators $(ARGS)
-	.venv-peers/bin/python -m tests.bench.nautilus $(ARGS)
+	@.venv-peers/bin/python -m tests.bench.indicators $(ARGS)
+	@.venv-peers/bin/python -m tests.bench.nautilus $(ARGS)
 
 lint: .venv/.dev ## style and types
 	.venv/bin/ruff check .
