@@ -109,8 +109,9 @@ class Engine:
         self.rings = rings
         self.market = MarketWatch(instruments, rings, orders, stale_ns=stale_ns, lag_ns_max=lag_ns_max)
         self._fresh: set[int] = set()  # instruments of which something came since the last drain
-        #: remember that a trade or quote waits in an instrument's ring (the set's own: a call less a tick)
+        #: remember that a tick waits in an instrument's ring (the set's own: a call less), or that a turn took it
         self.on_tick: Callable[[int], None] = self._fresh.add
+        self.on_turn: Callable[[int], None] = self._fresh.discard
         self.touch = Touch(instruments, rings)
         self._owners = owners_of(instruments, runtimes)
         self._runtimes_of = [tuple(runtime for runtime, _ in owners) for owners in self._owners]

@@ -127,6 +127,9 @@ class _Deaf:
     def drain(self, wire_ns: int) -> None:
         """Decide nothing."""
 
+    def on_turn(self, instrument: int) -> None:
+        """Take no turn."""
+
     def turned(self, instrument: int, answer: int, wire_ns: int) -> None:
         """Take no turn."""
 

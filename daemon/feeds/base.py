@@ -152,6 +152,9 @@ class FeedSink(Protocol):
     def turns(self) -> Sequence[Turn | None]:
         """Return, by instrument, what reads a frame and decides on it in one compiled call; None: not now."""
 
+    def on_turn(self, instrument: int) -> None:
+        """Learn that a turn took what waited of an instrument: it needs no drain."""
+
     def turned(self, instrument: int, answer: int, wire_ns: int) -> None:
         """Act on a turn that answered other than 0: nothing to do."""
 

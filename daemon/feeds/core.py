@@ -3,9 +3,9 @@
     process(payload, wire_ns, last): 1. read  2. check the sequence  3. ring, or book  4. the sink decides
 
 A frame of a shape that its stream is known for is read, checked and put into the ring by one compiled call
-(kernels.shapes), which also decides on it where it was all there was to read (a turn). Every other goes by
-the typed decoder and the state machines of sync.py, which say what is wrong with it, and may teach its stream
-a new shape.
+(kernels.shapes), which also decides on it where it is the last to be read and nothing but ticks of the same
+instrument came before it (a turn). Every other goes by the typed decoder and the state machines of sync.py,
+which say what is wrong with it, and may teach its stream a new shape.
 
 One bad frame is counted by its reason and forgotten; it never raises out of here. What the sink raises is not
 caught, and what a strategy raises in its turn is the sink's: neither must be taken for a bad frame.
@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 FRAMES_KEPT: Final = 1024
 
 _NEVER_NS: Final = 1 << 62
+
+#: whose ticks came since the last drain, where it is not one instrument's
+_NOBODYS: Final = -1
+_SEVERAL: Final = -2
 
 #: what the hot path needs of a stream of ticks: its record, its instrument, and where its frames are kept
 TickStream = tuple["NDArray[np.void]", int, "Callable[[bytes], None]"]
@@ -98,7 +102,7 @@ class FeedCore:
             else:
                 self._ticks[key] = (lane.stream(kind).record, instrument, lane.frames.append)
         self._asked_ns = 0  # when `age_ns` was last asked
-        self._waiting = False  # something came since the last drain
+        self._waiting = _NOBODYS
         self._turns = sink.turns
         self._on_tick = sink.on_tick
         self._now_ns = clock.now_ns
@@ -117,7 +121,8 @@ class FeedCore:
     def process(self, payload: bytes, wire_ns: int, last: bool) -> None:
         """Take one frame received at `wire_ns`; raises only what the sink raises."""
         stream = self._ticks.get(payload[: self._key_size])
-        if stream is not None and last and not self._waiting:
+        waiting = self._waiting
+        if stream is not None and last and (waiting == _NOBODYS or waiting == stream[1]):
             record, instrument, keep = stream
             turn = self._turns[instrument]
             if turn is not None:
@@ -125,17 +130,30 @@ class FeedCore:
                     answer = turn(payload, record, wire_ns)
                 except Exception as error:  # whatever a strategy raises
                     keep(payload)
+                    self._end_wait()
                     self._sink.turn_raised(instrument, error)
                     return
                 if answer != TURN_MISS:
                     keep(payload)
+                    if waiting != _NOBODYS:
+                        self._end_wait()
                     if answer:
                         self._sink.turned(instrument, answer, wire_ns)
                     return
         self._take(stream, payload, wire_ns)
-        self._waiting = not last
         if last:
+            self._waiting = _NOBODYS
             self._sink.drain(wire_ns)
+        elif stream is None or (waiting != _NOBODYS and waiting != stream[1]):
+            self._waiting = _SEVERAL
+        else:
+            self._waiting = stream[1]
+
+    def _end_wait(self) -> None:
+        """Let the sink know that a turn took what waited."""
+        if self._waiting != _NOBODYS:
+            self._sink.on_turn(self._waiting)
+            self._waiting = _NOBODYS
 
     def _take(self, stream: TickStream | None, payload: bytes, wire_ns: int) -> None:
         """Take one frame into its ring or its book; a drain decides later."""

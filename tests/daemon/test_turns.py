@@ -50,15 +50,17 @@ def taken(floor, index: int = 0) -> int:
     return int(floor.rings["turns"][index])
 
 
-def wander(floor, count: int = 400, seed: int = 3) -> None:
-    """Let quotes and trades come whose prices go up and down."""
+def wander(floor, count: int = 400, seed: int = 3, instruments: int = 1, alone: float = 1.0) -> None:
+    """Let quotes and trades come whose prices go up and down; so many are all there was to read."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         bid = round(100.0 + math.sin(number / 40) + 0.01 * int(rng.integers(-3, 4)), 2)
+        last = bool(rng.random() < alone) or number == count - 1
+        index = int(rng.integers(instruments))
         if rng.random() < 0.3:
-            floor.trade(bid, sold=bool(rng.random() < 0.5))
+            floor.trade(bid, sold=bool(rng.random() < 0.5), index=index, last=last)
         else:
-            floor.quote(bid, round(bid + 0.02, 2))
+            floor.quote(bid, round(bid + 0.02, 2), index=index, last=last)
 
 
 def story(floor) -> tuple[str, str, list[tuple[int, int, int]], int]:
@@ -85,17 +87,52 @@ def test_turns_and_drains_decide_order_and_count_alike(new_floor):
     assert len(turned.sent()) > 3
 
 
-def test_only_a_frame_that_was_all_there_was_to_read_takes_a_turn(new_floor):
-    floor = new_floor(CROSS)
+@pytest.mark.parametrize("alone", [0.9, 0.5, 0.2])
+def test_bursts_that_end_with_a_turn_decide_and_order_as_by_drains(new_floor, alone):
+    stories = []
+    for turning in (True, False):
+        crosses = [msgspec.structs.replace(CROSS, symbols=(f"{base}/USDT:USDT",)) for base in ("BTC", "ETH")]
+        floor = new_floor(*crosses, bases=("BTC", "ETH"), market="usdm", balances={"USDT": "100000"})
+        if not turning:
+            for runtime in floor.core.runtimes:
+                runtime.turn = None
+            floor.engine._set_turns()
+        floor.open_market()
+        wander(floor, 800, instruments=2, alone=alone)
+        assert (taken(floor) > 0) is turning
+        digests = [int(one.memory[0]["digest"]) for one in floor.core.runtimes]
+        stories.append((story(floor), digests))
+        assert not floor.engine._fresh
+    assert stories[0] == stories[1]
+    assert len(stories[0][0][2]) > 3
+
+
+def test_a_turn_takes_what_waits_of_its_own_instrument_and_of_no_other(new_floor):
+    crosses = [msgspec.structs.replace(CROSS, symbols=(f"{base}/USDT",)) for base in ("BTC", "ETH")]
+    floor = new_floor(*crosses, bases=("BTC", "ETH"))
     floor.open_market()
     floor.quote()
     before = taken(floor)
     floor.quote(last=False)
-    floor.quote()
-    assert taken(floor) == before
+    floor.trade(last=False)
     floor.quote()
     assert taken(floor) == before + 1
-    assert floor.core.runtimes[0].memory[0]["decisions"] == floor.engine.drains
+    floor.quote(index=1, last=False)
+    floor.quote()  # the other's quote waits for a decision
+    floor.quote(index=1, last=False)
+    floor.quote(last=False)
+    floor.quote()
+    assert taken(floor) == before + 1
+    floor.quote()
+    assert taken(floor) == before + 2
+    decisions = [int(one.memory[0]["decisions"]) for one in floor.core.runtimes]
+    drains = floor.engine.drains
+    floor.quote(index=1)
+    assert floor.engine.drains == drains + 1
+    assert [int(one.memory[0]["decisions"]) for one in floor.core.runtimes] == [
+        decisions[0],
+        decisions[1] + 1,
+    ]
 
 
 def test_a_cold_strategy_counts_its_ticks_at_drains(new_floor):
