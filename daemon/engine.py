@@ -109,7 +109,7 @@ class Engine:
         self.rings = rings
         self.market = MarketWatch(instruments, rings, orders, stale_ns=stale_ns, lag_ns_max=lag_ns_max)
         self._fresh: set[int] = set()  # instruments of which something came since the last drain
-        #: remember that a tick waits in an instrument's ring (the set's own: a call less), or that a turn took it
+        #: a tick waits in an instrument's ring; a turn took it (the set's own methods: a call less)
         self.on_tick: Callable[[int], None] = self._fresh.add
         self.on_turn: Callable[[int], None] = self._fresh.discard
         self.touch = Touch(instruments, rings)

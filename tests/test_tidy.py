@@ -74,10 +74,11 @@ ALLOWED = {
         "secrets",  # makes the exchange's key
         "write_text()",  # writes the daemon's configuration, draws its picture
     },
-    "daemon/disk.py": {"concurrent", "open()", "read_bytes()", "threading"},
+    "daemon/disk.py": {"concurrent", "open()", "read_bytes()"},
     "daemon/faces/client.py": {"http.client", "socket"},  # in the process of the command, not the daemon's
     "daemon/kernel_cache.py": {"read_bytes()"},  # before numba is imported
     "daemon/lifetime.py": {"signal"},
+    "daemon/mapped_file.py": {"open()", "threading"},
     "daemon/local_sources.py": {"read_text()"},  # of what is about to be imported
     "daemon/logs.py": {"logging"},  # takes over what libraries log
     "daemon/net.py": {"ssl"},

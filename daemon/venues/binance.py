@@ -11,11 +11,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
-from daemon.errors import ConfigError, FrameError, NetError, VenueError
+from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import ExecutionReport, VenueStatus
 from daemon.pause import Backoff, pause, within
 from daemon.venues.binance_frames import OrderFrames
@@ -24,6 +23,7 @@ from daemon.venues.binance_requests import RECV_WINDOW_MS_DEFAULT, OrderRequests
 from daemon.venues.binance_rest import BACKOFF_S_FIRST, BACKOFF_S_MAX, RestReader
 from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, TIME, TRADES, Asked, Session
 from daemon.venues.server_clock import ServerClock
+from daemon.venues.signing import check_encrypted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,7 +80,7 @@ class BinanceVenue:
         self, instruments: Sequence[Instrument], signer: Signer, settings: BinanceSettings, seams: Seams
     ) -> None:
         for url in (settings.ws_url, settings.rest_url):
-            _check_encrypted(url)
+            check_encrypted(url)
         self.up = False
         self.budget = Budget()
         self.server = ServerClock()
@@ -392,12 +392,3 @@ class BinanceVenue:
         self.up = up
         if self._sink is not None:
             self._sink.on_venue_status(VenueStatus(up=up, reason=reason, wire_ns=self._clock.now_ns()))
-
-
-def _check_encrypted(url: str) -> None:
-    """Refuse to send a key in the clear to anything but this machine."""
-    parts = urlsplit(url)
-    if parts.scheme in {"ws", "http"} and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise ConfigError(
-            f"the venue's address {parts.scheme}://{parts.hostname} is not encrypted; use wss:// and https://"
-        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -158,3 +158,12 @@ def sorted_payload(params: Mapping[str, str | int | bool]) -> bytes:
 
 def _text(value: str | int | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def check_encrypted(url: str) -> None:
+    """Refuse to send a key in the clear to anything but this machine: raise ConfigError."""
+    parts = urlsplit(url)
+    if parts.scheme in {"ws", "http"} and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise ConfigError(
+            f"the venue's address {parts.scheme}://{parts.hostname} is not encrypted; use wss:// and https://"
+        )
