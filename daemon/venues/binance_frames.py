@@ -26,6 +26,7 @@ from daemon.venues.binance_wire import (
     ExecutionEvent,
     Message,
     OrderRow,
+    PlacedRow,
     RateLimit,
     ServerTime,
     TradeRow,
@@ -117,6 +118,7 @@ class OrderFrames:
         }
         self._by_index = {index: (index, price, qty) for index, price, qty in self._symbols.values()}
         self._message = msgspec.json.Decoder(Message)
+        self._placed = msgspec.json.Decoder(PlacedRow)
         self._order = msgspec.json.Decoder(OrderRow)
         self._orders = msgspec.json.Decoder(list[OrderRow])
         self._amend = msgspec.json.Decoder(AmendRow)
@@ -195,7 +197,7 @@ class OrderFrames:
 
         That it was accepted goes without saying where it traded at once: each report costs its own step.
         """
-        row = _decoded(self._order, result)
+        row = _decoded(self._placed, result)
         index, price, qty = self._by_index[order.instrument]
         exch_ns = to_ns(row.transactTime)
         reports = [] if row.fills else [self._report("NEW", order, row.orderId, wire_ns, exch_ns)]

@@ -123,6 +123,15 @@ class OrderRow(msgspec.Struct, gc=False):
     origQty: str = "0"  # noqa: N815
     executedQty: str = "0"  # noqa: N815
     status: str = ""
+
+
+class PlacedRow(msgspec.Struct, gc=False):
+    """The answer to a new order; what we asked for is known."""
+
+    orderId: int  # noqa: N815
+    transactTime: int = 0  # noqa: N815
+    executedQty: str = "0"  # noqa: N815
+    status: str = ""
     fills: list[Fill] = []
 
 
