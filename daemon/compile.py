@@ -206,7 +206,7 @@ def _bind(
     scratch = memory.copy()  # warm on a copy: nothing of it may reach the features
     rings = new_rings(int(memory["ring"].max()) + 1)
     module.absorb(scratch, rings, 0)
-    module.book(scratch, rings, 0, make_book(), 1.0, 1.0, 0)
+    module.book(scratch, rings, 0, make_book(0), 1.0, 1.0, 0)
     dispatchers: tuple[Any, ...]
     turn = None
     if compiled:

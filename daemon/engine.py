@@ -199,7 +199,7 @@ class Engine:
         for runtime, row in self._owners[instrument]:
             runtime.absorb(row)
 
-    def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.void]) -> None:
+    def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.int64]) -> None:
         """Show a changed book to every strategy that owns the instrument, and step its depth features."""
         for follower in self._followers:
             follower.on_book(instrument, wire_ns, book)

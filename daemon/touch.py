@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING
 
+from kernels.dtypes import B_ASK_TICKS, B_BID_TICKS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,10 +24,10 @@ class Touch:
         self._instruments = instruments
         self._bids: NDArray[np.float64] = rings["quote"]["a"]
         self._asks: NDArray[np.float64] = rings["quote"]["c"]
-        self._books: list[NDArray[np.void] | None] = [None] * len(instruments)
+        self._books: list[NDArray[np.int64] | None] = [None] * len(instruments)
 
-    def on_book(self, instrument: int, book: NDArray[np.void]) -> None:
-        """Take an instrument's book (a kernels.dtypes.BOOK array of length 1); it is read when asked."""
+    def on_book(self, instrument: int, book: NDArray[np.int64]) -> None:
+        """Take an instrument's book (kernels.book); it is read when asked."""
         self._books[instrument] = book
 
     def forget_book(self, instrument: int) -> None:
@@ -40,9 +42,9 @@ class Touch:
         book = self._books[instrument]
         if book is None:
             return nan, nan
-        sides, price = book[0], self._instruments[instrument].price
-        bids, asks = sides["bid_ticks"][: sides["n_bids"]], sides["ask_ticks"][: sides["n_asks"]]
+        price = self._instruments[instrument].price
+        bids, asks = book[B_BID_TICKS], book[B_ASK_TICKS]
         return (
-            price.value(int(bids[-1])) if len(bids) else nan,
-            price.value(int(asks[-1])) if len(asks) else nan,
+            price.value(int(bids[n])) if (n := bids[0]) else nan,
+            price.value(int(asks[n])) if (n := asks[0]) else nan,
         )

@@ -1,11 +1,14 @@
-"""The order book: both sides as sorted integer arrays whose last row is the best price.
+"""The order book: both sides as sorted integer arrays whose last level is the best price.
 
-Every function takes a kernels.dtypes.BOOK array of length 1. A level is (price in ticks, quantity in lots)
+Every function takes a book as kernels.dtypes lays it out. A level is (price in ticks, quantity in lots)
 and its quantity is absolute: 0 deletes it. The best price is read in O(1); a change costs one search and a
 move of the levels better than it, which are few, because most changes happen near the top.
 
-A side holds BOOK_CAPACITY levels; when it is full the worst one makes room, so the top is always right and
-only the far tail, which a snapshot of limited depth never showed whole, is cut.
+A book is as large as its market needs: 32 bytes a level, from nothing where no depth is streamed to some
+5,000 levels a side of a busy one. What a message might not fit into is answered FULL, and nothing was done;
+who keeps the book makes it larger (`grown`) and asks again. A side that holds BOOK_CAPACITY levels grows no
+more: the worst one makes room, so the top is always right and only the far tail, which a snapshot of limited
+depth never showed whole, is cut.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numba import njit
 
-from kernels.dtypes import BOOK
+from kernels.dtypes import B_ASK_LOTS, B_ASK_TICKS, B_BID_LOTS, B_BID_TICKS, BOOK_CAPACITY, BOOK_ROWS, BUY
 from kernels.levels import S_ASK_LOTS, S_ASK_TICKS, S_BID_LOTS, S_BID_TICKS, sides
 
 if TYPE_CHECKING:
@@ -28,11 +31,33 @@ _DESCENDING: Final[Any] = np.int64(-1)
 
 #: `update` and `replace` applied the message, and the best bid is not below the best ask: the book is wrong
 CROSSED: Final = -7
+#: they did nothing: the book is too small. This, less the levels that its fuller side may come to.
+FULL: Final = -1000
+#: a grown book has room for a quarter more, in steps of so many levels
+_STEP_LEVELS: Final = 64
 
 
-def make() -> NDArray[np.void]:
-    """Return an empty book."""
-    return np.zeros(1, dtype=BOOK)
+def make(capacity: int = BOOK_CAPACITY) -> NDArray[np.int64]:
+    """Return an empty book with room for so many levels a side."""
+    return np.zeros((BOOK_ROWS, 1 + capacity), dtype=np.int64)
+
+
+def grown(book: NDArray[np.int64], full: int) -> NDArray[np.int64]:
+    """Return a copy that has room for what was answered FULL or below."""
+    assert full <= FULL
+    needed = (FULL - full) * 5 // 4
+    copy = make(min(-(-needed // _STEP_LEVELS) * _STEP_LEVELS, BOOK_CAPACITY))
+    copy[:, : book.shape[1]] = book
+    return copy
+
+
+def levels(book: NDArray[np.int64], side: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the ticks and lots of a side (BUY: the bids), best last; views, for whoever only looks."""
+    ticks, lots = (
+        (book[B_BID_TICKS], book[B_BID_LOTS]) if side == BUY else (book[B_ASK_TICKS], book[B_ASK_LOTS])
+    )
+    n = int(ticks[0])
+    return ticks[1 : n + 1], lots[1 : n + 1]
 
 
 @njit(cache=True)
@@ -56,10 +81,17 @@ def _open_gap(values: NDArray[np.int64], first: int) -> None:
 
 
 @njit(cache=True)
-def clear(book: NDArray[np.void]) -> None:
+def clear(book: NDArray[np.int64]) -> None:
     """Forget every level."""
-    book[0].n_bids = 0
-    book[0].n_asks = 0
+    book[B_BID_TICKS, 0] = 0
+    book[B_ASK_TICKS, 0] = 0
+
+
+@njit(cache=True, forceinline=True)
+def room(book: NDArray[np.int64], n_bids: int, n_asks: int) -> int:
+    """Return 0 where so many levels a side fit, or the worst may make room; else FULL less how many."""
+    needed = min(max(n_bids, n_asks), BOOK_CAPACITY)
+    return 0 if needed < book.shape[1] else FULL - needed
 
 
 @njit(cache=True)
@@ -136,58 +168,68 @@ def _insert(
 
 
 @njit(cache=True)
-def apply(book: NDArray[np.void], scratch: NDArray[np.int64], n_bids: int, n_asks: int) -> int:
-    """Change the book by what kernels.levels parsed into `scratch`; return how many levels, or CROSSED."""
-    b = book[0]
-    b.n_bids = _apply_side(
-        b.bid_ticks, b.bid_lots, b.n_bids, scratch[S_BID_TICKS], scratch[S_BID_LOTS], n_bids, _ASCENDING
+def apply(book: NDArray[np.int64], scratch: NDArray[np.int64], n_bids: int, n_asks: int) -> int:
+    """Change the book by what kernels.levels parsed into `scratch`, for which there is `room`.
+
+    Returns how many levels, or CROSSED.
+    """
+    ticks, lots = book[B_BID_TICKS], book[B_BID_LOTS]
+    ticks[0] = _apply_side(
+        ticks[1:], lots[1:], ticks[0], scratch[S_BID_TICKS], scratch[S_BID_LOTS], n_bids, _ASCENDING
     )
-    b.n_asks = _apply_side(
-        b.ask_ticks, b.ask_lots, b.n_asks, scratch[S_ASK_TICKS], scratch[S_ASK_LOTS], n_asks, _DESCENDING
+    ticks, lots = book[B_ASK_TICKS], book[B_ASK_LOTS]
+    ticks[0] = _apply_side(
+        ticks[1:], lots[1:], ticks[0], scratch[S_ASK_TICKS], scratch[S_ASK_LOTS], n_asks, _DESCENDING
     )
     return CROSSED if _crossed(book) else n_bids + n_asks
 
 
 @njit(cache=True)
-def best_bid(book: NDArray[np.void]) -> int:
+def best_bid(book: NDArray[np.int64]) -> int:
     """Return the highest bid in ticks, 0 when there is none."""
-    n = book[0].n_bids
-    return book[0].bid_ticks[n - 1] if n > 0 else 0
+    n = book[B_BID_TICKS, 0]
+    return int(book[B_BID_TICKS, n]) if n > 0 else 0
 
 
 @njit(cache=True)
-def best_ask(book: NDArray[np.void]) -> int:
+def best_ask(book: NDArray[np.int64]) -> int:
     """Return the lowest ask in ticks, 0 when there is none."""
-    n = book[0].n_asks
-    return book[0].ask_ticks[n - 1] if n > 0 else 0
+    n = book[B_ASK_TICKS, 0]
+    return int(book[B_ASK_TICKS, n]) if n > 0 else 0
 
 
 @njit(cache=True)
-def _crossed(book: NDArray[np.void]) -> bool:
+def _crossed(book: NDArray[np.int64]) -> bool:
     bid = best_bid(book)
     ask = best_ask(book)
     return bid > 0 and ask > 0 and bid >= ask
 
 
 @njit(cache=True)
-def update(book: NDArray[np.void], buf: bytes, grid: NDArray[np.int64], scratch: NDArray[np.int64]) -> int:
+def update(book: NDArray[np.int64], buf: bytes, grid: NDArray[np.int64], scratch: NDArray[np.int64]) -> int:
     """Apply a depth message from its bytes: parse both sides, then change the book; all of it or nothing.
 
-    Returns how many levels it had, CROSSED when the book then makes no sense, or an error of kernels.levels
-    with the book as it was.
+    Returns how many levels it had, CROSSED when the book then makes no sense, or FULL or an error of
+    kernels.levels with the book as it was.
     """
     n_bids, n_asks = sides(buf, grid, scratch)
     if n_bids < 0:
         return n_bids
+    full = room(book, book[B_BID_TICKS, 0] + n_bids, book[B_ASK_TICKS, 0] + n_asks)
+    if full < 0:
+        return full
     return apply(book, scratch, n_bids, n_asks)
 
 
 @njit(cache=True)
-def replace(book: NDArray[np.void], buf: bytes, grid: NDArray[np.int64], scratch: NDArray[np.int64]) -> int:
+def replace(book: NDArray[np.int64], buf: bytes, grid: NDArray[np.int64], scratch: NDArray[np.int64]) -> int:
     """Load a snapshot from its bytes in the place of everything; returns as `update` does."""
     n_bids, n_asks = sides(buf, grid, scratch)
     if n_bids < 0:
         return n_bids
+    full = room(book, n_bids, n_asks)
+    if full < 0:
+        return full
     clear(book)
     return apply(book, scratch, n_bids, n_asks)
 
@@ -242,7 +284,7 @@ def _fill_side(
 
 @njit(cache=True)
 def top(
-    book: NDArray[np.void],
+    book: NDArray[np.int64],
     bid: float,
     bid_qty: float,
     ask: float,
@@ -256,9 +298,10 @@ def top(
     The quote (bid, bid_qty, ask, ask_qty; NaN where there is none yet) is fresher than the depth and is level
     0; of the book only levels strictly behind it follow. Levels that do not exist are price NaN, quantity 0.
     """
-    levels = book[0]
     num, base = _step(tick_size)
     lot_num, lot_base = _step(lot_size)
     steps = (num, base, lot_num, lot_base)
-    _fill_side(levels.bid_ticks, levels.bid_lots, levels.n_bids, _ASCENDING, bid, bid_qty, steps, out[0])
-    _fill_side(levels.ask_ticks, levels.ask_lots, levels.n_asks, _DESCENDING, ask, ask_qty, steps, out[1])
+    ticks, lots = book[B_BID_TICKS], book[B_BID_LOTS]
+    _fill_side(ticks[1:], lots[1:], ticks[0], _ASCENDING, bid, bid_qty, steps, out[0])
+    ticks, lots = book[B_ASK_TICKS], book[B_ASK_LOTS]
+    _fill_side(ticks[1:], lots[1:], ticks[0], _DESCENDING, ask, ask_qty, steps, out[1])

@@ -187,21 +187,15 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     REFUSED_JOURNAL: "journal",
 }
 
-# --- the book: both sides sorted so that the best price is the LAST row (inserts near the top move little) --
-#: levels a side a book can hold; a snapshot has at most 5,000
+# --- book[B, 1 + capacity], int64: both sides sorted so that the best price is the LAST column of its side
+# (inserts near the top move little); column 0 of a side's ticks says how many levels it has ---
+B_BID_TICKS: Final = 0  # ascending: best (highest) last
+B_BID_LOTS: Final = 1
+B_ASK_TICKS: Final = 2  # descending: best (lowest) last
+B_ASK_LOTS: Final = 3
+BOOK_ROWS: Final = 4
+#: levels a side a book can grow to; a snapshot has at most 5,000
 BOOK_CAPACITY: Final = 8192
-
-BOOK = np.dtype(
-    [
-        ("bid_ticks", "i8", (BOOK_CAPACITY,)),  # ascending: best (highest) last
-        ("bid_lots", "i8", (BOOK_CAPACITY,)),
-        ("ask_ticks", "i8", (BOOK_CAPACITY,)),  # descending: best (lowest) last
-        ("ask_lots", "i8", (BOOK_CAPACITY,)),
-        ("n_bids", "i8"),
-        ("n_asks", "i8"),
-    ],
-    align=True,
-)
 
 # --- the tick of the rings (kernels.ring); a, b, c, d by kind as said above ---------------------------------
 TICK = np.dtype(

@@ -23,8 +23,8 @@ a fill is bounded by what it proves, in ticks and lots:
     n = amend(matcher, key, leaves)                 less, keeping its priority
 
 Each call returns the number n of events it caused, in order, in `matcher["events"][0, :n]` (columns EV_*).
-`key` is the caller's own int64 id of the order. `book` is a kernels.dtypes.BOOK array of length 1; EMPTY_BOOK
-where there is none. Once a quote was seen, quotes are the touch and the book gives only the levels strictly
+`key` is the caller's own int64 id of the order. `book` is one of kernels.book; EMPTY_BOOK where there is
+none. Once a quote was seen, quotes are the touch and the book gives only the levels strictly
 behind it (a quote is fresher than a depth update); without quotes the touch is the book's.
 
 Where the quantity displayed at an order's price is not known (no book, or deeper than it reaches), the queue
@@ -37,7 +37,7 @@ from typing import Any
 
 from numba import njit
 
-from kernels.dtypes import BUY, QUOTE, SELL, TRADE
+from kernels.dtypes import B_ASK_LOTS, B_ASK_TICKS, B_BID_LOTS, B_BID_TICKS, BUY, QUOTE, SELL, TRADE
 from kernels.matcher import (
     ACCEPTED,
     AMENDED,
@@ -156,14 +156,13 @@ def on_book(matcher: Any, book: Any) -> int:
     m = matcher[0]
     begin(m)
     if m.quoted == 0:
-        b = book[0]
-        bid, ask = b.n_bids - 1, b.n_asks - 1
+        bid, ask = book[B_BID_TICKS, 0], book[B_ASK_TICKS, 0]  # how many, and where the best is
         set_touch(
             m,
-            b.bid_ticks[bid] if bid >= 0 else 0,
-            b.bid_lots[bid] if bid >= 0 else 0,
-            b.ask_ticks[ask] if ask >= 0 else 0,
-            b.ask_lots[ask] if ask >= 0 else 0,
+            book[B_BID_TICKS, bid] if bid > 0 else 0,
+            book[B_BID_LOTS, bid] if bid > 0 else 0,
+            book[B_ASK_TICKS, ask] if ask > 0 else 0,
+            book[B_ASK_LOTS, ask] if ask > 0 else 0,
         )
     if m.n_orders > 0 or m.n_taken[0] + m.n_taken[1] > 0:
         _market_moved(matcher, book, False)
@@ -265,20 +264,19 @@ def idle(matcher: Any) -> bool:
 def _go_live(matcher: Any, book: Any, key: int, side: int, tif: int, ticks: int, lots: int) -> None:
     """Match an accepted or triggered order; rest what may rest, let the remainder expire."""
     m = matcher[0]
-    b = book[0]
     limit = ticks
     if tif == MARKET:
         limit = NO_ASK if side == BUY else NO_BID
     got = 0
-    if tif != FOK or take(m, b, key, side, limit, lots, COUNT) == lots:
-        got = take(m, b, key, side, limit, lots, TAKE)
+    if tif != FOK or take(m, book, key, side, limit, lots, COUNT) == lots:
+        got = take(m, book, key, side, limit, lots, TAKE)
     if got == lots:
         return
     if tif not in (GTC, POST_ONLY):
         emit(m, EXPIRED, key, side, ticks, lots - got, 0, 0, 0)
         return
     i = append(m, key, side, tif, ticks, lots - got)
-    shown = shown_at(m, b, BIDS if side == BUY else ASKS, ticks)
+    shown = shown_at(m, book, BIDS if side == BUY else ASKS, ticks)
     m.orders[i, Q_SHOWN] = shown
     if shown != UNKNOWN:
         m.front[i] = shown
@@ -336,24 +334,23 @@ def _set_off(matcher: Any, book: Any, ticks: int) -> None:
 def _market_moved(matcher: Any, book: Any, by_quote: bool) -> None:
     """Bring the queues and what was taken up to the display, then fill what it crosses."""
     m = matcher[0]
-    b = book[0]
-    refresh_taken(m, b, by_quote)
+    refresh_taken(m, book, by_quote)
     for i in range(m.n_orders):
         order = m.orders[i]
         ladder = BIDS if order[Q_SIDE] == BUY else ASKS
         if order[Q_ARMED] != 0 or (by_quote and behind_touch(m, ladder, order[Q_TICKS])):
             continue
-        shown = shown_at(m, b, ladder, order[Q_TICKS])
+        shown = shown_at(m, book, ladder, order[Q_TICKS])
         if shown != UNKNOWN:
             advance(m, i, shown)
     if m.own_bid >= m.ask_ticks:
-        _fill_crossed(m, b, BUY)
+        _fill_crossed(m, book, BUY)
     if m.own_ask <= m.bid_ticks:
-        _fill_crossed(m, b, SELL)
+        _fill_crossed(m, book, SELL)
 
 
 @njit(cache=True)
-def _fill_crossed(m: Any, b: Any, side: int) -> None:
+def _fill_crossed(m: Any, book: Any, side: int) -> None:
     """Fill our resting orders of a side, at their own prices, from the displayed quantity they meet."""
     level = own_best(m, side, NO_ASK if side == BUY else NO_BID)
     while crosses(m, side, level):
@@ -366,7 +363,7 @@ def _fill_crossed(m: Any, b: Any, side: int) -> None:
                 or order[Q_LEAVES] <= 0
             ):
                 continue
-            got = take(m, b, order[Q_KEY], side, level, order[Q_LEAVES], ABSORB)
+            got = take(m, book, order[Q_KEY], side, level, order[Q_LEAVES], ABSORB)
             if got > 0:
                 order[Q_LEAVES] -= got
                 emit(m, FILL, order[Q_KEY], side, level, got, order[Q_LEAVES], 1, 0)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.dtypes import BOOK
+from kernels.book import make as make_book
 
 # --- time in force -----------------------------------------------------------------------------------------
 GTC: Final = 1  # takes what it can, the rest rests
@@ -105,7 +105,7 @@ MATCHER: Final = np.dtype(
     align=True,
 )
 
-EMPTY_BOOK: Final = np.zeros(1, dtype=BOOK)
+EMPTY_BOOK: Final = make_book(0)
 
 
 def new_matcher(

@@ -1,6 +1,6 @@
 """The inner steps of matching: taking displayed quantity, places in the queue, and the record's bookkeeping.
 
-Only kernels.fills calls these. `m` is a record of kernels.matcher.MATCHER, `b` one of kernels.dtypes.BOOK.
+Only kernels.fills calls these. `m` is a record of kernels.matcher.MATCHER, `book` one of kernels.book.
 """
 
 import math
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from numba import njit
 
-from kernels.dtypes import BUY
+from kernels.dtypes import B_ASK_LOTS, B_ASK_TICKS, B_BID_LOTS, B_BID_TICKS, BUY
 from kernels.matcher import (
     EV_KEY,
     EV_KIND,
@@ -174,15 +174,15 @@ def lots_at(side_ticks: Any, side_lots: Any, n: int, ticks: int, sign: int) -> i
 
 
 @njit(cache=True)
-def shown_at(m: Any, b: Any, ladder: int, ticks: int) -> int:
+def shown_at(m: Any, book: Any, ladder: int, ticks: int) -> int:
     """Return the quantity displayed at a price of the BIDS or ASKS, or UNKNOWN."""
     if ladder == BIDS:
         if ticks >= m.bid_ticks:
             return m.bid_lots if ticks == m.bid_ticks else 0
-        return lots_at(b.bid_ticks, b.bid_lots, b.n_bids, ticks, 1)
+        return lots_at(book[B_BID_TICKS, 1:], book[B_BID_LOTS, 1:], book[B_BID_TICKS, 0], ticks, 1)
     if ticks <= m.ask_ticks:
         return m.ask_lots if ticks == m.ask_ticks else 0
-    return lots_at(b.ask_ticks, b.ask_lots, b.n_asks, ticks, -1)
+    return lots_at(book[B_ASK_TICKS, 1:], book[B_ASK_LOTS, 1:], book[B_ASK_TICKS, 0], ticks, -1)
 
 
 @njit(cache=True)
@@ -222,14 +222,14 @@ def remember_taken(m: Any, ladder: int, ticks: int, lots: int) -> None:
 
 
 @njit(cache=True)
-def refresh_taken(m: Any, b: Any, by_quote: bool) -> None:
+def refresh_taken(m: Any, book: Any, by_quote: bool) -> None:
     """Bound what was taken by what is displayed now; a level that went was taken for good."""
     for ladder in range(2):
         kept = 0
         for j in range(m.n_taken[ladder]):
             ticks, lots = m.taken_ticks[ladder, j], m.taken_lots[ladder, j]
             if not (by_quote and behind_touch(m, ladder, ticks)):
-                shown = shown_at(m, b, ladder, ticks)
+                shown = shown_at(m, book, ladder, ticks)
                 if shown != UNKNOWN:
                     lots = min(lots, shown)
             if lots > 0:
@@ -255,23 +255,24 @@ def take_level(m: Any, key: int, side: int, ticks: int, shown: int, lots: int, m
 
 
 @njit(cache=True)
-def take(m: Any, b: Any, key: int, side: int, limit_ticks: int, lots: int, mode: int) -> int:
+def take(m: Any, book: Any, key: int, side: int, limit_ticks: int, lots: int, mode: int) -> int:
     """Walk the displayed levels from the touch to `limit_ticks`; return how many of `lots` could be had."""
     if side == BUY:
-        touch, touch_lots, j = m.ask_ticks, m.ask_lots, b.n_asks - 1
+        touch, touch_lots, row = m.ask_ticks, m.ask_lots, B_ASK_TICKS
     else:
-        touch, touch_lots, j = m.bid_ticks, m.bid_lots, b.n_bids - 1
+        touch, touch_lots, row = m.bid_ticks, m.bid_lots, B_BID_TICKS
+    side_ticks, side_lots = book[row], book[row + 1]
+    j = side_ticks[0]
     if touch_lots <= 0 or (limit_ticks - touch) * side < 0:
         return 0
     left = lots - take_level(m, key, side, touch, touch_lots, lots, mode)
     levels = TAKES_MAX - m.n_takes
-    while j >= 0 and left > 0 and levels > 0:
-        ticks = b.ask_ticks[j] if side == BUY else b.bid_ticks[j]
+    while j > 0 and left > 0 and levels > 0:
+        ticks = side_ticks[j]
         if (limit_ticks - ticks) * side < 0:
             break
         if (ticks - touch) * side > 0:
-            shown = b.ask_lots[j] if side == BUY else b.bid_lots[j]
-            left -= take_level(m, key, side, ticks, shown, left, mode)
+            left -= take_level(m, key, side, ticks, side_lots[j], left, mode)
             levels -= 1
         j -= 1
     return lots - left

@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 
 from kernels import book as books
-from kernels.dtypes import QUOTE
+from kernels.dtypes import B_ASK_TICKS, B_BID_TICKS, QUOTE
 from kernels.levels import NOTHING, decimals_end, digits_end, parse_plain, whole
 from kernels.ring import push
 
@@ -196,7 +196,8 @@ def _follows(s: Any) -> bool:
 def read_depth(buf: Any, stream: Any, book: Any, grid: Any, scratch: Any, wire_ns: int) -> int:
     """Read a depth update that plainly follows into its book: all of it, or nothing and MISS_DEPTH.
 
-    book, grid and scratch as in kernels.book. Returns how many levels it had, or books.CROSSED.
+    book, grid and scratch as in kernels.book. Returns how many levels it had, books.CROSSED, or books.FULL:
+    then nothing was done, and a larger book takes it.
     """
     s = stream[0]
     found = np.zeros(2, dtype=np.int64)
@@ -211,6 +212,9 @@ def read_depth(buf: Any, stream: Any, book: Any, grid: Any, scratch: Any, wire_n
         i, p = scan(buf, stream, i, p)
         if i < 0:
             return MISS_DEPTH
+    full = books.room(book, book[B_BID_TICKS, 0] + found[0], book[B_ASK_TICKS, 0] + found[1])
+    if full < 0:
+        return full
     s.chain[CHAIN_LAST] = s.ints[S_ID]
     s.count += 1
     s.newest_ns = wire_ns

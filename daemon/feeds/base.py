@@ -120,10 +120,10 @@ class MarketFollower(Protocol):
     def absorb(self, instrument: int) -> None:
         """Take everything that waits in an instrument's ring."""
 
-    def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.void]) -> None:
+    def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.int64]) -> None:
         """Take a book that has just changed, after the ticks that wait.
 
-        It is a kernels.dtypes.BOOK array of length 1, and the feed's.
+        It is one of kernels.book, and the feed's: read it before the next one comes, which may be another.
         """
 
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
@@ -139,7 +139,7 @@ class FeedSink(Protocol):
     def absorb(self, instrument: int) -> None:
         """Take everything that waits in an instrument's ring now: it is full."""
 
-    def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.void]) -> None:
+    def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.int64]) -> None:
         """Take a book that has just changed, after the ticks that wait; see MarketFollower."""
 
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:

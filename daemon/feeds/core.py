@@ -262,6 +262,9 @@ class FeedCore:
         if code == books.CROSSED:
             self._fault(lane, code)
             return True
+        if code <= books.FULL:
+            lane.book = books.grown(lane.book, code)
+            return self._take_plain_depth(payload, wire_ns)
         return False
 
     def _take_depth(self, depth: Depth) -> None:
@@ -290,7 +293,7 @@ class FeedCore:
         if held is None:
             self._want(lane)
             return
-        code = self._replace(lane.book, snapshot.payload, lane.grid, self._scratch)
+        code = self._write(self._replace, lane, snapshot.payload)
         if code < 0:
             self._fault(lane, code)
             return
@@ -303,11 +306,19 @@ class FeedCore:
         self._sink.on_book(lane.index, wire_ns, lane.book)
 
     def _apply(self, lane: Lane, depth: Depth) -> bool:
-        code = self._update(lane.book, depth.payload, lane.grid, self._scratch)
+        code = self._write(self._update, lane, depth.payload)
         if code >= 0:
             return True
         self._fault(lane, code)
         return False
+
+    def _write(self, kernel: Callable[..., int], lane: Lane, payload: bytes) -> int:
+        """Change a book, grown where it has to be."""
+        code = kernel(lane.book, payload, lane.grid, self._scratch)
+        if code <= books.FULL:
+            lane.book = books.grown(lane.book, code)
+            code = kernel(lane.book, payload, lane.grid, self._scratch)
+        return code
 
     def _fault(self, lane: Lane, code: int) -> None:
         """Give the book up: a message's levels were refused (and counted), or they left it crossed."""

@@ -113,7 +113,8 @@ class Lane:
         self.trade_ids = IdChain(contiguous=True, step_max=_TRADE_STEP_MAX, chain=self.trade.chain)
         self.quote_ids = IdChain(contiguous=False, step_max=_QUOTE_STEP_MAX, chain=self.quote.chain)
         self.sync = BookSync(self.depth.chain)
-        self.book = books.make()
+        #: as large as it has to be: without a depth stream, nothing
+        self.book = books.make(0)
         self.grid = make_grid(
             instrument.price.places, instrument.price.num, instrument.qty.places, instrument.qty.num
         )

@@ -189,15 +189,12 @@ class MarketData:
 
     def levels(self, limit: int) -> tuple[list[list[str]], list[list[str]]]:
         """Return the best `limit` bids and asks as texts, best first."""
-        row = self.book[0]
         sides = []
-        for ticks, lots, n in (
-            (row["bid_ticks"], row["bid_lots"], int(row["n_bids"])),
-            (row["ask_ticks"], row["ask_lots"], int(row["n_asks"])),
-        ):
-            first = max(0, n - limit)
-            prices = ticks[first:n][::-1].tolist()
-            amounts = lots[first:n][::-1].tolist()
+        for side in (BUY, SELL):
+            ticks, lots = books.levels(self.book, side)
+            first = max(0, len(ticks) - limit)
+            prices = ticks[first:][::-1].tolist()
+            amounts = lots[first:][::-1].tolist()
             symbol = self.symbol
             sides.append(
                 [
@@ -212,16 +209,13 @@ class MarketData:
         self.catch_up()
         if self.bid or self.ask:
             return self.bid, self.bid_qty, self.ask, self.ask_qty
-        row = self.book[0]
-        bids, asks = int(row["n_bids"]), int(row["n_asks"])
         tick, lot = self.symbol.tick, self.symbol.lot
-        bid = (
-            (int(row["bid_ticks"][bids - 1]) * tick, int(row["bid_lots"][bids - 1]) * lot) if bids else (0, 0)
-        )
-        ask = (
-            (int(row["ask_ticks"][asks - 1]) * tick, int(row["ask_lots"][asks - 1]) * lot) if asks else (0, 0)
-        )
-        return *bid, *ask
+        touch = [0, 0, 0, 0]
+        for at, side in ((0, BUY), (2, SELL)):
+            ticks, lots = books.levels(self.book, side)
+            if len(ticks):
+                touch[at : at + 2] = int(ticks[-1]) * tick, int(lots[-1]) * lot
+        return touch[0], touch[1], touch[2], touch[3]
 
     def average_price(self) -> int:
         """Return the volume-weighted price of the last five minutes, else the middle of the touch."""

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 
 from daemon.instruments import make_instrument
 from daemon.touch import Touch
-from kernels.dtypes import BOOK, QUOTE, TRADE
+from kernels.book import make as make_book
+from kernels.dtypes import B_ASK_TICKS, B_BID_TICKS, QUOTE, TRADE
 from kernels.ring import new_rings, push
 
 
@@ -26,10 +26,9 @@ def touch(rings):
 
 
 def book(bids=(), asks=()):
-    levels = np.zeros(1, dtype=BOOK)
-    levels["bid_ticks"][0, : len(bids)] = bids
-    levels["ask_ticks"][0, : len(asks)] = asks
-    levels["n_bids"], levels["n_asks"] = len(bids), len(asks)
+    levels = make_book(8)
+    levels[B_BID_TICKS, : len(bids) + 1] = [len(bids), *bids]
+    levels[B_ASK_TICKS, : len(asks) + 1] = [len(asks), *asks]
     return levels
 
 
@@ -49,7 +48,7 @@ def test_where_no_quotes_are_streamed_the_book_is_met_as_it_is_then(touch):
     levels = book([9999, 10000], [10002])
     touch.on_book(0, levels)
     assert touch(0) == (100.0, 100.02)
-    levels["bid_ticks"][0, 1] = 10001
+    levels[B_BID_TICKS, 2] = 10001
     assert touch(0) == (100.01, 100.02)
 
 

@@ -26,9 +26,7 @@ def apply(book: np.ndarray, side: int, levels: list[tuple[int, int]]) -> None:
 
 def rows(book: np.ndarray, side: int) -> list[tuple[int, int]]:
     """Return a side's levels, best first."""
-    row = book[0]
-    name, n = ("bid", int(row["n_bids"])) if side == BUY else ("ask", int(row["n_asks"]))
-    ticks, lots = row[f"{name}_ticks"][:n], row[f"{name}_lots"][:n]
+    ticks, lots = bk.levels(book, side)
     return list(zip(ticks[::-1].tolist(), lots[::-1].tolist(), strict=True))
 
 
@@ -89,6 +87,43 @@ def test_a_full_side_drops_its_worst_level_and_never_its_best(side: int) -> None
     assert len(rows(book, side)) == BOOK_CAPACITY - 1
     ticks = [tick for tick, _ in rows(book, side)]
     assert ticks == sorted(ticks, reverse=side == BUY)
+
+
+def test_a_small_book_says_what_it_lacks_and_takes_it_once_it_has_grown() -> None:
+    book, scratch = bk.make(0), lv.make_scratch()
+    bids = [("1.00", "0.001"), ("0.99", "0.002")]
+    buf = message(bids, [("1.01", "0.004"), ("1.03", "0.005"), ("1.04", "1")])
+    for kernel in (bk.update, bk.replace):
+        code = kernel(book, buf, GRID, scratch)
+        assert code == bk.FULL - 3
+        assert not book.any()
+    book = bk.grown(book, code)
+    assert book.shape[1] >= 4
+    assert bk.replace(book, buf, GRID, scratch) == 5
+    assert rows(book, BUY) == [(100, 1), (99, 2)]
+    assert rows(book, SELL) == [(101, 4), (103, 5), (104, 1000)]
+
+
+@given(changes)
+def test_a_book_that_grows_is_like_a_large_one(
+    batches: list[tuple[int, list[tuple[int, int]]]],
+) -> None:
+    large, book, scratch = bk.make(), bk.make(0), lv.make_scratch()
+    for side, levels in batches:
+        texts = [(f"{tick / 100:.2f}", f"{lots / 1000:.3f}") for tick, lots in levels]
+        buf = message(texts, []) if side == BUY else message([], texts)
+        code = bk.update(book, buf, GRID, scratch)
+        if code <= bk.FULL:
+            book = bk.grown(book, code)
+            code = bk.update(book, buf, GRID, scratch)
+        assert code == bk.update(large, buf, GRID, scratch)
+        assert [rows(book, one) for one in (BUY, SELL)] == [rows(large, one) for one in (BUY, SELL)]
+
+
+def test_a_book_grows_to_its_capacity_and_no_further() -> None:
+    book = bk.grown(bk.make(BOOK_CAPACITY - 1), bk.FULL - BOOK_CAPACITY)
+    assert book.shape[1] == BOOK_CAPACITY + 1
+    assert bk.room(book, 3 * BOOK_CAPACITY, 0) == 0
 
 
 def test_a_message_changes_both_sides() -> None:

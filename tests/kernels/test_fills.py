@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernels import book as bk
 from kernels import fills
-from kernels.dtypes import BOOK, BUY, DEPTH, QUOTE, SELL, TRADE
+from kernels.dtypes import B_ASK_TICKS, B_BID_TICKS, BUY, DEPTH, QUOTE, SELL, TRADE
 from kernels.matcher import (
     ACCEPTED,
     AMENDED,
@@ -39,12 +40,14 @@ from kernels.matcher import (
 
 
 def make_book(bids: dict[int, int], asks: dict[int, int]) -> np.ndarray:
-    """Return a BOOK of {ticks: lots}."""
-    book = np.zeros(1, BOOK)
-    for side, levels, ordered in (("bid", bids, sorted(bids)), ("ask", asks, sorted(asks, reverse=True))):
-        book[f"{side}_ticks"][0, : len(ordered)] = ordered
-        book[f"{side}_lots"][0, : len(ordered)] = [levels[ticks] for ticks in ordered]
-        book[f"n_{side}s"] = len(ordered)
+    """Return a book of {ticks: lots}."""
+    book = bk.make(max(len(bids), len(asks)))
+    for row, levels, ordered in (
+        (B_BID_TICKS, bids, sorted(bids)),
+        (B_ASK_TICKS, asks, sorted(asks, reverse=True)),
+    ):
+        book[row, : len(ordered) + 1] = [len(ordered), *ordered]
+        book[row + 1, 1 : len(ordered) + 1] = [levels[ticks] for ticks in ordered]
     return book
 
 

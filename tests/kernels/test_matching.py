@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels import matching
-from kernels.dtypes import BOOK, BUY, SELL
+from kernels.book import make as make_book
+from kernels.dtypes import B_ASK_LOTS, B_ASK_TICKS, BUY, SELL
 from kernels.matcher import (
     EVENTS_MAX,
     GTC,
@@ -76,11 +77,11 @@ def test_our_prices_are_walked_from_best_to_worst():
 def test_one_order_takes_no_more_levels_than_events_have_room_for():
     matcher = new_matcher(1.0, 1.0)
     record = matcher[0]
-    book = np.zeros(1, BOOK)
+    book = make_book()
     levels = 3 * TAKES_MAX
-    book["ask_ticks"][0, :levels] = np.arange(levels, 0, -1) + 100
-    book["ask_lots"][0, :levels] = 1
-    book["n_asks"] = levels
+    book[B_ASK_TICKS, 0] = levels
+    book[B_ASK_TICKS, 1 : levels + 1] = np.arange(levels, 0, -1) + 100
+    book[B_ASK_LOTS, 1 : levels + 1] = 1
     matching.set_touch(record, 100, 1, 101, 1)
-    got = matching.take(record, book[0], 1, BUY, NO_ASK, 10**9, matching.TAKE)
+    got = matching.take(record, book, 1, BUY, NO_ASK, 10**9, matching.TAKE)
     assert got == record["n_events"] == TAKES_MAX < EVENTS_MAX

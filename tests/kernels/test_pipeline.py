@@ -7,9 +7,13 @@ import pytest
 from numba import njit
 
 from kernels import digest, features, forest, limits, pipeline, reconcile
+from kernels.book import make as make_book
 from kernels.dtypes import (
     APPROVED,
-    BOOK,
+    B_ASK_LOTS,
+    B_ASK_TICKS,
+    B_BID_LOTS,
+    B_BID_TICKS,
     BOOK_LEVELS,
     BUY,
     DEPTH,
@@ -170,12 +174,11 @@ def test_levels_that_a_quote_shows_to_be_gone_are_dropped():
 def test_a_changed_depth_stands_behind_the_quote_before_it_and_steps_the_features():
     memory, feed = make_memory(), Feed()
     record = memory[0]
-    levels = np.zeros(1, BOOK)
-    levels["bid_ticks"][0, :3] = 198, 199, 200
-    levels["bid_lots"][0, :3] = 3000, 2000, 1000
-    levels["ask_ticks"][0, :1] = 203
-    levels["ask_lots"][0, :1] = 500
-    levels["n_bids"], levels["n_asks"] = 3, 1
+    levels = make_book(3)
+    levels[B_BID_TICKS] = 3, 198, 199, 200
+    levels[B_BID_LOTS, 1:] = 3000, 2000, 1000
+    levels[B_ASK_TICKS, :2] = 1, 203
+    levels[B_ASK_LOTS, 1] = 500
     feed.tick(0, QUOTE, START_NS, 99.5, 9.0, 101.0, 8.0)  # fresher: 100.0 is gone
     pipeline.book(memory, feed.rings, 0, levels, 0.5, 0.001, START_NS)
     assert record["book"][0, 0, :2].tolist() == [[99.5, 9.0], [99.0, 3.0]]

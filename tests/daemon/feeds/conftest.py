@@ -11,6 +11,7 @@ from daemon.events import Tick
 from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.core import FeedCore
 from daemon.instruments import Instrument, Market, make_instrument
+from kernels.book import best_ask, best_bid
 from kernels.ring import MASK, new_rings
 
 if TYPE_CHECKING:
@@ -66,11 +67,7 @@ class Sink:
         self.full.append(instrument)
 
     def on_book(self, instrument: int, wire_ns: int, book: np.ndarray) -> None:
-        row = book[0]
-        bids, asks = int(row["n_bids"]), int(row["n_asks"])
-        bid = int(row["bid_ticks"][bids - 1]) if bids else 0
-        ask = int(row["ask_ticks"][asks - 1]) if asks else 0
-        self.books.append((instrument, wire_ns, bid, ask))
+        self.books.append((instrument, wire_ns, best_bid(book), best_ask(book)))
 
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
         self.statuses.append((instrument, synced, reason))

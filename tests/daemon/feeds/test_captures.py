@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kernels import book as books
 from kernels.dtypes import BUY, QUOTE, SELL
 
 if TYPE_CHECKING:
@@ -105,7 +106,6 @@ def test_the_book_equals_one_built_from_a_dict(
     book = it.core.lanes[0].book
     for side, levels in twin_of(captures / name, one, 20_000).items():
         assert len(levels) > 500
-        assert int(book[0]["n_bids" if side == BUY else "n_asks"]) == len(levels)
-        rows = "bid" if side == BUY else "ask"
-        pairs = zip(book[0][f"{rows}_ticks"].tolist(), book[0][f"{rows}_lots"].tolist(), strict=True)
-        assert dict(list(pairs)[: len(levels)]) == levels
+        ticks, lots = books.levels(book, side)
+        assert len(ticks) == len(levels)
+        assert dict(zip(ticks.tolist(), lots.tolist(), strict=True)) == levels

@@ -6,7 +6,8 @@ import pytest
 
 from daemon.feeds.base import Control
 from daemon.feeds.sync import RUN_MIN
-from kernels.dtypes import QUOTE, TRADE
+from kernels import book as books
+from kernels.dtypes import BUY, QUOTE, TRADE
 
 BID, ASK = '["100.00","1"]', '["100.01","1"]'
 
@@ -128,7 +129,7 @@ def test_the_snapshot_and_the_held_updates_make_the_book(bench, frames) -> None:
     # the update up to 10 is in the snapshot already; 99.00 must not have come back
     assert it.sink.statuses == [(0, True, "snapshot")]
     assert it.sink.books == [(0, 3, 9999, 10001)]
-    assert it.core.lanes[0].book[0]["n_bids"] == 1
+    assert books.levels(it.core.lanes[0].book, BUY)[0].size == 1
     assert it.core.lanes[0].resyncs == 1
 
 

@@ -9,6 +9,8 @@ from daemon.simulator.publisher import Publisher
 from daemon.simulator.streams import Hub, MarketSession
 from daemon.simulator.symbols import list_symbol
 from daemon.simulator.synthetic import SyntheticDriver
+from kernels import book as books
+from kernels.dtypes import BUY, SELL
 from tests.daemon.simulator.conftest import Outbox, instrument
 
 START_NS = 1_700_000_000_000_000_000
@@ -41,7 +43,7 @@ def test_the_listing_starts_from_the_whole_book(run):
     snapshot = source.snapshot()
     assert messages == []
     assert market.synced
-    assert int(market.book[0]["n_bids"]) == len(snapshot.bids)
+    assert len(books.levels(market.book, BUY)[0]) == len(snapshot.bids)
     assert market.touch()[0] == int(snapshot.bids[0, 0]) * market.symbol.tick
 
 
@@ -53,15 +55,9 @@ def test_the_book_that_listeners_build_equals_the_markets(run):
     assert depth[-1]["u"] == market.update_id
     kinds = {message["stream"].partition("@")[2] for message in messages}
     assert kinds == {"trade", "bookTicker", "depth@100ms"}
-    for side, rows in (("bid", source.snapshot().bids), ("ask", source.snapshot().asks)):
-        n = int(market.book[0][f"n_{side}s"])
-        book = dict(
-            zip(
-                market.book[0][f"{side}_ticks"][:n].tolist(),
-                market.book[0][f"{side}_lots"][:n].tolist(),
-                strict=True,
-            )
-        )
+    for side, rows in ((BUY, source.snapshot().bids), (SELL, source.snapshot().asks)):
+        ticks, lots = books.levels(market.book, side)
+        book = dict(zip(ticks.tolist(), lots.tolist(), strict=True))
         published = dict(rows.tolist())
         same = sum(book.get(ticks) == lots for ticks, lots in published.items())
         assert same > 0.9 * len(published)  # but for what happened since the last 100 ms

@@ -9,6 +9,8 @@ from daemon.simulator.publisher import Publisher
 from daemon.simulator.streams import Hub, MarketSession
 from daemon.simulator.symbols import UNIT, list_symbol, text
 from daemon.simulator.tape import TapePlayer, price_units, scan
+from kernels import book as books
+from kernels.dtypes import BUY, SELL
 from tests.daemon.simulator.conftest import DEPTH, QUOTE, SNAPSHOT, TRADE, Outbox
 
 FOREVER = 1 << 62
@@ -142,8 +144,8 @@ def test_a_real_capture_is_streamed_whole(captures, name, counts):
     assert found == counts
     assert tape.unreadable == 0
     bid, _, ask, _ = market.touch()
-    row = market.book[0]
-    book_bid = int(row["bid_ticks"][row["n_bids"] - 1]) * market.symbol.tick
+    best_bid, best_ask = (int(books.levels(market.book, side)[0][-1]) for side in (BUY, SELL))
+    book_bid = best_bid * market.symbol.tick
     assert 0 < bid < ask
     assert abs(book_bid - bid) < bid // 1_000  # the book followed to the end
-    assert row["bid_ticks"][row["n_bids"] - 1] < row["ask_ticks"][row["n_asks"] - 1]
+    assert best_bid < best_ask

@@ -4,7 +4,6 @@ import asyncio
 import random
 from decimal import Decimal
 
-import numpy as np
 import pytest
 
 from daemon.clock import VirtualTime
@@ -12,7 +11,8 @@ from daemon.errors import ConfigError
 from daemon.instruments import make_instrument
 from daemon.orders.order import Order
 from daemon.venues.paper import PaperVenue
-from kernels.dtypes import BOOK, BUY, DEPTH, QUOTE, REST, SELL, STOP, TARGET, TRADE
+from kernels.book import make as make_book
+from kernels.dtypes import B_ASK_LOTS, B_ASK_TICKS, BUY, DEPTH, QUOTE, REST, SELL, STOP, TARGET, TRADE
 from kernels.ring import new_rings, push
 
 START_NS = 1_700_000_000_000_000_000
@@ -199,10 +199,9 @@ def test_a_stop_that_would_go_off_at_once_is_rejected(stage):
 
 
 def test_the_book_is_walked_behind_the_quote_while_it_is_in_sync(stage):
-    book = np.zeros(1, BOOK)
-    book["ask_ticks"][0, :2] = 1004, 1003
-    book["ask_lots"][0, :2] = 3, 2
-    book["n_asks"] = 2
+    book = make_book(2)
+    book[B_ASK_TICKS] = 2, 1004, 1003
+    book[B_ASK_LOTS, 1:] = 3, 2
     stage.venue.on_book(0, START_NS, book)
     stage.place(TARGET, BUY, 1004, 15)
     stage.wait()
