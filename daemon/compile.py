@@ -204,7 +204,8 @@ def _bind(
     compiled: bool,
 ) -> LiveKernel:
     scratch = memory.copy()  # warm on a copy: nothing of it may reach the features
-    rings = new_rings(int(memory["ring"].max()) + 1)
+    scratch["ring"] = range(scratch["ring"].shape[1])
+    rings = new_rings(scratch["ring"].shape[1])
     module.absorb(scratch, rings, 0)
     module.book(scratch, rings, 0, make_book(0), 1.0, 1.0, 0)
     dispatchers: tuple[Any, ...]

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from daemon.bench.floor import ORDER
-from daemon.bench.market import HEAD, QUOTE_BYTES, QUOTE_MARK_AT, QUOTE_SYMBOL_AT
+from daemon.bench.market import HEAD, QUOTE_BYTES, QUOTE_MARK_AT, QUOTE_SYMBOL_AT, SYMBOL_DIGITS
 from daemon.net import RealNet
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _ORDER: Final = (
     ORDER.replace(b'"id":100000000', b'"id":%d', 1)
     .replace(b"62000.00", b"62%b.%b", 1)
-    .replace(b"B00USDT", b"B%bUSDT", 1)
+    .replace(b"B000USDT", b"B%bUSDT", 1)
 )
 _SYMBOL_AT: Final = QUOTE_SYMBOL_AT - HEAD
 _MARK_AT: Final = QUOTE_MARK_AT - HEAD
@@ -44,7 +44,7 @@ class Echo:
 def order(quote: bytes, number: int) -> bytes:
     """Return the order that answers a quote."""
     mark = quote[_MARK_AT : _MARK_AT + 5]
-    return _ORDER % (number, mark[:3], mark[3:], quote[_SYMBOL_AT : _SYMBOL_AT + 2])
+    return _ORDER % (number, mark[:3], mark[3:], quote[_SYMBOL_AT : _SYMBOL_AT + SYMBOL_DIGITS])
 
 
 async def connect(url: str) -> Echo:

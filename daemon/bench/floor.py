@@ -13,7 +13,7 @@ from numba import njit
 
 from daemon.bench.frames import frame_at, put_digits, write_header
 from daemon.bench.libc import CLOSED, receive, send_all, wait_readable
-from daemon.bench.market import QUOTE_BYTES, QUOTE_MARK_AT, QUOTE_SYMBOL_AT
+from daemon.bench.market import QUOTE_BYTES, QUOTE_MARK_AT, QUOTE_SYMBOL_AT, SYMBOL_DIGITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 ORDER: Final = (
     b'{"id":100000000,"method":"order.place","params":{"apiKey":"%(key)b","newClientOrderId":'
     b'"bench-100000000-100000000","price":"62000.00","quantity":"0.30000","selfTradePreventionMode":'
-    b'"EXPIRE_TAKER","side":"BUY","symbol":"B00USDT","timeInForce":"IOC","timestamp":1700000000000,'
+    b'"EXPIRE_TAKER","side":"BUY","symbol":"B000USDT","timeInForce":"IOC","timestamp":1700000000000,'
     b'"type":"LIMIT","signature":"%(key)b"}}'
 ) % {b"key": b"0" * 64}
 _HEAD: Final = 8  # of a masked frame; the mask is 0, which leaves the text as it is
 _PRICE: Final = _HEAD + ORDER.index(b"62000.00")
-_SYMBOL: Final = _HEAD + ORDER.index(b"B00") + 1
+_SYMBOL: Final = _HEAD + ORDER.index(b"B000") + 1
 _ID: Final = _HEAD + ORDER.index(b"100000000") + 1
 _DOT: Final = ord(".")
 
@@ -44,7 +44,7 @@ def order_frame() -> NDArray[np.uint8]:
 @njit(cache=True, nogil=True)
 def patch(order: Any, quote: Any, at: int, number: int) -> None:
     """Write symbol and mark of the quote whose frame starts at `at`, and a number, into the order."""
-    for k in range(2):
+    for k in range(SYMBOL_DIGITS):
         order[_SYMBOL + k] = quote[at + QUOTE_SYMBOL_AT + k]
     # 62000.00 and the mark's five digits as ticks: mmm.mm
     for k in range(3):

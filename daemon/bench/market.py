@@ -16,7 +16,9 @@ from daemon.bench.frames import put_digits, put_price, write_header
 
 #: one more than the largest mark: five digits
 MARKS: Final = 100_000
-SYMBOLS_MAX: Final = 64
+#: symbols are called by a number of so many digits
+SYMBOL_DIGITS: Final = 3
+SYMBOLS_MAX: Final = 1000
 PRICE_TICK: Final = "0.01"
 QTY_LOT: Final = "0.00001"
 
@@ -37,28 +39,28 @@ _START: Final = 6_000_000
 _FIRST_ID: Final = 10_000_000_000  # ids keep their width
 
 _QUOTE: Final = (
-    b'{"stream":"bNNusdt@bookTicker","data":{"u":UUUUUUUUUUU,"s":"BNNUSDT",'
+    b'{"stream":"bNNNusdt@bookTicker","data":{"u":UUUUUUUUUUU,"s":"BNNNUSDT",'
     b'"b":"00000.00000000","B":"00.00000000","a":"00000.00000000","A":"00.00000000"}}'
 )
 _TRADE: Final = (
-    b'{"stream":"bNNusdt@trade","data":{"e":"trade","E":EEEEEEEEEEEEE,"s":"BNNUSDT","t":IIIIIIIIIII,'
+    b'{"stream":"bNNNusdt@trade","data":{"e":"trade","E":EEEEEEEEEEEEE,"s":"BNNNUSDT","t":IIIIIIIIIII,'
     b'"p":"00000.00000000","q":"0.00000000","T":TTTTTTTTTTTTT,"m":mmmmm,"M":true}}'
 )
 HEAD: Final = 4  # bytes of a frame before its payload
 QUOTE_BYTES: Final = HEAD + len(_QUOTE)
 TRADE_BYTES: Final = HEAD + len(_TRADE)
 #: where a quote's frame has its symbol's number and its mark: a floor reads no more of it
-QUOTE_SYMBOL_AT: Final = HEAD + _QUOTE.index(b"NN")
+QUOTE_SYMBOL_AT: Final = HEAD + _QUOTE.index(b"NNN")
 QUOTE_MARK_AT: Final = HEAD + _QUOTE.index(b'"B":"00.') + 8
 
-_Q_SYMBOL2 = HEAD + _QUOTE.index(b"BNN") + 1
+_Q_SYMBOL2 = HEAD + _QUOTE.index(b"BNNN") + 1
 _Q_ID = HEAD + _QUOTE.index(b"UUU")
 _Q_BID = HEAD + _QUOTE.index(b'"b":"') + 5
 _Q_BID_QTY = HEAD + _QUOTE.index(b'"B":"') + 5
 _Q_ASK = HEAD + _QUOTE.index(b'"a":"') + 5
 _Q_ASK_QTY = HEAD + _QUOTE.index(b'"A":"') + 5
-_T_SYMBOL = HEAD + _TRADE.index(b"NN")
-_T_SYMBOL2 = HEAD + _TRADE.index(b"BNN") + 1
+_T_SYMBOL = HEAD + _TRADE.index(b"NNN")
+_T_SYMBOL2 = HEAD + _TRADE.index(b"BNNN") + 1
 _T_EVENT = HEAD + _TRADE.index(b"EEE")
 _T_ID = HEAD + _TRADE.index(b"III")
 _T_PRICE = HEAD + _TRADE.index(b'"p":"') + 5
@@ -95,8 +97,8 @@ def new_symbols(count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def base_asset(symbol: int) -> str:
-    """Return B07 for symbol 7."""
-    return f"B{symbol:02d}"
+    """Return B007 for symbol 7."""
+    return f"B{symbol:0{SYMBOL_DIGITS}d}"
 
 
 @njit(cache=True, nogil=True)
@@ -120,8 +122,8 @@ def write_quote(text: Any, out: Any, at: int, symbols: Any, i: int, random: Any)
     one[S_ASK] = one[S_MID] + 1 + (drawn >> 8) % 4
     one[S_QUOTE_ID] += 1
     out[at : at + text.size] = text
-    put_digits(out, at + QUOTE_SYMBOL_AT, 2, i)
-    put_digits(out, at + _Q_SYMBOL2, 2, i)
+    put_digits(out, at + QUOTE_SYMBOL_AT, SYMBOL_DIGITS, i)
+    put_digits(out, at + _Q_SYMBOL2, SYMBOL_DIGITS, i)
     put_digits(out, at + _Q_ID, 11, one[S_QUOTE_ID])
     put_price(out, at + _Q_BID, one[S_MID])
     put_digits(out, at + _Q_BID_QTY, 2, 10 + (drawn >> 16) % 90)
@@ -140,8 +142,8 @@ def write_trade(text: Any, out: Any, at: int, symbols: Any, i: int, random: Any,
     sold = drawn & 1
     one[S_TRADE_ID] += 1
     out[at : at + text.size] = text
-    put_digits(out, at + _T_SYMBOL, 2, i)
-    put_digits(out, at + _T_SYMBOL2, 2, i)
+    put_digits(out, at + _T_SYMBOL, SYMBOL_DIGITS, i)
+    put_digits(out, at + _T_SYMBOL2, SYMBOL_DIGITS, i)
     put_digits(out, at + _T_EVENT, 13, time_ms)
     put_digits(out, at + _T_ID, 11, one[S_TRADE_ID])
     put_price(out, at + _T_PRICE, one[S_MID] if sold else one[S_ASK])

@@ -8,7 +8,7 @@ from kernels.dtypes import BUY, TARGET
 
 REQUEST = (
     b'{"id":31,"method":"order.place","params":{"newClientOrderId":"bench-9-7","price":"62000.42",'
-    b'"quantity":"0.20013","side":"BUY","symbol":"B03USDT"}}'
+    b'"quantity":"0.20013","side":"BUY","symbol":"B003USDT"}}'
 )
 
 

@@ -25,7 +25,7 @@ class Orders:
 def test_the_order_names_the_quote_s_symbol_and_mark():
     said = json.loads(order(a_quote(1234), 5))
     assert said["id"] == 5
-    assert (said["params"]["symbol"], said["params"]["price"]) == ("B11USDT", "62012.34")
+    assert (said["params"]["symbol"], said["params"]["price"]) == ("B011USDT", "62012.34")
 
 
 def test_a_quote_is_answered_and_all_else_is_not():

@@ -27,7 +27,7 @@ def test_the_order_names_the_quote_s_symbol_and_mark():
     floor.patch(order, a_quote(), 0, 5)
     said = payload(order)
     assert said["id"] == 100_000_005
-    assert (said["params"]["symbol"], said["params"]["price"]) == ("B11USDT", "62012.34")
+    assert (said["params"]["symbol"], said["params"]["price"]) == ("B011USDT", "62012.34")
 
 
 def test_a_quote_is_answered_and_a_trade_is_not(lines):

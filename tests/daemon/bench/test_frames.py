@@ -7,13 +7,13 @@ from daemon.bench.frames import CLIENT_ID, FILL_TICKS, ID, METHOD, ORDER_ID, PRI
 REQUEST = (
     b'{"id":31,"method":"order.place","params":{"apiKey":"k","newClientOrderId":"bench-9-7",'
     b'"price":"62000.42","quantity":"0.20013","selfTradePreventionMode":"EXPIRE_TAKER","side":"BUY",'
-    b'"symbol":"B03USDT","timeInForce":"IOC","timestamp":1700000000000,"type":"LIMIT","signature":"ab"}}'
+    b'"symbol":"B003USDT","timeInForce":"IOC","timestamp":1700000000000,"type":"LIMIT","signature":"ab"}}'
 )
 FIELDS = {
     ID: b"31",
     METHOD: b"order.place",
     CLIENT_ID: b"bench-9-7",
-    SYMBOL: b"B03USDT",
+    SYMBOL: b"B003USDT",
     SIDE: b"BUY",
     PRICE: b"62000.42",
     QTY: b"0.20013",
@@ -67,11 +67,11 @@ def test_a_request_cut_anywhere_is_read_without_harm():
 
 def test_the_fields_of_an_http_order_are_found():
     data = (
-        b"POST /naive/api/v3/order?symbol=B03USDT&side=SELL&type=LIMIT&quantity=0.3&price=62000.07"
+        b"POST /naive/api/v3/order?symbol=B003USDT&side=SELL&type=LIMIT&quantity=0.3&price=62000.07"
         b"&newClientOrderId=naive-1&signature=ab HTTP/1.1\r\nHost: 127.0.0.1?price=1"
     )
     assert found(frames.read_query, data) == {
-        SYMBOL: b"B03USDT",
+        SYMBOL: b"B003USDT",
         SIDE: b"SELL",
         QTY: b"0.3",
         PRICE: b"62000.07",

@@ -60,5 +60,5 @@ def test_the_mark_stands_where_a_floor_reads_it():
     symbols[11, S_MARK] = 1234
     (frame,) = quotes(1, symbols)
     assert frame[market.QUOTE_MARK_AT :][:5] == b"01234"
-    assert frame[market.QUOTE_SYMBOL_AT :][:2] == b"11"
+    assert frame[market.QUOTE_SYMBOL_AT :][:3] == b"011"
     assert len(frame) == market.QUOTE_BYTES != market.TRADE_BYTES

@@ -7,13 +7,13 @@ import pytest
 
 from daemon.bench import naive
 
-QUOTE = {"s": "B03USDT", "b": "60000.00000000", "B": "57.01234000", "a": "60000.02000000", "A": "12.5"}
+QUOTE = {"s": "B003USDT", "b": "60000.00000000", "B": "57.01234000", "a": "60000.02000000", "A": "12.5"}
 
 
 def test_the_order_names_the_quote_s_symbol_and_mark_and_is_signed():
     text = naive.query(QUOTE, 5, 0.25, 1_700_000_000_000)
     said = {name: values[0] for name, values in parse_qs(text).items()}
-    assert (said["symbol"], said["price"], said["newClientOrderId"]) == ("B03USDT", "62012.34", "naive-5")
+    assert (said["symbol"], said["price"], said["newClientOrderId"]) == ("B003USDT", "62012.34", "naive-5")
     signed, _, signature = text.partition("&signature=")
     key = naive._KEY.encode()
     assert signature == hmac.new(key, signed.encode(), hashlib.sha256).hexdigest()

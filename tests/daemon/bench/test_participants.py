@@ -17,8 +17,8 @@ def test_the_daemon_runs_live_with_nothing_left_out(tmp_path, monkeypatch):
     path = who.prepare(given)
     read = load(path, {})
     assert (read.mode, read.venue.kind, read.loop.spin) == ("live", "binance", True)
-    assert read.feed.symbols == ("B00/USDT", "B01/USDT")
-    assert [one.symbols for one in read.strategy] == [("B00/USDT",), ("B01/USDT",)]
+    assert read.feed.symbols == ("B000/USDT", "B001/USDT")
+    assert [one.symbols for one in read.strategy] == [("B000/USDT",), ("B001/USDT",)]
     assert all(one.model for one in read.strategy)
     assert read.venue.ws_url == "ws://127.0.0.1:9/ours/ws-api/v3"
     assert read.journal.sync == "group"

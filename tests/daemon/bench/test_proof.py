@@ -33,7 +33,7 @@ def status(**more):
         "state": "STOPPED",
         "now_ns": 1,
         "uptime_s": 1.0,
-        "instruments": [InstrumentStatus(symbol="B00/USDT", trades=1, quotes=4)],
+        "instruments": [InstrumentStatus(symbol="B000/USDT", trades=1, quotes=4)],
         "orders": OrderCounts(by_state={"FILLED": 2}, placed=2),
         "latency": [stage_latency(stage, row) for stage, row in zip(STAGES, spans.histograms, strict=True)],
     }

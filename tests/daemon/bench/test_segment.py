@@ -77,12 +77,12 @@ def test_an_order_is_answered_and_reported_and_its_position_kept(line, lines, ma
     line.sent_ns[7] = 1, 2
     line.tally[segment.MARKED] = 1
     line.symbols[2, S_OUT] = 1
-    order = ORDER.replace(b"62000.00", b"62000.07").replace(b"B00USDT", b"B02USDT")
+    order = ORDER.replace(b"62000.00", b"62000.07").replace(b"B000USDT", b"B002USDT")
     theirs.send(masked(order))
     assert run(line, (market, api), plan(segment.CLOSED_LOOP)) == segment.DONE
     answer, new, trade = (json.loads(text) for text in texts(theirs.recv(1 << 16)))
     assert (answer["id"], answer["result"]["status"]) == (100_000_000, "FILLED")
-    assert (new["event"]["x"], trade["event"]["x"], trade["event"]["s"]) == ("NEW", "TRADE", "B02USDT")
+    assert (new["event"]["x"], trade["event"]["x"], trade["event"]["s"]) == ("NEW", "TRADE", "B002USDT")
     assert line.symbols[2, S_HELD] == 30_000
     assert line.tally[segment.CASH] == 30_000 * 6_000_001
 
@@ -109,7 +109,7 @@ def test_an_http_order_is_answered_by_http(line, lines):
     line.sent_ns[7] = 1, 2
     line.tally[segment.MARKED] = 1
     theirs.send(
-        b"POST /api/v3/order?symbol=B02USDT&side=BUY&quantity=0.30000&price=62000.07 HTTP/1.1\r\n\r\n"
+        b"POST /api/v3/order?symbol=B002USDT&side=BUY&quantity=0.30000&price=62000.07 HTTP/1.1\r\n\r\n"
     )
     assert run(line, (market, api), plan(segment.CLOSED_LOOP), http=1) == segment.DONE
     head, _, body = theirs.recv(1 << 16).partition(b"\r\n\r\n")

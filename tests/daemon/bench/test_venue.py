@@ -48,8 +48,8 @@ def test_the_account_is_what_the_orders_have_left(line, instruments):
     line.tally[segment.CASH] = 30_000 * 6_000_001
     account = OrderFrames(instruments).account(body(venue.http(200, venue.rest("account", line, 0))))
     held = {one.asset: one.free for one in account.balances}
-    assert held.keys() == {"USDT", "B01"}
-    assert float(held["B01"]) == 0.3
+    assert held.keys() == {"USDT", "B001"}
+    assert float(held["B001"]) == 0.3
     assert float(venue.CASH_START - held["USDT"]) == pytest.approx(0.3 * 60_000.01)
 
 
