@@ -163,7 +163,7 @@ class App:
         await venue.start(core.engine)
         self._meeting.clear()
         await self._meet()
-        core.engine.start(self.feed.age_ns)
+        core.engine.start(self.feed.ages_ns)
         self._spawn(fetcher.run(self.feed.process_snapshot))
         self._spawn(self.connection.run())
         self._spawn(self._keep_meeting())

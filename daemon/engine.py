@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from daemon.flatten import Flatten
 from daemon.market_watch import MarketWatch
+from daemon.marks import Marks
 from daemon.orders.intents import Approved
 from daemon.orders.order import Order
 from daemon.pulse import STEADY
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 WATCH_NS: Final = 100_000_000
 #: the fault of a strategy that raised; kernels.reconcile names those of one that answered nonsense
 FAULT_RAISED: Final = -1000
+_place: Final = attrgetter("index")
 
 
 class Engine:
@@ -98,7 +101,6 @@ class Engine:
         self.synced = [not depth] * len(instruments)
         self.venue_up = False
         self._now = clock.now_ns
-        self._age_ns: Callable[[int, int], int] = lambda _instrument, now_ns: now_ns
         self._followers = followers
         self._scheduler = scheduler
         self._desks = desks
@@ -109,16 +111,18 @@ class Engine:
         self.rings = rings
         self.market = MarketWatch(instruments, rings, orders, stale_ns=stale_ns, lag_ns_max=lag_ns_max)
         self._fresh: set[int] = set()  # instruments of which something came since the last drain
+        self._woken: list[Runtime] = []  # strategies with a `why`
         #: a tick waits in an instrument's ring; a turn took it (the set's own methods: a call less)
         self.on_tick: Callable[[int], None] = self._fresh.add
         self.on_turn: Callable[[int], None] = self._fresh.discard
         self.touch = Touch(instruments, rings)
+        self._marks = Marks(len(instruments), self.touch, self.portfolio)
         self._owners = owners_of(instruments, runtimes)
         self._runtimes_of = [tuple(runtime for runtime, _ in owners) for owners in self._owners]
         self._turns = Turns(self._runtimes_of, followers, spans, clock.now_ns)
         self.turns = self._turns.by_instrument
         for follower in followers:
-            follower.on_watch = self._set_turns
+            follower.on_watch = self._turns.settle_one
         self._grids = [(i.price.as_float, i.qty.as_float) for i in instruments]
         self._cold = any(not runtime.warm for runtime in runtimes)
         self._counted = [0] * len(instruments)  # ticks of each ring that warm-up has counted
@@ -137,12 +141,12 @@ class Engine:
                 self.risk.close(index, dt.GATE_BOOK_GAP)
 
     # --- its life --------------------------------------------------------------------------------------
-    def start(self, age_ns: Callable[[int, int], int]) -> None:
+    def start(self, ages_ns: Callable[[int], NDArray[np.int64]]) -> None:
         """Begin to trade: what had to be recovered is.
 
-        age_ns(instrument, now_ns) is the feed's: how long its most silent stream has been silent.
+        ages_ns(now_ns) is the feed's: how long each instrument's most silent stream has been silent.
         """
-        self._age_ns = age_ns
+        self._ages_ns = ages_ns
         self.phase = "READY"
         self.risk.open_all(dt.GATE_NOT_READY)
         for desk, runtime in zip(self._desks, self.runtimes, strict=True):
@@ -154,10 +158,7 @@ class Engine:
             if period_ns:
                 self._arm(now_ns, period_ns, partial(self._wake, runtime))
         self._arm(now_ns, WATCH_NS, self._watch)
-        self._set_turns()
-
-    def _set_turns(self) -> None:
-        self._turns.settle(cold=self._cold)
+        self._turns.settle()
 
     def stop(self) -> None:
         """Let no more risk be added, and wake nobody; reports still come in."""
@@ -230,13 +231,22 @@ class Engine:
                 if instrument in follower.watching:
                     follower.absorb(instrument)
             for runtime in self._runtimes_of[instrument]:
-                runtime.why |= WHY_DRAIN
+                self._rouse(runtime, WHY_DRAIN)
         if self._cold:
             self._warm_up()
         self._fresh.clear()
-        for runtime in self.runtimes:
-            if runtime.why:
-                self._ask(runtime, runtime.why, wire_ns, ready_ns)
+        woken = self._woken
+        if len(woken) > 1:
+            woken.sort(key=_place, reverse=True)
+        while woken:  # what is woken meanwhile is asked by the drain that wakes it, the rest of these too
+            runtime = woken.pop()
+            self._ask(runtime, runtime.why, wire_ns, ready_ns)
+
+    def _rouse(self, runtime: Runtime, why: int) -> None:
+        """Let a strategy be asked at the end of this drain."""
+        if not runtime.why:
+            self._woken.append(runtime)
+        runtime.why |= why
 
     def _ask(self, runtime: Runtime, why: int, wire_ns: int, ready_ns: int) -> None:
         """Let a strategy that was woken decide, and do what it wants."""
@@ -302,7 +312,7 @@ class Engine:
         """Halt: a strategy failed, and trading on a guess is worse than not trading."""
         runtime.fault = fault
         runtime.fault_text = what
-        self._set_turns()
+        self._turns.settle()
         self.orders.halt("strategy", f"strategy {runtime.name} {what}")
 
     # --- 3. the venue ----------------------------------------------------------------------------------
@@ -315,13 +325,13 @@ class Engine:
         if self.knows(kind, report.client_order_id, report.cum_lots, report.trade_id):
             return
         if kind == "TRADE":
-            self._mark(report.instrument, show=False)  # a fill is valued at the market it met
+            self._marks.one(report.instrument, show=False)  # a fill is valued at the market it met
         self.orders.apply(report)
         if kind == "REJECTED":
             self.rejections[report.code] += 1
         elif kind == "TRADE":
             for runtime in self._runtimes_of[report.instrument]:
-                runtime.why |= dt.WHY_FILL
+                self._rouse(runtime, dt.WHY_FILL)
             self.woken += 1
             self.drain(report.wire_ns)
 
@@ -359,33 +369,24 @@ class Engine:
                     self.risk.set_ready(desk, runtime.warm)
         self._counted = self.rings["head"].tolist()
         self._cold = any(not runtime.warm for runtime in self.runtimes)
-        self._set_turns()
+        self._turns.settle()
 
     def _wake(self, runtime: Runtime, now_ns: int) -> None:
-        runtime.why |= dt.WHY_TIMER
+        self._rouse(runtime, dt.WHY_TIMER)
         self.woken += 1
         self.drain(now_ns)
 
     def _watch(self, now_ns: int) -> None:
         """Look at what no event announces."""
-        for index in range(len(self.instruments)):
-            self.market.look(index, self._age_ns(index, now_ns), now_ns)
-            self._mark(index)
+        self.market.look(self._ages_ns(now_ns), now_ns)
+        self._marks.all()
         self.risk.watch(self.portfolio, now_ns)
         if self._flatten.under_way:
             self._flatten.go_on(now_ns)
 
-    def _mark(self, instrument: int, *, show: bool = True) -> None:
-        """Value what is held at the newest mid.
-
-        Ten times a second and at fills, not at every quote: it costs as much as a decision, and the kernels
-        mark each strategy's own position for themselves.
-        """
-        bid, ask = self.touch(instrument)
-        self.portfolio.mark(instrument, 0.5 * (bid + ask), show=show)
-
     def _warm_up(self) -> None:
         """Count the ticks that came since the last count towards every cold strategy's warm-up."""
+        warmed = False
         for instrument in self._fresh:
             head = int(self.rings[instrument]["head"])
             came = head - self._counted[instrument]
@@ -393,8 +394,10 @@ class Engine:
             for runtime, row in self._owners[instrument]:
                 if runtime.cold_ticks[row]:
                     runtime.cold_ticks[row] = max(0, runtime.cold_ticks[row] - came)
+                    warmed |= runtime.warm
                     if runtime.warm and self.phase == "READY":
                         self.risk.set_ready(self._desks[runtime.index], True)
-        self._cold = any(not runtime.warm for runtime in self.runtimes)
-        if not self._cold and self.phase == "READY":
-            self._set_turns()
+        if warmed:
+            self._cold = any(not runtime.warm for runtime in self.runtimes)
+            if self.phase == "READY":
+                self._turns.settle()

@@ -44,8 +44,8 @@ def order_counts(core: Core) -> OrderCounts:
     )
 
 
-def instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> InstrumentStatus:
-    """Return one instrument as feed, engine and strategies have it."""
+def _instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> InstrumentStatus:
+    """Return one instrument as feed and engine have it."""
     engine, lane = core.engine, feed.lanes[index]
     instrument = engine.instruments[index]
     newest_ns = lane.newest_ns
@@ -59,7 +59,7 @@ def instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> In
         snapshots=lane.snapshots,
         feed_age_s=max(0, now_ns - newest_ns) / 1e9 if newest_ns else None,
         feed_lag_s=engine.market.lag.lag_s(index),
-        stale=engine.market.stale[index],
+        stale=bool(engine.market.stale[index]),
         book_synced=engine.synced[index],
         book_gaps=sum(lane.gaps.values()),
         book_resyncs=lane.resyncs,
@@ -69,12 +69,19 @@ def instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> In
         gate=dt.REFUSAL_NAMES[gate] if gate else "",
     )
     status.bid, status.ask = (price if price > 0 else None for price in engine.touch(index))
-    for desk in core.orders.desks:  # of strategies no longer configured too
-        for row, held in enumerate(desk.instruments):
-            if held == index:
-                at = row * dt.POSITION_COLUMNS
-                _add_position(status, [*desk.position[at : at + dt.POSITION_COLUMNS]])
     return status
+
+
+def instrument_statuses(core: Core, feed: FeedCore, now_ns: int) -> list[InstrumentStatus]:
+    """Return every instrument as feed, engine and strategies have it."""
+    statuses = [_instrument_status(core, feed, index, now_ns) for index in range(len(feed.lanes))]
+    for desk in core.orders.desks:  # of strategies no longer configured too
+        for row, index in enumerate(desk.instruments):
+            at = row * dt.POSITION_COLUMNS
+            position = list(desk.position[at : at + dt.POSITION_COLUMNS])
+            if any(position):
+                _add_position(statuses[index], position)
+    return statuses
 
 
 def _add_position(status: InstrumentStatus, position: list[float]) -> None:
@@ -93,7 +100,6 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
     """Return the daemon's Status; who keeps the connections adds theirs."""
     engine, worth = core.engine, core.portfolio.worth
     now_ns = core.orders.clock.now_ns()
-    count = len(engine.instruments)
     latch = engine.risk.latch
     streamed = feed.frames - sum(lane.snapshots for lane in feed.lanes)  # which are asked for by REST
     return Status(
@@ -105,7 +111,7 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         now_ns=now_ns,
         uptime_s=(now_ns - started_ns) / 1e9,
         quote=worth.reporting,
-        instruments=[instrument_status(core, feed, index, now_ns) for index in range(count)],
+        instruments=instrument_statuses(core, feed, now_ns),
         feed_frames=feed.frames,
         feed_errors=dict(feed.errors),
         drains=engine.drains,

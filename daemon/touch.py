@@ -34,6 +34,10 @@ class Touch:
         """Believe an instrument's book no longer: it lost the exchange's sequence."""
         self._books[instrument] = None
 
+    def mids(self) -> NDArray[np.float64]:
+        """Return the middle of every instrument's newest quote; NaN where there was none."""
+        return 0.5 * (self._bids + self._asks)
+
     def __call__(self, instrument: int) -> tuple[float, float]:
         """Return bid and ask; NaN for what nobody has shown yet."""
         bid = self._bids.item(instrument)

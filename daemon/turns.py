@@ -40,17 +40,22 @@ class Turns:
         self._spans = spans
         self._now_ns = now_ns
 
-    def settle(self, *, cold: bool) -> None:
-        """Say anew who takes turns; cold: a strategy warms up, and its ticks are counted at drains."""
-        for instrument, owners in enumerate(self._runtimes_of):
-            turn = owners[0].turn if len(owners) == 1 else None
-            if cold or any(one.fault for one in owners):
-                turn = None
-            if any(instrument in follower.watching for follower in self._followers):
-                turn = None
-            if turn is not None and not isinstance(self._spans, NoSpans):
-                turn = self._timed(turn)
-            self.by_instrument[instrument] = turn
+    def settle(self) -> None:
+        """Say anew who takes turns; ticks of a strategy that warms up are counted at drains."""
+        for instrument in range(len(self._runtimes_of)):
+            self.settle_one(instrument)
+
+    def settle_one(self, instrument: int) -> None:
+        """Say anew whether an instrument's ticks take turns."""
+        owners = self._runtimes_of[instrument]
+        turn = owners[0].turn if len(owners) == 1 else None
+        if any(one.fault or not one.warm for one in owners):
+            turn = None
+        if any(instrument in follower.watching for follower in self._followers):
+            turn = None
+        if turn is not None and not isinstance(self._spans, NoSpans):
+            turn = self._timed(turn)
+        self.by_instrument[instrument] = turn
 
     def _timed(self, turn: Turn) -> Turn:
         def timed(frame: bytes, stream: NDArray[np.void], wire_ns: int) -> int:

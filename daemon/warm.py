@@ -62,7 +62,7 @@ async def warm_up(*, paper: bool) -> None:
     spans.sent(0, 1, 2, 3)
     spans.acknowledged(1)
     stage_latency("warm", spans.histograms[0])
-    FeedLag(new_rings(1)).look(0)
+    FeedLag(new_rings(1)).look()
     time = VirtualTime(1)
     if paper:
         await _trade(instrument, time)

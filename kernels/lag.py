@@ -4,7 +4,7 @@ A lag, wire_ns - exch_ns, crosses two clocks: it holds their difference, and may
 the lowest of a window it does not, as long as neither clock is set: what is above that is queues, at the
 exchange, on the way or in our own socket. The window is a ring of short spans, each with its minimum.
 
-    look(rings, lags, i) -> ns      after the ticks of instrument i that came since the last look
+    look(rings, lags, out)      every instrument's, after the ticks that came since the last look
 
 A lag that lasts longer than the window becomes the lowest, and is no longer seen. A clock of ours that is set
 forward looks like one for as long.
@@ -44,7 +44,7 @@ def new_lags(instruments: int) -> NDArray[np.void]:
 
 
 @njit(cache=True)
-def look(rings: Any, lags: Any, i: int) -> int:
+def look_at(rings: Any, lags: Any, i: int) -> int:
     """Take what came; return how far the newest stamped tick is above the window's lowest lag, or UNKNOWN."""
     ring, lag = rings[i], lags[i]
     lowest = lag.lowest_ns
@@ -65,3 +65,10 @@ def look(rings: Any, lags: Any, i: int) -> int:
     lag.seen = ring.head
     least = lowest.min()
     return UNKNOWN if least == _NONE else int(lag.newest_ns - least)
+
+
+@njit(cache=True)
+def look(rings: Any, lags: Any, out: Any) -> None:
+    """Take what came of every instrument; out: int64[instruments], filled as `look_at` returns."""
+    for i in range(len(lags)):
+        out[i] = look_at(rings, lags, i)

@@ -110,8 +110,8 @@ Turn = Callable[[bytes, "NDArray[np.void]", int], int]
 class MarketFollower(Protocol):
     """Who sees the market before the strategies do, on the stack of the frame that brought it."""
 
-    #: called when `watching` changes
-    on_watch: Callable[[], None]
+    #: called with an instrument that `watching` gained or lost
+    on_watch: Callable[[int], None]
 
     @property
     def watching(self) -> AbstractSet[int]:

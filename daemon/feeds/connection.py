@@ -13,6 +13,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import structlog
 
 from daemon.errors import NetError
@@ -91,7 +92,7 @@ class FeedConnection:
     ) -> None:
         self._core = core
         self._url = url
-        self._instruments = tuple(instruments)
+        self._instruments = np.array(instruments, dtype=np.intp)
         self._snapshots = snapshots
         self._seams = seams
         self._stale_ns = stale_ms * 1_000_000
@@ -177,8 +178,9 @@ class FeedConnection:
             return
         self._links.remove(link)
         if not self._links:
-            self._core.disconnected(self._instruments)
-            for index in self._instruments:
+            instruments = self._instruments.tolist()
+            self._core.disconnected(instruments)
+            for index in instruments:
                 self._snapshots.forget(index)
 
     def _drop(self, link: Link) -> None:
@@ -212,14 +214,15 @@ class FeedConnection:
     def _look(self, link: Link, now_ns: int) -> None:
         """End a link whose data, or one of whose streams, has been silent for too long."""
         limit_ns = self._stale_ns * self._patience
-        newest_ns = max(self._core.lanes[index].newest_ns for index in self._instruments)
+        newest_ns = self._core.newest_ns(self._instruments)
         if now_ns - max(newest_ns, link.opened_ns) > CONNECTION_PATIENCE * limit_ns:
             link.end("silent", f"no data for {CONNECTION_PATIENCE * limit_ns // 1_000_000} ms")
             return
-        for index in self._instruments:
-            age_ns = min(self._core.age_ns(index, now_ns), now_ns - link.opened_ns)
-            if age_ns > STREAM_PATIENCE * limit_ns:
-                link.end(
-                    "silent_stream", f"a stream of instrument {index} is silent for {age_ns // 1_000_000} ms"
-                )
-                return
+        ages_ns = self._core.ages_ns(now_ns)[self._instruments]
+        place = int(ages_ns.argmax())
+        age_ns = min(int(ages_ns[place]), now_ns - link.opened_ns)
+        if age_ns > STREAM_PATIENCE * limit_ns:
+            index = int(self._instruments[place])
+            link.end(
+                "silent_stream", f"a stream of instrument {index} is silent for {age_ns // 1_000_000} ms"
+            )

@@ -25,6 +25,14 @@ _QUOTE_STEP_MAX: Final = 10**12
 #: frames between two lessons (25 us each) of a stream whose frames no kernel can read
 _PATIENCE_MAX: Final = 4096
 
+#: the kinds of an instrument's streams, by their column in `new_records`
+KINDS: Final = (TRADE, QUOTE, DEPTH)
+
+
+def new_records(instruments: int) -> NDArray[np.void]:
+    """Return the records of all instruments' streams, STREAM[instruments, KINDS], before they begin."""
+    return np.zeros((instruments, len(KINDS)), dtype=shapes.STREAM)
+
 
 class Stream:
     """One stream of one instrument, as the kernel that reads its frames has it (kernels.shapes.STREAM)."""
@@ -41,9 +49,10 @@ class Stream:
         "time_unit_ns",
     )
 
-    def __init__(self, instrument: int, kind: int, time_unit_ns: int) -> None:
+    def __init__(self, record: NDArray[np.void], instrument: int, kind: int, time_unit_ns: int) -> None:
+        """Begin it in `record`, a STREAM array of length 1."""
         self.kind = kind
-        self.record: NDArray[np.void] = np.zeros(1, dtype=shapes.STREAM)
+        self.record = record
         self.record["instrument"] = instrument
         self.record["kind"] = kind
         self.record["time_unit_ns"] = time_unit_ns
@@ -105,10 +114,14 @@ class Lane:
         "wanted",
     )
 
-    def __init__(self, instrument: Instrument, frames_kept: int, time_unit_ns: int) -> None:
+    def __init__(
+        self, instrument: Instrument, records: NDArray[np.void], frames_kept: int, time_unit_ns: int
+    ) -> None:
+        """Begin it; records: its streams', as `new_records` made them."""
         self.index = instrument.index
         self.trade, self.quote, self.depth = (
-            Stream(instrument.index, kind, time_unit_ns) for kind in (TRADE, QUOTE, DEPTH)
+            Stream(records[column : column + 1], instrument.index, kind, time_unit_ns)
+            for column, kind in enumerate(KINDS)
         )
         self.trade_ids = IdChain(contiguous=True, step_max=_TRADE_STEP_MAX, chain=self.trade.chain)
         self.quote_ids = IdChain(contiguous=False, step_max=_QUOTE_STEP_MAX, chain=self.quote.chain)
@@ -143,8 +156,3 @@ class Lane:
     def newest_ns(self) -> int:
         """When anything last came, 0 before the first."""
         return max(self.trade.newest_ns, self.quote.newest_ns, self.depth.newest_ns)
-
-    def not_after(self, now_ns: int) -> None:
-        """Let what a clock that was set back put into the future count from now on: else silence hides."""
-        for stream in (self.trade, self.quote, self.depth):
-            stream.newest_ns = min(stream.newest_ns, now_ns)

@@ -92,7 +92,8 @@ class Gates:
     def set_ready(self, desk: Desk, ready: bool) -> None:
         """Let a strategy trade, or only warm up."""
         desk.ready = ready
-        self._show_all()
+        for instrument in desk.instruments:
+            self._show(instrument)
 
     def _show(self, instrument: int) -> None:
         bits = self._by_instrument[instrument] | self._everywhere

@@ -223,6 +223,20 @@ class Portfolio:
         if worth.mark(index, mid) and show:
             self.show_account()
 
+    def mark_all(self, indices: Sequence[int], mids: Sequence[float]) -> None:
+        """Take the mids (of all instruments) at these indices as `mark` does; the account is shown once."""
+        worth = self.worth
+        known = worth.mids
+        news = [index for index in indices if mids[index] != known[index] and 0.0 < mids[index] < 1e300]
+        for index in news:
+            for desk, row, holding in self._held[index]:
+                if holding.qty:
+                    desk.position[row * POSITION_COLUMNS + P_UNREALISED] = (
+                        holding.qty_float * mids[index] - holding.cost_float
+                    )
+        if news and worth.mark_all(news, mids):
+            self.show_account()
+
     def show_account(self) -> None:
         """Write equity, the day's result and the drawdown into every desk's account."""
         worth = self.worth

@@ -89,6 +89,27 @@ class Valuation:
             self.settle()
         return True
 
+    def mark_all(self, indices: Sequence[int], mids: Sequence[float]) -> bool:
+        """Take the mids (of all instruments) at these indices; return whether the value moved.
+
+        It is summed anew once at most, and not for the first mid of what the account has nothing of.
+        """
+        moved = anew = False
+        for index in indices:
+            mid = mids[index]
+            before = self.mids[index]
+            self.mids[index] = mid
+            weight = self._weight[index]
+            if not self._plain[index] or (before != before and (weight or not self.known)):  # noqa: PLR0124
+                anew = True
+            elif weight:
+                self.value += weight * (mid - before)
+                self.peak = max(self.peak, self.value)
+                moved = True
+        if anew:
+            self.settle()
+        return moved or anew
+
     def set_balance(self, asset: str, units: int) -> None:
         """Take the balance of one asset; `settle` values it."""
         self._balances[asset] = units / UNIT

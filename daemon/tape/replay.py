@@ -28,7 +28,7 @@ from daemon.lifetime import nothing_to_lose
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
 from daemon.seams import Seams
-from daemon.snapshot import instrument_status, order_counts
+from daemon.snapshot import instrument_statuses, order_counts
 from daemon.spans import NoSpans
 from daemon.status import OrderCounts  # noqa: TC001 - msgspec reads the annotation
 from daemon.tape.bare import time_bare_decode
@@ -153,7 +153,7 @@ def _assemble(
         streams=config.feed.streams,
     )
     asyncio.run(_open(core, venue))
-    core.engine.start(feed.age_ns)
+    core.engine.start(feed.ages_ns)
     return core, feed
 
 
@@ -204,7 +204,7 @@ def _result(
         "depth": lane.depth.count,
         "snapshot": lane.snapshots,
     }
-    held = instrument_status(core, feed, 0, core.orders.clock.now_ns())
+    (held,) = instrument_statuses(core, feed, core.orders.clock.now_ns())
     digests = "-".join(f"{int(one.memory[0]['digest']):016x}" for one in core.runtimes)
     return ReplayResult(
         file=str(path),

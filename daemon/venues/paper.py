@@ -105,7 +105,7 @@ class PaperVenue:
         self._latency_in_ns = latency_in_ns
         self._latency_out_ns = latency_out_ns
         self.watching: set[int] = set()
-        self.on_watch: Callable[[], None] = lambda: None
+        self.on_watch: Callable[[int], None] = lambda _: None
         self._rings = rings
         self._markets = [_Market(instrument, queue_model) for instrument in instruments]
         self._entries: dict[str, Entry] = {}
@@ -190,7 +190,7 @@ class PaperVenue:
         """See each tick of an instrument at its drain, or let them wait."""
         if wanted != (instrument in self.watching):
             (self.watching.add if wanted else self.watching.discard)(instrument)
-            self.on_watch()
+            self.on_watch(instrument)
 
     def on_book(self, instrument: int, wire_ns: int, book: Any) -> None:  # noqa: ARG002
         """Take a changed book of the feed; it is read again until the next one."""

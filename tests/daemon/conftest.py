@@ -237,7 +237,7 @@ class Floor:
         self.core.recovery.meet(await self.venue.snapshot(self.core.recovery.since_ns))
 
     def start(self) -> None:
-        self.engine.start(self.feed.age_ns)
+        self.engine.start(self.feed.ages_ns)
 
     def meet(self) -> None:
         """Meet the venue's word, as the daemon does after a reconnect."""

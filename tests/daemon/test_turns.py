@@ -76,7 +76,7 @@ def test_turns_and_drains_decide_order_and_count_alike(new_floor):
         floor = new_floor(CROSS, market="usdm", balances={"USDT": "100000"})
         if not turning:
             floor.core.runtimes[0].turn = None
-            floor.engine._set_turns()
+            floor.engine._turns.settle()
         floor.open_market()
         wander(floor)
         floors.append(floor)
