@@ -23,7 +23,7 @@ from daemon.events import Command
 from daemon.faces.compiling import compiling
 from daemon.faces.http import Audit as HttpAudit
 from daemon.faces.http import HttpFace
-from daemon.feeds.connection import FeedConnection
+from daemon.feeds.connections import FeedConnections
 from daemon.feeds.core import FeedCore
 from daemon.feeds.exchanges import fetch_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
@@ -78,7 +78,7 @@ class App:
         self.started_ns = 0  # when recovery began: compiling, before it, may take a minute
         self.core: Core
         self.feed: FeedCore
-        self.connection: FeedConnection
+        self.connections: FeedConnections
         self.last: Status | None = None  # as it ended
         self.failure: BaseException | None = None  # what ended it, where nobody asked for the end
         self._garbage = Garbage(seams.clock, seams.scheduler)
@@ -165,7 +165,7 @@ class App:
         await self._meet()
         core.engine.start(self.feed.ages_ns)
         self._spawn(fetcher.run(self.feed.process_snapshot))
-        self._spawn(self.connection.run())
+        self._spawn(self.connections.run())
         self._spawn(self._keep_meeting())
         self._every_second()
         settle_loop(config.loop)
@@ -204,9 +204,8 @@ class App:
             frames_kept=feed.ring,
             streams=feed.streams,
         )
-        url = exchange.stream_url(feed.market, instruments, feed.streams, feed.ws_url)
-        everything = range(len(instruments))
-        self.connection = FeedConnection(self.feed, url, everything, fetcher, seams, stale_ms=feed.stale_ms)
+        subscriptions = exchange.subscriptions(feed.market, instruments, feed.streams, feed.ws_url)
+        self.connections = FeedConnections(self.feed, subscriptions, fetcher, seams, stale_ms=feed.stale_ms)
         return fetcher
 
     # --- while it runs --------------------------------------------------------------------------------------
@@ -226,8 +225,8 @@ class App:
         status = take_status(
             self.core, self.feed, name=self.config.name, mode=self.config.mode, started_ns=self.started_ns
         )
-        status.feed_connected = self.connection.connected
-        status.feed_reconnects = self.connection.reconnects
+        status.feed_connected = self.connections.connected
+        status.feed_reconnects = self.connections.reconnects
         status.logs_dropped = self.logs.dropped
         status.gc_pause = self._garbage.pauses()
         status.gc_collections = self._garbage.by_generation()

@@ -80,7 +80,7 @@ class FeedConfig(LineConfig, frozen=True, kw_only=True):
         5000  # silence after which no order that adds risk leaves
     )
     ring: Annotated[int, Meta(ge=1, le=1_000_000)] = (
-        1024  # trades and quotes kept as they came, per instrument
+        1024  # trades and quotes kept as they came, per instrument; all instruments share 32,768
     )
 
 

@@ -109,10 +109,14 @@ EMPTY_BOOK: Final = make_book(0)
 
 
 def new_matcher(
-    tick_size: float, lot_size: float, queue_model: int = RISK_ADVERSE, queue_power: float = 3.0
+    tick_size: float,
+    lot_size: float,
+    queue_model: int = RISK_ADVERSE,
+    queue_power: float = 3.0,
+    memory: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Return an empty matcher for an instrument of that tick and lot size."""
-    matcher = np.zeros(1, dtype=MATCHER)
+    """Return an empty matcher for an instrument of that tick and lot size, in `memory` where it is given."""
+    matcher = np.zeros(1, dtype=MATCHER) if memory is None else memory
     matcher["tick_size"] = tick_size
     matcher["lot_size"] = lot_size
     matcher["queue_model"] = queue_model

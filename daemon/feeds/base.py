@@ -80,6 +80,15 @@ class Decoder(Protocol):
         """Return the whole book that a REST request was answered with; raises FrameError."""
 
 
+class Subscription(msgspec.Struct, frozen=True):
+    """What one websocket is opened at, what it is then asked for, and whose streams it brings."""
+
+    url: str
+    instruments: tuple[int, ...]
+    requests: tuple[bytes, ...] = ()  # sent one after the other, `request_gap_s` between two
+    request_gap_s: float = 0.0
+
+
 class Exchange(Protocol):
     """An exchange's market data: where it is, how it is asked for, and how it is read."""
 
@@ -88,10 +97,10 @@ class Exchange(Protocol):
     def decoder(self, instruments: Sequence[Instrument]) -> Decoder:
         """Return the decoder for these instruments, all of one market."""
 
-    def stream_url(
+    def subscriptions(
         self, market: Market, instruments: Sequence[Instrument], streams: Sequence[Stream], base_url: str = ""
-    ) -> str:
-        """Return the websocket address that brings these streams; `base_url` replaces the exchange's own."""
+    ) -> list[Subscription]:
+        """Return the connections that bring these streams; `base_url` replaces the exchange's own address."""
 
     def snapshot_url(self, instrument: Instrument, base_url: str = "") -> str:
         """Return the REST address of an instrument's whole book."""

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from daemon.errors import ConfigError, NetError
+from daemon.feeds.base import Subscription
 from daemon.feeds.binance import BinanceDecoder
 from daemon.instruments import Instrument, make_instrument, unify
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 
 #: streams one connection can carry
 STREAMS_MAX: Final = 1024
+#: bytes of names in an address, of which 8,000 characters pass, or in a request: one of more than 4,088 bytes
+#: is never answered, and nothing is streamed
+_NAMES_BYTES_MAX: Final = 3_900
+#: a connection that says more than five things a second is cut
+_REQUEST_GAP_S: Final = 0.25
+#: symbols whose rules are asked for by name; more than that are picked from all
+_SYMBOLS_ASKED_MAX: Final = 100
 
 #: levels a side of a snapshot: what the captures hold; 5,000 would cost five times the request weight
 _SNAPSHOT_LEVELS: Final = 1000
@@ -77,20 +85,31 @@ class Binance:
         """Return the decoder for these instruments, all of one market."""
         return BinanceDecoder(instruments)
 
-    def stream_url(
+    def subscriptions(
         self, market: Market, instruments: Sequence[Instrument], streams: Sequence[Stream], base_url: str = ""
-    ) -> str:
-        """Return the address of one combined connection; raises ConfigError for more than it can carry."""
+    ) -> list[Subscription]:
+        """Return the combined connections: each carries so many streams as it may, of whole instruments.
+
+        The first streams stand in the address, and what is too much for it is subscribed to behind it.
+        """
         place = _PLACES[market]
         suffixes = {"trade": "trade", "quote": "bookTicker", "depth": place.depth}
-        names = [
-            f"{one.exchange_symbol.lower()}@{suffixes[stream]}" for one in instruments for stream in streams
-        ]
-        if len(names) > STREAMS_MAX:
-            raise ConfigError(
-                f"{len(names)} streams are over the {STREAMS_MAX} of one connection; configure fewer symbols"
+        url = f"{(base_url or place.ws_url).rstrip('/')}/stream?streams="
+        share = STREAMS_MAX // len(streams)
+        found = []
+        for first in range(0, len(instruments), share):
+            part = instruments[first : first + share]
+            names = [
+                f"{one.exchange_symbol.lower()}@{suffixes[stream]}" for one in part for stream in streams
+            ]
+            stated, *others = _batches(names)
+            requests = tuple(
+                msgspec.json.encode({"method": "SUBSCRIBE", "params": batch, "id": number})
+                for number, batch in enumerate(others, 1)
             )
-        return f"{(base_url or place.ws_url).rstrip('/')}/stream?streams={'/'.join(names)}"
+            indices = tuple(one.index for one in part)
+            found.append(Subscription(url + "/".join(stated), indices, requests, _REQUEST_GAP_S))
+        return found
 
     def snapshot_url(self, instrument: Instrument, base_url: str = "") -> str:
         """Return the REST address of an instrument's book."""
@@ -99,10 +118,10 @@ class Binance:
         return f"{(base_url or place.rest_url).rstrip('/')}{place.api}/depth?{query}"
 
     def instruments_url(self, market: Market, symbols: Sequence[str], base_url: str = "") -> str:
-        """Return the address of the rules; Spot can be asked for some symbols, the futures tell all."""
+        """Return the address of the rules; Spot can be asked for a few symbols, the futures tell all."""
         place = _PLACES[market]
         url = f"{(base_url or place.rest_url).rstrip('/')}{place.api}/exchangeInfo"
-        if market != "spot":
+        if market != "spot" or len(symbols) > _SYMBOLS_ASKED_MAX:
             return url
         names = ",".join(f'"{_exchange_symbol(symbol, market)}"' for symbol in symbols)
         return f"{url}?symbols={quote(f'[{names}]')}"
@@ -126,6 +145,19 @@ class Binance:
                 raise ConfigError(f"binance {market} lists no {unify(symbol, market)}{hint}")
             found.append(_instrument(index, market, listed[name]))
         return found
+
+
+def _batches(names: Sequence[str]) -> list[list[str]]:
+    """Return the streams in order, in batches that an address or a request has room for."""
+    batches: list[list[str]] = [[]]
+    size = 0
+    for name in names:
+        size += len(name) + 3  # quotes and a comma
+        if size > _NAMES_BYTES_MAX:
+            batches.append([])
+            size = len(name) + 3
+        batches[-1].append(name)
+    return batches
 
 
 def _exchange_symbol(symbol: str, market: Market) -> str:

@@ -20,9 +20,7 @@ from daemon.errors import NetError
 from daemon.pause import Backoff, pause
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from daemon.feeds.base import Control
+    from daemon.feeds.base import Control, Subscription
     from daemon.feeds.core import FeedCore
     from daemon.feeds.snapshots import SnapshotFetcher
     from daemon.seams import Seams, Timer, Wire
@@ -83,16 +81,15 @@ class FeedConnection:
     def __init__(
         self,
         core: FeedCore,
-        url: str,
-        instruments: Sequence[int],
+        subscription: Subscription,
         snapshots: SnapshotFetcher,
         seams: Seams,
         *,
         stale_ms: int,
     ) -> None:
         self._core = core
-        self._url = url
-        self._instruments = np.array(instruments, dtype=np.intp)
+        self._subscription = subscription
+        self._instruments = np.array(subscription.instruments, dtype=np.intp)
         self._snapshots = snapshots
         self._seams = seams
         self._stale_ns = stale_ms * 1_000_000
@@ -102,7 +99,7 @@ class FeedConnection:
         self._timer: Timer | None = None
         self.connects = 0
         self.ends: Counter[str] = Counter()
-        core.on_control = self._on_control
+        core.on_control = self.on_control
 
     @property
     def connected(self) -> bool:
@@ -154,7 +151,7 @@ class FeedConnection:
             link = Link(self, self._core)
             link.opened_ns = clock.now_ns()
             try:
-                link.wire = await self._seams.net.connect(self._url, link)
+                link.wire = await self._seams.net.connect(self._subscription.url, link)
             except NetError as error:
                 link.live = False
                 delay_s = self._backoff.next_s()
@@ -168,7 +165,20 @@ class FeedConnection:
             else:
                 self._watch(link)
             _log.info("feed_connected", connects=self.connects)
+            await self._ask(link, link.wire)
             return link
+
+    async def _ask(self, link: Link, wire: Wire) -> None:
+        """Subscribe to what its address had no room for."""
+        for request in self._subscription.requests:
+            if link.ended.is_set():
+                return
+            try:
+                wire.send(request)
+            except NetError as error:
+                link.end("closed", str(error))
+                return
+            await pause(self._seams, self._subscription.request_gap_s)
 
     # --- endings -------------------------------------------------------------------------------------------
 
@@ -189,7 +199,10 @@ class FeedConnection:
         if link.wire is not None:
             link.wire.close()
 
-    def _on_control(self, control: Control) -> None:
+    def on_control(self, control: Control) -> None:
+        """Take what a frame says that is no market data."""
+        if control.kind == "error":
+            _log.error("feed_refused", said=control.text)
         if control.kind == "shutdown" and self._links:
             self._links[-1].end("shutdown", "the exchange announced it")
 

@@ -45,8 +45,9 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.seams import Clock
 
-#: trades and quotes kept as they came, an instrument
+#: trades and quotes kept as they came, an instrument; and of all together, of some 200 bytes each
 FRAMES_KEPT: Final = 1024
+FRAMES_KEPT_MAX: Final = 32_768
 
 _NEVER_NS: Final = 1 << 62
 _NAMES: Final[dict[int, StreamName]] = {TRADE: "trade", QUOTE: "quote", DEPTH: "depth"}
@@ -79,6 +80,7 @@ class FeedCore:
         streams: Sequence[StreamName] = STREAMS,
     ) -> None:
         assert [one.index for one in instruments] == list(range(len(instruments)))
+        frames_kept = min(frames_kept, FRAMES_KEPT_MAX // len(instruments) + 1)
         records = new_records(len(instruments))
         self.lanes = [
             Lane(one, record, frames_kept, decoder.time_unit_ns)

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
+from mmap import mmap
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import numpy as np
 
 from daemon.entry import bound
 from daemon.events import ExecutionReport, OpenOrder, VenueSnapshot, VenueStatus
@@ -33,6 +35,7 @@ from kernels.matcher import (
     FILL,
     IOC,
     MARKET,
+    MATCHER,
     POST_ONLY,
     REASON_WOULD_TAKE,
     REASON_WOULD_TRIGGER,
@@ -45,7 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from decimal import Decimal
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from daemon.events import ReportKind
@@ -72,7 +74,12 @@ class _Market:
     __slots__ = ("book", "entries", "matcher", "spot")
 
     def __init__(self, instrument: Instrument, queue_model: int) -> None:
-        self.matcher = new_matcher(instrument.price.as_float, instrument.qty.as_float, queue_model)
+        # it has room for 2,048 events and needs a few: a mapping of its own is 174 kB of which the pages that
+        # were never written to do not exist, where malloc hands out memory that was in use before
+        memory = np.frombuffer(mmap(-1, MATCHER.itemsize), dtype=MATCHER)
+        self.matcher = new_matcher(
+            instrument.price.as_float, instrument.qty.as_float, queue_model, memory=memory
+        )
         self.spot = instrument.spot
         self.book: Any = EMPTY_BOOK
         self.entries: dict[int, Entry] = {}

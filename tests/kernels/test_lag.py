@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels.dtypes import QUOTE, TRADE
-from kernels.lag import SPAN_NS, SPANS, UNKNOWN, look, new_lags
+from kernels.lag import SPAN_NS, SPANS, UNKNOWN, look, look_at, new_lags
 from kernels.ring import CAPACITY, new_rings, push
 
 MS = 1_000_000
@@ -29,7 +29,7 @@ class Looked:
 
     def tick(self, wire_ns: int, lag_ns: int) -> int:
         self.push(wire_ns, wire_ns - lag_ns)
-        return look(self.rings, self.lags, 1)
+        return look_at(self.rings, self.lags, 1)
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def it() -> Looked:
 
 
 def test_without_a_stamp_nothing_is_known(it):
-    assert look(it.rings, it.lags, 1) == UNKNOWN
+    assert look_at(it.rings, it.lags, 1) == UNKNOWN
     it.push(5, 0)
-    assert look(it.rings, it.lags, 1) == UNKNOWN
+    assert look_at(it.rings, it.lags, 1) == UNKNOWN
 
 
 @pytest.mark.parametrize("ahead_ns", [-3_600_000 * MS, 0, 3_600_000 * MS])
@@ -54,7 +54,7 @@ def test_a_look_without_a_new_stamp_tells_the_newest_again(it):
     it.tick(SPAN_NS, 5)
     it.tick(SPAN_NS, 9)
     it.push(SPAN_NS + 1, 0)
-    assert look(it.rings, it.lags, 1) == 4
+    assert look_at(it.rings, it.lags, 1) == 4
 
 
 def test_the_lowest_is_forgotten_after_the_window(it):
@@ -73,8 +73,16 @@ def test_a_long_silence_and_a_clock_set_back_begin_anew(it):
 def test_ticks_that_were_overwritten_are_no_overflow(it):
     for k in range(CAPACITY + 40):
         it.push(SPAN_NS + k, SPAN_NS)
-    assert look(it.rings, it.lags, 1) == CAPACITY - 1
+    assert look_at(it.rings, it.lags, 1) == CAPACITY - 1
     assert it.rings["overflow"].sum() == 0
+
+
+def test_a_look_at_all_is_one_at_each(it):
+    out = np.zeros(2, dtype=np.int64)
+    it.tick(SPAN_NS, 5)
+    it.push(SPAN_NS + 1, SPAN_NS - 8)
+    look(it.rings, it.lags, out)
+    assert out.tolist() == [UNKNOWN, 4]
 
 
 @given(
@@ -94,7 +102,7 @@ def test_it_is_that_of_a_plain_list_of_what_came_within_the_window(steps):
         if looks:
             span = now_ns // SPAN_NS
             lowest = min(one for at, one in came if at > span - SPANS)
-            assert look(it.rings, it.lags, 1) == lag_ns - lowest
+            assert look_at(it.rings, it.lags, 1) == lag_ns - lowest
 
 
 def test_what_is_kept_does_not_grow(it):

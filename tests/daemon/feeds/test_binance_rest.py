@@ -103,9 +103,16 @@ def test_rules_that_are_no_numbers_are_one_sentence() -> None:
         BINANCE.instruments("spot", ["BTC/USDT"], info({**SPOT, "filters": odd}))
 
 
+def stream_url(*arguments) -> str:
+    """Return the address of the only connection, which is asked for nothing more."""
+    (one,) = BINANCE.subscriptions(*arguments)
+    assert one.requests == ()
+    return one.url
+
+
 def test_one_connection_carries_all_streams_of_all_instruments(instrument) -> None:
     pair = [instrument(), instrument(symbol="ETH/USDT", index=1)]
-    assert BINANCE.stream_url("spot", pair, ("trade", "quote", "depth")) == (
+    assert stream_url("spot", pair, ("trade", "quote", "depth")) == (
         "wss://stream.binance.com:9443/stream?streams=btcusdt@trade/btcusdt@bookTicker/btcusdt@depth@100ms/"
         "ethusdt@trade/ethusdt@bookTicker/ethusdt@depth@100ms"
     )
@@ -113,10 +120,10 @@ def test_one_connection_carries_all_streams_of_all_instruments(instrument) -> No
 
 def test_another_address_replaces_the_exchanges_own(instrument) -> None:
     usdm, coinm = instrument("usdm"), instrument("coinm", "BTC/USD")
-    assert BINANCE.stream_url("usdm", [usdm], ("depth",), "ws://127.0.0.1:7/") == (
+    assert stream_url("usdm", [usdm], ("depth",), "ws://127.0.0.1:7/") == (
         "ws://127.0.0.1:7/stream?streams=btcusdt@depth@0ms"
     )
-    assert BINANCE.stream_url("coinm", [coinm], ("quote",)).endswith("/stream?streams=btcusd_perp@bookTicker")
+    assert stream_url("coinm", [coinm], ("quote",)).endswith("/stream?streams=btcusd_perp@bookTicker")
     assert BINANCE.snapshot_url(usdm, "http://127.0.0.1:8") == (
         "http://127.0.0.1:8/fapi/v1/depth?symbol=BTCUSDT&limit=1000"
     )
@@ -129,9 +136,34 @@ def test_spot_is_asked_for_the_symbols_wanted_only() -> None:
     assert parse_qs(urlsplit(url).query) == {"symbols": ['["BTCUSDT","ETHUSDT"]']}
 
 
-def test_more_streams_than_a_connection_carries_are_refused(instrument) -> None:
-    with pytest.raises(ConfigError, match=str(STREAMS_MAX)):
-        BINANCE.stream_url("spot", [instrument()] * 342, ("trade", "quote", "depth"))
+def many(instrument, count: int):
+    return [instrument(symbol=f"COIN{k:03d}/USDT", index=k) for k in range(count)]
+
+
+def test_streams_that_an_address_has_no_room_for_are_subscribed_to(instrument) -> None:
+    (one,) = BINANCE.subscriptions("spot", many(instrument, 500), ("trade", "quote"))
+    asked = [msgspec.json.decode(request) for request in one.requests]
+    names = one.url.partition("streams=")[2].split("/") + [name for ask in asked for name in ask["params"]]
+    assert names == [f"coin{k:03d}usdt@{kind}" for k in range(500) for kind in ("trade", "bookTicker")]
+    assert len(one.url) < 4_088
+    assert all(len(request) < 4_088 for request in one.requests)
+    assert {ask["method"] for ask in asked} == {"SUBSCRIBE"}
+    assert [ask["id"] for ask in asked] == list(range(1, len(asked) + 1))
+    assert one.request_gap_s >= 0.2
+
+
+def test_more_streams_than_a_connection_carries_come_by_several(instrument) -> None:
+    both = BINANCE.subscriptions("spot", many(instrument, 500), ("trade", "quote", "depth"))
+    assert [one.instruments for one in both] == [tuple(range(341)), tuple(range(341, 500))]
+    for one in both:
+        names = one.url.partition("streams=")[2].split("/")
+        names += [name for request in one.requests for name in msgspec.json.decode(request)["params"]]
+        assert len(set(names)) == 3 * len(one.instruments) <= STREAMS_MAX
+
+
+def test_the_rules_of_many_symbols_are_picked_from_all() -> None:
+    names = [f"COIN{k:03d}/USDT" for k in range(500)]
+    assert BINANCE.instruments_url("spot", names, "http://h") == "http://h/api/v3/exchangeInfo"
 
 
 def test_the_decoder_knows_the_streams_that_are_asked_for(instrument) -> None:
@@ -139,6 +171,6 @@ def test_the_decoder_knows_the_streams_that_are_asked_for(instrument) -> None:
         one = instrument(market, symbol)
         decoder = BINANCE.decoder([one])
         assert isinstance(decoder, BinanceDecoder)
-        url = BINANCE.stream_url(market, [one], ("trade", "quote", "depth"))
+        url = stream_url(market, [one], ("trade", "quote", "depth"))
         names = url.partition("streams=")[2].split("/")
         assert set(names) <= set(decoder._by_stream)

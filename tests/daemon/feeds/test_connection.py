@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from daemon.clock import VirtualTime
 from daemon.errors import NetError
+from daemon.feeds.base import Subscription
 from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.connection import CONNECTION_PATIENCE, STREAM_PATIENCE, FeedConnection
 from daemon.feeds.core import FeedCore
@@ -28,9 +29,12 @@ class Socket:
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self.closed = False
+        self.asked: list[bytes] = []
 
     def send(self, payload: bytes) -> None:
-        raise AssertionError("a feed sends nothing")
+        if self.closed:
+            raise NetError("reset")
+        self.asked.append(payload)
 
     def close(self) -> None:
         self.closed = True
@@ -66,7 +70,7 @@ class Network:
 
 
 class Rig:
-    def __init__(self, sink, instruments) -> None:
+    def __init__(self, sink, instruments, requests=()) -> None:
         self.time = VirtualTime(1_000_000 * S)
         self.net = Network()
         self.net.time = self.time
@@ -81,9 +85,8 @@ class Rig:
             self.snapshots.request,
             self.time,
         )
-        self.connection = FeedConnection(
-            self.core, "ws://exchange", range(len(instruments)), self.snapshots, seams, stale_ms=STALE_MS
-        )
+        subscription = Subscription("ws://exchange", tuple(range(len(instruments))), requests, 0.25)
+        self.connection = FeedConnection(self.core, subscription, self.snapshots, seams, stale_ms=STALE_MS)
         self.number = 0
 
     async def settle(self) -> None:
@@ -295,6 +298,34 @@ def test_a_socket_that_dies_while_its_successor_is_sought_loses_the_book(bench, 
         assert rig.sink.statuses[-1] == (0, False, "disconnected")
         await rig.pass_time(5)
         assert rig.connection.connected
+
+    rig.run(scenario)
+
+
+def test_what_the_address_had_no_room_for_is_asked_for_slowly_and_after_each_cut(bench, instrument) -> None:
+    rig = Rig(bench().sink, [instrument()], (b"1", b"2", b"3"))
+
+    async def scenario() -> None:
+        assert rig.net.sockets[0].asked == [b"1"]
+        await rig.pass_time(0.3)
+        assert rig.net.sockets[0].asked == [b"1", b"2"]
+        await rig.pass_time(1)
+        assert rig.net.sockets[0].asked == [b"1", b"2", b"3"]
+        rig.net.sockets[0].cut()
+        await rig.pass_time(2)
+        assert rig.net.sockets[1].asked == [b"1", b"2", b"3"]
+
+    rig.run(scenario)
+
+
+def test_a_cut_while_it_asks_opens_another(bench, instrument) -> None:
+    rig = Rig(bench().sink, [instrument()], (b"1", b"2", b"3"))
+
+    async def scenario() -> None:
+        rig.net.sockets[0].closed = True  # and nobody was told yet
+        await rig.pass_time(3)
+        assert rig.net.sockets[0].asked == [b"1"]
+        assert rig.net.sockets[1].asked == [b"1", b"2", b"3"]
 
     rig.run(scenario)
 

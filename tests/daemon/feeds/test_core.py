@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.feeds.base import Control
+from daemon.feeds.core import FRAMES_KEPT, FRAMES_KEPT_MAX
 from daemon.feeds.sync import RUN_MIN
 from kernels import book as books
 from kernels.dtypes import BUY, QUOTE, TRADE
@@ -362,6 +363,12 @@ def test_the_newest_frames_are_there_for_who_asks(bench, frames) -> None:
         it.core.process(frames.quote(number), 1, False)
     it.core.process(b"{", 1, False)
     assert it.core.recent() == [frames.quote(1), frames.quote(2)]
+
+
+def test_many_instruments_share_the_room_for_frames(bench, instrument) -> None:
+    some, many = (bench(*(instrument(index=k, symbol=f"B{k}/USDT") for k in range(n))) for n in (2, 500))
+    assert some.core.lanes[0].frames.maxlen == FRAMES_KEPT
+    assert sum(lane.frames.maxlen for lane in many.core.lanes) <= FRAMES_KEPT_MAX + 500
 
 
 def test_many_decimals_of_nothing_keep_no_frame_from_the_kernel(bench, frames) -> None:
