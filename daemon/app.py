@@ -118,7 +118,7 @@ class App:
         self._lock()
         with (
             nothing_to_lose(EXIT_DONE),
-            compiling(Console(stderr=True), 1 + 2 * len(config.strategy)) as step,
+            compiling(Console(stderr=True), 1 + 2 * len({one.name for one in config.strategy})) as step,
         ):
             plans = plan_strategies(config, seams.disk, step)
             check_keys(config, seams.disk, os.environ)

@@ -6,6 +6,8 @@ import asyncio
 import signal
 import socket
 from contextlib import suppress
+from mmap import PAGESIZE
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -56,6 +58,12 @@ class Child:
         assert self._process is not None
         assert self._process.returncode is not None
         return self._process.returncode
+
+    def resident_bytes(self) -> int:
+        """Return how much of its memory is in pages, as the kernel counts it."""
+        assert self._process is not None
+        path = Path(f"/proc/{self._process.pid}/statm")
+        return int(path.read_text(encoding="ascii").split()[1]) * PAGESIZE
 
     def pause(self) -> None:
         """Let it stand still; it can be killed, but not asked to end before `go_on`."""

@@ -149,6 +149,7 @@ def _bench(args: Namespace) -> int:
             symbols=args.symbols,
             trees=args.trees,
             mode=args.mode,
+            many=args.many,
             exchange=args.exchange,
             cores=args.cores,
             seed=args.seed,
@@ -168,7 +169,7 @@ def _config(args: Namespace) -> int:
     from daemon.faces.compiling import compiling
     from daemon.plans import plan_strategies
 
-    with compiling(Console(stderr=True), len(config.strategy)) as step:
+    with compiling(Console(stderr=True), len({one.name for one in config.strategy})) as step:
         plan_strategies(config, RealDisk(), step)  # refused here as a start would refuse it
     print((to_json if args.json else to_toml)(config, os.environ), end="")
     return EXIT_DONE

@@ -132,6 +132,13 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
     one.add_argument("--symbols", type=_count, default=8, help="each with a strategy of its own (8)")
     one.add_argument("--trees", type=_count, default=100, help="of the model (100)")
     one.add_argument("--mode", choices=["spin", "epoll"], default="spin", help="of the daemon's loop (spin)")
+    one.add_argument(
+        "--many",
+        type=_counts,
+        default=(1, 10, 100, 500),
+        metavar="N,N",
+        help="symbols of the daemons compared; 0: leave it out (1,10,100,500)",
+    )
     one.add_argument("--exchange", default="", metavar="URL", help="use this exchange process, not our own")
     one.add_argument(
         "--cores", type=_cores, default=(), metavar="A,B", help="the exchange's and the daemon's"
@@ -232,6 +239,15 @@ def _cores(text: str) -> tuple[int, ...]:
     if len(cores) > 2 or min(cores) < 0:
         raise argparse.ArgumentTypeError(f"{text} is not one core or two, such as 0,1")
     return cores
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    counts = tuple(int(_number(part, int)) for part in text.split(","))
+    if counts == (0,):
+        return ()
+    if min(counts) < 1 or max(counts) > 1000 or len(set(counts)) != len(counts):
+        raise argparse.ArgumentTypeError(f"{text} is no list of different numbers of symbols, such as 1,500")
+    return counts
 
 
 def _port(text: str) -> int:

@@ -51,6 +51,7 @@ class LatencyOptions(msgspec.Struct, frozen=True, kw_only=True):
     symbols: int = 8
     trees: int = 100
     mode: Literal["spin", "epoll"] = "spin"
+    many: tuple[int, ...] = (1, 10, 100, 500)  # symbols of the daemons that follow many; empty: leave it out
     exchange: str = ""  # another exchange process's URL; empty: our own
     cores: tuple[int, ...] = ()  # the exchange's and the daemon's; empty: the first two there are
     seed: int = 1

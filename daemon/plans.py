@@ -60,15 +60,18 @@ class Plan(NamedTuple):
 def plan_strategies(config: Config, disk: Disk, step: Callable[[str], object]) -> list[Plan]:
     """Load and check every configured strategy; raises ConfigError with one sentence.
 
-    step(name) is called before each: one may compile when it is imported, and somebody may be watching.
+    step(name) is called once for each name: it may compile when it is imported, and somebody may be watching.
     What several share, a file or a model, is read and checked once, and is in memory once: 500 forests of
     their own would cost 20 s of a start, and a cache miss for each node of each decision.
     """
     load = cache(load_strategy)
     read = cache(partial(read_bundle, disk))
-    plans = []
+    plans: list[Plan] = []
+    told: set[str] = set()
     for one in config.strategy:
-        step(f"strategy {one.name}")
+        if one.name not in told:
+            told.add(one.name)
+            step(f"strategy {one.name}")
         model = read(Path(one.model)) if one.model else None
         plan = _plan(one, config, load(one.name), model)
         _trial(plan, config)
@@ -82,9 +85,16 @@ def compile_plans(config: Config, plans: Sequence[Plan], step: Callable[[str], o
     A strategy that does not compile, or fails on an empty market, is refused here; the daemon asks again for
     what this found, with the exchange's rules.
     """
+    tried: set[tuple[str, int, int, bytes]] = set()
+    told: set[str] = set()
     for plan in plans:
-        step(f"strategy {plan.strategy.name}, live")
-        live_kernel(plan.strategy, _trial(plan, config), plan.trees)
+        if plan.config.name not in told:
+            told.add(plan.config.name)
+            step(f"strategy {plan.strategy.name}, live")
+        key = (plan.config.name, id(plan.trees), len(plan.config.symbols), plan.params.tobytes())
+        if key not in tried:
+            tried.add(key)
+            live_kernel(plan.strategy, _trial(plan, config), plan.trees)
 
 
 def _plan(one: StrategyConfig, config: Config, strategy: Strategy, model: Model | None) -> Plan:

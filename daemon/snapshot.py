@@ -7,6 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 from daemon import __version__
+from daemon.footprint import footprint
 from daemon.latency import stage_latency
 from daemon.orders.order import State
 from daemon.spans import STAGES
@@ -128,6 +129,7 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         orders=order_counts(core),
         journal_records=core.journal.records,
         journal_bytes=core.journal.size,
+        footprint=footprint(core, feed),
         strategy_faults={one.name: one.fault_text for one in core.runtimes if one.fault},
         latency=[stage_latency(stage, row) for stage, row in zip(STAGES, core.spans.histograms, strict=True)],
     )

@@ -1,12 +1,12 @@
 """Where the time goes: one histogram a stage, filled by one compiled call a drain.
 
     decode   frame on the wire -> ready to decide (the whole drain's frames)
-    decide   -> features, rows, model, decide, reconcile and limits done; a turn (kernels.pipeline) is
-             measured from the wire, since one call reads its frame and decides on it
+    decide   -> features, rows, model, decide, reconcile and limits done
     risk     -> approved
     send     -> order made, journalled, signed and written
     order    frame on the wire -> order written: tick to order, inside the process
     ack      order written -> the venue's first word on it
+    turn     frame on the wire -> decided, where one call does both (kernels.pipeline): no decode, no decide
 
 Spans are nanoseconds of one clock. On virtual time every span is the modelled one, so a replay records none.
 """
@@ -23,8 +23,8 @@ from kernels import stats
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-STAGES: Final = ("decode", "decide", "risk", "send", "order", "ack")
-_DECODE, _DECIDE, _RISK, _SEND, _ORDER, _ACK = range(len(STAGES))
+STAGES: Final = ("decode", "decide", "risk", "send", "order", "ack", "turn")
+_DECODE, _DECIDE, _RISK, _SEND, _ORDER, _ACK, _TURN = range(len(STAGES))
 
 
 class Spans:
@@ -34,10 +34,10 @@ class Spans:
         self.histograms: NDArray[np.int64] = np.zeros((len(STAGES), stats.HISTOGRAM_SIZE), dtype=np.int64)
         h = self.histograms
         self._decided = h[_DECODE : _DECIDE + 1]
-        self._decide = h[_DECIDE]
         self._sent = h[_RISK : _SEND + 1]
         self._order = h[_ORDER]
         self._ack = h[_ACK]
+        self._turn = h[_TURN]
         self._observe = bound(stats.observe)
         self._observe_two = bound(stats.observe_two)
 
@@ -47,7 +47,7 @@ class Spans:
 
     def turned(self, wire_ns: int, decided_ns: int) -> None:
         """Record a turn: received, decided."""
-        self._observe(self._decide, decided_ns - wire_ns)
+        self._observe(self._turn, decided_ns - wire_ns)
 
     def sent(self, wire_ns: int, decided_ns: int, checked_ns: int, sent_ns: int) -> None:
         """Record an action that left: decided (or the one before it sent), approved, written."""

@@ -70,6 +70,16 @@ class OrderCounts(msgspec.Struct, kw_only=True):
     unknown_age_s: float = 0.0  # of the oldest; 0 with none
 
 
+class Footprint(msgspec.Struct, kw_only=True):
+    """Bytes of all instruments together that can be counted (daemon/footprint.py); rings and frames first."""
+
+    rings: int = 0  # of typed ticks
+    frames: int = 0  # trades and quotes kept as they came
+    streams: int = 0  # what the feed knows of each stream
+    books: int = 0
+    strategies: int = 0  # their memories
+
+
 class Status(msgspec.Struct, kw_only=True):
     """The whole snapshot."""
 
@@ -106,6 +116,7 @@ class Status(msgspec.Struct, kw_only=True):
     journal_records: int = 0
     journal_bytes: int = 0
     logs_dropped: int = 0
+    footprint: Footprint = msgspec.field(default_factory=Footprint)
     latency: list[StageLatency] = []
     gc_pause: StageLatency | None = None  # collections while trading; each stops the loop
     gc_collections: dict[str, int] = {}  # by generation

@@ -9,6 +9,7 @@ Units: prices in quote currency, quantities in base currency, times in int64 nan
 `*_lots` are integers of the instrument's tick size and lot size.
 """
 
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -213,10 +214,11 @@ TICK = np.dtype(
 )
 
 
+@cache
 def memory_dtype(
     instruments: int, feature_count: int, feature_floats: int, feature_ints: int, states: int, params: int
 ) -> np.dtype[Any]:
-    """Return the record that is a strategy's whole memory.
+    """Return the record that is a strategy's whole memory: one for all of a shape, of 6 kB by itself.
 
     `rows` has one column more than there are features: the last is the model's prediction (NaN without one).
     `feature_floats` and `feature_ints` are the sizes of one instrument's indicator state (kernels.features).

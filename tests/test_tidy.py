@@ -61,11 +61,15 @@ DOORS |= {
 ALLOWED = {
     # the bench's processes beside the daemon: an exchange and who stands in the daemon's place
     "daemon/bench/exchange.py": {"socket", "threading"},
-    "daemon/bench/latency.py": {"http.client"},  # asks that exchange
+    "daemon/bench/running.py": {"http.client"},  # asks that exchange
     "daemon/bench/libc.py": {"select", "socket", "time"},  # constants of the calls it makes
     "daemon/bench/participants.py": {"write_text()"},  # writes the daemon's configuration
     "daemon/bench/peer.py": {"read_text()", "socket", "threading"},
-    "daemon/child.py": {"signal", "socket"},  # stops another process and lets it go on; looks for a free port
+    "daemon/child.py": {
+        "read_text()",
+        "signal",
+        "socket",
+    },  # stops another process and lets it go on; looks at it
     "daemon/cli.py": {"open()"},  # /dev/null, where a reader left early
     "daemon/clock.py": {"time"},
     "daemon/compile.py": {"read_text()", "write_text()"},  # generated modules, before the loop turns
@@ -104,6 +108,8 @@ WAITS = {
 WAITS |= {"call_later", "call_at"}
 WAITS_ALLOWED = {
     "daemon/bench/latency.py": {"asyncio.sleep"},  # watches processes for a person
+    "daemon/bench/many.py": {"asyncio.sleep"},  # likewise
+    "daemon/bench/running.py": {"asyncio.sleep"},  # likewise
     "daemon/child.py": {"asyncio.timeout"},  # of another process, whose end is a matter of real time
     "daemon/clock.py": {"call_later"},  # is the scheduler
     "daemon/demo.py": {"asyncio.timeout", "asyncio.wait(timeout)"},  # watches two processes for a person

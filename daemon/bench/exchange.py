@@ -40,16 +40,18 @@ _KINDS: Final = {
     "poisson": segment.POISSON,
     "flood": segment.FLOOD,
     "unmarked": segment.UNMARKED,
+    "quotes": segment.QUOTES,
 }
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a segment is to be; times in ns."""
 
-    kind: Literal["closed", "poisson", "flood", "unmarked"]
+    kind: Literal["closed", "poisson", "flood", "unmarked", "quotes"]
     duration_ns: int
-    gap_ns: int = 0  # closed: after each order; poisson: on average; unmarked: between ticks
+    gap_ns: int = 0  # closed: after each order; poisson: on average; unmarked, quotes: between ticks
     in_flight: int = 1  # closed: marks out at once
+    symbols: int = 0  # quotes: of the first so many; 0: of all
 
 
 class Segment(msgspec.Struct, kw_only=True):
@@ -185,7 +187,10 @@ class Exchange:
             if one.market is None or one.orders is None:
                 fault = f"{name} is not connected"
             else:
-                given = np.array([_KINDS[plan.kind], plan.duration_ns, plan.gap_ns, plan.in_flight], np.int64)
+                symbols = min(plan.symbols or self.symbols, self.symbols)
+                given = np.array(
+                    [_KINDS[plan.kind], plan.duration_ns, plan.gap_ns, plan.in_flight, symbols], np.int64
+                )
                 code = segment.run(
                     one.line, given, one.market.fileno(), one.orders.fileno(), int(one.by_http)
                 )
@@ -208,7 +213,7 @@ def warm_up() -> None:
     """Compile the loop, on sockets that are closed."""
     one, other = socket.socketpair()
     other.close()
-    plan = np.array([segment.CLOSED_LOOP, 0, 0, 1], np.int64)
+    plan = np.array([segment.CLOSED_LOOP, 0, 0, 1, 1], np.int64)
     segment.run(segment.new_line(1, 1, 1), plan, one.fileno(), one.fileno(), 0)
     frame_at(np.zeros(2, np.uint8), 0, 0, np.zeros(3, np.int64))
     one.close()

@@ -9,34 +9,29 @@ is stopped. Figures are ratios of neighbouring segments, because machines change
 from __future__ import annotations
 
 import asyncio
-import http.client
 import os
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import msgspec
 from rich.console import Console
 
+from daemon.bench import many, plans
 from daemon.bench import participants as who
-from daemon.bench import plans
 from daemon.bench.exchange import Plan, Segment
 from daemon.bench.model import with_trees
 from daemon.bench.proof import prove
 from daemon.bench.report import make_report, show
+from daemon.bench.running import ask, start, until
 from daemon.child import Child
 from daemon.disk import RealDisk
-from daemon.errors import EXIT_DONE, CheckFailedError, NotRunningError, TickdError, UsageError
+from daemon.errors import EXIT_DONE, CheckFailedError, TickdError, UsageError
 from daemon.faces import terminal
-from daemon.faces.client import fetch_status
 from daemon.lifetime import catch_signals
 from daemon.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from daemon.bench.plans import Step
     from daemon.bench.report import Report
     from daemon.bench.results import Proof
@@ -47,12 +42,8 @@ _FEED: Final = Plan(kind="unmarked", duration_ns=1_500_000_000, gap_ns=100_000)
 _WARM: Final = Plan(kind="closed", duration_ns=300_000_000, gap_ns=100_000)
 #: before each segment, to fill caches that others emptied; its orders count, its times do not
 _LEAD_IN: Final = Plan(kind="closed", duration_ns=20_000_000, gap_ns=100_000)
-#: a first start compiles for a minute
-_READY_S: Final = 300.0
-_LOOK_S: Final = 0.05
 #: what a process that goes on has to do before it is measured, and one that was before it is stopped
 _SETTLE_S: Final = 0.02
-_REQUEST_S: Final = 120.0
 
 
 def run(options: LatencyOptions) -> int:
@@ -62,7 +53,7 @@ def run(options: LatencyOptions) -> int:
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
     show(report, as_json=options.json)
-    breaches = [text for proof in report.proofs for text in proof.breaches()]
+    breaches = [text for proof in report.proofs for text in proof.breaches()] + many.breaches(report.many)
     if breaches:
         raise CheckFailedError("the bench proves nothing: " + "; ".join(breaches))
     worse = [f"{one.what} is {one.measured:,.2f}" for one in report.targets if not one.kept]
@@ -97,14 +88,32 @@ async def _run(options: LatencyOptions) -> Report:
     try:
         url = options.exchange
         if not url:
-            await _start(exchange, cores[0], who.exchange_command(options), os.environ)
+            await start(exchange, cores[0], who.exchange_command(options), os.environ)
             url = (await exchange.message("ready"))["url"]
         bench = Bench(options, url, cores[1], model, children)
         await bench.measure_latency()
         await bench.measure_throughput()
+        await exchange.gone()
+        compared = await _measure_many(options, cores, model, children)
     finally:
         await exchange.gone()
-    return make_report(options, cores, bench.measured, bench.statuses, bench.proofs)
+    return make_report(options, cores, bench.measured, bench.statuses, bench.proofs, compared)
+
+
+async def _measure_many(
+    options: LatencyOptions, cores: tuple[int, int], model: Path, children: dict[str, Child]
+) -> list[many.Many]:
+    """Measure daemons of many symbols at an exchange that has as many; another's own has what it has."""
+    if options.exchange or not options.many:
+        return []
+    exchange = Child("the exchange of many symbols")
+    try:
+        widest = msgspec.structs.replace(options, symbols=max(options.many))
+        await start(exchange, cores[0], who.exchange_command(widest), os.environ)
+        url = (await exchange.message("ready"))["url"]
+        return await many.measure(options, url, cores[1], model, children)
+    finally:
+        await exchange.gone()
 
 
 def _end_on_signal(children: dict[str, Child]) -> None:
@@ -118,19 +127,6 @@ def _end_on_signal(children: dict[str, Child]) -> None:
         task.cancel()
 
     catch_signals(stop)
-
-
-async def _start(child: Child, core: int, command: list[str], environ: Mapping[str, str]) -> None:
-    """Start a process that has this core alone, all its threads together.
-
-    A helper's thread on the exchange's spinning core would wait 4 ms there for its slice, with what it holds.
-    """
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        await child.start(command, environ)
-    finally:
-        os.sched_setaffinity(0, allowed)
 
 
 class Bench:
@@ -178,7 +174,7 @@ class Bench:
     async def _start_peer(self, name: str) -> None:
         child = self._children[name] = Child(name)
         command = who.peer_command(name, self._url, self._options, self._model)
-        await _start(child, self._core, command, os.environ)
+        await start(child, self._core, command, os.environ)
         await child.message("ready")
         await self._segment(name, _WARM)
         child.pause()
@@ -187,24 +183,13 @@ class Bench:
         config = who.config(name, self._url, self._options, self._model)
         path = who.prepare(config)
         child = self._children[name] = Child("the daemon")
-        await _start(child, self._core, who.daemon_command(path), {**os.environ, **who.KEYS})
+        await start(child, self._core, who.daemon_command(path), {**os.environ, **who.KEYS})
         socket = Path(config.http.socket)
-        await self._until(child, socket, lambda status: status.feed_connected and status.venue_up)
+        await until(child, socket, lambda status: status.feed_connected and status.venue_up)
         await self._segment(name, _FEED)
-        await self._until(child, socket, lambda status: status.state == "READY")
+        await until(child, socket, lambda status: status.state == "READY")
         await self._segment(name, _WARM)
         child.pause()
-
-    async def _until(self, child: Child, socket: Path, holds: Callable[[Status], bool]) -> None:
-        """Wait until the daemon's Status is so; raises TickdError where it ends before."""
-        for _ in range(int(_READY_S / _LOOK_S)):
-            if not child.running:
-                raise child.failure()
-            with suppress(NotRunningError):
-                if holds(fetch_status(socket)):
-                    return
-            await asyncio.sleep(_LOOK_S)
-        raise TickdError(f"the daemon did not get ready within {_READY_S:.0f} s; its log is in {who.FOLDER}")
 
     async def _end_daemon(self, name: str) -> None:
         """End the daemon in order, and count what it did."""
@@ -255,16 +240,3 @@ class Bench:
                 f"a segment of {name} had no order; measure for more --seconds, or at a higher --rate"
             )
         return segment
-
-
-def ask(url: str, name: str, plan: Plan) -> Segment:
-    """Have the exchange at `url` run one segment, and return it; raises TickdError."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_REQUEST_S)
-    try:
-        connection.request("POST", f"{parts.path}/bench/{name}", msgspec.json.encode(plan))
-        return msgspec.json.decode(connection.getresponse().read(), type=Segment)
-    except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
-        raise TickdError(f"the exchange {url} ran no segment of {name}: {error}") from None
-    finally:
-        connection.close()

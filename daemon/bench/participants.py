@@ -62,8 +62,16 @@ def daemon_command(path: Path) -> list[str]:
     return [sys.executable, "-m", "daemon.cli", "run", str(path), "--live", "--json", "--with-parent"]
 
 
-def config(name: str, url: str, options: LatencyOptions, model: Path) -> Config:
-    """Return the daemon's configuration: one strategy a symbol, each with the model."""
+def config(
+    name: str,
+    url: str,
+    options: LatencyOptions,
+    model: Path,
+    *,
+    folder: Path = FOLDER,
+    warmup_ticks: int = _WARMUP_TICKS,
+) -> Config:
+    """Return the daemon's configuration, its files in `folder`: a strategy a symbol, each with the model."""
     rest_url = f"{url}/{name}"
     ws_url = rest_url.replace("http", "ws", 1)
     symbols = tuple(f"{base_asset(number)}/USDT" for number in range(options.symbols))
@@ -81,7 +89,7 @@ def config(name: str, url: str, options: LatencyOptions, model: Path) -> Config:
                 name=f"{strategy.__file__}:decide",
                 symbols=(symbol,),
                 model=str(model),
-                warmup_ticks=_WARMUP_TICKS,
+                warmup_ticks=warmup_ticks,
             )
             for symbol in symbols
         ),
@@ -93,21 +101,22 @@ def config(name: str, url: str, options: LatencyOptions, model: Path) -> Config:
             collar=0.1,
             orders_per_s_max=100_000.0,
         ),
-        journal=JournalConfig(path=str(FOLDER / "journal")),
-        http=HttpConfig(socket=str(FOLDER / "tickd.sock")),
-        log=LogConfig(file=str(FOLDER / "bench.log")),
+        journal=JournalConfig(path=str(folder / "journal")),
+        http=HttpConfig(socket=str(folder / "tickd.sock")),
+        log=LogConfig(file=str(folder / "bench.log")),
     )
 
 
 def prepare(one: Config) -> Path:
     """Clear the journal of an earlier run, and write the configuration; return its path."""
-    path = FOLDER / "bench.toml"
+    folder = Path(one.http.socket).parent
+    path = folder / "bench.toml"
     try:
-        FOLDER.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(one.journal.path, ignore_errors=True)
         path.write_text(to_toml(one, {}), encoding="utf-8")
     except OSError as error:
         raise TickdError(
-            f"{FOLDER} cannot be written ({error.strerror}); start the bench in a folder of yours"
+            f"{folder} cannot be written ({error.strerror}); start the bench in a folder of yours"
         ) from None
     return path

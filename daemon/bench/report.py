@@ -15,7 +15,10 @@ from daemon.bench.results import Latency, Proof, Quartiles, Ratio, Stage, latenc
 from daemon.faces.show import print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daemon.bench.exchange import Segment
+    from daemon.bench.many import Many
     from daemon.options import LatencyOptions
     from daemon.status import Status
 
@@ -38,6 +41,9 @@ _TAIL_MAX: Final = (3.0, inf)
 _NAIVE_MIN: Final = (40.0, 15.0)
 _ORDERS_MIN: Final = (25_000.0, 2_000.0)
 _TICKS_MIN: Final = (250_000.0, 80_000.0)
+_READY_MAX_S: Final = (2.5, 15.0)
+_TICK_MAX: Final = (1.3, 4.0)
+_BEYOND_MAX_KB: Final = (64.0, 200.0)
 _COLUMNS_MIN: Final = 110
 #: a spinning floor's p99 is twice its p50 where nobody else is; a stall is a scheduler's slice
 _STALL: Final = 20.0
@@ -71,6 +77,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     stages: list[Stage]
     targets: list[Target]
     proofs: list[Proof]
+    many: list[Many] = []
 
 
 def make_report(
@@ -79,6 +86,7 @@ def make_report(
     measured: Measured,
     statuses: list[Status],
     proofs: list[Proof],
+    many: Sequence[Many] = (),
 ) -> Report:
     """Return the report of a run; the first Status is of the rounds in which all took turns."""
     latencies = [latency(scenario, name, segments) for (scenario, name), segments in measured.items()]
@@ -100,8 +108,9 @@ def make_report(
         orders_per_s=orders,
         ticks_per_s=ticks,
         stages=waterfall,
-        targets=_targets(options, ratios, orders, ticks, waterfall),
+        targets=_targets(options, ratios, orders, ticks, waterfall) + _many_targets(many),
         proofs=proofs,
+        many=list(many),
     )
 
 
@@ -147,6 +156,27 @@ def _targets(
     return found
 
 
+def _many_targets(many: Sequence[Many]) -> list[Target]:
+    """Return what was promised of many instruments, as the most of them kept it beside the fewest."""
+    if not many:
+        return []
+    least, most = many[0], many[-1]
+    found = []
+    for one in dict.fromkeys((least.symbols, most.symbols)):
+        ready_s = next(each.ready_s for each in many if each.symbols == one)
+        found.append(_at_most(f"s from the command to READY, {_symbols(one)}", _READY_MAX_S, ready_s))
+    beyond_kb = most.beyond_kb(least)
+    if beyond_kb is not None:
+        what = f"a tick's p50, {_symbols(most.symbols)} to {_symbols(least.symbols)}"
+        found.append(_at_most(what, _TICK_MAX, most.tick_p50_us / least.tick_p50_us))
+        found.append(_at_most(f"kB an instrument beyond its ring, {most.symbols}", _BEYOND_MAX_KB, beyond_kb))
+    return found
+
+
+def _symbols(count: int) -> str:
+    return f"{count} symbol{'s' if count > 1 else ''}"
+
+
 def _at_most(what: str, limits: tuple[float, float], value: float) -> Target:
     most, bound = limits
     wanted = f"at most {most:,g}"
@@ -181,8 +211,9 @@ def show(report: Report, *, as_json: bool) -> None:
         console.print(
             "others use these cores: the floor itself stalls, and every p99 says more of them than of us"
         )
-    for draw in (_latencies, _compared, _waterfall, _throughput, _reached):
-        console.print(draw(report))
+    for draw in (_latencies, _compared, _waterfall, _throughput, _many, _reached):
+        if draw is not _many or report.many:
+            console.print(draw(report))
 
 
 def _latencies(report: Report) -> Table:
@@ -209,7 +240,9 @@ def _compared(report: Report) -> Table:
 
 def _waterfall(report: Report) -> Table:
     # a fill wakes its strategy, so there are more drains than ticks
-    table = _table("inside the daemon, us; decode and decide: drains after fills too", "stage")
+    table = _table(
+        "inside the daemon, us; decode and decide: drains, after fills too; turn: both in one call", "stage"
+    )
     for name in ("p50", "p99", "p99.9", "max", "count"):
         table.add_column(name, justify="right")
     for one in report.stages:
@@ -223,6 +256,27 @@ def _throughput(report: Report) -> Table:
     table.add_column("a second", justify="right")
     table.add_row(plans.SCENARIOS[plans.ORDERS], _spread(report.orders_per_s, ",.0f"))
     table.add_row(plans.SCENARIOS[plans.FLOOD], _spread(report.ticks_per_s, ",.0f"))
+    return table
+
+
+def _many(report: Report) -> Table:
+    table = _table(
+        "many instruments, a strategy and a model each; memory beyond the rings is an instrument's", "symbols"
+    )
+    for name in ("READY, s", "tick p50, us", "p99", "resident, MB", "rings, kB", "beyond, kB", "accounted"):
+        table.add_column(name, justify="right")
+    for one in report.many:
+        beyond_kb = one.beyond_kb(report.many[0])
+        table.add_row(
+            str(one.symbols),
+            f"{one.ready_s:.2f}",
+            f"{one.tick_p50_us:.2f}",
+            f"{one.tick_p99_us:.2f}",
+            f"{one.resident_mb:,.0f}",
+            f"{one.ring_bytes / one.symbols / 1e3:,.1f}",
+            "-" if beyond_kb is None else f"{beyond_kb:,.1f}",
+            f"{one.accounted_kb:,.1f}",
+        )
     return table
 
 

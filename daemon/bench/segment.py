@@ -40,14 +40,18 @@ if TYPE_CHECKING:
 #: columns of `plan`, int64
 KIND: Final = 0
 DURATION_NS: Final = 1
-GAP_NS: Final = 2  # after an order (CLOSED_LOOP), the mean between ticks (POISSON), between ticks (UNMARKED)
+GAP_NS: Final = (
+    2  # after an order (CLOSED_LOOP), the mean between ticks (POISSON), between ticks (UNMARKED, QUOTES)
+)
 IN_FLIGHT: Final = 3  # marks out at once, of a CLOSED_LOOP
-PLAN: Final = 4
+SYMBOLS: Final = 4  # of QUOTES: the first so many take turns
+PLAN: Final = 5
 
 CLOSED_LOOP: Final = 0
 POISSON: Final = 1
 FLOOD: Final = 2
 UNMARKED: Final = 3
+QUOTES: Final = 4
 
 #: columns of `tally`, int64: counts go on from segment to segment
 SENT: Final = 0  # ticks
@@ -206,6 +210,12 @@ def _send_due(line: Any, plan: Any, fd: int) -> None:
             _send_marked(line, fd)
     elif time < now[_DUE]:
         return
+    elif kind == QUOTES:
+        now[_TURN] = (now[_TURN] + 1) % plan[SYMBOLS]
+        end = write_quote(line.quote, line.out, 0, line.symbols, now[_TURN], line.random)
+        send_all(fd, line.out, 0, end)
+        tally[SENT] += 1
+        now[_DUE] += plan[GAP_NS]
     elif kind == UNMARKED:
         now[_TURN] = (now[_TURN] + 1) % len(line.symbols)
         end = write_quote(line.quote, line.out, 0, line.symbols, now[_TURN], line.random)

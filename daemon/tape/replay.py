@@ -103,7 +103,10 @@ def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
     frames = read_frames(path)
     before_ns, payload = next(frames)
     time = VirtualTime(before_ns)
-    with nothing_to_lose(EXIT_INTERRUPTED), compiling(Console(stderr=True), 1 + len(config.strategy)) as step:
+    with (
+        nothing_to_lose(EXIT_INTERRUPTED),
+        compiling(Console(stderr=True), 1 + len({one.name for one in config.strategy})) as step,
+    ):
         step("feed and venue")
         asyncio.run(warm_up(paper=True))
         core, feed = _assemble(config, instrument, time, step)

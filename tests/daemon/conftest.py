@@ -212,7 +212,9 @@ class Floor:
 
     @staticmethod
     def _instrument(index: int, base: str, market: Any) -> Instrument:
-        return make_instrument(index, "binance", market, f"{base}/USDT", notional_min="5", **RULES[base])
+        return make_instrument(
+            index, "binance", market, f"{base}/USDT", notional_min="5", **RULES.get(base, RULES["ETH"])
+        )
 
     def _configure(self, one: Script | StrategyConfig, symbols: tuple[str, ...], warmup: int) -> Any:
         if isinstance(one, StrategyConfig):

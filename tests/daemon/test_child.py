@@ -143,3 +143,14 @@ def test_pausing_one_that_has_ended_is_harmless():
         child.go_on()
 
     with_child("", use)
+
+
+def test_what_it_takes_of_memory_is_told_while_it_runs():
+    async def use(child):
+        before = child.resident_bytes()
+        child.release()
+        await child.message("grown")
+        return child.resident_bytes() - before
+
+    text = """input(); x = b"x" * 50_000_000; print('{"event":"grown"}', flush=True); input()"""
+    assert 40_000_000 < with_child(text, use) < 80_000_000

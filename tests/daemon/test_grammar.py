@@ -81,6 +81,17 @@ def test_a_bench_is_asked_for_with_all_it_takes():
     assert (args.rate, args.symbols, args.trees, args.json) == (10_000.0, 8, 500, False)
 
 
+@pytest.mark.parametrize(("text", "counts"), [("1,500", (1, 500)), ("8", (8,)), ("0", ())])
+def test_how_many_instruments_are_compared_is_a_list(text, counts):
+    assert parse(["bench", "latency", "--many", text]).many == counts
+
+
+@pytest.mark.parametrize("text", ["0,1", "1,1", "1001", "many", ""])
+def test_a_list_of_instruments_that_is_none_is_refused(text):
+    with pytest.raises(UsageError):
+        parse(["bench", "latency", f"--many={text}"])
+
+
 @pytest.mark.parametrize("cores", ["0,1,2", "-1", "one", ""])
 def test_cores_are_one_or_two_numbers(cores):
     with pytest.raises(UsageError):

@@ -45,6 +45,20 @@ def test_every_strategy_is_told_before_it_is_loaded():
     assert told == ["strategy ema_cross", "strategy ema_crss"]
 
 
+def test_what_many_share_is_read_once_and_is_in_memory_once():
+    disk = RealDisk()
+    read = []
+    once = disk.read
+    disk.read = lambda path: (read.append(Path(path).name), once(path))[1]
+    bases = tuple(f"B{number}" for number in range(20))
+    found = planned(
+        *({"name": "ml", "model": DEMO, "symbols": (f"{b}/USDT",)} for b in bases), bases=bases, disk=disk
+    )
+    assert sorted(read) == ["manifest.json", "model.txt"]
+    assert len({id(nodes) for plan in found for nodes in plan.trees[:1]}) == 1
+    assert len({id(plan.strategy.decide) for plan in found}) == 1
+
+
 @pytest.mark.parametrize("market", ["spot", "usdm"])
 def test_a_strategy_trades_the_first_of_the_feeds_symbols_unless_it_names_its_own(market):
     first, both = planned({"name": "ema_cross"}, {"name": "pairs"}, bases=("BTC", "ETH"), market=market)

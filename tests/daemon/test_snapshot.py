@@ -205,6 +205,7 @@ def test_spans_are_told_by_stage(new_floor, script):
         "send": 1,
         "order": 1,
         "ack": 1,
+        "turn": 0,
     }
     assert stages["ack"].p50_s == pytest.approx(0.002, rel=0.01)  # there and back
 

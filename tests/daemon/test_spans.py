@@ -20,6 +20,12 @@ def test_a_drain_is_split_into_decoding_and_deciding():
     assert recorded(spans) == {"decode": (2, 400), "decide": (2, 700)}
 
 
+def test_a_turn_is_one_span():
+    spans = Spans()
+    spans.turned(1000, 1900)
+    assert recorded(spans) == {"turn": (1, 900)}
+
+
 def test_what_left_is_split_into_risk_and_sending_and_summed_from_the_wire():
     spans = Spans()
     spans.sent(1000, 1900, 2000, 2500)

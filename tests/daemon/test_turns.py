@@ -213,7 +213,7 @@ def test_a_turn_is_measured_from_the_wire(new_floor):
     spans = Spans()
     floor = new_floor(CROSS, spans=spans)
     floor.open_market()
-    before = int(spans.histograms[STAGES.index("decide")][HIST_COUNT])
+    before = int(spans.histograms[STAGES.index("turn")][HIST_COUNT])
     floor.quote()
-    assert spans.histograms[STAGES.index("decide")][HIST_COUNT] == before + 1
+    assert spans.histograms[STAGES.index("turn")][HIST_COUNT] == before + 1
     assert taken(floor) > 0

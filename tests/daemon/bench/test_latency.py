@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from daemon.bench import latency
-from daemon.bench.exchange import Plan
-from daemon.errors import TickdError, UsageError
+from daemon.errors import UsageError
 from daemon.options import LatencyOptions
 
 
@@ -22,16 +21,24 @@ def test_a_core_that_is_not_there_is_refused():
         latency.choose_cores(LatencyOptions(cores=(0, 4096)))
 
 
-def test_an_exchange_that_is_not_there_is_said():
-    with pytest.raises(TickdError, match="ran no segment of ours"):
-        latency.ask("http://127.0.0.1:9", "ours", Plan(kind="closed", duration_ns=1))
-
-
 @pytest.mark.heavy
 @pytest.mark.parametrize("mode", ["spin", "epoll"])
 def test_a_whole_run_skips_nothing(tmp_path, mode):
     command = [sys.executable, "-m", "daemon.cli", "bench", "latency", "--json"]
-    words = ["--seconds", "2", "--symbols", "4", "--trees", "120", "--rate", "1000", "--mode", mode]
+    words = [
+        "--seconds",
+        "2",
+        "--symbols",
+        "4",
+        "--trees",
+        "120",
+        "--rate",
+        "1000",
+        "--mode",
+        mode,
+        "--many",
+        "1,3",
+    ]
     ended = subprocess.run(
         [*command, *words], cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False
     )
@@ -44,3 +51,5 @@ def test_a_whole_run_skips_nothing(tmp_path, mode):
         assert proof["ticks_taken"] == proof["ticks_sent"]
     assert {one["participant"] for one in said["latency"]} >= {"ours", "floor_spin", "floor_sleep", "echo"}
     assert said["targets"]
+    assert [one["symbols"] for one in said["many"]] == [1, 3]
+    assert all(one["ticks_sent"] == one["ticks_taken"] > 0 for one in said["many"])

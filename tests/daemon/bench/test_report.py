@@ -4,11 +4,12 @@ import pytest
 
 from daemon.bench import plans
 from daemon.bench.exchange import Segment
+from daemon.bench.many import Many
 from daemon.bench.participants import ECHO, FLOOR_SLEEP, FLOOR_SPIN, NAIVE, OURS, OURS_FLOODED
 from daemon.bench.report import make_report, show
 from daemon.bench.results import Proof
 from daemon.options import LatencyOptions
-from daemon.status import StageLatency, Status
+from daemon.status import Footprint, StageLatency, Status
 
 
 def segment(us, **more):
@@ -92,6 +93,33 @@ def test_stalls_of_the_floor_are_said(measured, report, capsys):
     assert disturbed.disturbed
     show(disturbed, as_json=False)
     assert "others use these cores" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_many_instruments_have_a_table_and_their_targets(measured, capsys):
+    options, stages = LatencyOptions(), [a_stage("order", 8e-6, 32e-6)]
+    status = Status(
+        name="b", mode="live", version="0", state="STOPPED", now_ns=1, uptime_s=1.0, latency=stages
+    )
+    many = [
+        Many(
+            symbols=symbols,
+            ready_s=1.0 + symbols / 1000,
+            ticks_sent=9,
+            ticks_taken=9,
+            tick_p50_us=4.0 + symbols / 1000,
+            tick_p99_us=9.0,
+            resident_mb=200.0 + symbols / 10,
+            accounted=Footprint(rings=16_000 * symbols, strategies=24_000 * symbols),
+        )
+        for symbols in (1, 500)
+    ]
+    report = make_report(options, (0, 1), measured, [status], [], many)
+    targets = reached(report)
+    assert targets["s from the command to READY, 500 symbols"] == (1.5, True)
+    assert targets["a tick's p50, 500 symbols to 1 symbol"] == (pytest.approx(4.5 / 4.001), True)
+    assert targets["kB an instrument beyond its ring, 500"] == (pytest.approx(84.0), False)
+    show(report, as_json=False)
+    assert "many instruments" in capsys.readouterr().out
 
 
 def test_programs_get_one_object(report, capsys):

@@ -11,8 +11,8 @@ from daemon.bench.market import S_HELD, S_MARK, S_OUT
 MS = 1_000_000
 
 
-def plan(kind, duration_ns=0, gap_ns=0, in_flight=1):
-    return np.array([kind, duration_ns, gap_ns, in_flight], np.int64)
+def plan(kind, duration_ns=0, gap_ns=0, in_flight=1, symbols=1):
+    return np.array([kind, duration_ns, gap_ns, in_flight, symbols], np.int64)
 
 
 def run(line, ends, given, http=0):
@@ -136,6 +136,16 @@ def test_unmarked_ticks_ask_for_nothing(line, lines):
     assert len(said) == line.tally[segment.SENT] > 0
     assert not line.symbols[:, S_MARK].any()
     assert {one["stream"].partition("@")[2] for one in said} == {"bookTicker", "trade"}
+
+
+def test_quotes_are_of_one_symbol_after_the_other(line, lines):
+    ours, theirs = lines
+    given = plan(segment.QUOTES, 50 * MS, gap_ns=5 * MS, symbols=3)
+    assert run(line, ours, given) == segment.DONE
+    said = [json.loads(text) for text in texts(theirs[0].recv(1 << 20))]
+    assert len(said) == line.tally[segment.SENT] > 3
+    assert [one["stream"] for one in said[:4]] == [f"b00{k}usdt@bookTicker" for k in (1, 2, 0, 1)]
+    assert not line.symbols[:, S_MARK].any()
 
 
 def test_what_a_slow_daemon_was_not_asked_for_is_counted(line, lines):
