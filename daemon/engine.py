@@ -1,10 +1,10 @@
 """The engine: the one place where trading state changes. Every event enters here and is done with on return.
 
 1. Market data: ticks wait in the rings of the feed; a changed book is shown at once. Nothing is decided.
-2. `drain`, when nothing more was readable: each strategy that owns what moved makes one compiled call (each
-   tick steps the features; then rows, model, decide, reconcile, limits), and each action it asks for is
-   approved or refused, journalled and sent. What a strategy asks for while it warms up, or while the daemon
-   ends, is not acted on. A frame that was all there was to read takes a turn: one call reads it and decides.
+2. `drain`, when nothing more was readable: each strategy that owns what moved makes one compiled call (ticks
+   step the features; then rows, model, decide, reconcile, limits), and each action it asks for is approved or
+   refused, journalled and sent, but for one that warms up and while the daemon ends. Where only ticks of one
+   instrument came, the last of them takes a turn: one call reads it and decides.
 3. The venue's reports: applied to orders and portfolio; a fill wakes the strategy at once.
 4. Commands and timers: events like any other.
 
@@ -52,8 +52,7 @@ if TYPE_CHECKING:
 
 #: how often what no event announces is looked at: silent feeds, losses, the day's boundary
 WATCH_NS: Final = 100_000_000
-#: the fault of a strategy that raised; kernels.reconcile names those of one that answered nonsense
-FAULT_RAISED: Final = -1000
+FAULT_RAISED: Final = -1000  # by a strategy; kernels.reconcile names those of one that answered nonsense
 _place: Final = attrgetter("index")
 
 
@@ -236,8 +235,7 @@ class Engine:
             self._warm_up()
         self._fresh.clear()
         woken = self._woken
-        if len(woken) > 1:
-            woken.sort(key=_place, reverse=True)
+        woken.sort(key=_place, reverse=True)
         while woken:  # what is woken meanwhile is asked by the drain that wakes it, the rest of these too
             runtime = woken.pop()
             self._ask(runtime, runtime.why, wire_ns, ready_ns)
@@ -274,8 +272,8 @@ class Engine:
 
     def turned(self, instrument: int, answer: int, wire_ns: int) -> None:
         """Do what a turn wants."""
-        wanted = self._turns.wanted(instrument, answer)
-        self._answer(self._runtimes_of[instrument][0], wanted, wire_ns, self._now())
+        runtime = self._runtimes_of[instrument][0]
+        self._answer(runtime, self._turns.wanted(instrument, answer), wire_ns, self._now())
 
     def turn_raised(self, instrument: int, error: Exception) -> None:
         """Halt: the strategy that owns the instrument raised."""

@@ -17,18 +17,17 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from daemon.entry import bound
 from daemon.errors import FrameError
 from daemon.events import Depth, Snapshot, Tick
 from daemon.feeds.base import STREAMS, Control
-from daemon.feeds.lane import KINDS, Lane, new_records
+from daemon.feeds.lane import Lane, new_records
 from daemon.feeds.shapes import learn
+from daemon.feeds.silence import Silence
 from daemon.feeds.sync import APPLY, DROP, GAP, HOLD
 from kernels import book as books
 from kernels import shapes
-from kernels.dtypes import DEPTH, QUOTE, TRADE
+from kernels.dtypes import DEPTH, QUOTE
 from kernels.levels import ERROR_NAMES, make_scratch
 from kernels.pipeline import TURN_MISS
 from kernels.ring import MASK, push
@@ -37,6 +36,7 @@ from kernels.shapes import S_FIRST, S_ID, S_PREV, S_TIME
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from daemon.feeds.base import Decoder, FeedSink
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 #: trades and quotes kept as they came, an instrument; and of all together, of some 200 bytes each
 FRAMES_KEPT: Final = 1024
 FRAMES_KEPT_MAX: Final = 32_768
-
-_NEVER_NS: Final = 1 << 62
-_NAMES: Final[dict[int, StreamName]] = {TRADE: "trade", QUOTE: "quote", DEPTH: "depth"}
 
 #: whose ticks came since the last drain, where it is not one instrument's
 _NOBODYS: Final = -1
@@ -86,10 +83,9 @@ class FeedCore:
             Lane(one, record, frames_kept, decoder.time_unit_ns)
             for one, record in zip(instruments, records, strict=True)
         ]
-        self._newest_ns: NDArray[np.int64] = records["newest_ns"]
-        # the columns whose silence counts
-        self._looked_at = [KINDS.index(kind) for kind in (QUOTE, DEPTH) if _NAMES[kind] in streams]
-        self._looked_at = self._looked_at or [KINDS.index(TRADE)]
+        silence = Silence(records["newest_ns"], streams)
+        self.ages_ns = silence.ages_ns
+        self.newest_ns = silence.newest_ns
         # frames that are nothing; the levels of a depth update are refused after it counted
         self._refused = 0
         self.errors: Counter[str] = Counter()
@@ -112,7 +108,6 @@ class FeedCore:
                 self._depths[key] = lane
             else:
                 self._ticks[key] = (lane.stream(kind).record, instrument, lane.frames.append)
-        self._asked_ns = 0  # when `ages_ns` was last asked
         self._waiting = _NOBODYS
         self._turns = sink.turns
         self._on_tick = sink.on_tick
@@ -375,24 +370,6 @@ class FeedCore:
         """Frames and snapshots that ever came; derived, because counting them costs the hot path 30 ns."""
         told = sum(lane.told for lane in self.lanes)
         return told + self.controls.total() + self._refused
-
-    def ages_ns(self, now_ns: int) -> NDArray[np.int64]:
-        """Return how long ago each instrument's most silent stream spoke; over 100 years when one never did.
-
-        Quotes and depth are looked at, each by itself, because one stream can stall while the others and the
-        pings go on; and only what is news, because a stream can also repeat itself. Trades may be rare in an
-        honest market and only count where nothing else is streamed.
-        """
-        newest_ns = self._newest_ns
-        if now_ns < self._asked_ns:  # the clock was set back: else silence hides behind what it was before
-            np.minimum(newest_ns, now_ns, out=newest_ns)
-        self._asked_ns = now_ns
-        spoken_ns = newest_ns[:, self._looked_at].min(axis=1)
-        return np.where(spoken_ns, now_ns - spoken_ns, _NEVER_NS)
-
-    def newest_ns(self, instruments: NDArray[np.intp]) -> int:
-        """Return when anything last came of these instruments, 0 before the first."""
-        return int(self._newest_ns[instruments].max())
 
     def _refuse(self, error: FrameError) -> None:
         self.errors[error.reason] += 1

@@ -96,7 +96,7 @@ def test_bursts_that_end_with_a_turn_decide_and_order_as_by_drains(new_floor, al
         if not turning:
             for runtime in floor.core.runtimes:
                 runtime.turn = None
-            floor.engine._set_turns()
+            floor.engine._turns.settle()
         floor.open_market()
         wander(floor, 800, instruments=2, alone=alone)
         assert (taken(floor) > 0) is turning
