@@ -237,8 +237,7 @@ class Engine:
         woken = self._woken
         woken.sort(key=_place, reverse=True)
         while woken:  # what is woken meanwhile is asked by the drain that wakes it, the rest of these too
-            runtime = woken.pop()
-            self._ask(runtime, runtime.why, wire_ns, ready_ns)
+            self._ask(woken.pop(), wire_ns, ready_ns)
 
     def _rouse(self, runtime: Runtime, why: int) -> None:
         """Let a strategy be asked at the end of this drain."""
@@ -246,9 +245,9 @@ class Engine:
             self._woken.append(runtime)
         runtime.why |= why
 
-    def _ask(self, runtime: Runtime, why: int, wire_ns: int, ready_ns: int) -> None:
+    def _ask(self, runtime: Runtime, wire_ns: int, ready_ns: int) -> None:
         """Let a strategy that was woken decide, and do what it wants."""
-        runtime.why = 0
+        why, runtime.why = runtime.why, 0
         if runtime.fault:
             return
         try:
