@@ -78,12 +78,12 @@ class Engine:
         followers: Sequence[MarketFollower] = (),
         pulse: Pulse = STEADY,
     ) -> None:
-        """Wire it.
+        """Wire it; every gate is shut until `start`.
 
         rings: where the feed leaves its ticks, one for each instrument (kernels.ring).
         depth: books are subscribed, so an order needs one in sync. collar: how far from the touch a price
-        may be, as a fraction. followers: who else sees the market as it comes, before the strategies do (the
-        paper venue). pulse: how long the loop was stuck. Every gate is shut until `start`.
+        may be, as a fraction. followers: who else sees the market, before the strategies do (the paper venue).
+        pulse: how long the loop was stuck.
         """
         self.phase: DaemonState = "STARTING"
         self._drains = 0
@@ -111,8 +111,7 @@ class Engine:
         self.market = MarketWatch(instruments, rings, orders, stale_ns=stale_ns, lag_ns_max=lag_ns_max)
         self._fresh: set[int] = set()  # instruments of which something came since the last drain
         self._woken: list[Runtime] = []  # strategies with a `why`
-        #: a tick waits in an instrument's ring; a turn took it (the set's own methods: a call less)
-        self.on_tick: Callable[[int], None] = self._fresh.add
+        self.on_tick: Callable[[int], None] = self._fresh.add  # the set's own: a call less
         self.on_turn: Callable[[int], None] = self._fresh.discard
         self.touch = Touch(instruments, rings)
         self._marks = Marks(len(instruments), self.touch, self.portfolio)
