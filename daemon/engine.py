@@ -82,7 +82,7 @@ class Engine:
 
         rings: where the feed leaves its ticks, one for each instrument (kernels.ring).
         depth: books are subscribed, so an order needs one in sync. collar: how far from the touch a price
-        may be, as a fraction. followers: who else sees the market, before the strategies do (the paper venue).
+        may be, as a fraction. followers: who else sees the market before strategies do (the paper venue).
         pulse: how long the loop was stuck.
         """
         self.phase: DaemonState = "STARTING"
