@@ -19,8 +19,9 @@ from rich.console import Console
 
 from daemon.bench import many, plans
 from daemon.bench import participants as who
+from daemon.bench.bare import Bare
 from daemon.bench.exchange import Plan, Segment
-from daemon.bench.model import with_trees
+from daemon.bench.model import load_trees, with_trees
 from daemon.bench.proof import prove
 from daemon.bench.report import make_report, show
 from daemon.bench.running import ask, start, until
@@ -32,6 +33,9 @@ from daemon.lifetime import catch_signals
 from daemon.status import Status
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from daemon.bench.plans import Step
     from daemon.bench.report import Report
     from daemon.bench.results import Proof
@@ -97,7 +101,7 @@ async def _run(options: LatencyOptions) -> Report:
         compared = await _measure_many(options, cores, model, children)
     finally:
         await exchange.gone()
-    return make_report(options, cores, bench.measured, bench.statuses, bench.proofs, compared)
+    return make_report(options, cores, bench.measured, bench.statuses, bench.proofs, bench.bare_ns, compared)
 
 
 async def _measure_many(
@@ -139,6 +143,7 @@ class Bench:
         self.measured: dict[tuple[str, str], list[Segment]] = {}
         self.statuses: list[Status] = []
         self.proofs: list[Proof] = []
+        self.bare_ns: list[NDArray[np.int64]] = []  # by round
         self._options = options
         self._url = url
         self._core = core
@@ -155,8 +160,9 @@ class Bench:
             for name in names:
                 await self._start_peer(name)
             await self._start_daemon(who.OURS)
+            bare = Bare(load_trees(RealDisk(), self._model), self._options.symbols, self._options.seed)
             steps = plans.round_of(self._options, plans.segment_ns(self._options))
-            await self._rounds([step for step in steps if step.participant in self._children])
+            await self._rounds([step for step in steps if step.participant in self._children], bare)
             await self._end_daemon(who.OURS)
         finally:
             await self._end_all()
@@ -211,7 +217,7 @@ class Bench:
             del self._children[name]
 
     # --- segments -------------------------------------------------------------------------------------------
-    async def _rounds(self, steps: list[Step]) -> None:
+    async def _rounds(self, steps: list[Step], bare: Bare | None = None) -> None:
         count = plans.rounds(self._options)
         scenarios = ", ".join(dict.fromkeys(step.scenario for step in steps))
         with terminal.steps(Console(stderr=True), "measuring", count) as say:
@@ -219,6 +225,8 @@ class Bench:
                 say(f"{scenarios}, round {number} of {count}")
                 for step in steps:
                     await self._measure(step)
+                if bare is not None:
+                    self.bare_ns.append(bare.measure(self._core))
 
     async def _measure(self, step: Step) -> None:
         child = self._children[step.participant]

@@ -13,6 +13,7 @@ from strategies.ensemble import build, parse
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from daemon.compile import Forest
     from daemon.seams import Disk
 
 _END: Final = "end of trees"
@@ -33,6 +34,11 @@ def with_trees(disk: Disk, trees: int, folder: Path) -> Path:
     manifest = model.manifest._replace(name=folder.name, golden_outputs=outputs)
     write_bundle(disk, folder, grown.encode("ascii"), manifest)
     return folder
+
+
+def load_trees(disk: Disk, folder: Path) -> Forest:
+    """Return the arrays of a bundle's trees, as kernels.forest takes them."""
+    return build(parse(disk.read(folder / MODEL_FILE).decode("ascii")), FEATURES)
 
 
 def repeated(text: str, trees: int) -> str:

@@ -6,16 +6,30 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from daemon.bench import plans
 from daemon.bench.participants import ECHO, FLOOR_SLEEP, FLOOR_SPIN, NAIVE, OURS, OURS_FLOODED
-from daemon.bench.results import Latency, Proof, Quartiles, Ratio, Stage, latency, rate, ratio, stages
+from daemon.bench.results import (
+    Latency,
+    Proof,
+    Quartiles,
+    Ratio,
+    Stage,
+    latency,
+    quartiles,
+    rate,
+    ratio,
+    stages,
+)
 from daemon.faces.show import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from daemon.bench.exchange import Segment
     from daemon.bench.many import Many
@@ -38,6 +52,7 @@ _SLEEPING: Final = {
     (plans.POISSON, "p50"): (2.0, inf),
 }
 _TAIL_MAX: Final = (3.0, inf)
+_BARE_MAX: Final = (2.4, 40.0)
 _NAIVE_MIN: Final = (40.0, 15.0)
 _ORDERS_MIN: Final = (25_000.0, 2_000.0)
 _TICKS_MIN: Final = (250_000.0, 80_000.0)
@@ -75,6 +90,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     orders_per_s: Quartiles
     ticks_per_s: Quartiles
     stages: list[Stage]
+    bare_us: Quartiles  # to read a frame, make features and run the model, and nothing else; p50s
     targets: list[Target]
     proofs: list[Proof]
     many: list[Many] = []
@@ -86,14 +102,19 @@ def make_report(
     measured: Measured,
     statuses: list[Status],
     proofs: list[Proof],
+    bare_ns: Sequence[NDArray[np.int64]],
     many: Sequence[Many] = (),
 ) -> Report:
-    """Return the report of a run; the first Status is of the rounds in which all took turns."""
+    """Return the report of a run; the first Status is of the rounds in which all took turns.
+
+    bare_ns: what daemon/bench/bare.py took in each round.
+    """
     latencies = [latency(scenario, name, segments) for (scenario, name), segments in measured.items()]
     ratios = _ratios(options, measured)
     orders = rate(measured[plans.ORDERS, OURS_FLOODED], "orders")
     ticks = rate(measured[plans.FLOOD, OURS_FLOODED], "sent")
     waterfall = stages(statuses[0])
+    bare_us = quartiles([float(np.median(one)) / 1e3 for one in bare_ns])
     return Report(
         mode=options.mode,
         trees=options.trees,
@@ -108,7 +129,10 @@ def make_report(
         orders_per_s=orders,
         ticks_per_s=ticks,
         stages=waterfall,
-        targets=_targets(options, ratios, orders, ticks, waterfall) + _many_targets(many),
+        bare_us=bare_us,
+        targets=_targets(options, ratios, orders, ticks)
+        + _inside_targets(waterfall, bare_us)
+        + _many_targets(many),
         proofs=proofs,
         many=list(many),
     )
@@ -137,7 +161,7 @@ def _ratios(options: LatencyOptions, measured: Measured) -> list[Ratio]:
 
 
 def _targets(
-    options: LatencyOptions, ratios: list[Ratio], orders: Quartiles, ticks: Quartiles, waterfall: list[Stage]
+    options: LatencyOptions, ratios: list[Ratio], orders: Quartiles, ticks: Quartiles
 ) -> list[Target]:
     found = []
     by_name = {(one.scenario, one.of): one for one in ratios}
@@ -149,11 +173,16 @@ def _targets(
         found.append(_at_least("the naive stack's p50 to ours", _NAIVE_MIN, naive.p50.median))
     found.append(_at_least("orders/s, each acknowledged and reported", _ORDERS_MIN, orders.median))
     found.append(_at_least("ticks/s, flooded", _TICKS_MIN, ticks.median))
-    order = next(one for one in waterfall if one.stage == "order")
-    found.append(
-        _at_most("inside, frame to order written: p99 to p50", _TAIL_MAX, order.p99_us / order.p50_us)
-    )
     return found
+
+
+def _inside_targets(waterfall: list[Stage], bare_us: Quartiles) -> list[Target]:
+    order = next(one for one in waterfall if one.stage == "order")
+    inside = "inside, frame to order written"
+    return [
+        _at_most(f"{inside}: p50 to the bare sum", _BARE_MAX, order.p50_us / bare_us.median),
+        _at_most(f"{inside}: p99 to p50", _TAIL_MAX, order.p99_us / order.p50_us),
+    ]
 
 
 def _many_targets(many: Sequence[Many]) -> list[Target]:
@@ -248,6 +277,8 @@ def _waterfall(report: Report) -> Table:
     for one in report.stages:
         figures = (one.p50_us, one.p99_us, one.p999_us, one.max_us)
         table.add_row(one.stage, *(f"{x:,.2f}" for x in figures), f"{one.count:,}")
+    table.caption = f"the bare sum (a frame read, its features, the model): {_spread(report.bare_us, '.2f')}"
+    table.caption_justify = "left"
     return table
 
 

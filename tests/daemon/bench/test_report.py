@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from daemon.bench import plans
@@ -16,6 +17,10 @@ def segment(us, **more):
     same = dict.fromkeys(("late", "held_back", "strange"), 0)
     given = {"sent": 300_000, "marked": 4, "orders": 30_000, "elapsed_ns": 10**9, **same}
     return [Segment(latency_ns=[us * 1000] * 4, **(given | more))]
+
+
+#: of two rounds
+BARE = [np.array([3_000, 4_000, 9_000]), np.array([4_000])]
 
 
 @pytest.fixture
@@ -51,7 +56,7 @@ def report(measured):
         )
         kept = {key: value for key, value in measured.items() if key not in left_out}
         same = dict.fromkeys(Proof.__struct_fields__[:-1], 1)
-        return make_report(options, (0, 1), kept, [status], [Proof(**same)])
+        return make_report(options, (0, 1), kept, [status], [Proof(**same)], BARE)
 
     return make
 
@@ -68,6 +73,7 @@ def test_ours_is_compared_with_the_floor_of_its_mode(report):
 def test_a_figure_that_is_not_reached_is_said(report):
     targets = reached(report())
     assert targets["inside, frame to order written: p99 to p50"] == (4.0, False)
+    assert targets["inside, frame to order written: p50 to the bare sum"] == (2.0, True)
     assert targets["the naive stack's p50 to ours"] == (45.0, True)
     assert targets["orders/s, each acknowledged and reported"] == (30_000.0, True)
 
@@ -113,7 +119,7 @@ def test_many_instruments_have_a_table_and_their_targets(measured, capsys):
         )
         for symbols in (1, 500)
     ]
-    report = make_report(options, (0, 1), measured, [status], [], many)
+    report = make_report(options, (0, 1), measured, [status], [], BARE, many)
     targets = reached(report)
     assert targets["s from the command to READY, 500 symbols"] == (1.5, True)
     assert targets["a tick's p50, 500 symbols to 1 symbol"] == (pytest.approx(4.5 / 4.001), True)
