@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,7 +37,7 @@ from daemon.plans import compile_plans, plan_strategies
 from daemon.pulse import Heartbeat
 from daemon.snapshot import take_status
 from daemon.spans import Spans
-from daemon.venues.make import check_keys, make_venue, restore_paper
+from daemon.venues.make import check_keys, make_rehearsal, make_venue, restore_paper
 from daemon.warm import warm_up
 from kernels.dtypes import STOP
 from kernels.ring import new_rings
@@ -168,7 +169,9 @@ class App:
         self._spawn(self.connections.run())
         self._spawn(self._keep_meeting())
         self._every_second()
-        settle_loop(config.loop)
+        written = partial(getattr, core.orders, "written_ns")
+        rehearsal = make_rehearsal(config, instruments, seams, os.environ, written)
+        settle_loop(config.loop, rehearsal.idle if rehearsal else None)
         self._pulse.start()
         self._garbage.begin()
         self.log.info("ready", symbols=", ".join(feed.symbols), venue=venue.name)

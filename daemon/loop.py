@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from daemon.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from daemon.config import LoopConfig
 
 _MCL_CURRENT: Final = 1
@@ -41,8 +43,8 @@ def lock_memory() -> str:
     return ""
 
 
-def settle_loop(config: LoopConfig) -> None:
-    """Make the running loop what was asked for."""
+def settle_loop(config: LoopConfig, idle: Callable[[], None] | None = None) -> None:
+    """Make the running loop what was asked for; a spinning one calls `idle` whenever it comes round."""
     if config.cpu >= 0:
         os.sched_setaffinity(0, {config.cpu})  # this thread alone: the worker has its own core
     if config.spin:
@@ -50,5 +52,7 @@ def settle_loop(config: LoopConfig) -> None:
 
         def spin() -> None:
             loop.call_soon(spin)
+            if idle is not None:
+                idle()
 
         spin()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from daemon.events import ReportKind, VenueSnapshot
     from daemon.instruments import Instrument
     from daemon.orders.order import Order
-    from daemon.seams import Seams, Timer
+    from daemon.seams import Seams, Timer, Wire
     from daemon.venues.base import VenueSink
     from daemon.venues.binance_wire import RateLimit
     from daemon.venues.signing import Signer
@@ -118,6 +118,12 @@ class BinanceVenue:
         self._supervisor: asyncio.Task[None] | None = None
         self._beat: Timer | None = None
 
+    def attach(self, wire: Wire, sink: VenueSink) -> Session:
+        """Be up on a wire that is there, with no supervisor: for a rehearsal or a measurement."""
+        self._session, self._sink, self.up = Session(self, self._frames, self._clock), sink, True
+        self._session.begin(wire)
+        return self._session
+
     # --- orders ---------------------------------------------------------------------------------------------
     def place(self, order: Order) -> None:
         """Send a new order."""
@@ -153,10 +159,6 @@ class BinanceVenue:
             session.ask(number, Asked(verb, order, now_ns), encode(number, order, *more, time_ms))
         except NetError as error:
             self._refuse(verb, order, str(error), now_ns)
-
-    def _next_id(self) -> int:
-        self._request_id += 1
-        return self._request_id
 
     def _refuse(self, verb: int, order: Order, reason: str, now_ns: int) -> None:
         """Report what certainly did not leave, on the loop's next turn: who asked is not done with it yet."""
@@ -210,7 +212,7 @@ class BinanceVenue:
         if refusal:
             self._refuse(QUERY, order, refusal, now_ns)
             return
-        number = self._next_id()
+        self._request_id = number = self._request_id + 1
         payload = self._requests[order.instrument].trades(number, int(status.venue_order_id), time_ms)
         with suppress(NetError):  # the connection is ending, and every order will be asked about again
             session.ask(number, Asked(TRADES, order, now_ns, status=status), payload)
@@ -345,7 +347,8 @@ class BinanceVenue:
         if refusal:
             raise NetError(f"{method} was not sent: {refusal}")
         timeout_s = self._settings.timeout_ms / 1000
-        answer = session.call(self._next_id(), method, params, signer)
+        self._request_id += 1
+        answer = session.call(self._request_id, method, params, signer)
         try:
             return await within(self._seams, timeout_s, answer)
         except TimeoutError:
@@ -384,7 +387,7 @@ class BinanceVenue:
         now_ns = self._clock.now_ns()
         if self.budget.take(self.server.time_ms(now_ns), _WEIGHTS[TIME]):
             return
-        number = self._next_id()
+        self._request_id = number = self._request_id + 1
         with suppress(NetError):  # the connection is ending, and `on_closed` follows
             session.ask(number, Asked(TIME, None, now_ns), request(number, "time", {}))
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from daemon.errors import ConfigError
 from daemon.orders.money import UNIT
+from daemon.rehearsal import Rehearsal
 from daemon.venues.binance import BinanceSettings, BinanceVenue
 from daemon.venues.paper import PaperVenue
 from daemon.venues.signing import make_signer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -38,6 +39,25 @@ def make_venue(
         paper = make_paper(config, instruments, rings, seams)
         return paper, [paper]
     return _binance(config, instruments, seams, environ), []
+
+
+def make_rehearsal(
+    config: Config,
+    instruments: Sequence[Instrument],
+    seams: Seams,
+    environ: Mapping[str, str],
+    written_ns: Callable[[], int],
+) -> Rehearsal | None:
+    """Return who keeps the order path warm, where that is asked for and orders leave for Binance.
+
+    written_ns() is when the latest order's bytes had left.
+    """
+    loop, venue = config.loop, config.venue
+    if not (loop.spin and loop.rehearse_us) or venue.kind == "paper":
+        return None
+    signer = _signer(venue, seams.disk, environ)
+    settings = BinanceSettings(recv_window_ms=venue.recv_window_ms)
+    return Rehearsal(instruments[0], signer, settings, seams.clock, loop.rehearse_us * 1000, written_ns)
 
 
 def check_keys(config: Config, disk: Disk, environ: Mapping[str, str]) -> None:

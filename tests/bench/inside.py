@@ -166,7 +166,7 @@ class Inside:
         )
         wire = KeptWire()
         session = _connect(core, venue, wire, clock)
-        core.engine.start(feed.age_ns)
+        core.engine.start(feed.ages_ns)
         inside = cls(core, feed, session, wire, Exchange(symbols, seed), worker)
         for k in range(_WARM_FRAMES * symbols):
             feed.on_frame(inside.exchange.quote(k % symbols, marked=False), True)
