@@ -41,7 +41,7 @@ _SEGMENT_NS: Final = 500_000_000
 _LEAD_IN_TICKS: Final = 8
 _ROUNDS: Final = 8
 _SETTLE_S: Final = 0.02
-_LOOK_S: Final = 0.01
+_LOOK_S: Final = 0.05
 
 
 class Many(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +117,7 @@ class _Daemon:
         resident_mb = self.child.resident_bytes() / 1e6
         self.child.end()
         printed = await self.child.output()
-        if self.child.exit_code:
+        if self.child.exit_code or not printed:
             raise self.child.failure()
         status = msgspec.json.decode(printed, type=Status)
         turns = next(one for one in status.latency if one.stage == "turn")

@@ -291,9 +291,7 @@ def _throughput(report: Report) -> Table:
 
 
 def _many(report: Report) -> Table:
-    table = _table(
-        "many instruments, a strategy and a model each; memory beyond the rings is an instrument's", "symbols"
-    )
+    table = _table("many instruments, a strategy and a model each; rings and beyond: of one", "symbols")
     for name in ("READY, s", "tick p50, us", "p99", "resident, MB", "rings, kB", "beyond, kB", "accounted"):
         table.add_column(name, justify="right")
     for one in report.many:
