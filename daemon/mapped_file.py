@@ -5,8 +5,9 @@ survive the machine's. A write by system call costs three times as much, and giv
 in the middle of the trading stack, to a worker that may keep it.
 
 Space is reserved ahead, because on a full disk a mapped page can only kill: the reserve fails instead, in
-`write`, and then nothing was appended. Until `close` cuts it off the reserve is a tail of zeros, which is
-also what a killed process leaves; daemon/orders/reader.py reads it as the end.
+`write`, and then nothing was appended. On a disk that is nearly full it is a page at a time. Until `close`
+cuts it off the reserve is a tail of zeros, which is also what a killed process leaves;
+daemon/orders/reader.py reads it as the end.
 """
 
 from __future__ import annotations
@@ -89,7 +90,11 @@ class MappedFile:
         upto = start + self._window_bytes * (1 + (end - start) // self._window_bytes)
         if upto > self._reserved:
             with self._busy:
-                self._reserve(upto)
+                try:
+                    self._reserve(upto)
+                except OSError:  # nearly full: what is needed may still be there
+                    upto = max(end + -end % _PAGE, self._reserved)
+                    self._reserve(upto)
         view = memoryview(mmap.mmap(self._fd, upto - start, offset=start))
         self._view.release()
         self._view, self._start, self._end = view, start, upto

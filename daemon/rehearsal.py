@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -31,7 +30,6 @@ from daemon.orders.manager import Orders
 from daemon.orders.portfolio import Portfolio
 from daemon.orders.recovery import Recovery
 from daemon.orders.risk import Risk, RiskLimits
-from daemon.seams import Seams
 from daemon.spans import Spans
 from daemon.tally import Tally
 from daemon.venues.binance import BinanceVenue
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
     from daemon.events import ExecutionReport
     from daemon.instruments import Instrument
     from daemon.orders.audit import Observer
-    from daemon.seams import Clock
+    from daemon.seams import Seams
     from daemon.venues.binance import BinanceSettings
     from daemon.venues.signing import Signer
 
@@ -68,14 +66,13 @@ class Rehearsal:
         instrument: Instrument,
         signer: Signer,
         settings: BinanceSettings,
-        clock: Clock,
+        seams: Seams,
         period_ns: int,
         written_ns: Callable[[], int],
     ) -> None:
-        """Build it; written_ns() is when the latest real order's bytes had left."""
+        """Build it; written_ns() is when the latest real order's bytes had left. Of the seams it has time."""
         one = msgspec.structs.replace(instrument, index=0)
-        chance = Random(0)  # noqa: S311 - it draws nothing
-        seams = Seams(clock, _Never(), NoNet(), _NowhereDisk(), InlineWorker(), chance)
+        seams = seams._replace(scheduler=_Never(), net=NoNet(), disk=_NowhereDisk(), worker=InlineWorker())
         self._desk = Desk(0, "rehearsal", (0,), np.zeros(1, memory_dtype(1, len(FEATURES), 1, 1, 0, 0)))
         self._wire = _Wire()
         self._orders = _order_side(one, self._desk, BinanceVenue([one], signer, settings, seams), seams)
@@ -84,7 +81,7 @@ class Rehearsal:
         self._session = venue.attach(self._wire, self)
         texts = (one.exchange_symbol, one.price.text(_TICKS), one.qty.text(_LOTS), one.quote)
         self._texts = tuple(text.encode() for text in texts)
-        self._now = clock.now_ns
+        self._now = seams.clock.now_ns
         self._period_ns = period_ns
         self._written_ns = written_ns
         self._walked_ns = 0

@@ -57,7 +57,7 @@ def make_rehearsal(
         return None
     signer = _signer(venue, seams.disk, environ)
     settings = BinanceSettings(recv_window_ms=venue.recv_window_ms)
-    return Rehearsal(instruments[0], signer, settings, seams.clock, loop.rehearse_us * 1000, written_ns)
+    return Rehearsal(instruments[0], signer, settings, seams, loop.rehearse_us * 1000, written_ns)
 
 
 def check_keys(config: Config, disk: Disk, environ: Mapping[str, str]) -> None:

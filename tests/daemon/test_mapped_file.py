@@ -143,3 +143,23 @@ def test_closing_waits_for_the_sync_under_way(tmp_path: Path, monkeypatch: pytes
     file.sync()  # after closing: nothing to do, and no foreign descriptor touched
     file.close()
     assert order == ["synced", "closed"]
+
+
+def test_on_a_disk_that_is_nearly_full_the_last_pages_are_used_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old_handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    whole = 5 * PAGE // 400
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5 * PAGE, old[1]))
+        file = MappedFile(path, 0o600)  # its window is larger than what is left
+        for _ in range(whole):
+            file.write(b"r" * 400)
+            file.sync()
+        with pytest.raises(OSError, match="File too large"):
+            file.write(b"r" * 400)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, old_handler)
+    file.close()
+    assert path.read_bytes() == b"r" * 400 * whole

@@ -15,7 +15,7 @@ class Books:
     def __init__(self) -> None:
         self.told: list[dict[int, float]] = []
 
-    def mark(self, index, mid):
+    def mark(self, index, mid, *, show=True):
         self.told.append({index: mid})
 
     def mark_all(self, indices, mids):

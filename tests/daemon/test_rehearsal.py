@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from hmac import new
+from random import Random
 
 import pytest
 
@@ -24,6 +25,10 @@ INSTRUMENT = make_instrument(
 PERIOD_NS = 1_000_000
 
 
+def seams_of(time: VirtualTime) -> Seams:
+    return Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), Random(0))
+
+
 class Stage:
     def __init__(self) -> None:
         self.time = VirtualTime(10**18)
@@ -32,7 +37,7 @@ class Stage:
             INSTRUMENT,
             make_signer("hmac", "key", "secret"),
             BinanceSettings(),
-            self.time,
+            seams_of(self.time),
             PERIOD_NS,
             lambda: self.written_ns,
         )
@@ -118,7 +123,7 @@ def test_only_a_spinning_daemon_on_binance_that_is_asked_to_rehearses(
         strategy=(StrategyConfig(name="ema_cross"),),
     )
     time = VirtualTime(1)
-    seams = Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), None)
+    seams = seams_of(time)
     environ = {config.venue.key_env: "key", config.venue.secret_env: "secret"}
     rehearsal = make_rehearsal(config, [INSTRUMENT], seams, environ, lambda: 0)
     assert (rehearsal is not None) is made

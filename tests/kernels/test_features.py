@@ -564,10 +564,15 @@ def test_each_kernel_is_compiled_for_one_signature() -> None:
     features.row(f, i, START, np.empty(len(FEATURES)))
     features.ready(f, i)
     for kernel in (features.init, features.step, features.row, features.ready, run):
-        assert len(kernel.signatures) == 1, kernel
+        assert len(from_python(kernel)) == 1, kernel
     for module in (features, feature_bars, feature_state):  # helpers have none when their callers come cached
         for name, kernel in vars(module).items():
-            assert len(getattr(kernel, "signatures", [])) <= 1, name
+            assert len(from_python(kernel)) <= 1, name
+
+
+def from_python(kernel: Any) -> list[Any]:
+    """Return what a kernel was compiled for, but for records' arrays, which only kernels hand each other."""
+    return [one for one in getattr(kernel, "signatures", []) if "NestedArray" not in str(one)]
 
 
 def test_names_and_columns_agree() -> None:
