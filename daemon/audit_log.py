@@ -1,7 +1,8 @@
 """What a person wants to read of trading: fills, alarms and the kill switch, as log lines.
 
 On the trading stack an audit is only put aside (0.1 us where a call of the logger costs 10); it becomes a
-line when lines are written.
+line when lines are written, if it is to be one: six thousand fills a second would stop the loop for 8 ms ten
+times in it, to be dropped as a burst in the end.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class AuditLog:
 
     def __init__(self, logs: Logs, instruments: Sequence[Instrument]) -> None:
         self._log = logs.get("orders")
+        self._passes_over = logs.passes_over
         self._instruments = instruments
         self._aside: deque[Audit] = deque()
         logs.sources.append(self.write)
@@ -51,6 +53,8 @@ class AuditLog:
             self._take[type(audit)](audit)
 
     def _on_filled(self, audit: Filled) -> None:
+        if self._passes_over("fill"):
+            return
         report = audit.report
         instrument = self._instruments[report.instrument]
         self._log.info(
@@ -66,6 +70,8 @@ class AuditLog:
         )
 
     def _on_moved(self, audit: Moved) -> None:
+        if self._passes_over("order"):
+            return
         self._log.warning(
             "order",
             now_ns=audit.now_ns,

@@ -129,6 +129,15 @@ class Logs:
         except OSError:  # a full disk or a closed terminal must not end the daemon; the count tells
             self.dropped += len(lines)
 
+    def passes_over(self, name: str) -> bool:
+        """Whether an event comes too often now to be a line; then it is counted, and needs no words."""
+        burst = self._bursts.get(name)
+        if burst is None or burst.lines < BURST_MAX or self._clock.now_ns() - burst.start_ns >= _SECOND_NS:
+            return False
+        burst.lines += 1
+        self.dropped += 1
+        return True
+
     def _admit(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
         """Stamp an event, or drop it: the last processor, run at the call."""
         now_ns = self._clock.now_ns()

@@ -7,7 +7,8 @@ import pytest
 from daemon.audit_log import AuditLog
 from daemon.config import PaperConfig
 from daemon.events import ExecutionReport
-from daemon.logs import Logs
+from daemon.logs import BURST_MAX, Logs
+from daemon.orders.audit import Filled
 from kernels import dtypes as d
 
 
@@ -114,3 +115,21 @@ def test_alarms_and_the_kill_switch_are_errors(logged):
         "halted": None,
         "reason": None,
     } in found
+
+
+def test_a_burst_of_fills_is_counted_like_lines_and_put_in_words_no_more_than_is_written(logged, monkeypatch):
+    floor, _, lines = logged()
+    floor.open_market()
+    log = floor.core.orders.observers[-1]
+    report = ExecutionReport(
+        kind="TRADE", client_order_id="x-1-1", instrument=0, wire_ns=1, side=1, last_ticks=7, last_lots=9
+    )
+    worded = []
+    monkeypatch.setattr(floor.instruments[0].price.__class__, "text", lambda _, n: worded.append(n) or str(n))
+    for _ in range(BURST_MAX + 500):
+        log(Filled(None, report, floor.time.now_ns()))
+    assert len(lines()) == BURST_MAX
+    assert len(worded) == 2 * BURST_MAX
+    floor.later(1.0)
+    log(Filled(None, report, floor.time.now_ns()))
+    assert lines()[-1]["suppressed"] == 500
