@@ -153,7 +153,7 @@ class JournalConfig(_Section, frozen=True):
 
     path: str = ""  # empty: var/NAME/journal-MODE
     sync: Literal["group", "os", "intent"] = "group"
-    group_ms: Annotated[int, Meta(ge=1, le=10_000)] = 20
+    group_ms: Annotated[int, Meta(ge=1, le=10_000)] = 100
 
 
 class HttpConfig(_Section, frozen=True):

@@ -4,7 +4,7 @@ How the parts are put together, at start-up and in a replay alike:
 
     history = read_history(disk, folder)                    reader.py    raises JournalError; cuts a torn tail
     ids = Ids(prefix, next_run(history.run_last, clock.now_ns()))        ids.py
-    journal = Journal(disk, worker, folder, sync="group", group_ms=20, digest=False)
+    journal = Journal(disk, worker, folder, sync="group", group_ms=100, digest=False)
     desks = [Desk(index, name, instruments, memory), ...]   desk.py      a strategy's slots and array views
     portfolio = Portfolio(instruments, desks, reporting="USDT")
     risk = Risk(RiskLimits(...), instruments, desks, journal, observers)

@@ -58,7 +58,7 @@ class Journal:
         folder: Path,
         *,
         sync: Sync = "group",
-        group_ms: int = 20,
+        group_ms: int = 100,
         segment_bytes_max: int = _SEGMENT_BYTES,
         digest: bool = False,
     ) -> None:
