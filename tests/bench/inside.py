@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,10 +46,10 @@ from daemon.feeds.core import FeedCore
 from daemon.instruments import Instrument, make_instrument
 from daemon.options import LatencyOptions
 from daemon.plans import compile_plans, plan_strategies
+from daemon.rehearsal import Rehearsal
 from daemon.seams import Seams
 from daemon.spans import Spans
 from daemon.venues.binance import BinanceSettings, BinanceVenue
-from daemon.venues.binance_session import Session
 from daemon.venues.signing import make_signer
 from daemon.warm import warm_up
 from kernels.ring import new_rings
@@ -56,8 +57,12 @@ from kernels.ring import new_rings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from daemon.venues.binance_session import Session
+
 #: nobody listens there, and nobody asks
 _URL: Final = "127.0.0.1:1"
+#: as in configs/lowlatency.toml
+_REHEARSE_NS: Final = 500_000
 _WARM_FRAMES: Final = 500  # of each symbol, before the first mark
 
 
@@ -124,8 +129,11 @@ class Inside:
         wire: KeptWire,
         exchange: Exchange,
         worker: ThreadWorker,
+        rehearsal: Rehearsal,
     ) -> None:
         self.core = core
+        #: to be called when a spinning loop comes round
+        self.idle = rehearsal.idle
         self.exchange = exchange
         self.stamped = wire.stamped
         self._feed = feed
@@ -151,7 +159,8 @@ class Inside:
         rings = new_rings(symbols)
         keys = list(who.KEYS.values())
         settings = BinanceSettings(ws_url=f"ws://{_URL}", rest_url=f"http://{_URL}")
-        venue = BinanceVenue(instruments, make_signer("hmac", *keys), settings, seams)
+        signer = make_signer("hmac", *keys)
+        venue = BinanceVenue(instruments, signer, settings, seams)
         runtimes = make_runtimes(config, plans, instruments, (0.0, 0.0), can_amend=True)
         core = build(config, instruments, runtimes, rings, seams, venue, Spans())
         streams = config.feed.streams
@@ -167,7 +176,9 @@ class Inside:
         wire = KeptWire()
         session = _connect(core, venue, wire, clock)
         core.engine.start(feed.ages_ns)
-        inside = cls(core, feed, session, wire, Exchange(symbols, seed), worker)
+        written = partial(getattr, core.orders, "written_ns")
+        rehearsal = Rehearsal(instruments[0], signer, settings, seams, _REHEARSE_NS, written)
+        inside = cls(core, feed, session, wire, Exchange(symbols, seed), worker, rehearsal)
         for k in range(_WARM_FRAMES * symbols):
             feed.on_frame(inside.exchange.quote(k % symbols, marked=False), True)
         core.engine._watch(clock.now_ns())
@@ -199,9 +210,7 @@ class Inside:
 
 def _connect(core: Core, venue: BinanceVenue, wire: KeptWire, clock: SystemClock) -> Session:
     """Stand where a connection to the venue is opened and its snapshot is met."""
-    session = Session(venue, venue._frames, clock)
-    session.begin(wire)
-    venue._session, venue._sink, venue.up = session, core.engine, True
+    session = venue.attach(wire, core.engine)
     core.engine.phase = "RECOVERING"
     core.engine.on_venue_status(VenueStatus(up=True, reason="", wire_ns=clock.now_ns()))
     plenty = {"USDT": Balance(Decimal(10**9), Decimal(0))}

@@ -12,13 +12,25 @@ if TYPE_CHECKING:
     from random import Random
 
 
-async def paced(count: int, gap_ns: int, step: Callable[[int], None], *, sleep: bool) -> int:
-    """Call `step` on a schedule from the loop; return how many were over a gap late: the rest is put off."""
+async def paced(
+    count: int,
+    gap_ns: int,
+    step: Callable[[int], None],
+    *,
+    sleep: bool,
+    idle: Callable[[], None] | None = None,
+) -> int:
+    """Call `step` on a schedule from the loop; return how many were over a gap late: the rest is put off.
+
+    idle: called whenever a loop that spins comes round.
+    """
     late = 0
     due_ns = time.perf_counter_ns() + gap_ns
     for k in range(count):
-        while (left_ns := due_ns - time.perf_counter_ns()) > 0:  # noqa: ASYNC110 - turns the loop
+        while (left_ns := due_ns - time.perf_counter_ns()) > 0:
             await asyncio.sleep(left_ns * 1e-9 if sleep else 0.0)
+            if idle is not None and not sleep:
+                idle()
         if left_ns < -gap_ns:
             late += 1
             due_ns = time.perf_counter_ns()
