@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -169,8 +168,7 @@ class App:
         self._spawn(self.connections.run())
         self._spawn(self._keep_meeting())
         self._every_second()
-        written = partial(getattr, core.orders, "written_ns")
-        rehearsal = make_rehearsal(config, instruments, seams, os.environ, written)
+        rehearsal = make_rehearsal(config, instruments, seams, os.environ, lambda: core.orders.written_ns)
         settle_loop(config.loop, rehearsal.idle if rehearsal else None)
         self._pulse.start()
         self._garbage.begin()

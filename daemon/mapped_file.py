@@ -16,13 +16,16 @@ import errno
 import mmap
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: bytes mapped at once, and reserved ahead: some 2,500 records
+#: bytes mapped at once: some 2,500 records
 WINDOW_BYTES: Final = 1 << 20
+#: reserved by a sync, so that who writes need not: more than comes until the next one
+_WINDOWS_AHEAD: Final = 4
 _PAGE: Final = mmap.ALLOCATIONGRANULARITY
 
 
@@ -69,11 +72,8 @@ class MappedFile:
                 raise
             if self._lost:
                 raise self._lost_error()
-            if self._reserved - self.size < self._window_bytes:
-                try:
-                    self._reserve(self._reserved + self._window_bytes)
-                except OSError:
-                    return  # the write that needs it will say so
+            with suppress(OSError):  # the write that needs it will say so
+                self._reserve(self.size + _WINDOWS_AHEAD * self._window_bytes)
 
     def close(self) -> None:
         """Cut the reserve off and close, waiting for a sync under way; closing twice is harmless."""
@@ -88,21 +88,21 @@ class MappedFile:
         """Map the part that the next bytes go to, up to `end` at least."""
         start = self.size - self.size % _PAGE
         upto = start + self._window_bytes * (1 + (end - start) // self._window_bytes)
-        if upto > self._reserved:
-            with self._busy:
-                try:
-                    self._reserve(upto)
-                except OSError:  # nearly full: what is needed may still be there
-                    upto = max(end + -end % _PAGE, self._reserved)
-                    self._reserve(upto)
+        try:
+            self._reserve(upto)
+        except OSError:  # nearly full: what is needed may still be there
+            upto = max(end + -end % _PAGE, self._reserved)
+            self._reserve(upto)
         view = memoryview(mmap.mmap(self._fd, upto - start, offset=start))
         self._view.release()
         self._view, self._start, self._end = view, start, upto
 
     def _reserve(self, upto: int) -> None:
-        if upto > self._reserved:
-            os.posix_fallocate(self._fd, self._reserved, upto - self._reserved)
-            self._reserved = upto
+        """Have space up to there; two threads may do the same at once, which does no harm."""
+        start = self._reserved
+        if upto > start:
+            os.posix_fallocate(self._fd, start, upto - start)
+            self._reserved = max(self._reserved, upto)
 
     def _lost_error(self) -> OSError:
         return OSError(errno.EIO, "an earlier sync failed, so what it held may be lost", str(self._path))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
+from daemon.clock import VirtualTime
 from daemon.events import Balance, VenueStatus
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
@@ -72,7 +73,11 @@ class Rehearsal:
     ) -> None:
         """Build it; written_ns() is when the latest real order's bytes had left. Of the seams it has time."""
         one = msgspec.structs.replace(instrument, index=0)
-        seams = seams._replace(scheduler=_Never(), net=NoNet(), disk=_NowhereDisk(), worker=InlineWorker())
+        #: the stand-in's timers run from walk to walk: by one the answered orders are let go of
+        self._timers = VirtualTime(seams.clock.now_ns())
+        seams = seams._replace(
+            scheduler=self._timers, net=NoNet(), disk=_NowhereDisk(), worker=InlineWorker()
+        )
         self._desk = Desk(0, "rehearsal", (0,), np.zeros(1, memory_dtype(1, len(FEATURES), 1, 1, 0, 0)))
         self._wire = _Wire()
         self._orders = _order_side(one, self._desk, BinanceVenue([one], signer, settings, seams), seams)
@@ -117,6 +122,7 @@ class Rehearsal:
         name, walk, time_ms = order.client_order_id.encode(), self.walks, now_ns // 1_000_000
         head = (number, symbol, walk, name, time_ms, price, qty, qty, side)
         self._session.on_frame(_ANSWER % (*head, price, qty, asset, walk), True)
+        self._timers.advance(now_ns)
 
     # --- the venue's sink --------------------------------------------------------------------------------
     def on_report(self, report: ExecutionReport) -> None:
@@ -170,17 +176,6 @@ class _Wire:
         self.sent.append(payload)
 
     def close(self) -> None:
-        """Do nothing."""
-
-
-class _Never:
-    """A scheduler and its timer: nothing is ever due."""
-
-    def call_at(self, when_ns: int, fn: Callable[[], None]) -> _Never:  # noqa: ARG002
-        """Forget it."""
-        return self
-
-    def cancel(self) -> None:
         """Do nothing."""
 
 

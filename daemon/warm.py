@@ -67,7 +67,7 @@ async def warm_up(*, paper: bool) -> None:
     if paper:
         await _trade(instrument, time)
     else:
-        feed = _feed(instrument, new_rings(1), time, _Nobody())
+        feed = _feed(instrument, new_rings(1), time)
         for turn in (2, 3):
             _go_on(feed, turn, b"0.001")
 
@@ -103,8 +103,8 @@ async def _trade(instrument: Instrument, time: VirtualTime) -> None:
     await venue.stop()
 
 
-def _feed(instrument: Instrument, rings: NDArray[np.void], time: VirtualTime, market: Any) -> FeedCore:
-    feed = FeedCore([instrument], rings, _Deaf(market), BinanceDecoder([instrument]), lambda _: None, time)
+def _feed(instrument: Instrument, rings: NDArray[np.void], time: VirtualTime, market: Any = None) -> FeedCore:
+    feed = FeedCore([instrument], rings, Deaf(1, market), BinanceDecoder([instrument]), lambda _: None, time)
     _go_on(feed, 1, b"0.001")
     feed.process_snapshot(0, _SNAPSHOT, 1)
     return feed
@@ -115,11 +115,13 @@ def _go_on(feed: FeedCore, turn: int, traded: bytes) -> None:
         feed.process(frame, turn, last=False)
 
 
-class _Deaf:
+class Deaf:
     """A feed's sink that hands the market on and decides nothing."""
 
-    def __init__(self, market: Any) -> None:
-        self.turns: list[Turn | None] = [None]
+    def __init__(self, instruments: int, market: Any = None) -> None:
+        """Hand it to `market`; to nobody where there is none."""
+        market = market or _Nobody()
+        self.turns: list[Turn | None] = [None] * instruments
         self.on_tick = self.absorb = market.absorb
         self.on_book = market.on_book
         self.on_book_status = market.on_book_status

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numba import njit
 
-from daemon.bench.market import HEAD, PRICE_TICK, QTY_LOT, base_asset, new_symbols, texts, write_quote
+from daemon.bench.market import HEAD, instrument, new_symbols, texts, write_quote
 from daemon.clock import SystemClock
 from daemon.entry import bound
 from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.core import FeedCore
-from daemon.instruments import make_instrument
+from daemon.warm import Deaf
 from kernels import features, forest, shapes
 from kernels.dtypes import QUOTE
 from kernels.feature_state import bind_tuning, init
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.compile import Forest
-    from daemon.feeds.base import Turn
 
 #: quotes in a round
 COUNT: Final = 5_000
@@ -57,22 +56,9 @@ class Bare:
         self._random = np.array([2 * seed + 1], np.uint64)
         self._order = np.random.default_rng(seed)
         self._rings = new_rings(symbols)
-        instruments = [
-            make_instrument(
-                index,
-                "binance",
-                "spot",
-                f"{base_asset(index)}/USDT",
-                tick_size=PRICE_TICK,
-                lot_size=QTY_LOT,
-                qty_min=QTY_LOT,
-                qty_max="9000",
-                notional_min="5",
-            )
-            for index in range(symbols)
-        ]
+        instruments = [instrument(number) for number in range(symbols)]
         decoder = BinanceDecoder(instruments)
-        feed = FeedCore(instruments, self._rings, _Deaf(symbols), decoder, _ignore, self._clock)
+        feed = FeedCore(instruments, self._rings, Deaf(symbols), decoder, _ignore, self._clock)
         tuning = bind_tuning({})
         self._floats = np.zeros((symbols, features.FEATURE_FLOATS))
         self._ints = np.zeros((symbols, features.FEATURE_INTS), np.int64)
@@ -118,33 +104,6 @@ class Bare:
         out = np.zeros(512, np.uint8)
         end = write_quote(texts().quote, out, 0, self._symbols, index, self._random)
         return out[HEAD:end].tobytes()
-
-
-class _Deaf:
-    """A feed's sink that decides nothing."""
-
-    def __init__(self, symbols: int) -> None:
-        self.turns: list[Turn | None] = [None] * symbols
-
-    def on_tick(self, instrument: int) -> None:
-        """Do nothing."""
-
-    on_turn = absorb = on_tick
-
-    def on_book(self, instrument: int, wire_ns: int, book: NDArray[np.int64]) -> None:
-        """Do nothing."""
-
-    def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
-        """Do nothing."""
-
-    def drain(self, wire_ns: int) -> None:
-        """Do nothing."""
-
-    def turned(self, instrument: int, answer: int, wire_ns: int) -> None:
-        """Take no turn."""
-
-    def turn_raised(self, instrument: int, error: Exception) -> None:
-        """Take no turn."""
 
 
 def _ignore(_: int) -> None:

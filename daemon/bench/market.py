@@ -7,12 +7,16 @@ Marks number the decisions that are asked for, 1 to MARKS - 1 and round again; 0
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
 
 from daemon.bench.frames import put_digits, put_price, write_header
+from daemon.instruments import make_instrument
+
+if TYPE_CHECKING:
+    from daemon.instruments import Instrument
 
 #: one more than the largest mark: five digits
 MARKS: Final = 100_000
@@ -99,6 +103,21 @@ def new_symbols(count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
 def base_asset(symbol: int) -> str:
     """Return B007 for symbol 7."""
     return f"B{symbol:0{SYMBOL_DIGITS}d}"
+
+
+def instrument(number: int) -> Instrument:
+    """Return a symbol's rules."""
+    return make_instrument(
+        number,
+        "binance",
+        "spot",
+        f"{base_asset(number)}/USDT",
+        tick_size=PRICE_TICK,
+        lot_size=QTY_LOT,
+        qty_min=QTY_LOT,
+        qty_max="9000",
+        notional_min="5",
+    )
 
 
 @njit(cache=True, nogil=True)

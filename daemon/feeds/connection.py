@@ -99,7 +99,6 @@ class FeedConnection:
         self._timer: Timer | None = None
         self.connects = 0
         self.ends: Counter[str] = Counter()
-        core.on_control = self.on_control
 
     @property
     def connected(self) -> bool:

@@ -190,6 +190,8 @@ class Meeting:
         if self.first or differences:
             portfolio.adopt(snapshot.balances, moved=not self.first)
             orders.record(records.pack(portfolio.balances_record(snapshot.wire_ns)))
+        else:
+            portfolio.revalue()  # what additions have moved is summed anew, so that no rounding adds up
         found.fatal += portfolio.short_of()
 
 

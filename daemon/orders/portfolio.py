@@ -215,11 +215,7 @@ class Portfolio:
         worth = self.worth
         if mid == worth.mids[index] or not 0.0 < mid < 1e300:
             return
-        for desk, row, holding in self._held[index]:
-            if holding.qty:
-                desk.position[row * POSITION_COLUMNS + P_UNREALISED] = (
-                    holding.qty_float * mid - holding.cost_float
-                )
+        self._mark_positions(index, mid)
         if worth.mark(index, mid) and show:
             self.show_account()
 
@@ -229,13 +225,17 @@ class Portfolio:
         known = worth.mids
         news = [index for index in indices if mids[index] != known[index] and 0.0 < mids[index] < 1e300]
         for index in news:
-            for desk, row, holding in self._held[index]:
-                if holding.qty:
-                    desk.position[row * POSITION_COLUMNS + P_UNREALISED] = (
-                        holding.qty_float * mids[index] - holding.cost_float
-                    )
+            self._mark_positions(index, mids[index])
         if news and worth.mark_all(news, mids):
             self.show_account()
+
+    def _mark_positions(self, index: int, mid: float) -> None:
+        """Write what each strategy's position in an instrument would realise."""
+        for desk, row, holding in self._held[index]:
+            if holding.qty:
+                desk.position[row * POSITION_COLUMNS + P_UNREALISED] = (
+                    holding.qty_float * mid - holding.cost_float
+                )
 
     def show_account(self) -> None:
         """Write equity, the day's result and the drawdown into every desk's account."""

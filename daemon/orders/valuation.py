@@ -104,7 +104,7 @@ class Valuation:
                 anew = True
             elif weight:
                 self.value += weight * (mid - before)
-                self.peak = max(self.peak, self.value)
+                self.raise_peak()
                 moved = True
         if anew:
             self.settle()

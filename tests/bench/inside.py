@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
-from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,12 +25,10 @@ from daemon.bench import participants as who
 from daemon.bench.market import (
     HEAD,
     MARKS,
-    PRICE_TICK,
-    QTY_LOT,
     S_ASK,
     S_MARK,
     S_MID,
-    base_asset,
+    instrument,
     texts,
     write_quote,
 )
@@ -43,7 +40,6 @@ from daemon.disk import RealDisk, ThreadWorker
 from daemon.events import Balance, VenueSnapshot, VenueStatus
 from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.core import FeedCore
-from daemon.instruments import Instrument, make_instrument
 from daemon.options import LatencyOptions
 from daemon.plans import compile_plans, plan_strategies
 from daemon.rehearsal import Rehearsal
@@ -155,7 +151,7 @@ class Inside:
         plans = plan_strategies(config, disk, lambda _: None)
         await warm_up(paper=False)
         compile_plans(config, plans, lambda _: None)
-        instruments = [_instrument(number) for number in range(symbols)]
+        instruments = [instrument(number) for number in range(symbols)]
         rings = new_rings(symbols)
         keys = list(who.KEYS.values())
         settings = BinanceSettings(ws_url=f"ws://{_URL}", rest_url=f"http://{_URL}")
@@ -176,8 +172,9 @@ class Inside:
         wire = KeptWire()
         session = _connect(core, venue, wire, clock)
         core.engine.start(feed.ages_ns)
-        written = partial(getattr, core.orders, "written_ns")
-        rehearsal = Rehearsal(instruments[0], signer, settings, seams, _REHEARSE_NS, written)
+        rehearsal = Rehearsal(
+            instruments[0], signer, settings, seams, _REHEARSE_NS, lambda: core.orders.written_ns
+        )
         inside = cls(core, feed, session, wire, Exchange(symbols, seed), worker, rehearsal)
         for k in range(_WARM_FRAMES * symbols):
             feed.on_frame(inside.exchange.quote(k % symbols, marked=False), True)
@@ -218,17 +215,3 @@ def _connect(core: Core, venue: BinanceVenue, wire: KeptWire, clock: SystemClock
         VenueSnapshot(balances=plenty, open_orders=[], trades=[], wire_ns=clock.now_ns()), clock.now_ns()
     )
     return session
-
-
-def _instrument(number: int) -> Instrument:
-    return make_instrument(
-        number,
-        "binance",
-        "spot",
-        f"{base_asset(number)}/USDT",
-        tick_size=PRICE_TICK,
-        lot_size=QTY_LOT,
-        qty_min=QTY_LOT,
-        qty_max="9000",
-        notional_min="5",
-    )

@@ -99,6 +99,8 @@ def test_it_goes_on_for_ever_in_bounded_memory(stage: Stage) -> None:
     assert not stage.orders.risk.halted
     assert not stage.orders.risk.refusals
     assert len(stage.orders.life.ended) == stage.orders.rules.ended_max
+    assert len(stage.orders._waiting) <= 1 + stage.orders.rules.answer_ns // PERIOD_NS
+    assert not stage.rehearsal._session.asked
     assert abs(stage.rehearsal._desk.position[0]) <= 1.0
 
 

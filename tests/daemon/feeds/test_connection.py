@@ -87,6 +87,7 @@ class Rig:
         )
         subscription = Subscription("ws://exchange", tuple(range(len(instruments))), requests, 0.25)
         self.connection = FeedConnection(self.core, subscription, self.snapshots, seams, stale_ms=STALE_MS)
+        self.core.on_control = self.connection.on_control
         self.number = 0
 
     async def settle(self) -> None:
