@@ -32,7 +32,7 @@ from daemon.lifetime import nothing_to_lose
 from daemon.loop import check_loop, lock_memory, settle_loop
 from daemon.orders.order import State
 from daemon.pause import pause, within
-from daemon.plans import compile_plans, plan_strategies
+from daemon.plans import compile_plans, plan_strategies, strategies_to_load
 from daemon.pulse import Heartbeat
 from daemon.snapshot import take_status
 from daemon.spans import Spans
@@ -118,7 +118,7 @@ class App:
         self._lock()
         with (
             nothing_to_lose(EXIT_DONE),
-            compiling(Console(stderr=True), 1 + 2 * len({one.name for one in config.strategy})) as step,
+            compiling(Console(stderr=True), 1 + 2 * strategies_to_load(config)) as step,
         ):
             plans = plan_strategies(config, seams.disk, step)
             check_keys(config, seams.disk, os.environ)
@@ -149,6 +149,7 @@ class App:
             followers=followers,
             pulse=self._pulse,
         )
+        rehearsal = make_rehearsal(config, instruments, seams, os.environ, lambda: core.orders.written_ns)
         for paper in followers:
             restore_paper(paper, core.portfolio)
         core.engine.phase = "RECOVERING"
@@ -168,7 +169,6 @@ class App:
         self._spawn(self.connections.run())
         self._spawn(self._keep_meeting())
         self._every_second()
-        rehearsal = make_rehearsal(config, instruments, seams, os.environ, lambda: core.orders.written_ns)
         settle_loop(config.loop, rehearsal.idle if rehearsal else None)
         self._pulse.start()
         self._garbage.begin()

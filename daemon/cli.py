@@ -167,9 +167,9 @@ def _config(args: Namespace) -> int:
     from daemon.config_show import to_json, to_toml
     from daemon.disk import RealDisk
     from daemon.faces.compiling import compiling
-    from daemon.plans import plan_strategies
+    from daemon.plans import plan_strategies, strategies_to_load
 
-    with compiling(Console(stderr=True), len({one.name for one in config.strategy})) as step:
+    with compiling(Console(stderr=True), strategies_to_load(config)) as step:
         plan_strategies(config, RealDisk(), step)  # refused here as a start would refuse it
     print((to_json if args.json else to_toml)(config, os.environ), end="")
     return EXIT_DONE

@@ -82,7 +82,7 @@ class FeedConfig(LineConfig, frozen=True, kw_only=True):
     stale_ms: Annotated[int, Meta(ge=1, le=600_000)] = (
         5000  # silence after which no order that adds risk leaves
     )
-    ring: Annotated[int, Meta(ge=1, le=1_000_000)] = (
+    ring: Annotated[int, Meta(ge=1, le=32_768)] = (
         1024  # trades and quotes kept as they came, per instrument; all instruments share 32,768
     )
 

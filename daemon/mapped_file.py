@@ -44,6 +44,7 @@ class MappedFile:
         self._view = memoryview(b"")
         self._lost = False
         self._busy = threading.Lock()  # a sync must not meet a descriptor already reused
+        self._reserving = threading.Lock()  # never held across a sync, so that no append waits for the disk
 
     def write(self, data: bytes) -> None:
         """Append all of `data`; raises OSError, and then nothing was appended."""
@@ -72,8 +73,10 @@ class MappedFile:
                 raise
             if self._lost:
                 raise self._lost_error()
-            with suppress(OSError):  # the write that needs it will say so
-                self._reserve(self.size + _WINDOWS_AHEAD * self._window_bytes)
+            ahead = _WINDOWS_AHEAD * self._window_bytes
+            if self._reserved - self.size < ahead // 2:
+                with suppress(OSError):  # the write that needs it will say so
+                    self._reserve(self._reserved + ahead)
 
     def close(self) -> None:
         """Cut the reserve off and close, waiting for a sync under way; closing twice is harmless."""
@@ -98,11 +101,15 @@ class MappedFile:
         self._view, self._start, self._end = view, start, upto
 
     def _reserve(self, upto: int) -> None:
-        """Have space up to there; two threads may do the same at once, which does no harm."""
-        start = self._reserved
-        if upto > start:
-            os.posix_fallocate(self._fd, start, upto - start)
-            self._reserved = max(self._reserved, upto)
+        """Have space up to there.
+
+        One at a time: where a file system has no call for it, the library writes zeros, and must not do so
+        where another has begun to append.
+        """
+        with self._reserving:
+            if upto > self._reserved:
+                os.posix_fallocate(self._fd, self._reserved, upto - self._reserved)
+                self._reserved = upto
 
     def _lost_error(self) -> OSError:
         return OSError(errno.EIO, "an earlier sync failed, so what it held may be lost", str(self._path))

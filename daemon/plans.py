@@ -57,6 +57,11 @@ class Plan(NamedTuple):
         )
 
 
+def strategies_to_load(config: Config) -> int:
+    """Return how often `plan_strategies` and `compile_plans` each call their `step`."""
+    return len({one.name for one in config.strategy})
+
+
 def plan_strategies(config: Config, disk: Disk, step: Callable[[str], object]) -> list[Plan]:
     """Load and check every configured strategy; raises ConfigError with one sentence.
 

@@ -73,7 +73,7 @@ class Rehearsal:
     ) -> None:
         """Build it; written_ns() is when the latest real order's bytes had left. Of the seams it has time."""
         one = msgspec.structs.replace(instrument, index=0)
-        #: the stand-in's timers run from walk to walk: by one the answered orders are let go of
+        #: its next timer runs at each walk, whatever a clock says: answered orders are let go of
         self._timers = VirtualTime(seams.clock.now_ns())
         seams = seams._replace(
             scheduler=self._timers, net=NoNet(), disk=_NowhereDisk(), worker=InlineWorker()
@@ -122,7 +122,7 @@ class Rehearsal:
         name, walk, time_ms = order.client_order_id.encode(), self.walks, now_ns // 1_000_000
         head = (number, symbol, walk, name, time_ms, price, qty, qty, side)
         self._session.on_frame(_ANSWER % (*head, price, qty, asset, walk), True)
-        self._timers.advance(now_ns)
+        self._timers.advance(max(now_ns, self._timers.next_ns or 0))
 
     # --- the venue's sink --------------------------------------------------------------------------------
     def on_report(self, report: ExecutionReport) -> None:

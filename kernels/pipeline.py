@@ -55,7 +55,7 @@ def absorb(mem: Any, rings: Any, i: int) -> None:
 
 @njit(cache=True)
 def book(mem: Any, rings: Any, i: int, levels: Any, tick_size: float, lot_size: float, wire_ns: int) -> None:
-    """Take the ticks before it, then the changed book (a BOOK array of length 1), and step its features."""
+    """Take the ticks before it, then the changed book (kernels.book), and step its features."""
     absorb(mem, rings, i)
     m = mem[0]
     f = m.feature_f[i]

@@ -20,7 +20,7 @@ from daemon.errors import NetError
 from daemon.pause import Backoff, pause
 
 if TYPE_CHECKING:
-    from daemon.feeds.base import Control, Subscription
+    from daemon.feeds.base import Subscription
     from daemon.feeds.core import FeedCore
     from daemon.feeds.snapshots import SnapshotFetcher
     from daemon.seams import Seams, Timer, Wire
@@ -198,11 +198,9 @@ class FeedConnection:
         if link.wire is not None:
             link.wire.close()
 
-    def on_control(self, control: Control) -> None:
-        """Take what a frame says that is no market data."""
-        if control.kind == "error":
-            _log.error("feed_refused", said=control.text)
-        if control.kind == "shutdown" and self._links:
+    def end_before(self, announced_ns: int) -> None:
+        """End what was open when the exchange announced its end."""
+        if self._links and self._links[-1].opened_ns <= announced_ns:
             self._links[-1].end("shutdown", "the exchange announced it")
 
     # --- the watchdog --------------------------------------------------------------------------------------

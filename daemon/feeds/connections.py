@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from daemon.feeds.connection import FeedConnection
 
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
     from daemon.feeds.core import FeedCore
     from daemon.feeds.snapshots import SnapshotFetcher
     from daemon.seams import Seams
+
+
+#: announcements within so long are of one end
+_ANNOUNCED_NS: Final = 60_000_000_000
+_log = structlog.get_logger(component="feed")
 
 
 class FeedConnections:
@@ -29,6 +36,8 @@ class FeedConnections:
         stale_ms: int,
     ) -> None:
         self._each = [FeedConnection(core, one, snapshots, seams, stale_ms=stale_ms) for one in subscriptions]
+        self._clock = seams.clock
+        self._announced_ns = 0
         core.on_control = self._on_control
 
     @property
@@ -42,10 +51,25 @@ class FeedConnections:
         return sum(one.reconnects for one in self._each)
 
     async def run(self) -> None:
-        """Connect, and keep connected until cancelled."""
-        await asyncio.gather(*(one.run() for one in self._each))
+        """Connect, and keep connected until cancelled, or until one fails."""
+        tasks = [asyncio.create_task(one.run()) for one in self._each]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def _on_control(self, control: Control) -> None:
-        """Tell each: a frame does not say which connection it came by, and all are to the same servers."""
-        for one in self._each:
-            one.on_control(control)
+        """Take what a frame says that is no market data; it does not say which connection it came by.
+
+        All are to the same servers, and each may announce the same end: what was opened since the first
+        announcement is not meant by the next.
+        """
+        if control.kind == "error":
+            _log.error("feed_refused", said=control.text)
+        elif control.kind == "shutdown":
+            now_ns = self._clock.now_ns()
+            if not 0 <= now_ns - self._announced_ns < _ANNOUNCED_NS:
+                self._announced_ns = now_ns
+            for one in self._each:
+                one.end_before(self._announced_ns)

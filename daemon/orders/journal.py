@@ -92,7 +92,11 @@ class Journal:
                 self._number = max((int(name) for name in names if name.isdigit()), default=0)
             path = self._folder / f"{self._number + 1:08d}{SUFFIX}"
             file = self._disk.journal(path)
-            file.write(header(synced=self._sync != "os"))
+            try:
+                file.write(header(synced=self._sync != "os"))
+            except OSError:
+                file.close()  # it is left empty, as it was found: the next try begins it
+                raise
         except OSError as error:
             raise self._error(error) from error
         if self._file is not None:

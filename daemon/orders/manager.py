@@ -266,8 +266,7 @@ class Orders:
         """
         if kind not in _REPEATED:
             return False
-        life = self.life
-        order = life.open.get(client_order_id) or life.ended.get(client_order_id)
+        order = self.life.find(client_order_id)
         if order is None or not order.venue_order_id or order.state in _ASKED_ABOUT:
             return False
         if cum_lots > order.filled_lots:

@@ -87,8 +87,9 @@ def read_all(disk: Disk, folder: Path) -> Iterator[tuple[Path, int, Record]]:
 
 def scan(data: bytes, path: Path) -> Segment:
     """Find a file's frames and where its sound part ends; raises JournalError, naming the damaged offset."""
-    if len(data) < HEADER.size:
-        return Segment([], [], 0, len(data), len(data))  # it was being born
+    filled = len(data.rstrip(b"\0"))
+    if _is_newborn(data, filled):
+        return Segment([], [], 0, filled, len(data))
     synced = _check_header(data, path)
     bodies: list[bytes] = []
     offsets: list[int] = []
@@ -97,7 +98,6 @@ def scan(data: bytes, path: Path) -> Segment:
         bodies.append(body)
         offsets.append(at)
         at += FRAME.size + len(body)
-    filled = len(data.rstrip(b"\0"))
     if at < filled and _was_durable(data, at, filled, synced=synced):
         raise JournalError(
             f"the journal {path} is damaged at offset {at} of {len(data)}: restore the file from a copy, or "
@@ -108,6 +108,19 @@ def scan(data: bytes, path: Path) -> Segment:
 
 def _segments(disk: Disk, folder: Path) -> list[Path]:
     return [path for path in disk.list(folder) if path.suffix == SUFFIX]
+
+
+def _is_newborn(data: bytes, filled: int) -> bool:
+    """Whether a file was being born when its writer or the machine ended: it has no whole header yet.
+
+    Its space is reserved before its header is written, and a power cut can take the header's page alone; then
+    nothing of it was promised.
+    """
+    if len(data) < HEADER.size:
+        return True
+    if filled < HEADER.size:
+        return data[HEADER.size - 4 : HEADER.size] != crc32(data[: HEADER.size - 4]).to_bytes(4, "little")
+    return not any(data[: HEADER.size]) and not _was_durable(data, 0, filled, synced=True)
 
 
 def _check_header(data: bytes, path: Path) -> bool:

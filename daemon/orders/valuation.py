@@ -104,10 +104,11 @@ class Valuation:
                 anew = True
             elif weight:
                 self.value += weight * (mid - before)
-                self.raise_peak()
                 moved = True
         if anew:
             self.settle()
+        elif moved:  # not between two instruments: half a look is no peak
+            self.raise_peak()
         return moved or anew
 
     def set_balance(self, asset: str, units: int) -> None:

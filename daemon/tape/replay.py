@@ -27,6 +27,7 @@ from daemon.feeds.core import FeedCore
 from daemon.lifetime import nothing_to_lose
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
+from daemon.plans import strategies_to_load
 from daemon.seams import Seams
 from daemon.snapshot import instrument_statuses, order_counts
 from daemon.spans import NoSpans
@@ -105,7 +106,7 @@ def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
     time = VirtualTime(before_ns)
     with (
         nothing_to_lose(EXIT_INTERRUPTED),
-        compiling(Console(stderr=True), 1 + len({one.name for one in config.strategy})) as step,
+        compiling(Console(stderr=True), 1 + strategies_to_load(config)) as step,
     ):
         step("feed and venue")
         asyncio.run(warm_up(paper=True))

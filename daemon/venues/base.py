@@ -22,7 +22,7 @@ class VenueSink(Protocol):
         """Take one order message."""
 
     def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
-        """Whether an order message that is NEW or TRADE says only what is known: then it need not be told."""
+        """Whether an order message says only what is known: then it need not be told."""
 
     def on_venue_status(self, status: VenueStatus) -> None:
         """Learn that the connection on which orders travel came up or went down."""

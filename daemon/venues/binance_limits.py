@@ -1,9 +1,9 @@
 """How much Binance still lets us ask: used weight, order counts, and one latch for all requests. Sans-IO.
 
-Counts are the exchange's own, taken from every answer, plus what was sent since; an interval's count starts
-again at the interval's beginning, by the exchange's clock. New orders stop at a part of the request weight,
-so that cancels and queries keep the rest. After a 429 or 418 nothing is sent until the time that the exchange
-names.
+Counts are the exchange's own, as answers tell them, or what was sent where that is more: an answer does not
+know of what is still on its way. An interval's count starts again at its beginning, by the exchange's clock.
+New orders stop at a part of the request weight, so that cancels and queries keep the rest. After a 429 or 418
+nothing is sent until the time that the exchange names.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ class Budget:
             kind = limit.rateLimitType
             if span_ms and kind in _KINDS:
                 window = self._window(kind, span_ms)
-                window.limit, window.count = limit.limit, limit.count
-                window.number = time_ms // span_ms
+                window.limit = limit.limit
+                window.count = max(window.now(time_ms), limit.count)
 
     def learn_headers(self, headers: Mapping[str, str], time_ms: int) -> None:
         """Take the counts of an HTTP answer's X-MBX-* headers over."""
@@ -148,8 +148,7 @@ class Budget:
                 continue
             if span[:-1].isdecimal() and value.isdecimal():
                 window = self._window(_WEIGHT if weight else _ORDERS, span_ms * int(span[:-1]))
-                window.now(time_ms)
-                window.count = int(value)
+                window.count = max(window.now(time_ms), int(value))
 
     def block(self, status: int, time_ms: int, until_ms: int = 0) -> None:
         """Latch after a 429 or 418; the latest end counts."""

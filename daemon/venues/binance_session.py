@@ -53,8 +53,6 @@ _NEW_ORDER_REJECTED: Final = -2010
 _INVALID_TIMESTAMP: Final = -1021
 #: the limits of answers are read so often, since each order's answer tells them: between, we count ourselves
 _LIMITS_NS: Final = 10_000_000
-#: events that often say only what an answer has said already
-_REPEATED: Final = frozenset({"NEW", "TRADE"})
 #: answered requests are forgotten at once, unanswered ones when there are more than this
 _ASKED_MAX: Final = 4096
 
@@ -77,7 +75,7 @@ class Owner(Protocol):
         """Take an order message."""
 
     def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
-        """Whether an event (NEW or TRADE) says only what is known already."""
+        """Whether an event says only what is known already."""
 
     def on_time(self, sent_ns: int, server_ns: int, received_ns: int) -> None:
         """Take a measurement of the exchange's clock."""
@@ -193,10 +191,9 @@ class Session:
             message = self._frames.message(payload)
             event = message.event
             if type(event) is ExecutionEvent:
-                if event.x in _REPEATED:
-                    cum_lots = self._frames.cum_lots(event)
-                    if self._owner.knows(event.x, event.c, cum_lots, event.t):
-                        return
+                # often it says only what an answer has said already
+                if self._owner.knows(event.x, event.c, self._frames.cum_lots(event), event.t):
+                    return
                 report = self._frames.execution(event, wire_ns)
                 if report is not None:
                     self._owner.on_report(report)

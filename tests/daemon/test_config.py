@@ -88,7 +88,7 @@ def test_what_is_wrong_is_told_in_one_sentence(text, sentence):
     ("section", "key", "most", "kind"),
     [
         ("feed", "stale_ms", 600_000, "int"),
-        ("feed", "ring", 1_000_000, "int"),
+        ("feed", "ring", 32_768, "int"),
         ("venue", "timeout_ms", 60_000, "int"),
         ("paper", "latency_in_us", 10_000_000, "int"),
         ("paper", "latency_out_us", 10_000_000, "int"),

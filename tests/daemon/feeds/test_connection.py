@@ -11,7 +11,8 @@ from daemon.clock import VirtualTime
 from daemon.errors import NetError
 from daemon.feeds.base import Subscription
 from daemon.feeds.binance import BinanceDecoder
-from daemon.feeds.connection import CONNECTION_PATIENCE, STREAM_PATIENCE, FeedConnection
+from daemon.feeds.connection import CONNECTION_PATIENCE, STREAM_PATIENCE
+from daemon.feeds.connections import FeedConnections
 from daemon.feeds.core import FeedCore
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.seams import Response, Seams
@@ -86,8 +87,8 @@ class Rig:
             self.time,
         )
         subscription = Subscription("ws://exchange", tuple(range(len(instruments))), requests, 0.25)
-        self.connection = FeedConnection(self.core, subscription, self.snapshots, seams, stale_ms=STALE_MS)
-        self.core.on_control = self.connection.on_control
+        all_of_them = FeedConnections(self.core, [subscription], self.snapshots, seams, stale_ms=STALE_MS)
+        self.connection = all_of_them._each[0]
         self.number = 0
 
     async def settle(self) -> None:

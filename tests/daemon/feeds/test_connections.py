@@ -76,6 +76,14 @@ def test_each_has_its_instruments_and_an_announcement_is_for_all(bench, instrume
         core.on_control(Control("shutdown"))
         await turn()
         assert [url for url, _ in net.opened[3:]] == ["ws://a", "ws://b"]
+        time.advance(time.now_ns() + 10**9)
+        core.on_control(Control("shutdown"))  # the other connection announces the same end
+        await turn()
+        assert len(net.opened) == 5
+        time.advance(time.now_ns() + 60 * 10**9)
+        core.on_control(Control("shutdown"))
+        await turn()
+        assert len(net.opened) > 5
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task

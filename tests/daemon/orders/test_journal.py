@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import mmap
 from pathlib import Path
 
 import pytest
@@ -274,3 +275,27 @@ def test_a_journal_that_is_not_open_says_so():
     asyncio.run(journal.close())
     with pytest.raises(JournalError, match="is closed: nothing can be recorded"):
         journal.append(pack(Voided(1, "x")))
+
+
+def test_a_segment_that_could_not_be_begun_is_begun_by_the_next_try(tmp_path, monkeypatch):
+    folder = tmp_path / "journal"
+    journal = Journal(RealDisk(), InlineWorker(), folder)
+    journal.begin(RUN, EMPTY)
+
+    def broken(*_, **__):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as patch:
+        patch.setattr(mmap, "mmap", broken)
+        for _ in range(3):
+            with pytest.raises(JournalError, match="Cannot allocate memory"):
+                journal.begin(RUN, EMPTY)
+            assert (folder / "00000002.journal").stat().st_size == 0
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    journal.append(pack(Voided(1, "x")))  # the segment before goes on meanwhile
+    journal.begin(RUN, EMPTY)
+    journal.append(pack(Voided(2, "y")))
+    asyncio.run(journal.close())
+    records = read_history(RealDisk(), folder).records
+    assert [record.now_ns for record in records if isinstance(record, Voided)] == [2]

@@ -9,7 +9,18 @@ from daemon.errors import JournalError
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.orders.journal import Journal
 from daemon.orders.reader import read_all, read_history, scan
-from daemon.orders.records import FRAME, HEADER, Checkpoint, Marked, Run, Voided, frame, header, pack
+from daemon.orders.records import (
+    FRAME,
+    HEADER,
+    Checkpoint,
+    Marked,
+    Run,
+    Voided,
+    frame,
+    header,
+    pack,
+    pack_mark,
+)
 from daemon.orders.valuation import Baseline
 
 FOLDER = Path("/journal")
@@ -145,11 +156,21 @@ def test_what_a_start_needs_begins_at_the_last_whole_checkpoint():
     assert [type(record) for record in read_history(disk, FOLDER).records] == [Run, Checkpoint, Voided]
     newborn = header(synced=True) + frame(pack(RUN)) + frame(pack(EMPTY))[:-1]
     for size in range(len(newborn)):
-        disk.replace(second, newborn[:size])
-        history = read_history(disk, FOLDER)
-        assert len([record for record in history.records if isinstance(record, Voided)]) == 6
-        assert history.run_last == 4
-        disk.replace(second, newborn)
+        for reserved in (b"", bytes(1 << 16)):
+            disk.replace(second, newborn[:size] + reserved)
+            history = read_history(disk, FOLDER)
+            assert len([record for record in history.records if isinstance(record, Voided)]) == 6
+            assert history.run_last == 4
+
+
+def test_a_segment_whose_first_page_a_power_cut_took_is_newborn_until_a_mark_promised_it():
+    whole = header(synced=True) + frame(pack(RUN)) + frame(pack(EMPTY)) + frame(pack(Voided(9, "y")))
+    headless = bytes(HEADER.size) + whole[HEADER.size :]
+    disk = stored(written())
+    disk.replace(Path("/journal/00000002.journal"), headless)
+    assert "cut at offset 0" in read_history(disk, FOLDER).cut[0]
+    with pytest.raises(JournalError, match="damaged at offset 0"):
+        read_history(stored(headless + frame(pack_mark(len(whole)))), FOLDER)
 
 
 def test_other_files_in_the_folder_are_left_alone():

@@ -115,6 +115,14 @@ def test_trades_and_fees_move_a_known_value_as_a_sum_made_anew_does():
     assert moved.peak == pytest.approx(summed.peak, rel=1e-12)
 
 
+def test_what_moves_in_one_look_makes_no_peak_of_its_half():
+    worth = worth_of("ETH/USDT", "BTC/USDT", USDT=100, ETH=1, BTC=1)
+    worth.mark_all([0, 1], [50.0, 50.0])
+    assert (worth.value, worth.peak) == (200.0, 200.0)
+    assert worth.mark_all([0, 1], [100.0, 0.5])
+    assert (worth.value, worth.peak, worth.drawdown) == (200.5, 200.5, 0.0)
+
+
 def test_a_value_that_is_not_known_is_not_moved_into_one():
     worth = worth_of("BTC/USDT", USDT=10, BTC=1)
     worth.move_balance("USDT", 20 * UNIT)

@@ -132,3 +132,18 @@ def test_a_grant_ends_with_a_latch_and_with_a_clock_set_back() -> None:
     assert budget.take_order(NOW + 6, 1) == ""
     budget.block(429, NOW + 7)
     assert "rate limited" in budget.take_order(NOW + 8, 1)
+
+
+def test_an_answer_does_not_make_what_is_still_on_its_way_forgotten() -> None:
+    budget = Budget()
+    budget.learn([orders(0, 100)], NOW)
+    for _ in range(60):
+        assert budget.take_order(NOW + 1, 1) == ""
+    budget.learn([orders(1, 100)], NOW + 2)  # the first one's answer, the other 59 being on their way
+    assert budget.used(NOW + 2)["orders_10s"] == (60, 100)
+    budget.learn_headers({"X-MBX-ORDER-COUNT-10S": "2"}, NOW + 2)
+    assert budget.used(NOW + 2)["orders_10s"] == (60, 100)
+    sent = sum(budget.take_order(NOW + 3, 1) == "" for _ in range(100))
+    assert sent == 40
+    budget.learn([orders(3, 100)], NOW + 10_000)
+    assert budget.used(NOW + 10_000)["orders_10s"] == (3, 100)
