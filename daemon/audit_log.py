@@ -65,7 +65,7 @@ class AuditLog:
             side="buy" if report.side > 0 else "sell",
             price=instrument.price.text(report.last_ticks),
             qty=instrument.qty.text(report.last_lots),
-            fee=str(report.commission),
+            fee=f"{report.commission:f}",
             fee_asset=report.commission_asset,
         )
 

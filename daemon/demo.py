@@ -34,7 +34,7 @@ from daemon.config import (
     VenueConfig,
 )
 from daemon.config_show import to_toml
-from daemon.errors import EXIT_DONE, NotRunningError, TickdError
+from daemon.errors import EXIT_DONE, NotRunningError, TickdError, UsageError
 from daemon.faces import terminal
 from daemon.faces.client import fetch_status
 from daemon.faces.show import print_status
@@ -68,6 +68,8 @@ _SETTLE_NS: Final = 2_000_000_000
 
 def run(options: DemoOptions) -> int:
     """Run the demo; return 0, also after a first Ctrl-C. Raises TickdError."""
+    if options.svg is not None and not options.svg.absolute().parent.is_dir():
+        raise UsageError(f"the picture {options.svg} cannot be written: there is no such folder")
     market = _Market(options)
     status, failure = asyncio.run(_run(options, market))
     if status is not None:

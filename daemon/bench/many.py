@@ -141,7 +141,7 @@ async def measure(
     try:
         with terminal.steps(Console(stderr=True), "measuring", len(daemons) + _ROUNDS) as say:
             for one in daemons:
-                say(f"the start with {one.symbols} symbols")
+                say(f"the start with {one.symbols} symbol{'s' if one.symbols > 1 else ''}")
                 children[one.name] = one.child
                 await one.start(core)
             for number in range(1, _ROUNDS + 1):

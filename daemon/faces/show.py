@@ -83,7 +83,7 @@ def print_waterfall(folder: Path, order: str, *, as_json: bool) -> None:
     from daemon.faces.waterfall import steps, waterfall  # noqa: PLC0415 - as for the whole journal
     from daemon.orders.reader import read_all  # noqa: PLC0415 - likewise
 
-    found = list(steps((record for _, _, record in read_all(RealDisk(), folder)), order))
+    found = list(steps((record for _, _, record in read_all(RealDisk(), folder)), order)) if order else []
     if not found:
         raise UsageError(f"{folder} holds no order {order!r}; tickd journal {folder} lists them")
     if as_json:

@@ -71,19 +71,19 @@ def read_frames(path: Path) -> Iterator[tuple[int, bytes]]:
                 raise _no_time(path, number, stamp)
             yield local_ns, payload
     if number == 0:
-        raise FileFormatError(f"{path} holds no frames; record it again")
+        raise FileFormatError(f"{path} holds no frames: name another file")
 
 
 def _no_frame(path: Path, number: int) -> FileFormatError:
     return FileFormatError(
-        f"{path} line {number} is no frame (`local_ns json` is expected); cut it out or record the file again"
+        f"{path} line {number} is no frame (`local_ns json` is expected): cut it out, or name another file"
     )
 
 
 def _no_time(path: Path, number: int, stamp: bytes) -> FileFormatError:
     return FileFormatError(
         f"{path} line {number} is stamped {stamp[:24].decode()}, which is no time before 2100"
-        " in nanoseconds UTC; cut it out or record the file again"
+        " in nanoseconds UTC: cut it out, or name another file"
     )
 
 

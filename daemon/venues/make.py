@@ -122,10 +122,12 @@ def _signer(venue: VenueConfig, disk: Disk, environ: Mapping[str, str]) -> Signe
     if venue.private_key_file:
         try:
             secret = disk.read(Path(venue.private_key_file)).decode("ascii")
-        except (OSError, UnicodeDecodeError):
+        except OSError as error:
             raise ConfigError(
-                f"venue.private_key_file {venue.private_key_file} cannot be read as a PEM file"
+                f"venue.private_key_file {venue.private_key_file} cannot be read ({error.strerror})"
             ) from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"venue.private_key_file {venue.private_key_file} is no PEM text") from None
     else:
         secret = _secret(environ, venue.secret_env)
     return make_signer(venue.key_type, api_key, secret)

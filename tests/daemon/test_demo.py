@@ -11,7 +11,7 @@ from daemon import demo
 from daemon.config import from_tree
 from daemon.config_show import to_toml
 from daemon.demo import HORIZON_S, MODEL, NOTIONAL
-from daemon.errors import FileFormatError, TickdError
+from daemon.errors import FileFormatError, TickdError, UsageError
 from daemon.options import DemoOptions
 from daemon.status import Status
 
@@ -136,6 +136,12 @@ def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
         demo._draw(status, tmp_path.__class__("nowhere/a.svg"))
     demo._draw(status, tmp_path / "a.svg")
     assert (tmp_path / "a.svg").read_text().startswith("<svg")
+
+
+def test_a_picture_that_has_no_folder_is_refused_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "_Market", pytest.fail)
+    with pytest.raises(UsageError, match=r"nowhere/a.svg cannot be written: there is no such folder"):
+        demo.run(DemoOptions(svg=tmp_path / "nowhere" / "a.svg"))
 
 
 def test_a_tape_that_shows_no_price_is_refused(tmp_path):

@@ -72,6 +72,8 @@ def test_one_orders_way_is_printed_for_people_or_programs_and_a_strange_one_name
     show.print_waterfall(tmp_path, "one-7-3", as_json=True)
     first = json.loads(capsys.readouterr().out)
     assert (first["stage"], first["since_ns"], first["venue_ns"]) == ("tick", 0, None)
+    with pytest.raises(UsageError, match="holds no order ''; tickd journal"):
+        show.print_waterfall(tmp_path, "", as_json=False)
     with pytest.raises(UsageError, match="holds no order 'one-7-4'; tickd journal"):
         show.print_waterfall(tmp_path, "one-7-4", as_json=False)
 

@@ -96,14 +96,22 @@ def test_an_ed25519_key_is_read_from_its_file(make, tmp_path):
     assert venue._signer.can_logon
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"no key at all"])
-def test_a_key_file_that_is_none_is_refused_by_its_name(make, tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        (b"\xff\xfe", "is no PEM text"),
+        (b"no key at all", "is no unencrypted PEM text"),
+    ],
+)
+def test_a_key_file_that_is_none_is_refused_by_its_name(make, tmp_path, content, why):
     path = tmp_path / "key.pem"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
         make(kind="binance", key_type="ed25519", private_key_file=str(path))
     assert "\n" not in str(caught.value)
+    assert why in str(caught.value)
     assert "no key at all" not in str(caught.value)
 
 
