@@ -17,7 +17,9 @@ from daemon.latency import stage_latency
 from daemon.market_watch import FeedLag
 from daemon.orders.order import Order
 from daemon.spans import Spans
+from daemon.venues.binance_requests import OrderRequests
 from daemon.venues.paper import PaperVenue
+from daemon.venues.signing import HmacSigner
 from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
 from kernels.ring import new_rings
 
@@ -63,6 +65,7 @@ async def warm_up(*, paper: bool) -> None:
     spans.acknowledged(1)
     stage_latency("warm", spans.histograms[0])
     FeedLag(new_rings(1)).look()
+    _request(instrument)
     time = VirtualTime(1)
     if paper:
         await _trade(instrument, time)
@@ -70,6 +73,10 @@ async def warm_up(*, paper: bool) -> None:
         feed = _feed(instrument, new_rings(1), time)
         for turn in (2, 3):
             _go_on(feed, turn, b"0.001")
+
+
+def _request(instrument: Instrument) -> None:
+    OrderRequests([instrument], HmacSigner("warm", "warm"), 1).place(1, _order(1, TARGET, BUY, 10_000), 1)
 
 
 async def _trade(instrument: Instrument, time: VirtualTime) -> None:

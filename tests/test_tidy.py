@@ -31,7 +31,7 @@ FUNCTION_LINES_MAX = 70
 
 #: what each layer may import beside the standard library's pure part
 LAYERS = {
-    "kernels": {"kernels", "numpy", "numba"},
+    "kernels": {"kernels", "numpy", "numba", "llvmlite"},  # the last is what numba compiles with
     "strategies": {"strategies", "kernels", "numpy", "numba"},
 }
 #: the simulated exchange shares no code with what it is there to test

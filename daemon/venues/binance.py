@@ -23,7 +23,7 @@ from daemon.venues.binance_requests import RECV_WINDOW_MS_DEFAULT, OrderRequests
 from daemon.venues.binance_rest import BACKOFF_S_FIRST, BACKOFF_S_MAX, RestReader
 from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, TIME, TRADES, Asked, Session
 from daemon.venues.server_clock import ServerClock
-from daemon.venues.signing import check_encrypted
+from daemon.venues.signing import HmacSigner, check_encrypted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,11 +95,8 @@ class BinanceVenue:
         self._clock = seams.clock
         self._now = seams.clock.now_ns
         self._frames = OrderFrames(instruments)
-        in_session = None if signer.can_logon else signer
-        self._requests = {
-            instrument.index: OrderRequests(instrument, in_session, settings.recv_window_ms)
-            for instrument in instruments
-        }
+        in_session = signer if isinstance(signer, HmacSigner) else None
+        self._requests = OrderRequests(instruments, in_session, settings.recv_window_ms)
         self._rest = RestReader(
             settings.rest_url,
             signer,
@@ -127,19 +124,19 @@ class BinanceVenue:
     # --- orders ---------------------------------------------------------------------------------------------
     def place(self, order: Order) -> None:
         """Send a new order."""
-        self._ask(PLACE, order, self._requests[order.instrument].place)
+        self._ask(PLACE, order, self._requests.place)
 
     def cancel(self, order: Order) -> None:
         """Ask for its cancellation."""
-        self._ask(CANCEL, order, self._requests[order.instrument].cancel)
+        self._ask(CANCEL, order, self._requests.cancel)
 
     def amend(self, order: Order, qty_lots: int) -> None:
         """Lower its whole quantity, what was filled included, to `qty_lots`, keeping its priority."""
-        self._ask(AMEND, order, self._requests[order.instrument].amend, qty_lots)
+        self._ask(AMEND, order, self._requests.amend, qty_lots)
 
     def query(self, order: Order) -> None:
         """Ask what became of it; trades we have not seen are asked for too, and told before the status."""
-        self._ask(QUERY, order, self._requests[order.instrument].query)
+        self._ask(QUERY, order, self._requests.query)
 
     def _ask(self, verb: int, order: Order, encode: Callable[..., bytes], *more: int) -> None:
         """Send `encode(number, order, *more, time)` now, or report that it was not sent."""
@@ -213,7 +210,7 @@ class BinanceVenue:
             self._refuse(QUERY, order, refusal, now_ns)
             return
         self._request_id = number = self._request_id + 1
-        payload = self._requests[order.instrument].trades(number, int(status.venue_order_id), time_ms)
+        payload = self._requests.trades(number, order.instrument, int(status.venue_order_id), time_ms)
         with suppress(NetError):  # the connection is ending, and every order will be asked about again
             session.ask(number, Asked(TRADES, order, now_ns, status=status), payload)
 

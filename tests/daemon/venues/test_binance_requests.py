@@ -61,7 +61,7 @@ def verified(frame: bytes) -> dict[str, Any]:
 
 
 def test_a_target_is_a_limit_order_that_takes_or_expires() -> None:
-    frame = OrderRequests(instrument(), None, 5000).place(7, order(), 1700000000000)
+    frame = OrderRequests([instrument()], None, 5000).place(7, order(), 1700000000000)
     assert frame == (
         b'{"id":7,"method":"order.place","params":{"newClientOrderId":"demo-7-1","price":"61737.63",'
         b'"quantity":"0.01200","selfTradePreventionMode":"EXPIRE_TAKER","side":"BUY","symbol":"BTCUSDT",'
@@ -71,7 +71,7 @@ def test_a_target_is_a_limit_order_that_takes_or_expires() -> None:
 
 
 def test_a_rest_is_post_only_and_a_stop_has_a_trigger_and_no_price() -> None:
-    requests = OrderRequests(instrument(), SIGNER, 5000)
+    requests = OrderRequests([instrument()], SIGNER, 5000)
     rest = verified(requests.place(1, order(kind=REST, side=SELL), 5))
     assert rest == {
         "newClientOrderId": "demo-7-1",
@@ -97,7 +97,7 @@ def test_a_rest_is_post_only_and_a_stop_has_a_trigger_and_no_price() -> None:
 
 
 def test_cancel_amend_query_and_trades_name_the_order() -> None:
-    requests = OrderRequests(instrument(), SIGNER, 3000)
+    requests = OrderRequests([instrument()], SIGNER, 3000)
     common = {"symbol": "BTCUSDT", "timestamp": 9, "recvWindow": 3000}
     known = order(venue_order_id="42")
     named = {"newClientOrderId": "demo-7-1-c", "origClientOrderId": "demo-7-1"}
@@ -113,16 +113,16 @@ def test_cancel_amend_query_and_trades_name_the_order() -> None:
     }
     assert verified(requests.query(1, order(), 9)) == common | {"origClientOrderId": "demo-7-1"}
     assert verified(requests.query(1, known, 9)) == common | {"orderId": 42}
-    assert verified(requests.trades(1, 42, 9)) == common | {"orderId": 42, "limit": 1000}
+    assert verified(requests.trades(1, 0, 42, 9)) == common | {"orderId": 42, "limit": 1000}
 
 
 @pytest.mark.parametrize(
     ("method", "frame"),
     [
-        ("order.cancel", OrderRequests(instrument(), None, 5000).cancel(3, order(), 9)),
-        ("order.amend.keepPriority", OrderRequests(instrument(), None, 5000).amend(3, order(), 7, 9)),
-        ("order.status", OrderRequests(instrument(), None, 5000).query(3, order(), 9)),
-        ("myTrades", OrderRequests(instrument(), None, 5000).trades(3, 42, 9)),
+        ("order.cancel", OrderRequests([instrument()], None, 5000).cancel(3, order(), 9)),
+        ("order.amend.keepPriority", OrderRequests([instrument()], None, 5000).amend(3, order(), 7, 9)),
+        ("order.status", OrderRequests([instrument()], None, 5000).query(3, order(), 9)),
+        ("myTrades", OrderRequests([instrument()], None, 5000).trades(3, 0, 42, 9)),
     ],
 )
 def test_after_a_logon_requests_carry_neither_key_nor_signature(method: str, frame: bytes) -> None:
@@ -144,7 +144,7 @@ def test_prices_and_quantities_are_exact_on_every_grid(
     tick: str, lot: str, ticks: int, lots: int, kind: int, side: int
 ) -> None:
     one = order(price_ticks=ticks, qty_lots=lots, kind=kind, side=side)
-    params = verified(OrderRequests(instrument(tick, lot), SIGNER, 5000).place(1, one, 5))
+    params = verified(OrderRequests([instrument(tick, lot)], SIGNER, 5000).place(1, one, 5))
     price = params["stopPrice" if kind == STOP else "price"]
     assert Decimal(price) == Decimal(tick) * ticks
     assert Decimal(params["quantity"]) == Decimal(lot) * lots
