@@ -12,6 +12,7 @@ daemon/orders/reader.py reads it as the end.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import mmap
 import os
@@ -22,10 +23,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: bytes mapped at once: some 2,500 records
-WINDOW_BYTES: Final = 1 << 20
+#: bytes mapped at once: some 10,000 records
+WINDOW_BYTES: Final = 4 << 20
 #: reserved by a sync, so that who writes need not: more than comes until the next one
-_WINDOWS_AHEAD: Final = 4
+_WINDOWS_AHEAD: Final = 2
+#: Linux's MADV_POPULATE_WRITE, since 5.14
+_POPULATE_WRITE: Final = 23
+_madvise: Final = ctypes.CDLL(None).madvise  # mmap's own method would keep the interpreter's lock
+_madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _PAGE: Final = mmap.ALLOCATIONGRANULARITY
 
 
@@ -42,6 +47,8 @@ class MappedFile:
         self._reserved = self.size  # up to here there is space on the disk
         self._start = self._end = self.size  # what is mapped of the file
         self._view = memoryview(b"")
+        self._address = 0  # of the view
+        self._seen_size = self.size  # at the latest sync
         self._lost = False
         self._busy = threading.Lock()  # a sync must not meet a descriptor already reused
         self._reserving = threading.Lock()  # never held across a sync, so that no append waits for the disk
@@ -77,6 +84,7 @@ class MappedFile:
             if self._reserved - self.size < ahead // 2:
                 with suppress(OSError):  # the write that needs it will say so
                     self._reserve(self._reserved + ahead)
+            self._touch_ahead()
 
     def close(self) -> None:
         """Cut the reserve off and close, waiting for a sync under way; closing twice is harmless."""
@@ -97,8 +105,22 @@ class MappedFile:
             upto = max(end + -end % _PAGE, self._reserved)
             self._reserve(upto)
         view = memoryview(mmap.mmap(self._fd, upto - start, offset=start))
+        address = ctypes.addressof(ctypes.c_char.from_buffer(view))
         self._view.release()
-        self._view, self._start, self._end = view, start, upto
+        self._view, self._address, self._start, self._end = view, address, start, upto
+
+    def _touch_ahead(self) -> None:
+        """Make the pages writable that the next records go to: a page's first write costs its writer 4 us.
+
+        As many as were filled since the last sync, which is what made them read-only again. It is advice: a
+        kernel that does not know it, or a window that is gone by now, costs nothing but that.
+        """
+        size, start, address = self.size, self._start, self._address
+        filled, self._seen_size = size - self._seen_size, size
+        first = size - start - (size - start) % _PAGE
+        upto = min(size - start + filled + _PAGE, self._end - start)
+        if upto > first:
+            _madvise(address + first, upto - first, _POPULATE_WRITE)
 
     def _reserve(self, upto: int) -> None:
         """Have space up to there.

@@ -163,3 +163,21 @@ def test_on_a_disk_that_is_nearly_full_the_last_pages_are_used_all_the_same(tmp_
         signal.signal(signal.SIGXFSZ, old_handler)
     file.close()
     assert path.read_bytes() == b"r" * 400 * whole
+
+
+def test_a_sync_makes_the_pages_ahead_writable(tmp_path: Path) -> None:
+    """So many as were filled since the last: else each page's first write is a fault of its own."""
+    file = MappedFile(tmp_path / "file", 0o600)
+    page = bytes(range(256)) * (PAGE // 256)
+    for _ in range(64):
+        file.write(page)
+    file.sync()
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+    for _ in range(48):
+        file.write(page)
+    faults = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
+    file.close()
+    assert (tmp_path / "file").read_bytes() == page * 112
+    major, minor = os.uname().release.split(".")[:2]
+    if (int(major), int(minor)) >= (5, 14):
+        assert faults < 24
