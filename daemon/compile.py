@@ -62,9 +62,9 @@ def book(mem, rings, row, levels, tick_size, lot_size, wire_ns):
 
 '''
 _COMPILED: Final = '''@njit(cache=True)
-def drain(mem, rings, {model}now_ns, why):
+def drain(mem, rings, account, {model}now_ns, why):
     """Decide, and return how many actions wait in mem."""
-    pipeline.prepare(mem, rings, now_ns)
+    pipeline.prepare(mem, rings, account, now_ns)
     {predict}
     m = mem[0]
     # [:] makes plain arrays, as DECIDE_SIGNATURE has them, of the record's, whose types tell their shapes
@@ -74,19 +74,20 @@ def drain(mem, rings, {model}now_ns, why):
 
 
 @njit(cache=True)
-def turn(mem, rings, {model}frame, stream, wire_ns):
+def turn(mem, rings, account, {model}frame, stream, wire_ns):
     """Read a frame that was all there was to read, and decide on it: as read and drain, in one call."""
+    pipeline.fetch(mem)
     came = shapes.read(frame, stream, rings, wire_ns)
     if came == shapes.MISS:
         return TURN_MISS
     rings[stream[0].instrument].turns += 1
-    count = drain(mem, rings, {model}wire_ns, TURN_WHY)
+    count = drain(mem, rings, account, {model}wire_ns, TURN_WHY)
     return count if came & MASK or count < 0 else count | TURN_FULL
 '''
 _INTERPRETED: Final = '''@njit(cache=True)
-def prepare(mem, rings, {model}now_ns):
+def prepare(mem, rings, account, {model}now_ns):
     """Fill the rows that decide reads."""
-    pipeline.prepare(mem, rings, now_ns)
+    pipeline.prepare(mem, rings, account, now_ns)
     {predict}
 
 
@@ -108,10 +109,9 @@ class LiveKernel(NamedTuple):
 
     absorb: Callable[..., None]  # (mem, rings, row)
     book: Callable[..., None]  # (mem, rings, row, levels, tick_size, lot_size, wire_ns)
-    drain: Callable[..., int]  # (mem, rings, *forest, now_ns, why) -> actions
-    turn: (
-        Callable[..., int] | None
-    )  # (mem, rings, *forest, frame, stream, wire_ns) -> actions; None: interpreted
+    drain: Callable[..., int]  # (mem, rings, account, *forest, now_ns, why) -> actions
+    #: (mem, rings, account, *forest, frame, stream, wire_ns) -> actions; None: interpreted
+    turn: Callable[..., int] | None
     dispatchers: tuple[Any, ...]  # what was compiled: each has one signature, before and after any run
 
 
@@ -206,17 +206,18 @@ def _bind(
     scratch = memory.copy()  # warm on a copy: nothing of it may reach the features
     scratch["ring"] = range(scratch["ring"].shape[1])
     rings = new_rings(scratch["ring"].shape[1])
+    account = scratch["account"][0].copy()
     module.absorb(scratch, rings, 0)
     module.book(scratch, rings, 0, make_book(0), 1.0, 1.0, 0)
     dispatchers: tuple[Any, ...]
     turn = None
     if compiled:
-        module.drain(scratch, rings, *forest, 0, 0)
-        module.turn(scratch, rings, *forest, b"", np.zeros(1, dtype=STREAM), 0)
+        module.drain(scratch, rings, account, *forest, 0, 0)
+        module.turn(scratch, rings, account, *forest, b"", np.zeros(1, dtype=STREAM), 0)
         dispatchers = (module.absorb, module.book, module.drain, module.turn)
         drain, turn = bound(module.drain), bound(module.turn)
     else:
-        module.prepare(scratch, rings, *forest, 0)
+        module.prepare(scratch, rings, account, *forest, 0)
         module.finish(scratch, 0, 0)
         dispatchers = (module.absorb, module.book, module.prepare, module.finish)
         drain = _interpreted(strategy, memory, bound(module.prepare), bound(module.finish))
@@ -251,9 +252,9 @@ def _interpreted(
     )
     decide = strategy.decide
 
-    def drain(mem: NDArray[np.void], rings: NDArray[np.void], *more: Any) -> int:
-        *forest, now_ns, why = more
-        prepare(mem, rings, *forest, now_ns)
+    def drain(mem: NDArray[np.void], *more: Any) -> int:
+        *given, now_ns, why = more
+        prepare(mem, *given, now_ns)
         return finish(mem, int(decide(now_ns, why, *views)), now_ns)
 
     return drain

@@ -7,6 +7,7 @@ who feeds it.
 from __future__ import annotations
 
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ from daemon import __version__
 from daemon.config_show import to_toml
 from daemon.engine import Engine
 from daemon.errors import ConfigError
-from daemon.orders.desk import Desk
+from daemon.orders.desk import Account, Desk
 from daemon.orders.doubts import OrderRules
 from daemon.orders.ids import Ids, next_run
 from daemon.orders.journal import Journal
@@ -174,8 +175,16 @@ def _build_orders(
         group_ms=config.journal.group_ms,
         digest=digest,
     )
+    accounts: defaultdict[str, Account] = defaultdict(Account)  # by quote currency
     desks = [
-        Desk(one.index, one.name, tuple(i.index for i in one.instruments), one.memory) for one in runtimes
+        Desk(
+            one.index,
+            one.name,
+            tuple(i.index for i in one.instruments),
+            one.memory,
+            accounts[one.instruments[0].quote],
+        )
+        for one in runtimes
     ]
     limits = RiskLimits(
         orders_per_s_max=config.risk.orders_per_s_max,

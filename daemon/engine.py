@@ -105,8 +105,8 @@ class Engine:
         self._desks = desks
         self._tick_age_ns = tick_age_ns
         self._stuck_ns = pulse.before_ns
-        for runtime in runtimes:
-            runtime.follow(rings)
+        for runtime, desk in zip(runtimes, desks, strict=True):
+            runtime.follow(rings, desk.account.array)
         self.rings = rings
         self.market = MarketWatch(instruments, rings, orders, stale_ns=stale_ns, lag_ns_max=lag_ns_max)
         self._fresh: set[int] = set()  # instruments of which something came since the last drain
@@ -118,7 +118,7 @@ class Engine:
         self._owners = owners_of(instruments, runtimes)
         self._runtimes_of = [tuple(runtime for runtime, _ in owners) for owners in self._owners]
         self._turns = Turns(self._runtimes_of, followers, spans, clock.now_ns)
-        self.turns = self._turns.by_instrument
+        self.turns, self.on_decided = self._turns.by_instrument, self._turns.on_decided
         for follower in followers:
             follower.on_watch = self._turns.settle_one
         self._grids = [(i.price.as_float, i.qty.as_float) for i in instruments]

@@ -23,7 +23,7 @@ from daemon.clock import VirtualTime
 from daemon.events import Balance, VenueStatus
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
-from daemon.orders.desk import Desk
+from daemon.orders.desk import Account, Desk
 from daemon.orders.ids import Ids
 from daemon.orders.intents import Approved
 from daemon.orders.journal import Journal
@@ -78,7 +78,8 @@ class Rehearsal:
         seams = seams._replace(
             scheduler=self._timers, net=NoNet(), disk=_NowhereDisk(), worker=InlineWorker()
         )
-        self._desk = Desk(0, "rehearsal", (0,), np.zeros(1, memory_dtype(1, len(FEATURES), 1, 1, 0, 0)))
+        memory = np.zeros(1, memory_dtype(1, len(FEATURES), 1, 1, 0, 0))
+        self._desk = Desk(0, "rehearsal", (0,), memory, Account())
         self._wire = _Wire()
         self._orders = _order_side(one, self._desk, BinanceVenue([one], signer, settings, seams), seams)
         venue = self._orders.venue

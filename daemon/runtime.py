@@ -77,19 +77,22 @@ class Runtime:
         self.fault = 0  # kernels.reconcile's FAULT_* once it failed: it is not asked before it is forgiven
         self.fault_text = ""  # what it did
 
-    def follow(self, rings: NDArray[np.void]) -> None:
-        """Bind the compiled calls to the rings (kernels.ring), one for each of the daemon's instruments."""
+    def follow(self, rings: NDArray[np.void], account: NDArray[np.float64]) -> None:
+        """Bind the compiled calls to the rings (kernels.ring), one for each of the daemon's instruments.
+
+        account: what strategies see of the account (A_*), which others may see too.
+        """
         kernel, memory = self.kernel, self.memory
         #: (row): take what waits
         self.absorb: Callable[[int], None] = partial(kernel.absorb, memory, rings)
         #: (row, levels, tick_size, lot_size, wire_ns): take what waits, and the changed book
         self.book: Callable[..., None] = partial(kernel.book, memory, rings)
         #: (now_ns, why): decide; return how many actions wait, or a FAULT_*
-        self.decide: Callable[[int, int], int] = partial(kernel.drain, memory, rings, *self.forest)
+        self.decide: Callable[[int, int], int] = partial(kernel.drain, memory, rings, account, *self.forest)
         #: (frame, stream, wire_ns): read it and decide on it, where both can be one call
         self.turn: Turn | None = None
         if kernel.turn is not None and len(self.instruments) == 1:
-            self.turn = partial(kernel.turn, memory, rings, *self.forest)
+            self.turn = partial(kernel.turn, memory, rings, account, *self.forest)
 
     @property
     def warm(self) -> bool:

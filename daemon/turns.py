@@ -10,13 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.spans import NoSpans
-from kernels.pipeline import TURN_FULL, TURN_MISS
+from kernels.pipeline import TURN_FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from daemon.feeds.base import MarketFollower, Turn
     from daemon.runtime import Runtime
@@ -39,6 +36,8 @@ class Turns:
         self._followers = followers
         self._spans = spans
         self._now_ns = now_ns
+        #: to be called with the receive time of a frame once a turn has decided on it; None: nobody measures
+        self.on_decided = None if isinstance(spans, NoSpans) else self._decided
 
     def settle(self) -> None:
         """Say anew who takes turns; ticks of a strategy that warms up are counted at drains."""
@@ -53,18 +52,10 @@ class Turns:
             turn = None
         if any(instrument in follower.watching for follower in self._followers):
             turn = None
-        if turn is not None and not isinstance(self._spans, NoSpans):
-            turn = self._timed(turn)
         self.by_instrument[instrument] = turn
 
-    def _timed(self, turn: Turn) -> Turn:
-        def timed(frame: bytes, stream: NDArray[np.void], wire_ns: int) -> int:
-            answer = turn(frame, stream, wire_ns)
-            if answer != TURN_MISS:
-                self._spans.turned(wire_ns, self._now_ns())
-            return answer
-
-        return timed
+    def _decided(self, wire_ns: int) -> None:
+        self._spans.turned(wire_ns, self._now_ns())
 
     def wanted(self, instrument: int, answer: int) -> int:
         """Return how many actions a turn asks for, or its fault, after whoever has to take what waits did."""

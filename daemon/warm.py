@@ -129,6 +129,7 @@ class Deaf:
         """Hand it to `market`; to nobody where there is none."""
         market = market or _Nobody()
         self.turns: list[Turn | None] = [None] * instruments
+        self.on_decided = None
         self.on_tick = self.absorb = market.absorb
         self.on_book = market.on_book
         self.on_book_status = market.on_book_status

@@ -2,7 +2,7 @@
 
     absorb(mem, rings, i)                                      the ticks that wait in instrument i's ring
     book(mem, rings, i, levels, tick_size, lot_size, wire_ns)  those, then a change of the depth
-    prepare(mem, rings, now_ns)                                once a drain: every ring absorbed, and the rows
+    prepare(mem, rings, account, now_ns)                       once a drain: every ring absorbed, and the rows
     predict(mem, nodes, roots, bits)                           a model's column of the rows (kernels.forest)
     wanted = decide(now_ns, why, rows, book, position, working, account, state, params, out)
     n = finish(mem, wanted, now_ns)                            then do mem["actions"][0, :n]
@@ -11,9 +11,9 @@ Where one strategy alone follows one instrument, a frame that is all there was t
 prepare, decide and finish in one call. Almost every frame changes nothing, and then costs that call alone.
 
 `mem` is an array of length 1 of kernels.dtypes.memory_dtype, `i` the instrument's row in it, `rings` the
-feed's (kernels.ring). `decide` is called by its name in a generated function around these
-(daemon/compile.py), or from Python between them: passed as an argument it would keep its caller out of the
-disk cache.
+feed's (kernels.ring), `account` what many strategies see of the account, of which each decides on a copy.
+`decide` is called by its name in a generated function around these (daemon/compile.py), or from Python
+between them: passed as an argument it would keep its caller out of the disk cache.
 
 n >= 0 counts the actions, each approved or with its X_REFUSAL. n < 0 is one of kernels.reconcile's FAULT_*:
 the strategy broke its contract, nothing is to be sent, and it must not be asked again.
@@ -28,15 +28,27 @@ from numba import njit
 from kernels import digest, features, forest, limits, reconcile
 from kernels.book import top
 from kernels.dtypes import BOOK_LEVELS, DEPTH, P_AVG_PRICE, P_QTY, P_UNREALISED, QUOTE, WHY_DRAIN
-from kernels.feature_state import F_QUOTE
+from kernels.feature_state import F_MEAN, F_QUOTE
+from kernels.indicators import WINDOW_HEAD
+from kernels.prefetch import ask
 from kernels.ring import MASK, first_unseen
 
 #: a turn's answer beside what `finish` returns: the frame was not read, and nothing was done
 TURN_MISS: Final = -100
 #: a bit of it: the ring is full, and whoever else follows the instrument has to take what waits
 TURN_FULL: Final = 1 << 20
+#: of an instrument's floats, at each tick: what follows is windows, of which one place is
+_FLOATS_TOUCHED: Final = F_MEAN + WINDOW_HEAD
 #: why a turn asks; numpy's, because numba compiles a version for each plain constant
 TURN_WHY: Final[Any] = np.int64(WHY_DRAIN)
+
+
+@njit(cache=True, forceinline=True)
+def fetch(mem: Any) -> None:
+    """Ask for what a turn will touch of the memory of one instrument, while its frame is read."""
+    m = mem[0]
+    ask(mem.ctypes.data, m.feature_f.ctypes.data - mem.ctypes.data + 8 * _FLOATS_TOUCHED)
+    ask(m.feature_i.ctypes.data, m.actions.ctypes.data - m.feature_i.ctypes.data)
 
 
 @njit(cache=True, forceinline=True)
@@ -72,10 +84,11 @@ def book(mem: Any, rings: Any, i: int, levels: Any, tick_size: float, lot_size: 
 
 
 @njit(cache=True)
-def prepare(mem: Any, rings: Any, now_ns: int) -> None:
+def prepare(mem: Any, rings: Any, account: Any, now_ns: int) -> None:
     """Take what waits, and write what decide reads: each instrument's features, its position at mid."""
     m = mem[0]
     m.now_ns = now_ns
+    m.account[:] = account
     last = m.rows.shape[1] - 1
     for i in range(m.rows.shape[0]):
         absorb(mem, rings, i)

@@ -161,6 +161,10 @@ class FeedSink(Protocol):
     def turns(self) -> Sequence[Turn | None]:
         """Return, by instrument, what reads a frame and decides on it in one compiled call; None: not now."""
 
+    @property
+    def on_decided(self) -> Callable[[int], None] | None:
+        """Return what to call with the receive time of a frame once a turn decided on it; None: nothing."""
+
     def on_turn(self, instrument: int) -> None:
         """Learn that a turn took what waited of an instrument: it needs no drain."""
 

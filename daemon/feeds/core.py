@@ -110,6 +110,7 @@ class FeedCore:
                 self._ticks[key] = (lane.stream(kind).record, instrument, lane.frames.append)
         self._waiting = _NOBODYS
         self._turns = sink.turns
+        self._on_decided = sink.on_decided
         self._on_tick = sink.on_tick
         self._now_ns = clock.now_ns
         self._read = bound(shapes.read)
@@ -140,6 +141,8 @@ class FeedCore:
                     self._sink.turn_raised(instrument, error)
                     return
                 if answer != TURN_MISS:
+                    if self._on_decided is not None:
+                        self._on_decided(wire_ns)
                     keep(payload)
                     if waiting != _NOBODYS:
                         self._end_wait()

@@ -46,6 +46,18 @@ _SLOT: Final = Struct(f"{WORKING_COLUMNS}d")
 _EMPTY: Final = bytes(_SLOT.size)
 
 
+class Account:
+    """What strategies see of the account, A_*: one for all of one quote currency, which is written once."""
+
+    __slots__ = ("array", "view", "worth")
+
+    def __init__(self) -> None:
+        self.array: NDArray[np.float64] = np.zeros(ACCOUNT_COLUMNS)
+        self.view: memoryview[float] = memoryview(self.array.data).cast("B").cast("d")
+        #: equity, the day's result and the drawdown, as bytes
+        self.worth = self.view.cast("B")[8 * A_EQUITY : 8 * (A_DRAWDOWN + 1)]
+
+
 class Desk:
     """One strategy's place at the order side; `memory` is its record, a `memory_dtype` array of length 1."""
 
@@ -61,10 +73,16 @@ class Desk:
         "position",
         "ready",
         "rows",
-        "worth",
     )
 
-    def __init__(self, index: int, name: str, instruments: tuple[int, ...], memory: NDArray[np.void]) -> None:
+    def __init__(
+        self,
+        index: int,
+        name: str,
+        instruments: tuple[int, ...],
+        memory: NDArray[np.void],
+        account: Account,
+    ) -> None:
         self.index = index
         self.name = name
         self.instruments = instruments  # the daemon's index of each of the strategy's rows
@@ -72,16 +90,13 @@ class Desk:
         self.ready = True  # False while the strategy warms up
         self._working = memoryview(memory["working"][0]).cast("B")
         self.position = memoryview(memory["position"][0]).cast("B").cast("d")  # row * POSITION_COLUMNS + P_*
-        self.account = memoryview(memory["account"][0]).cast("B").cast("d")  # A_*
-        #: equity, the day's result and the drawdown, as bytes
-        self.worth = memoryview(memory["account"][0]).cast("B")[8 * A_EQUITY : 8 * (A_DRAWDOWN + 1)]
+        self.account = account
         self.gate = memoryview(memory["gate"][0]).cast("B").cast("q")  # row
         #: the feature row of each instrument, as it stood at the decision
         self.rows: list[NDArray[np.float64]] = list(memory["rows"][0])
         #: the order in each slot, or None
         self.orders: list[list[Order | None]] = [[None] * WORKING_SLOTS for _ in instruments]
         assert len(self.position) == len(instruments) * POSITION_COLUMNS
-        assert len(self.account) == ACCOUNT_COLUMNS
 
     def show(self, order: Order, leaves_lots: int) -> None:
         """Write an order's slot, so that reconcile and limits see it; one without a slot is only reserved."""
@@ -118,6 +133,6 @@ class Desk:
 def detached_desk(index: int, name: str, instruments: tuple[int, ...]) -> Desk:
     """Return a desk with a memory of its own: for orders whose strategy is not configured any more."""
     dtype: np.dtype[Any] = memory_dtype(len(instruments), 0, 1, 1, 0, 0)
-    desk = Desk(index, name, instruments, np.zeros(1, dtype))
+    desk = Desk(index, name, instruments, np.zeros(1, dtype), Account())
     desk.detached = True
     return desk

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from daemon.events import Balance, ExecutionReport
     from daemon.instruments import Instrument
-    from daemon.orders.desk import Desk
+    from daemon.orders.desk import Account, Desk
     from daemon.orders.order import Order
 
 
@@ -77,6 +77,7 @@ class Portfolio:
         """Build it empty; `day_offset_ns` moves the day's boundary after midnight UTC."""
         self.instruments = instruments
         self.desks: list[Desk] = []
+        self._accounts: list[Account] = []
         self.purses: dict[str, Purse] = {}
         self.trades = [TradeIds() for _ in instruments]
         self.holdings: dict[tuple[int, int], Holding] = {}  # (desk index, row)
@@ -92,7 +93,9 @@ class Portfolio:
     def add_desk(self, desk: Desk) -> None:
         """Take a desk into the books."""
         self.desks.append(desk)
-        self._quote[desk.instruments[0]].shown_at.append((desk.account, A_FREE_QUOTE))
+        if desk.account not in self._accounts:
+            self._accounts.append(desk.account)
+            self._quote[desk.instruments[0]].shown_at.append((desk.account.view, A_FREE_QUOTE))
         for row, index in enumerate(desk.instruments):
             self._base[index].shown_at.append((desk.position, row * POSITION_COLUMNS + P_FREE_BASE))
             holding = self.holdings.setdefault((desk.index, row), Holding())
@@ -238,11 +241,11 @@ class Portfolio:
                 )
 
     def show_account(self) -> None:
-        """Write equity, the day's result and the drawdown into every desk's account."""
+        """Write equity, the day's result and the drawdown where strategies see them."""
         worth = self.worth
         shown = _WORTH.pack(worth.value, worth.day_pnl, worth.drawdown)
-        for desk in self.desks:
-            desk.worth[:] = shown
+        for account in self._accounts:
+            account.worth[:] = shown
 
     def revalue(self) -> None:
         """Value everything anew."""

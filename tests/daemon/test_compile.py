@@ -20,6 +20,8 @@ from strategies.base import SHIPPED, bind_params
 ARGUMENTS = "now_ns, why, rows, book, position, working, account, state, params, out"
 CONTRACT = "PARAMS = {'qty': 2.0}\nSTATES = 1\nINSTRUMENTS = 1\nTIMER_S = 0.0\n"
 PLAIN = f"{CONTRACT}\ndef decide({ARGUMENTS}):\n    return -1\n"
+#: what a strategy sees of the account
+ACCOUNT = np.zeros(d.ACCOUNT_COLUMNS)
 COMPILED = f"""from numba import njit
 
 from strategies.base import DECIDE_SIGNATURE
@@ -165,7 +167,7 @@ def test_every_kernel_has_one_signature_whatever_it_is_called_with(name, memory_
     kernel.absorb(memory, rings, 0)
     kernel.absorb(memory, rings, np.int64(0))
     kernel.book(memory, rings, 0, make_book(), 1, 1, 13)  # whole numbers, where a float is meant
-    kernel.drain(memory, rings, np.int64(14), d.WHY_DRAIN)
+    kernel.drain(memory, rings, ACCOUNT, np.int64(14), d.WHY_DRAIN)
     assert memory[0]["decisions"] == 1
     assert [len(one.signatures) for one in kernel.dispatchers] == counts
 
@@ -186,7 +188,7 @@ def test_a_users_compiled_strategy_is_asked_by_its_own_decide(tmp_path, memory_o
     kernel = live_kernel(strategy, memory, ())
     rings = new_rings(1)
     push(rings, 0, d.QUOTE, 10, 0, 1, 99.9, 5.0, 100.0, 5.0)
-    assert kernel.drain(memory, rings, 11, d.WHY_DRAIN) == 1
+    assert kernel.drain(memory, rings, ACCOUNT, 11, d.WHY_DRAIN) == 1
     action = memory[0]["actions"][0]
     assert action[[d.X_VERB, d.X_SIDE, d.X_PRICE_TICKS, d.X_QTY_LOTS]].tolist() == [
         d.PLACE,

@@ -99,11 +99,13 @@ def test_views_share_the_memory_with_the_kernels():
     memory = memory_of("ema_cross", [instrument()])
     runtime = Runtime(0, load_strategy("ema_cross"), [instrument()], memory, (), 0)
     rings = new_rings(1)
-    runtime.follow(rings)
+    account = np.array([1.0, 2.0, 3.0, 4.0])
+    runtime.follow(rings, account)
     push(rings, 0, d.QUOTE, 5, 0, 1, 100.0, 1.0, 100.05, 2.0)
     runtime.absorb(0)
     assert runtime.view("book")[0, :, 0].tolist() == [[100.0, 1.0], [100.05, 2.0]]
     runtime.gate[0] = 0
     assert memory[0]["gate"][0] == 0
     assert runtime.decide(6, d.WHY_DRAIN) == 0
+    assert runtime.view("account").tolist() == account.tolist()
     assert runtime.view("rows")[0, features.FEATURES.index("spread_bps")] == pytest.approx(4.9988, abs=1e-4)

@@ -63,6 +63,10 @@ class Feed:
         push(self.rings, i, kind, wire_ns, 0, self.number, a, b, c, d)
 
 
+#: what the account has, whoever decides
+ACCOUNT = np.array([1e6, 2e6, 3.0, 4.0])
+
+
 def make_memory(k: int = 1) -> np.ndarray:
     dtype = memory_dtype(k, len(features.FEATURES), features.FEATURE_FLOATS, features.FEATURE_INTS, 2, 2)
     memory = np.zeros(1, dtype)
@@ -99,7 +103,7 @@ decide = njit(cache=True)(bid_behind)
 
 @njit(cache=True)
 def whole(memory, rings, now_ns, why):
-    pipeline.prepare(memory, rings, now_ns)
+    pipeline.prepare(memory, rings, ACCOUNT, now_ns)
     m = memory[0]
     wanted = decide(
         now_ns,
@@ -219,7 +223,7 @@ def test_a_model_predicts_from_the_row():
     record = memory[0]
     for ask in (100.1, 109.0):
         feed.tick(0, QUOTE, START_NS, 100.0, 1.0, ask, 1.0)
-        pipeline.prepare(memory, feed.rings, START_NS)
+        pipeline.prepare(memory, feed.rings, ACCOUNT, START_NS)
         pipeline.predict(memory, model.nodes, model.roots, model.bits)
         here = record["rows"][:, [features.FEATURES.index("spread_bps")]]
         assert record["rows"][0, -1] == booster.predict(here)[0]
@@ -229,13 +233,13 @@ def test_a_position_is_marked_at_mid():
     memory, feed = make_memory(), Feed()
     record = memory[0]
     record["position"][0, [P_QTY, P_AVG_PRICE, P_UNREALISED]] = 2.0, 90.0, 7.0
-    pipeline.prepare(memory, feed.rings, START_NS)
+    pipeline.prepare(memory, feed.rings, ACCOUNT, START_NS)
     assert record["position"][0, P_UNREALISED] == 7.0  # no market yet
     feed.tick(0, QUOTE, START_NS, 100.0, 1.0, 102.0, 1.0)
-    pipeline.prepare(memory, feed.rings, START_NS)
+    pipeline.prepare(memory, feed.rings, ACCOUNT, START_NS)
     assert record["position"][0, P_UNREALISED] == 22.0
     record["position"][0, P_QTY] = 0.0
-    pipeline.prepare(memory, feed.rings, START_NS)
+    pipeline.prepare(memory, feed.rings, ACCOUNT, START_NS)
     assert record["position"][0, P_UNREALISED] == 0.0
 
 
@@ -246,7 +250,7 @@ def test_every_way_to_decide_is_the_same():
         why = 1 + number % 2
         feed.tick(0, kind, now_ns, *numbers)
         counts = [whole(memories[0], feed.rings, now_ns, why)]
-        pipeline.prepare(memories[1], feed.rings, now_ns)
+        pipeline.prepare(memories[1], feed.rings, ACCOUNT, now_ns)
         record = memories[1][0]
         parts = ("rows", "book", "position", "working", "account", "state", "params", "out")
         wanted = bid_behind(now_ns, why, *[record[part] for part in parts])
@@ -281,7 +285,7 @@ def test_the_digest_sees_every_change():
 @pytest.mark.parametrize("wanted", [-7, 10**6])
 def test_a_fault_is_told_and_nothing_is_to_be_done(wanted):
     memory = make_memory()
-    pipeline.prepare(memory, RINGS, START_NS)
+    pipeline.prepare(memory, RINGS, ACCOUNT, START_NS)
     assert pipeline.finish(memory, wanted, START_NS) == FAULT_COUNT
     assert pipeline.finish(memory, NO_OPINION, START_NS) == 0
 

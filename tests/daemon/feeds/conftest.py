@@ -47,6 +47,7 @@ class Sink:
     def __init__(self, rings: np.ndarray) -> None:
         self.rings = rings
         self.turns: list[Any] = [None] * len(rings)
+        self.on_decided = None
         self.seen = [0] * len(rings)
         self.told: list[int] = []  # instruments
         self.full: list[int] = []

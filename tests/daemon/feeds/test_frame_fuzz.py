@@ -86,6 +86,7 @@ class Strict:
     def __init__(self) -> None:
         self.synced = False
         self.turns = [None]
+        self.on_decided = None
         self.rings = new_rings(1)
 
     def on_tick(self, instrument: int) -> None:

@@ -15,7 +15,7 @@ from daemon.events import Balance, ExecutionReport, OpenOrder, VenueSnapshot
 from daemon.instruments import Instrument, make_instrument
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.orders.audit import Alarm
-from daemon.orders.desk import Desk
+from daemon.orders.desk import Account, Desk
 from daemon.orders.ids import Ids, next_run
 from daemon.orders.intents import Approved
 from daemon.orders.journal import Journal
@@ -124,8 +124,9 @@ class World:
         self.ids = Ids("test", next_run(history.run_last, self.time.now_ns()))
         self.journal = Journal(self.disk, InlineWorker(), FOLDER, sync=sync, digest=True)
         self.memories = [new_memory(len(rows)) for rows in strategies.values()]
+        account = Account()
         self.desks = [
-            Desk(index, name, rows, self.memories[index])
+            Desk(index, name, rows, self.memories[index], account)
             for index, (name, rows) in enumerate(strategies.items())
         ]
         observers = [self.audits.append]
@@ -290,7 +291,7 @@ class World:
         return float(self.memories[strategy]["position"][0, row, column])
 
     def account(self, column: int, strategy: int = 0) -> float:
-        return float(self.memories[strategy]["account"][0, column])
+        return float(self.desks[strategy].account.array[column])
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from daemon.orders.desk import SLOT_OF_STATE, detached_desk
+from daemon.orders.desk import SLOT_OF_STATE, Account, detached_desk
 from daemon.orders.order import State
 from kernels import dtypes as d
 
@@ -16,12 +16,18 @@ def test_the_views_write_the_memory_itself(new_world, pair):
     world = new_world(pair, {"both": (0, 1)})
     desk, memory = world.desks[0], world.memories[0]
     desk.position[d.POSITION_COLUMNS + d.P_QTY] = 2.5
-    desk.account[d.A_EQUITY] = 7.0
     desk.gate[1] = d.GATE_HALTED
     assert memory["position"][0, 1, d.P_QTY] == 2.5
-    assert memory["account"][0, d.A_EQUITY] == 7.0
     assert memory["gate"][0].tolist() == [0, d.GATE_HALTED]
     assert np.shares_memory(desk.rows[1], memory)
+
+
+def test_an_account_is_written_through_views_of_one_array():
+    account = Account()
+    account.view[d.A_FREE_QUOTE] = 5.0
+    account.worth[:] = np.array([7.0, 8.0, 9.0]).tobytes()
+    columns = [d.A_FREE_QUOTE, d.A_EQUITY, d.A_DAY_PNL, d.A_DRAWDOWN]
+    assert account.array[columns].tolist() == [5.0, 7.0, 8.0, 9.0]
 
 
 def test_an_order_is_shown_in_its_own_row_and_slot_and_nowhere_else(new_world, pair):
