@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from daemon.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, TickdError, UsageError
@@ -18,7 +19,6 @@ from daemon.grammar import Parser, build, parse
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from daemon.config import Config
 
@@ -56,8 +56,25 @@ def _explain(error: BaseException) -> tuple[str, int]:
     return f"this is a bug, please report it: {what} (--debug shows where)", EXIT_FAILED
 
 
+def _check_there(path: Path | None, what: str) -> None:
+    """Raise UsageError for something named on the command line that is not there."""
+    if path is not None and not path.exists():
+        raise UsageError(f"the {what} {path} does not exist; check the name")
+
+
+def _check_strategy(reference: str | None) -> None:
+    """Raise UsageError for a strategy's file, given as FILE.py or FILE.py:decide, that is not there."""
+    file = (reference or "").partition(":")[0]
+    if file.endswith(".py"):
+        _check_there(Path(file), "strategy file")
+
+
 # --- the verbs ----------------------------------------------------------------------------------------------
 def _demo(args: Namespace) -> int:
+    _check_there(args.tape, "tape")
+    _check_strategy(args.strategy)
+    if args.speed is not None and args.tape is None:
+        raise UsageError("--speed is of a tape; say --tape too")
     _use_kernels()
     from daemon.demo import run
     from daemon.options import DemoOptions
@@ -66,7 +83,7 @@ def _demo(args: Namespace) -> int:
         DemoOptions(
             seconds=args.seconds,
             tape=args.tape,
-            speed=args.speed,
+            speed=1.0 if args.speed is None else args.speed,
             seed=args.seed,
             strategy=args.strategy,
             port=args.port,
@@ -104,6 +121,9 @@ def _trade(config: Config, args: Namespace) -> int:
 
 
 def _replay(args: Namespace) -> int:
+    _check_there(args.file, "capture")
+    _check_there(args.model, "model bundle")
+    _check_strategy(args.strategy)
     _use_kernels()
     from daemon.options import ReplayOptions
     from daemon.tape.replay import run

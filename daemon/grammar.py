@@ -196,7 +196,7 @@ def _add_run(one: Parser) -> None:
 
 def _add_tape(one: Parser) -> None:
     one.add_argument("--tape", type=Path, metavar="FILE", help="stream this capture, not a synthetic market")
-    one.add_argument("--speed", type=_speed, default=1.0, help="of the tape: a factor, or max (1)")
+    one.add_argument("--speed", type=_speed, help="of the tape: a factor, or max (1)")
 
 
 def _add_json(one: Parser) -> None:

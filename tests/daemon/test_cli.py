@@ -85,10 +85,11 @@ def test_help_imports_nothing_that_takes_long():
     assert out.stdout.splitlines()[-1] == "[]"
 
 
-def test_demo_hands_its_options_over(called):
-    assert cli.main(["demo", "--seconds", "5", "--speed", "20", "--tape", "a.gz", "--json"]) == EXIT_DONE
+def test_demo_hands_its_options_over(called, config):
+    words = ["demo", "--seconds", "5", "--speed", "20", "--tape", str(config), "--json"]
+    assert cli.main(words) == EXIT_DONE
     ((options,),) = called
-    assert (options.seconds, options.speed, str(options.tape), options.json) == (5.0, 20.0, "a.gz", True)
+    assert (options.seconds, options.speed, options.tape, options.json) == (5.0, 20.0, config, True)
 
 
 def test_a_bench_hands_its_options_over(called):
@@ -129,9 +130,9 @@ def test_paper_rehearses_a_live_configuration_with_local_fills(called, config):
 
 
 def test_replay_reads_the_configuration_it_is_given(called, config):
-    assert cli.main(["replay", "a.gz", "--config", str(config), "--repeat", "2"]) == EXIT_DONE
+    assert cli.main(["replay", str(config), "--config", str(config), "--repeat", "2"]) == EXIT_DONE
     ((options,),) = called
-    assert (str(options.file), options.config.name, options.repeat) == ("a.gz", "x", 2)
+    assert (options.file, options.config.name, options.repeat) == (config, "x", 2)
 
 
 def test_config_show_prints_toml_or_json(config, capsys):
@@ -204,3 +205,20 @@ def test_a_reader_that_leaves_early_is_no_error(config):
             check=False,
         )
     assert (done.returncode, done.stderr) == (EXIT_DONE, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["replay", "no.gz"], "the capture no.gz does not exist; check the name"),
+        (["replay", "{file}", "--model", "no"], "the model bundle no does not exist; check the name"),
+        (["replay", "{file}", "--strategy", "no.py:decide"], "the strategy file no.py does not exist"),
+        (["demo", "--strategy", "no.py"], "the strategy file no.py does not exist; check the name"),
+        (["demo", "--tape", "no.gz"], "the tape no.gz does not exist; check the name"),
+        (["demo", "--speed", "max"], "--speed is of a tape; say --tape too"),
+    ],
+)
+def test_what_the_command_line_names_is_there(called, capsys, config, words, sentence):
+    assert cli.main([word.format(file=config) for word in words]) == EXIT_USAGE
+    assert sentence in error_of(capsys)
+    assert not called
