@@ -141,7 +141,9 @@ def summary(status: Status) -> RenderableType:
         "orders", f"{orders.placed:,} placed, {orders.amended:,} amended, {orders.cancelled:,} cancelled"
     )
     facts.add_row(
-        "fills", f"{orders.fills:,}, refused {sum(orders.refusals.values()):,}, unknown {orders.unknown}"
+        "fills",
+        f"{orders.fills:,}, refused {sum(orders.refusals.values()):,} here and "
+        f"{sum(orders.rejected.values()):,} by the venue, unknown {orders.unknown}",
     )
     facts.add_row("PnL", f"{status.pnl:+,.2f} {status.quote} after fees")
     if status.digest:
