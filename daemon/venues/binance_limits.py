@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: the part of the request weight that new orders may use up
 ORDERS_SHARE: Final = 0.8
+#: the part that reading a snapshot may use up: one of hundreds of symbols takes minutes, and orders go first
+READING_SHARE: Final = 0.5
 #: how long to wait after a 429 or 418 that names no time
 BACKOFF_MS: Final = {429: 10_000, 418: 120_000}
 
@@ -99,6 +101,16 @@ class Budget:
                     return f"order count used up ({window})"
                 window.count = used + 1
         return ""
+
+    def reading_waits_ms(self, time_ms: int, weight: int) -> int:
+        """Return how long a request that only reads has to wait for its part of the request weight."""
+        self._settle()
+        waits_ms = 0
+        for window in self._weight.values():
+            used = window.now(time_ms)
+            if used and window.limit and used + weight > window.limit * READING_SHARE:
+                waits_ms = max(waits_ms, (window.number + 1) * window.span_ms - time_ms)
+        return waits_ms
 
     def _grant(self, time_ms: int, weight: int) -> None:
         """Promise room for the orders to come, after one of `weight` was counted at `time_ms`."""

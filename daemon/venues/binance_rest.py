@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from daemon.seams import Response, Seams
     from daemon.venues.binance_frames import OrderFrames
     from daemon.venues.binance_limits import Budget
-    from daemon.venues.binance_wire import TradeRow
+    from daemon.venues.binance_wire import OrderRow, TradeRow
     from daemon.venues.server_clock import ServerClock
     from daemon.venues.signing import Signer
 
@@ -40,6 +40,9 @@ BACKOFF_S_MAX: Final = 30.0
 ROWS_MAX: Final = 1000  # the longest list the exchange sends at once
 _INVALID_TIMESTAMP: Final = -1021
 _UNKNOWN: Final = -1000
+#: the weight of the open orders of one symbol, and of all
+_OPEN_WEIGHT: Final = 6
+_ALL_OPEN_WEIGHT: Final = 80
 
 
 class RestReader:
@@ -111,20 +114,22 @@ class RestReader:
         signed = {
             **params,
             "recvWindow": self._recv_window_ms,
-            "timestamp": self._server.time_ms(self._seams.clock.now_ns()),
+            "timestamp": self._time_ms(),
         }
         answer = await self._request(f"{path}?{signed_query(self._signer, signed)}", weight)
         return answer.body
 
     async def _request(self, target: str, weight: int) -> Response:
-        """Make one request within the budget; raises VenueError for anything but a 200."""
-        time_ms = self._server.time_ms(self._seams.clock.now_ns())
+        """Make one request once the budget has room; raises VenueError for anything but a 200."""
+        while waits_ms := self._budget.reading_waits_ms(self._time_ms(), weight):
+            await pause(self._seams, waits_ms / 1000)
+        time_ms = self._time_ms()
         refusal = self._budget.take(time_ms, weight)
         if refusal:
             raise VenueError(-1003, f"not sent: {refusal}")
         headers = {"X-MBX-APIKEY": self._signer.api_key}
         answer = await self._seams.net.request("GET", self._url + target, headers, b"", TIMEOUT_S)
-        time_ms = self._server.time_ms(self._seams.clock.now_ns())
+        time_ms = self._time_ms()
         self._budget.learn_headers(answer.headers, time_ms)
         if answer.status == 200:
             return answer
@@ -141,6 +146,9 @@ class RestReader:
         code = _UNKNOWN if answer.status >= 500 else error.code
         raise VenueError(code, f"GET {path} was refused: {error.msg} (code {error.code})")
 
+    def _time_ms(self) -> int:
+        return self._server.time_ms(self._seams.clock.now_ns())
+
     # --- the snapshot ---------------------------------------------------------------------------------------
     async def snapshot(
         self, instruments: Sequence[Instrument], since_ns: int, known_ids: dict[int, str]
@@ -152,10 +160,9 @@ class RestReader:
         wire_ns = self._seams.clock.now_ns()
         account = await self.get("/api/v3/account", {"omitZeroBalances": "true"}, 20, self._frames.account)
         notes: list[str] = []
-        open_orders: list[OpenOrder] = []
+        open_orders = await self._open_orders(instruments, notes)
         trades: list[ExecutionReport] = []
         for instrument in instruments:
-            open_orders += await self._open_orders(instrument, notes)
             trades += await self._trades(instrument, since_ns, known_ids)
         return VenueSnapshot(
             balances={row.asset: Balance(row.free, row.locked) for row in account.balances},
@@ -165,11 +172,21 @@ class RestReader:
             notes=notes,
         )
 
-    async def _open_orders(self, instrument: Instrument, notes: list[str]) -> list[OpenOrder]:
+    async def _open_orders(self, instruments: Sequence[Instrument], notes: list[str]) -> list[OpenOrder]:
         """Return the open orders. One that stands off the grid we know is not ours: noted and left out."""
-        symbol = instrument.exchange_symbol
+        path, read = "/api/v3/openOrders", self._frames.orders
+        rows: list[OrderRow] = []
+        if len(instruments) * _OPEN_WEIGHT > _ALL_OPEN_WEIGHT:
+            rows = await self.get(path, {}, _ALL_OPEN_WEIGHT, read)
+        else:
+            for one in instruments:
+                rows += await self.get(path, {"symbol": one.exchange_symbol}, _OPEN_WEIGHT, read)
+        by_symbol = {one.exchange_symbol: one for one in instruments}
         found = []
-        for row in await self.get("/api/v3/openOrders", {"symbol": symbol}, 6, self._frames.orders):
+        for row in rows:
+            symbol, instrument = row.symbol, by_symbol.get(row.symbol)
+            if instrument is None:
+                continue  # of an instrument that is not traded here
             try:
                 side, ticks, lots, filled = self._frames.order_counts(row, instrument.index)
             except FrameError as error:

@@ -42,6 +42,16 @@ def test_what_is_sent_counts_before_the_exchange_says_so() -> None:
     assert budget.take(NOW, 4) == ""
 
 
+def test_reading_waits_for_the_next_interval_once_half_of_the_weight_is_used() -> None:
+    budget = Budget()
+    assert budget.reading_waits_ms(NOW, 10_000) == 0  # no limit is known
+    budget.learn([weight(2980)], NOW)
+    assert budget.reading_waits_ms(NOW, 20) == 0
+    assert budget.reading_waits_ms(NOW + 1, 21) == MINUTE - 1
+    assert budget.reading_waits_ms(NOW + MINUTE, 21) == 0
+    assert budget.reading_waits_ms(NOW + MINUTE, 3001) == 0  # what never fits does not wait for ever
+
+
 def test_a_new_interval_begins_at_nothing() -> None:
     budget = Budget()
     budget.learn([weight(6000), orders(50)], NOW)

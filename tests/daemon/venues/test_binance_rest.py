@@ -18,26 +18,33 @@ from daemon.seams import Response, Seams
 from daemon.venues.binance_frames import OrderFrames
 from daemon.venues.binance_limits import Budget
 from daemon.venues.binance_rest import RestReader
+from daemon.venues.binance_wire import RateLimit
 from daemon.venues.server_clock import ServerClock
 from daemon.venues.signing import HmacSigner
 from kernels.dtypes import BUY, SELL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
+    from daemon.instruments import Instrument
     from daemon.seams import Disk
 
-INSTRUMENT = make_instrument(
-    0,
-    "binance",
-    "spot",
-    "BTC/USDT",
-    tick_size="0.01",
-    lot_size="0.00001",
-    qty_min="0.00001",
-    qty_max="9000",
-    notional_min="5",
-)
+
+def instrument(index: int, symbol: str = "") -> Instrument:
+    return make_instrument(
+        index,
+        "binance",
+        "spot",
+        symbol or f"B{index:03d}/USDT",
+        tick_size="0.01",
+        lot_size="0.00001",
+        qty_min="0.00001",
+        qty_max="9000",
+        notional_min="5",
+    )
+
+
+INSTRUMENT = instrument(0, "BTC/USDT")
 Answer = Any  # a Response, or what goes into a 200, or an exception to raise
 
 
@@ -81,13 +88,17 @@ SIGNER = HmacSigner("apikeyapikey", "secretsecret")
 
 
 class Desk:
-    def __init__(self, answer: Callable[[str, dict[str, str]], Answer]) -> None:
+    def __init__(
+        self,
+        answer: Callable[[str, dict[str, str]], Answer],
+        instruments: Sequence[Instrument] = (INSTRUMENT,),
+    ) -> None:
         self.time = VirtualTime(1_700_000_000_000_000_000)
         self.net = FakeNet(answer)
         self.budget = Budget()
         self.server = ServerClock()
         seams = Seams(self.time, self.time, self.net, cast("Disk", None), InlineWorker(), random.Random(1))
-        frames = OrderFrames([INSTRUMENT])
+        frames = OrderFrames(instruments)
         self.frame_errors: list[str] = []
         self.rest = RestReader(
             "https://api.example/",
@@ -312,3 +323,36 @@ def test_an_open_order_off_the_grid_is_noted_and_left_out() -> None:
     (note,) = snapshot.notes
     assert "order web_1 in BTCUSDT, which cannot be read (100.501 is no multiple of 0.01)" in note
     assert desk.frame_errors == ["grid"]
+
+
+def test_the_open_orders_of_many_symbols_are_one_request() -> None:
+    many = [instrument(index) for index in range(14)]
+    orders = [row(5, symbol="B013USDT"), row(6, symbol="ELSEUSDT"), row(7, symbol="B000USDT")]
+    desk = Desk(lambda path, params: {**ANSWERS, "openOrders": orders}[path], many)
+    snapshot = desk.run(desk.rest.snapshot(many, 1, {}))
+    assert [params.get("symbol") for path, params in desk.net.asked if path == "openOrders"] == [None]
+    assert [(listed.venue_order_id, listed.instrument) for listed in snapshot.open_orders] == [
+        ("5", 13),
+        ("7", 0),
+    ]
+    assert snapshot.notes == []
+    few = Desk(lambda path, params: ANSWERS[path])
+    few.run(few.rest.snapshot(many[:13], 1, {}))
+    asked = [params.get("symbol") for path, params in few.net.asked if path == "openOrders"]
+    assert asked == [one.exchange_symbol for one in many[:13]]
+
+
+def test_a_snapshot_of_hundreds_of_symbols_waits_for_its_part_of_the_weight() -> None:
+    """20 for each symbol's trades: 400 symbols want more than a minute has, and orders keep their part."""
+    most: list[int] = []
+
+    def answer(path: str, params: dict[str, str]) -> Answer:
+        most.append(desk.budget.used(desk.time.now_ns() // 1_000_000)["request_weight_60s"][0])
+        return ANSWERS[path]
+
+    desk = Desk(answer)
+    desk.budget.learn([RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000, 0)], 1_700_000_000_000)
+    desk.run(desk.rest.snapshot([instrument(index) for index in range(400)], 1, {}))
+    assert len(desk.net.asked) == 402
+    assert 2980 < max(most) <= 3000
+    assert desk.time.now_ns() == 1_700_000_100_000_000_000  # 20 s into a minute, then two minutes more began
