@@ -257,7 +257,8 @@ def test_a_capture_line_that_is_no_json_is_counted_and_left_out(bench, lines):
 
 def test_a_capture_that_is_not_there_is_named(bench):
     assert refused(bench, "replay", "no.gz", code=2) == "the capture no.gz does not exist; check the name"
-    assert refused(bench, "demo", "--tape", "no.gz", code=2) == "the tape no.gz does not exist; check the name"
+    sentence = refused(bench, "demo", "--tape", "no.gz", code=2)
+    assert sentence == "the tape no.gz does not exist; check the name"
 
 
 # --- the command line ---------------------------------------------------------------------------------------
