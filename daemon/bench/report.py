@@ -255,6 +255,11 @@ def _latencies(report: Report) -> Table:
         figures = (one.min_us, one.p50_us, one.p90_us, one.p99_us, one.p999_us, one.max_us)
         counts = (one.count, one.late, one.held_back)
         table.add_row(one.scenario, one.participant, *map(_us, figures), *(f"{n:,}" for n in counts))
+    table.caption = (
+        "not sent: late, because the exchange itself was too late for a tick of its schedule; "
+        "held back, because every symbol's order was still to come"
+    )
+    table.caption_justify = "left"
     return table
 
 
@@ -315,7 +320,10 @@ def _reached(report: Report) -> Table:
     table.add_column("")
     for one in report.targets:
         value = f"{one.measured:,.0f}" if one.measured >= 1000 else f"{one.measured:.2f}"
-        table.add_row(one.what, one.wanted, value, "reached" if one.reached else "not reached")
+        verdict = "reached" if one.reached else "not reached"
+        if report.disturbed and "p99" in one.what:
+            verdict = "disturbed"
+        table.add_row(one.what, one.wanted, value, verdict)
     return table
 
 

@@ -98,7 +98,11 @@ def test_stalls_of_the_floor_are_said(measured, report, capsys):
     disturbed = report()
     assert disturbed.disturbed
     show(disturbed, as_json=False)
-    assert "others use these cores" in capsys.readouterr().out.replace("\n", " ")
+    out = capsys.readouterr().out
+    assert "others use these cores" in out.replace("\n", " ")
+    tails = [line for line in out.splitlines() if line.startswith(("settled: p99", "colliding: p99"))]
+    assert len(tails) == 2
+    assert all(line.rstrip().endswith("disturbed") for line in tails)
 
 
 def test_many_instruments_have_a_table_and_their_targets(measured, capsys):
