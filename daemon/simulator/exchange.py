@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 #: users' trade ids start here, clear of the ids of a tape's public trades
 TRADE_ID_FIRST: Final = 900_000_000_000
 _ID_CHARS: Final = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_TIF: Final = {"GTC": m.GTC, "IOC": m.IOC, "FOK": m.FOK}
+_TIF: Final = {"GTC": m.GTC, "IOC": m.IOC, "FOK": m.FOK, "GTX": m.POST_ONLY}
 _EXPIRY: Final = {
     "IOC": "UNFILLED_IOC_QUANTITY_EXPIRED",
     "FOK": "UNFILLED_FOK_ORDER_EXPIRED",
@@ -93,7 +93,7 @@ class Exchange:
         known = self.registry.bears(account, new.client_id) if new.client_id else None
         if known is not None and known.open:
             raise rejected("Duplicate order sent.")
-        if new.stop_price and _reached(new.type, new.side, new.stop_price, market.last_price):
+        if new.stop_price and reached(new.type, new.side, new.stop_price, market.last_price):
             raise rejected("Order would trigger immediately.")
 
     def place(self, account: Account, market: MarketData, new: NewOrder) -> tuple[Order, list[Fill]]:
@@ -107,7 +107,7 @@ class Exchange:
         order.price, order.qty, order.stop_price = new.price, new.qty, new.stop_price
         order.quote_qty, order.stp, order.strategy = new.quote_qty, new.stp, new.strategy
         if new.type == "LIMIT_MAKER" and self._crossing(order):
-            raise rejected("Order would immediately match and take.")
+            raise self._refusal(order)
         self._fund(order, market)
         if order.is_stop:
             self._hold(order, now_ns)
@@ -158,14 +158,10 @@ class Exchange:
         """Match a new order and rest what is left; raises ApiError, unlocking, where the book refuses it."""
         account = order.account
         prevented = self._prevent(order, now_ns)
-        events = None if prevented else self._matcher(account, market).place(*_ask(order))
+        events = None if prevented else self._matcher(account, market).place(*ask_of(order))
         if events is not None and events[0][m.EV_KIND] == m.REJECTED:
             account.unlock(order.spends, order.locked)
-            would_take = order.type == "LIMIT_MAKER"
-            message = (
-                "Order would immediately match and take." if would_take else "Unsupported order combination"
-            )
-            raise rejected(message)
+            raise self._refusal(order)
         account.orders.count(now_ns)
         self.registry.enter(order)
         order.working, order.working_ns = True, now_ns
@@ -175,6 +171,12 @@ class Exchange:
             self.reporter.position(account, {order.spends}, now_ns)
             return []
         return self._settle(events, now_ns, {order.spends})
+
+    def _refusal(self, order: Order) -> ApiError:
+        """Return what the book says of an order that it does not take."""
+        if order.type == "LIMIT_MAKER":
+            return rejected("Order would immediately match and take.")
+        return rejected("Unsupported order combination")
 
     # --- self-trade prevention ---
     def _crossing(self, order: Order) -> list[Order]:
@@ -215,8 +217,8 @@ class Exchange:
         stops = self._stops[market.symbol.name]
         if not stops:
             return
-        reached = [o for o in stops.values() if _reached(o.type, o.side, o.stop_price, market.last_price)]
-        for order in reached:
+        due = [o for o in stops.values() if reached(o.type, o.side, o.stop_price, market.last_price)]
+        for order in due:
             del stops[order.order_id]
             now_ns = self.clock.now_ns()
             order.updated_ns = order.working_ns = now_ns
@@ -226,7 +228,7 @@ class Exchange:
                 self.reporter.position(order.account, {order.spends}, now_ns)
                 continue
             self.reporter.order(order, "NEW", now_ns)
-            events = self._matcher(order.account, market).place(*_ask(order))
+            events = self._matcher(order.account, market).place(*ask_of(order))
             self._settle(events, now_ns, {order.spends})
 
     def _top_up(self, order: Order, market: MarketData) -> bool:
@@ -264,28 +266,32 @@ class Exchange:
         """Book one execution."""
         symbol, account = order.symbol, order.account
         price, qty = int(event[m.EV_TICKS]) * symbol.tick, int(event[m.EV_LOTS]) * symbol.lot
-        is_maker = bool(event[m.EV_MAKER])
-        paid = notional(price, qty)
-        spent, got = (paid, qty) if order.side > 0 else (qty, paid)
         if order.executed == 0:
             account.orders.filled(now_ns)
         order.executed += qty
-        order.quote_executed += paid
+        order.quote_executed += notional(price, qty)
         order.updated_ns = now_ns
         order.status = "PARTIALLY_FILLED" if order.leaves else "FILLED"
-        keep = order.locked - spent if order.leaves else 0
-        if not order.at_market:
-            keep = min(keep, order.cost(order.leaves))
-        account.spend(order.spends, order.locked - keep, spent)
-        order.locked = keep
-        commission = account.receive(order.receives, got, is_maker)
         self._trade_id += 1
-        fill = Fill(order, self._trade_id, price, qty, commission, is_maker, now_ns)
+        fill = Fill(order, self._trade_id, price, qty, bool(event[m.EV_MAKER]), now_ns)
+        self._pay(fill)
         self.registry.fills.append(fill)
         if not order.leaves:
             self.registry.close(order)
         self.reporter.order(order, "TRADE", now_ns, fill=fill)
         return fill
+
+    def _pay(self, fill: Fill) -> None:
+        """Move the balances of one execution."""
+        order, account = fill.order, fill.order.account
+        paid = notional(fill.price, fill.qty)
+        spent, got = (paid, fill.qty) if order.side > 0 else (fill.qty, paid)
+        keep = order.locked - spent if order.leaves else 0
+        if not order.at_market:
+            keep = min(keep, order.cost(order.leaves))
+        account.spend(order.spends, order.locked - keep, spent)
+        order.locked = keep
+        fill.commission = account.receive(order.receives, got, fill.is_maker)
 
     # --- cancelling and amending ---
     def cancel(self, order: Order, client_id: str) -> None:
@@ -340,7 +346,7 @@ class Exchange:
         order.client_id = original
 
 
-def _ask(order: Order) -> tuple[int, int, int, int, int]:
+def ask_of(order: Order) -> tuple[int, int, int, int, int]:
     """Return key, side, time in force, price and quantity as the matcher takes them."""
     if order.type == "LIMIT_MAKER":
         tif = m.POST_ONLY
@@ -349,9 +355,9 @@ def _ask(order: Order) -> tuple[int, int, int, int, int]:
     return order.order_id, order.side, tif, order.price, order.leaves
 
 
-def _reached(kind: str, side: int, stop_price: int, last_price: int) -> bool:
-    """Whether the last price sets a stop off: a stop-loss buys when it rises, a take-profit when it falls."""
+def reached(kind: str, side: int, stop_price: int, last_price: int) -> bool:
+    """Whether the last price sets a stop off: a stop buys when it rises, a take-profit when it falls."""
     if not last_price:
         return False
-    rises = (side > 0) == kind.startswith("STOP_LOSS")
+    rises = (side > 0) == kind.startswith("STOP")
     return last_price >= stop_price if rises else last_price <= stop_price

@@ -14,10 +14,14 @@ import msgspec
 from daemon.simulator import public, trading
 from daemon.simulator.auth import Keyring, check_signature, check_time, query_payload
 from daemon.simulator.errors import ApiError
-from daemon.simulator.methods import NONE, Call, Method, authorize
+from daemon.simulator.methods import NONE, USER_STREAM, Call, Method, authorize
 from daemon.simulator.params import Params
 from daemon.simulator.rates import AddressLimits, Limits
 from daemon.simulator.streams import Hub, MarketSession, Outbox
+from daemon.simulator.usdm import trading as usdm_trading
+from daemon.simulator.usdm import wallet as usdm_wallet
+from daemon.simulator.usdm.exchange import FuturesExchange
+from daemon.simulator.usdm.userstream import ListenKeys, UserSession
 from daemon.simulator.wsapi import ApiSession
 
 if TYPE_CHECKING:
@@ -28,6 +32,17 @@ if TYPE_CHECKING:
 
 PREFIXES: Final = {"spot": "/api/v3/", "usdm": "/fapi/v1/", "coinm": "/dapi/v1/"}
 _AUTH: Final = ("timestamp", "recvWindow", "signature", "timeUnit")
+_WS_APIS: Final = {"spot": "/ws-api/v3", "usdm": "/ws-fapi/v1"}
+#: public methods that the futures' WebSocket API has too
+_FUTURES_NAMES: Final = ("depth", "ticker.price", "ticker.book")
+
+
+def _methods(market: str) -> list[Method]:
+    """Return the methods of a market; those without a name are REST's alone."""
+    if market == "spot":
+        return [*public.SPOT, *trading.METHODS]
+    rows = [row if row.name in _FUTURES_NAMES else row._replace(name="") for row in public.FUTURES]
+    return [*rows, *usdm_trading.METHODS, *usdm_wallet.METHODS] if market == "usdm" else rows
 
 
 class Answer(NamedTuple):
@@ -41,7 +56,7 @@ class Answer(NamedTuple):
 class Session(NamedTuple):
     """What a websocket path leads to: a session, or the status with which the upgrade is refused."""
 
-    session: MarketSession | ApiSession | None
+    session: MarketSession | ApiSession | UserSession | None
     status: int = 101
 
 
@@ -55,13 +70,14 @@ class Gateway:
         self.keyring = keyring
         self.limits = limits
         self.api_sessions: list[ApiSession] = []
+        self.user_sessions: list[UserSession] = []
         self._prefix = PREFIXES[market]
-        rows = (*public.SPOT, *trading.METHODS) if market == "spot" else public.FUTURES
+        rows = _methods(market)
         self._routes = {(method.verb, method.path): method for method in rows}
         self._paths = {method.path for method in rows}
         self.methods = {method.name: method for method in rows if method.name}
         self._addresses: dict[str, AddressLimits] = {}
-        if market == "spot":
+        if market in _WS_APIS:
             exchange.reporter.emit = self._emit
 
     def address(self, address: str) -> AddressLimits:
@@ -85,7 +101,7 @@ class Gateway:
             params = Params({name: value for name, value in values.items() if name not in _AUTH})
             used.spend(method.cost(params) if method else 1, now_ns)
             if method is None:
-                known = parts.path.removeprefix(self._prefix) in self._paths
+                known = self._method_path(parts.path) in self._paths
                 return Answer(405 if known else 404, self._headers(used, now_ns), b"")
             signer = None
             if method.security != NONE:
@@ -100,9 +116,14 @@ class Gateway:
         return Answer(200, self._headers(used, now_ns, method, call), msgspec.json.encode(result))
 
     def _route(self, verb: str, path: str) -> Method | None:
-        if not path.startswith(self._prefix):
-            return None
-        return self._routes.get((verb, path.removeprefix(self._prefix)))
+        return self._routes.get((verb, self._method_path(path)))
+
+    def _method_path(self, path: str) -> str:
+        """Return a path as methods have it: without the prefix, of the futures' newer versions with it."""
+        if path.startswith(self._prefix):
+            return path.removeprefix(self._prefix)
+        newer = self._prefix.removesuffix("v1/")
+        return path.removeprefix(newer) if self.market == "usdm" and path.startswith(newer) else ""
 
     def _signer(
         self,
@@ -114,6 +135,8 @@ class Gateway:
         now_ns: int,
     ) -> Key:
         key = self.keyring.find(headers.get("x-mbx-apikey", ""))
+        if method.security == USER_STREAM:
+            return key
         check_time(values.get("timestamp"), values.get("recvWindow"), now_ns)
         check_signature(key, query_payload(query, body), values.get("signature"))
         authorize(key, method)
@@ -143,14 +166,19 @@ class Gateway:
 
     # --- websockets ---
     def connect(self, target: str, outbox: Outbox, address: str) -> Session:
-        """Open a websocket path: market streams, or the WebSocket API on the spot market."""
+        """Open a websocket path: market streams, the WebSocket API, or the futures' user data streams."""
         parts = urlsplit(target)
         now_ns = self.exchange.clock.now_ns()
         if not self.address(address).connect(now_ns):
             return Session(None, 429)
         query = dict(parse_qsl(parts.query))
         path = parts.path.rstrip("/")
-        if path == "/ws-api/v3" and self.market == "spot":
+        if isinstance(self.exchange, FuturesExchange):
+            user = self._open_user_stream(self.exchange.listen_keys, path, query, outbox, now_ns)
+            if user is not None:
+                return user
+            path = path.removeprefix("/public").removeprefix("/market")
+        if path == _WS_APIS.get(self.market):
             try:
                 self.address(address).spend(2, now_ns)
             except ApiError as error:
@@ -171,7 +199,29 @@ class Gateway:
             return Session(None, 400)
         return Session(MarketSession(self.hub, outbox, names, combined, self.limits.streams))
 
+    def _open_user_stream(
+        self, keys: ListenKeys, path: str, query: Mapping[str, str], outbox: Outbox, now_ns: int
+    ) -> Session | None:
+        """Open the user data stream whose listen key a path names; None where it names none."""
+        path = path.removeprefix("/private")
+        combined = path == "/stream"
+        named = query.get("streams", "") if combined else path.removeprefix("/ws").strip("/")
+        key = query.get("listenKey") or named
+        account = keys.owner(key, now_ns) if key else None
+        if account is None:
+            return None
+        session = UserSession(outbox, account, key, combined, self._user_closed)
+        self.user_sessions.append(session)
+        return Session(session)
+
+    def _user_closed(self, session: UserSession) -> None:
+        if session in self.user_sessions:
+            self.user_sessions.remove(session)
+
     def _emit(self, account: str, event: dict[str, Any]) -> None:
+        for user in list(self.user_sessions):
+            if user.account == account:
+                user.tell(event)
         for session in self.api_sessions:
             session.tell(account, event)
 

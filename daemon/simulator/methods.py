@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NONE: Final = "NONE"
 TRADE: Final = "TRADE"
 USER_DATA: Final = "USER_DATA"
+USER_STREAM: Final = "USER_STREAM"  # a key, and no signature
 
 
 class Call(NamedTuple):

@@ -55,7 +55,8 @@ class NewOrder(msgspec.Struct, kw_only=True):
     client_id: str  # "" for one made by the exchange
     response: str
     stp: str
-    strategy: dict[str, int]
+    strategy: dict[str, int] = {}
+    reduce_only: bool = False  # of futures
 
 
 def read_order(params: Params) -> NewOrder:

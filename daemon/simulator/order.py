@@ -102,18 +102,19 @@ class Order:
 
 
 class Fill:
-    """One execution of an order; `commission` is in units of what was received."""
+    """One execution of an order; `commission` is in units of what was received, set when it is paid."""
 
-    __slots__ = ("commission", "is_maker", "now_ns", "order", "price", "qty", "trade_id")
+    __slots__ = ("commission", "is_maker", "now_ns", "order", "price", "qty", "realised", "trade_id")
 
     def __init__(
-        self, order: Order, trade_id: int, price: int, qty: int, commission: int, is_maker: bool, now_ns: int
+        self, order: Order, trade_id: int, price: int, qty: int, is_maker: bool, now_ns: int
     ) -> None:
         self.order = order
         self.trade_id = trade_id
         self.price = price
         self.qty = qty
-        self.commission = commission
+        self.commission = 0
+        self.realised = 0  # of a position that it closed
         self.is_maker = is_maker
         self.now_ns = now_ns
 

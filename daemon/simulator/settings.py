@@ -19,6 +19,8 @@ from daemon.simulator.publisher import Publisher
 from daemon.simulator.rates import Limits
 from daemon.simulator.symbols import UNIT, list_symbol, units
 from daemon.simulator.synthetic import SyntheticDriver
+from daemon.simulator.usdm.account import FuturesAccount
+from daemon.simulator.usdm.exchange import FuturesExchange
 
 if TYPE_CHECKING:
     from random import Random
@@ -32,6 +34,8 @@ PRICES: Final = {"BTC": "60000", "ETH": "2500", "BNB": "550", "SOL": "150"}
 RATE_DEFAULT: Final = 200.0
 #: past this the synthetic market's trades set each other off without end
 RATE_MAX: Final = 500.0
+#: of the USD-M front, unless others are asked for
+FUTURES_LIMITS: Final = Limits(weight_1m=2_400, orders_10s=300, orders_1d=0, messages_1s=10)
 ACCOUNT: Final = "main"
 BALANCES: Final = {"USDT": "100000", "BTC": "1", "ETH": "20"}
 
@@ -53,6 +57,9 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     balances: dict[str, str] = msgspec.field(default_factory=lambda: dict(BALANCES))
     fee_maker: str = "0.001"
     fee_taker: str = "0.001"
+    futures_fee_maker: str = "0.0002"
+    futures_fee_taker: str = "0.0005"
+    funding_s: float = 28_800.0  # between two fundings of the futures
     limits: Limits = Limits()
     lifetime_s: float = 86_400.0  # of a websocket connection
 
@@ -94,10 +101,25 @@ def _gateways(
         )
     }
     market = instruments[0].market
-    if market != "spot":
-        futures = Exchange([list_symbol(one) for one in instruments], [], clock, random)
-        fronts[market] = Gateway(futures, market, keyring, settings.limits)
+    if market == "usdm":
+        fronts[market] = _futures_front(settings, instruments, keyring, clock, random)
+    elif market != "spot":
+        others = Exchange([list_symbol(one) for one in instruments], [], clock, random)
+        fronts[market] = Gateway(others, market, keyring, settings.limits)
     return fronts
+
+
+def _futures_front(
+    settings: SimulatorSettings, instruments: list[Instrument], keyring: Keyring, clock: Clock, random: Random
+) -> Gateway:
+    """Return the USD-M front: a wallet of its own, with what the configured balances have of the quotes."""
+    limits = FUTURES_LIMITS if settings.limits == Limits() else settings.limits
+    funds = {one.quote: units(settings.balances.get(one.quote, "0")) for one in instruments}
+    fees = units(settings.futures_fee_maker), units(settings.futures_fee_taker)
+    account = FuturesAccount(ACCOUNT, funds, *fees, limits)
+    symbols = [list_symbol(one) for one in instruments]
+    exchange = FuturesExchange(symbols, [account], clock, random, int(settings.funding_s * 1e9))
+    return Gateway(exchange, "usdm", keyring, limits)
 
 
 def _spot_twin(instrument: Instrument) -> Instrument:

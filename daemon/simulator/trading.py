@@ -75,7 +75,7 @@ def _no_discount() -> dict[str, Any]:
     }
 
 
-def _named(call: Call, id_name: str = "orderId", client_name: str = "origClientOrderId") -> Order | None:
+def named(call: Call, id_name: str = "orderId", client_name: str = "origClientOrderId") -> Order | None:
     """Return the order that the parameters name, if it is known."""
     symbol = call.exchange.market(call.params.text("symbol")).symbol.name
     order_id, client_id = call.params.integer(id_name), call.params.optional(client_name)
@@ -98,7 +98,7 @@ def _check_restrictions(restriction: str | None, order: Order) -> None:
 
 def cancel(call: Call) -> dict[str, Any]:
     """Cancel an open order."""
-    order = _named(call)
+    order = named(call)
     client_id = read_client_id(call.params, "newClientOrderId") or call.exchange.new_id()
     restriction = call.params.optional("cancelRestrictions")
     call.params.finish()
@@ -127,7 +127,7 @@ def cancel_all(call: Call) -> list[dict[str, Any]]:
 
 def amend(call: Call) -> dict[str, Any]:
     """Lower an order's quantity, keeping its priority."""
-    order = _named(call)
+    order = named(call)
     qty = call.params.decimal("newQty")
     if qty is None:
         raise missing("newQty")
@@ -173,7 +173,7 @@ def cancel_replace(call: Call) -> dict[str, Any]:
         INVALID_PARAMETER,
         "Data sent for parameter 'cancelReplaceMode' is not valid.",
     )
-    old = _named(call, "cancelOrderId", "cancelOrigClientOrderId")
+    old = named(call, "cancelOrderId", "cancelOrigClientOrderId")
     client_id = read_client_id(params, "cancelNewClientOrderId") or call.exchange.new_id()
     restriction, exceeded = (
         params.optional("cancelRestrictions"),
@@ -211,7 +211,7 @@ def cancel_replace(call: Call) -> dict[str, Any]:
 
 def order_status(call: Call) -> dict[str, Any]:
     """Return one order, open or not."""
-    order = _named(call)
+    order = named(call)
     if order is None:
         raise no_such_order()
     return status_view(order, call.unit_ns)
@@ -227,11 +227,11 @@ def open_orders(call: Call) -> list[dict[str, Any]]:
     ]
 
 
-def _span(call: Call) -> tuple[int | None, int | None]:
-    """Return startTime and endTime in ns; raises ApiError -1127 for more than a day."""
+def _span(call: Call, days: int) -> tuple[int | None, int | None]:
+    """Return startTime and endTime in ns; raises ApiError -1127 for more than so many days."""
     start, end = call.params.time_ms("startTime"), call.params.time_ms("endTime")
-    if start is not None and end is not None and end - start > _DAY_MS:
-        raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
+    if start is not None and end is not None and end - start > days * _DAY_MS:
+        raise ApiError(-1127, f"More than {24 * days} hours between startTime and endTime.")
     return (
         None if start is None else start * 1_000_000,
         None if end is None else end * 1_000_000 + 999_999,
@@ -240,8 +240,13 @@ def _span(call: Call) -> tuple[int | None, int | None]:
 
 def all_orders(call: Call) -> list[dict[str, Any]]:
     """Return a symbol's orders: from an id on, within a span, or the latest."""
+    return [status_view(order, call.unit_ns) for order in find_orders(call)]
+
+
+def find_orders(call: Call, days: int = 1) -> list[Order]:
+    """Return the orders that a history query asks for, of a span of at most so many days."""
     symbol = call.exchange.market(call.params.text("symbol")).symbol.name
-    first, (start, end) = call.params.integer("orderId"), _span(call)
+    first, (start, end) = call.params.integer("orderId"), _span(call, days)
     limit = call.params.limit(500, 1_000)
     found = [
         order
@@ -252,15 +257,19 @@ def all_orders(call: Call) -> list[dict[str, Any]]:
         and (end is None or order.updated_ns <= end)
         and (first is None or start is not None or end is not None or order.order_id >= first)
     ]
-    wanted = found[-limit:] if first is None and start is None else found[:limit]
-    return [status_view(order, call.unit_ns) for order in wanted]
+    return found[-limit:] if first is None and start is None else found[:limit]
 
 
 def my_trades(call: Call) -> list[dict[str, Any]]:
     """Return the account's fills: of an order, from an id on, within a span, or the latest."""
+    return [trade_view(fill, call.unit_ns) for fill in find_fills(call)]
+
+
+def find_fills(call: Call, days: int = 1) -> list[Fill]:
+    """Return the fills that a history query asks for, of a span of at most so many days."""
     symbol = call.exchange.market(call.params.text("symbol")).symbol.name
     order_id, first = call.params.integer("orderId"), call.params.integer("fromId")
-    start, end = _span(call)
+    start, end = _span(call, days)
     if (start is not None or end is not None) and (first is not None or order_id is not None):
         raise ApiError(-1128, "Combination of optional parameters invalid.")
     limit = call.params.limit(500, 1_000)
@@ -274,8 +283,7 @@ def my_trades(call: Call) -> list[dict[str, Any]]:
         and (start is None or fill.now_ns >= start)
         and (end is None or fill.now_ns <= end)
     ]
-    wanted = found[-limit:] if first is None and start is None else found[:limit]
-    return [trade_view(fill, call.unit_ns) for fill in wanted]
+    return found[-limit:] if first is None and start is None else found[:limit]
 
 
 def account(call: Call) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from daemon.simulator.errors import (
     bad_key,
     missing,
 )
-from daemon.simulator.methods import NONE, Call, Method, authorize
+from daemon.simulator.methods import NONE, USER_STREAM, Call, Method, authorize
 from daemon.simulator.params import Params, as_text
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class ApiSession:
             "session.logon": (self._logon, 2),
             "session.status": (self._status, 2),
             "session.logout": (self._logout, 2),
+        }
+        if gateway.market != "spot":  # the futures have their user data streams elsewhere
+            return
+        self._session_methods |= {
             "session.subscriptions": (self._list, 2),
             "userDataStream.subscribe": (self._subscribe, 2),
             "userDataStream.subscribe.signature": (self._subscribe_signed, 2),
@@ -139,6 +143,10 @@ class ApiSession:
     # --- who asks ---
     def _signer(self, method: Method, values: dict[str, str], now_ns: int) -> Key:
         """Return the key that signed, or the session's when nothing is signed."""
+        if method.security == USER_STREAM:
+            key = self._gateway.keyring.find(values.get("apiKey") or (self._key.api_key if self._key else ""))
+            authorize(key, method)
+            return key
         if "apiKey" not in values and self._key is not None:
             key = self._gateway.keyring.find(self._key.api_key)
             check_time(values.get("timestamp"), values.get("recvWindow"), now_ns)

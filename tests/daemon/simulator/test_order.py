@@ -27,7 +27,9 @@ def order(kit):
 
 @pytest.fixture
 def fill(order):
-    return Fill(order, 77, 99 * UNIT, UNIT, 100_000, is_maker=False, now_ns=8 * MS)
+    one = Fill(order, 77, 99 * UNIT, UNIT, is_maker=False, now_ns=8 * MS)
+    one.commission = 100_000
+    return one
 
 
 def test_an_order_knows_what_it_spends_and_what_is_left(order):

@@ -1,0 +1,6 @@
+"""USD-M futures of the simulated exchange: what its accounts, orders and user data streams have of their own.
+
+One-way positions, cross or isolated by name (an isolated position's margin is not set apart), initial margin
+checked as an order comes, realised profit and commissions booked with each execution, funding every eight
+hours. Nothing is ever liquidated.
+"""
