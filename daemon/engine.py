@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from daemon.flatten import Flatten
 from daemon.market_watch import MarketWatch
 from daemon.marks import Marks
+from daemon.orders.funding import take_funding
 from daemon.orders.intents import Approved
 from daemon.orders.order import Order
 from daemon.pulse import STEADY
@@ -86,8 +87,7 @@ class Engine:
         pulse: how long the loop was stuck.
         """
         self.phase: DaemonState = "STARTING"
-        self._drains = 0
-        self.woken = 0  # of these, by a timer or a fill instead of a frame
+        self._drains = self.woken = 0  # the latter of these: by a timer or a fill instead of a frame
         self.rejections: Counter[int] = Counter()  # by the venue's code
         self.repeated = 0  # reports that said only what was known
         self.runtimes = runtimes
@@ -113,6 +113,7 @@ class Engine:
         self._woken: list[Runtime] = []  # strategies with a `why`
         self.on_tick: Callable[[int], None] = self._fresh.add  # the set's own: a call less
         self.on_turn: Callable[[int], None] = self._fresh.discard
+        self.on_funding = partial(take_funding, orders)
         self.touch = Touch(instruments, rings)
         self._marks = Marks(len(instruments), self.touch, self.portfolio)
         self._owners = owners_of(instruments, runtimes)
@@ -342,8 +343,6 @@ class Engine:
         """Gate orders on the connection they travel by; meeting the venue's snapshot opens it again."""
         self.venue_up = status.up
         self.orders.venue_status(status)
-        if status.up:
-            self.orders.doubts.ask_snapshot()
 
     # --- 4. commands and timers ------------------------------------------------------------------------
     def on_command(self, command: Command) -> None:

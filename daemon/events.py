@@ -115,12 +115,23 @@ class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
     price_ticks: int
     qty_lots: int
     cum_lots: int
+    stop: bool = False  # it waits for its trigger
+
+
+class Funding(msgspec.Struct, frozen=True):
+    """What open derivatives cost (negative) or brought by themselves."""
+
+    wire_ns: int
+    asset: str
+    amount: Decimal
+    exch_ns: int = 0
 
 
 class VenueSnapshot(msgspec.Struct, frozen=True):
     """The venue's word on the account, from which start-up recovers; `trades` are TRADE reports.
 
-    `notes` say what the venue told and nobody could read, and so is not listed.
+    `notes` say what the venue told and nobody could read, and so is not listed. `positions` are the account's
+    in derivatives, in signed lots by instrument; what is not named is flat. None: the venue has none.
     """
 
     balances: dict[str, Balance]
@@ -128,6 +139,7 @@ class VenueSnapshot(msgspec.Struct, frozen=True):
     trades: list[ExecutionReport]
     wire_ns: int
     notes: list[str] = []
+    positions: dict[int, int] | None = None
 
 
 Verb = Literal["halt", "resume", "flatten", "stop"]

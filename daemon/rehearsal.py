@@ -40,7 +40,7 @@ from kernels.features import FEATURES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daemon.events import ExecutionReport
+    from daemon.events import ExecutionReport, Funding
     from daemon.instruments import Instrument
     from daemon.orders.audit import Observer
     from daemon.seams import Seams
@@ -133,6 +133,9 @@ class Rehearsal:
     def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
         """Whether it says only what is known."""
         return self._orders.knows(kind, client_order_id, cum_lots, trade_id)
+
+    def on_funding(self, funding: Funding) -> None:
+        """Do nothing: it holds nothing for so long."""
 
     def on_venue_status(self, status: VenueStatus) -> None:
         """Do nothing: it is up for ever."""

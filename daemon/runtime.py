@@ -185,7 +185,7 @@ def rules_of(
     rules[dt.R_QTY_MAX_LOTS] = float(instrument.qty_max / instrument.lot_size)
     rules[dt.R_NOTIONAL_MIN] = float(instrument.notional_min)
     rules[dt.R_SPOT] = float(instrument.spot)
-    rules[dt.R_CAN_AMEND] = float(can_amend)
+    rules[dt.R_CAN_AMEND] = float(can_amend and instrument.spot)  # futures send it to the end of the queue
     rules[dt.R_PRICE_TOLERANCE_TICKS] = reconcile.price_tolerance_ticks
     rules[dt.R_QTY_TOLERANCE_LOTS] = reconcile.qty_tolerance_lots
     rules[dt.R_REST_NS_MIN] = reconcile.rest_ms_min * 1_000_000

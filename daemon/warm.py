@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from daemon.events import ExecutionReport, VenueStatus
+    from daemon.events import ExecutionReport, Funding, VenueStatus
     from daemon.feeds.base import Turn
     from daemon.instruments import Instrument
 
@@ -160,6 +160,9 @@ class _Nobody:
         """Do nothing."""
 
     def on_report(self, report: ExecutionReport) -> None:
+        """Do nothing."""
+
+    def on_funding(self, funding: Funding) -> None:
         """Do nothing."""
 
     def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:  # noqa: ARG002

@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from daemon.events import ExecutionReport
+from daemon.events import ExecutionReport, Funding
 from daemon.instruments import Scale
 from daemon.orders import records
 from daemon.orders.money import to_text
@@ -129,6 +129,7 @@ class _Reader:
             records.Adopted: self._adopted,
             records.Voided: self._voided,
             records.Balances: self._balances,
+            Funding: self._funding,
             records.BaselineMoved: self._baseline,
             records.Checkpoint: self._checkpoint,
         }
@@ -237,6 +238,9 @@ class _Reader:
     def _balances(self, balances: records.Balances) -> Row:
         amounts = (f"{to_text(int(units))} {asset}" for asset, units in balances.total.items())
         return Row(_time(balances.now_ns), "balances", reason=", ".join(amounts))
+
+    def _funding(self, funding: Funding) -> Row:
+        return Row(_time(funding.wire_ns), "funding", reason=f"{funding.amount:f} {funding.asset}")
 
     def _baseline(self, moved: records.BaselineMoved) -> Row:
         day, peak = moved.baseline.day_start, moved.baseline.peak

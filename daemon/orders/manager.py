@@ -105,7 +105,7 @@ class Orders:
         self.restoring = False
         self.written_ns = 0  # when the latest request had left: what follows is not its latency
         self.venue_up_ns = 0  # when the venue last came up
-        self._closed = False
+        self.closed = False
         self._scheduler = scheduler
         self._number = 0  # of the latest approval submitted
         self._waiting: deque[tuple[int, Order, int]] = deque()  # (due, order, when it was asked)
@@ -254,7 +254,7 @@ class Orders:
     # --- in -----------------------------------------------------------------------------------------------
     def apply(self, report: ExecutionReport) -> None:
         """Take one order message of the venue; after `close` none: what is not journalled is not believed."""
-        if self._closed:
+        if self.closed:
             return
         self.record(pack(report))
         self.take(report)
@@ -295,6 +295,7 @@ class Orders:
         """
         if status.up:
             self.venue_up_ns = status.wire_ns
+            self.doubts.ask_snapshot()
         else:
             self.risk.close_all(GATE_VENUE_DOWN)
 
@@ -345,12 +346,12 @@ class Orders:
         order.asked_ns = now_ns
         due_ns = now_ns + self.rules.answer_ns
         self._waiting.append((due_ns, order, now_ns))
-        if self._timer is None and not self._closed:
+        if self._timer is None and not self.closed:
             self._timer = self._scheduler.call_at(due_ns, self._on_due)
 
     def close(self) -> None:
         """End waiting and asking, before the journal is closed: the next run asks about what is open."""
-        self._closed = True
+        self.closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

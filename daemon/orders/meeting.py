@@ -48,10 +48,12 @@ class Meeting:
         self._life = orders.life
         self._detach = detach
         self._balances_before: list[str] = []
+        self._positions_before: list[str] = []
 
     def meet(self, snapshot: VenueSnapshot, asked_ns: int) -> Differences:
         """Settle with a snapshot that was asked for at `asked_ns`."""
         orders, life, now_ns = self._orders, self._life, snapshot.wire_ns
+        moving = bool(life.open) or life.last_trade_wire_ns >= asked_ns
         found = Differences(notes=[], fatal=[])
         unwanted = [
             self._adopt(listed, now_ns, found)
@@ -71,6 +73,7 @@ class Meeting:
         for order in list(life.open.values()):
             if order.client_order_id not in listed_ids:
                 self._meet_missing(order, asked_ns, now_ns, found)
+        self._meet_positions(snapshot, moving, found)
         self._meet_balances(snapshot, asked_ns, found)
         unwanted += [o for o in life.open.values() if orders.desks[o.strategy].detached and o.kind != STOP]
         for order in unwanted:
@@ -137,7 +140,7 @@ class Meeting:
             instrument=listed.instrument,
             slot=desk.free_slot(row),
             row=row,
-            kind=REST,
+            kind=STOP if listed.stop else REST,
             level=ADOPTED_LEVEL,
             side=listed.side,
             price_ticks=listed.price_ticks,
@@ -173,6 +176,21 @@ class Meeting:
                 reason="not among the venue's open orders",
             )
         )
+
+    def _meet_positions(self, snapshot: VenueSnapshot, moving: bool, found: Differences) -> None:
+        """Compare positions in derivatives: another one than ours is nobody's to trade on.
+
+        `moving`: a trade may lie between them and us, so one look decides nothing and another is asked for.
+        """
+        if snapshot.positions is None:
+            return
+        differences = self._orders.portfolio.position_differences(snapshot.positions)
+        if differences and moving and differences != self._positions_before:
+            self._positions_before = differences
+            self._orders.doubts.ask_snapshot()
+            return
+        self._positions_before = []
+        found.fatal += differences
 
     def _meet_balances(self, snapshot: VenueSnapshot, asked_ns: int, found: Differences) -> None:
         """Take over the balances, unless a trade may lie between them and us: then the next time decides."""

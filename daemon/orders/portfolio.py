@@ -33,13 +33,15 @@ from kernels.dtypes import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from daemon.events import Balance, ExecutionReport
+    from daemon.events import Balance, ExecutionReport, Funding
     from daemon.instruments import Instrument
     from daemon.orders.desk import Account, Desk
     from daemon.orders.order import Order
 
 
 _WORTH: Final = Struct("3d")
+#: units of a margin asset that a venue's rounding of each profit may add up to
+_ROUNDED: Final = UNIT // 10_000
 assert (A_DAY_PNL, A_DRAWDOWN) == (A_EQUITY + 1, A_EQUITY + 2), "they are written as one"
 
 
@@ -165,6 +167,18 @@ class Portfolio:
         self._pay(self.purse(report.commission_asset), to_units(report.commission))
         self._moved(index)
 
+    def fund(self, funding: Funding) -> None:
+        """Account for what open derivatives cost or brought by themselves."""
+        purse = self.purse(funding.asset)
+        purse.total += to_units(funding.amount)
+        purse.show()
+        self.worth.move_balance(purse.asset, purse.total)
+        if self.worth.known:
+            self.worth.raise_peak()
+        else:
+            self.worth.settle()
+        self.show_account()
+
     def _pay(self, purse: Purse, amount: int) -> None:
         if amount:
             purse.total -= amount
@@ -283,12 +297,29 @@ class Portfolio:
     def differences(self, balances: Mapping[str, Balance]) -> list[str]:
         """Return a sentence for each of the venue's balances that is not what the trades make it."""
         told = _totals(balances)
+        rounded = {one.quote for one in self.instruments if not one.spot}
         return [
             f"the venue has {to_text(told.get(asset, 0))} {asset} where our trades make it "
             f"{to_text(self.purse(asset).total)}"
             for asset in sorted(told.keys() | self.purses.keys())
-            if told.get(asset, 0) != self.purse(asset).total
+            if abs(told.get(asset, 0) - self.purse(asset).total) > (_ROUNDED if asset in rounded else 0)
         ]
+
+    def position_differences(self, positions: Mapping[int, int]) -> list[str]:
+        """Return a sentence for each derivative of which the venue holds another position (lots) than we."""
+        found = []
+        for index, instrument in enumerate(self.instruments):
+            if instrument.spot:
+                continue
+            theirs = positions.get(index, 0) * self._by[index].lot
+            ours = sum(holding.qty for _, _, holding in self._held[index])
+            if theirs != ours:
+                found.append(
+                    f"the venue holds a position of {to_text(theirs)} {instrument.symbol} where our trades "
+                    f"make it {to_text(ours)}: close the difference there by hand, or move the journal away, "
+                    "and resume"
+                )
+        return found
 
     def adopt(self, balances: Mapping[str, Balance], *, moved: bool) -> None:
         """Take over the venue's balances; `moved`: the difference came or went by hand, and is no profit."""

@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from daemon.events import Command, ExecutionReport
+from daemon.events import Command, ExecutionReport, Funding
 from daemon.orders.order import Order  # noqa: TC001 - msgspec reads the types
 from daemon.orders.valuation import Baseline  # noqa: TC001 - likewise
 from kernels.dtypes import ACTION_COLUMNS
@@ -39,6 +39,7 @@ VOIDED: Final = 10
 BALANCES: Final = 11
 BASELINE: Final = 12
 CHECKPOINT: Final = 13
+FUNDING: Final = 14
 #: everything before the offset it names was durable when it was written
 MARK: Final = 16
 
@@ -56,6 +57,7 @@ NAMES: Final[dict[int, str]] = {
     BALANCES: "balances",
     BASELINE: "baseline",
     CHECKPOINT: "checkpoint",
+    FUNDING: "funding",
     MARK: "mark",
 }
 
@@ -198,6 +200,7 @@ Record = (
     | RefusedAction
     | Asked
     | ExecutionReport
+    | Funding
     | CommandTaken
     | Latch
     | Adopted
@@ -212,6 +215,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _TYPES: Final[dict[type, int]] = {
     Run: RUN,
     ExecutionReport: REPORT,
+    Funding: FUNDING,
     CommandTaken: COMMAND,
     Latch: LATCH,
     Adopted: ADOPT,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from daemon.errors import ConfigError
-from daemon.events import ExecutionReport
+from daemon.events import ExecutionReport, Funding
 from daemon.orders import records
 from daemon.orders.checkpoint import load, save
 from daemon.orders.desk import detached_desk
@@ -64,6 +64,7 @@ class Recovery:
             records.Placed: self._on_placed,
             records.Asked: self._on_asked,
             ExecutionReport: self._on_report,
+            Funding: orders.portfolio.fund,
             records.Latch: orders.risk.set_latch,
             records.Adopted: self._on_adopted,
             records.Voided: self._on_voided,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from daemon.events import ExecutionReport, VenueSnapshot, VenueStatus
+    from daemon.events import ExecutionReport, Funding, VenueSnapshot, VenueStatus
     from daemon.orders.order import Order
 
 
@@ -23,6 +23,9 @@ class VenueSink(Protocol):
 
     def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
         """Whether an order message says only what is known: then it need not be told."""
+
+    def on_funding(self, funding: Funding) -> None:
+        """Take what open derivatives cost or brought by themselves."""
 
     def on_venue_status(self, status: VenueStatus) -> None:
         """Learn that the connection on which orders travel came up or went down."""

@@ -173,7 +173,9 @@ class World:
             }
         told = {asset: Balance(Decimal(text), Decimal(0)) for asset, text in balances.items()}
         open_orders, trades = more.pop("open_orders", []), more.pop("trades", [])
-        return self.recovery.meet(VenueSnapshot(told, open_orders, trades, self.time.now_ns()), **more)
+        positions = more.pop("positions", None)
+        snapshot = VenueSnapshot(told, open_orders, trades, self.time.now_ns(), positions=positions)
+        return self.recovery.meet(snapshot, **more)
 
     def action(
         self,

@@ -194,3 +194,65 @@ def test_only_a_snapshot_asked_for_after_the_venue_came_up_opens_its_gate(world)
     assert world.risk.gate(0) == d.GATE_VENUE_DOWN
     world.meet(asked_ns=world.time.now_ns())
     assert world.risk.gate(0) == 0
+
+
+# --- positions in derivatives -------------------------------------------------------------------------------
+def holding(new_world, perpetual):
+    """A world that bought a tenth of a coin, which both sides agree on."""
+    world = new_world([perpetual], balances={"USDT": "10000"})
+    world.fill(world.place(kind=d.TARGET, qty=10_000, price=6_000_000), 1, 10_000)
+    world.later(1)
+    return world
+
+
+def test_a_position_that_is_the_venues_too_goes_on(new_world, perpetual):
+    world = holding(new_world, perpetual)
+    assert world.meet(positions={0: 10_000}).fatal == []
+    assert not world.risk.halted
+
+
+@pytest.mark.parametrize(("positions", "theirs"), [({}, "0"), ({0: 9_000}, "0.09"), ({0: -10_000}, "-0.1")])
+def test_another_position_at_the_venue_halts_and_says_what_differs(new_world, perpetual, positions, theirs):
+    world = holding(new_world, perpetual)
+    again = world.restarted()
+    (fault,) = again.meet(positions=positions).fatal
+    assert fault.startswith(
+        f"the venue holds a position of {theirs} BTC/USDT:USDT where our trades make it 0.1"
+    )
+    assert again.risk.halted
+    assert again.restarted().risk.halted
+
+
+def test_a_position_of_before_our_time_halts_too(new_world, perpetual):
+    world = new_world([perpetual], balances={"USDT": "10000"}, begin=False)
+    world.recovery.begin("0", "")
+    assert world.meet({"USDT": "10000"}, positions={0: 5}).fatal
+    assert world.risk.halted
+
+
+def test_while_trades_may_be_on_their_way_one_look_decides_nothing_and_a_second_is_asked_for(
+    new_world, perpetual
+):
+    world = holding(new_world, perpetual)
+    asked = []
+    world.orders.doubts.ask_snapshot = lambda: asked.append(1)
+    resting = world.place(qty=100)
+    world.report("NEW", resting)
+    listed = [World.listed(resting)]
+    assert world.meet(positions={0: 9_000}, open_orders=listed).fatal == []
+    assert len(asked) == 1
+    assert world.meet(positions={0: 8_000}, open_orders=listed).fatal == [], "it moves"
+    assert world.meet(positions={0: 8_000}, open_orders=listed).fatal
+    assert world.risk.halted
+
+
+def test_a_venues_rounding_of_profits_is_no_difference_and_more_is(new_world, perpetual):
+    world = holding(new_world, perpetual)
+    assert world.meet({"USDT": "10000.00009"}, positions={0: 10_000}).notes == []
+    assert len(world.meet({"USDT": "10000.001"}, positions={0: 10_000}).notes) == 1
+
+
+def test_a_stop_of_which_the_journal_lost_the_record_is_taken_in_as_one(world):
+    found = world.meet(open_orders=[World.listed("someone-1", stop=True)])
+    assert found.adopted == 1
+    assert world.orders.life.open["someone-1"].kind == d.STOP

@@ -21,7 +21,7 @@ from kernels.dtypes import BUY, REST, TARGET
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from daemon.events import ExecutionReport, VenueStatus
+    from daemon.events import ExecutionReport, Funding, VenueStatus
     from daemon.seams import Disk, Handler
 
 SECOND = 1_000_000_000
@@ -148,6 +148,9 @@ class Heard:
 
     def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
         return False
+
+    def on_funding(self, funding: Funding) -> None:
+        raise AssertionError("spot has none")
 
     def on_venue_status(self, status: VenueStatus) -> None:
         self.statuses.append(status)

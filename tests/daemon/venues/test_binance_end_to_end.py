@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from daemon.events import ExecutionReport, VenueStatus
+    from daemon.events import ExecutionReport, Funding, VenueStatus
 
 API_KEY = "apikeyofthetest"
 SECRET = "canarysecretofthetest"
@@ -96,6 +96,9 @@ class Heard:
 
     def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
         return False
+
+    def on_funding(self, funding: Funding) -> None:
+        raise AssertionError("spot has none")
 
     def on_venue_status(self, status: VenueStatus) -> None:
         self.statuses.append(status)
