@@ -26,7 +26,7 @@ from daemon.errors import ConfigError
 from daemon.instruments import Market, unify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 _BALANCE_MAX: Final = Decimal(10**15)
@@ -93,6 +93,11 @@ class VenueConfig(LineConfig, frozen=True):
     kind: Literal["paper", "binance"] = "paper"
     ws_url: str = ""
     rest_url: str = ""
+    stream_url: str = ""  # of USD-M's user data
+    leverage: Annotated[int, Meta(ge=1, le=125)] = 1  # of USD-M, set before the first order
+    margin: Literal["cross", "isolated"] = "cross"  # likewise
+    #: USD-M: so long after the daemon fell silent the exchange cancels its orders, but for stops; 0: never
+    dead_man_s: Annotated[int, Meta(ge=0, le=600)] = 0
     key_env: str = "TICKD_KEY"
     secret_env: str = "TICKD_SECRET"  # noqa: S105 - the variable's name
     key_type: Literal["hmac", "ed25519"] = "hmac"
@@ -248,8 +253,8 @@ def _complete(config: Config, source: str) -> Config:
         raise ConfigError(f'{source}: mode is "paper", so venue.kind must be "paper" too')
     if config.mode == "live" and config.venue.kind == "paper":
         raise ConfigError(f'{source}: mode is "live", so venue.kind must name an exchange, such as "binance"')
-    if config.mode == "live" and feed.market != "spot":
-        raise ConfigError(f'{source}: orders can be sent for feed.market = "spot" only, not {feed.market!r}')
+    if config.mode == "live":
+        _check_market(config, strategies, source)
     for section, line in (("feed", feed), ("venue", config.venue)):
         if line.compress and line.transport == "picows":
             raise ConfigError(
@@ -273,6 +278,26 @@ def _complete(config: Config, source: str) -> Config:
         journal=msgspec.structs.replace(config.journal, path=config.journal.path or journal),
         http=msgspec.structs.replace(config.http, socket=config.http.socket or f"{folder}/tickd.sock"),
     )
+
+
+def _check_market(config: Config, strategies: Sequence[StrategyConfig], source: str) -> None:
+    """Refuse what cannot be traded live on the feed's market."""
+    market, venue = config.feed.market, config.venue
+    if market == "coinm":
+        raise ConfigError(f'{source}: orders can be sent for feed.market = "spot" or "usdm", not "coinm"')
+    if market == "spot":
+        if (venue.leverage, venue.margin, venue.dead_man_s, venue.stream_url) != (1, "cross", 0, ""):
+            names = "venue.leverage, margin, dead_man_s and stream_url"
+            raise ConfigError(f'{source}: {names} are of feed.market = "usdm"; leave them out')
+        return
+    if config.loop.rehearse_us:
+        raise ConfigError(f'{source}: loop.rehearse_us walks the way of spot orders; leave it out for "usdm"')
+    owned = [symbol for one in strategies for symbol in one.symbols]
+    for symbol in owned:
+        if owned.count(symbol) > 1:  # the account nets what they hold, and so what each has made
+            raise ConfigError(
+                f"{source}: two strategies cannot share {symbol}, of which there is one position"
+            )
 
 
 # --- overrides ----------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.orders.audit import Observer
     from daemon.seams import Seams
-    from daemon.venues.binance import BinanceSettings
+    from daemon.venues.binance_settings import BinanceSettings
     from daemon.venues.signing import Signer
 
 _TICKS: Final = 100_000

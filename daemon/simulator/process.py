@@ -60,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--futures-port", type=int, default=0, help="of the futures server, where there is one"
     )
+    parser.add_argument(
+        "--funding-s", type=float, default=28_800.0, help="between two fundings of USD-M positions"
+    )
     parser.add_argument("--no-limits", action="store_true", help="no rate limits (soak tests)")
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes")
 
@@ -87,6 +90,7 @@ def settings_of(options: argparse.Namespace) -> SimulatorSettings:
         host=options.host,
         port=options.port,
         futures_port=options.futures_port,
+        funding_s=options.funding_s,
         key=read_key(),
         limits=nothing if options.no_limits else Limits(),
     )

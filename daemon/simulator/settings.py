@@ -81,6 +81,8 @@ def build(settings: SimulatorSettings, clock: Clock, random: Random) -> World:
         raise ConfigError(
             f"a synthetic market's rate must be above 0 and at most {RATE_MAX}, not {settings.rate}"
         )
+    if not settings.funding_s >= 1:
+        raise ConfigError(f"fundings must be at least a second apart, not {settings.funding_s:g}")
     return _with_tape(settings, clock, random) if settings.tape else _synthetic(settings, clock, random)
 
 

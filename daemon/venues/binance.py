@@ -12,35 +12,32 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import ExecutionReport, VenueStatus
 from daemon.pause import Backoff, pause, within
-from daemon.venues.binance_frames import OrderFrames
 from daemon.venues.binance_limits import Budget
-from daemon.venues.binance_requests import RECV_WINDOW_MS_DEFAULT, OrderRequests, request
-from daemon.venues.binance_rest import BACKOFF_S_FIRST, BACKOFF_S_MAX, RestReader
-from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, TIME, TRADES, Asked, Session
+from daemon.venues.binance_protocol import SPOT, Protocol
+from daemon.venues.binance_requests import request
+from daemon.venues.binance_rest import BACKOFF_S_FIRST, BACKOFF_S_MAX
+from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, REFUSALS, TIME, TRADES, Asked
 from daemon.venues.server_clock import ServerClock
 from daemon.venues.signing import HmacSigner, check_encrypted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from daemon.events import ReportKind, VenueSnapshot
+    import msgspec
+
+    from daemon.events import VenueSnapshot
     from daemon.instruments import Instrument
     from daemon.orders.order import Order
     from daemon.seams import Seams, Timer, Wire
     from daemon.venues.base import VenueSink
+    from daemon.venues.binance_session import Session
+    from daemon.venues.binance_settings import BinanceSettings
     from daemon.venues.binance_wire import RateLimit
     from daemon.venues.signing import Signer
 
-WS_URL: Final = "wss://ws-api.binance.com:443/ws-api/v3"
-REST_URL: Final = "https://api.binance.com"
-
-#: a connection is replaced at this age; the exchange ends it at 24 hours
-LIFETIME_NS: Final = (23 * 60 + 40) * 60 * 1_000_000_000
 #: measurements of the exchange's clock before the first order
 _TIMES: Final = 3
 #: the key, its signature or its permissions are wrong: no reconnect mends that
@@ -51,30 +48,12 @@ _IDS_MAX: Final = 50_000
 #: what the venue may say first of an order it has
 _FIRST_WORDS: Final = frozenset({"NEW", "TRADE"})
 
-_WEIGHTS: Final = {PLACE: 1, CANCEL: 1, AMEND: 4, QUERY: 4, TRADES: 5, TIME: 1}
-_REFUSALS: Final[dict[int, ReportKind]] = {
-    PLACE: "REJECTED",
-    CANCEL: "CANCEL_REJECTED",
-    AMEND: "AMEND_REJECTED",
-    QUERY: "TIMEOUT",
-}
-
-
-class BinanceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the venue is, and its times."""
-
-    ws_url: str = WS_URL
-    rest_url: str = REST_URL
-    recv_window_ms: int = RECV_WINDOW_MS_DEFAULT
-    timeout_ms: int = 2000  # an answer later than this is no answer
-    heartbeat_ms: int = 5000  # how often the exchange's clock is asked
-    lifetime_ns: int = LIFETIME_NS
-
 
 class BinanceVenue:
     """A venue (daemon/venues/base.py) on Binance Spot."""
 
     name = "binance"
+    protocol: Protocol = SPOT
 
     def __init__(
         self, instruments: Sequence[Instrument], signer: Signer, settings: BinanceSettings, seams: Seams
@@ -94,10 +73,12 @@ class BinanceVenue:
         self._seams = seams
         self._clock = seams.clock
         self._now = seams.clock.now_ns
-        self._frames = OrderFrames(instruments)
+        protocol = self.protocol
+        self._weights = protocol.weights
+        self._frames = protocol.frames(instruments)
         in_session = signer if isinstance(signer, HmacSigner) else None
-        self._requests = OrderRequests(instruments, in_session, settings.recv_window_ms)
-        self._rest = RestReader(
+        self._requests = protocol.requests(instruments, in_session, settings.recv_window_ms)
+        self._rest = protocol.rest(
             settings.rest_url,
             signer,
             settings.recv_window_ms,
@@ -117,7 +98,11 @@ class BinanceVenue:
 
     def attach(self, wire: Wire, sink: VenueSink) -> Session:
         """Be up on a wire that is there, with no supervisor: for a rehearsal or a measurement."""
-        self._session, self._sink, self.up = Session(self, self._frames, self._clock), sink, True
+        self._session, self._sink, self.up = (
+            self.protocol.session(self, self._frames, self._clock),
+            sink,
+            True,
+        )
         self._session.begin(wire)
         return self._session
 
@@ -146,7 +131,7 @@ class BinanceVenue:
             self._refuse(verb, order, "the venue is down", now_ns)
             return
         time_ms = self.server.time_ms(now_ns)
-        budget, weight = self.budget, _WEIGHTS[verb]
+        budget, weight = self.budget, self._weights[verb]
         refusal = budget.take_order(time_ms, weight) if verb == PLACE else budget.take(time_ms, weight)
         if refusal:
             self._refuse(verb, order, refusal, now_ns)
@@ -161,7 +146,7 @@ class BinanceVenue:
         """Report what certainly did not leave, on the loop's next turn: who asked is not done with it yet."""
         self.unsent += 1
         report = ExecutionReport(
-            kind=_REFUSALS[verb],
+            kind=REFUSALS[verb],
             client_order_id=order.client_order_id,
             instrument=order.instrument,
             wire_ns=now_ns,
@@ -205,7 +190,7 @@ class BinanceVenue:
         """Ask for the trades of a queried order before its status is told."""
         now_ns = self._clock.now_ns()
         time_ms = self.server.time_ms(now_ns)
-        refusal = self.budget.take(time_ms, _WEIGHTS[TRADES])
+        refusal = self.budget.take(time_ms, self._weights[TRADES])
         if refusal:
             self._refuse(QUERY, order, refusal, now_ns)
             return
@@ -307,19 +292,15 @@ class BinanceVenue:
     async def _open(self) -> Session:
         """Return a session that carries orders and the user data stream; raises NetError or VenueError."""
         settings = self._settings
-        session = Session(self, self._frames, self._clock)
+        session = self.protocol.session(self, self._frames, self._clock)
         session.begin(await self._seams.net.connect(settings.ws_url, session))
         try:
             for _ in range(_TIMES):
                 sent_ns = self._clock.now_ns()
-                result = await self._call(session, "time", {})
+                result = await self._call(session, self.protocol.clock, {})
                 server = self._frames.server_time(result)
                 self.server.measure(sent_ns, server, self._clock.now_ns())
-            if self._signer.can_logon:
-                await self._call(session, "session.logon", self._window(), self._signer)
-                await self._call(session, "userDataStream.subscribe", {})
-            else:
-                await self._call(session, "userDataStream.subscribe.signature", self._window(), self._signer)
+            await self._subscribe(session)
         except BaseException as error:
             session.close("closed by us: it did not get ready")
             if isinstance(error, FrameError):
@@ -327,6 +308,14 @@ class BinanceVenue:
                 raise NetError(f"the exchange's clock could not be read: {error}") from None
             raise
         return session
+
+    async def _subscribe(self, session: Session) -> None:
+        """Begin to hear of orders."""
+        if self._signer.can_logon:
+            await self._call(session, "session.logon", self._window(), self._signer)
+            await self._call(session, "userDataStream.subscribe", {})
+        else:
+            await self._call(session, "userDataStream.subscribe.signature", self._window(), self._signer)
 
     def _window(self) -> dict[str, str | int | bool]:
         time_ms = self.server.time_ms(self._clock.now_ns())
@@ -382,11 +371,11 @@ class BinanceVenue:
 
     def _ask_time(self, session: Session) -> None:
         now_ns = self._clock.now_ns()
-        if self.budget.take(self.server.time_ms(now_ns), _WEIGHTS[TIME]):
+        if self.budget.take(self.server.time_ms(now_ns), self._weights[TIME]):
             return
         self._request_id = number = self._request_id + 1
         with suppress(NetError):  # the connection is ending, and `on_closed` follows
-            session.ask(number, Asked(TIME, None, now_ns), request(number, "time", {}))
+            session.ask(number, Asked(TIME, None, now_ns), request(number, self.protocol.clock, {}))
 
     def _tell(self, *, up: bool, reason: str) -> None:
         self.up = up

@@ -129,11 +129,11 @@ class OrderFrames:
 
     def message(self, payload: bytes) -> Message:
         """Return a frame's parts; raises FrameError."""
-        return _decoded(self._message, payload)
+        return decoded(self._message, payload)
 
     def limits(self, raw: msgspec.Raw) -> list[RateLimit]:
         """Return the rate limits of an answer."""
-        return _decoded(self._limits, raw)
+        return decoded(self._limits, raw)
 
     def cum_lots(self, event: ExecutionEvent) -> int:
         """Return how much of an order was filled so far; -1 for a symbol that is not ours."""
@@ -155,7 +155,7 @@ class OrderFrames:
                 wire_ns,
                 to_ns(event.T),
                 str(event.i),
-                _side(event.S),
+                side_of(event.S),
                 price(event.P if event.o in _TRIGGERED else event.p),
                 qty(event.q),
                 qty(event.z),
@@ -163,7 +163,7 @@ class OrderFrames:
                 price(event.L),
                 qty(event.l),
                 event.m,
-                _amount(event.n),
+                amount_of(event.n),
                 event.N or "",
                 event.X,
             )
@@ -184,7 +184,7 @@ class OrderFrames:
             wire_ns=wire_ns,
             exch_ns=to_ns(event.T),
             venue_order_id=str(event.i),
-            side=_side(event.S),
+            side=side_of(event.S),
             price_ticks=price(event.P if event.o in _TRIGGERED else event.p),
             qty_lots=qty(event.q),
             cum_lots=qty(event.z),
@@ -197,7 +197,7 @@ class OrderFrames:
 
         That it was accepted goes without saying where it traded at once: each report costs its own step.
         """
-        row = _decoded(self._placed, result)
+        row = decoded(self._placed, result)
         index, price, qty = self._by_index[order.instrument]
         exch_ns = to_ns(row.transactTime)
         reports = [] if row.fills else [self._report("NEW", order, row.orderId, wire_ns, exch_ns)]
@@ -221,7 +221,7 @@ class OrderFrames:
                     price(fill.price),
                     lots,
                     False,
-                    _amount(fill.commission),
+                    amount_of(fill.commission),
                     fill.commissionAsset,
                     "PARTIALLY_FILLED" if cum_lots < order.qty_lots else "FILLED",
                 )
@@ -238,16 +238,16 @@ class OrderFrames:
 
     def canceled(self, result: msgspec.Raw, order: Order, wire_ns: int) -> ExecutionReport:
         """Return what the answer to a cancel says."""
-        row = _decoded(self._order, result)
+        row = decoded(self._order, result)
         _, _, qty = self._by_index[order.instrument]
         kind = ENDS.get(row.status, "STATUS")
-        executed_lots, exch_ns = qty(row.executedQty), to_ns(row.transactTime)
+        executed_lots, exch_ns = qty(row.executedQty), to_ns(row.transactTime or row.updateTime)
         report = self._report(kind, order, row.orderId, wire_ns, exch_ns, executed_lots, row.status)
         return msgspec.structs.replace(report, qty_lots=qty(row.origQty))
 
     def amended(self, result: msgspec.Raw, order: Order, wire_ns: int) -> ExecutionReport:
         """Return what the answer to an amend says: the order's new whole quantity."""
-        row = _decoded(self._amend, result)
+        row = decoded(self._amend, result)
         _, _, qty = self._by_index[order.instrument]
         report = self._report(
             "REPLACED",
@@ -261,7 +261,7 @@ class OrderFrames:
 
     def status(self, result: msgspec.Raw, order: Order, wire_ns: int) -> ExecutionReport:
         """Return what the answer to a query says."""
-        row = _decoded(self._order, result)
+        row = decoded(self._order, result)
         _, price, qty = self._by_index[order.instrument]
         return ExecutionReport(
             kind="STATUS",
@@ -270,7 +270,7 @@ class OrderFrames:
             wire_ns=wire_ns,
             exch_ns=to_ns(row.updateTime),
             venue_order_id=str(row.orderId),
-            side=_side(row.side),
+            side=side_of(row.side),
             price_ticks=price(row.stopPrice if row.type in _TRIGGERED else row.price),
             qty_lots=qty(row.origQty),
             cum_lots=qty(row.executedQty),
@@ -279,19 +279,19 @@ class OrderFrames:
 
     def server_time(self, result: bytes | msgspec.Raw) -> int:
         """Return the exchange's clock in ns."""
-        return to_ns(_decoded(self._time, result).serverTime)
+        return to_ns(decoded(self._time, result).serverTime)
 
     def account(self, body: bytes) -> Account:
         """Return the account."""
-        return _decoded(self._account, body)
+        return decoded(self._account, body)
 
     def orders(self, body: bytes | msgspec.Raw) -> list[OrderRow]:
         """Return a list of orders."""
-        return _decoded(self._orders, body)
+        return decoded(self._orders, body)
 
     def trades(self, body: bytes | msgspec.Raw) -> list[TradeRow]:
         """Return a list of our trades."""
-        return _decoded(self._trades, body)
+        return decoded(self._trades, body)
 
     def trade(
         self, row: TradeRow, instrument: int, client_order_id: str, wire_ns: int, cum_lots: int = 0
@@ -311,7 +311,7 @@ class OrderFrames:
             last_ticks=price(row.price),
             last_lots=qty(row.qty),
             is_maker=row.isMaker,
-            commission=_amount(row.commission),
+            commission=amount_of(row.commission),
             commission_asset=row.commissionAsset,
         )
 
@@ -319,13 +319,13 @@ class OrderFrames:
         """Return an order's side, price in ticks, quantity and filled quantity in lots."""
         _, price, qty = self._by_index[instrument]
         ticks = price(row.stopPrice if row.type in _TRIGGERED else row.price)
-        return _side(row.side), ticks, qty(row.origQty), qty(row.executedQty)
+        return side_of(row.side), ticks, qty(row.origQty), qty(row.executedQty)
 
     @staticmethod
     def _report(
         kind: ReportKind,
         order: Order,
-        venue_order_id: int,
+        venue_order_id: int | str,
         wire_ns: int,
         exch_ns: int,
         cum_lots: int = 0,
@@ -351,7 +351,8 @@ def to_ns(time: int) -> int:
     return time * 1_000 if time >= _MICROSECONDS_FROM else time * 1_000_000
 
 
-def _decoded(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw) -> T:
+def decoded(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw) -> T:
+    """Decode; raises FrameError for what is not as documented."""
     try:
         return decoder.decode(payload)
     except msgspec.ValidationError as error:
@@ -362,14 +363,15 @@ def _decoded(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw) -> 
         raise FrameError("json", f"a frame is no JSON: {error}") from None
 
 
-def _side(text: str) -> int:
+def side_of(text: str) -> int:
+    """Return BUY or SELL; raises FrameError."""
     side = _SIDES.get(text)
     if side is None:
         raise FrameError("type", f"{text[:20]!r} is no side")
     return side
 
 
-def _amount(text: str | None) -> Decimal:
+def amount_of(text: str | None) -> Decimal:
     """Return a commission; it may be negative (a rebate), and never NaN."""
     if text in _NOTHING:
         return _NONE

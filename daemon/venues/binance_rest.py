@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from daemon.seams import Response, Seams
     from daemon.venues.binance_frames import OrderFrames
     from daemon.venues.binance_limits import Budget
-    from daemon.venues.binance_wire import OrderRow, TradeRow
+    from daemon.venues.binance_wire import TradeRow
     from daemon.venues.server_clock import ServerClock
     from daemon.venues.signing import Signer
 
@@ -40,13 +40,17 @@ BACKOFF_S_MAX: Final = 30.0
 ROWS_MAX: Final = 1000  # the longest list the exchange sends at once
 _INVALID_TIMESTAMP: Final = -1021
 _UNKNOWN: Final = -1000
-#: the weight of the open orders of one symbol, and of all
-_OPEN_WEIGHT: Final = 6
-_ALL_OPEN_WEIGHT: Final = 80
 
 
 class RestReader:
     """Signed reading requests, and the snapshot made of them."""
+
+    #: what another market of the exchange calls otherwise, and its weights
+    prefix = "/api/v3"
+    trades_path = "myTrades"
+    weight_trades, weight_names = 20, 20
+    #: of the open orders of one symbol, and of all
+    weight_open, weight_all_open = 6, 80
 
     def __init__(
         self,
@@ -80,7 +84,7 @@ class RestReader:
         backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)
         for attempt in range(1, TRIES + 1):
             try:
-                body = await self._get_once(path, params, weight)
+                body = await self._signed("GET", path, params, weight)
                 return self._read(path, body, read)
             except NetError:
                 if attempt == TRIES:
@@ -96,10 +100,11 @@ class RestReader:
     async def ask_time(self) -> None:
         """Measure the exchange's clock, distrusting what was measured before."""
         sent_ns = self._seams.clock.now_ns()
-        answer = await self._request("/api/v3/time", 1)
+        path = f"{self.prefix}/time"
+        answer = await self._request("GET", path, 1)
         self._server.forget()
         received_ns = self._seams.clock.now_ns()
-        server_ns = self._read("/api/v3/time", answer.body, self._frames.server_time)
+        server_ns = self._read(path, answer.body, self._frames.server_time)
         self._server.measure(sent_ns, server_ns, received_ns)
 
     def _read(self, path: str, body: B, read: Callable[[B], T]) -> T:
@@ -110,16 +115,16 @@ class RestReader:
             self._on_frame_error(error)
             raise VenueError(_UNKNOWN, f"the answer to GET {path} could not be read: {error}") from None
 
-    async def _get_once(self, path: str, params: dict[str, str | int], weight: int) -> bytes:
+    async def _signed(self, method: str, path: str, params: dict[str, str | int], weight: int) -> bytes:
         signed = {
             **params,
             "recvWindow": self._recv_window_ms,
             "timestamp": self._time_ms(),
         }
-        answer = await self._request(f"{path}?{signed_query(self._signer, signed)}", weight)
+        answer = await self._request(method, f"{path}?{signed_query(self._signer, signed)}", weight)
         return answer.body
 
-    async def _request(self, target: str, weight: int) -> Response:
+    async def _request(self, method: str, target: str, weight: int) -> Response:
         """Make one request once the budget has room; raises VenueError for anything but a 200."""
         while waits_ms := self._budget.reading_waits_ms(self._time_ms(), weight):
             await pause(self._seams, waits_ms / 1000)
@@ -128,7 +133,7 @@ class RestReader:
         if refusal:
             raise VenueError(-1003, f"not sent: {refusal}")
         headers = {"X-MBX-APIKEY": self._signer.api_key}
-        answer = await self._seams.net.request("GET", self._url + target, headers, b"", TIMEOUT_S)
+        answer = await self._seams.net.request(method, self._url + target, headers, b"", TIMEOUT_S)
         time_ms = self._time_ms()
         self._budget.learn_headers(answer.headers, time_ms)
         if answer.status == 200:
@@ -142,9 +147,9 @@ class RestReader:
             error = self._error.decode(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             code = _UNKNOWN if answer.status >= 500 else -answer.status
-            raise VenueError(code, f"GET {path} was answered with HTTP status {answer.status}") from None
+            raise VenueError(code, f"{method} {path} was answered with HTTP status {answer.status}") from None
         code = _UNKNOWN if answer.status >= 500 else error.code
-        raise VenueError(code, f"GET {path} was refused: {error.msg} (code {error.code})")
+        raise VenueError(code, f"{method} {path} was refused: {error.msg} (code {error.code})")
 
     def _time_ms(self) -> int:
         return self._server.time_ms(self._seams.clock.now_ns())
@@ -158,7 +163,9 @@ class RestReader:
         `known_ids`: order numbers whose client order id is known; others are looked up.
         """
         wire_ns = self._seams.clock.now_ns()
-        account = await self.get("/api/v3/account", {"omitZeroBalances": "true"}, 20, self._frames.account)
+        account = await self.get(
+            f"{self.prefix}/account", {"omitZeroBalances": "true"}, 20, self._frames.account
+        )
         notes: list[str] = []
         open_orders = await self._open_orders(instruments, notes)
         trades: list[ExecutionReport] = []
@@ -174,13 +181,7 @@ class RestReader:
 
     async def _open_orders(self, instruments: Sequence[Instrument], notes: list[str]) -> list[OpenOrder]:
         """Return the open orders. One that stands off the grid we know is not ours: noted and left out."""
-        path, read = "/api/v3/openOrders", self._frames.orders
-        rows: list[OrderRow] = []
-        if len(instruments) * _OPEN_WEIGHT > _ALL_OPEN_WEIGHT:
-            rows = await self.get(path, {}, _ALL_OPEN_WEIGHT, read)
-        else:
-            for one in instruments:
-                rows += await self.get(path, {"symbol": one.exchange_symbol}, _OPEN_WEIGHT, read)
+        rows = await self._open_rows(f"{self.prefix}/openOrders", instruments, self._frames.orders)
         by_symbol = {one.exchange_symbol: one for one in instruments}
         found = []
         for row in rows:
@@ -209,6 +210,17 @@ class RestReader:
             )
         return found
 
+    async def _open_rows(
+        self, path: str, instruments: Sequence[Instrument], read: Callable[[bytes], list[T]]
+    ) -> list[T]:
+        """Return what is open, of each instrument or, where that weighs less, of all symbols there are."""
+        if len(instruments) * self.weight_open > self.weight_all_open:
+            return await self.get(path, {}, self.weight_all_open, read)
+        rows: list[T] = []
+        for one in instruments:
+            rows += await self.get(path, {"symbol": one.exchange_symbol}, self.weight_open, read)
+        return rows
+
     async def _trades(
         self, instrument: Instrument, since_ns: int, known_ids: dict[int, str]
     ) -> list[ExecutionReport]:
@@ -224,7 +236,9 @@ class RestReader:
             return self._frames.trade(row, instrument.index, names.get(row.orderId, ""), wire_ns)
 
         # a trade left out would be a wrong position: one that cannot be read spoils the snapshot
-        return self._read("/api/v3/myTrades", rows, lambda listed: [report(row) for row in listed])
+        return self._read(
+            f"{self.prefix}/{self.trades_path}", rows, lambda listed: [report(row) for row in listed]
+        )
 
     async def _trade_rows(self, symbol: str, since_ns: int) -> list[TradeRow]:
         """Return the trades from `since_ns` on, page by page: the first by time, the next by number."""
@@ -232,18 +246,23 @@ class RestReader:
         params: dict[str, str | int] = {"startTime": since_ns // 1_000_000} if since_ns > 0 else {"fromId": 0}
         while True:
             wanted = {"symbol": symbol, "limit": ROWS_MAX, **params}
-            page = await self.get("/api/v3/myTrades", wanted, 20, self._frames.trades)
+            page = await self._trade_page(wanted)
             rows += page
             if len(page) < ROWS_MAX:
                 return rows
             params = {"fromId": page[-1].id + 1}
+
+    async def _trade_page(self, wanted: dict[str, str | int]) -> list[TradeRow]:
+        path = f"{self.prefix}/{self.trades_path}"
+        return await self.get(path, wanted, self.weight_trades, self._frames.trades)
 
     async def _order_names(self, symbol: str, first: int, last: int) -> dict[int, str]:
         """Return order number -> client order id of the orders from number `first` to `last`."""
         names: dict[int, str] = {}
         while True:
             params: dict[str, str | int] = {"symbol": symbol, "limit": ROWS_MAX, "orderId": first}
-            page = await self.get("/api/v3/allOrders", params, 20, self._frames.orders)
+            path = f"{self.prefix}/allOrders"
+            page = await self.get(path, params, self.weight_names, self._frames.orders)
             names |= {row.orderId: original_id(row.clientOrderId) for row in page}
             if len(page) < ROWS_MAX or page[-1].orderId >= last:
                 return names

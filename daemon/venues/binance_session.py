@@ -38,7 +38,7 @@ TIME: Final = 6
 CALL: Final = 7  # awaited by a coroutine
 
 #: the report that a definite refusal becomes
-_REFUSALS: Final[dict[int, ReportKind]] = {
+REFUSALS: Final[dict[int, ReportKind]] = {
     PLACE: "REJECTED",
     CANCEL: "CANCEL_REJECTED",
     AMEND: "AMEND_REJECTED",
@@ -50,6 +50,7 @@ _UNKNOWN_OUTCOMES: Final = frozenset({-1000, -1001, -1006, -1007})
 _OK: Final = 200
 _NO_SUCH_ORDER: Final = -2013
 _NEW_ORDER_REJECTED: Final = -2010
+_DUPLICATE_ID: Final = -4116  # of futures
 _INVALID_TIMESTAMP: Final = -1021
 #: the limits of answers are read so often, since each order's answer tells them: between, we count ourselves
 _LIMITS_NS: Final = 10_000_000
@@ -286,12 +287,12 @@ class Session:
         order = asked.order
         if order is None:
             return
-        kind = _REFUSALS[asked.verb]
+        kind = REFUSALS[asked.verb]
         if status >= 500 or error.code in _UNKNOWN_OUTCOMES:
             kind = "TIMEOUT"
         elif asked.verb == QUERY and error.code == _NO_SUCH_ORDER:
             kind = "NOT_FOUND"
-        elif asked.verb == PLACE and error.code == _NEW_ORDER_REJECTED and "duplicate" in error.msg.lower():
+        elif asked.verb == PLACE and _is_taken(error):
             kind = "TIMEOUT"  # an order of this id is there, and ids are never used twice: it is this one
         self._owner.on_report(
             ExecutionReport(
@@ -315,3 +316,10 @@ class Session:
                     reason=reason,
                 )
             )
+
+
+def _is_taken(error: ErrorBody) -> bool:
+    """Whether an order was refused since another bears its id."""
+    if error.code == _NEW_ORDER_REJECTED:
+        return "duplicate" in error.msg.lower()
+    return error.code == _DUPLICATE_ID

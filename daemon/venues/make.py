@@ -6,10 +6,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from daemon.errors import ConfigError
 from daemon.orders.money import UNIT
 from daemon.rehearsal import Rehearsal
-from daemon.venues.binance import BinanceSettings, BinanceVenue
+from daemon.venues.binance import BinanceVenue
+from daemon.venues.binance_settings import BinanceSettings, UsdmSettings
+from daemon.venues.binance_usdm import UsdmVenue
 from daemon.venues.paper import PaperVenue
 from daemon.venues.signing import make_signer
 
@@ -106,15 +110,20 @@ def restore_paper(venue: PaperVenue, portfolio: Portfolio) -> None:
 def _binance(
     config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
 ) -> BinanceVenue:
-    venue = config.venue
-    defaults = BinanceSettings()
-    settings = BinanceSettings(
-        ws_url=venue.ws_url or defaults.ws_url,
-        rest_url=venue.rest_url or defaults.rest_url,
+    venue, signer = config.venue, _signer(config.venue, seams.disk, environ)
+    usdm = UsdmSettings(
         recv_window_ms=venue.recv_window_ms,
         timeout_ms=venue.timeout_ms,
+        leverage=venue.leverage,
+        margin=venue.margin,
+        countdown_ms=venue.dead_man_s * 1000,
     )
-    return BinanceVenue(instruments, _signer(venue, seams.disk, environ), settings, seams)
+    spot = BinanceSettings(recv_window_ms=venue.recv_window_ms, timeout_ms=venue.timeout_ms)
+    urls = {name: url for name in ("ws_url", "rest_url", "stream_url") if (url := getattr(venue, name))}
+    if config.feed.market == "usdm":
+        return UsdmVenue(instruments, signer, msgspec.structs.replace(usdm, **urls), seams)
+    urls.pop("stream_url", None)
+    return BinanceVenue(instruments, signer, msgspec.structs.replace(spot, **urls), seams)
 
 
 def _signer(venue: VenueConfig, disk: Disk, environ: Mapping[str, str]) -> Signer:

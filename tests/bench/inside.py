@@ -45,7 +45,8 @@ from daemon.plans import compile_plans, plan_strategies
 from daemon.rehearsal import Rehearsal
 from daemon.seams import Seams
 from daemon.spans import Spans
-from daemon.venues.binance import BinanceSettings, BinanceVenue
+from daemon.venues.binance import BinanceVenue
+from daemon.venues.binance_settings import BinanceSettings
 from daemon.venues.signing import make_signer
 from daemon.warm import warm_up
 from kernels.ring import new_rings

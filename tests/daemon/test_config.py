@@ -122,11 +122,38 @@ def test_a_strategy_s_numbers_are_finite(table, text):
     assert "must be a finite number" in sentence or "number out of range" in sentence
 
 
-def test_live_mode_wants_a_real_venue_on_the_spot_market():
+def test_live_mode_wants_a_real_venue_on_a_market_that_orders_can_be_sent_to():
     live = BASE.replace('"paper"', '"live"')
     assert 'venue.kind must name an exchange, such as "binance"' in refusal(live)
-    usdm = live.replace("[feed]", '[feed]\nmarket = "usdm"') + '[venue]\nkind = "binance"'
-    assert 'feed.market = "spot" only' in refusal(usdm)
+    coinm = live.replace("[feed]", '[feed]\nmarket = "coinm"') + '[venue]\nkind = "binance"'
+    assert 'feed.market = "spot" or "usdm", not "coinm"' in refusal(coinm)
+
+
+def futures(more="", strategies=""):
+    live = BASE.replace('"paper"', '"live"').replace("[feed]", '[feed]\nmarket = "usdm"')
+    live = live.replace('name = "ema_cross"', 'name = "ema_cross"\nsymbols = ["BTC/USDT"]')
+    return live + f'{strategies}\n[venue]\nkind = "binance"\n{more}\n'
+
+
+def test_futures_are_traded_at_a_leverage_a_margin_and_a_countdown():
+    config = read(futures('leverage = 5\nmargin = "isolated"\ndead_man_s = 30'))
+    assert (config.venue.leverage, config.venue.margin, config.venue.dead_man_s) == (5, "isolated", 30)
+    assert "venue.leverage" in refusal(futures("leverage = 126"))
+
+
+def test_what_futures_cannot_do_is_refused():
+    assert "rehearse_us" in refusal(futures(), TICKD__LOOP__REHEARSE_US="1000")
+    another = '[[strategy]]\nname = "ema_cross"\nsymbols = ["BTC/USDT"]\n'
+    assert "two strategies cannot share BTC/USDT:USDT" in refusal(futures(strategies=another))
+    read(futures(strategies=another.replace("BTC", "ETH")))
+
+
+@pytest.mark.parametrize(
+    "key", ["leverage = 2", 'margin = "isolated"', "dead_man_s = 10", 'stream_url = "wss://x"']
+)
+def test_spot_has_neither_leverage_nor_margin_nor_a_countdown(key):
+    spot = futures(key).replace('market = "usdm"', 'market = "spot"')
+    assert "leave them out" in refusal(spot)
 
 
 def test_symbols_are_checked():

@@ -14,7 +14,7 @@ from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
 from daemon.rehearsal import Rehearsal
 from daemon.seams import Seams
-from daemon.venues.binance import BinanceSettings
+from daemon.venues.binance_settings import BinanceSettings
 from daemon.venues.make import make_rehearsal
 from daemon.venues.signing import make_signer
 

@@ -167,12 +167,13 @@ class Exchange:
         self.key, self.secret = ready["api_key"], ready["secret"]
         self.keys = {"TICKD_KEY": self.key, "TICKD_SECRET": self.secret}
 
-    def signed(self, path, **params):
+    def signed(self, path, method="GET", market="spot", **params):
         query = urlencode({**params, "timestamp": time.time_ns() // 1_000_000})
         signature = hmac.new(self.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
-        port = int(self.urls["spot"].rpartition(":")[2])
+        port = int(self.urls[market].rpartition(":")[2])
+        prefix = "/api/v3/" if market == "spot" else "/fapi/"
         status, body = fetch(
-            port, f"/api/v3/{path}?{query}&signature={signature}", headers={"X-MBX-APIKEY": self.key}
+            port, f"{prefix}{path}?{query}&signature={signature}", method, {"X-MBX-APIKEY": self.key}
         )
         assert status == 200, body
         return json.loads(body)
@@ -299,22 +300,26 @@ class Bench:
         command = [sys.executable, "-m", "daemon.simulator", "--with-parent", "--no-limits", *map(str, words)]
         return Exchange(self.start(command, "exchange", env, stdin=subprocess.PIPE))
 
-    def config(self, urls, *strategies, name="one", mode="live", kind="binance", more=""):
+    def config(self, urls, *strategies, name="one", mode="live", kind="binance", more="", market="spot"):
         """Write a configuration that trades BTC/USDT at an exchange; return its path."""
-        rest = urls["spot"]
+        rest = urls[market]
         ws = rest.replace("http", "ws", 1)
+        api = "ws-api/v3" if market == "spot" else "ws-fapi/v1"
+        stream = "" if market == "spot" else f'stream_url = "{ws}/private"'
         path = self.folder / f"{name}.toml"
         path.write_text(f"""
 name = "{name}"
 mode = "{mode}"
 [feed]
+market = "{market}"
 symbols = ["BTC/USDT"]
 rest_url = "{rest}"
 ws_url = "{ws}"
 [venue]
 kind = "{kind}"
 rest_url = "{rest}"
-ws_url = "{ws}/ws-api/v3"
+ws_url = "{ws}/{api}"
+{stream}
 [risk]
 orders_per_s_max = 100.0
 daily_loss_max = 50000.0
@@ -326,9 +331,9 @@ file = "{name}.log"
 {"".join(strategies)}""")
         return path
 
-    def live(self, exchange, *strategies, name="one", env=None, more="", words=()):
+    def live(self, exchange, *strategies, name="one", env=None, more="", words=(), market="spot"):
         """Start `tickd run --live` at an exchange."""
-        config = self.config(exchange.urls, *strategies, name=name, more=more)
+        config = self.config(exchange.urls, *strategies, name=name, more=more, market=market)
         child = self.tickd("run", config, "--live", "--json", *words, env={**exchange.keys, **(env or {})})
         return self.daemon(child, name)
 

@@ -32,6 +32,7 @@ def test_options_become_settings():
         ("a", "b"),
     )
     assert settings_of(options("--speed", "max")).speed == 0.0
+    assert settings_of(options("--funding-s", "60")).funding_s == 60.0
     assert settings_of(options("--no-limits")).limits.weight_1m == 0
 
 

@@ -32,6 +32,16 @@ def test_a_futures_market_moves_a_spot_listing_where_orders_are_placed():
     assert made.gateways["spot"].exchange.accounts.keys() == {"main"}
 
 
+def test_a_futures_account_has_a_wallet_fees_and_limits_of_its_own():
+    made = world(market="usdm", symbols=("BTC/USDT",), balances={"USDT": "500", "BTC": "1"}, funding_s=60.0)
+    front = made.gateways["usdm"]
+    account = front.exchange.accounts["main"]
+    assert {asset: balance.free for asset, balance in account.balances.items()} == {"USDT": 500 * 10**8}
+    assert (account.maker, account.taker) == (20_000, 50_000)
+    assert (front.limits.weight_1m, front.exchange._funding_ns) == (2_400, 60 * 10**9)
+    assert made.gateways["spot"].limits.weight_1m == 6_000
+
+
 def test_a_tape_lists_its_own_instrument(captures):
     made = world(tape=captures / "binance-usdm-btcusdt-20240808.gz")
     assert list(made.gateways) == ["spot", "usdm"]
@@ -58,7 +68,14 @@ def test_the_rate_scales_the_synthetic_market():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"speed": -1.0}, {"rate": 0.0}, {"rate": 501.0}, {"balances": {"USDT": "0.000000001"}}]
+    "changes",
+    [
+        {"speed": -1.0},
+        {"rate": 0.0},
+        {"rate": 501.0},
+        {"funding_s": 0.5},
+        {"balances": {"USDT": "0.000000001"}},
+    ],
 )
 def test_settings_that_make_no_exchange_are_refused(changes):
     with pytest.raises(ConfigError):

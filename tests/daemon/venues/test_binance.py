@@ -14,7 +14,8 @@ from daemon.instruments import make_instrument
 from daemon.memory_disk import InlineWorker
 from daemon.orders.order import Order
 from daemon.seams import Response, Seams
-from daemon.venues.binance import BinanceSettings, BinanceVenue
+from daemon.venues.binance import BinanceVenue
+from daemon.venues.binance_settings import BinanceSettings
 from daemon.venues.signing import Ed25519Signer, HmacSigner, sorted_payload
 from kernels.dtypes import BUY, REST, TARGET
 

@@ -22,7 +22,8 @@ from daemon.instruments import make_instrument
 from daemon.net import RealNet
 from daemon.orders.order import Order
 from daemon.seams import Seams
-from daemon.venues.binance import BinanceSettings, BinanceVenue
+from daemon.venues.binance import BinanceVenue
+from daemon.venues.binance_settings import BinanceSettings
 from daemon.venues.signing import Ed25519Signer, HmacSigner, make_signer
 from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
 

@@ -20,6 +20,8 @@ from daemon.orders.money import UNIT, Holding
 from daemon.orders.portfolio import Portfolio
 from daemon.seams import Seams
 from daemon.venues.binance import BinanceVenue
+from daemon.venues.binance_settings import UsdmSettings
+from daemon.venues.binance_usdm import UsdmVenue
 from daemon.venues.make import make_paper, make_venue, restore_paper
 from daemon.venues.paper import PaperVenue
 from kernels.ring import new_rings
@@ -32,13 +34,13 @@ def make():
     time = VirtualTime(1)
     seams = Seams(time, time, NoNet(), RealDisk(), InlineWorker(), random.Random(0))
     rules = {"tick_size": "0.1", "lot_size": "0.001", "qty_min": "0.001", "qty_max": "9", "notional_min": "5"}
-    btc = make_instrument(0, "binance", "spot", "BTC/USDT", **rules)
 
-    def make(environ=KEYS, paper=None, **venue):
+    def make(environ=KEYS, paper=None, market="spot", **venue):
+        btc = make_instrument(0, "binance", market, "BTC/USDT", **rules)
         config = Config(
             name="x",
             mode="paper",
-            feed=FeedConfig(symbols=("BTC/USDT",)),
+            feed=FeedConfig(symbols=("BTC/USDT",), market=market),
             strategy=(StrategyConfig(name="ema_cross"),),
             venue=VenueConfig(**venue),
             paper=paper or PaperConfig(),
@@ -57,6 +59,14 @@ def test_a_paper_venue_follows_the_market_and_has_the_configured_account(make):
     assert followers == [venue]
     assert (venue._latency_in_ns, venue._latency_out_ns) == (70_000, 90_000)
     assert venue.account.balances()["USDT"].free == 7
+
+
+def test_a_futures_venue_has_its_own_addresses_and_is_set_up_as_configured(make):
+    venue, _ = make(kind="binance", market="usdm", leverage=3, margin="isolated", dead_man_s=9)
+    assert isinstance(venue, UsdmVenue)
+    assert venue._settings == UsdmSettings(leverage=3, margin="isolated", countdown_ms=9000)
+    venue, _ = make(kind="binance", market="usdm", ws_url="wss://x/ws", stream_url="wss://y")
+    assert (venue._settings.ws_url, venue._setup.stream_url) == ("wss://x/ws", "wss://y")
 
 
 def test_paper_needs_no_keys(make):

@@ -1,0 +1,105 @@
+"""Templates of WebSocket API requests: literal text and the holes that kernels.requests fills. Sans-IO."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from daemon.venues.binance_settings import RECV_WINDOW_MS_DEFAULT
+from kernels import requests
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from daemon.instruments import Instrument, Scale
+    from daemon.venues.signing import HmacSigner
+
+
+class Hole:
+    """A place in a template, by what stands there; `quoted` where JSON wants a string."""
+
+    __slots__ = ("quoted", "value")
+
+    def __init__(self, value: int, *, quoted: bool) -> None:
+        self.value = value
+        self.quoted = quoted
+
+
+NAME: Final = Hole(requests.NAME, quoted=True)
+MARKED_NAME: Final = Hole(requests.MARKED_NAME, quoted=True)
+SYMBOL: Final = Hole(requests.SYMBOL, quoted=True)
+INTEGER: Final = Hole(requests.INTEGER, quoted=False)
+PRICE: Final = Hole(requests.PRICE, quoted=True)
+QTY: Final = Hole(requests.QTY, quoted=True)
+TIME: Final = Hole(requests.TIME, quoted=False)
+REQUEST_ID: Final = Hole(requests.REQUEST_ID, quoted=False)
+SIGNATURE: Final = Hole(requests.SIGNATURE, quoted=True)
+
+Params = dict[str, "str | int | Hole"]
+
+
+def make_template(
+    method: str, params: Params, signer: HmacSigner | None, recv_window_ms: int
+) -> NDArray[np.void]:
+    """Return one kind of request (kernels.requests.TEMPLATE), its parameters sorted."""
+    fields: Params = {**params, "timestamp": TIME}
+    if recv_window_ms != RECV_WINDOW_MS_DEFAULT:
+        fields["recvWindow"] = recv_window_ms
+    ordered = sorted(fields.items())
+    template = np.zeros(1, requests.TEMPLATE)
+    pairs: list[tuple[str, str | int | Hole]] = list(ordered)
+    text = 0
+    if signer is not None:
+        # what sorts up to the key is the same each time, so it is hashed once for all
+        first = [(name, value) for name, value in ordered if name < "apiKey"]
+        assert not any(isinstance(value, Hole) for _, value in first)
+        prefix = "".join(f"{name}={value}&" for name, value in [*first, ("apiKey", signer.api_key)])
+        signed: list[str | Hole] = [signer.bind(template, prefix.encode()).decode()]
+        for name, value in ordered[len(first) :]:
+            signed += [f"{name}=", value if isinstance(value, Hole) else str(value), "&"]
+        text = _write_pieces(template, "signed", text, signed[:-1])
+        pairs = [("apiKey", signer.api_key), *pairs, ("signature", SIGNATURE)]
+    request: list[str | Hole] = ['{"id":', REQUEST_ID, f',"method":"{method}","params":{{']
+    for name, value in pairs:
+        request += [f'"{name}":', *_json(value), ","]
+    _write_pieces(template, "request", text, [*request[:-1], "}}"])
+    return template
+
+
+def _write_pieces(template: NDArray[np.void], field: str, at: int, parts: list[str | Hole]) -> int:
+    """Write text and holes into a template, its text from `at` on; return where that ends."""
+    pieces, text = template[field][0], template["text"][0]
+    start, piece = at, 0
+    for part in parts:
+        if isinstance(part, Hole):
+            pieces[piece] = start, at, part.value
+            start, piece = at, piece + 1
+        else:
+            letters = part.encode()
+            text[at : at + len(letters)] = list(letters)
+            at += len(letters)
+    pieces[piece] = start, at, requests.NOTHING
+    return at
+
+
+def _json(value: str | int | Hole) -> list[str | Hole]:
+    if isinstance(value, Hole):
+        return ['"', value, '"'] if value.quoted else [value]
+    return [f'"{value}"' if isinstance(value, str) else str(value)]
+
+
+def make_listing(instrument: Instrument) -> NDArray[np.void]:
+    """Return what requests have of an instrument (kernels.requests.LISTING)."""
+    listing = np.zeros(1, requests.LISTING)
+    symbol = instrument.exchange_symbol.encode()
+    listing["symbol"][0, : len(symbol)] = list(symbol)
+    listing["symbol_size"] = len(symbol)
+    listing["price"], listing["qty"] = _scale(instrument.price), _scale(instrument.qty)
+    return listing
+
+
+def _scale(scale: Scale) -> tuple[int, int, int]:
+    """Return a step's numerator and denominator, and the decimal places it is written with: at least one."""
+    places = max(scale.places, 1)
+    return int(scale.step * 10**places), 10**places, places

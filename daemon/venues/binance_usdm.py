@@ -1,0 +1,184 @@
+"""The live venue for futures: Binance USD-M.
+
+Orders leave by its WebSocket API as on Spot; what becomes of them is told by a user data stream, opened with
+a listen key that is kept alive. The account's margin type and leverage are seen to before the first order.
+What the WebSocket API cannot tell, trades and stops, is asked for over HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from daemon import redact
+from daemon.errors import NetError, VenueError
+from daemon.events import ExecutionReport
+from daemon.pause import pause
+from daemon.venues.binance import BinanceVenue
+from daemon.venues.binance_protocol import Protocol
+from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, TIME, Session
+from daemon.venues.binance_usdm_frames import UsdmFrames
+from daemon.venues.binance_usdm_requests import UsdmRequests
+from daemon.venues.binance_usdm_rest import UsdmRest
+from daemon.venues.binance_usdm_stream import UsdmSession, UserStream
+from daemon.venues.signing import check_encrypted
+from kernels.dtypes import STOP
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+    from daemon.events import Funding, ReportKind
+    from daemon.instruments import Instrument
+    from daemon.orders.order import Order
+    from daemon.seams import Seams
+    from daemon.venues.base import VenueSink
+    from daemon.venues.binance_settings import UsdmSettings
+    from daemon.venues.signing import Signer
+
+USDM: Final = Protocol(
+    UsdmFrames,
+    UsdmRequests,
+    UsdmRest,
+    UsdmSession,
+    "session.status",  # there is none for the time alone, and this tells it
+    {PLACE: 1, CANCEL: 1, AMEND: 1, QUERY: 1, TIME: 2},
+)
+#: a listen key ends an hour after it was last asked for
+KEEP_NS: Final = 30 * 60 * 1_000_000_000
+_NO_SUCH_ORDER: Final = -2013
+#: a countdown is told again after this part of it
+_COUNTDOWN_SHARE: Final = 3
+
+
+class UsdmVenue(BinanceVenue):
+    """A venue (daemon/venues/base.py) on Binance USD-M."""
+
+    protocol = USDM
+    _frames: UsdmFrames
+    _rest: UsdmRest
+
+    def __init__(
+        self, instruments: Sequence[Instrument], signer: Signer, settings: UsdmSettings, seams: Seams
+    ) -> None:
+        check_encrypted(settings.stream_url)
+        super().__init__(instruments, signer, settings, seams)
+        self._setup = settings
+        self._set_up = False
+        self._kept_ns = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- orders ---------------------------------------------------------------------------------------------
+    def query(self, order: Order) -> None:
+        """Ask what became of it; trades we have not seen are asked for too, and told before the status."""
+        if order.kind == STOP:
+            self._spawn(self._report_on(order, lambda: self._rest.stop_status(order)))
+        else:
+            super().query(order)
+
+    def on_trades_missing(self, session: Session, status: ExecutionReport, order: Order) -> None:  # noqa: ARG002
+        """Ask for the trades of a queried order before its status is told."""
+
+        async def ask() -> list[ExecutionReport]:
+            return [*await self._rest.trades_of(order, int(status.venue_order_id)), status]
+
+        self._spawn(self._report_on(order, ask))
+
+    async def _report_on(self, order: Order, ask: Callable[[], Awaitable[list[ExecutionReport]]]) -> None:
+        """Report what is asked for over HTTP, or that nobody knows."""
+        kind: ReportKind = "TIMEOUT"
+        try:
+            reports = await ask()
+        except NetError as error:
+            code, reason = 0, str(error)
+        except VenueError as error:
+            code, reason = error.code, str(error)
+            if code == _NO_SUCH_ORDER:
+                kind = "NOT_FOUND"
+        else:
+            for report in reports:
+                self.on_report(report)
+            return
+        self.on_report(
+            ExecutionReport(
+                kind=kind,
+                client_order_id=order.client_order_id,
+                instrument=order.instrument,
+                wire_ns=self._clock.now_ns(),
+                code=code,
+                reason=reason,
+            )
+        )
+
+    def on_funding(self, funding: Funding) -> None:
+        """Hand on what open positions cost or brought by themselves."""
+        if self._sink is not None:
+            self._sink.on_funding(funding)
+
+    # --- the connection -------------------------------------------------------------------------------------
+    async def start(self, sink: VenueSink) -> None:
+        """Connect and stay connected, as on Spot; raises ConfigError where the account cannot be set up."""
+        await super().start(sink)
+        if self._setup.countdown_ms:
+            self._spawn(self._count_down())
+
+    async def stop(self) -> None:
+        """Disconnect, and be told nothing any more; a countdown goes on and cancels what was left."""
+        for task in list(self._tasks):
+            task.cancel()
+        await super().stop()
+
+    async def _open(self) -> Session:
+        if not self._set_up:
+            await self._rest.set_up(self._instruments, self._setup)
+            self._set_up = True
+        return await super()._open()
+
+    async def _subscribe(self, session: Session) -> None:
+        """Open the user data stream beside the session."""
+        assert isinstance(session, UsdmSession)
+        if self._signer.can_logon:
+            await self._call(session, "session.logon", self._window(), self._signer)
+        key = self._frames.listen_key(await self._ask_stream(session, "start"))
+        redact.register(key)
+        self._kept_ns = self._clock.now_ns()
+        stream = UserStream(session, self, self._frames, self._clock)
+        url = f"{self._setup.stream_url.rstrip('/')}/ws/{key}"
+        stream.begin(await self._seams.net.connect(url, stream))
+        session.stream = stream
+
+    async def _ask_stream(self, session: Session, verb: str) -> Any:
+        return await self._call(session, f"userDataStream.{verb}", {"apiKey": self._signer.api_key})
+
+    def _on_beat(self) -> None:
+        """Look after the session and its stream, which has no heartbeat, and keep its listen key alive."""
+        session, now_ns = self._session, self._clock.now_ns()
+        super()._on_beat()
+        if not isinstance(session, UsdmSession):
+            return
+        if session.owed_ns and now_ns - session.owed_ns > self._setup.timeout_ms * 1_000_000:
+            session.close("the user data stream does not tell of an order that was accepted")
+        elif now_ns - self._kept_ns > KEEP_NS:
+            self._kept_ns = now_ns
+            self._spawn(self._keep(session))
+
+    async def _keep(self, session: Session) -> None:
+        try:
+            await self._ask_stream(session, "ping")
+        except VenueError as error:
+            session.close(f"the user data stream's key could not be kept: {error}")
+        except NetError:
+            self._kept_ns = 0  # the next beat tries again
+
+    async def _count_down(self) -> None:
+        """Tell the exchange again and again not to cancel everything yet."""
+        wait_ms = self._setup.countdown_ms
+        while True:
+            with suppress(NetError, VenueError):  # told in time or not, the exchange does what it was asked
+                await self._rest.count_down(self._instruments, wait_ms)
+            await pause(self._seams, wait_ms / _COUNTDOWN_SHARE / 1000)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from daemon.entry import bound
+from daemon.venues.binance_templates import INTEGER, NAME, SYMBOL, make_listing, make_template
+from daemon.venues.signing import HmacSigner, sorted_payload
+from kernels import requests
+from tests.daemon.venues.test_binance_requests import instrument
+
+SIGNER = HmacSigner("apikeyapikey", "secretsecret")
+
+
+def written(params, signer=SIGNER, window_ms=5000):
+    """A request made of a template, as a dict."""
+    out = np.zeros(requests.OUT_BYTES, np.uint8)
+    template = make_template("some.method", params, signer, window_ms)
+    end = bound(requests.write)(template, make_listing(instrument()), out, b"demo-7-1", 0, 3, 5, 42, 0)
+    return json.loads(out[requests.FRAME_AT : end].tobytes())
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"symbol": SYMBOL, "number": INTEGER},
+        {"algoType": "CONDITIONAL", "symbol": SYMBOL, "name": NAME},
+        {"a": "x" * 70, "aa": 1, "symbol": SYMBOL},
+        {},
+    ],
+)
+def test_what_sorts_before_the_key_is_signed_before_it(params):
+    request = written(params)
+    signature = request["params"].pop("signature")
+    assert signature == SIGNER.sign(sorted_payload(request["params"])).decode()
+    assert request["params"].keys() == params.keys() | {"apiKey", "timestamp"}
+
+
+def test_without_a_signer_there_is_neither_key_nor_signature():
+    request = written({"symbol": SYMBOL}, None, 4000)
+    assert request == {
+        "id": 3,
+        "method": "some.method",
+        "params": {"recvWindow": 4000, "symbol": "BTCUSDT", "timestamp": 5},
+    }
+
+
+def test_a_listing_writes_at_least_one_decimal():
+    listing = make_listing(instrument("1", "0.001"))
+    assert (listing["price"][0].tolist(), listing["qty"][0].tolist()) == ([10, 10, 1], [1, 1000, 3])
