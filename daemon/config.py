@@ -96,7 +96,7 @@ class VenueConfig(LineConfig, frozen=True):
     stream_url: str = ""  # of USD-M's user data
     leverage: Annotated[int, Meta(ge=1, le=125)] = 1  # of USD-M, set before the first order
     margin: Literal["cross", "isolated"] = "cross"  # likewise
-    #: USD-M: so long after the daemon fell silent the exchange cancels its orders, but for stops; 0: never
+    #: USD-M: so long after the daemon fell silent the exchange cancels what rests; 0: never
     dead_man_s: Annotated[int, Meta(ge=0, le=600)] = 0
     key_env: str = "TICKD_KEY"
     secret_env: str = "TICKD_SECRET"  # noqa: S105 - the variable's name
@@ -292,6 +292,11 @@ def _check_market(config: Config, strategies: Sequence[StrategyConfig], source: 
         return
     if config.loop.rehearse_us:
         raise ConfigError(f'{source}: loop.rehearse_us walks the way of spot orders; leave it out for "usdm"')
+    least_s = max(
+        5, len(config.feed.symbols) * 3 // 2
+    )  # each symbol is told three times in that, at weight 10
+    if 0 < venue.dead_man_s < least_s:
+        raise ConfigError(f"{source}: venue.dead_man_s must be at least {least_s} for so many symbols, or 0")
     owned = [symbol for one in strategies for symbol in one.symbols]
     for symbol in owned:
         if owned.count(symbol) > 1:  # the account nets what they hold, and so what each has made

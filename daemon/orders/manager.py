@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 from daemon.errors import JournalError
 from daemon.events import ExecutionReport
 from daemon.orders import records
-from daemon.orders.audit import Alarm, Filled, Sent
+from daemon.orders.audit import Alarm, Sent
 from daemon.orders.doubts import Doubts, OrderRules
+from daemon.orders.foreign import take_foreign
 from daemon.orders.intents import SEAL, Refused
 from daemon.orders.lifecycle import Lifecycle
 from daemon.orders.money import UNIT
@@ -280,13 +281,8 @@ class Orders:
         order = self.life.find(report.client_order_id)
         if order is not None:
             self.life.take(order, report)
-        elif report.kind == "TRADE" and self.portfolio.trades[report.instrument].add(
-            report.trade_id, report.side
-        ):
-            self.portfolio.fill_foreign(report)
-            self.tell(Filled(None, report, report.wire_ns))
-            text = f"order {report.client_order_id}, which we never sent, traded {report.last_lots} lots"
-            self.tell(Alarm("foreign_trade", text, report.wire_ns))
+        else:
+            take_foreign(self, report)
 
     def venue_status(self, status: VenueStatus) -> None:
         """Close the gates while the connection for orders is down.

@@ -98,13 +98,10 @@ class BinanceVenue:
 
     def attach(self, wire: Wire, sink: VenueSink) -> Session:
         """Be up on a wire that is there, with no supervisor: for a rehearsal or a measurement."""
-        self._session, self._sink, self.up = (
-            self.protocol.session(self, self._frames, self._clock),
-            sink,
-            True,
-        )
-        self._session.begin(wire)
-        return self._session
+        self._sink, self.up = sink, True
+        self._session = session = self.protocol.session(self, self._frames, self._clock)
+        session.begin(wire)
+        return session
 
     # --- orders ---------------------------------------------------------------------------------------------
     def place(self, order: Order) -> None:

@@ -143,6 +143,7 @@ def test_futures_are_traded_at_a_leverage_a_margin_and_a_countdown():
 
 def test_what_futures_cannot_do_is_refused():
     assert "rehearse_us" in refusal(futures(), TICKD__LOOP__REHEARSE_US="1000")
+    assert "dead_man_s must be at least 5" in refusal(futures("dead_man_s = 4"))
     another = '[[strategy]]\nname = "ema_cross"\nsymbols = ["BTC/USDT"]\n'
     assert "two strategies cannot share BTC/USDT:USDT" in refusal(futures(strategies=another))
     read(futures(strategies=another.replace("BTC", "ETH")))
