@@ -58,8 +58,14 @@ def _explain(error: BaseException) -> tuple[str, int]:
 
 def _check_there(path: Path | None, what: str) -> None:
     """Raise UsageError for something named on the command line that is not there."""
-    if path is not None and not path.exists():
-        raise UsageError(f"the {what} {path} does not exist; check the name")
+    if path is None:
+        return
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise UsageError(f"the {what} {path} does not exist; check the name") from None
+    except OSError as error:
+        raise UsageError(f"the {what} {path} cannot be read ({error.strerror})") from None
 
 
 def _check_strategy(reference: str | None) -> None:

@@ -94,6 +94,21 @@ def make_runtimes(
     return runtimes
 
 
+def make_desks(runtimes: Sequence[Runtime]) -> list[Desk]:
+    """Return each strategy's desk; those of one quote currency share what they see of the account."""
+    accounts: defaultdict[str, Account] = defaultdict(Account)
+    return [
+        Desk(
+            one.index,
+            one.name,
+            tuple(i.index for i in one.instruments),
+            one.memory,
+            accounts[one.instruments[0].quote],
+        )
+        for one in runtimes
+    ]
+
+
 def _refuse_another_mode(history: History, config: Config) -> None:
     """Raise ConfigError for a journal of another mode: what was held on paper is not at the venue."""
     for record in reversed(history.records):
@@ -175,17 +190,7 @@ def _build_orders(
         group_ms=config.journal.group_ms,
         digest=digest,
     )
-    accounts: defaultdict[str, Account] = defaultdict(Account)  # by quote currency
-    desks = [
-        Desk(
-            one.index,
-            one.name,
-            tuple(i.index for i in one.instruments),
-            one.memory,
-            accounts[one.instruments[0].quote],
-        )
-        for one in runtimes
-    ]
+    desks = make_desks(runtimes)
     limits = RiskLimits(
         orders_per_s_max=config.risk.orders_per_s_max,
         daily_loss_max=config.risk.daily_loss_max,

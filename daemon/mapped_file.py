@@ -47,7 +47,7 @@ class MappedFile:
         self._reserved = self.size  # up to here there is space on the disk
         self._start = self._end = self.size  # what is mapped of the file
         self._view = memoryview(b"")
-        self._address = 0  # of the view
+        self._window = 0, self.size, self.size  # address, start and end of the view, which a sync reads
         self._seen_size = self.size  # at the latest sync
         self._lost = False
         self._busy = threading.Lock()  # a sync must not meet a descriptor already reused
@@ -107,7 +107,8 @@ class MappedFile:
         view = memoryview(mmap.mmap(self._fd, upto - start, offset=start))
         address = ctypes.addressof(ctypes.c_char.from_buffer(view))
         self._view.release()
-        self._view, self._address, self._start, self._end = view, address, start, upto
+        self._view, self._start, self._end = view, start, upto
+        self._window = address, start, upto
 
     def _touch_ahead(self) -> None:
         """Make the pages writable that the next records go to: a page's first write costs its writer 4 us.
@@ -115,10 +116,10 @@ class MappedFile:
         As many as were filled since the last sync, which is what made them read-only again. It is advice: a
         kernel that does not know it, or a window that is gone by now, costs nothing but that.
         """
-        size, start, address = self.size, self._start, self._address
+        size, (address, start, end) = self.size, self._window  # at once: a write may map meanwhile
         filled, self._seen_size = size - self._seen_size, size
         first = size - start - (size - start) % _PAGE
-        upto = min(size - start + filled + _PAGE, self._end - start)
+        upto = min(size - start + filled + _PAGE, end - start)
         if upto > first:
             _madvise(address + first, upto - first, _POPULATE_WRITE)
 

@@ -28,7 +28,9 @@ SIGNATURE: Final = 9
 
 PIECES_MAX: Final = 12
 TEXT_MAX: Final = 1024
-SYMBOL_MAX: Final = 32
+SYMBOL_MAX: Final = 64
+#: bytes of a name; an exchange allows 36
+NAME_MAX: Final = 256
 #: bytes that `write` may need beside the request's own
 OUT_BYTES: Final = 4096
 #: where the request begins; before it stand the signature and what is signed
@@ -83,7 +85,12 @@ def write(
     x: int,
     y: int,
 ) -> int:
-    """Write a request into `out`, uint8[OUT_BYTES]; return where it ends."""
+    """Write a request into `out`, uint8[OUT_BYTES]; return where it ends. Raises ValueError.
+
+    No number may be negative.
+    """
+    if len(name) > NAME_MAX:
+        raise ValueError("an order's id is longer than requests have room for")
     t, one = template[0], listing[0]
     if t.signs:
         end = _fill(t, t.signed, one, out, _SIGNED_AT, name, mark, request_id, time_ms, x, y)

@@ -95,6 +95,7 @@ class Portfolio:
     def add_desk(self, desk: Desk) -> None:
         """Take a desk into the books."""
         self.desks.append(desk)
+        # an account is of one quote currency: who shares it sees what is free of that
         if desk.account not in self._accounts:
             self._accounts.append(desk.account)
             self._quote[desk.instruments[0]].shown_at.append((desk.account.view, A_FREE_QUOTE))

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 #: the part of the request weight that new orders may use up
 ORDERS_SHARE: Final = 0.8
-#: the part that reading a snapshot may use up: one of hundreds of symbols takes minutes, and orders go first
+#: the part that reading a snapshot may use up: one of hundreds of symbols takes minutes, and orders go on
 READING_SHARE: Final = 0.5
+#: what the limit is taken for while the exchange has told none: the lower one of its markets
+_LIMIT_ASSUMED: Final = 2400
 #: how long to wait after a 429 or 418 that names no time
 BACKOFF_MS: Final = {429: 10_000, 418: 120_000}
 
@@ -103,12 +105,12 @@ class Budget:
         return ""
 
     def reading_waits_ms(self, time_ms: int, weight: int) -> int:
-        """Return how long a request that only reads has to wait for its part of the request weight."""
+        """Return how long a request of a snapshot has to wait: limited, or for its part of the weight."""
         self._settle()
-        waits_ms = 0
+        waits_ms = max(self._blocked_until_ms - time_ms, 0)
         for window in self._weight.values():
             used = window.now(time_ms)
-            if used and window.limit and used + weight > window.limit * READING_SHARE:
+            if used and used + weight > (window.limit or _LIMIT_ASSUMED) * READING_SHARE:
                 waits_ms = max(waits_ms, (window.number + 1) * window.span_ms - time_ms)
         return waits_ms
 

@@ -28,11 +28,9 @@ from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from daemon.instruments import Instrument
     from daemon.orders.order import Order
-    from daemon.venues.binance_templates import Params
+    from daemon.venues.binance_templates import Params, Template
     from daemon.venues.signing import HmacSigner, Signer
 
 CLIENT_ID_LENGTH_MAX: Final = 36
@@ -65,7 +63,7 @@ class OrderRequests:
             lambda method, params: make_template(method, {"symbol": SYMBOL, **params}, signer, recv_window_ms)
         )
 
-    def _make(self, template: Callable[[str, Params], NDArray[np.void]]) -> None:
+    def _make(self, template: Callable[[str, Params], Template]) -> None:
         """Make a template of each kind of request."""
         self._place = {
             (kind, side): template(
@@ -94,7 +92,7 @@ class OrderRequests:
 
     def _fill(
         self,
-        template: NDArray[np.void],
+        template: Template,
         instrument: int,
         name: str,
         request_id: int,
@@ -104,7 +102,7 @@ class OrderRequests:
         mark: int = 0,
     ) -> bytes:
         end = self._write(
-            template,
+            template.array,
             self._listings[instrument],
             self._out,
             name.encode(),

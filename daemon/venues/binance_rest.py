@@ -13,7 +13,7 @@ import msgspec
 from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import Balance, OpenOrder, VenueSnapshot
 from daemon.pause import Backoff, pause
-from daemon.venues.binance_requests import original_id
+from daemon.venues.binance_requests import CLIENT_ID_LENGTH_MAX, original_id
 from daemon.venues.binance_wire import ErrorBody
 from daemon.venues.signing import signed_query
 
@@ -40,6 +40,10 @@ BACKOFF_S_MAX: Final = 30.0
 ROWS_MAX: Final = 1000  # the longest list the exchange sends at once
 _INVALID_TIMESTAMP: Final = -1021
 _UNKNOWN: Final = -1000
+_LIMITED: Final = -1003
+#: refusals after which to ask again: soon, and once the exchange lets us
+_PASSING: Final = frozenset({_INVALID_TIMESTAMP, _UNKNOWN})
+_PASSING_PATIENT: Final = _PASSING | {_LIMITED}
 
 
 class RestReader:
@@ -74,15 +78,25 @@ class RestReader:
         self._error = msgspec.json.Decoder(ErrorBody)
 
     async def get(
-        self, path: str, params: dict[str, str | int], weight: int, read: Callable[[bytes], T]
+        self,
+        path: str,
+        params: dict[str, str | int],
+        weight: int,
+        read: Callable[[bytes], T],
+        *,
+        patient: bool = False,
     ) -> T:
         """Return what `read` makes of the answer's body, asking again after a failure of network or server.
 
-        Raises VenueError for a refusal, a rate limit or an answer that cannot be read (told to
+        patient: wait for room in the part of the request weight that snapshots have, and while the exchange
+        limits us. Raises VenueError for a refusal, a rate limit or an answer that cannot be read (told to
         `on_frame_error` too), NetError when there is no answer at all.
         """
+        passing = _PASSING_PATIENT if patient else _PASSING
         backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)
         for attempt in range(1, TRIES + 1):
+            while patient and (waits_ms := self._budget.reading_waits_ms(self._time_ms(), weight)):
+                await pause(self._seams, waits_ms / 1000)  # before it is signed: a signature is of its moment
             try:
                 body = await self._signed("GET", path, params, weight)
                 return self._read(path, body, read)
@@ -90,7 +104,7 @@ class RestReader:
                 if attempt == TRIES:
                     raise
             except VenueError as error:
-                if attempt == TRIES or error.code not in {_INVALID_TIMESTAMP, _UNKNOWN}:
+                if attempt == TRIES or error.code not in passing:
                     raise
                 if error.code == _INVALID_TIMESTAMP:
                     await self.ask_time()
@@ -125,13 +139,11 @@ class RestReader:
         return answer.body
 
     async def _request(self, method: str, target: str, weight: int) -> Response:
-        """Make one request once the budget has room; raises VenueError for anything but a 200."""
-        while waits_ms := self._budget.reading_waits_ms(self._time_ms(), weight):
-            await pause(self._seams, waits_ms / 1000)
+        """Make one request within the budget; raises VenueError for anything but a 200."""
         time_ms = self._time_ms()
         refusal = self._budget.take(time_ms, weight)
         if refusal:
-            raise VenueError(-1003, f"not sent: {refusal}")
+            raise VenueError(_LIMITED, f"not sent: {refusal}")
         headers = {"X-MBX-APIKEY": self._signer.api_key}
         answer = await self._seams.net.request(method, self._url + target, headers, b"", TIMEOUT_S)
         time_ms = self._time_ms()
@@ -160,17 +172,18 @@ class RestReader:
     ) -> VenueSnapshot:
         """Return balances, open orders and trades since `since_ns`, as they were at `wire_ns` or later.
 
+        The trades of hundreds of symbols take minutes, so what changes with each trade is asked for last.
         `known_ids`: order numbers whose client order id is known; others are looked up.
         """
         wire_ns = self._seams.clock.now_ns()
-        account = await self.get(
-            f"{self.prefix}/account", {"omitZeroBalances": "true"}, 20, self._frames.account
-        )
         notes: list[str] = []
-        open_orders = await self._open_orders(instruments, notes)
         trades: list[ExecutionReport] = []
         for instrument in instruments:
             trades += await self._trades(instrument, since_ns, known_ids)
+        open_orders = await self._open_orders(instruments, notes)
+        account = await self.get(
+            f"{self.prefix}/account", {"omitZeroBalances": "true"}, 20, self._frames.account, patient=True
+        )
         return VenueSnapshot(
             balances={row.asset: Balance(row.free, row.locked) for row in account.balances},
             open_orders=open_orders,
@@ -189,6 +202,8 @@ class RestReader:
             if instrument is None:
                 continue  # of an instrument that is not traded here
             try:
+                if len(row.clientOrderId) > CLIENT_ID_LENGTH_MAX:
+                    raise FrameError("size", "its id is longer than any")
                 side, ticks, lots, filled = self._frames.order_counts(row, instrument.index)
             except FrameError as error:
                 self._on_frame_error(error)
@@ -215,10 +230,11 @@ class RestReader:
     ) -> list[T]:
         """Return what is open, of each instrument or, where that weighs less, of all symbols there are."""
         if len(instruments) * self.weight_open > self.weight_all_open:
-            return await self.get(path, {}, self.weight_all_open, read)
+            return await self.get(path, {}, self.weight_all_open, read, patient=True)
         rows: list[T] = []
         for one in instruments:
-            rows += await self.get(path, {"symbol": one.exchange_symbol}, self.weight_open, read)
+            asked: dict[str, str | int] = {"symbol": one.exchange_symbol}
+            rows += await self.get(path, asked, self.weight_open, read, patient=True)
         return rows
 
     async def _trades(
@@ -246,15 +262,15 @@ class RestReader:
         params: dict[str, str | int] = {"startTime": since_ns // 1_000_000} if since_ns > 0 else {"fromId": 0}
         while True:
             wanted = {"symbol": symbol, "limit": ROWS_MAX, **params}
-            page = await self._trade_page(wanted)
+            page = await self._trade_page(wanted, patient=True)
             rows += page
             if len(page) < ROWS_MAX:
                 return rows
             params = {"fromId": page[-1].id + 1}
 
-    async def _trade_page(self, wanted: dict[str, str | int]) -> list[TradeRow]:
+    async def _trade_page(self, wanted: dict[str, str | int], *, patient: bool) -> list[TradeRow]:
         path = f"{self.prefix}/{self.trades_path}"
-        return await self.get(path, wanted, self.weight_trades, self._frames.trades)
+        return await self.get(path, wanted, self.weight_trades, self._frames.trades, patient=patient)
 
     async def _order_names(self, symbol: str, first: int, last: int) -> dict[int, str]:
         """Return order number -> client order id of the orders from number `first` to `last`."""
@@ -262,7 +278,7 @@ class RestReader:
         while True:
             params: dict[str, str | int] = {"symbol": symbol, "limit": ROWS_MAX, "orderId": first}
             path = f"{self.prefix}/allOrders"
-            page = await self.get(path, params, self.weight_names, self._frames.orders)
+            page = await self.get(path, params, self.weight_names, self._frames.orders, patient=True)
             names |= {row.orderId: original_id(row.clientOrderId) for row in page}
             if len(page) < ROWS_MAX or page[-1].orderId >= last:
                 return names

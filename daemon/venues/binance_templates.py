@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from daemon.errors import ConfigError
 from daemon.venues.binance_settings import RECV_WINDOW_MS_DEFAULT
+from daemon.venues.signing import Secret
 from kernels import requests
 
 if TYPE_CHECKING:
@@ -36,18 +38,30 @@ TIME: Final = Hole(requests.TIME, quoted=False)
 REQUEST_ID: Final = Hole(requests.REQUEST_ID, quoted=False)
 SIGNATURE: Final = Hole(requests.SIGNATURE, quoted=True)
 
+#: a step's numerator times its denominator, which counts of it are multiplied with
+_SCALE_MAX: Final = 2**63
+
+
+class Template(Secret):
+    """One kind of request, as the kernel has it: TEMPLATE of length 1, which can sign."""
+
+    __slots__ = ("array",)
+
+    def __init__(self) -> None:
+        self.array: NDArray[np.void] = np.zeros(1, requests.TEMPLATE)
+
+
 Params = dict[str, "str | int | Hole"]
 
 
-def make_template(
-    method: str, params: Params, signer: HmacSigner | None, recv_window_ms: int
-) -> NDArray[np.void]:
-    """Return one kind of request (kernels.requests.TEMPLATE), its parameters sorted."""
+def make_template(method: str, params: Params, signer: HmacSigner | None, recv_window_ms: int) -> Template:
+    """Return one kind of request, its parameters sorted."""
     fields: Params = {**params, "timestamp": TIME}
     if recv_window_ms != RECV_WINDOW_MS_DEFAULT:
         fields["recvWindow"] = recv_window_ms
     ordered = sorted(fields.items())
-    template = np.zeros(1, requests.TEMPLATE)
+    template = Template()
+    array = template.array
     pairs: list[tuple[str, str | int | Hole]] = list(ordered)
     text = 0
     if signer is not None:
@@ -55,15 +69,15 @@ def make_template(
         first = [(name, value) for name, value in ordered if name < "apiKey"]
         assert not any(isinstance(value, Hole) for _, value in first)
         prefix = "".join(f"{name}={value}&" for name, value in [*first, ("apiKey", signer.api_key)])
-        signed: list[str | Hole] = [signer.bind(template, prefix.encode()).decode()]
+        signed: list[str | Hole] = [signer.bind(array, prefix.encode()).decode()]
         for name, value in ordered[len(first) :]:
             signed += [f"{name}=", value if isinstance(value, Hole) else str(value), "&"]
-        text = _write_pieces(template, "signed", text, signed[:-1])
+        text = _write_pieces(array, "signed", text, signed[:-1])
         pairs = [("apiKey", signer.api_key), *pairs, ("signature", SIGNATURE)]
     request: list[str | Hole] = ['{"id":', REQUEST_ID, f',"method":"{method}","params":{{']
     for name, value in pairs:
         request += [f'"{name}":', *_json(value), ","]
-    _write_pieces(template, "request", text, [*request[:-1], "}}"])
+    _write_pieces(array, "request", text, [*request[:-1], "}}"])
     return template
 
 
@@ -90,16 +104,23 @@ def _json(value: str | int | Hole) -> list[str | Hole]:
 
 
 def make_listing(instrument: Instrument) -> NDArray[np.void]:
-    """Return what requests have of an instrument (kernels.requests.LISTING)."""
+    """Return what requests have of an instrument (kernels.requests.LISTING); raises ConfigError."""
     listing = np.zeros(1, requests.LISTING)
     symbol = instrument.exchange_symbol.encode()
+    if len(symbol) > requests.SYMBOL_MAX:
+        raise ConfigError(f"{instrument.symbol}: its name at the exchange is longer than requests have room")
     listing["symbol"][0, : len(symbol)] = list(symbol)
     listing["symbol_size"] = len(symbol)
-    listing["price"], listing["qty"] = _scale(instrument.price), _scale(instrument.qty)
+    listing["price"], listing["qty"] = (
+        _scale(scale, instrument) for scale in (instrument.price, instrument.qty)
+    )
     return listing
 
 
-def _scale(scale: Scale) -> tuple[int, int, int]:
+def _scale(scale: Scale, instrument: Instrument) -> tuple[int, int, int]:
     """Return a step's numerator and denominator, and the decimal places it is written with: at least one."""
     places = max(scale.places, 1)
-    return int(scale.step * 10**places), 10**places, places
+    numerator, denominator = int(scale.step * 10**places), 10**places
+    if numerator * denominator >= _SCALE_MAX:
+        raise ConfigError(f"{instrument.symbol}: its step of {scale.step} has more digits than are traded in")
+    return numerator, denominator, places

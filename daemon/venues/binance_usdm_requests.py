@@ -14,11 +14,8 @@ from kernels.dtypes import REST, STOP, TARGET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from daemon.orders.order import Order
-    from daemon.venues.binance_templates import Params
+    from daemon.venues.binance_templates import Params, Template
 
 #: post-only orders never take, so what happens where they would meet one of ours needs no saying
 _TYPES: Final = {
@@ -30,7 +27,7 @@ _TYPES: Final = {
 class UsdmRequests(OrderRequests):
     """The requests about orders of all instruments."""
 
-    def _make(self, template: Callable[[str, Params], NDArray[np.void]]) -> None:
+    def _make(self, template: Callable[[str, Params], Template]) -> None:
         order: Params = {"newClientOrderId": NAME, "price": PRICE, "quantity": QTY}
         self._orders = {
             (kind, side, reduces): template(

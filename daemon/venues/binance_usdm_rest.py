@@ -48,18 +48,15 @@ class UsdmRest(RestReader):
     async def snapshot(
         self, instruments: Sequence[Instrument], since_ns: int, known_ids: dict[int, str]
     ) -> VenueSnapshot:
-        """Return wallets, positions, open orders and trades since `since_ns`, as at `wire_ns` or later.
-
-        The account is asked for last: what traded before that is among the trades.
-        """
+        """Return wallets, positions, open orders and trades since `since_ns`, as at `wire_ns` or later."""
         wire_ns = self._seams.clock.now_ns()
         notes: list[str] = []
-        open_orders = await self._open_orders(instruments, notes)
-        open_orders += await self._open_stops(instruments, notes)
         trades: list[ExecutionReport] = []
         for instrument in instruments:
             trades += await self._trades(instrument, since_ns, known_ids)
-        account = await self.get("/fapi/v3/account", {}, 5, self._usdm.usdm_account)
+        open_orders = await self._open_orders(instruments, notes)
+        open_orders += await self._open_stops(instruments, notes)
+        account = await self.get("/fapi/v3/account", {}, 5, self._usdm.usdm_account, patient=True)
         held = self._read(
             "/fapi/v3/account", account.positions, lambda rows: [self._usdm.position(row) for row in rows]
         )
@@ -112,7 +109,7 @@ class UsdmRest(RestReader):
         start_ms = max(start_ms, now_ms - 12 * _SPAN_MS)  # the exchange keeps three months
         params: dict[str, str | int] = {"startTime": start_ms, "endTime": start_ms + _SPAN_MS}
         while True:
-            page = await self._trade_page({"symbol": symbol, "limit": ROWS_MAX, **params})
+            page = await self._trade_page({"symbol": symbol, "limit": ROWS_MAX, **params}, patient=True)
             rows += page
             if len(page) == ROWS_MAX:
                 params = {"fromId": page[-1].id + 1}
@@ -126,7 +123,8 @@ class UsdmRest(RestReader):
     async def trades_of(self, order: Order, number: int) -> list[ExecutionReport]:
         """Return the trades of an order by its number, each with the order's count up to it."""
         symbol = self.symbols[order.instrument]
-        rows = await self._trade_page({"symbol": symbol, "orderId": number, "limit": ROWS_MAX})
+        asked: dict[str, str | int] = {"symbol": symbol, "orderId": number, "limit": ROWS_MAX}
+        rows = await self._trade_page(asked, patient=False)
         wire_ns = self._seams.clock.now_ns()
 
         def reports(listed: list[TradeRow]) -> list[ExecutionReport]:

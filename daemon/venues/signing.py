@@ -44,30 +44,27 @@ class Signer(Protocol):
         """Return the signature of `payload` as ASCII text."""
 
 
-class _Secret:
+class Secret:
     """What must not be shown, copied or stored."""
 
-    __slots__ = ("api_key",)
-
-    def __init__(self, api_key: str) -> None:
-        self.api_key = api_key
+    __slots__ = ()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a signer cannot be pickled or copied")
+        raise TypeError(f"a {type(self).__name__} cannot be pickled or copied: with it orders can be signed")
 
 
-class HmacSigner(_Secret):
+class HmacSigner(Secret):
     """HMAC-SHA256; its two padded keys were hashed once, as hashlib keeps a state and as kernels do."""
 
-    __slots__ = ("_inner", "_outer", "_states")
+    __slots__ = ("_inner", "_outer", "_states", "api_key")
 
     can_logon = False
 
     def __init__(self, api_key: str, secret: str) -> None:
-        super().__init__(api_key)
+        self.api_key = api_key
         redact.register(api_key)
         redact.register(secret)
         key = secret.encode()
@@ -105,15 +102,15 @@ def _after(state: NDArray[np.uint32], blocks: bytes) -> NDArray[np.uint32]:
     return state
 
 
-class Ed25519Signer(_Secret):
+class Ed25519Signer(Secret):
     """Ed25519; 30 us a signature, so sessions log on once and orders go unsigned."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_key", "api_key")
 
     can_logon = True
 
     def __init__(self, api_key: str, pem: str) -> None:
-        super().__init__(api_key)
+        self.api_key = api_key
         redact.register(api_key)
         for line in pem.splitlines():
             if not line.startswith("-----"):

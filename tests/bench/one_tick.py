@@ -48,6 +48,7 @@ def take_one(
 def take(
     mem: Any,
     rings: Any,
+    account: Any,
     histogram: Any,
     kind: int,
     wire_ns: int,
@@ -60,7 +61,7 @@ def take(
 ) -> None:
     """Do the same in the daemon's own memory and rings: push, a drain's preparation, and observe."""
     ring.push(rings, 0, kind, wire_ns, exch_ns, number, a, b, c, d)
-    pipeline.prepare(mem, rings, wire_ns)
+    pipeline.prepare(mem, rings, account, wire_ns)
     stats.observe(histogram, wire_ns - exch_ns)
 
 
@@ -90,7 +91,8 @@ def in_the_daemons_memory() -> Call:
     """Return a call on a strategy's memory, the feed's rings and a histogram, as the daemon has them."""
     memory = np.zeros(1, memory_dtype(1, len(FEATURES), FEATURE_FLOATS, FEATURE_INTS, 0, 0))
     features.init(memory[0]["feature_f"][0], memory[0]["feature_i"][0], bind_tuning({}))
-    return Call(take, memory, ring.new_rings(1), np.zeros(stats.HISTOGRAM_SIZE, np.int64))
+    account, histogram = memory[0]["account"].copy(), np.zeros(stats.HISTOGRAM_SIZE, np.int64)
+    return Call(take, memory, ring.new_rings(1), account, histogram)
 
 
 class Wickra:

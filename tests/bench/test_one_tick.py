@@ -17,7 +17,7 @@ def test_both_calls_do_all_of_it():
     states = batch.new_states(1, bind_tuning({}))
     batch.advance(states, 0, ticks, batch.every(ticks)[-1:], batch.places(FEATURES), want)
     record = one.arrays[0][0]
-    memory, rings, histogram = daemons.arrays
+    memory, rings, _, histogram = daemons.arrays
     assert record["row"].tobytes() == memory[0]["rows"][0, :-1].tobytes() == want.tobytes()
     assert record["ring"]["head"] == rings[0]["head"] == 3_000
     assert record["histogram"][stats.HIST_COUNT] == histogram[stats.HIST_COUNT] == 3_000

@@ -15,6 +15,7 @@ from daemon.instruments import make_instrument
 from daemon.memory_disk import MemoryDisk
 from daemon.orders.order import State
 from daemon.research.bundle import read_bundle
+from daemon.runtime import Runtime
 from kernels import dtypes as d
 from kernels import features
 
@@ -39,6 +40,19 @@ def instruments(*bases):
     ]
 
 
+CROSS = make_instrument(
+    2,
+    "binance",
+    "spot",
+    "ETH/BTC",
+    tick_size="0.01",
+    lot_size="0.001",
+    qty_min="0.001",
+    qty_max="9",
+    notional_min="5",
+)
+
+
 def runtimes(*strategies, bases=("BTC",), disk=None, step=lambda _: None, **sections):
     known = instruments(*bases)
     symbols = tuple(one.symbol for one in known)
@@ -52,6 +66,19 @@ def runtimes(*strategies, bases=("BTC",), disk=None, step=lambda _: None, **sect
         **sections,
     )
     return load_runtimes(config, known, disk or RealDisk(), (0.001, 0.002), step, can_amend=True)
+
+
+def test_strategies_of_one_quote_currency_share_what_they_see_of_the_account():
+    usdt, more = runtimes(
+        StrategyConfig(name="ema_cross", symbols=("BTC/USDT",)),
+        StrategyConfig(name="ema_cross", symbols=("ETH/USDT",)),
+        bases=("BTC", "ETH"),
+    )
+    btc = Runtime(2, usdt.strategy, [CROSS], usdt.memory, (), 0)
+    one, two, other = core.make_desks([usdt, more, btc])
+    assert one.account is two.account
+    assert other.account is not one.account
+    assert [desk.instruments for desk in (one, two, other)] == [(0,), (1,), (2,)]
 
 
 # --- loading ------------------------------------------------------------------------------------------------

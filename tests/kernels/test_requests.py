@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -55,7 +56,7 @@ def filled(parts: list[Any], values: dict[int, str]) -> bytes:
 
 
 TEXTS = some.text("abcdef0123456789", min_size=1, max_size=150)
-NAMES = some.text("abcdefghijklmnopqrstuvwxyz-0123456789", min_size=3, max_size=36)
+NAMES = some.text("abcdefghijklmnopqrstuvwxyz-0123456789\u00e9\u4e00", min_size=3, max_size=36)
 NUMBERS = some.integers(0, 2**62)
 
 
@@ -120,3 +121,14 @@ def test_an_unsigned_request_leaves_what_is_before_it_alone() -> None:
     end = r.write(made, listing("A", "1", "1"), out, b"n", 0, 7, 8, 9, 10)
     assert out[r.FRAME_AT : end].tobytes().startswith(b'{"id":7,"m":"n","o":9')
     assert set(out[: r.FRAME_AT].tolist()) == {255}
+
+
+def test_a_longer_name_than_there_is_room_for_is_refused_and_nothing_else_written() -> None:
+    out = np.full(r.OUT_BYTES + 64, 255, np.uint8)
+    one = listing("A" * r.SYMBOL_MAX, "1", "1")
+    made = template("secret", "prefix")
+    end = r.write(made, one, out[: r.OUT_BYTES], b"n" * r.NAME_MAX, 0, 2**62, 2**62, 2**62, 2**62)
+    assert end < r.OUT_BYTES
+    assert set(out[r.OUT_BYTES :].tolist()) == {255}
+    with pytest.raises(ValueError, match="longer than requests have room for"):
+        r.write(made, one, out[: r.OUT_BYTES], b"n" * (r.NAME_MAX + 1), 0, 1, 1, 1, 1)

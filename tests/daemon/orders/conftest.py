@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,9 +125,9 @@ class World:
         self.ids = Ids("test", next_run(history.run_last, self.time.now_ns()))
         self.journal = Journal(self.disk, InlineWorker(), FOLDER, sync=sync, digest=True)
         self.memories = [new_memory(len(rows)) for rows in strategies.values()]
-        account = Account()
+        accounts: defaultdict[str, Account] = defaultdict(Account)
         self.desks = [
-            Desk(index, name, rows, self.memories[index], account)
+            Desk(index, name, rows, self.memories[index], accounts[self.instruments[rows[0]].quote])
             for index, (name, rows) in enumerate(strategies.items())
         ]
         observers = [self.audits.append]

@@ -61,6 +61,17 @@ def test_positions_are_a_strategys_own_and_balances_the_accounts(new_world):
     assert [world.position(d.P_FREE_BASE, s) for s in (0, 1)] == [10.004] * 2
 
 
+def test_each_strategy_sees_what_is_free_of_its_own_quote_and_what_all_is_worth(new_world, pair):
+    world = new_world(pair, {"dollars": (0,), "coins": (1,)})
+    filled(world, d.BUY, 100, 6_000_000, 1, strategy=0)
+    assert world.account(d.A_FREE_QUOTE, 0) == 100_000 - 60.0
+    assert world.account(d.A_FREE_QUOTE, 1) == 10.001
+    world.portfolio.mark(0, 60_000.0)
+    world.portfolio.mark(1, 0.05)
+    values = [world.account(d.A_EQUITY, strategy) for strategy in (0, 1)]
+    assert values[0] == values[1] == pytest.approx(100_000 - 60 + 10.001 * 60_000)
+
+
 def test_a_mark_values_position_and_account(world):
     world.portfolio.mark(0, 60_000.0)
     assert world.account(d.A_EQUITY) == 700_000.0

@@ -44,12 +44,16 @@ def test_what_is_sent_counts_before_the_exchange_says_so() -> None:
 
 def test_reading_waits_for_the_next_interval_once_half_of_the_weight_is_used() -> None:
     budget = Budget()
-    assert budget.reading_waits_ms(NOW, 10_000) == 0  # no limit is known
+    assert budget.reading_waits_ms(NOW, 10_000) == 0  # what never fits does not wait for ever
+    budget.take(NOW, 1190)
+    assert budget.reading_waits_ms(NOW, 10) == 0  # none is known yet, so it may be the lower one
+    assert budget.reading_waits_ms(NOW, 11) == MINUTE
     budget.learn([weight(2980)], NOW)
     assert budget.reading_waits_ms(NOW, 20) == 0
     assert budget.reading_waits_ms(NOW + 1, 21) == MINUTE - 1
     assert budget.reading_waits_ms(NOW + MINUTE, 21) == 0
-    assert budget.reading_waits_ms(NOW + MINUTE, 3001) == 0  # what never fits does not wait for ever
+    budget.block(429, NOW + MINUTE, NOW + MINUTE + 5_000)
+    assert budget.reading_waits_ms(NOW + MINUTE, 21) == 5_000
 
 
 def test_a_new_interval_begins_at_nothing() -> None:

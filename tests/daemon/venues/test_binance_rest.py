@@ -178,8 +178,8 @@ def test_a_snapshot_is_balances_open_orders_and_named_trades() -> None:
         (82, "demo-7-3", "3"),  # cancelled since, under the id that its cancel gave it
         (83, "web_1", "4"),
     ]
-    assert [path for path, _ in desk.net.asked] == ["account", "openOrders", "myTrades", "allOrders"]
-    _, params = desk.net.asked[2]
+    assert [path for path, _ in desk.net.asked] == ["myTrades", "allOrders", "openOrders", "account"]
+    _, params = desk.net.asked[0]
     assert params == {
         "symbol": "BTCUSDT",
         "limit": "1000",
@@ -187,7 +187,7 @@ def test_a_snapshot_is_balances_open_orders_and_named_trades() -> None:
         "recvWindow": "5000",
         "timestamp": "1700000000000",
     }
-    assert desk.net.asked[3][1]["orderId"] == "3"
+    assert desk.net.asked[1][1]["orderId"] == "3"
     assert desk.net.headers[0] == {"X-MBX-APIKEY": "apikeyapikey"}
 
 
@@ -264,15 +264,45 @@ def test_a_wrong_clock_is_measured_and_the_request_made_again() -> None:
     assert desk.server.offset_ns == 7_000_000_000
 
 
+BAN = Response(418, {"Retry-After": "60", "X-MBX-USED-WEIGHT-1M": "6100"}, b'{"code":-1003,"msg":"ban"}')
+
+
 def test_a_ban_latches_and_nothing_more_is_asked() -> None:
-    ban = Response(418, {"Retry-After": "60", "X-MBX-USED-WEIGHT-1M": "6100"}, b'{"code":-1003,"msg":"ban"}')
-    desk = Desk(lambda path, params: ban)
+    desk = Desk(lambda path, params: BAN)
     for _ in range(2):
         with pytest.raises(VenueError, match=r"ban|not sent: rate limited for 60\.0 s more") as refused:
             desk.run(desk.rest.get("/api/v3/account", {}, 20, bytes))
         assert refused.value.code == -1003
     assert len(desk.net.asked) == 1
     assert desk.budget.used(1_700_000_000_000)["request_weight_60s"] == (6100, 0)
+
+
+def test_a_snapshot_that_is_limited_goes_on_where_it_was_once_it_may() -> None:
+    limited = Response(429, {"Retry-After": "7"}, b'{"code":-1003,"msg":"too much"}')
+    asked_ns: list[int] = []
+
+    def answer(path: str, params: dict[str, str]) -> Answer:
+        asked_ns.append(desk.time.now_ns())
+        return limited if len(asked_ns) == 2 else ANSWERS[path]
+
+    desk = Desk(answer)
+    desk.run(desk.rest.snapshot([INSTRUMENT], 1, {}))
+    assert [path for path, _ in desk.net.asked] == ["myTrades", "openOrders", "openOrders", "account"]
+    assert asked_ns[2] - asked_ns[1] >= 7_000_000_000
+
+
+def test_a_request_that_waited_is_signed_when_it_leaves() -> None:
+    desk = Desk(lambda path, params: ANSWERS[path])
+    desk.budget.learn([RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000, 2990)], 1_700_000_000_000)
+    desk.run(desk.rest.snapshot([INSTRUMENT], 1, {}))
+    assert [int(params["timestamp"]) for _, params in desk.net.asked] == [1_700_000_040_000] * 3
+
+
+def test_the_clock_is_measured_without_a_wait() -> None:
+    desk = Desk(lambda path, params: {"serverTime": 1_700_000_000_000})
+    desk.budget.learn([RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000, 5000)], 1_700_000_000_000)
+    desk.run(desk.rest.ask_time())
+    assert (desk.server.offset_ns, desk.server.round_trip_ns) == (0, 0)
 
 
 def test_answers_that_are_no_json_are_refused_in_a_sentence() -> None:
