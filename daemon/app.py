@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from daemon.seams import Net, Seams, Timer
     from daemon.status import Status
 
-#: the venue is asked to confirm what we believe so often, and after each reconnect
-RECONCILE_S: Final = 60.0
 #: how long the end waits for the venue's word on what was cancelled
 DRAIN_NS: Final = 3_000_000_000
 _POLL_S: Final = 0.02
@@ -168,6 +166,7 @@ class App:
         self._spawn(fetcher.run(self.feed.process_snapshot))
         self._spawn(self.connections.run())
         self._spawn(self._keep_meeting())
+        self._keep_memories(core)
         self._every_second()
         settle_loop(config.loop, rehearsal.idle if rehearsal else None)
         self._pulse.start()
@@ -274,7 +273,7 @@ class App:
         """Meet the venue after each reconnect, when somebody asks, and every so often."""
         while True:
             with suppress(TimeoutError):
-                await within(self.seams, RECONCILE_S, self._meeting.wait())
+                await within(self.seams, self.config.venue.reconcile_s, self._meeting.wait())
             self._meeting.clear()
             try:
                 await self._meet()
@@ -282,6 +281,14 @@ class App:
                 self.log.warning("snapshot_failed", reason=str(error))
                 await pause(self.seams, 1.0)
                 self._meeting.set()
+
+    def _keep_memories(self, core: Core) -> None:
+        """Say how strategies began, and write what they learn every so often."""
+        core.checkpoints.newest_ids = self.feed.newest_ids
+        for runtime in core.runtimes:
+            self.log.info("strategy", name=runtime.name, began=runtime.began)
+        if self.config.journal.checkpoint_s:
+            self._spawn(core.checkpoints.run(self.config.journal.checkpoint_s))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -326,6 +333,8 @@ class App:
             await pause(self.seams, _POLL_S)
         core.engine.phase = "STOPPED"
         self.last = self.status()
+        if self.failure is None and self.config.journal.checkpoint_s:  # else nobody knows what they are worth
+            await core.checkpoints.write()
         await self.abandon()
         latch = core.engine.risk.latch
         if core.journal.failures and latch is not None and latch.source == "journal":

@@ -106,6 +106,8 @@ class VenueConfig(LineConfig, frozen=True):
     timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = (
         2000  # an order without an answer for so long is UNKNOWN
     )
+    #: its orders, trades and balances are compared with ours so often, and after each reconnect
+    reconcile_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
 
 
 class PaperConfig(_Section, frozen=True):
@@ -127,6 +129,8 @@ class StrategyConfig(_Section, frozen=True):
     tuning: dict[str, float] = {}  # of the features: spans, windows, half-lives
     model: str = ""  # a bundle's folder; empty: no model
     warmup_ticks: Annotated[int, Meta(ge=0, le=100_000_000)] = 200
+    #: what missed ticks do to its memory (strategies/base.py); empty: what the strategy says itself
+    on_gap: Literal["", "reset", "mark"] = ""
 
 
 class RiskConfig(_Section, frozen=True):
@@ -159,6 +163,9 @@ class JournalConfig(_Section, frozen=True):
     path: str = ""  # empty: var/NAME/journal-MODE
     sync: Literal["group", "os", "intent"] = "group"
     group_ms: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    checkpoint_s: Annotated[float, Meta(ge=0, le=3600)] = 10.0  # between two of strategies' memories; 0: none
+    #: an older one is not taken up; nor is one from before a silence that features forget after (silence_s)
+    checkpoint_age_s_max: Annotated[float, Meta(ge=0, le=86_400)] = 300.0
 
 
 class HttpConfig(_Section, frozen=True):
