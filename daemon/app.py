@@ -31,7 +31,7 @@ from daemon.garbage import Garbage
 from daemon.lifetime import nothing_to_lose
 from daemon.loop import check_loop, lock_memory, settle_loop
 from daemon.orders.order import State
-from daemon.pause import pause, within
+from daemon.pause import Backoff, pause, within
 from daemon.plans import compile_plans, plan_strategies, strategies_to_load
 from daemon.pulse import Heartbeat
 from daemon.snapshot import take_status
@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from daemon.seams import Net, Seams, Timer
     from daemon.status import Status
 
+#: a venue that refuses its word so often in a row means it; with these codes it is only busy, or we too fast
+REFUSALS_MAX: Final = 3
+BUSY: Final = frozenset({-1000, -1001, -1003, -1021, -418, -429})
 #: how long the end waits for the venue's word on what was cancelled
 DRAIN_NS: Final = 3_000_000_000
 _POLL_S: Final = 0.02
@@ -270,17 +273,30 @@ class App:
             self.log.error("irreconcilable", text=fault)
 
     async def _keep_meeting(self) -> None:
-        """Meet the venue after each reconnect, when somebody asks, and every so often."""
+        """Meet the venue after each reconnect, when somebody asks, and every so often; never twice at once.
+
+        A venue that goes on refusing its word, as one that lists a symbol no more, cannot be agreed with.
+        """
+        period_s = self.config.venue.reconcile_s
+        backoff = Backoff(1.0, max(1.0, period_s), self.seams.random)
+        refusals = 0
         while True:
             with suppress(TimeoutError):
-                await within(self.seams, self.config.venue.reconcile_s, self._meeting.wait())
+                await within(self.seams, period_s, self._meeting.wait())
             self._meeting.clear()
             try:
                 await self._meet()
             except (FrameError, NetError, VenueError) as error:
                 self.log.warning("snapshot_failed", reason=str(error))
-                await pause(self.seams, 1.0)
+                refused = isinstance(error, VenueError) and error.code not in BUSY
+                refusals = refusals + 1 if refused else 0
+                if refusals == REFUSALS_MAX:
+                    self.core.orders.halt("recovery", f"the venue does not say what it holds: {error}")
+                await pause(self.seams, backoff.next_s())
                 self._meeting.set()
+            else:
+                refusals = 0
+                backoff.reset()
 
     def _keep_memories(self, core: Core) -> None:
         """Say how strategies began, and write what they learn every so often."""

@@ -139,6 +139,8 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         venue=core.orders.venue.name,
         venue_up=engine.venue_up,
         venue_reconnects=core.orders.venue.losses,
+        venue_meetings=core.recovery.meetings,
+        venue_differences=core.recovery.differences,
         orders=order_counts(core),
         journal_records=core.journal.records,
         journal_bytes=core.journal.size,

@@ -125,6 +125,8 @@ class Status(msgspec.Struct, kw_only=True):
     venue: str = ""
     venue_up: bool = False
     venue_reconnects: int = 0
+    venue_meetings: int = 0  # comparisons of its orders, trades and balances with ours
+    venue_differences: int = 0  # that these found
     orders: OrderCounts = msgspec.field(default_factory=OrderCounts)
     journal_records: int = 0
     journal_bytes: int = 0

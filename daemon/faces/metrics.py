@@ -148,6 +148,8 @@ def _orders(status: Status) -> Iterator[Metric]:
     orders = status.orders
     yield _gauge("tickd_venue_up", "1 while orders can travel", status.venue_up)
     yield _counter("tickd_venue_reconnects", "Order connections made anew", status.venue_reconnects)
+    yield _counter("tickd_venue_meetings", "Comparisons of the venue's word with ours", status.venue_meetings)
+    yield _counter("tickd_venue_differences", "Differences that these found", status.venue_differences)
     by_state = GaugeMetricFamily("tickd_orders", "Orders of this run, by where they stand", labels=["state"])
     for name, count in orders.by_state.items():
         by_state.add_metric([name], count)
