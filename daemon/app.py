@@ -300,7 +300,7 @@ class App:
 
     def _keep_memories(self, core: Core) -> None:
         """Say how strategies began, and write what they learn every so often."""
-        core.checkpoints.newest_ids = self.feed.newest_ids
+        core.checkpoints.newest_ids = lambda index: self.feed.lanes[index].newest_ids
         for runtime in core.runtimes:
             self.log.info("strategy", name=runtime.name, began=runtime.began)
         if self.config.journal.checkpoint_s:

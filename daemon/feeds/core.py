@@ -369,11 +369,6 @@ class FeedCore:
             if lane.told:
                 self._sink.on_gap(index, "the connection was cut")
 
-    def newest_ids(self, instrument: int) -> tuple[int, int]:
-        """Return the ids of the newest trade and quote taken, -1 for none."""
-        lane = self.lanes[instrument]
-        return lane.trade_ids.last, lane.quote_ids.last
-
     def recent(self) -> list[bytes]:
         """Return the newest frames of ticks as they came, by instrument, oldest first."""
         return [frame for lane in self.lanes for frame in lane.frames]

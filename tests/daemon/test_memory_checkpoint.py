@@ -53,7 +53,7 @@ class Run:
         self.checkpoints = Checkpoints(seams, FOLDER, self.runtimes)
         self.checkpoints.take_up(age_ns_max)
         for runtime in self.runtimes:
-            runtime.follow(self.rings)
+            runtime.follow(self.rings, np.zeros(d.ACCOUNT_COLUMNS))
 
     @staticmethod
     def _runtime(index, name, on_gap, *, params=None, warmup_ticks=7, lot_size="0.001", tuning=None):

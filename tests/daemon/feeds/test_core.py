@@ -70,7 +70,7 @@ def test_a_cut_is_a_gap_where_anything_had_come(bench, frames) -> None:
     it.core.process(frames.quote(5), 1, False)
     it.core.disconnected([0])
     assert it.sink.gaps == [(0, "the connection was cut")]
-    assert it.core.newest_ids(0) == (-1, 5)
+    assert it.core.lanes[0].newest_ids == (-1, 5)
 
 
 def test_one_absurd_id_does_not_silence_a_stream(bench, frames) -> None:
