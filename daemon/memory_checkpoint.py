@@ -1,7 +1,7 @@
 """The checkpoint of strategies' memories: what features and state had learnt, and when that was.
 
-One file beside the journal, replaced as a whole every so often and at the end: a header, then one frame, as
-the journal has them (daemon/orders/records.py). A start takes up what it can. Nothing depends on it:
+One file beside the journal, replaced as a whole every so often and at the end: a header, then a frame for
+each, as the journal has them (daemon/orders/records.py). A start takes up what it can. Nothing depends on it:
 positions and orders come from the journal and the venue, and a strategy without its memory warms up. So what
 is odd about it, a torn file, other code, another tuning, its age, costs the warm-up, and one line says so.
 
@@ -52,12 +52,6 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
     parts: list[bytes]  # _PARTS
 
 
-class Memories(msgspec.Struct, frozen=True, array_like=True):
-    """The file's one record."""
-
-    strategies: list[Memory]
-
-
 def layout(runtime: Runtime) -> dict[str, str]:
     """Return a hash of each thing that a memory depends on, by its name."""
     f, i = runtime.view("feature_f"), runtime.view("feature_i")
@@ -90,32 +84,51 @@ def _hash(*parts: bytes) -> str:
 
 
 # --- the file -----------------------------------------------------------------------------------------------
-def encode(memories: Sequence[Memory]) -> bytes:
-    """Return the file's content."""
-    head = HEADER.pack(_MAGIC, _VERSION, 0, 0)[:-4]
-    body = msgspec.msgpack.encode(Memories(list(memories)))
-    return head + crc32(head).to_bytes(4, "little") + frame(body)
+def header(count: int) -> bytes:
+    """Return the file's first bytes: so many frames follow, a memory each."""
+    head = HEADER.pack(_MAGIC, _VERSION, count, 0)[:-4]
+    return head + crc32(head).to_bytes(4, "little")
+
+
+def encode(memory: Memory) -> bytes:
+    """Return a memory's frame."""
+    return frame(msgspec.msgpack.encode(memory))
 
 
 def decode(data: bytes) -> list[Memory]:
     """Return what a file holds; raises FileFormatError, its text to be put behind the file's name."""
-    if len(data) < HEADER.size + FRAME.size:
+    if len(data) < HEADER.size:
         raise FileFormatError("is torn")
-    magic, version, _, head_crc = HEADER.unpack_from(data)
+    magic, version, count, head_crc = HEADER.unpack_from(data)
     if magic != _MAGIC or head_crc != crc32(data[: HEADER.size - 4]):
         raise FileFormatError("is damaged, or no checkpoint")
     if version > _VERSION:
         raise FileFormatError(f"was written by a newer tickd (format {version}, ours is {_VERSION})")
-    size, crc = FRAME.unpack_from(data, HEADER.size)
-    body = data[HEADER.size + FRAME.size :]
-    if size != len(body):
-        raise FileFormatError(f"is torn: {len(body)} of {size} bytes are there")
+    memories = []
+    at = HEADER.size
+    for _ in range(count):
+        memory, at = _memory_at(data, at)
+        memories.append(memory)
+    if at != len(data):
+        raise FileFormatError("is damaged: more follows than it says")
+    return memories
+
+
+def _memory_at(data: bytes, at: int) -> tuple[Memory, int]:
+    """Return the memory whose frame begins at an offset, and where the next begins."""
+    begin = at + FRAME.size
+    if len(data) < begin:
+        raise FileFormatError(f"is torn at offset {at}")
+    size, crc = FRAME.unpack_from(data, at)
+    body = data[begin : begin + size]
+    if len(body) < size:
+        raise FileFormatError(f"is torn at offset {at}")
     if crc != crc32(body, size):
-        raise FileFormatError("is damaged: its checksum does not hold")
+        raise FileFormatError(f"is damaged at offset {at}: the checksum does not hold")
     try:
-        return msgspec.msgpack.decode(body, type=Memories).strategies
+        return msgspec.msgpack.decode(body, type=Memory), begin + size
     except msgspec.DecodeError as error:
-        raise FileFormatError(f"cannot be read: {error}") from None
+        raise FileFormatError(f"cannot be read at offset {at}: {error}") from None
 
 
 class Checkpoints:
@@ -177,14 +190,14 @@ class Checkpoints:
 
     async def write(self) -> None:
         """Write what strategies know now, but for those that failed; a disk that cannot is told of once."""
-        memories: list[Memory] = []
+        frames: list[bytes] = []
         for runtime, here in zip(self._runtimes, self._layouts, strict=True):
-            if memories:
-                await pause(self._seams, 0.0)  # each is a copy of some 20 kB: trading goes on between two
+            if frames:
+                await pause(self._seams, 0.0)  # each takes some 20 us: trading goes on between two
             if not runtime.fault:
-                memories.append(self._memory(runtime, here))
-        try:
-            await self._seams.worker.call(self._replace, memories)
+                frames.append(encode(self._memory(runtime, here)))
+        try:  # not joined: a copy of many would hold the interpreter for milliseconds
+            await self._seams.worker.call(self._seams.disk.replace, self.path, header(len(frames)), *frames)
         except OSError as error:
             why = error.strerror or str(error)
             if why != self._told:
@@ -206,9 +219,6 @@ class Checkpoints:
             newest_ids=[self.newest_ids(one.index) for one in runtime.instruments],
             parts=[runtime.view(part).tobytes() for part in _PARTS],
         )
-
-    def _replace(self, memories: list[Memory]) -> None:
-        self._seams.disk.replace(self.path, encode(memories))
 
 
 def _refusal(runtime: Runtime, memory: Memory, here: dict[str, str], age_ns: int, age_ns_max: int) -> str:

@@ -16,7 +16,7 @@ from daemon.compile import load_strategy
 from daemon.config import JournalConfig, ReconcileConfig, RiskConfig, StrategyConfig
 from daemon.errors import FileFormatError
 from daemon.instruments import make_instrument
-from daemon.memory_checkpoint import NAME, Checkpoints, decode, encode
+from daemon.memory_checkpoint import NAME, Checkpoints, decode, encode, header
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
 from daemon.orders.records import HEADER
@@ -114,6 +114,10 @@ def disk_with(data):
     disk = MemoryDisk()
     disk.replace(FOLDER / NAME, bytes(data))
     return disk
+
+
+def file_of(*memories):
+    return b"".join([header(len(memories)), *map(encode, memories)])
 
 
 def again(written, *, later_ns=0, data=None, **changes):
@@ -229,7 +233,7 @@ def test_a_checkpoint_of_other_code_is_refused_by_name(written, what):
     (memory,) = decode(written.disk.read(FOLDER / NAME))
     other = msgspec.structs.replace(memory, layout=memory.layout | {what: "other"})
     assert (
-        again(written, data=encode([other])).runtimes[0].began == f"anew: the checkpoint is of another {what}"
+        again(written, data=file_of(other)).runtimes[0].began == f"anew: the checkpoint is of another {what}"
     )
 
 
@@ -237,7 +241,7 @@ def test_a_checkpoint_of_other_code_is_refused_by_name(written, what):
 def test_parts_of_another_size_are_refused(written, changes):
     (memory,) = decode(written.disk.read(FOLDER / NAME))
     other = msgspec.structs.replace(memory, **changes)
-    assert again(written, data=encode([other])).runtimes[0].began == "anew: the checkpoint is of another size"
+    assert again(written, data=file_of(other)).runtimes[0].began == "anew: the checkpoint is of another size"
 
 
 def test_a_strategy_that_the_checkpoint_lacks_begins_anew(written):
@@ -249,7 +253,7 @@ def test_one_configured_twice_finds_each_of_its_own(written):
     (memory,) = decode(written.disk.read(FOLDER / NAME))
     other = msgspec.structs.replace(memory, layout=memory.layout | {"parameters": "other"}, cold_ticks=[5])
     for memories in ([other, memory], [memory, other]):
-        run = again(written, data=encode(memories))
+        run = again(written, data=file_of(*memories))
         assert run.runtimes[0].cold_ticks == memory.cold_ticks
 
 
@@ -259,6 +263,10 @@ def test_a_checkpoint_cut_at_any_byte_is_told_and_ignored(written):
     for size in range(len(data)):
         with pytest.raises(FileFormatError, match=r"^is torn|^is damaged"):
             decode(data[:size])
+    with pytest.raises(FileFormatError, match="more follows"):
+        decode(data + b"\0")
+    with pytest.raises(FileFormatError, match="is torn at offset 16"):
+        decode(header(1))  # at the end of a frame
     run = again(written, data=data[:-1])
     assert run.runtimes[0].began.startswith(f"anew: the checkpoint journal/{NAME} is torn")
     assert run.seen() == [0]
@@ -273,7 +281,11 @@ def test_one_flipped_bit_anywhere_is_told_and_ignored(written):
             decode(bytes(body))
         body[at] = data[at]
     body[-9] ^= 16
-    assert again(written, data=body).runtimes[0].began.endswith("is damaged: its checksum does not hold")
+    assert (
+        again(written, data=body)
+        .runtimes[0]
+        .began.endswith("is damaged at offset 16: the checksum does not hold")
+    )
 
 
 def test_a_newer_format_and_other_content_are_refused(written):
