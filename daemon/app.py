@@ -31,7 +31,7 @@ from daemon.garbage import Garbage
 from daemon.lifetime import nothing_to_lose
 from daemon.loop import check_loop, lock_memory, settle_loop
 from daemon.orders.order import State
-from daemon.pause import Backoff, pause, within
+from daemon.pause import pause, within
 from daemon.plans import compile_plans, plan_strategies, strategies_to_load
 from daemon.pulse import Heartbeat
 from daemon.snapshot import take_status
@@ -278,7 +278,6 @@ class App:
         A venue that goes on refusing its word, as one that lists a symbol no more, cannot be agreed with.
         """
         period_s = self.config.venue.reconcile_s
-        backoff = Backoff(1.0, max(1.0, period_s), self.seams.random)
         refusals = 0
         while True:
             with suppress(TimeoutError):
@@ -292,11 +291,10 @@ class App:
                 refusals = refusals + 1 if refused else 0
                 if refusals == REFUSALS_MAX:
                     self.core.orders.halt("recovery", f"the venue does not say what it holds: {error}")
-                await pause(self.seams, backoff.next_s())
+                await pause(self.seams, 1.0 if refusals < REFUSALS_MAX else min(period_s, 10.0))
                 self._meeting.set()
             else:
                 refusals = 0
-                backoff.reset()
 
     def _keep_memories(self, core: Core) -> None:
         """Say how strategies began, and write what they learn every so often."""

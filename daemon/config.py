@@ -12,7 +12,6 @@ are relative to the working directory.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import tomllib
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_
 import msgspec
 from msgspec import Meta, field
 
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, nearest
 from daemon.instruments import Market, unify
 
 if TYPE_CHECKING:
@@ -323,7 +322,7 @@ def _override(tree: dict[str, Any], variable: str, text: str) -> None:
         kind = _below(kind, key)
         if kind is None:
             where = ".".join(keys[: depth + 1])
-            raise ConfigError(f"{variable}: there is no key {where}{_nearest(key, _names_at(keys[:depth]))}")
+            raise ConfigError(f"{variable}: there is no key {where}{nearest(key, _names_at(keys[:depth]))}")
         if depth == len(keys) - 1:
             value = text if _is_text(kind) else _toml_value(text)
         else:
@@ -373,7 +372,7 @@ def _explain(message: str) -> str:
     keys = [part for part in re.split(r"[.\[\]]+", where) if part]
     section = where or "the file"
     if match := re.match(r"Object contains unknown field `(.*)`", text):
-        return f"{section} has no key {match[1]!r}{_nearest(match[1], _names_at(keys))}"
+        return f"{section} has no key {match[1]!r}{nearest(match[1], _names_at(keys))}"
     if match := re.match(r"Object missing required field `(.*)`", text):
         return f"{section} lacks the key {match[1]!r}"
     if match := re.match(r"Invalid enum value '(.*)'", text):
@@ -399,8 +398,3 @@ def _names_at(keys: Iterable[str]) -> tuple[str, ...]:
 def _choices_at(keys: Iterable[str]) -> tuple[str, ...]:
     kind = _type_at(keys)
     return get_args(kind) if get_origin(kind) is Literal else ()
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -95,7 +95,10 @@ def test_the_exchange_may_go_and_come_back(bench):
     again = bench.exchange("--symbol", "BTC/USDT", "--port", port)
     back = daemon.until(
         lambda state: (
-            state["venue_up"] and state["feed_connected"] and state["instruments"][0]["book_synced"]
+            state["venue_up"]
+            and state["feed_connected"]
+            and state["instruments"][0]["book_synced"]
+            and state["instruments"][0]["gate"] not in {"venue_down", "not_ready"}
         ),
         "it is back",
         60,
