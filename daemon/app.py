@@ -53,8 +53,9 @@ if TYPE_CHECKING:
     from daemon.seams import Net, Seams, Timer
     from daemon.status import Status
 
-#: the venue is asked to confirm what we believe so often, and after each reconnect
-RECONCILE_S: Final = 60.0
+#: a venue that refuses its word so often in a row means it; with these codes it is only busy, or we too fast
+REFUSALS_MAX: Final = 3
+BUSY: Final = frozenset({-1000, -1001, -1003, -1021, -418, -429})
 #: how long the end waits for the venue's word on what was cancelled
 DRAIN_NS: Final = 3_000_000_000
 _POLL_S: Final = 0.02
@@ -168,6 +169,7 @@ class App:
         self._spawn(fetcher.run(self.feed.process_snapshot))
         self._spawn(self.connections.run())
         self._spawn(self._keep_meeting())
+        self._keep_memories(core)
         self._every_second()
         settle_loop(config.loop, rehearsal.idle if rehearsal else None)
         self._pulse.start()
@@ -271,17 +273,36 @@ class App:
             self.log.error("irreconcilable", text=fault)
 
     async def _keep_meeting(self) -> None:
-        """Meet the venue after each reconnect, when somebody asks, and every so often."""
+        """Meet the venue after each reconnect, when somebody asks, and every so often; never twice at once.
+
+        A venue that goes on refusing its word, as one that lists a symbol no more, cannot be agreed with.
+        """
+        period_s = self.config.venue.reconcile_s
+        refusals = 0
         while True:
             with suppress(TimeoutError):
-                await within(self.seams, RECONCILE_S, self._meeting.wait())
+                await within(self.seams, period_s, self._meeting.wait())
             self._meeting.clear()
             try:
                 await self._meet()
             except (FrameError, NetError, VenueError) as error:
                 self.log.warning("snapshot_failed", reason=str(error))
-                await pause(self.seams, 1.0)
+                refused = isinstance(error, VenueError) and error.code not in BUSY
+                refusals = refusals + 1 if refused else 0
+                if refusals == REFUSALS_MAX:
+                    self.core.orders.halt("recovery", f"the venue does not say what it holds: {error}")
+                await pause(self.seams, 1.0 if refusals < REFUSALS_MAX else min(period_s, 10.0))
                 self._meeting.set()
+            else:
+                refusals = 0
+
+    def _keep_memories(self, core: Core) -> None:
+        """Say how strategies began, and write what they learn every so often."""
+        core.checkpoints.newest_ids = lambda index: self.feed.lanes[index].newest_ids
+        for runtime in core.runtimes:
+            self.log.info("strategy", name=runtime.name, began=runtime.began)
+        if self.config.journal.checkpoint_s:
+            self._spawn(core.checkpoints.run(self.config.journal.checkpoint_s))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -326,6 +347,8 @@ class App:
             await pause(self.seams, _POLL_S)
         core.engine.phase = "STOPPED"
         self.last = self.status()
+        if self.failure is None and self.config.journal.checkpoint_s:  # else nobody knows what they are worth
+            await core.checkpoints.write()
         await self.abandon()
         latch = core.engine.risk.latch
         if core.journal.failures and latch is not None and latch.source == "journal":

@@ -12,7 +12,6 @@ are relative to the working directory.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import tomllib
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_
 import msgspec
 from msgspec import Meta, field
 
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, nearest
 from daemon.instruments import Market, unify
 
 if TYPE_CHECKING:
@@ -106,6 +105,8 @@ class VenueConfig(LineConfig, frozen=True):
     timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = (
         2000  # an order without an answer for so long is UNKNOWN
     )
+    #: its orders, trades and balances are compared with ours so often, and after each reconnect
+    reconcile_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
 
 
 class PaperConfig(_Section, frozen=True):
@@ -127,6 +128,8 @@ class StrategyConfig(_Section, frozen=True):
     tuning: dict[str, float] = {}  # of the features: spans, windows, half-lives
     model: str = ""  # a bundle's folder; empty: no model
     warmup_ticks: Annotated[int, Meta(ge=0, le=100_000_000)] = 200
+    #: what missed ticks do to its memory (strategies/base.py); empty: what the strategy says itself
+    on_gap: Literal["", "reset", "mark"] = ""
 
 
 class RiskConfig(_Section, frozen=True):
@@ -159,6 +162,9 @@ class JournalConfig(_Section, frozen=True):
     path: str = ""  # empty: var/NAME/journal-MODE
     sync: Literal["group", "os", "intent"] = "group"
     group_ms: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    checkpoint_s: Annotated[float, Meta(ge=0, le=3600)] = 10.0  # between two of strategies' memories; 0: none
+    #: an older one is not taken up; nor is one from before a silence that features forget after (silence_s)
+    checkpoint_age_s_max: Annotated[float, Meta(ge=0, le=86_400)] = 300.0
 
 
 class HttpConfig(_Section, frozen=True):
@@ -316,7 +322,7 @@ def _override(tree: dict[str, Any], variable: str, text: str) -> None:
         kind = _below(kind, key)
         if kind is None:
             where = ".".join(keys[: depth + 1])
-            raise ConfigError(f"{variable}: there is no key {where}{_nearest(key, _names_at(keys[:depth]))}")
+            raise ConfigError(f"{variable}: there is no key {where}{nearest(key, _names_at(keys[:depth]))}")
         if depth == len(keys) - 1:
             value = text if _is_text(kind) else _toml_value(text)
         else:
@@ -366,7 +372,7 @@ def _explain(message: str) -> str:
     keys = [part for part in re.split(r"[.\[\]]+", where) if part]
     section = where or "the file"
     if match := re.match(r"Object contains unknown field `(.*)`", text):
-        return f"{section} has no key {match[1]!r}{_nearest(match[1], _names_at(keys))}"
+        return f"{section} has no key {match[1]!r}{nearest(match[1], _names_at(keys))}"
     if match := re.match(r"Object missing required field `(.*)`", text):
         return f"{section} lacks the key {match[1]!r}"
     if match := re.match(r"Invalid enum value '(.*)'", text):
@@ -392,8 +398,3 @@ def _names_at(keys: Iterable[str]) -> tuple[str, ...]:
 def _choices_at(keys: Iterable[str]) -> tuple[str, ...]:
     kind = _type_at(keys)
     return get_args(kind) if get_origin(kind) is Literal else ()
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""

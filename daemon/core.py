@@ -15,6 +15,7 @@ from daemon import __version__
 from daemon.config_show import to_toml
 from daemon.engine import Engine
 from daemon.errors import ConfigError
+from daemon.memory_checkpoint import Checkpoints
 from daemon.orders.desk import Account, Desk
 from daemon.orders.doubts import OrderRules
 from daemon.orders.ids import Ids, next_run
@@ -59,6 +60,7 @@ class Core(NamedTuple):
     runtimes: list[Runtime]
     tally: Tally
     spans: Spans
+    checkpoints: Checkpoints
 
 
 def load_runtimes(
@@ -89,8 +91,11 @@ def make_runtimes(
     for index, plan in enumerate(plans):
         owned = [by_symbol[symbol] for symbol in plan.config.symbols]
         memory = plan.memory(config, owned, fees, can_amend=can_amend)
+        strategy = plan.strategy
+        if plan.config.on_gap:
+            strategy = strategy._replace(on_gap=plan.config.on_gap)
         ticks = plan.config.warmup_ticks
-        runtimes.append(Runtime(index, plan.strategy, owned, memory, plan.trees, ticks))
+        runtimes.append(Runtime(index, strategy, owned, memory, plan.trees, ticks))
     return runtimes
 
 
@@ -136,13 +141,17 @@ def build(
     pulse: Pulse = STEADY,
     digest: bool = False,
 ) -> Core:
-    """Put the core together and bring back what the journal remembers; raises JournalError and ConfigError.
+    """Put the core together and bring back what journal and checkpoint remember.
+
+    Raises JournalError and ConfigError; a checkpoint that is odd costs the warm-up and no start.
 
     Nothing is asked of the venue yet, and every gate is shut. rings: the feed's, one for each instrument.
     pulse: of the loop that it runs on. digest: the journal keeps one over all orders.
     """
     history = read_history(seams.disk, Path(config.journal.path))
     _refuse_another_mode(history, config)
+    checkpoints = Checkpoints(seams, Path(config.journal.path), runtimes)
+    checkpoints.take_up(int(config.journal.checkpoint_age_s_max * 1e9))
     tally = Tally(spans)
     orders = _build_orders(
         config, instruments, runtimes, seams, venue, [tally, *observers], history.run_last, digest=digest
@@ -167,7 +176,9 @@ def build(
     recovery = Recovery(orders)
     recovery.restore(history)
     recovery.begin(__version__, to_toml(config, {}))
-    return Core(engine, orders, orders.portfolio, orders.journal, recovery, runtimes, tally, spans)
+    return Core(
+        engine, orders, orders.portfolio, orders.journal, recovery, runtimes, tally, spans, checkpoints
+    )
 
 
 def _build_orders(

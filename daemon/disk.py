@@ -90,17 +90,18 @@ class RealDisk:
         finally:
             os.close(fd)
 
-    def replace(self, path: Path, data: bytes) -> None:
-        """Write a whole small file: after a crash there is the old content or the new, never a mixture."""
+    def replace(self, path: Path, *parts: bytes) -> None:
+        """Write a whole file: after a crash there is the old content or the new, never a mixture."""
         _make_folder(path.parent)
         temporary = path.with_name(f".{path.name}{_TEMPORARY}")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
         try:
             try:
                 os.fchmod(fd, _FILE_MODE)
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(fd, view) :]
+                for part in parts:
+                    view = memoryview(part)
+                    while view:
+                        view = view[os.write(fd, view) :]
                 os.fsync(fd)
             finally:
                 os.close(fd)

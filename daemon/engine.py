@@ -26,6 +26,7 @@ from daemon.orders.funding import take_funding
 from daemon.orders.intents import Approved
 from daemon.orders.order import Order
 from daemon.pulse import STEADY
+from daemon.readiness import Readiness
 from daemon.runtime import owners_of
 from daemon.spans import NoSpans
 from daemon.touch import Touch
@@ -123,8 +124,8 @@ class Engine:
         for follower in followers:
             follower.on_watch = self._turns.settle_one
         self._grids = [(i.price.as_float, i.qty.as_float) for i in instruments]
-        self._cold = any(not runtime.warm for runtime in runtimes)
-        self._counted = [0] * len(instruments)  # ticks of each ring that warm-up has counted
+        self._readiness = Readiness(runtimes, desks, self._owners, rings, orders, self._turns.settle)
+        self._cold = self._readiness.cold
         self._acting = False
         self._flatten = Flatten(orders, instruments, self.touch, collar)
         self._reports: deque[ExecutionReport] = deque()  # what a venue answered while we were still sending
@@ -148,8 +149,7 @@ class Engine:
         self._ages_ns = ages_ns
         self.phase = "READY"
         self.risk.open_all(dt.GATE_NOT_READY)
-        for desk, runtime in zip(self._desks, self.runtimes, strict=True):
-            self.risk.set_ready(desk, runtime.warm)
+        self._readiness.start()
         now_ns = self._now()
         self._watch(now_ns)
         for runtime in self.runtimes:
@@ -157,11 +157,11 @@ class Engine:
             if period_ns:
                 self._arm(now_ns, period_ns, partial(self._wake, runtime))
         self._arm(now_ns, WATCH_NS, self._watch)
-        self._turns.settle()
 
     def stop(self) -> None:
         """Let no more risk be added, and wake nobody; reports still come in."""
         self.phase = "DRAINING"
+        self._readiness.stop()
         self.risk.close_all(dt.GATE_NOT_READY)
         for timer in self._timers:
             timer.cancel()
@@ -220,6 +220,12 @@ class Engine:
             self.touch.forget_book(instrument)
             self.risk.close(instrument, dt.GATE_BOOK_GAP)
 
+    def on_gap(self, instrument: int, reason: str) -> None:
+        """Let strategies take it that ticks are missing from here on; once it ends that means nothing."""
+        if self.phase == "READY":
+            symbol = self.instruments[instrument].symbol
+            self._cold = self._readiness.gap(instrument, symbol, reason, self._now())
+
     # --- 2. the drain ----------------------------------------------------------------------------------
     def drain(self, wire_ns: int) -> None:
         """Decide: nothing more was readable after the frame received at `wire_ns`."""
@@ -232,7 +238,7 @@ class Engine:
             for runtime in self._runtimes_of[instrument]:
                 self._rouse(runtime, WHY_DRAIN)
         if self._cold:
-            self._warm_up()
+            self._cold = self._readiness.count(self._fresh)
         self._fresh.clear()
         woken = self._woken
         woken.sort(key=_place, reverse=True)
@@ -353,18 +359,7 @@ class Engine:
             self._flatten.begin(now_ns)
         elif command.verb == "resume":
             self._flatten.end()
-            self._forgive()
-
-    def _forgive(self) -> None:
-        """Ask strategies that failed again: a person resumed. They keep their state and warm up anew."""
-        for desk, runtime in zip(self._desks, self.runtimes, strict=True):
-            if runtime.fault:
-                runtime.forgive()
-                if self.phase == "READY":
-                    self.risk.set_ready(desk, runtime.warm)
-        self._counted = self.rings["head"].tolist()
-        self._cold = any(not runtime.warm for runtime in self.runtimes)
-        self._turns.settle()
+            self._cold = self._readiness.forgive()
 
     def _wake(self, runtime: Runtime, now_ns: int) -> None:
         self._rouse(runtime, dt.WHY_TIMER)
@@ -378,21 +373,3 @@ class Engine:
         self.risk.watch(self.portfolio, now_ns)
         if self._flatten.under_way:
             self._flatten.go_on(now_ns)
-
-    def _warm_up(self) -> None:
-        """Count the ticks that came since the last count towards every cold strategy's warm-up."""
-        warmed = False
-        for instrument in self._fresh:
-            head = int(self.rings[instrument]["head"])
-            came = head - self._counted[instrument]
-            self._counted[instrument] = head
-            for runtime, row in self._owners[instrument]:
-                if runtime.cold_ticks[row]:
-                    runtime.cold_ticks[row] = max(0, runtime.cold_ticks[row] - came)
-                    warmed |= runtime.warm
-                    if runtime.warm and self.phase == "READY":
-                        self.risk.set_ready(self._desks[runtime.index], True)
-        if warmed:
-            self._cold = any(not runtime.warm for runtime in self.runtimes)
-            if self.phase == "READY":
-                self._turns.settle()

@@ -15,7 +15,13 @@ TickdError                    1   something failed
 An error is one sentence: what, where, and what to do. `assert` is for bugs.
 """
 
-from typing import Final
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
@@ -90,3 +96,9 @@ class VenueError(TickdError):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return what ends a sentence about an unknown word: the nearest known one, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

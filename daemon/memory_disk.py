@@ -75,8 +75,9 @@ class MemoryDisk:
         del content.data[size:]
         content.durable = len(content.data)
 
-    def replace(self, path: Path, data: bytes) -> None:
+    def replace(self, path: Path, *parts: bytes) -> None:
         """Write a whole file, durably and atomically."""
+        data = b"".join(parts)
         old = self._files.get(path)
         self.claim(len(data) - (len(old.data) if old else 0))
         self._files[path] = _Content(data, len(data))

@@ -11,6 +11,7 @@ from daemon.compile import live_kernel
 from daemon.errors import ConfigError
 from kernels import dtypes as dt
 from kernels import features
+from kernels.feature_state import F_ALPHA_FAST as TUNING_FLOATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,12 +35,14 @@ class Runtime:
     __slots__ = (
         "absorb",
         "actions",
+        "began",
         "book",
         "cold_ticks",
         "decide",
         "fault",
         "fault_text",
         "forest",
+        "gaps",
         "gate",
         "index",
         "instruments",
@@ -76,6 +79,8 @@ class Runtime:
         self.why = 0  # the WHY_* that wake it at the end of this drain; 0: asleep
         self.fault = 0  # kernels.reconcile's FAULT_* once it failed: it is not asked before it is forgiven
         self.fault_text = ""  # what it did
+        self.gaps = 0  # that its ticks had, the one before it was taken up from a checkpoint included
+        self.began = "anew"  # how: daemon/memory_checkpoint.py says otherwise
 
     def follow(self, rings: NDArray[np.void], account: NDArray[np.float64]) -> None:
         """Bind the compiled calls to the rings (kernels.ring), one for each of the daemon's instruments.
@@ -104,6 +109,18 @@ class Runtime:
         self.fault = 0
         self.fault_text = ""
         self.cold_ticks = [self.warmup_ticks] * len(self.instruments)
+
+    def forget(self, row: int) -> None:
+        """Begin an instrument's features and the state anew, as before the first tick, and warm up."""
+        self.absorb(row)  # what came before the gap belongs to what is forgotten
+        self.begin_features(row)
+        self.view("state")[:] = 0.0
+
+    def begin_features(self, row: int) -> None:
+        """Begin an instrument's features anew, and warm up; the state goes on."""
+        f, i = self.view("feature_f")[row], self.view("feature_i")[row]
+        features.init(f, i, f[:TUNING_FLOATS])
+        self.cold_ticks[row] = self.warmup_ticks
 
     def view(self, part: str) -> NDArray[Any]:
         """Return one part of the memory by its name in memory_dtype."""

@@ -122,8 +122,8 @@ class Disk(Protocol):
     def truncate(self, path: Path, size: int) -> None:
         """Cut a torn tail, durably."""
 
-    def replace(self, path: Path, data: bytes) -> None:
-        """Write a whole small file durably and atomically: temporary name, sync, rename, sync the folder."""
+    def replace(self, path: Path, *parts: bytes) -> None:
+        """Write a whole file durably and atomically: temporary name, sync, rename, sync the folder."""
 
     def list(self, folder: Path) -> list[Path]:
         """Return the folder's files, sorted by name; empty where there is none."""

@@ -11,12 +11,13 @@ from daemon.footprint import footprint
 from daemon.latency import stage_latency
 from daemon.orders.order import State
 from daemon.spans import STAGES
-from daemon.status import InstrumentStatus, OrderCounts, Status
+from daemon.status import InstrumentStatus, OrderCounts, Status, StrategyStatus
 from kernels import dtypes as dt
 
 if TYPE_CHECKING:
     from daemon.core import Core
     from daemon.feeds.core import FeedCore
+    from daemon.runtime import Runtime
 
 
 #: positions that cancel to this share of themselves are flat
@@ -97,6 +98,18 @@ def _add_position(status: InstrumentStatus, position: list[float]) -> None:
     status.fees += position[dt.P_FEES]
 
 
+def _strategy_status(runtime: Runtime) -> StrategyStatus:
+    """Return how a strategy began, and how warm it is."""
+    return StrategyStatus(
+        name=runtime.name,
+        symbols=[one.symbol for one in runtime.instruments],
+        began=runtime.began,
+        cold_ticks=max(runtime.cold_ticks),
+        on_gap=runtime.strategy.on_gap,
+        gaps=runtime.gaps,
+    )
+
+
 def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns: int) -> Status:
     """Return the daemon's Status; who keeps the connections adds theirs."""
     engine, worth = core.engine, core.portfolio.worth
@@ -126,10 +139,14 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         venue=core.orders.venue.name,
         venue_up=engine.venue_up,
         venue_reconnects=core.orders.venue.losses,
+        venue_meetings=core.recovery.meetings,
+        venue_differences=core.recovery.differences,
         orders=order_counts(core),
         journal_records=core.journal.records,
         journal_bytes=core.journal.size,
         footprint=footprint(core, feed),
+        strategies=[_strategy_status(one) for one in core.runtimes],
+        checkpoints=core.checkpoints.written,
         strategy_faults={one.name: one.fault_text for one in core.runtimes if one.fault},
         latency=[stage_latency(stage, row) for stage, row in zip(STAGES, core.spans.histograms, strict=True)],
     )

@@ -42,6 +42,17 @@ class InstrumentStatus(msgspec.Struct, kw_only=True):
     fees: float = 0.0  # quote
 
 
+class StrategyStatus(msgspec.Struct, kw_only=True):
+    """One strategy: how it began, and what it does about ticks that were missed."""
+
+    name: str
+    symbols: list[str]
+    began: str  # anew, and why not from its checkpoint; or restored, and from when
+    cold_ticks: int = 0  # still missing until every instrument is warm
+    on_gap: str = "reset"
+    gaps: int = 0  # its restart from a checkpoint included
+
+
 class StageLatency(msgspec.Struct, kw_only=True):
     """Spans of one stage, in seconds. `buckets` are cumulative counts at daemon.latency.BOUNDS_S."""
 
@@ -102,6 +113,8 @@ class Status(msgspec.Struct, kw_only=True):
     decisions: int = 0
     coalesced: int = 0  # ticks that were not the last of their drain
     digest: str = ""  # over every decision, hexadecimal
+    strategies: list[StrategyStatus] = []
+    checkpoints: int = 0  # of the strategies' memories, written
     strategy_faults: dict[str, str] = {}  # what each strategy did that is not asked any more, until a resume
     # account
     equity: float | None = None
@@ -112,6 +125,8 @@ class Status(msgspec.Struct, kw_only=True):
     venue: str = ""
     venue_up: bool = False
     venue_reconnects: int = 0
+    venue_meetings: int = 0  # comparisons of its orders, trades and balances with ours
+    venue_differences: int = 0  # that these found
     orders: OrderCounts = msgspec.field(default_factory=OrderCounts)
     journal_records: int = 0
     journal_bytes: int = 0

@@ -134,6 +134,9 @@ class Deaf:
         self.on_book = market.on_book
         self.on_book_status = market.on_book_status
 
+    def on_gap(self, instrument: int, reason: str) -> None:
+        """Miss nothing."""
+
     def drain(self, wire_ns: int) -> None:
         """Decide nothing."""
 

@@ -7,7 +7,8 @@ Everything is float64 with the columns named in kernels.dtypes; `now_ns` and `wh
 The strategy writes what it wants to have *standing* into the first n rows of `out` and returns n; 0 wants
 nothing standing, NO_OPINION (-1) leaves everything as it is. `rows` holds the features in the order of
 kernels.features.FEATURES and the model's prediction in the last column (NaN without a model). `state` is the
-strategy's own memory and is checkpointed; everything else it reads is overwritten before each call.
+strategy's own memory and is checkpointed with the features'; everything else it reads is overwritten before
+each call.
 
 A strategy is a module with:
 
@@ -16,12 +17,20 @@ A strategy is a module with:
     INSTRUMENTS  how many instruments it owns (k)
     TIMER_S      seconds between timer wake-ups, 0.0 for none
     decide       the function, compiled by @njit or plain Python
+    ON_GAP       what ticks that were missed mean to it (left out: "reset")
+
+Ticks are missed when a connection is cut, when the exchange's trade ids jump, and between a checkpoint and
+the start that takes it up. "reset": what features and state had learnt is forgotten, and it warms up before
+it acts again. "mark": both go on, and the gap is counted. To features a gap is then a silence: what is
+weighed by time decays by its length, bars in it close at the last mid, and what is weighed by ticks takes the
+next one as if none were missing; one longer than the tuning's `silence_s` begins them anew by itself. Let a
+strategy go on only if it stays right so: one that quotes by its volatility would find it low.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 from numba import float64, int64
@@ -44,6 +53,11 @@ DECIDE_SIGNATURE = int64(
     float64[::1],
     float64[:, ::1],
 )
+
+
+#: what missed ticks mean to a strategy
+OnGap = Literal["reset", "mark"]
+_ON_GAP: Final = get_args(OnGap)
 
 
 class Decide(Protocol):
@@ -75,6 +89,7 @@ class Strategy(NamedTuple):
     instruments: int
     timer_s: float
     source: str  # the module's text and its helpers', hashed into the compiled kernel's name
+    on_gap: OnGap = "reset"
 
 
 SHIPPED = ("ema_cross", "market_maker", "pairs", "ml")
@@ -102,6 +117,7 @@ def from_module(name: str, module: Any, source: str) -> Strategy:
             instruments=int(module.INSTRUMENTS),
             timer_s=float(module.TIMER_S),
             source=source,
+            on_gap=getattr(module, "ON_GAP", "reset"),
         )
     except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise StrategyError(f"strategy {name} does not follow strategies/base.py: {error}") from None
@@ -109,6 +125,10 @@ def from_module(name: str, module: Any, source: str) -> Strategy:
         raise StrategyError(f"strategy {name}: decide is no function")
     if not (strategy.instruments >= 1 and strategy.states >= 0 and 0.0 <= strategy.timer_s < math.inf):
         raise StrategyError(f"strategy {name}: INSTRUMENTS is at least 1, STATES and TIMER_S at least 0")
+    if strategy.on_gap not in _ON_GAP:
+        raise StrategyError(
+            f"strategy {name}: ON_GAP is {strategy.on_gap!r}, and can be {' or '.join(_ON_GAP)}"
+        )
     return strategy
 
 

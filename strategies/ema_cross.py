@@ -20,6 +20,7 @@ PARAMS = {
 STATES = 1
 INSTRUMENTS = 1
 TIMER_S = 0.0
+ON_GAP = "mark"  # averages of mid go on from where the market was
 
 _SPREAD = FEATURES.index("ema_spread_bps")
 _QTY, _BAND, _SLIP = range(3)

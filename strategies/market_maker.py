@@ -33,6 +33,7 @@ PARAMS = {
 STATES = 0
 INSTRUMENTS = 1
 TIMER_S = 0.0
+ON_GAP = "reset"  # the bars of a gap are flat, and a volatility too low quotes too near
 
 _MICROPRICE = FEATURES.index("microprice_bps")
 _VOLATILITY = FEATURES.index("volatility_bps")

@@ -21,6 +21,7 @@ PARAMS = {
 STATES = 2
 INSTRUMENTS = 1
 TIMER_S = 0.25
+ON_GAP = "reset"  # a model knows only rows without gaps
 
 _QTY, _CENTRE, _BAND, _HORIZON, _SLIP = range(5)
 _SIDE, _UNTIL_NS = range(2)

@@ -26,6 +26,7 @@ PARAMS = {
 STATES = 8
 INSTRUMENTS = 2
 TIMER_S = 1.0
+ON_GAP = "mark"  # its mean forgets by time, and two minutes of warm-up would miss the next turn
 
 _NOTIONAL, _BETA, _HALF_LIFE, _WARM, _ENTER, _LEAVE, _STOP, _SLIP = range(8)
 # state: mean and variance of the spread, since when (s), last seen (s), side of the spread held (+1 bought),

@@ -132,6 +132,7 @@ class _Reader:
             Funding: self._funding,
             records.BaselineMoved: self._baseline,
             records.Checkpoint: self._checkpoint,
+            records.Met: self._met,
         }
 
     # --- orders -------------------------------------------------------------------------------------------
@@ -251,6 +252,10 @@ class _Reader:
             self._remember(order)
         count = sum(not order.state.terminal for order in saved.orders)
         return Row(_time(saved.now_ns), "checkpoint", reason=f"{count} open order{'' if count == 1 else 's'}")
+
+    def _met(self, met: records.Met) -> Row:
+        what = "irreconcilable" if met.fatal else "reconciled"
+        return Row(_time(met.now_ns), what, reason="; ".join([*met.fatal, *met.settled]))
 
     # --- what the indices mean ----------------------------------------------------------------------------
     def _remember(self, order: Order) -> _About:

@@ -76,6 +76,15 @@ def _daemon(status: Status) -> Iterator[Metric]:
     for name in status.strategy_faults:
         faults.add_metric([name], 1.0)
     yield faults
+    gaps = CounterMetricFamily("tickd_strategy_gaps", "Gaps in a strategy's ticks", labels=["strategy"])
+    cold = GaugeMetricFamily("tickd_strategy_cold_ticks", "Ticks until it is warm", labels=["strategy"])
+    for name in dict.fromkeys(one.name for one in status.strategies):  # a name may be configured twice
+        same = [one for one in status.strategies if one.name == name]
+        gaps.add_metric([name], sum(one.gaps for one in same))
+        cold.add_metric([name], float(max(one.cold_ticks for one in same)))
+    yield gaps
+    yield cold
+    yield _counter("tickd_checkpoints", "Checkpoints of strategies' memories", status.checkpoints)
     yield _counter("tickd_coalesced_ticks", "Ticks that were not the last of their drain", status.coalesced)
     yield _counter("tickd_journal_records", "Records appended to the journal", status.journal_records)
     yield _counter("tickd_journal_bytes", "Bytes appended to the journal", status.journal_bytes)
@@ -139,6 +148,8 @@ def _orders(status: Status) -> Iterator[Metric]:
     orders = status.orders
     yield _gauge("tickd_venue_up", "1 while orders can travel", status.venue_up)
     yield _counter("tickd_venue_reconnects", "Order connections made anew", status.venue_reconnects)
+    yield _counter("tickd_venue_meetings", "Comparisons of the venue's word with ours", status.venue_meetings)
+    yield _counter("tickd_venue_differences", "Differences that these found", status.venue_differences)
     by_state = GaugeMetricFamily("tickd_orders", "Orders of this run, by where they stand", labels=["state"])
     for name, count in orders.by_state.items():
         by_state.add_metric([name], count)

@@ -33,6 +33,7 @@ def table(result: ReplayResult) -> Table:
     faults = [*result.errors.items(), *result.gaps.items()]
     lost = {
         "trades missed": result.trades_missed,
+        "gaps taken by strategies": result.tick_gaps,
         "depth updates dropped": result.depths_dropped,
         "lines that run backwards": result.backwards,
     }

@@ -116,7 +116,8 @@ def render(status: Status, before: Status | None = None) -> RenderableType:
     """Return the whole view; `before` is an earlier Status of the same daemon, for rates."""
     below = Columns([_latency(status), _orders(status)], padding=(0, 2))
     faults = [Text(f"strategy {name} {what}", style="red") for name, what in _faults(status)]
-    parts = Group(_headline(status, before), "", _instruments(status), "", *faults, below)
+    memories = [Text(text, style="yellow") for text in _memories(status)]
+    parts = Group(_headline(status, before), "", _instruments(status), "", *faults, *memories, below)
     return Panel(parts, title=_title(status), title_align="left", border_style="dim", box=box.ROUNDED)
 
 
@@ -136,6 +137,8 @@ def summary(status: Status) -> RenderableType:
     facts.add_row("decisions", f"{status.decisions:,} over {status.drains:,} drains")
     for name, what in _faults(status):
         facts.add_row("failed", Text(f"strategy {name} {what}", style="red"))
+    for text in _memories(status):
+        facts.add_row("memory", text)
     orders = status.orders
     facts.add_row(
         "orders", f"{orders.placed:,} placed, {orders.amended:,} amended, {orders.cancelled:,} cancelled"
@@ -288,6 +291,17 @@ def _event_totals(status: Status) -> list[tuple[str, int]]:
 def _faults(status: Status) -> list[tuple[str, str]]:
     """Return the strategies that are not asked any more, and why."""
     return sorted(status.strategy_faults.items())
+
+
+def _memories(status: Status) -> list[str]:
+    """Return of each strategy that warms up, or missed ticks, what became of what it had learnt."""
+    told = []
+    for one in status.strategies:
+        if one.cold_ticks or one.gaps:
+            cold = f", warms up for {one.cold_ticks:,} more ticks" if one.cold_ticks else ""
+            gaps = f", {one.gaps:,} gaps ({one.on_gap})" if one.gaps else ""
+            told.append(f"strategy {one.name} began {one.began}{cold}{gaps}")
+    return told
 
 
 def _losses(status: Status) -> str:

@@ -154,6 +154,9 @@ class FeedSink(Protocol):
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
         """Learn that an instrument's book follows the exchange's sequence, or that it stopped doing so."""
 
+    def on_gap(self, instrument: int, reason: str) -> None:
+        """Learn that ticks are missing between those that came and those that will."""
+
     def drain(self, wire_ns: int) -> None:
         """Learn that nothing more was readable after the frame received at `wire_ns`: decide now."""
 

@@ -209,8 +209,11 @@ class FeedCore:
         self._learn(stream, tick, payload)
         stream.add()
         ids = lane.quote_ids if tick.kind == QUOTE else lane.trade_ids
+        gaps = ids.gaps
         if not ids.admit(tick.id):
             return
+        if ids.gaps > gaps:
+            self._sink.on_gap(tick.instrument, "trades were missed")
         stream.newest_ns = tick.wire_ns
         lane.frames.append(payload)
         came = self._push(
@@ -363,6 +366,8 @@ class FeedCore:
                 lane.gaps["disconnected"] += 1
                 self._sink.on_book_status(index, False, "disconnected")
             lane.sync.lose()
+            if lane.told:
+                self._sink.on_gap(index, "the connection was cut")
 
     def recent(self) -> list[bytes]:
         """Return the newest frames of ticks as they came, by instrument, oldest first."""

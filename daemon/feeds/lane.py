@@ -156,3 +156,8 @@ class Lane:
     def newest_ns(self) -> int:
         """When anything last came, 0 before the first."""
         return max(self.trade.newest_ns, self.quote.newest_ns, self.depth.newest_ns)
+
+    @property
+    def newest_ids(self) -> tuple[int, int]:
+        """The ids of the newest trade and quote taken, -1 for none."""
+        return self.trade_ids.last, self.quote_ids.last

@@ -74,6 +74,7 @@ ALARMS: Final = (
     "unpriced_fee",
     "void",  # an order was declared absent, or turned up after that
     "ring_overflow",  # ticks came faster than they were taken, and were lost to who came too late
+    "gap",  # ticks were missed, and a strategy begins anew
     "flatten",  # a position has no market to be closed in
     "balance",  # the venue's balance is not what the trades make it
 )

@@ -42,6 +42,7 @@ CHECKPOINT: Final = 13
 FUNDING: Final = 14
 #: everything before the offset it names was durable when it was written
 MARK: Final = 16
+MET: Final = 17
 
 NAMES: Final[dict[int, str]] = {
     RUN: "run",
@@ -59,6 +60,7 @@ NAMES: Final[dict[int, str]] = {
     CHECKPOINT: "checkpoint",
     FUNDING: "funding",
     MARK: "mark",
+    MET: "met",
 }
 
 _ACTION: Final = Struct(f"<BqIHH{ACTION_COLUMNS}q")  # type, now_ns, seq or refusal, strategy, instrument, X_*
@@ -188,6 +190,14 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     last_trade_ns: int
 
 
+class Met(msgspec.Struct, frozen=True, array_like=True):
+    """What a meeting with the venue found to differ, in sentences."""
+
+    now_ns: int
+    settled: list[str]  # by taking the venue's word
+    fatal: list[str]  # not settled: the kill switch was thrown
+
+
 class Marked(msgspec.Struct, frozen=True):
     """Everything before `offset` was durable."""
 
@@ -209,6 +219,7 @@ Record = (
     | BaselineMoved
     | Checkpoint
     | Marked
+    | Met
 )
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -223,6 +234,7 @@ _TYPES: Final[dict[type, int]] = {
     Balances: BALANCES,
     BaselineMoved: BASELINE,
     Checkpoint: CHECKPOINT,
+    Met: MET,
 }
 _HEADS: Final = {kind: bytes([number]) for kind, number in _TYPES.items()}
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Record]]] = {

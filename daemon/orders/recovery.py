@@ -58,6 +58,8 @@ class Recovery:
         self._run: records.Run | None = None
         self._met = False  # the venue's balances had been taken over by then: a run may end before it met it
         self._meeting = Meeting(orders, self._detach)
+        self.meetings = 0  # with the venue's word, of this run
+        self.differences = 0  # that these found
         self._replay: dict[type, Callable[..., None]] = {
             records.Run: self._on_run,
             records.Checkpoint: self._on_checkpoint,
@@ -225,10 +227,14 @@ class Recovery:
         """Compare with the venue's word, asked for at `asked_ns` (or told at its `wire_ns`), and settle."""
         first = self._meeting.first
         found = self._meeting.meet(snapshot, snapshot.wire_ns if asked_ns is None else asked_ns)
+        self.meetings += 1
+        self.differences += len(found.notes) + len(found.fatal)
+        if found.notes or found.fatal:
+            self._orders.record(records.pack(records.Met(snapshot.wire_ns, found.notes, found.fatal)))
         if first:  # the trades before our time are known now, and the next run must not take them for news
             self._orders.record(records.pack(save(self._orders)))
         if found.fatal:
-            self._orders.halt("recovery", found.fatal[0], snapshot.wire_ns)
+            self._orders.halt("recovery", "; ".join(found.fatal), snapshot.wire_ns)
         return found
 
 

@@ -65,6 +65,7 @@ class ReplayResult(msgspec.Struct, kw_only=True):
     book_synced: bool
     trades_missed: int  # ids that the exchange gave and the file has not
     depths_dropped: int  # that a book waited with for its snapshot, in vain
+    tick_gaps: int = 0  # that strategies took as they declare
     backwards: int  # lines stamped before the line above them
     halted: str = ""  # why nothing more was traded: a loss limit, a strategy that failed
     failed: bool = False  # it was a strategy
@@ -222,6 +223,7 @@ def _result(
         book_synced=core.engine.synced[0],
         trades_missed=lane.trade_ids.missed,
         depths_dropped=lane.sync.held_dropped,
+        tick_gaps=sum(one.gaps for one in core.runtimes),
         backwards=backwards,
         halted=latch.reason if (latch := core.engine.risk.latch) is not None else "",
         failed=any(one.fault for one in core.runtimes),

@@ -155,8 +155,12 @@ class Floor:
             mode="paper",
             feed=FeedConfig(symbols=symbols, market=market, streams=streams),
             strategy=configured,
-            journal=JournalConfig(path="journal"),
-            **{"paper": paper, "venue": VenueConfig(timeout_ms=2000)} | sections,
+            **{
+                "journal": JournalConfig(path="journal"),
+                "paper": paper,
+                "venue": VenueConfig(timeout_ms=2000),
+            }
+            | sections,
         )
         self.seams = Seams(self.time, self.time, NoNet(), self.disk, InlineWorker(), random.Random(0))
         self.rings = rings = new_rings(len(self.instruments))
@@ -205,6 +209,7 @@ class Floor:
             streams=self.config.feed.streams,
         )
         self._ids = count(self.time.now_ns() // MS)
+        self._trade_ids = count(self.time.now_ns() // MS)
         asyncio.run(self._open())
         self.core.orders.doubts.ask_snapshot = self.meet
         if start:
@@ -278,7 +283,9 @@ class Floor:
         last: bool = True,
         at_ms: int = 0,
     ) -> None:
-        body = f'"t":{next(self._ids)},"p":"{price:.2f}","q":"{qty}","T":{at_ms},"m":{str(sold).lower()}'
+        body = (
+            f'"t":{next(self._trade_ids)},"p":"{price:.2f}","q":"{qty}","T":{at_ms},"m":{str(sold).lower()}'
+        )
         self._frame(index, "trade", body, last, 1)
 
     def depth(self, first: int, bids: str, asks: str, *, to: int = 0, index: int = 0) -> None:

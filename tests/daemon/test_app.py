@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import time
 from contextlib import asynccontextmanager
 from random import Random
 from types import SimpleNamespace
@@ -12,7 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from daemon import app as module
-from daemon.app import App
+from daemon import clock
+from daemon.app import REFUSALS_MAX, App
 from daemon.clock import LoopScheduler, SystemClock, VirtualTime
 from daemon.config import from_tree
 from daemon.disk import RealDisk, ThreadWorker
@@ -20,15 +22,21 @@ from daemon.errors import ConfigError, FrameError, JournalError, NetError, Tickd
 from daemon.events import VenueStatus
 from daemon.logs import Logs
 from daemon.net import make_net
+from daemon.orders.money import UNIT as MONEY
 from daemon.orders.order import State
 from daemon.seams import Seams
+from daemon.simulator import server
 from daemon.simulator.auth import Key
+from daemon.simulator.errors import bad_symbol
 from daemon.simulator.rates import Limits
 from daemon.simulator.server import running
-from daemon.simulator.settings import ACCOUNT, SimulatorSettings
+from daemon.simulator.settings import ACCOUNT, SimulatorSettings, build
+from daemon.simulator.symbols import UNIT
 from daemon.simulator.warm import warm_up
+from daemon.venues.signing import HmacSigner, signed_query
 from kernels.dtypes import REST, STOP
 
+MS = 1_000_000
 KEY, SECRET = "k" * 64, "s" * 64
 MAKER = {"name": "market_maker", "warmup_ticks": 5}
 MAKER["params"] = {"qty": 0.001, "half_spread_bps": 50.0, "volatility_weight": 0.0}
@@ -451,3 +459,116 @@ def test_a_core_that_this_process_may_not_use_is_refused_before_anything_opens(t
             assert not (tmp_path / "journal").exists()
 
     asyncio.run(go())
+
+
+# --- the venue's word, again and again ----------------------------------------------------------------------
+@pytest.fixture
+def worlds(monkeypatch):
+    """Return the exchanges that a stand builds, to be changed behind the daemon's back."""
+    made = []
+
+    def keep(*args):
+        made.append(build(*args))
+        return made[-1]
+
+    monkeypatch.setattr(server, "build", keep)
+    return made
+
+
+def meet_after(tmp_path, change, until, **sections):
+    """Let `change(exchange, app)` happen while a daemon trades, and let it meet until `until(app)`.
+
+    Returns its Status then, and what it logged.
+    """
+
+    async def go():
+        async with stand(tmp_path, **sections) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await one.ready(life)
+            await change(one)
+            before = one.app.core.recovery.meetings
+
+            def holds():
+                if not one.app._meeting.is_set():
+                    one.app._meeting.set()
+                return until(one.app, one.app.core.recovery.meetings - before)
+
+            await one.until(holds, 30)
+            status, pairs = one.app.status(), one.app.core.portfolio.purses
+            totals = {asset: purse.total for asset, purse in pairs.items()}
+            one.app.ask_stop("test")
+            await life
+            return status, totals, one.said
+
+    return asyncio.run(go())
+
+
+def test_a_balance_changed_by_hand_is_taken_over_and_told(tmp_path, worlds):
+    account = []
+
+    async def withdraw(_):
+        account.append(worlds[0].gateways["spot"].exchange.accounts[ACCOUNT])
+        account[0].deposit("USDT", -5 * UNIT)  # nothing is told of it, as when a report is lost
+
+    status, totals, said = meet_after(tmp_path, withdraw, lambda _, meetings: meetings >= 3)
+    balance = account[0].balance("USDT")
+    assert totals["USDT"] * UNIT == (balance.free + balance.locked) * MONEY
+    assert (status.state, status.venue_differences >= 2) == ("READY", True)
+    assert "USDT where our trades make it" in said
+    paths = RealDisk().list(tmp_path / "journal")
+    assert any(b"USDT where our trades make it" in path.read_bytes() for path in paths)
+
+
+def test_an_order_we_never_sent_is_found_and_cancelled(tmp_path, worlds):
+    async def place(one):
+        signer = HmacSigner(KEY, SECRET)
+        order = {
+            "symbol": "BTCUSDT",
+            "side": "BUY",
+            "type": "LIMIT",
+            "timeInForce": "GTC",
+            "quantity": "0.001",
+        }
+        order |= {
+            "price": "40000.00",
+            "newClientOrderId": "by-hand",
+            "timestamp": SystemClock().now_ns() // MS,
+        }
+        url = f"{one.config.venue.rest_url}/api/v3/order?{signed_query(signer, order)}"
+        answer = await one.net.request("POST", url, {"X-MBX-APIKEY": KEY}, b"", 5.0)
+        assert answer.status == 200, answer.body
+
+    def gone(app, meetings):
+        ended = app.core.orders.life.ended.get("by-hand")
+        return meetings and ended is not None and ended.state is State.CANCELED
+
+    status, _, said = meet_after(tmp_path, place, gone)
+    assert status.state == "READY"
+    assert "the venue has order by-hand, which is not ours" in said
+
+
+def test_a_symbol_that_vanished_halts_and_every_face_says_why(tmp_path, worlds):
+    async def delist(_):
+        exchange = worlds[0].gateways["spot"].exchange
+
+        def market(symbol):
+            raise bad_symbol()
+
+        exchange.market = market
+
+    status, _, said = meet_after(tmp_path, delist, lambda app, _: app.core.engine.state == "HALTED")
+    assert status.kill_switch
+    assert status.reason.startswith(
+        "the venue does not say what it holds: GET /api/v3/openOrders was refused"
+    )
+    assert said.count("snapshot_failed") >= REFUSALS_MAX
+
+
+def test_a_clock_that_jumps_is_measured_anew_and_the_meetings_go_on(tmp_path, monkeypatch, worlds):
+    async def jump(one):
+        monkeypatch.setattr(clock, "_wall", lambda: time.time_ns() + 30_000_000_000)
+        await one.until(lambda: b"clock_step" in b"".join(one.lines) or one.logs.flush())
+
+    status, _, said = meet_after(tmp_path, jump, lambda _, meetings: meetings >= 2)
+    assert (status.state, status.kill_switch) == ("READY", False)
+    assert "irreconcilable" not in said

@@ -32,6 +32,15 @@ def refusal(text: str, **environ: str) -> str:
     return sentence
 
 
+def test_what_is_kept_of_strategies_and_how_often_the_venue_is_met_is_bounded():
+    config = read(BASE + 'on_gap = "mark"')
+    assert config.strategy[0].on_gap == "mark"
+    assert (config.journal.checkpoint_s, config.venue.reconcile_s) == (10.0, 60.0)
+    assert "on_gap is 'forget', and can be" in refusal(BASE + 'on_gap = "forget"')
+    assert "reconcile_s" in refusal(BASE + "[venue]\nreconcile_s = 0.5")
+    assert "checkpoint_s" in refusal(BASE + "[journal]\ncheckpoint_s = -1")
+
+
 def test_what_the_file_leaves_out_is_filled_in():
     config = read(BASE)
     assert config.feed.symbols == ("BTC/USDT", "ETH/USDT")

@@ -28,3 +28,8 @@ def test_a_frame_error_carries_its_label_and_a_venue_error_its_code():
     assert (frame.reason, str(frame)) == ("price", "the price is negative")
     venue = errors.VenueError(-2010, "insufficient balance")
     assert (venue.code, str(venue)) == (-2010, "insufficient balance")
+
+
+def test_an_unknown_word_is_answered_with_the_nearest_known_one():
+    assert errors.nearest("spinn", ["cpu", "spin"]) == "; did you mean 'spin'?"
+    assert errors.nearest("spin", ["cpu"]) == ""

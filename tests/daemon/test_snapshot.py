@@ -250,7 +250,7 @@ def test_what_never_came_or_came_in_vain_is_told(new_floor, script):
     floor.depth(13, "", "")  # without a snapshot, and 12 is missing
     floor.trade()
     for _ in range(2):
-        next(floor._ids)
+        next(floor._trade_ids)
     floor.trade()
     (btc,) = status_of(floor).instruments
     assert (btc.trades_missed, btc.depths_dropped) == (2, 1)

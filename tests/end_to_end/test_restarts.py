@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from daemon.memory_checkpoint import decode
 from tests.end_to_end.harness import CROSS, MAKER, until
 
 #: to the last digit that an exchange knows
@@ -94,7 +95,10 @@ def test_the_exchange_may_go_and_come_back(bench):
     again = bench.exchange("--symbol", "BTC/USDT", "--port", port)
     back = daemon.until(
         lambda state: (
-            state["venue_up"] and state["feed_connected"] and state["instruments"][0]["book_synced"]
+            state["venue_up"]
+            and state["feed_connected"]
+            and state["instruments"][0]["book_synced"]
+            and state["instruments"][0]["gate"] not in {"venue_down", "not_ready"}
         ),
         "it is back",
         60,
@@ -114,3 +118,46 @@ def test_two_daemons_do_not_share_a_journal(bench, exchange):
     assert second.child.complaint.startswith("another daemon is running on the journal var/one/journal-live")
     assert daemon.state()["state"] == "READY"
     assert daemon.child.end() == 0
+
+
+#: so often that a kill at random is likely to come into a write
+CHECKPOINTS = "[journal]\ncheckpoint_s = 0.02\n"
+
+
+def strategy_of(state):
+    (one,) = state["strategies"]
+    return one
+
+
+def test_a_killed_daemon_goes_on_from_its_checkpoint_and_says_so(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    daemon = bench.live(exchange, CROSS, more=CHECKPOINTS)
+    assert strategy_of(daemon.ready())["began"] == "anew"
+    daemon.until(lambda state: state["checkpoints"] >= 2, "a checkpoint of a warm strategy")
+    daemon.child.kill()
+    daemon = bench.live(exchange, CROSS, more=CHECKPOINTS)
+    one = strategy_of(daemon.ready())
+    assert one["began"].startswith("restored from ")
+    assert (one["cold_ticks"], one["gaps"], one["on_gap"]) == (0, 1, "mark")
+    assert daemon.child.end() == 0
+    (path,) = daemon.journal.glob("*.checkpoint")
+    path.write_bytes(path.read_bytes()[:-1])
+    daemon = bench.live(exchange, CROSS, more=CHECKPOINTS)
+    assert "memories.checkpoint is torn" in strategy_of(daemon.ready())["began"]
+    assert daemon.child.end() == 0
+
+
+@pytest.mark.heavy
+def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    moments = random.Random(7)
+    for number in range(20):
+        daemon = bench.live(exchange, CROSS, more=CHECKPOINTS)
+        began = strategy_of(daemon.ready())["began"]
+        assert began == "anew" if number == 0 else began.startswith("restored from ")
+        daemon.until(lambda state: state["checkpoints"] >= 1, "a checkpoint")
+        time.sleep(moments.random() / 10)
+        daemon.child.kill()
+        (path,) = daemon.journal.glob("*.checkpoint")
+        (memory,) = decode(path.read_bytes())
+        assert memory.name == "ema_cross"

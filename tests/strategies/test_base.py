@@ -46,6 +46,7 @@ def test_a_missing_part_is_named(part):
         ("TIMER_S", -1.0, "STATES and TIMER_S at least 0"),
         ("TIMER_S", float("nan"), "STATES and TIMER_S at least 0"),
         ("decide", 3, "strategy mine: decide is no function"),
+        ("ON_GAP", "forget", "ON_GAP is 'forget', and can be reset or mark"),
     ],
 )
 def test_a_part_that_is_not_what_the_contract_says_is_refused_in_one_sentence(part, value, sentence):
@@ -73,3 +74,10 @@ def test_every_shipped_strategy_follows_the_contract_and_compiles_to_its_signatu
     strategy = from_module(name, module, "")
     compiled = njit(DECIDE_SIGNATURE)(strategy.decide.py_func)
     assert len(compiled.signatures) == 1
+
+
+def test_every_shipped_strategy_says_what_a_gap_means_to_it():
+    from importlib import import_module
+
+    says = {name: from_module(name, import_module(f"strategies.{name}"), "").on_gap for name in SHIPPED}
+    assert says == {"ema_cross": "mark", "market_maker": "reset", "pairs": "mark", "ml": "reset"}

@@ -158,6 +158,8 @@ def test_orders_of_a_checkpoint_and_adopted_ones_are_known_afterwards():
             "baseline",
             "the day began at 1,000.00, peak 1,200.50",
         ),
+        (r.Met(NS, ["a", "b"], []), "reconciled", "a; b"),
+        (r.Met(NS, ["a"], ["c"]), "irreconcilable", "c; a"),
     ],
 )
 def test_all_else_says_in_words_what_it_is(record, what, reason):

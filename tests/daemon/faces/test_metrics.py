@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.faces.metrics import STATES, exposition
 from daemon.latency import BOUNDS_S, stage_latency
-from daemon.status import DaemonState, InstrumentStatus, OrderCounts, Status
+from daemon.status import DaemonState, InstrumentStatus, OrderCounts, Status, StrategyStatus
 from kernels import stats
 
 EXPECTED = """\
@@ -63,6 +63,11 @@ tickd_venue_reconnects_total 20.0
 tickd_journal_records_total 21.0
 tickd_journal_bytes_total 22.0
 tickd_log_dropped_total 23.0
+tickd_strategy_gaps_total{strategy="ema_cross"} 5.0
+tickd_strategy_cold_ticks{strategy="ema_cross"} 24.0
+tickd_checkpoints_total 25.0
+tickd_venue_meetings_total 26.0
+tickd_venue_differences_total 27.0
 """
 
 
@@ -144,6 +149,13 @@ def test_every_field_reaches_the_scrape():
         journal_records=21,
         journal_bytes=22,
         logs_dropped=23,
+        strategies=[
+            StrategyStatus(name="ema_cross", symbols=["A/B"], began="anew", cold_ticks=24, gaps=2),
+            StrategyStatus(name="ema_cross", symbols=["C/B"], began="anew", gaps=3),
+        ],
+        checkpoints=25,
+        venue_meetings=26,
+        venue_differences=27,
     )
     text = exposition(lambda: status)().decode()
     assert [line for line in EXPECTED.splitlines() if line not in text.splitlines()] == []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import io
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -18,7 +19,7 @@ from daemon.faces.terminal import (
     summary,
     watch,
 )
-from daemon.status import InstrumentStatus, OrderCounts, StageLatency, Status
+from daemon.status import InstrumentStatus, OrderCounts, StageLatency, Status, StrategyStatus
 
 
 def make(events=1000, now_s=10.0, **changes):
@@ -88,6 +89,19 @@ def test_the_view_fits_eighty_columns_and_tells_what_matters():
     for fact in ("order", "29.3 us", "102 us", "140 us", "1.5 s", "FILLED", "refused: collar"):
         assert fact in text
     assert "REJECTED" not in text
+
+
+def test_what_became_of_a_strategy_s_memory_is_told_while_it_matters():
+    one = StrategyStatus(
+        name="ema_cross", symbols=["BTC/USDT"], began="restored from 2.0 s ago", on_gap="mark"
+    )
+    assert "ema_cross" not in text_of(render(make(strategies=[one])), 110)
+    told = msgspec.structs.replace(one, gaps=1, cold_ticks=1200)
+    for content in (render(make(strategies=[told])), summary(make(strategies=[told]))):
+        assert (
+            "strategy ema_cross began restored from 2.0 s ago, warms up for 1,200 more ticks, 1 gaps (mark)"
+            in text_of(content, 110)
+        )
 
 
 def test_pauses_of_the_collector_stand_below_the_stages_that_wait_for_them():

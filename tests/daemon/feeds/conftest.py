@@ -54,6 +54,7 @@ class Sink:
         self.ticks: list[Tick] = []
         self.books: list[tuple[int, int, int, int]] = []
         self.statuses: list[tuple[int, bool, str]] = []
+        self.gaps: list[tuple[int, str]] = []
         self.drains: list[int] = []
 
     def on_tick(self, instrument: int) -> None:
@@ -72,6 +73,9 @@ class Sink:
 
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
         self.statuses.append((instrument, synced, reason))
+
+    def on_gap(self, instrument: int, reason: str) -> None:
+        self.gaps.append((instrument, reason))
 
     def drain(self, wire_ns: int) -> None:
         self.drains.append(wire_ns)

@@ -51,6 +51,26 @@ def test_a_missing_trade_is_a_gap(bench, frames) -> None:
         it.core.process(frames.trade(number), 1, False)
     assert (it.core.lanes[0].trade_ids.gaps, it.core.lanes[0].trade_ids.missed) == (1, 2)
     assert len(it.sink.ticks) == 3
+    assert it.sink.gaps == [(0, "trades were missed")]
+
+
+def test_a_gap_is_told_before_the_tick_that_follows_it(bench, frames) -> None:
+    it = bench()
+    it.core.process(frames.trade(5), 1, False)
+    heard = []
+    it.sink.on_gap = lambda *_: heard.append(len(it.sink.ticks))
+    it.core.process(frames.trade(9), 1, False)
+    assert heard == [1]
+
+
+def test_a_cut_is_a_gap_where_anything_had_come(bench, frames) -> None:
+    it = bench()
+    it.core.disconnected([0])
+    assert it.sink.gaps == []
+    it.core.process(frames.quote(5), 1, False)
+    it.core.disconnected([0])
+    assert it.sink.gaps == [(0, "the connection was cut")]
+    assert it.core.lanes[0].newest_ids == (-1, 5)
 
 
 def test_one_absurd_id_does_not_silence_a_stream(bench, frames) -> None:

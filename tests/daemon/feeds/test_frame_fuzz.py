@@ -112,6 +112,9 @@ class Strict:
         assert reason in {"snapshot", "gap", "crossed", "levels"}
         self.synced = synced
 
+    def on_gap(self, instrument: int, reason: str) -> None:
+        assert reason == "trades were missed"
+
     def drain(self, wire_ns: int) -> None:
         """Nothing to decide."""
 

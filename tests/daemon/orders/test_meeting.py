@@ -5,8 +5,10 @@ import asyncio
 import pytest
 
 from daemon.events import VenueStatus
+from daemon.orders import records
 from daemon.orders.doubts import OrderRules
 from daemon.orders.order import State
+from daemon.orders.reader import read_history
 from kernels import dtypes as d
 from tests.daemon.orders.conftest import World
 
@@ -154,6 +156,27 @@ def test_a_position_the_account_does_not_cover_halts(world):
     found = world.meet({"USDT": "40000", "BTC": "0.5"})
     assert found.fatal == ["the strategies hold 1 BTC and the account 0.5"]
     assert world.risk.halted
+    assert world.risk.latch.reason == found.fatal[0]
+
+
+def test_everything_that_cannot_be_agreed_on_is_the_reason_and_what_differed_is_on_record(world):
+    order = world.place(qty=100_000)
+    world.fill(order, 1, 100_000)
+    other = world.place()
+    world.report("CANCELED", other)
+    world.later(5)
+    found = world.meet({"USDT": "40000", "BTC": "0.5"}, open_orders=[World.listed(other)])
+    assert len(found.fatal) == 2
+    assert world.risk.latch.reason == "; ".join(found.fatal)
+    told = [one for one in read_history(world.disk, World.folder).records if isinstance(one, records.Met)]
+    assert [(one.settled, one.fatal) for one in told] == [(found.notes, found.fatal)]
+    assert (world.recovery.meetings, world.recovery.differences) == (2, len(found.notes) + 2)
+    assert world.restarted().risk.latch.reason == world.risk.latch.reason
+
+
+def test_a_meeting_that_finds_nothing_leaves_no_record(world):
+    world.meet()
+    assert not [one for one in read_history(world.disk, World.folder).records if isinstance(one, records.Met)]
 
 
 def test_what_happened_before_the_first_start_is_not_accounted_for(new_world):

@@ -31,6 +31,7 @@ REPORT = ExecutionReport(
         r.Voided(1, "t-1-1"),
         r.Balances(1, {"USDT": "100000000000000000000000"}),
         r.BaselineMoved(1, Baseline(5, 1.5, 2.5)),
+        r.Met(1, ["the venue has 5 USDT"], ["the strategies hold 1 BTC"]),
         r.Checkpoint(
             1, None, [ORDER], [r.Owed("t-1-1", 7, 4)], [r.SavedHolding(0, 0, "1", "2", "3", "4")],
             {"BTC": "1"}, {"BTC": "2"}, [(-1, [3, 4])], Baseline(1, 2.0, 3.0), 77,

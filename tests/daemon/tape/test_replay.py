@@ -399,3 +399,17 @@ def test_a_replay_writes_no_file(steady, capture_of, tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     replayed(path)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("on_gap", ["reset", "mark"])
+def test_a_gap_in_a_tape_is_taken_as_live_and_each_time_alike(lines_of, capture_of, on_gap):
+    lines = lines_of(1200)
+    trades = [number for number, line in enumerate(lines) if b"@trade" in line]
+    path = capture_of([line for number, line in enumerate(lines) if number not in trades[100:110]])
+    settings = {"on_gap": on_gap, "warmup_ticks": 50}
+    first, second = replayed(path, **settings), replayed(path, **settings)
+    assert lasting(first) == lasting(second)
+    assert (first.trades_missed, first.tick_gaps) == (10, 1)
+    whole = replayed(capture_of(lines), **settings)
+    assert whole.tick_gaps == 0
+    assert whole.decision_digest != first.decision_digest
