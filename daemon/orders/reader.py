@@ -58,7 +58,7 @@ def read_history(disk: Disk, folder: Path) -> History:
     newest_first: list[list[Record]] = []
     cut: list[str] = []
     for path in reversed(_segments(disk, folder)):
-        data = disk.read(path)
+        data = _read(disk, path)
         segment = scan(data, path)
         if segment.end < segment.size:
             disk.truncate(path, segment.end)
@@ -85,7 +85,7 @@ def read_all(
     told a sentence for each torn tail: the files stay as they are, a daemon may be writing.
     """
     for path in _segments(disk, folder):
-        data = disk.read(path)
+        data = _read(disk, path)
         segment = scan(data, path)
         for at, record in zip(segment.offsets, _records(data, segment, path), strict=True):
             yield path, at, record
@@ -118,6 +118,13 @@ def scan(data: bytes, path: Path) -> Segment:
 
 def _segments(disk: Disk, folder: Path) -> list[Path]:
     return [path for path in disk.list(folder) if path.suffix == SUFFIX]
+
+
+def _read(disk: Disk, path: Path) -> bytes:
+    try:
+        return disk.read(path)
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be read ({error.strerror or error})") from error
 
 
 def _is_newborn(data: bytes, filled: int) -> bool:

@@ -194,6 +194,18 @@ def test_a_damaged_file_is_refused_before_any_of_its_records_is_told():
         next(read_all(stored(bytes(data)), FOLDER))
 
 
+@pytest.mark.parametrize("read", [read_history, lambda disk, folder: list(read_all(disk, folder))])
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(monkeypatch, read):
+    disk = stored(written())
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(disk, "read", refused)
+    with pytest.raises(JournalError, match=r"00000001.journal cannot be read \(Permission denied\)"):
+        read(disk, FOLDER)
+
+
 def test_other_files_in_the_folder_are_left_alone():
     disk = stored(written())
     disk.replace(FOLDER / "lock", b"")
