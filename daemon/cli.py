@@ -225,13 +225,29 @@ def _command(args: Namespace) -> int:
 
 
 def _journal(args: Namespace) -> int:
-    from daemon.faces.show import print_journal, print_waterfall
+    if args.order is not None:
+        _use_kernels()  # it is explained with its features' names
+    from daemon.faces.journal import run
+    from daemon.options import JournalOptions
 
-    if args.waterfall is not None:
-        print_waterfall(args.folder, args.waterfall, as_json=args.json)
-    else:
-        print_journal(args.folder, as_json=args.json)
-    return EXIT_DONE
+    return run(
+        JournalOptions(
+            folder=args.folder,
+            show=args.show or "",
+            summary=args.summary,
+            waterfall=args.waterfall,
+            symbol=args.symbol,
+            strategy=args.strategy,
+            order=args.order,
+            kind=args.kind,
+            since_ns=args.since,
+            until_ns=args.until,
+            last=args.last,
+            csv=args.csv,
+            parquet=args.parquet,
+            json=args.json,
+        )
+    )
 
 
 VERBS: Final[dict[str, Callable[[Namespace], int]]] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 PORT_MAX: Final = 65_535
+JOURNAL_VIEWS: Final = ("records", "orders", "fills", "positions", "commands", "refusals")
 _EPILOG: Final = (
     "Exit codes: 0 done, 1 failed, 2 usage, 3 a check did not hold, 4 no daemon answers, 78 configuration, "
     "130 interrupted twice."
@@ -164,10 +166,7 @@ def _add_looking(verb: Callable[[str, str], Parser]) -> None:
         "--interval", type=_positive, default=1.0, metavar="SECONDS", help="between two looks (1)"
     )
 
-    one = verb("journal", "list a journal's records")
-    one.add_argument("folder", type=Path)
-    one.add_argument("--waterfall", metavar="ORDER", help="one order's steps, with the time between them")
-    _add_json(one)
+    _add_journal(verb("journal", "tell what happened: records, orders, money"))
 
 
 def _add_commands(verb: Callable[[str, str], Parser]) -> None:
@@ -179,6 +178,33 @@ def _add_commands(verb: Callable[[str, str], Parser]) -> None:
         one = verb(name, text)
         _add_remote(one)
         one.add_argument("--reason", default="", help="kept on the record")
+
+
+def _add_journal(one: Parser) -> None:
+    one.epilog = (
+        "Slippage is what trades cost more than the order's own price (limit or trigger) would have made; "
+        "below zero they were better: the journal holds no mid of that moment. A refusal that repeats "
+        "itself is recorded once a second. Money is exact, in the quote; times are UTC."
+    )
+    one.add_argument("folder", type=Path)
+    one.add_argument(
+        "--show", choices=JOURNAL_VIEWS, metavar="WHAT", help=f"{', '.join(JOURNAL_VIEWS)} (records)"
+    )
+    one.add_argument("--summary", action="store_true", help="what it comes to, by strategy and instrument")
+    one.add_argument("--waterfall", metavar="ORDER", help="one order's steps, with the time between them")
+    one.add_argument("--order", metavar="ID", help="explain one order; with --show, only what is of it")
+    one.add_argument("--symbol", help="only of this instrument, such as BTC/USDT")
+    one.add_argument("--strategy", metavar="NAME", help="only of this strategy")
+    one.add_argument(
+        "--kind",
+        help="only of this kind: a record's what; target, rest, stop; maker, taker; a command; why refused",
+    )
+    one.add_argument("--since", type=_instant, metavar="TIME", help="from 2026-01-31T12:00:00 UTC on, say")
+    one.add_argument("--until", type=_instant, metavar="TIME", help="before that")
+    one.add_argument("--last", type=_count, metavar="N", help="only the last N")
+    one.add_argument("--csv", type=Path, metavar="FILE", help="write it there, which must not exist")
+    one.add_argument("--parquet", type=Path, metavar="FILE", help="likewise; wants pyarrow")
+    _add_json(one)
 
 
 def _add_seconds(one: Parser, text: str) -> None:
@@ -255,6 +281,21 @@ def _port(text: str) -> int:
     if not 0 <= value <= PORT_MAX:
         raise argparse.ArgumentTypeError(f"{text} is not a port")
     return value
+
+
+def _instant(text: str) -> int:
+    """Return ns UTC; a time that says no zone is UTC. Python's own datetime ends at the microsecond."""
+    from datetime import UTC, datetime  # noqa: PLC0415 - 2 ms, needed by one verb
+
+    try:
+        whole, digits, zone = re.fullmatch(r"([^.]*)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?", text).groups()  # type: ignore[union-attr]
+        moment = datetime.fromisoformat(whole + (zone or ""))
+    except (AttributeError, ValueError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time such as 2026-01-31, 2026-01-31T12:00:00 or 2026-01-31T12:00:00.5Z"
+        ) from None
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 1_000_000_000 + int((digits or "").ljust(9, "0"))
 
 
 def _number(text: str, kind: type[float]) -> float:

@@ -57,3 +57,22 @@ class LatencyOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     check: bool = False
     json: bool = False
+
+
+class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd journal`."""
+
+    folder: Path
+    show: str = ""  # a view of daemon/faces/journal_views.py, or records
+    summary: bool = False
+    waterfall: str | None = None  # an order
+    symbol: str | None = None  # all that follow: only what bears it
+    strategy: str | None = None
+    order: str | None = None
+    kind: str | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None  # not itself
+    last: int | None = None
+    csv: Path | None = None
+    parquet: Path | None = None
+    json: bool = False

@@ -1,4 +1,4 @@
-"""A journal as a table for people: one line a record, in the order in which it was written.
+"""A journal as a table: one row a record, in the order in which it was written.
 
 Records speak of instruments by index, of orders by id, of prices in ticks and quantities in lots; what these
 mean stands in the run they belong to. A run of an older version does not say how large a tick and a lot are:
@@ -40,10 +40,27 @@ if TYPE_CHECKING:
 
 #: records that are looked at for the columns' widths; a longer cell pushes those behind it
 _LOOK_AHEAD: Final = 1000
-_RIGHT: Final = frozenset({"price", "quantity"})
-_VERBS: Final = {PLACE: "place", AMEND: "amend", CANCEL: "cancel"}
-_KINDS: Final = {TARGET: "target", REST: "rest", STOP: "stop"}
-_SIDES: Final = {1: "buy", -1: "sell"}
+_RIGHT: Final = frozenset(
+    {
+        "average",
+        "cost",
+        "fee",
+        "fees",
+        "filled",
+        "limit",
+        "price",
+        "quantity",
+        "realised",
+        "slippage",
+        "value",
+    }
+)
+_TIMES: Final = frozenset({"time", "ended"})
+#: ended orders that are remembered for what is told of them later
+_ENDED_KEPT: Final = 4096
+VERBS: Final = {PLACE: "place", AMEND: "amend", CANCEL: "cancel"}
+KINDS: Final = {TARGET: "target", REST: "rest", STOP: "stop"}
+SIDES: Final = {1: "buy", -1: "sell"}
 #: what a report says of its order where the venue's own word for it is missing
 _STATES: Final = {
     "NEW": "NEW",
@@ -52,6 +69,8 @@ _STATES: Final = {
     "EXPIRED": "EXPIRED",
     "TIMEOUT": "UNKNOWN",
 }
+#: the states in which nothing more is expected of an order
+ENDS: Final = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH", "VOID"})
 
 
 class Row(NamedTuple):
@@ -77,13 +96,17 @@ class _About(NamedTuple):
     side: str
 
 
-def table(journal: Iterable[Record]) -> Iterator[str]:
-    """Yield the header and a line for each record, times in UTC."""
-    lines = rows(journal)
-    first = [Row._make(Row._fields)._replace(time="time (UTC)"), *islice(lines, _LOOK_AHEAD)]
+def table(fields: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Yield the header and a line for each row; times in it are ISO, and UTC."""
+    times = [name in _TIMES for name in fields]
+    lines = (
+        tuple(short(cell) if time and cell else cell for cell, time in zip(row, times, strict=True))
+        for row in rows
+    )
+    first = [("time (UTC)", *fields[1:]), *islice(lines, _LOOK_AHEAD)]
     widths = [max(map(len, column)) for column in zip(*first, strict=True)]
     for row in chain(first, lines):
-        yield aligned(Row._fields, row, widths, _RIGHT)
+        yield aligned(fields, row, widths, _RIGHT)
 
 
 def aligned(names: Iterable[str], row: Iterable[str], widths: list[int], right: frozenset[str]) -> str:
@@ -95,22 +118,30 @@ def aligned(names: Iterable[str], row: Iterable[str], widths: list[int], right: 
     return "  ".join(cells).rstrip()
 
 
-def rows(journal: Iterable[Record]) -> Iterator[Row]:
-    """Yield a row for each record but sync marks."""
-    return (row for _, row in rows_of(journal))
-
-
 def rows_of(journal: Iterable[Record]) -> Iterator[tuple[Record, Row]]:
     """Yield each record but sync marks, and its row."""
-    reader = _Reader()
+    reader = RowReader()
     for record in journal:
-        take = reader.take.get(type(record))
-        if take is not None:
-            yield record, take(record)
+        row = reader.row(record)
+        if row is not None:
+            yield record, row
 
 
-class _Reader:
-    """Remembers what later records refer to; `take` makes a row of each type of record."""
+def stamp(record: Record) -> int:
+    """Return when it was, by our clock; 0 for a sync mark."""
+    if isinstance(record, records.Marked):
+        return 0
+    return record.wire_ns if isinstance(record, (ExecutionReport, Funding)) else record.now_ns
+
+
+def iso(ns: int) -> str:
+    """Return a time as ISO 8601 has it, to the nanosecond."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+class RowReader:
+    """Makes rows of records, and remembers what later ones refer to."""
 
     def __init__(self) -> None:
         self._prefix = ""
@@ -118,7 +149,8 @@ class _Reader:
         self._instruments: list[str] = []
         self._scales: list[tuple[Scale, Scale]] = []
         self._orders: dict[str, _About] = {}
-        self.take: dict[type, Callable[[Any], Row]] = {
+        self._ended: dict[str, None] = {}  # the latest of them, oldest first
+        self._take: dict[type, Callable[[Any], Row]] = {
             records.Run: self._run,
             records.Placed: self._placed,
             records.RefusedAction: self._refused,
@@ -135,11 +167,24 @@ class _Reader:
             records.Met: self._met,
         }
 
+    def row(self, record: Record) -> Row | None:
+        """Return the next record's row, None for a sync mark."""
+        take = self._take.get(type(record))
+        if take is None:
+            return None
+        row = take(record)
+        if row.state in ENDS and row.order in self._orders:
+            self._ended[row.order] = None
+            if len(self._ended) > _ENDED_KEPT:
+                oldest = next(iter(self._ended))
+                del self._ended[oldest], self._orders[oldest]
+        return row
+
     # --- orders -------------------------------------------------------------------------------------------
     def _placed(self, placed: records.Placed) -> Row:
         cid = self._prefix + str(placed.seq)
         action = placed.action
-        about = _About(self._strategy(placed.strategy), placed.instrument, _SIDES.get(action[X_SIDE], ""))
+        about = _About(self._strategy(placed.strategy), placed.instrument, SIDES.get(action[X_SIDE], ""))
         self._orders[cid] = about
         return self._line(
             placed.now_ns,
@@ -149,21 +194,21 @@ class _Reader:
             action[X_PRICE_TICKS],
             action[X_QTY_LOTS],
             state="PENDING_NEW",
-            reason=_wish(action),
+            reason=wish(action),
         )
 
     def _refused(self, refused: records.RefusedAction) -> Row:
         action = refused.action
-        about = _About(self._strategy(refused.strategy), refused.instrument, _SIDES.get(action[X_SIDE], ""))
+        about = _About(self._strategy(refused.strategy), refused.instrument, SIDES.get(action[X_SIDE], ""))
         why = REFUSAL_NAMES.get(refused.code, str(refused.code))
         return self._line(
             refused.now_ns,
-            f"refuse {_VERBS.get(action[X_VERB], '')}".rstrip(),
+            f"refuse {VERBS.get(action[X_VERB], '')}".rstrip(),
             "",
             about,
             action[X_PRICE_TICKS],
             action[X_QTY_LOTS],
-            reason=f"{why} ({_wish(action)})",
+            reason=f"{why} ({wish(action)})",
         )
 
     def _asked(self, asked: records.Asked) -> Row:
@@ -180,7 +225,7 @@ class _Reader:
 
     def _report(self, report: ExecutionReport) -> Row:
         known = self._orders.get(report.client_order_id)
-        side = _SIDES.get(report.side, known.side if known is not None else "")
+        side = SIDES.get(report.side, known.side if known is not None else "")
         about = _About(known.strategy if known is not None else "", report.instrument, side)
         if report.kind == "TRADE":
             ticks, lots = report.last_ticks, report.last_lots
@@ -226,32 +271,32 @@ class _Reader:
         self._instruments = run.instruments
         self._scales = [(Scale(Decimal(tick)), Scale(Decimal(lot))) for tick, lot in run.steps]
         traded = ", ".join(f"{name} on {' '.join(symbols)}" for name, symbols in run.strategies)
-        return Row(_time(run.now_ns), "run", reason=f"number {run.run}, tickd {run.program}, {traded}")
+        return Row(iso(run.now_ns), "run", reason=f"number {run.run}, tickd {run.program}, {traded}")
 
     def _command(self, taken: records.CommandTaken) -> Row:
         command = taken.command
-        return Row(_time(taken.now_ns), command.verb, reason=_said(command.source, command.reason))
+        return Row(iso(taken.now_ns), command.verb, reason=said(command.source, command.reason))
 
     def _latch(self, latch: records.Latch) -> Row:
         what = "halted" if latch.halted else "resumed"
-        return Row(_time(latch.now_ns), what, reason=_said(latch.source, latch.reason))
+        return Row(iso(latch.now_ns), what, reason=said(latch.source, latch.reason))
 
     def _balances(self, balances: records.Balances) -> Row:
         amounts = (f"{to_text(int(units))} {asset}" for asset, units in balances.total.items())
-        return Row(_time(balances.now_ns), "balances", reason=", ".join(amounts))
+        return Row(iso(balances.now_ns), "balances", reason=", ".join(amounts))
 
     def _funding(self, funding: Funding) -> Row:
-        return Row(_time(funding.wire_ns), "funding", reason=f"{funding.amount:f} {funding.asset}")
+        return Row(iso(funding.wire_ns), "funding", reason=f"{funding.amount:f} {funding.asset}")
 
     def _baseline(self, moved: records.BaselineMoved) -> Row:
         day, peak = moved.baseline.day_start, moved.baseline.peak
-        return Row(_time(moved.now_ns), "baseline", reason=f"the day began at {day:,.2f}, peak {peak:,.2f}")
+        return Row(iso(moved.now_ns), "baseline", reason=f"the day began at {day:,.2f}, peak {peak:,.2f}")
 
     def _checkpoint(self, saved: records.Checkpoint) -> Row:
         for order in saved.orders:
             self._remember(order)
         count = sum(not order.state.terminal for order in saved.orders)
-        return Row(_time(saved.now_ns), "checkpoint", reason=f"{count} open order{'' if count == 1 else 's'}")
+        return Row(iso(saved.now_ns), "checkpoint", reason=f"{count} open order{'' if count == 1 else 's'}")
 
     def _met(self, met: records.Met) -> Row:
         what = "irreconcilable" if met.fatal else "reconciled"
@@ -259,7 +304,7 @@ class _Reader:
 
     # --- what the indices mean ----------------------------------------------------------------------------
     def _remember(self, order: Order) -> _About:
-        about = _About(self._strategy(order.strategy), order.instrument, _SIDES.get(order.side, ""))
+        about = _About(self._strategy(order.strategy), order.instrument, SIDES.get(order.side, ""))
         self._orders[order.client_order_id] = about
         return about
 
@@ -287,7 +332,7 @@ class _Reader:
         if 0 <= index < len(self._scales):
             price, qty = self._scales[index][0].text(ticks), self._scales[index][1].text(lots)
         return Row(
-            _time(now_ns),
+            iso(now_ns),
             what,
             cid,
             about.strategy,
@@ -300,15 +345,17 @@ class _Reader:
         )
 
 
-def _time(ns: int) -> str:
-    seconds, rest = divmod(ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest // 1000:06d}"
+def short(time: str) -> str:
+    """Return an ISO time as people read it, to the microsecond."""
+    return f"{time[:10]} {time[11:26]}"
 
 
-def _wish(action: tuple[int, ...]) -> str:
-    kind = _KINDS.get(action[X_KIND], str(action[X_KIND]))
+def wish(action: tuple[int, ...]) -> str:
+    """Return what a strategy wanted to have standing, in words."""
+    kind = KINDS.get(action[X_KIND], str(action[X_KIND]))
     return kind if action[X_KIND] == TARGET else f"{kind}, level {action[X_LEVEL]}"
 
 
-def _said(source: str, reason: str) -> str:
+def said(source: str, reason: str) -> str:
+    """Return who asked for something, and why."""
     return f"{source}: {reason}" if reason else source

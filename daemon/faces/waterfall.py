@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from daemon.events import ExecutionReport
-from daemon.faces.journal_table import aligned, rows_of
-from daemon.orders.records import Adopted, Asked, Placed, Voided
+from daemon.faces.journal_table import ENDS, aligned, rows_of, short, stamp
+from daemon.orders.records import Asked, Placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 #: said below the table
 NOTE: Final = "Deciding, checking and sending lie within the first step; `tickd state` has them by stage."
 _RIGHT: Final = frozenset({"since_ns", "step_ns", "venue_ns", "price", "quantity"})
-_ENDS: Final = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH", "VOID"})
 #: a query's answer, or its absence, is no word that came by itself
 _OURS: Final = frozenset({"TIMEOUT", "NOT_FOUND"})
 
@@ -48,7 +47,8 @@ def steps(journal: Iterable[Record], order: str) -> Iterator[Step]:
     for record, row in rows_of(journal):
         if row.order != order:
             continue
-        ns, venue_ns = _stamps(record)
+        ns = stamp(record)
+        venue_ns = record.exch_ns if isinstance(record, ExecutionReport) else 0  # 0: it does not say
         if not first_ns:
             first_ns = before_ns = ns
         stages = [] if isinstance(record, ExecutionReport) else [_asked(record)]
@@ -56,9 +56,9 @@ def steps(journal: Iterable[Record], order: str) -> Iterator[Step]:
             stages += [] if answered else ["first word"]
             answered = True
             stages += ["fill"] if record.kind == "TRADE" else []
-        stages += ["end"] if row.state in _ENDS else []
+        stages += ["end"] if row.state in ENDS else []
         yield Step(
-            row.time,
+            short(row.time),
             ", ".join(stages),
             ns - first_ns,
             ns - before_ns,
@@ -87,14 +87,6 @@ def _asked(record: Record) -> str:
     if isinstance(record, Placed):
         return "tick"
     return "asked" if isinstance(record, Asked) else "settled"
-
-
-def _stamps(record: Record) -> tuple[int, int]:
-    """Return when it was, by our clock and by the venue's (0: it does not say)."""
-    if isinstance(record, ExecutionReport):
-        return record.wire_ns, record.exch_ns
-    assert isinstance(record, (Placed, Asked, Adopted, Voided))
-    return record.now_ns, 0
 
 
 def _us(cell: str | int | None) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: the level id of an order found at the venue, which no strategy asked for
 ADOPTED_LEVEL: Final = -1
+#: the desk of such an order in an instrument that no strategy owns
+ADOPTED: Final = "adopted"
 
 
 class Differences(msgspec.Struct):
@@ -131,7 +133,7 @@ class Meeting:
         ours = self._is_ours(listed.client_order_id)
         filled_lots = 0 if ours else listed.cum_lots
         owners = [desk for desk in orders.desks if listed.instrument in desk.instruments]
-        desk = owners[0] if owners else self._detach("adopted", (listed.instrument,))
+        desk = owners[0] if owners else self._detach(ADOPTED, (listed.instrument,))
         row = desk.instruments.index(listed.instrument)
         order = Order(
             client_order_id=listed.client_order_id,

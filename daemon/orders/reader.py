@@ -27,7 +27,7 @@ from daemon.orders.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from daemon.orders.records import Record
@@ -47,7 +47,6 @@ class History(NamedTuple):
 class Segment(NamedTuple):
     """One file, scanned."""
 
-    bodies: list[bytes]
     offsets: list[int]
     end: int  # where the sound part ends
     lost: int  # bytes of a torn tail behind it
@@ -59,7 +58,8 @@ def read_history(disk: Disk, folder: Path) -> History:
     newest_first: list[list[Record]] = []
     cut: list[str] = []
     for path in reversed(_segments(disk, folder)):
-        segment = scan(disk.read(path), path)
+        data = _read(disk, path)
+        segment = scan(data, path)
         if segment.end < segment.size:
             disk.truncate(path, segment.end)
         if segment.lost:
@@ -67,7 +67,7 @@ def read_history(disk: Disk, folder: Path) -> History:
                 f"the journal {path} ended in {segment.lost} bytes of no whole record, "
                 f"cut at offset {segment.end}"
             )
-        records = _records(segment, path)
+        records = list(_records(data, segment, path))
         newest_first.append(records)
         if len(records) > 1 and isinstance(records[0], Run) and isinstance(records[1], Checkpoint):
             break
@@ -76,26 +76,36 @@ def read_history(disk: Disk, folder: Path) -> History:
     return History(records, max(runs, default=0), cut)
 
 
-def read_all(disk: Disk, folder: Path) -> Iterator[tuple[Path, int, Record]]:
-    """Yield (file, offset, record) of the whole journal, oldest first; raises JournalError."""
+def read_all(
+    disk: Disk, folder: Path, on_cut: Callable[[str], object] | None = None
+) -> Iterator[tuple[Path, int, Record]]:
+    """Yield (file, offset, record) of the whole journal, oldest first; raises JournalError.
+
+    A file is looked through before its first record is told, and one file at a time is in memory. `on_cut` is
+    told a sentence for each torn tail: the files stay as they are, a daemon may be writing.
+    """
     for path in _segments(disk, folder):
-        segment = scan(disk.read(path), path)
-        yield from (
-            (path, at, record) for at, record in zip(segment.offsets, _records(segment, path), strict=True)
-        )
+        data = _read(disk, path)
+        segment = scan(data, path)
+        for at, record in zip(segment.offsets, _records(data, segment, path), strict=True):
+            yield path, at, record
+        if segment.lost and on_cut is not None:
+            on_cut(
+                f"the journal {path} ends in {segment.lost} bytes of no whole record, from offset "
+                f"{segment.end} on: they are left out"
+            )
+        del data, segment
 
 
 def scan(data: bytes, path: Path) -> Segment:
     """Find a file's frames and where its sound part ends; raises JournalError, naming the damaged offset."""
     filled = len(data.rstrip(b"\0"))
     if _is_newborn(data, filled):
-        return Segment([], [], 0, filled, len(data))
+        return Segment([], 0, filled, len(data))
     synced = _check_header(data, path)
-    bodies: list[bytes] = []
     offsets: list[int] = []
     at = HEADER.size
     while (body := _frame_at(data, at)) is not None:
-        bodies.append(body)
         offsets.append(at)
         at += FRAME.size + len(body)
     if at < filled and _was_durable(data, at, filled, synced=synced):
@@ -103,11 +113,18 @@ def scan(data: bytes, path: Path) -> Segment:
             f"the journal {path} is damaged at offset {at} of {len(data)}: restore the file from a copy, or "
             "move the journal away and start with no open orders at the venue"
         )
-    return Segment(bodies, offsets, at, max(filled - at, 0), len(data))
+    return Segment(offsets, at, max(filled - at, 0), len(data))
 
 
 def _segments(disk: Disk, folder: Path) -> list[Path]:
     return [path for path in disk.list(folder) if path.suffix == SUFFIX]
+
+
+def _read(disk: Disk, path: Path) -> bytes:
+    try:
+        return disk.read(path)
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be read ({error.strerror or error})") from error
 
 
 def _is_newborn(data: bytes, filled: int) -> bool:
@@ -166,13 +183,13 @@ def _was_durable(data: bytes, bad: int, filled: int, *, synced: bool) -> bool:
     return False
 
 
-def _records(segment: Segment, path: Path) -> list[Record]:
-    records = []
-    for at, body in zip(segment.offsets, segment.bodies, strict=True):
+def _records(data: bytes, segment: Segment, path: Path) -> Iterator[Record]:
+    for at in segment.offsets:
+        start = at + FRAME.size
+        size, _ = FRAME.unpack_from(data, at)
         try:
-            records.append(unpack(body))
+            yield unpack(data[start : start + size])
         except ValueError as error:
             raise JournalError(
                 f"the journal {path} holds at offset {at} what cannot be read: {error}"
             ) from error
-    return records

@@ -19,7 +19,7 @@ from daemon.events import ExecutionReport, Funding
 from daemon.orders import records
 from daemon.orders.checkpoint import load, save
 from daemon.orders.desk import detached_desk
-from daemon.orders.meeting import Meeting
+from daemon.orders.meeting import ADOPTED, Meeting
 from daemon.orders.order import Order
 from daemon.orders.state import Event
 from kernels.dtypes import (
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from daemon.orders.manager import Orders
     from daemon.orders.meeting import Differences
     from daemon.orders.reader import History
+    from daemon.orders.records import Record
 
 #: trades are asked for from so long before the last one known: the exchanges' clocks and ours differ
 _MARGIN_NS = 60_000_000_000
@@ -82,9 +83,7 @@ class Recovery:
         observers, orders.observers[:] = list(orders.observers), []
         orders.restoring = True
         for record in history.records:
-            take = self._replay.get(type(record))
-            if take is not None:
-                take(record)
+            self.replay(record)
         orders.restoring = False
         self._meeting.first = not self._met
         life.doubts, orders.observers[:] = doubts, observers
@@ -92,6 +91,12 @@ class Recovery:
         for order in list(life.open.values()):
             life.step(order, Event.DOUBT, now_ns)
             orders.doubts.add(order, now_ns)
+
+    def replay(self, record: Record) -> None:
+        """Let one record happen again; what tells nothing of orders is passed over."""
+        take = self._replay.get(type(record))
+        if take is not None:
+            take(record)
 
     def begin(self, program: str, config: str) -> None:
         """Begin this run's first segment; raises JournalError. `config` is as it runs, secrets masked."""
@@ -103,16 +108,24 @@ class Recovery:
             prefix=orders.ids.prefix,
             run=orders.ids.run,
             program=program,
-            strategies=[
-                (desk.name, [orders.instruments[index].symbol for index in desk.instruments])
-                for desk in orders.desks
-            ],
+            strategies=self._strategies(),
             instruments=[instrument.symbol for instrument in orders.instruments],
             config=config,
             steps=[(str(one.tick_size), str(one.lot_size)) for one in orders.instruments],
         )
-        orders.journal.checkpoint = lambda: (run, save(orders))
+        orders.journal.checkpoint = lambda: (
+            msgspec.structs.replace(run, strategies=self._strategies()),  # desks may have been added
+            save(orders),
+        )
         orders.journal.begin(run, save(orders))
+
+    def _strategies(self) -> list[tuple[str, list[str]]]:
+        """Return name and symbols of every desk, by index."""
+        orders = self._orders
+        return [
+            (desk.name, [orders.instruments[index].symbol for index in desk.instruments])
+            for desk in orders.desks
+        ]
 
     @property
     def since_ns(self) -> int:
@@ -189,8 +202,14 @@ class Recovery:
 
     def _on_adopted(self, adopted: records.Adopted) -> None:
         order = adopted.order
-        order.strategy = self._desk(order.strategy).index
+        index = order.strategy
         order.instrument = self._instrument(order.instrument)
+        assert self._run is not None
+        if (
+            index >= len(self._run.strategies) and index not in self._desk_of
+        ):  # made for it after the run began
+            self._desk_of[index] = self._detach(ADOPTED, (order.instrument,))
+        order.strategy = self._desk(index).index
         order.reserved = 0
         self._life.enter(order)
 

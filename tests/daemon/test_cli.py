@@ -155,7 +155,7 @@ def test_config_show_prints_toml_or_json(config, capsys):
         (["halt", "--socket", "no.sock"], EXIT_NOT_RUNNING, "tickd: no daemon answers on no.sock"),
         (["top", "--socket", "no.sock"], EXIT_NOT_RUNNING, "tickd: no daemon answers on no.sock"),
         (["journal", "nowhere"], EXIT_USAGE, "tickd: nowhere holds no journal"),
-        (["journal", "nowhere", "--waterfall", "a-1-1"], EXIT_USAGE, "tickd: nowhere holds no order 'a-1-1'"),
+        (["journal", "nowhere", "--waterfall", "a-1-1"], EXIT_USAGE, "tickd: nowhere holds no journal"),
     ],
 )
 def test_errors_are_one_sentence_and_an_exit_code(words, code, sentence, capsys):

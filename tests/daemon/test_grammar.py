@@ -15,6 +15,28 @@ def test_every_verb_of_the_design_that_is_built_is_there():
     assert {"halt", "resume", "flatten", "journal"} <= verbs.keys()
 
 
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("2023-11-14", 1_699_920_000_000_000_000),
+        ("2023-11-14T22:13:20", 1_700_000_000_000_000_000),
+        ("2023-11-14T22:13:20Z", 1_700_000_000_000_000_000),
+        ("2023-11-14 23:13:20+01:00", 1_700_000_000_000_000_000),
+        ("2023-11-14T22:13:20.123456789Z", 1_700_000_000_123_456_789),
+        ("2023-11-14T22:13:20.5", 1_700_000_000_500_000_000),
+        ("1969-12-31T23:59:59.5", -500_000_000),
+    ],
+)
+def test_a_time_is_utc_to_the_nanosecond(text, ns):
+    assert parse(["journal", "x", "--since", text]).since == ns
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2023-13-01", "2023-11-14T22:13:20.1234567890", ""])
+def test_what_is_no_time_is_refused_with_examples(text):
+    with pytest.raises(UsageError, match="is no time such as 2026-01-31"):
+        parse(["journal", "x", "--until", text])
+
+
 def test_values_come_typed():
     args = parse(
         [

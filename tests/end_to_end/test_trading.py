@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.end_to_end.harness import (
@@ -84,6 +85,31 @@ def test_the_summary_is_json_and_the_journal_lists_every_order(bench, exchange):
     assert "  tick  " in steps[1]
     assert any("first word" in line for line in steps)
     assert any("fill, end" in line for line in steps)
+
+
+def test_the_journal_explains_orders_and_comes_to_what_the_daemon_said(bench, exchange):
+    daemon = bench.live(exchange, CROSS)
+    daemon.ready()
+    daemon.filled(3)
+    assert daemon.child.end() == 0
+    said, folder = daemon.child.json, "var/one/journal-live"
+    (line,) = json.loads(bench.run("journal", folder, "--summary", "--json").out)["lines"]
+    (one,) = said["instruments"]
+    assert (line["orders"], line["fills"]) == (said["orders"]["placed"], said["orders"]["fills"])
+    assert float(line["realised"]) == pytest.approx(one["realised"], abs=1e-9)
+    assert float(line["fees"]) == pytest.approx(one["fees"], abs=1e-9)
+    assert float(line["position"]) == pytest.approx(one["position"], abs=1e-12)
+    assert "slippage is against" in bench.run("journal", folder, "--summary").out
+    fills = bench.run("journal", folder, "--show", "fills", "--symbol", one["symbol"], "--last", "3").out
+    order = fills.splitlines()[-1].split()[2]
+    story = bench.run("journal", folder, "--order", order).out
+    for words in ("decided to", "it had seen spread_bps ", "risk approved it", "filled ", "it ended "):
+        assert words in story
+    said = bench.run("journal", folder, "--show", "orders", "--csv", "orders.csv").out
+    assert said == f"{line['orders']} rows are in orders.csv\n"
+    assert len((bench.folder / "orders.csv").read_text().splitlines()) == line["orders"] + 1
+    since = ("--show", "refusals", "--since", "2026-01-31T12:00:00")
+    assert bench.run("journal", folder, *since).out.startswith("time (UTC)")
 
 
 def test_halt_cancels_and_lasts_until_resume_and_flatten_ends_flat(bench, exchange):

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from daemon.events import Command, ExecutionReport
-from daemon.faces.journal_table import rows, table
+from daemon.faces.journal_table import Row, RowReader, rows_of, stamp, table
 from daemon.orders import records as r
 from daemon.orders.order import Order, State
 from daemon.orders.valuation import Baseline
@@ -32,8 +32,8 @@ def action(verb=d.PLACE, *, kind=d.REST, level=2, side=d.BUY, ticks=6_000_150, l
 
 def only(record, *before, run=RUN):
     """Return the filled cells of the last record, without its time."""
-    row = list(rows([run, *before, record]))[-1]
-    assert row.time == "2023-11-14 22:13:20.123456"
+    (_, row) = list(rows_of([run, *before, record]))[-1]
+    assert row.time == "2023-11-14T22:13:20.123456789Z"
     return {name: cell for name, cell in row._asdict().items() if cell and name != "time"}
 
 
@@ -167,7 +167,24 @@ def test_all_else_says_in_words_what_it_is(record, what, reason):
 
 
 def test_columns_stand_below_each_other_and_sync_marks_are_left_out():
-    header, run, *lines = table([RUN, PLACED, r.Marked(9), r.Asked(NS, "one-7-3", 0)])
+    journal = [RUN, PLACED, r.Marked(9), r.Asked(NS, "one-7-3", 0)]
+    header, run, *lines = table(Row._fields, (row for _, row in rows_of(journal)))
+    assert run.startswith("2023-11-14 22:13:20.123456  run")
     assert run.endswith("number 7, tickd 0.1.0, maker on BTC/USDT, pairs on BTC/USDT ETH/USDT")
     assert len(lines) == 2
     assert {line.index("one-7-3") for line in lines} == {header.index("order")}
+
+
+def test_ended_orders_are_forgotten_but_for_the_latest(monkeypatch):
+    monkeypatch.setattr("daemon.faces.journal_table._ENDED_KEPT", 2)
+    reader = RowReader()
+    reader.row(RUN)
+    for seq in range(1, 5):
+        reader.row(r.Placed(NS, seq, 0, 0, action(), ROW))
+        reader.row(ExecutionReport(kind="CANCELED", client_order_id=f"one-7-{seq}", instrument=0, wire_ns=NS))
+    late = [reader.row(r.Asked(NS, f"one-7-{seq}", 0)).strategy for seq in range(1, 5)]
+    assert late == ["", "", "maker", "maker"]
+
+
+def test_a_record_bears_our_clocks_time_and_a_sync_mark_none():
+    assert (stamp(PLACED), stamp(report("NEW")), stamp(r.Marked(9))) == (NS, NS, 0)

@@ -27,6 +27,7 @@ from daemon.orders.money import to_units
 from daemon.orders.order import State
 from kernels import dtypes as d
 from tests.daemon.orders.conftest import World
+from tests.daemon.orders.test_retelling import books, retold
 
 
 @dataclass
@@ -279,6 +280,7 @@ class Machine(RuleBasedStateMachine):
         assert purses["BTC"].total == to_units(self.venue.btc)
         assert self.world.portfolio.holdings[0, 0].qty == to_units(self.venue.btc - 100)
         assert sum(order.reserved for order in self.open) == sum(purse.reserved for purse in purses.values())
+        assert books(retold(self.world).orders) == books(self.world.orders)
 
 
 def fields(report):

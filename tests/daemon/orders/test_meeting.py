@@ -279,3 +279,15 @@ def test_a_stop_of_which_the_journal_lost_the_record_is_taken_in_as_one(world):
     found = world.meet(open_orders=[World.listed("someone-1", stop=True)])
     assert found.adopted == 1
     assert world.orders.life.open["someone-1"].kind == d.STOP
+
+
+def test_an_order_adopted_where_no_strategy_trades_is_known_after_a_restart_and_in_a_new_segment(
+    new_world, pair
+):
+    world = new_world(pair, {"maker": (0,)})
+    world.meet(open_orders=[world.listed("foreign", instrument=1, price_ticks=3000)])
+    again = world.restarted(strategies={"maker": (0,)})
+    assert again.orders.desks[again.orders.life.open["foreign"].strategy].name == "adopted"
+    run, checkpoint = world.journal.checkpoint()
+    assert run.strategies == [("maker", ["BTC/USDT"]), ("adopted", ["ETH/BTC"])]
+    assert [order.strategy for order in checkpoint.orders] == [1]

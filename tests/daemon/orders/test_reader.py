@@ -173,6 +173,39 @@ def test_a_segment_whose_first_page_a_power_cut_took_is_newborn_until_a_mark_pro
         read_history(stored(headless + frame(pack_mark(len(whole)))), FOLDER)
 
 
+def test_a_torn_tail_is_told_and_left_as_it_is():
+    data = written()
+    disk = stored(data + b"torn")
+    told = []
+    assert len(list(read_all(disk, FOLDER, told.append))) == 9
+    (sentence,) = told
+    assert sentence.endswith(
+        f"ends in 4 bytes of no whole record, from offset {len(data)} on: they are left out"
+    )
+    assert disk.read(PATH) == data + b"torn"
+    list(read_all(stored(data), FOLDER, told.append))
+    assert len(told) == 1
+
+
+def test_a_damaged_file_is_refused_before_any_of_its_records_is_told():
+    data = bytearray(written())
+    data[60] ^= 1
+    with pytest.raises(JournalError, match=r"00000001.journal is damaged at offset \d+ of"):
+        next(read_all(stored(bytes(data)), FOLDER))
+
+
+@pytest.mark.parametrize("read", [read_history, lambda disk, folder: list(read_all(disk, folder))])
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(monkeypatch, read):
+    disk = stored(written())
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(disk, "read", refused)
+    with pytest.raises(JournalError, match=r"00000001.journal cannot be read \(Permission denied\)"):
+        read(disk, FOLDER)
+
+
 def test_other_files_in_the_folder_are_left_alone():
     disk = stored(written())
     disk.replace(FOLDER / "lock", b"")

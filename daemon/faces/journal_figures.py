@@ -1,0 +1,97 @@
+"""A journal's summary as a table, and below it what does not fit in one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from daemon.faces.journal_table import aligned, short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from daemon.faces.journal_summary import Line, Summary
+
+_COLUMNS: Final = (
+    "strategy",
+    "instrument",
+    "position",
+    "realised",
+    "unrealised",
+    "fees",
+    "turnover",
+    "slippage",
+    "orders",
+    "fills",
+    "maker",
+    "cancels",
+)
+_RIGHT: Final = frozenset(_COLUMNS[2:])
+
+
+def figures(summary: Summary) -> Iterator[str]:
+    """Yield the lines of it; "-" stands where nothing is known."""
+    if summary.begin is None or summary.end is None:
+        yield "nothing is on record in that time"
+        return
+    yield (
+        f"{short(summary.begin)} to {short(summary.end)} UTC, {summary.records:,} records, "
+        f"{summary.runs:,} run{'' if summary.runs == 1 else 's'}"
+    )
+    yield ""
+    cells = [_COLUMNS, *map(_cells, [*summary.lines, *summary.totals])]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        yield aligned(_COLUMNS, row, widths, _RIGHT)
+    yield ""
+    for line in summary.lines:
+        yield from _details(line)
+    if summary.funding:
+        told = ", ".join(f"{amount} {asset}" for asset, amount in summary.funding.items())
+        yield f"funding of the whole account: {told}"
+    if summary.halts or summary.halted:
+        now = ", and still is" if summary.halted else ""
+        yield f"halts: {summary.halts:,}, {summary.halted_s:,.3f} s in all{now}"
+    yield "money is in the quote; slippage is against the orders' prices (limit or trigger), above 0 a cost"
+    yield from summary.notes
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    share = "-" if line.maker_share is None else f"{line.maker_share:.1%}"
+    return (
+        line.strategy or ("others'" if line.instrument else "in all"),
+        line.instrument or line.quote,
+        line.position or "-",
+        line.realised or "-",
+        line.unrealised or "-",
+        line.fees or "-",
+        line.turnover or "-",
+        line.slippage or "-",
+        f"{line.orders:,}",
+        f"{line.fills:,}",
+        share,
+        f"{line.cancels:,}",
+    )
+
+
+def _details(line: Line) -> Iterator[str]:
+    """Yield what is to be said of a line beside its figures, if anything is."""
+    told = []
+    if line.mark is not None and line.mark_time is not None:
+        told.append(f"valued at {line.mark}, the last trade, {short(line.mark_time)}")
+    told += [f"{amount} {asset} paid in fees" for asset, amount in line.fees_paid.items()]
+    told += [
+        f"{what} {_counts(of)}"
+        for what, of in (("rejected with code", line.rejections), ("refused for", line.refusals))
+        if of
+    ]
+    if line.unknown:
+        told.append(
+            f"UNKNOWN {line.unknown:,} times, {line.unknown_s:,.3f} s in all, "
+            f"{line.unknown_s_max:,.3f} s at most"
+        )
+    if told:
+        yield f"{line.strategy or 'others'} on {line.instrument}: {'; '.join(told)}"
+
+
+def _counts(of: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}: {count:,}" for name, count in of.items())

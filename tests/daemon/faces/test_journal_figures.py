@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from daemon.faces.journal_figures import figures
+from daemon.faces.journal_summary import Line, Summary
+
+BEGIN, END = "2023-11-14T22:13:20.000000000Z", "2023-11-14T23:13:20.500000000Z"
+
+
+def summary(*lines, **more):
+    given = {"begin": BEGIN, "end": END, "records": 1234, "runs": 1, "halts": 0, "halted_s": 0.0}
+    given |= {"halted": False, "funding": {}, "notes": [], "totals": []}
+    return Summary(lines=list(lines), **given | more)
+
+
+def test_lines_and_totals_stand_in_one_table_with_what_is_unknown_marked():
+    line = Line(strategy="maker", instrument="A/B", quote="B", position="-1.5", orders=2000, maker_share=0.25)
+    total = Line(strategy="", instrument="", quote="B", orders=2000)
+    other = Line(strategy="", instrument="A/B", quote="B", fills=1)
+    first, _, header, *rows = figures(summary(line, other, totals=[total]))
+    assert first == "2023-11-14 22:13:20.000000 to 2023-11-14 23:13:20.500000 UTC, 1,234 records, 1 run"
+    assert header.split()[:4] == ["strategy", "instrument", "position", "realised"]
+    assert rows[0].split() == ["maker", "A/B", "-1.5", "-", "-", "-", "-", "-", "2,000", "0", "25.0%", "0"]
+    assert rows[1].startswith("others'")
+    assert rows[2].split()[:4] == ["in", "all", "B", "-"]
+
+
+def test_what_fits_no_table_is_told_below_it():
+    line = Line(
+        strategy="maker",
+        instrument="A/B",
+        quote="B",
+        mark="1.5",
+        mark_time=BEGIN,
+        fees_paid={"B": "0.1"},
+        rejections={"-2010": 3},
+        refusals={"collar": 1200},
+        unknown=2,
+        unknown_s=4.0,
+        unknown_s_max=3.0,
+    )
+    *_, details, halts, _, note = figures(
+        summary(line, halts=2, halted_s=5.0, halted=True, notes=["so it is"])
+    )
+    assert details == (
+        "maker on A/B: valued at 1.5, the last trade, 2023-11-14 22:13:20.000000; 0.1 B paid in fees; "
+        "rejected with code -2010: 3; refused for collar: 1,200; UNKNOWN 2 times, 4.000 s in all, "
+        "3.000 s at most"
+    )
+    assert halts == "halts: 2, 5.000 s in all, and still is"
+    assert note == "so it is"
+    assert "funding of the whole account: -0.1 USDT" in figures(summary(line, funding={"USDT": "-0.1"}))
+
+
+def test_a_time_without_records_says_so():
+    assert list(figures(summary(begin=None, end=None))) == ["nothing is on record in that time"]
