@@ -55,9 +55,10 @@ class Recovery:
         self._desk_of: dict[int, Desk] = {}  # the journal's strategy index -> desk
         self._instrument_of: dict[int, int] = {}
         self._names: dict[int, str] = {}  # the journal's instrument index -> symbol
-        self._run: records.Run | None = None
+        self._run: records.Run | None = None  # of the journal, as it is read
+        self._began: records.Run | None = None  # ours
         self._met = False  # the venue's balances had been taken over by then: a run may end before it met it
-        self._meeting = Meeting(orders, self._detach)
+        self._meeting = Meeting(orders, self._detach_now)
         self._replay: dict[type, Callable[..., None]] = {
             records.Run: self._on_run,
             records.Checkpoint: self._on_checkpoint,
@@ -96,21 +97,25 @@ class Recovery:
         orders = self._orders
         now_ns = orders.clock.now_ns()
         self._life.last_trade_ns = self._life.last_trade_ns or now_ns
-        run = records.Run(
+        self._began = records.Run(
             now_ns=now_ns,
             prefix=orders.ids.prefix,
             run=orders.ids.run,
             program=program,
-            strategies=[
-                (desk.name, [orders.instruments[index].symbol for index in desk.instruments])
-                for desk in orders.desks
-            ],
+            strategies=[],
             instruments=[instrument.symbol for instrument in orders.instruments],
             config=config,
             steps=[(str(one.tick_size), str(one.lot_size)) for one in orders.instruments],
         )
-        orders.journal.checkpoint = lambda: (run, save(orders))
-        orders.journal.begin(run, save(orders))
+        orders.journal.checkpoint = lambda: (self._this_run(), save(orders))
+        orders.journal.begin(self._this_run(), save(orders))
+
+    def _this_run(self) -> records.Run:
+        """Return what this run's numbers mean, by the desks there are now."""
+        assert self._began is not None
+        orders = self._orders
+        desks = [(one.name, [orders.instruments[i].symbol for i in one.instruments]) for one in orders.desks]
+        return msgspec.structs.replace(self._began, strategies=desks)
 
     @property
     def since_ns(self) -> int:
@@ -136,14 +141,20 @@ class Recovery:
                     self._desk_of[index] = desk
                     break
 
-    def _detach(self, name: str, instruments: tuple[int, ...]) -> Desk:
-        """Keep the books of a strategy that is not configured any more."""
+    def detach(self, name: str, instruments: tuple[int, ...]) -> Desk:
+        """Keep the books of a strategy that is not configured any more, or of what none has sent."""
         orders = self._orders
         desk = detached_desk(len(orders.desks), name, instruments)
         orders.desks.append(desk)
         orders.portfolio.add_desk(desk)
         orders.risk.gates.add_desk(desk)
         self._life.add_desk()
+        return desk
+
+    def _detach_now(self, name: str, instruments: tuple[int, ...]) -> Desk:
+        """Do so while trading: what follows in the journal names a desk that its run did not begin with."""
+        desk = self.detach(name, instruments)
+        self._orders.record(records.pack(self._this_run()))
         return desk
 
     def _on_checkpoint(self, checkpoint: records.Checkpoint) -> None:
@@ -212,7 +223,7 @@ class Recovery:
             missing = [symbol for symbol in symbols if symbol not in here]
             if missing:
                 raise ConfigError(f"the journal's strategy {name} traded {_gone(missing)}")
-            desk = self._desk_of[index] = self._detach(name, tuple(here[symbol] for symbol in symbols))
+            desk = self._desk_of[index] = self.detach(name, tuple(here[symbol] for symbol in symbols))
         return desk
 
     def _instrument(self, index: int) -> int:
