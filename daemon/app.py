@@ -18,6 +18,7 @@ from rich.console import Console
 from daemon.audit_log import AuditLog
 from daemon.clock import SystemClock
 from daemon.core import Core, build, make_runtimes
+from daemon.credentials import find_secret
 from daemon.errors import EXIT_DONE, FrameError, JournalError, NetError, TickdError, VenueError
 from daemon.events import Command
 from daemon.faces.compiling import compiling
@@ -36,7 +37,7 @@ from daemon.plans import compile_plans, plan_strategies, strategies_to_load
 from daemon.pulse import Heartbeat
 from daemon.snapshot import take_status
 from daemon.spans import Spans
-from daemon.venues.make import check_keys, make_rehearsal, make_venue, restore_paper
+from daemon.venues.make import check_key_rights, check_keys, make_rehearsal, make_venue, restore_paper
 from daemon.warm import warm_up
 from kernels.dtypes import STOP
 from kernels.ring import new_rings
@@ -134,6 +135,8 @@ class App:
         instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
         rings = new_rings(len(instruments))
         venue, followers = make_venue(config, instruments, rings, self._venue_seams, os.environ)
+        for text in await check_key_rights(config, venue):
+            self.log.warning("key", text=text)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
         runtimes = make_runtimes(config, plans, instruments, fees, can_amend=True)
         self.started_ns = seams.clock.now_ns()
@@ -242,7 +245,7 @@ class App:
         self.log.warning("command", **msgspec.structs.asdict(audit))
 
     def _token(self) -> str:
-        return os.environ.get(self.config.http.token_env, "")
+        return find_secret(os.environ, self.seams.disk, self.config.http.token_env)
 
     def _every_second(self) -> None:
         clock, scheduler = self.seams.clock, self.seams.scheduler

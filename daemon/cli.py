@@ -37,11 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
     except (Exception, KeyboardInterrupt) as error:
+        from daemon.redact import redact
+
         if debug:
-            traceback.print_exception(error)
+            print(redact("".join(traceback.format_exception(error))), end="", file=sys.stderr)
         sentence, code = _explain(error)
         if sentence:  # else it was said already
-            print(f"tickd: {sentence}", file=sys.stderr)
+            print(f"tickd: {redact(sentence)}", file=sys.stderr)
         return code
 
 
@@ -224,6 +226,23 @@ def _command(args: Namespace) -> int:
     return EXIT_DONE
 
 
+def _flatten(args: Namespace) -> int:
+    if args.direct is None:
+        for option in ("yes", "everything", "json"):
+            if getattr(args, option):
+                raise UsageError(f"--{option} goes with --direct CONFIG")
+        return _command(args)
+    if args.socket is not None or args.name is not None:
+        raise UsageError("--direct takes its names from the configuration; leave --name and --socket out")
+    config = _load(args.direct)
+    _use_kernels()
+    from daemon.options import DirectOptions
+    from daemon.process import flatten_direct
+
+    options = DirectOptions(yes=args.yes, everything=args.everything, reason=args.reason, json=args.json)
+    return flatten_direct(config, options)
+
+
 def _journal(args: Namespace) -> int:
     if args.order is not None:
         _use_kernels()  # it is explained with its features' names
@@ -263,7 +282,7 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "top": _top,
     "halt": _command,
     "resume": _command,
-    "flatten": _command,
+    "flatten": _flatten,
     "journal": _journal,
 }
 

@@ -21,11 +21,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_
 import msgspec
 from msgspec import Meta, field
 
+from daemon.config_checks import check_currency, check_market
 from daemon.errors import ConfigError, nearest
 from daemon.instruments import Market, unify
+from daemon.orders.windows import parse_windows
+from daemon.venues.hosts import Environment, check_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _BALANCE_MAX: Final = Decimal(10**15)
@@ -87,9 +90,14 @@ class FeedConfig(LineConfig, frozen=True, kw_only=True):
 
 
 class VenueConfig(LineConfig, frozen=True):
-    """Where orders go. Empty URLs are the exchange's own; keys come from the environment or a key file."""
+    """Where orders go. Empty URLs are the exchange's own.
+
+    Keys come from a systemd credential or an environment variable of the name given here, or from a key file.
+    """
 
     kind: Literal["paper", "binance"] = "paper"
+    environment: Environment = "production"  # whose hosts alone the keys may reach, beside this machine's
+    hosts: tuple[str, ...] = ()  # others they may reach: a gateway of one's own
     ws_url: str = ""
     rest_url: str = ""
     stream_url: str = ""  # of USD-M's user data
@@ -100,7 +108,8 @@ class VenueConfig(LineConfig, frozen=True):
     key_env: str = "TICKD_KEY"
     secret_env: str = "TICKD_SECRET"  # noqa: S105 - the variable's name
     key_type: Literal["hmac", "ed25519"] = "hmac"
-    private_key_file: str = ""  # of an Ed25519 key, PEM
+    private_key_file: str = ""  # of an Ed25519 key, PEM; not readable by others
+    allow_withdrawals: bool = False  # live trading with a key that may also withdraw
     recv_window_ms: Annotated[int, Meta(ge=1, le=60_000)] = 5000
     timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = (
         2000  # an order without an answer for so long is UNKNOWN
@@ -133,7 +142,7 @@ class StrategyConfig(_Section, frozen=True):
 
 
 class RiskConfig(_Section, frozen=True):
-    """Hard limits. Notionals, loss and drawdown are in the quote currency."""
+    """Hard limits. Notionals are in the quote currency, loss and drawdown in `currency`."""
 
     order_notional_max: Amount = 1_000.0
     position_notional_max: Amount = 5_000.0
@@ -142,6 +151,11 @@ class RiskConfig(_Section, frozen=True):
     orders_per_s_max: Annotated[float, Meta(gt=0, le=100_000)] = 10.0
     daily_loss_max: Amount = 500.0  # beyond it the kill switch latches
     drawdown_max: Amount = 1_000.0  # likewise
+    currency: str = ""  # in which the account is valued; empty: the first symbol's quote
+    day_begins: Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "00:00"  # UTC
+    #: when risk may be added, UTC, such as "mon-fri 08:00-16:30"; empty: always
+    windows: tuple[str, ...] = ()
+    flatten_on_halt: bool = False  # close everything after a loss beyond its limit or a strategy's failure
     #: while the feed lags by more above its lowest of five minutes no risk is added; 0: not looked at
     feed_lag_ms_max: Annotated[int, Meta(ge=0, le=60_000)] = 0
     #: a decision on an older tick, the loop's stall before it was read included, may not add risk
@@ -260,7 +274,13 @@ def _complete(config: Config, source: str) -> Config:
     if config.mode == "live" and config.venue.kind == "paper":
         raise ConfigError(f'{source}: mode is "live", so venue.kind must name an exchange, such as "binance"')
     if config.mode == "live":
-        _check_market(config, strategies, source)
+        check_market(config, strategies, source)
+    try:
+        check_environment(config)
+        parse_windows(config.risk.windows)
+        check_currency(config.risk.currency, symbols)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
     for section, line in (("feed", feed), ("venue", config.venue)):
         if line.compress and line.transport == "picows":
             raise ConfigError(
@@ -284,31 +304,6 @@ def _complete(config: Config, source: str) -> Config:
         journal=msgspec.structs.replace(config.journal, path=config.journal.path or journal),
         http=msgspec.structs.replace(config.http, socket=config.http.socket or f"{folder}/tickd.sock"),
     )
-
-
-def _check_market(config: Config, strategies: Sequence[StrategyConfig], source: str) -> None:
-    """Refuse what cannot be traded live on the feed's market."""
-    market, venue = config.feed.market, config.venue
-    if market == "coinm":
-        raise ConfigError(f'{source}: orders can be sent for feed.market = "spot" or "usdm", not "coinm"')
-    if market == "spot":
-        if (venue.leverage, venue.margin, venue.dead_man_s, venue.stream_url) != (1, "cross", 0, ""):
-            names = "venue.leverage, margin, dead_man_s and stream_url"
-            raise ConfigError(f'{source}: {names} are of feed.market = "usdm"; leave them out')
-        return
-    if config.loop.rehearse_us:
-        raise ConfigError(f'{source}: loop.rehearse_us walks the way of spot orders; leave it out for "usdm"')
-    least_s = max(
-        5, len(config.feed.symbols) * 3 // 2
-    )  # each symbol is told three times in that, at weight 10
-    if 0 < venue.dead_man_s < least_s:
-        raise ConfigError(f"{source}: venue.dead_man_s must be at least {least_s} for so many symbols, or 0")
-    owned = [symbol for one in strategies for symbol in one.symbols]
-    for symbol in owned:
-        if owned.count(symbol) > 1:  # the account nets what they hold, and so what each has made
-            raise ConfigError(
-                f"{source}: two strategies cannot share {symbol}, of which there is one position"
-            )
 
 
 # --- overrides ----------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from daemon.credentials import is_set
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -30,14 +32,14 @@ def to_toml(config: Config, environ: Mapping[str, str]) -> str:
         elif isinstance(value, tuple):
             for one in value:
                 lines += ["", f"[[{key}]]", *_body(one)]
-    lines += ["", "# secrets in the environment", *_secrets(config, environ)]
+    lines += ["", "# secrets", *_secrets(config, environ)]
     return "\n".join(lines) + "\n"
 
 
 def to_json(config: Config, environ: Mapping[str, str]) -> str:
     """Return the same as one JSON object, with the names of the secrets that are set in `environ`."""
     tree = msgspec.to_builtins(config)
-    names = [name for name in _variables(config) if environ.get(name)]
+    names = [name for name in _variables(config) if is_set(environ, name)]
     return json.dumps({**_masked_tree(tree), "secrets_set": names}) + "\n"
 
 
@@ -55,8 +57,10 @@ def _variables(config: Config) -> list[str]:
 
 
 def _secrets(config: Config, environ: Mapping[str, str]) -> list[str]:
-    """Return one comment line per environment variable that the configuration names."""
-    return [f"# {name}: {'set (masked)' if environ.get(name) else 'not set'}" for name in _variables(config)]
+    """Return one comment line per secret that the configuration names."""
+    return [
+        f"# {name}: {'set (masked)' if is_set(environ, name) else 'not set'}" for name in _variables(config)
+    ]
 
 
 def masked(text: str) -> str:

@@ -26,6 +26,7 @@ from daemon.orders.reader import read_history
 from daemon.orders.records import Run
 from daemon.orders.recovery import Recovery
 from daemon.orders.risk import Risk, RiskLimits
+from daemon.orders.windows import day_offset_ns, parse_windows
 from daemon.plans import plan_strategies
 from daemon.pulse import STEADY
 from daemon.runtime import Runtime
@@ -114,7 +115,7 @@ def make_desks(runtimes: Sequence[Runtime]) -> list[Desk]:
     ]
 
 
-def _refuse_another_mode(history: History, config: Config) -> None:
+def refuse_another_mode(history: History, config: Config) -> None:
     """Raise ConfigError for a journal of another mode: what was held on paper is not at the venue."""
     for record in reversed(history.records):
         if isinstance(record, Run):
@@ -149,11 +150,11 @@ def build(
     pulse: of the loop that it runs on. digest: the journal keeps one over all orders.
     """
     history = read_history(seams.disk, Path(config.journal.path))
-    _refuse_another_mode(history, config)
+    refuse_another_mode(history, config)
     checkpoints = Checkpoints(seams, Path(config.journal.path), runtimes)
     checkpoints.take_up(int(config.journal.checkpoint_age_s_max * 1e9))
     tally = Tally(spans)
-    orders = _build_orders(
+    orders = build_orders(
         config, instruments, runtimes, seams, venue, [tally, *observers], history.run_last, digest=digest
     )
     engine = Engine(
@@ -181,7 +182,7 @@ def build(
     )
 
 
-def _build_orders(
+def build_orders(
     config: Config,
     instruments: Sequence[Instrument],
     runtimes: Sequence[Runtime],
@@ -206,6 +207,8 @@ def _build_orders(
         orders_per_s_max=config.risk.orders_per_s_max,
         daily_loss_max=config.risk.daily_loss_max,
         drawdown_max=config.risk.drawdown_max,
+        windows=parse_windows(config.risk.windows),
+        flatten_on_halt=config.risk.flatten_on_halt,
     )
     return Orders(
         seams.clock,
@@ -213,7 +216,12 @@ def _build_orders(
         Ids(config.name, next_run(run_last, seams.clock.now_ns())),
         instruments,
         desks,
-        Portfolio(instruments, desks, reporting=instruments[0].quote),
+        Portfolio(
+            instruments,
+            desks,
+            reporting=config.risk.currency or instruments[0].quote,
+            day_offset_ns=day_offset_ns(config.risk.day_begins),
+        ),
         Risk(limits, instruments, desks, journal, observers),
         journal,
         venue,

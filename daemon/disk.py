@@ -81,6 +81,10 @@ class RealDisk:
         """Return the whole file; raises FileNotFoundError."""
         return path.read_bytes()
 
+    def mode(self, path: Path) -> int:
+        """Return the file's permission bits; raises FileNotFoundError."""
+        return path.stat().st_mode & 0o777
+
     def truncate(self, path: Path, size: int) -> None:
         """Cut the file to `size` bytes, durably."""
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)

@@ -27,6 +27,7 @@ from daemon.orders.intents import Approved
 from daemon.orders.order import Order
 from daemon.pulse import STEADY
 from daemon.readiness import Readiness
+from daemon.redact import redact
 from daemon.runtime import owners_of
 from daemon.spans import NoSpans
 from daemon.touch import Touch
@@ -309,7 +310,8 @@ class Engine:
                 self.on_report(self._reports.popleft())
 
     def _raised(self, runtime: Runtime, error: Exception) -> None:
-        self._fail(runtime, FAULT_RAISED, f"raised {type(error).__name__}: {' '.join(str(error).split())}")
+        what = redact(" ".join(f"raised {type(error).__name__}: {error}".split()))
+        self._fail(runtime, FAULT_RAISED, what)
 
     def _fail(self, runtime: Runtime, fault: int, what: str) -> None:
         """Halt: a strategy failed, and trading on a guess is worse than not trading."""
@@ -371,5 +373,4 @@ class Engine:
         self.market.look(self._ages_ns(now_ns), now_ns)
         self._marks.all()
         self.risk.watch(self.portfolio, now_ns)
-        if self._flatten.under_way:
-            self._flatten.go_on(now_ns)
+        self._flatten.look(now_ns)

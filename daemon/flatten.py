@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
+    from daemon.orders.records import Latch
 
+#: who throws the kill switch because of what was traded, and not because the books cannot be trusted
+_TRIPS: Final = frozenset({"risk", "strategy"})
 #: how much of the collar a flatten may use, so that the order stays within it when the market moves on
 _SHARE: Final = 0.9
 
 
 class Flatten:
-    """The flattening that a person asked for, if it is under way."""
+    """The flattening that a person, or the kill switch, asked for, if it is under way."""
 
     def __init__(
         self,
@@ -30,6 +33,8 @@ class Flatten:
     ) -> None:
         """Wire it. touch(instrument): its newest bid and ask; collar: how far from them a price may be."""
         self.under_way = False
+        self._on_trip = orders.risk.limits.flatten_on_halt
+        self._answered: Latch | None = None  # the trip that was
         self._orders = orders
         self._instruments = instruments
         self._touch = touch
@@ -40,6 +45,16 @@ class Flatten:
         """Close what there is, and go on (`go_on`) until all is closed."""
         self._told.clear()
         self.go_on(now_ns)
+
+    def look(self, now_ns: int) -> None:
+        """Go on with what is under way; begin where the kill switch tripped, in the run before too."""
+        latch = self._orders.risk.latch
+        if self._on_trip and latch is not None and latch is not self._answered and latch.source in _TRIPS:
+            self._answered = latch
+            self._orders.cancel_all(now_ns, stops=True)
+            self.begin(now_ns)
+        elif self.under_way:
+            self.go_on(now_ns)
 
     def end(self) -> None:
         """Leave what is still open as it is: a person resumed."""

@@ -178,6 +178,16 @@ def _add_commands(verb: Callable[[str, str], Parser]) -> None:
         one = verb(name, text)
         _add_remote(one)
         one.add_argument("--reason", default="", help="kept on the record")
+    one.add_argument(
+        "--direct", type=Path, metavar="CONFIG", help="with the keys alone, when no daemon runs: of this file"
+    )
+    one.add_argument("--yes", action="store_true", help="with --direct: do not ask whether to")
+    one.add_argument(
+        "--everything",
+        action="store_true",
+        help="with --direct: sell all of the symbols' coins, whoever bought them; needs no journal",
+    )
+    _add_json(one)
 
 
 def _add_journal(one: Parser) -> None:

@@ -85,6 +85,10 @@ class Instrument(msgspec.Struct, frozen=True):
     price: Scale
     qty: Scale
     status: str = "TRADING"
+    #: 0: no bound
+    price_min: Decimal = Decimal(0)
+    price_max: Decimal = Decimal(0)
+    notional_max: Decimal = Decimal(0)  # of orders with a price
 
     @property
     def spot(self) -> bool:
@@ -104,6 +108,9 @@ def make_instrument(
     qty_max: str,
     notional_min: str,
     status: str = "TRADING",
+    price_min: str = "0",
+    price_max: str = "0",
+    notional_max: str = "0",
 ) -> Instrument:
     """Build an instrument from the decimal texts an exchange publishes."""
     unified = unify(symbol, market)
@@ -124,6 +131,9 @@ def make_instrument(
         price=Scale(Decimal(tick_size)),
         qty=Scale(Decimal(lot_size)),
         status=status,
+        price_min=Decimal(price_min),
+        price_max=Decimal(price_max),
+        notional_max=Decimal(notional_max),
     )
 
 

@@ -69,6 +69,11 @@ class MemoryDisk:
         """Return the whole file; raises FileNotFoundError."""
         return bytes(self._get(path).data)
 
+    def mode(self, path: Path) -> int:
+        """Return the file's permission bits: the owner's alone."""
+        self._get(path)
+        return 0o600
+
     def truncate(self, path: Path, size: int) -> None:
         """Cut the file to `size` bytes, durably."""
         content = self._get(path)

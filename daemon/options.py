@@ -32,6 +32,15 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
+class DirectOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd flatten --direct`, beside its configuration."""
+
+    yes: bool = False  # a person need not be asked
+    everything: bool = False  # whoever bought it
+    reason: str = ""
+    json: bool = False
+
+
 class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd replay`."""
 

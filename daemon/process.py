@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
+from rich.console import Console
 
 from daemon.app import App
 from daemon.clock import LoopScheduler, SystemClock
+from daemon.direct import Direct, lock_journal
 from daemon.disk import RealDisk, ThreadWorker
-from daemon.errors import EXIT_DONE
+from daemon.errors import EXIT_DONE, EXIT_FAILED, NotRunningError, TickdError, UsageError
+from daemon.faces.client import fetch_status
+from daemon.faces.compiling import compiling
+from daemon.faces.direct_report import ask_direct, print_direct, tell_person
 from daemon.faces.show import print_status
-from daemon.lifetime import catch_signals, watch_parent
+from daemon.feeds.exchanges import fetch_instruments, find_exchange
+from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
 from daemon.logs import open_logs
 from daemon.net import make_net
 from daemon.seams import Seams
+from daemon.venues.hosts import LOOPBACK, venue_hosts
+from daemon.venues.make import check_keys, make_binance
+from daemon.warm import warm_up
 
 if TYPE_CHECKING:
     from daemon.config import Config
-    from daemon.options import RunOptions
+    from daemon.direct import Report
+    from daemon.net import RealNet
+    from daemon.options import DirectOptions, RunOptions
 
 
 def run(config: Config, options: RunOptions) -> int:
@@ -32,16 +45,86 @@ def run(config: Config, options: RunOptions) -> int:
     return EXIT_DONE
 
 
-async def _serve(config: Config, options: RunOptions) -> App:
-    clock = SystemClock()
+def flatten_direct(config: Config, options: DirectOptions) -> int:
+    """Cancel and close with the keys alone; print what was done and what is left. Raises TickdError.
+
+    Refused while a daemon runs, which does it better.
+    """
+    if config.venue.kind == "paper":
+        raise UsageError("nothing stands at a venue here: local fills end with their daemon")
+    socket = Path(config.http.socket)
+    if _answers(socket):
+        raise UsageError(f"a daemon answers on {socket}; use tickd flatten --socket {socket}")
     disk = RealDisk()
-    worker = ThreadWorker()
-    # test keys and loopback addresses stay on loopback, whatever a mistyped URL says
-    hosts = ("127.0.0.1", "localhost") if config.mode == "demo" else None
-    net, venue_net = make_net(config.feed, hosts), make_net(config.venue, hosts)
-    seams = Seams(clock, LoopScheduler(clock), net, disk, worker, random.Random())  # noqa: S311 - jitter
+    unlocked = lock_journal(config, disk)
+    if not options.yes:
+        ask_direct(config, everything=options.everything)
+    report = uvloop.run(_flatten_direct(config, options, disk))
+    if unlocked:
+        report.notes.append(unlocked)
+    print_direct(report, as_json=options.json)
+    return EXIT_FAILED if report.left else EXIT_DONE
+
+
+def _answers(socket: Path) -> bool:
+    """Whether a daemon is there, even one that has no sensible answer."""
+    try:
+        fetch_status(socket)
+    except NotRunningError:
+        return False
+    except TickdError:
+        return True
+    return True
+
+
+async def _flatten_direct(config: Config, options: DirectOptions, disk: RealDisk) -> Report:
+    with nothing_to_lose(EXIT_FAILED), compiling(Console(stderr=True), 1) as step:
+        check_keys(config, disk, os.environ)
+        step("venue")
+        await warm_up(paper=False)
+    seams, worker, nets = _make_seams(config, disk)
+    direct = None
+    try:
+        feed = config.feed
+        exchange = find_exchange(feed.exchange)
+        instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
+        venue = make_binance(config, instruments, seams._replace(net=nets[1]), os.environ)
+        direct = Direct(
+            config,
+            instruments,
+            venue,
+            venue.rest.touches,
+            seams,
+            everything=options.everything,
+            reason=options.reason,
+            say=tell_person,
+        )
+        catch_signals(lambda _: direct.stop())
+        return await direct.run()
+    finally:
+        if direct is not None:
+            await direct.close()
+        for net in nets:
+            await net.close()
+        worker.close()
+
+
+def _make_seams(config: Config, disk: RealDisk) -> tuple[Seams, ThreadWorker, tuple[RealNet, RealNet]]:
+    """Return a process's seams, its worker, and its networks: the seams' own and the venue's."""
+    clock, worker = SystemClock(), ThreadWorker()
+    # a demo stays on loopback, and keys at their environment's hosts, whatever a mistyped URL says
+    nets = (
+        make_net(config.feed, LOOPBACK if config.mode == "demo" else None),
+        make_net(config.venue, venue_hosts(config)),
+    )
+    chance = random.Random()  # noqa: S311 - jitter
+    return Seams(clock, LoopScheduler(clock), nets[0], disk, worker, chance), worker, nets
+
+
+async def _serve(config: Config, options: RunOptions) -> App:
+    seams, worker, nets = _make_seams(config, RealDisk())
     logs = open_logs(config.log, seams)
-    app = App(config, seams, logs, venue_net)
+    app = App(config, seams, logs, nets[1])
     catch_signals(app.ask_stop)
     if options.hold:
         app.released.clear()
@@ -51,8 +134,8 @@ async def _serve(config: Config, options: RunOptions) -> App:
         await app.live(options.seconds)
     finally:
         await app.abandon()
-        await net.close()
-        await venue_net.close()
+        for net in nets:
+            await net.close()
         logs.stop()
         worker.close()
     return app

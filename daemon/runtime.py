@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -198,8 +199,13 @@ def rules_of(
     rules = np.zeros(dt.RULES_COLUMNS)
     rules[dt.R_TICK_SIZE] = instrument.price.as_float
     rules[dt.R_LOT_SIZE] = instrument.qty.as_float
-    rules[dt.R_QTY_MIN_LOTS] = float(instrument.qty_min / instrument.lot_size)
-    rules[dt.R_QTY_MAX_LOTS] = float(instrument.qty_max / instrument.lot_size)
+    tick, lot = instrument.tick_size, instrument.lot_size
+    rules[dt.R_QTY_MIN_LOTS] = ceil(instrument.qty_min / lot)
+    rules[dt.R_QTY_MAX_LOTS] = floor(instrument.qty_max / lot)
+    rules[dt.R_PRICE_MIN_TICKS] = ceil(instrument.price_min / tick)
+    rules[dt.R_PRICE_MAX_TICKS] = floor(instrument.price_max / tick)
+    rules[dt.R_NOTIONAL_MIN_STEPS] = ceil(instrument.notional_min / (tick * lot))
+    rules[dt.R_NOTIONAL_MAX_STEPS] = floor(instrument.notional_max / (tick * lot))
     rules[dt.R_NOTIONAL_MIN] = float(instrument.notional_min)
     rules[dt.R_SPOT] = float(instrument.spot)
     rules[dt.R_CAN_AMEND] = float(can_amend and instrument.spot)  # futures send it to the end of the queue

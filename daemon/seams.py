@@ -119,6 +119,9 @@ class Disk(Protocol):
     def read(self, path: Path) -> bytes:
         """Return the whole file; raises FileNotFoundError."""
 
+    def mode(self, path: Path) -> int:
+        """Return the file's permission bits; raises FileNotFoundError."""
+
     def truncate(self, path: Path, size: int) -> None:
         """Cut a torn tail, durably."""
 

@@ -101,7 +101,12 @@ R_QTY_TOLERANCE_LOTS: Final = 8
 R_REST_NS_MIN: Final = 9  # a resting order younger than this is not moved
 R_FEE_MAKER: Final = 10  # fractions of notional
 R_FEE_TAKER: Final = 11
-RULES_COLUMNS: Final = 12
+#: the venue's filters as whole numbers, so that comparing is exact; notionals in lots times ticks
+R_PRICE_MIN_TICKS: Final = 12
+R_PRICE_MAX_TICKS: Final = 13  # 0: no largest price
+R_NOTIONAL_MIN_STEPS: Final = 14
+R_NOTIONAL_MAX_STEPS: Final = 15  # 0: no largest notional
+RULES_COLUMNS: Final = 16
 
 # --- limits[k, M]: the numeric risk limits of an instrument -----------------------------------------------
 M_ORDER_NOTIONAL_MAX: Final = 0
@@ -138,7 +143,7 @@ PLAN: Final = 4
 # --- refusals: why an action may not leave; the daemon counts each by its name -----------------------------
 APPROVED: Final = 0
 REFUSED_NO_MARKET: Final = 1  # no quote yet, or NaN
-REFUSED_PRICE: Final = 2  # not a positive price
+REFUSED_PRICE: Final = 2  # not a positive price, or none that the venue takes
 REFUSED_QTY: Final = 3  # below the smallest or above the largest lot
 REFUSED_NOTIONAL_MIN: Final = 4
 REFUSED_ORDER_NOTIONAL: Final = 5
@@ -147,6 +152,7 @@ REFUSED_OPEN_ORDERS: Final = 7
 REFUSED_COLLAR: Final = 8
 REFUSED_FREE_BALANCE: Final = 9
 REFUSED_NO_SLOT: Final = 10
+REFUSED_NOTIONAL_MAX: Final = 11  # the venue's
 # gates the daemon sets per instrument (`gate`); they close risk-adding actions only
 GATE_NOT_READY: Final = 20
 GATE_HALTED: Final = 21
@@ -156,6 +162,7 @@ GATE_UNKNOWN_ORDER: Final = 24
 GATE_VENUE_DOWN: Final = 25
 GATE_TICK_AGE: Final = 26
 GATE_FEED_LAG: Final = 27
+GATE_WINDOW: Final = 28
 # refused by the daemon after the kernels
 REFUSED_ORDER_RATE: Final = 30
 REFUSED_SELF_TRADE: Final = 31
@@ -174,6 +181,7 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     REFUSED_COLLAR: "collar",
     REFUSED_FREE_BALANCE: "free_balance",
     REFUSED_NO_SLOT: "no_slot",
+    REFUSED_NOTIONAL_MAX: "notional_max",
     GATE_NOT_READY: "not_ready",
     GATE_HALTED: "halted",
     GATE_STALE_FEED: "stale_feed",
@@ -182,6 +190,7 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     GATE_VENUE_DOWN: "venue_down",
     GATE_TICK_AGE: "tick_age",
     GATE_FEED_LAG: "feed_lag",
+    GATE_WINDOW: "window",
     REFUSED_ORDER_RATE: "order_rate",
     REFUSED_SELF_TRADE: "self_trade",
     REFUSED_DUPLICATE: "duplicate",

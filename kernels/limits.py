@@ -29,7 +29,10 @@ from kernels.dtypes import (
     P_QTY,
     PLACE,
     R_LOT_SIZE,
-    R_NOTIONAL_MIN,
+    R_NOTIONAL_MAX_STEPS,
+    R_NOTIONAL_MIN_STEPS,
+    R_PRICE_MAX_TICKS,
+    R_PRICE_MIN_TICKS,
     R_QTY_MAX_LOTS,
     R_QTY_MIN_LOTS,
     R_SPOT,
@@ -37,6 +40,7 @@ from kernels.dtypes import (
     REFUSED_COLLAR,
     REFUSED_FREE_BALANCE,
     REFUSED_NO_MARKET,
+    REFUSED_NOTIONAL_MAX,
     REFUSED_NOTIONAL_MIN,
     REFUSED_OPEN_ORDERS,
     REFUSED_ORDER_NOTIONAL,
@@ -100,17 +104,23 @@ def check(
 @njit(cache=True)
 def _judge_order(action: Any, book: Any, rules: Any, limits: Any) -> int:
     """Judge an order by itself: what the venue takes, at a sane price."""
-    lots = action[X_QTY_LOTS]
-    if action[X_PRICE_TICKS] <= 0:
+    lots, ticks = action[X_QTY_LOTS], action[X_PRICE_TICKS]
+    if ticks <= 0 or ticks < rules[R_PRICE_MIN_TICKS]:
+        return REFUSED_PRICE
+    if rules[R_PRICE_MAX_TICKS] > 0 and ticks > rules[R_PRICE_MAX_TICKS]:
         return REFUSED_PRICE
     if not (lots > 0 and rules[R_QTY_MIN_LOTS] <= lots <= rules[R_QTY_MAX_LOTS]):
         return REFUSED_QTY
-    price = action[X_PRICE_TICKS] * rules[R_TICK_SIZE]
+    price = ticks * rules[R_TICK_SIZE]
     bid, ask = book[0, 0, 0], book[1, 0, 0]
     if not (bid > 0 and ask > 0):
         return REFUSED_NO_MARKET
-    if not lots * rules[R_LOT_SIZE] * price >= rules[R_NOTIONAL_MIN]:
+    # a product of floats that is rounded stays on its side of a bound that is itself a whole float
+    steps = float(lots) * float(ticks)
+    if not steps >= rules[R_NOTIONAL_MIN_STEPS]:
         return REFUSED_NOTIONAL_MIN
+    if rules[R_NOTIONAL_MAX_STEPS] > 0 and action[X_KIND] != STOP and steps > rules[R_NOTIONAL_MAX_STEPS]:
+        return REFUSED_NOTIONAL_MAX  # a stop becomes a market order, which has no such bound
     mid = 0.5 * (bid + ask)
     collar = limits[M_COLLAR]
     if action[X_KIND] == STOP:

@@ -19,6 +19,7 @@ RUN_BY = {
     "tickd state": f"{_E2E}test_trading.py::test_halt_cancels_and_lasts_until_resume_and_flatten_ends_flat",
     "tickd top": f"{_E2E}test_trading.py::test_top_shows_it_line_by_line_until_it_is_gone",
     "tickd halt": f"{_E2E}test_trading.py::test_halt_cancels_and_lasts_until_resume_and_flatten_ends_flat",
+    "tickd flatten": f"{_E2E}test_direct.py::test_it_leaves_nothing_and_the_next_daemon_knows_of_it",
     "tickd paper": f"{_E2E}test_trading.py::test_paper_trades_on_the_exchanges_feed_without_keys",
     "tickd run": f"{_E2E}test_refusals.py::test_real_orders_want_the_file_and_the_command_line_to_say_so",
     "tickd replay": f"{_E2E}test_verbs.py::test_a_replay_decides_the_same_in_every_process",

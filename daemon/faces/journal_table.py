@@ -300,7 +300,7 @@ class RowReader:
 
     def _met(self, met: records.Met) -> Row:
         what = "irreconcilable" if met.fatal else "reconciled"
-        return Row(_time(met.now_ns), what, reason="; ".join([*met.fatal, *met.settled]))
+        return Row(iso(met.now_ns), what, reason="; ".join([*met.fatal, *met.settled]))
 
     # --- what the indices mean ----------------------------------------------------------------------------
     def _remember(self, order: Order) -> _About:

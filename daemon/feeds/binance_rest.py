@@ -53,11 +53,14 @@ _PLACES: Final[dict[Market, _Place]] = {
 class _Filter(msgspec.Struct):
     kind: str = msgspec.field(name="filterType")
     tick_size: str = msgspec.field(default="", name="tickSize")
+    price_min: str = msgspec.field(default="0", name="minPrice")
+    price_max: str = msgspec.field(default="0", name="maxPrice")
     lot_size: str = msgspec.field(default="", name="stepSize")
     qty_min: str = msgspec.field(default="", name="minQty")
     qty_max: str = msgspec.field(default="", name="maxQty")
     notional_min: str = msgspec.field(default="", name="minNotional")
     notional: str = ""  # the futures' word for it
+    notional_max: str = msgspec.field(default="0", name="maxNotional")
 
 
 class _Symbol(msgspec.Struct):
@@ -187,6 +190,9 @@ def _instrument(index: int, market: Market, symbol: _Symbol) -> Instrument:
             qty_max=lot.qty_max,
             notional_min=(notional.notional_min or notional.notional) if notional else "0",
             status=symbol.status or symbol.contract_status,
+            price_min=price.price_min,
+            price_max=price.price_max,
+            notional_max=notional.notional_max if notional else "0",
         )
     except InvalidOperation:
         raise NetError(f"binance {market} tells rules of {symbol.symbol} that are no numbers") from None

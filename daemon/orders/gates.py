@@ -17,6 +17,7 @@ from kernels.dtypes import (
     GATE_TICK_AGE,
     GATE_UNKNOWN_ORDER,
     GATE_VENUE_DOWN,
+    GATE_WINDOW,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ GRAVITY: Final = (
     GATE_STALE_FEED,
     GATE_FEED_LAG,
     GATE_TICK_AGE,
+    GATE_WINDOW,
 )
 _BIT: Final = {code: 1 << place for place, code in enumerate(GRAVITY)}
 _WARMING: Final = _BIT[GATE_NOT_READY]

@@ -113,7 +113,7 @@ class Orders:
         self._timer: Timer | None = None
         self._baseline: Baseline | None = None  # as last journalled
         journal.on_failure = self._on_journal_failure
-        risk.trip = self.halt
+        risk.trip, risk.withdraw = self.halt, self.cancel_all
 
     # --- out ----------------------------------------------------------------------------------------------
     def submit(self, approved: Approved) -> Order | Refused:

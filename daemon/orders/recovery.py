@@ -56,9 +56,9 @@ class Recovery:
         self._desk_of: dict[int, Desk] = {}  # the journal's strategy index -> desk
         self._instrument_of: dict[int, int] = {}
         self._names: dict[int, str] = {}  # the journal's instrument index -> symbol
-        self._run: records.Run | None = None
+        self._run: records.Run | None = None  # of the journal, as it is read
         self._met = False  # the venue's balances had been taken over by then: a run may end before it met it
-        self._meeting = Meeting(orders, self._detach)
+        self._meeting = Meeting(orders, self.detach)
         self.meetings = 0  # with the venue's word, of this run
         self.differences = 0  # that these found
         self._replay: dict[type, Callable[..., None]] = {
@@ -151,8 +151,8 @@ class Recovery:
                     self._desk_of[index] = desk
                     break
 
-    def _detach(self, name: str, instruments: tuple[int, ...]) -> Desk:
-        """Keep the books of a strategy that is not configured any more."""
+    def detach(self, name: str, instruments: tuple[int, ...]) -> Desk:
+        """Keep the books of a strategy that is not configured any more, or of what none has sent."""
         orders = self._orders
         desk = detached_desk(len(orders.desks), name, instruments)
         orders.desks.append(desk)
@@ -208,7 +208,7 @@ class Recovery:
         if (
             index >= len(self._run.strategies) and index not in self._desk_of
         ):  # made for it after the run began
-            self._desk_of[index] = self._detach(ADOPTED, (order.instrument,))
+            self._desk_of[index] = self.detach(ADOPTED, (order.instrument,))
         order.strategy = self._desk(index).index
         order.reserved = 0
         self._life.enter(order)
@@ -233,7 +233,7 @@ class Recovery:
             missing = [symbol for symbol in symbols if symbol not in here]
             if missing:
                 raise ConfigError(f"the journal's strategy {name} traded {_gone(missing)}")
-            desk = self._desk_of[index] = self._detach(name, tuple(here[symbol] for symbol in symbols))
+            desk = self._desk_of[index] = self.detach(name, tuple(here[symbol] for symbol in symbols))
         return desk
 
     def _instrument(self, index: int) -> int:

@@ -20,10 +20,12 @@ from daemon.orders.audit import Alarm, Latched
 from daemon.orders.gates import Gates
 from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.records import REFUSE, Latch, pack, pack_action
+from daemon.orders.windows import ALWAYS, Windows
 from kernels.dtypes import (
     AMEND,
     BUY,
     GATE_HALTED,
+    GATE_WINDOW,
     P_QTY,
     PLACE,
     POSITION_COLUMNS,
@@ -69,6 +71,8 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     orders_per_s_max: float = 10.0
     daily_loss_max: float = inf
     drawdown_max: float = inf
+    windows: Windows = ALWAYS  # in which risk may be added
+    flatten_on_halt: bool = False  # after a loss beyond its limit or a strategy's failure
     rejections_max: int = 50  # rejections of one strategy in a row, after which the kill switch trips
 
 
@@ -94,6 +98,9 @@ class Risk:
         self.latch: Latch | None = None  # as thrown, or None
         #: what throwing the switch takes beside closing the gates; the manager, which can cancel, sets it
         self.trip: Callable[[str, str, int], object] = self.halt
+        #: what the end of a trading window takes beside that; likewise
+        self.withdraw: Callable[[int], object] = bool
+        self._in_window = True
         self.refusals: dict[int, int] = {}  # by code, every one
         #: open orders per instrument; the manager keeps them
         self.live: list[list[Order]] = [[] for _ in instruments]
@@ -220,7 +227,16 @@ class Risk:
         return self.latch is not None
 
     def watch(self, portfolio: Portfolio, now_ns: int) -> None:
-        """Begin a new day when it is time, and throw the kill switch on a loss beyond its limit."""
+        """Begin a new day when it is time, and throw the kill switch on a loss beyond its limit.
+
+        At the end of a trading window what stands is cancelled: it could still add risk.
+        """
+        in_window = self.limits.windows.open(now_ns)
+        if in_window != self._in_window:
+            self._in_window = in_window
+            (self.open_all if in_window else self.close_all)(GATE_WINDOW)
+            if not in_window:
+                self.withdraw(now_ns)
         if portfolio.worth.roll(now_ns):
             portfolio.show_account()
         self._watch_value(portfolio, now_ns)

@@ -46,6 +46,7 @@ class Key(msgspec.Struct, frozen=True):
     secret: bytes = b""
     public_key: bytes = b""
     can_trade: bool = True
+    can_withdraw: bool = False
 
     def __repr__(self) -> str:
         return f"Key({self.api_key[:4]}.., {'ed25519' if self.public_key else 'hmac'})"

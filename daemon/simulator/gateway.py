@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from daemon.simulator import public, trading
+from daemon.simulator import public, trading, wallet
 from daemon.simulator.auth import Keyring, check_signature, check_time, query_payload
 from daemon.simulator.errors import ApiError
 from daemon.simulator.methods import NONE, USER_STREAM, Call, Method, authorize
@@ -74,7 +74,9 @@ class Gateway:
         self._prefix = PREFIXES[market]
         rows = _methods(market)
         self._routes = {(method.verb, method.path): method for method in rows}
-        self._paths = {method.path for method in rows}
+        if market == "spot":
+            self._routes |= {(one.verb, wallet.PREFIX + one.path): one for one in wallet.METHODS}
+        self._paths = {path for _, path in self._routes}
         self.methods = {method.name: method for method in rows if method.name}
         self._addresses: dict[str, AddressLimits] = {}
         if market in _WS_APIS:
@@ -108,7 +110,7 @@ class Gateway:
                 signer = self._signer(method, values, parts.query, body, headers, now_ns)
             unit_ns = time_unit(headers.get("x-mbx-time-unit") or values.get("timeUnit"))
             account = self.exchange.accounts[signer.account] if signer else None
-            call = Call(self.exchange, params, now_ns, unit_ns, self.limits, account)
+            call = Call(self.exchange, params, now_ns, unit_ns, self.limits, account, signer)
             result = method.handler(call)
             params.finish()
         except ApiError as error:
@@ -119,9 +121,11 @@ class Gateway:
         return self._routes.get((verb, self._method_path(path)))
 
     def _method_path(self, path: str) -> str:
-        """Return a path as methods have it: without the prefix, of the futures' newer versions with it."""
+        """Return a path as methods have it: without the prefix, others' with it."""
         if path.startswith(self._prefix):
             return path.removeprefix(self._prefix)
+        if path.startswith(wallet.PREFIX):
+            return path
         newer = self._prefix.removesuffix("v1/")
         return path.removeprefix(newer) if self.market == "usdm" and path.startswith(newer) else ""
 

@@ -33,6 +33,7 @@ class Call(NamedTuple):
     unit_ns: int  # of the times in the answer: a million, or a thousand with timeUnit=MICROSECOND
     limits: Limits
     signer: Account | None
+    key: Key | None = None  # with which it signed, over REST
 
     @property
     def account(self) -> Account:

@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--funding-s", type=float, default=28_800.0, help="between two fundings of USD-M positions"
     )
     parser.add_argument("--no-limits", action="store_true", help="no rate limits (soak tests)")
+    parser.add_argument("--withdrawals", action="store_true", help="let the key say that it may withdraw")
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes")
 
 
@@ -91,7 +92,7 @@ def settings_of(options: argparse.Namespace) -> SimulatorSettings:
         port=options.port,
         futures_port=options.futures_port,
         funding_s=options.funding_s,
-        key=read_key(),
+        key=msgspec.structs.replace(read_key(), can_withdraw=options.withdrawals),
         limits=nothing if options.no_limits else Limits(),
     )
 

@@ -78,7 +78,7 @@ class BinanceVenue:
         self._frames = protocol.frames(instruments)
         in_session = signer if isinstance(signer, HmacSigner) else None
         self._requests = protocol.requests(instruments, in_session, settings.recv_window_ms)
-        self._rest = protocol.rest(
+        self.rest = protocol.rest(
             settings.rest_url,
             signer,
             settings.recv_window_ms,
@@ -245,7 +245,7 @@ class BinanceVenue:
 
     async def snapshot(self, since_ns: int) -> VenueSnapshot:
         """Return balances, open orders and trades since `since_ns`; raises VenueError or NetError."""
-        return await self._rest.snapshot(self._instruments, since_ns, self._ids)
+        return await self.rest.snapshot(self._instruments, since_ns, self._ids)
 
     async def _supervise(self, ready: asyncio.Future[None]) -> None:
         backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)

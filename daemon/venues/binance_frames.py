@@ -352,7 +352,7 @@ def to_ns(time: int) -> int:
 
 
 def decoded(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw) -> T:
-    """Decode; raises FrameError for what is not as documented."""
+    """Return what a message says; raises FrameError where it is none of the documented form."""
     try:
         return decoder.decode(payload)
     except msgspec.ValidationError as error:

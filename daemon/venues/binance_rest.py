@@ -7,14 +7,16 @@ repeated.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 
 from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import Balance, OpenOrder, VenueSnapshot
 from daemon.pause import Backoff, pause
+from daemon.venues.binance_frames import decoded
 from daemon.venues.binance_requests import CLIENT_ID_LENGTH_MAX, original_id
-from daemon.venues.binance_wire import ErrorBody
+from daemon.venues.binance_wire import BookTicker, ErrorBody
 from daemon.venues.signing import signed_query
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ _LIMITED: Final = -1003
 #: refusals after which to ask again: soon, and once the exchange lets us
 _PASSING: Final = frozenset({_INVALID_TIMESTAMP, _UNKNOWN})
 _PASSING_PATIENT: Final = _PASSING | {_LIMITED}
+_BOOK_TICKER: Final = msgspec.json.Decoder(BookTicker, strict=False)  # prices are strings
 
 
 class RestReader:
@@ -85,6 +88,7 @@ class RestReader:
         read: Callable[[bytes], T],
         *,
         patient: bool = False,
+        signed: bool = True,
     ) -> T:
         """Return what `read` makes of the answer's body, asking again after a failure of network or server.
 
@@ -98,7 +102,10 @@ class RestReader:
             while patient and (waits_ms := self._budget.reading_waits_ms(self._time_ms(), weight)):
                 await pause(self._seams, waits_ms / 1000)  # before it is signed: a signature is of its moment
             try:
-                body = await self._signed("GET", path, params, weight)
+                if signed:
+                    body = await self._signed("GET", path, params, weight)
+                else:
+                    body = (await self._request("GET", f"{path}?{urlencode(params)}", weight)).body
                 return self._read(path, body, read)
             except NetError:
                 if attempt == TRIES:
@@ -165,6 +172,28 @@ class RestReader:
 
     def _time_ms(self) -> int:
         return self._server.time_ms(self._seams.clock.now_ns())
+
+    def of_spot(self, url: str) -> RestReader:
+        """Return a reader of the same key at Spot's address."""
+        return RestReader(
+            url,
+            self._signer,
+            self._recv_window_ms,
+            self._seams,
+            self._frames,
+            self._budget,
+            self._server,
+            self._on_frame_error,
+        )
+
+    async def touches(self, instruments: Sequence[Instrument]) -> list[tuple[float, float]]:
+        """Return the best bid and ask of each instrument now; 0 for a side that nobody is on."""
+        found = []
+        for instrument in instruments:
+            asked: dict[str, str | int] = {"symbol": instrument.exchange_symbol}
+            best = await self.get(f"{self.prefix}/ticker/bookTicker", asked, 2, _best, signed=False)
+            found.append((best.bidPrice, best.askPrice))
+        return found
 
     # --- the snapshot ---------------------------------------------------------------------------------------
     async def snapshot(
@@ -283,3 +312,7 @@ class RestReader:
             if len(page) < ROWS_MAX or page[-1].orderId >= last:
                 return names
             first = page[-1].orderId + 1
+
+
+def _best(body: bytes) -> BookTicker:
+    return decoded(_BOOK_TICKER, body)

@@ -56,7 +56,7 @@ class UsdmVenue(BinanceVenue):
 
     protocol = USDM
     _frames: UsdmFrames
-    _rest: UsdmRest
+    rest: UsdmRest
 
     def __init__(
         self, instruments: Sequence[Instrument], signer: Signer, settings: UsdmSettings, seams: Seams
@@ -72,7 +72,7 @@ class UsdmVenue(BinanceVenue):
     def query(self, order: Order) -> None:
         """Ask what became of it; trades we have not seen are asked for too, and told before the status."""
         if order.kind == STOP:
-            self._spawn(self._report_on(order, lambda: self._rest.stop_status(order)))
+            self._spawn(self._report_on(order, lambda: self.rest.stop_status(order)))
         else:
             super().query(order)
 
@@ -80,7 +80,7 @@ class UsdmVenue(BinanceVenue):
         """Ask for the trades of a queried order before its status is told."""
 
         async def ask() -> list[ExecutionReport]:
-            return [*await self._rest.trades_of(order, int(status.venue_order_id)), status]
+            return [*await self.rest.trades_of(order, int(status.venue_order_id)), status]
 
         self._spawn(self._report_on(order, ask))
 
@@ -130,7 +130,7 @@ class UsdmVenue(BinanceVenue):
 
     async def _open(self) -> Session:
         if not self._set_up:
-            await self._rest.set_up(self._instruments, self._setup)
+            await self.rest.set_up(self._instruments, self._setup)
             self._set_up = True
         return await super()._open()
 
@@ -175,7 +175,7 @@ class UsdmVenue(BinanceVenue):
         wait_ms = self._setup.countdown_ms
         while True:
             with suppress(NetError, VenueError):  # told in time or not, the exchange does what it was asked
-                await self._rest.count_down(self._instruments, wait_ms)
+                await self.rest.count_down(self._instruments, wait_ms)
             await pause(self._seams, wait_ms / _COUNTDOWN_SHARE / 1000)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -182,3 +182,10 @@ class ServerTime(msgspec.Struct, gc=False):
     """The exchange's clock."""
 
     serverTime: int  # noqa: N815
+
+
+class BookTicker(msgspec.Struct, gc=False):
+    """The best bid and ask; 0 for a side that nobody is on."""
+
+    bidPrice: float  # noqa: N815
+    askPrice: float  # noqa: N815

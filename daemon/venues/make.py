@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from daemon.credentials import find_secret, read_key_file
 from daemon.errors import ConfigError
 from daemon.orders.money import UNIT
 from daemon.rehearsal import Rehearsal
 from daemon.venues.binance import BinanceVenue
 from daemon.venues.binance_settings import BinanceSettings, UsdmSettings
 from daemon.venues.binance_usdm import UsdmVenue
+from daemon.venues.hosts import PLACES
+from daemon.venues.key_rights import refuse_withdrawals
 from daemon.venues.paper import PaperVenue
 from daemon.venues.signing import make_signer
 
@@ -42,7 +45,7 @@ def make_venue(
     if config.venue.kind == "paper":
         paper = make_paper(config, instruments, rings, seams)
         return paper, [paper]
-    return _binance(config, instruments, seams, environ), []
+    return make_binance(config, instruments, seams, environ), []
 
 
 def make_rehearsal(
@@ -68,6 +71,16 @@ def check_keys(config: Config, disk: Disk, environ: Mapping[str, str]) -> None:
     """Raise ConfigError where the keys that the venue will need are not there, or are none."""
     if config.venue.kind != "paper":
         _signer(config.venue, disk, environ)
+
+
+async def check_key_rights(config: Config, venue: Venue) -> list[str]:
+    """Return what a person should know of the live key; raises ConfigError for one that may withdraw."""
+    if config.mode != "live" or not isinstance(venue, BinanceVenue):
+        return []
+    rest = venue.rest
+    if config.feed.market != "spot" and not config.venue.rest_url:  # only Spot tells
+        rest = rest.of_spot(PLACES["production"].rest_url)
+    return await refuse_withdrawals(rest, config.venue)
 
 
 def make_paper(
@@ -107,9 +120,10 @@ def restore_paper(venue: PaperVenue, portfolio: Portfolio) -> None:
     venue.account.restore(free, lots, costs)
 
 
-def _binance(
+def make_binance(
     config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
 ) -> BinanceVenue:
+    """Return the live venue; raises ConfigError."""
     venue, signer = config.venue, _signer(config.venue, seams.disk, environ)
     usdm = UsdmSettings(
         recv_window_ms=venue.recv_window_ms,
@@ -120,6 +134,9 @@ def _binance(
     )
     spot = BinanceSettings(recv_window_ms=venue.recv_window_ms, timeout_ms=venue.timeout_ms)
     urls = {name: url for name in ("ws_url", "rest_url", "stream_url") if (url := getattr(venue, name))}
+    if venue.environment != "production" and config.feed.market == "spot":
+        place = PLACES[venue.environment]
+        urls = {"ws_url": place.ws_url, "rest_url": place.rest_url} | urls
     if config.feed.market == "usdm":
         return UsdmVenue(instruments, signer, msgspec.structs.replace(usdm, **urls), seams)
     urls.pop("stream_url", None)
@@ -127,23 +144,16 @@ def _binance(
 
 
 def _signer(venue: VenueConfig, disk: Disk, environ: Mapping[str, str]) -> Signer:
-    api_key = _secret(environ, venue.key_env)
+    api_key = _secret(environ, disk, venue.key_env)
     if venue.private_key_file:
-        try:
-            secret = disk.read(Path(venue.private_key_file)).decode("ascii")
-        except OSError as error:
-            raise ConfigError(
-                f"venue.private_key_file {venue.private_key_file} cannot be read ({error.strerror})"
-            ) from None
-        except UnicodeDecodeError:
-            raise ConfigError(f"venue.private_key_file {venue.private_key_file} is no PEM text") from None
+        secret = read_key_file(disk, Path(venue.private_key_file), "venue.private_key_file")
     else:
-        secret = _secret(environ, venue.secret_env)
+        secret = _secret(environ, disk, venue.secret_env)
     return make_signer(venue.key_type, api_key, secret)
 
 
-def _secret(environ: Mapping[str, str], name: str) -> str:
-    value = environ.get(name, "")
+def _secret(environ: Mapping[str, str], disk: Disk, name: str) -> str:
+    value = find_secret(environ, disk, name)
     if not value:
         raise ConfigError(f"the environment variable {name} is empty; put the venue's key there")
     return value

@@ -63,6 +63,18 @@ def test_a_configuration_cannot_be_changed():
         ("[risk]\nzzz = 0.1", "risk has no key 'zzz'"),
         ("[risk]\ncollar = 'a'", "risk.collar: expected float, got str"),
         ("[risk]\ncollar = 2.0", "risk.collar: expected float <= 1.0"),
+        (
+            "[risk]\nday_begins = '24:00'",
+            "risk.day_begins: expected str matching regex '^([01][0-9]|2[0-3]):[0-5][0-9]$'",
+        ),
+        (
+            "[risk]\nwindows = ['noon']",
+            "risk.windows: 'noon' is no window; write it like \"mon-fri 08:00-16:30\"",
+        ),
+        (
+            "[risk]\ncurrency = 'EUR'",
+            "risk.currency is 'EUR', which no symbol prices; it can be BTC, ETH, USDT",
+        ),
         ("[risk]\ncollar = nan", "risk.collar is nan, and must be a finite number"),
         ("[risk]\ndaily_loss_max = inf", "risk.daily_loss_max is inf, and must be a finite number"),
         ("[feed_]\n", "the file has no key 'feed_'; did you mean 'feed'?"),

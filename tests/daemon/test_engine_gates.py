@@ -475,3 +475,60 @@ def test_a_book_that_lost_its_sequence_prices_nothing_until_it_is_whole_again(ne
     assert floor.engine.touch(0) == (100.0, 100.02)
     floor.depth(50, "", "")
     assert np.isnan(floor.engine.touch(0)).all()
+
+
+# --- trading windows ----------------------------------------------------------------------------------------
+def test_outside_its_windows_nothing_is_added_and_what_stood_is_gone(new_floor, script):
+    # the floor's time begins on a Tuesday, at 22:13:20
+    floor = new_floor(script, risk=RiskConfig(windows=("tue 20:00-22:14",)))
+    floor.go_long(2.0)
+    script.rest((BUY, 99.5, 1.0))
+    floor.quote()
+    floor.later(0.2)
+    assert len(floor.core.orders.life.open) == 1
+    floor.later(40)
+    assert floor.core.orders.life.open == {}
+    script.wants = None
+    floor.open_market()
+    assert floor.gate() == "window"
+    orders = len(floor.sent())
+    script.rest((BUY, 99.5, 1.0))
+    floor.quote()
+    assert (len(floor.sent()), floor.refused()["window"]) == (orders, 1)
+    script.target(1.0, 99.99)  # less risk is welcome at any time
+    floor.quote()
+    floor.later(0.003)
+    assert floor.position() == 1.0
+
+
+def test_a_window_that_opens_lets_trading_begin(new_floor, script):
+    floor = new_floor(script, risk=RiskConfig(windows=("tue 22:14-23:00",)))
+    floor.open_market()
+    assert floor.gate() == "window"
+    floor.later(40)
+    floor.go_long(1.0)
+    assert floor.gate() == ""
+
+
+# --- days and currencies ------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("day_begins", "state"), [("00:00", "HALTED"), ("22:14", "READY")])
+def test_a_days_loss_is_counted_from_when_the_day_begins(new_floor, script, day_begins, state):
+    risk = RiskConfig(daily_loss_max=5.0, day_begins=day_begins)
+    floor = new_floor(script, risk=risk, balances={"USDT": "100000"})
+    floor.go_long(2.0)
+    floor.quote(98.0, 98.02)
+    floor.later(40)  # over 22:14
+    floor.open_market()
+    floor.quote(98.0, 98.02)
+    floor.later(0.2)
+    floor.quote(96.0, 96.02)
+    floor.later(0.2)
+    assert floor.engine.state == state
+
+
+def test_losses_are_counted_in_the_currency_that_is_named(new_floor, script):
+    floor = new_floor(script, risk=RiskConfig(currency="BTC"), balances={"USDT": "100", "BTC": "1"})
+    floor.quote(100.0, 100.0)
+    floor.later(0.2)
+    worth = floor.core.portfolio.worth
+    assert (worth.reporting, worth.value) == ("BTC", pytest.approx(2.0))

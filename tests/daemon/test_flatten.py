@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.config import StrategyConfig
+from daemon.config import RiskConfig, StrategyConfig
 from daemon.orders.audit import Alarm
 from daemon.orders.order import State
 from kernels import dtypes as d
@@ -134,3 +134,58 @@ def test_a_flatten_without_a_market_raises_one_alarm_and_goes_on_until_there_is_
     assert (order.side, order.state) == (SELL, State.FILLED)
     later.later(1.0)
     assert len(later.sent()) == 1
+
+
+def tripped(new_floor, script, **more):
+    """Return a floor that holds 2 BTC with a stop below, after the market fell beyond the day's limit."""
+    floor = new_floor(script, risk=RiskConfig(daily_loss_max=5.0, **more), balances={"USDT": "100000"})
+    floor.go_long(2.0)
+    script.wants = [[d.STOP, 0, 1, SELL, 80.0, 2.0]]
+    floor.quote()
+    floor.later(0.2)
+    script.wants = None
+    floor.audits.clear()
+    floor.quote(90.0, 90.02)
+    floor.later(0.2)
+    assert floor.engine.state == "HALTED"
+    assert floor.core.orders.risk.latch.source == "risk"
+    return floor
+
+
+def test_a_loss_beyond_its_limit_is_flattened_where_that_is_asked_for(new_floor, script):
+    floor = tripped(new_floor, script, flatten_on_halt=True)
+    floor.later(0.3)
+    assert floor.position() == 0.0
+    assert floor.core.orders.life.open == {}  # the stop is gone too
+    assert floor.engine.state == "HALTED"
+
+
+def test_without_it_a_loss_halts_and_leaves_the_position_under_its_stop(new_floor, script):
+    floor = tripped(new_floor, script)
+    floor.later(1)
+    assert floor.position() == 2.0
+    assert [order.kind for order in floor.core.orders.life.open.values()] == [d.STOP]
+
+
+def test_a_persons_halt_flattens_nothing(new_floor, script):
+    floor = new_floor(script, risk=RiskConfig(flatten_on_halt=True))
+    floor.go_long(2.0)
+    floor.command("halt")
+    floor.later(1)
+    assert floor.position() == 2.0
+
+
+def test_a_flatten_of_the_kill_switch_goes_on_after_a_restart_and_ends_with_a_resume(new_floor, script):
+    floor = new_floor(script, risk=RiskConfig(daily_loss_max=5.0, flatten_on_halt=True))
+    floor.go_long(2.0)
+    floor.quote(90.0, 90.02, qty=0.5)  # so much is bid for
+    floor.later(0.15)
+    assert 0.0 < floor.position() < 2.0
+    later = floor.restarted(risk=RiskConfig(daily_loss_max=5.0, flatten_on_halt=True))
+    assert later.engine.state == "HALTED"
+    later.quote(90.0, 90.02)
+    later.later(0.5)
+    assert later.position() == 0.0
+    later.command("resume")
+    later.later(0.5)
+    assert later.engine.state == "READY"

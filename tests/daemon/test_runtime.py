@@ -49,7 +49,8 @@ def test_rules_are_counted_in_ticks_and_lots():
         (0.001, 0.002),
         can_amend=False,
     )
-    assert rules.tolist() == [0.05, 0.002, 5.0, 450_000.0, 5.5, 1.0, 0.0, 2.0, 4.0, 7e6, 0.001, 0.002]
+    reconcile, filters = [1.0, 0.0, 2.0, 4.0, 7e6, 0.001, 0.002], [0.0, 0.0, 55_000.0, 0.0]
+    assert rules.tolist() == [0.05, 0.002, 5.0, 450_000.0, 5.5, *reconcile, *filters]
     assert rules_of(instrument(market="usdm"), ReconcileConfig(), (0, 0), can_amend=True)[d.R_SPOT] == 0.0
 
 

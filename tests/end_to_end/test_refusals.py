@@ -107,6 +107,18 @@ def test_wrong_keys_are_one_sentence(bench, exchange, wrong):
     assert "code -" in sentence
 
 
+def test_a_key_that_may_withdraw_is_refused_unless_the_file_allows_it(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT", "--withdrawals")
+    sentence = refused(bench, "run", bench.config(exchange.urls, MAKER), "--live", code=78, env=exchange.keys)
+    assert sentence.startswith(
+        "the venue's key may withdraw: make one at Binance that may only read and trade"
+    )
+    daemon = bench.live(exchange, MAKER, env={"TICKD__VENUE__ALLOW_WITHDRAWALS": "true"})
+    daemon.ready()
+    assert daemon.child.end() == 0
+    assert "the venue's key may withdraw, which venue.allow_withdrawals allows" in daemon.log.read_text()
+
+
 def test_an_exchange_that_cannot_be_reached_is_named(bench):
     port = free_port()
     sentence = refused(

@@ -28,7 +28,10 @@ from kernels.dtypes import (
     PLACE,
     POSITION_COLUMNS,
     R_LOT_SIZE,
-    R_NOTIONAL_MIN,
+    R_NOTIONAL_MAX_STEPS,
+    R_NOTIONAL_MIN_STEPS,
+    R_PRICE_MAX_TICKS,
+    R_PRICE_MIN_TICKS,
     R_QTY_MAX_LOTS,
     R_QTY_MIN_LOTS,
     R_SPOT,
@@ -37,6 +40,7 @@ from kernels.dtypes import (
     REFUSED_FREE_BALANCE,
     REFUSED_NO_MARKET,
     REFUSED_NO_SLOT,
+    REFUSED_NOTIONAL_MAX,
     REFUSED_NOTIONAL_MIN,
     REFUSED_OPEN_ORDERS,
     REFUSED_ORDER_NOTIONAL,
@@ -154,8 +158,26 @@ def test_without_a_market_nothing_is_placed():
 
 def test_a_notional_below_the_smallest_is_refused():
     desk = Desk()
-    desk.rules[0, R_NOTIONAL_MIN] = 0.5
+    desk.rules[0, R_NOTIONAL_MIN_STEPS] = 1000
     assert desk.judge(place(BUY, 200, 5), place(BUY, 199, 5)) == [APPROVED, REFUSED_NOTIONAL_MIN]
+
+
+def test_a_notional_above_the_venues_largest_is_refused_but_of_a_stop():
+    desk = Desk()
+    desk.rules[0, R_NOTIONAL_MAX_STEPS] = 1000
+    assert desk.judge(place(BUY, 200, 5), place(BUY, 201, 5), place(BUY, 210, 5, STOP)) == [
+        APPROVED,
+        REFUSED_NOTIONAL_MAX,
+        APPROVED,
+    ]
+
+
+def test_a_price_that_the_venue_does_not_take_is_refused():
+    desk = Desk()
+    desk.rules[0, R_PRICE_MIN_TICKS] = 199
+    desk.rules[0, R_PRICE_MAX_TICKS] = 201
+    prices = [place(BUY, ticks, 5) for ticks in (198, 199, 201, 202)]
+    assert desk.judge(*prices) == [REFUSED_PRICE, APPROVED, APPROVED, REFUSED_PRICE]
 
 
 @pytest.mark.parametrize(

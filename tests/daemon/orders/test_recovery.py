@@ -278,3 +278,10 @@ def test_a_resume_without_a_price_measures_anew_after_a_restart_too(world):
     last.portfolio.mark(0, 50_000.0)
     last.risk.watch(last.portfolio, last.time.now_ns())
     assert (last.account(d.A_DAY_PNL), last.account(d.A_DRAWDOWN)) == (0.0, 0.0)
+
+
+def test_an_order_found_where_no_strategy_trades_is_remembered_by_the_next_start(new_world, pair):
+    world = new_world(instruments=pair, strategies={"maker": (0,)})
+    world.meet(open_orders=[world.listed("by-hand", instrument=1)])
+    later = world.restarted(strategies={"maker": (0,)})
+    assert later.orders.life.open["by-hand"].instrument == 1

@@ -92,11 +92,13 @@ class Kit:
         """Make an unsigned request."""
         return self.gateway.request(verb, f"/api/v3/{path}?{urlencode(params)}", {}, "", address)
 
-    def signed(self, verb: str, path: str, address: str = "a", **params: Any) -> Answer:
+    def signed(
+        self, verb: str, path: str, address: str = "a", prefix: str = "/api/v3/", **params: Any
+    ) -> Answer:
         """Make a signed request."""
         query = urlencode({"timestamp": self.now_ms} | params)
         signature = hmac.new(SECRET.encode(), query.encode(), hashlib.sha256).hexdigest()
-        target = f"/api/v3/{path}?{query}&signature={signature}"
+        target = f"{prefix}{path}?{query}&signature={signature}"
         return self.gateway.request(verb, target, {"x-mbx-apikey": API_KEY}, "", address)
 
     def order(self, **params: Any) -> dict[str, Any]:

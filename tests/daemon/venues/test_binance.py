@@ -590,7 +590,7 @@ def test_the_secret_appears_in_no_repr_log_error_or_frame(caplog: pytest.LogCapt
         await desk.pass_s(5)
         logging.getLogger("test").info("%r %r", desk.venue, desk.sink.statuses)
         venue = desk.venue
-        parts = (venue, vars(venue), vars(venue._rest), venue._requests, venue._session, SIGNER)
+        parts = (venue, vars(venue), vars(venue.rest), venue._requests, venue._session, SIGNER)
         shown.extend(repr(part) for part in parts)
 
     with caplog.at_level(logging.DEBUG):

@@ -256,7 +256,7 @@ def test_leverage_and_margin_are_set_before_the_first_order_and_what_cannot_be_h
         signer = make_signer("hmac", API_KEY, SECRET)
         async with simulator(root, **KEYS) as url:
             async with connected(url, signer, leverage=7, margin="isolated") as session:
-                setup = await session.venue._rest._setup(INSTRUMENT)
+                setup = await session.venue.rest._setup(INSTRUMENT)
                 assert (setup.leverage, setup.marginType) == (7, "ISOLATED")
                 await session.begun()
                 _, ask = await session.touch()

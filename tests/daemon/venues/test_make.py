@@ -102,6 +102,7 @@ def test_an_ed25519_key_is_read_from_its_file(make, tmp_path):
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
     )
+    path.chmod(0o600)
     venue, _ = make({"TICKD_KEY": "k"}, kind="binance", key_type="ed25519", private_key_file=str(path))
     assert venue._signer.can_logon
 
@@ -118,6 +119,7 @@ def test_a_key_file_that_is_none_is_refused_by_its_name(make, tmp_path, content,
     path = tmp_path / "key.pem"
     if content is not None:
         path.write_bytes(content)
+        path.chmod(0o600)
     with pytest.raises(ConfigError) as caught:
         make(kind="binance", key_type="ed25519", private_key_file=str(path))
     assert "\n" not in str(caught.value)

@@ -1,0 +1,291 @@
+"""Flattening with no daemon there, over virtual time and a venue with books of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daemon.config import Config, FeedConfig, JournalConfig, RiskConfig, StrategyConfig, VenueConfig
+from daemon.direct import Direct, lock_journal
+from daemon.errors import NetError, TickdError, UsageError
+from daemon.events import Balance, ExecutionReport, OpenOrder, VenueSnapshot, VenueStatus
+from daemon.memory_disk import InlineWorker, MemoryDisk
+from daemon.no_net import NoNet
+from daemon.orders.order import State
+from daemon.orders.reader import read_all
+from daemon.orders.records import Adopted, Placed
+from daemon.seams import Seams
+from kernels import dtypes as d
+from tests.daemon.orders.conftest import FOLDER, SECOND, World
+
+if TYPE_CHECKING:
+    from daemon.clock import VirtualTime
+
+BID = 6_000_000
+HELD_LOTS = 500  # 0.005 BTC
+CONFIG = Config(
+    name="test",
+    mode="live",
+    feed=FeedConfig(symbols=("BTC/USDT",)),
+    strategy=(StrategyConfig(name="ema_cross"),),
+    venue=VenueConfig(kind="binance"),
+    journal=JournalConfig(path=str(FOLDER)),
+    risk=RiskConfig(collar=0.01),
+)
+
+
+class Market:
+    """A venue that keeps its own books; `fates` says what becomes of the next orders' answers."""
+
+    name = "model"
+    losses = 0
+
+    def __init__(self, time: VirtualTime, base: str = "10") -> None:
+        self.up = False
+        self.silent = False  # never connects
+        self.bid = 60_000.0
+        self.fates: list[str] = []  # "mute": executed, no answer; "lost": never arrived
+        self.placed: list[str] = []
+        self.standing: dict[str, OpenOrder] = {}
+        self.trades: list[ExecutionReport] = []
+        self.base = Decimal(base)
+        self.quote = Decimal(100_000)
+        self._time = time
+
+    def _say(self, kind, cid, *, mute=False, **more):
+        report = ExecutionReport(
+            kind=kind, client_order_id=cid, instrument=0, wire_ns=self._time.now_ns(), **more
+        )
+        if not mute:
+            self._time.call_at(self._time.now_ns() + 1000, lambda: self._sink.on_report(report))
+        return report
+
+    def stand(self, cid, side=d.BUY, lots=100):
+        self.standing[cid] = OpenOrder(
+            client_order_id=cid, venue_order_id="7", instrument=0, side=side, price_ticks=BID - 50_000,
+            qty_lots=lots, cum_lots=0,
+        )  # fmt: skip
+
+    def place(self, order):
+        assert order.client_order_id not in self.placed, "sent twice"
+        self.placed.append(order.client_order_id)
+        fate = self.fates.pop(0) if self.fates else ""
+        if fate == "lost":
+            return
+        lots, cid = order.qty_lots, order.client_order_id
+        self.base -= Decimal("1e-5") * lots
+        self.quote += Decimal("0.6") * lots
+        self.trades.append(
+            self._say(
+                "TRADE",
+                cid,
+                mute=fate == "mute",
+                trade_id=len(self.trades) + 100,
+                last_lots=lots,
+                last_ticks=BID,
+                cum_lots=lots,
+                qty_lots=lots,
+                side=order.side,
+            )
+        )
+
+    def cancel(self, order):
+        found = self.standing.pop(order.client_order_id, None)
+        self._say("CANCELED" if found else "CANCEL_REJECTED", order.client_order_id)
+
+    def query(self, order):
+        cid = order.client_order_id
+        done = [trade for trade in self.trades if trade.client_order_id == cid]
+        if done:
+            for trade in done:
+                self._say("TRADE", cid, **{
+                    name: getattr(trade, name)
+                    for name in ("trade_id", "last_lots", "last_ticks", "cum_lots", "qty_lots", "side")
+                })  # fmt: skip
+            self._say("STATUS", cid, status="FILLED", cum_lots=done[-1].cum_lots, qty_lots=done[-1].qty_lots)
+        elif cid in self.standing:
+            one = self.standing[cid]
+            self._say("STATUS", cid, status="NEW", qty_lots=one.qty_lots, side=one.side)
+        else:
+            self._say("NOT_FOUND", cid)
+
+    async def start(self, sink):
+        self._sink = sink
+        if self.silent:
+            await asyncio.Event().wait()
+        self.up = True
+        sink.on_venue_status(VenueStatus(up=True, reason="", wire_ns=self._time.now_ns()))
+
+    async def snapshot(self, since_ns):
+        balances = {"USDT": Balance(self.quote, Decimal(0)), "BTC": Balance(self.base, Decimal(0))}
+        return VenueSnapshot(balances, list(self.standing.values()), self.trades, self._time.now_ns())
+
+    async def stop(self):
+        self.up = False
+
+    async def touches(self, instruments):
+        return [(self.bid, self.bid + 1.0) for _ in instruments]
+
+
+class Scene:
+    """A dead daemon that held BTC, a market, and what flattens it."""
+
+    def __init__(self, disk=None):
+        self.disk = disk or MemoryDisk()
+        self.dead = World(disk=self.disk, begin=False)
+        self.dead.recovery.begin("0", 'mode = "live"')
+        self.dead.meet({"USDT": "100000", "BTC": "10"})
+        self.dead.risk.open_all(d.GATE_NOT_READY)
+        bought = self.dead.place(kind=d.TARGET, qty=HELD_LOTS)
+        self.dead.fill(bought, 1, HELD_LOTS, cum_lots=HELD_LOTS)
+        self.dead.report("STATUS", bought, status="FILLED", cum_lots=HELD_LOTS, qty_lots=HELD_LOTS)
+        asyncio.run(self.dead.journal.sync_now())
+        self.time = self.dead.time
+        self.market = Market(self.time, "10.005")
+        self.market.quote -= 300
+
+    def flatten(self, **more):
+        """Run it to its end; return the report."""
+        time = self.time
+        seams = Seams(time, time, NoNet(), self.disk, InlineWorker(), random.Random(1))
+
+        async def run():
+            self.direct = Direct(
+                CONFIG, self.dead.instruments, self.market, self.market.touches, seams, **more
+            )
+            task = asyncio.ensure_future(self.direct.run())
+            while not task.done():
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                if not task.done():
+                    time.advance(time.now_ns() + SECOND // 20)
+            await self.direct.close()
+            return task.result()
+
+        return asyncio.run(run())
+
+    def sold(self):
+        return Decimal("10.005") - self.market.base
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+def records(scene, kind):
+    return [record for _, _, record in read_all(scene.disk, FOLDER) if isinstance(record, kind)]
+
+
+def test_what_the_strategies_hold_is_sold_and_nothing_else(scene):
+    report = scene.flatten()
+    assert (report.left, report.dust) == ([], [])
+    assert report.closed == ["sold 0.00500 BTC at 60000.00 USDT on average"]
+    assert scene.sold() == Decimal("0.005")
+    assert len(records(scene, Placed)) == 2  # the dead daemon's and ours
+    later = scene.dead.restarted()
+    assert later.position(d.P_QTY) == 0.0
+    assert later.risk.latch.source == "flatten --direct"
+
+
+def test_every_order_is_cancelled_whoever_sent_it(scene):
+    scene.market.stand("by-hand")
+    mine = scene.dead.place(level=3, price=BID - 50_000)
+    scene.market.stand(mine.client_order_id)
+    report = scene.flatten()
+    assert scene.market.standing == {}
+    assert sorted(report.canceled) == sorted(["by-hand", mine.client_order_id])
+    assert report.left == []
+
+
+def test_an_order_without_an_answer_is_asked_about_and_not_sent_again(scene):
+    scene.market.fates = ["mute"]
+    assert scene.flatten().left == []
+    assert len(scene.market.placed) == 1
+    assert scene.sold() == Decimal("0.005")
+
+
+def test_an_order_that_never_arrived_is_replaced_only_once_it_is_known_to_be_absent(scene):
+    scene.market.fates = ["lost"]
+    began_ns = scene.time.now_ns()
+    assert scene.flatten().left == []
+    assert len(scene.market.placed) == 2
+    assert scene.sold() == Decimal("0.005")
+    assert scene.time.now_ns() - began_ns > 60 * SECOND
+    assert scene.direct.orders.life.ended[scene.market.placed[0]].state is State.VOID
+
+
+def test_what_has_no_price_is_left_and_told(scene):
+    scene.market.bid = 0.0
+    report = scene.flatten()
+    assert report.left == ["0.005 BTC of maker"]
+    assert "flatten cannot close 0.005 BTC of maker" in report.notes[0]
+    assert scene.market.placed == []
+
+
+def test_with_everything_what_no_strategy_bought_is_sold_too(scene):
+    assert scene.flatten(everything=True).left == []
+    assert scene.market.base == 0
+    assert not records(scene, Adopted)
+
+
+def test_a_journal_that_cannot_be_read_is_refused_without_everything(scene):
+    path = scene.disk.list(FOLDER)[0]
+    scene.disk._files[path].data[40] ^= 1
+    with pytest.raises(TickdError, match=r"what the strategies hold is not known: .*damaged.*--everything"):
+        scene.flatten()
+    report = scene.flatten(everything=True)
+    assert report.left == []
+    assert "is not read" in report.notes[0]
+    assert scene.market.base == 0
+
+
+def test_on_a_full_disk_it_goes_on_in_memory(scene):
+    scene.disk.bytes_max = 0
+    report = scene.flatten()
+    assert report.left == []
+    assert "the next daemon will find these orders by their ids" in report.notes[0]
+    assert scene.sold() == Decimal("0.005")
+    assert len(records(scene, Placed)) == 1
+    scene.disk.bytes_max = None
+    later = scene.dead.restarted()
+    found = later.meet({"USDT": "100000", "BTC": "10"}, trades=scene.market.trades)
+    assert (found.fatal, found.trades) == ([], 1)
+    assert later.position(d.P_QTY) == 0.0
+
+
+def test_with_everything_neither_a_damaged_journal_nor_a_full_disk_is_in_the_way(scene):
+    path = scene.disk.list(FOLDER)[0]
+    scene.disk._files[path].data[40] ^= 1
+    scene.disk.bytes_max = 0
+    report = scene.flatten(everything=True)
+    assert report.left == []
+    assert ["is not read" in note for note in report.notes[:2]] == [True, False]
+    assert scene.market.base == 0
+
+
+def test_a_venue_that_is_never_up_is_one_sentence(scene):
+    scene.market.silent = True
+    with pytest.raises(NetError, match="model could not be reached within 30 s; nothing was sent"):
+        scene.flatten()
+
+
+def test_a_person_can_end_it(scene):
+    scene.market.bid = 0.0
+    scene.time.call_at(scene.time.now_ns() + 2 * SECOND, lambda: scene.direct.stop())  # noqa: PLW0108 - made later
+    began_ns = scene.time.now_ns()
+    assert scene.flatten().left == ["0.005 BTC of maker"]
+    assert scene.time.now_ns() - began_ns < 4 * SECOND
+
+
+def test_a_held_lock_names_the_daemon_that_should_be_asked():
+    disk = MemoryDisk()
+    assert lock_journal(CONFIG, disk) == ""
+    with pytest.raises(
+        UsageError, match="a daemon holds the journal /journal; use tickd flatten --name test"
+    ):
+        lock_journal(CONFIG, disk)

@@ -1,0 +1,136 @@
+"""`tickd flatten --direct`: what a dead daemon left at the exchange is cancelled and closed with its keys."""
+
+from __future__ import annotations
+
+import signal
+from decimal import Decimal
+
+import pytest
+
+from tests.end_to_end.harness import CROSS, MAKER, until
+from tests.end_to_end.lossy import Lossy
+
+DUST = Decimal("0.0005")  # of BTC: 30 USDT, more than the exchange's least order and less than any position
+
+
+def left_behind(bench, exchange, urls=None):
+    """Kill a daemon that holds BTC and has orders standing; return its file and what was there before."""
+    before = exchange.balance("BTC")
+    path = bench.config(urls or exchange.urls, CROSS, MAKER)
+    child = bench.tickd("run", path, "--live", "--json", env=exchange.keys)
+    daemon = bench.daemon(child)
+    daemon.ready()
+    until(
+        lambda: exchange.open_orders() and exchange.balance("BTC") - before > 2 * DUST,
+        "it holds something and has orders standing",
+        60.0,
+    )
+    child.send(signal.SIGKILL)
+    child.wait()
+    return path, before
+
+
+def flatten(bench, exchange, path, *words, code=0):
+    return bench.run("flatten", "--direct", path, "--yes", "--json", *words, env=exchange.keys, code=code)
+
+
+def test_it_leaves_nothing_and_the_next_daemon_knows_of_it(bench, exchange):
+    path, before = left_behind(bench, exchange)
+    report = flatten(bench, exchange, path).json
+    assert report["left"] == []
+    assert len(report["canceled"]) >= 1
+    assert [text[:5] for text in report["closed"]] == ["sold "]
+    assert exchange.open_orders() == []
+    assert abs(exchange.balance("BTC") - before) < DUST
+
+    child = bench.tickd("run", path, "--live", "--json", env=exchange.keys)
+    state = bench.daemon(child).until(lambda state: state["state"] == "HALTED", "it is HALTED", 60.0)
+    assert abs(state["instruments"][0]["position"]) < DUST
+    assert child.end() == 0
+    records = bench.run("journal", bench.folder / "var" / "one" / "journal-live").out
+    assert "adopt" not in records
+    assert "flatten --direct" in records
+
+
+@pytest.mark.parametrize("how", ["cut", "mute"])
+def test_an_order_whose_answer_is_lost_is_asked_about_and_never_sent_again(bench, exchange, how):
+    with Lossy(exchange) as line:
+        path, before = left_behind(bench, exchange, line.urls)
+        numbers = {row["orderId"] for row in exchange.orders()}
+        line.lose("order.place", how)
+        line.lose("order.cancel", how)
+        report = flatten(bench, exchange, path).json
+    assert report["left"] == []
+    assert exchange.open_orders() == []
+    assert abs(exchange.balance("BTC") - before) < DUST
+    assert len(line.lost) == 2
+    sold = [row for row in exchange.orders() if row["orderId"] not in numbers]
+    assert len({row["clientOrderId"] for row in sold}) == len(sold)
+    filled = sum(Decimal(row["executedQty"]) for row in sold)
+    assert all(row["side"] == "SELL" for row in sold)
+    assert filled < Decimal("0.02")
+
+
+def test_with_everything_a_damaged_journal_is_no_hindrance(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    path, before = left_behind(bench, exchange)
+    (segment,) = (bench.folder / "var" / "one" / "journal-live").glob("*.journal")
+    data = bytearray(segment.read_bytes())
+    data[40] ^= 1
+    segment.write_bytes(data)
+    sentence = flatten(bench, exchange, path, code=1).complaint
+    assert sentence.startswith("what the strategies hold is not known: the journal ")
+    assert "with --everything too" in sentence
+    assert exchange.open_orders() != []
+
+    report = flatten(bench, exchange, path, "--everything").json
+    assert report["left"] == []
+    assert "is damaged at offset" in report["notes"][0]
+    assert exchange.open_orders() == []
+    assert exchange.balance("BTC") < DUST < before
+    assert "nothing is left" in bench.run("flatten", "--direct", path, "--yes", env=exchange.keys).out
+
+
+def test_it_is_refused_while_a_daemon_runs(bench, exchange):
+    daemon = bench.live(exchange, MAKER)
+    daemon.ready()
+    path = bench.folder / "one.toml"
+    assert flatten(bench, exchange, path, code=2).complaint == (
+        "a daemon answers on var/one/tickd.sock; use tickd flatten --socket var/one/tickd.sock"
+    )
+    elsewhere = {**exchange.keys, "TICKD__HTTP__SOCKET": "var/two/tickd.sock"}
+    child = bench.run("flatten", "--direct", path, "--yes", env=elsewhere, code=2)
+    assert child.complaint.startswith("a daemon holds the journal var/one/journal-live; use tickd flatten")
+    assert daemon.state()["state"] == "READY"
+    assert daemon.child.end() == 0
+
+
+def test_it_asks_first(bench, exchange):
+    path = bench.config(exchange.urls, MAKER)
+    child = bench.run("flatten", "--direct", path, env=exchange.keys, code=2)
+    assert child.complaint == (
+        "--direct asks before it does anything, and nobody can answer here; say --yes too"
+    )
+    assert not (bench.folder / "var" / "one" / "journal-live" / "00000001.journal").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--yes",), "--yes goes with --direct CONFIG"),
+        (("--everything",), "--everything goes with --direct CONFIG"),
+        (("--direct", "one.toml", "--name", "one"), "--direct takes its names from the configuration"),
+        (("--direct", "paper.toml", "--yes"), "nothing stands at a venue here"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(bench, exchange, words, sentence):
+    bench.config(exchange.urls, MAKER, name="paper", mode="paper", kind="paper")
+    assert bench.run("flatten", *words, code=2).complaint.startswith(sentence)
+
+
+def test_an_exchange_that_cannot_be_reached_is_named(bench):
+    path = bench.config({"spot": "http://127.0.0.1:1"}, MAKER)
+    child = bench.run(
+        "flatten", "--direct", path, "--yes", env={"TICKD_KEY": "a", "TICKD_SECRET": "b"}, code=1
+    )
+    assert "http://127.0.0.1:1/api/v3/exchangeInfo failed" in child.complaint
