@@ -135,7 +135,7 @@ class App:
         rings = new_rings(len(instruments))
         venue, followers = make_venue(config, instruments, rings, self._venue_seams, os.environ)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
-        runtimes = make_runtimes(config, plans, instruments, fees, can_amend=True)
+        runtimes = make_runtimes(config, plans, instruments, fees, can_amend=venue.can_amend)
         self.started_ns = seams.clock.now_ns()
         observers = [AuditLog(self.logs, instruments)]
         self.core = core = build(

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_
 import msgspec
 from msgspec import Meta, field
 
+from daemon.config_venue import check_market, complete_venue
 from daemon.errors import ConfigError, nearest
 from daemon.instruments import Market, unify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _BALANCE_MAX: Final = Decimal(10**15)
@@ -89,7 +90,9 @@ class FeedConfig(LineConfig, frozen=True, kw_only=True):
 class VenueConfig(LineConfig, frozen=True):
     """Where orders go. Empty URLs are the exchange's own; keys come from the environment or a key file."""
 
-    kind: Literal["paper", "binance"] = "paper"
+    kind: Literal["paper", "binance", "ccxt"] = "paper"
+    exchange: str = ""  # of "ccxt", by ccxt's name; empty: the feed's
+    stops: bool = True  # of "ccxt": strategies may want protective stops, so the exchange must have them
     ws_url: str = ""
     rest_url: str = ""
     stream_url: str = ""  # of USD-M's user data
@@ -101,6 +104,7 @@ class VenueConfig(LineConfig, frozen=True):
     secret_env: str = "TICKD_SECRET"  # noqa: S105 - the variable's name
     key_type: Literal["hmac", "ed25519"] = "hmac"
     private_key_file: str = ""  # of an Ed25519 key, PEM
+    password_env: str = "TICKD_PASSWORD"  # noqa: S105 - likewise, of the third secret that some want
     recv_window_ms: Annotated[int, Meta(ge=1, le=60_000)] = 5000
     timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = (
         2000  # an order without an answer for so long is UNKNOWN
@@ -260,8 +264,9 @@ def _complete(config: Config, source: str) -> Config:
     if config.mode == "live" and config.venue.kind == "paper":
         raise ConfigError(f'{source}: mode is "live", so venue.kind must name an exchange, such as "binance"')
     if config.mode == "live":
-        _check_market(config, strategies, source)
-    for section, line in (("feed", feed), ("venue", config.venue)):
+        check_market(config, strategies, source)
+    venue = complete_venue(config, source)
+    for section, line in (("feed", feed), ("venue", venue)):
         if line.compress and line.transport == "picows":
             raise ConfigError(
                 f'{source}: {section}.compress needs {section}.transport = "websockets", picows has none'
@@ -277,38 +282,16 @@ def _complete(config: Config, source: str) -> Config:
             )
     folder = f"var/{config.name}"
     journal = f"{folder}/journal-{config.mode}"  # a rehearsal on paper must not reach the real orders' record
+    if venue.kind == "ccxt":
+        journal += f"-{venue.exchange}"  # nor may one exchange be asked about another's orders
     return msgspec.structs.replace(
         config,
         feed=msgspec.structs.replace(feed, symbols=symbols),
+        venue=venue,
         strategy=strategies,
         journal=msgspec.structs.replace(config.journal, path=config.journal.path or journal),
         http=msgspec.structs.replace(config.http, socket=config.http.socket or f"{folder}/tickd.sock"),
     )
-
-
-def _check_market(config: Config, strategies: Sequence[StrategyConfig], source: str) -> None:
-    """Refuse what cannot be traded live on the feed's market."""
-    market, venue = config.feed.market, config.venue
-    if market == "coinm":
-        raise ConfigError(f'{source}: orders can be sent for feed.market = "spot" or "usdm", not "coinm"')
-    if market == "spot":
-        if (venue.leverage, venue.margin, venue.dead_man_s, venue.stream_url) != (1, "cross", 0, ""):
-            names = "venue.leverage, margin, dead_man_s and stream_url"
-            raise ConfigError(f'{source}: {names} are of feed.market = "usdm"; leave them out')
-        return
-    if config.loop.rehearse_us:
-        raise ConfigError(f'{source}: loop.rehearse_us walks the way of spot orders; leave it out for "usdm"')
-    least_s = max(
-        5, len(config.feed.symbols) * 3 // 2
-    )  # each symbol is told three times in that, at weight 10
-    if 0 < venue.dead_man_s < least_s:
-        raise ConfigError(f"{source}: venue.dead_man_s must be at least {least_s} for so many symbols, or 0")
-    owned = [symbol for one in strategies for symbol in one.symbols]
-    for symbol in owned:
-        if owned.count(symbol) > 1:  # the account nets what they hold, and so what each has made
-            raise ConfigError(
-                f"{source}: two strategies cannot share {symbol}, of which there is one position"
-            )
 
 
 # --- overrides ----------------------------------------------------------------------------------------------

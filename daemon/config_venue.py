@@ -1,0 +1,64 @@
+"""What the types of a configuration cannot say of its venue: which sections and keys go together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from daemon.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.config import Config, StrategyConfig, VenueConfig
+
+#: an order through ccxt may leave so late; it is taken for absent later still (daemon/orders/doubts.py)
+_CCXT_TIMEOUT_MS_MAX: Final = 10_000
+
+
+def check_market(config: Config, strategies: Sequence[StrategyConfig], source: str) -> None:
+    """Refuse what cannot be traded live on the feed's market."""
+    market, venue = config.feed.market, config.venue
+    if market == "coinm":
+        raise ConfigError(f'{source}: orders can be sent for feed.market = "spot" or "usdm", not "coinm"')
+    if market != "spot" and venue.kind == "ccxt":
+        raise ConfigError(f'{source}: venue.kind = "ccxt" trades feed.market = "spot" only, not {market!r}')
+    if market == "spot":
+        if (venue.leverage, venue.margin, venue.dead_man_s, venue.stream_url) != (1, "cross", 0, ""):
+            names = "venue.leverage, margin, dead_man_s and stream_url"
+            raise ConfigError(f'{source}: {names} are of feed.market = "usdm"; leave them out')
+        return
+    if config.loop.rehearse_us:
+        raise ConfigError(f'{source}: loop.rehearse_us walks the way of spot orders; leave it out for "usdm"')
+    least_s = max(
+        5, len(config.feed.symbols) * 3 // 2
+    )  # each symbol is told three times in that, at weight 10
+    if 0 < venue.dead_man_s < least_s:
+        raise ConfigError(f"{source}: venue.dead_man_s must be at least {least_s} for so many symbols, or 0")
+    owned = [symbol for one in strategies for symbol in one.symbols]
+    for symbol in owned:
+        if owned.count(symbol) > 1:  # the account nets what they hold, and so what each has made
+            raise ConfigError(
+                f"{source}: two strategies cannot share {symbol}, of which there is one position"
+            )
+
+
+def complete_venue(config: Config, source: str) -> VenueConfig:
+    """Return the section with what follows from the others; raises ConfigError."""
+    venue = config.venue
+    if venue.kind == "ccxt":
+        if venue.key_type != "hmac" or venue.private_key_file:
+            raise ConfigError(f'{source}: venue.kind = "ccxt" takes keys of key_type = "hmac" only')
+        if venue.transport != "picows":
+            raise ConfigError(
+                f'{source}: venue.kind = "ccxt" has a transport of its own; leave venue.transport out'
+            )
+        if venue.timeout_ms > _CCXT_TIMEOUT_MS_MAX:
+            raise ConfigError(
+                f"{source}: venue.timeout_ms is {venue.timeout_ms}, on ccxt {_CCXT_TIMEOUT_MS_MAX} at most"
+            )
+        return msgspec.structs.replace(venue, exchange=venue.exchange or config.feed.exchange)
+    if venue.exchange and venue.kind != "paper":  # which takes what was written for real orders
+        raise ConfigError(f'{source}: venue.exchange is of venue.kind = "ccxt" only')
+    return venue
