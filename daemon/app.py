@@ -138,7 +138,7 @@ class App:
         for text in await check_key_rights(config, venue):
             self.log.warning("key", text=text)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
-        runtimes = make_runtimes(config, plans, instruments, fees, can_amend=True)
+        runtimes = make_runtimes(config, plans, instruments, fees, can_amend=venue.can_amend)
         self.started_ns = seams.clock.now_ns()
         observers = [AuditLog(self.logs, instruments)]
         self.core = core = build(

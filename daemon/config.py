@@ -16,12 +16,12 @@ import math
 import re
 import tomllib
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, field
 
-from daemon.config_checks import check_currency, check_market
+from daemon.config_checks import check_currency, check_market, check_paper, complete_venue
 from daemon.errors import ConfigError, nearest
 from daemon.instruments import Market, unify
 from daemon.orders.windows import parse_windows
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-_BALANCE_MAX: Final = Decimal(10**15)
 
 Mode = Literal["paper", "live", "demo"]
 Stream = Literal["trade", "quote", "depth"]
@@ -95,9 +94,11 @@ class VenueConfig(LineConfig, frozen=True):
     Keys come from a systemd credential or an environment variable of the name given here, or from a key file.
     """
 
-    kind: Literal["paper", "binance"] = "paper"
+    kind: Literal["paper", "binance", "ccxt"] = "paper"
     environment: Environment = "production"  # whose hosts alone the keys may reach, beside this machine's
     hosts: tuple[str, ...] = ()  # others they may reach: a gateway of one's own
+    exchange: str = ""  # of "ccxt", by ccxt's name; empty: the feed's
+    stops: bool = True  # of "ccxt": strategies may want protective stops, so the exchange must have them
     ws_url: str = ""
     rest_url: str = ""
     stream_url: str = ""  # of USD-M's user data
@@ -109,11 +110,11 @@ class VenueConfig(LineConfig, frozen=True):
     secret_env: str = "TICKD_SECRET"  # noqa: S105 - the variable's name
     key_type: Literal["hmac", "ed25519"] = "hmac"
     private_key_file: str = ""  # of an Ed25519 key, PEM; not readable by others
+    password_env: str = "TICKD_PASSWORD"  # noqa: S105 - likewise, of the third secret that some want
     allow_withdrawals: bool = False  # live trading with a key that may also withdraw
     recv_window_ms: Annotated[int, Meta(ge=1, le=60_000)] = 5000
-    timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = (
-        2000  # an order without an answer for so long is UNKNOWN
-    )
+    #: an order without an answer for so long is UNKNOWN
+    timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = 2000
     #: its orders, trades and balances are compared with ours so often, and after each reconnect
     reconcile_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
 
@@ -281,25 +282,21 @@ def _complete(config: Config, source: str) -> Config:
         check_currency(config.risk.currency, symbols)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None
-    for section, line in (("feed", feed), ("venue", config.venue)):
+    venue = complete_venue(config, source)
+    for section, line in (("feed", feed), ("venue", venue)):
         if line.compress and line.transport == "picows":
             raise ConfigError(
                 f'{source}: {section}.compress needs {section}.transport = "websockets", picows has none'
             )
-    for key in ("fee_maker", "fee_taker"):
-        fee = getattr(config.paper, key)
-        if not fee.is_finite() or abs(fee) >= Decimal("0.1"):  # a rebate is negative
-            raise ConfigError(f"{source}: paper.{key} is a fraction of notional between -0.1 and 0.1")
-    for asset, amount in config.paper.balances.items():
-        if not (amount.is_finite() and 0 <= amount <= _BALANCE_MAX):
-            raise ConfigError(
-                f"{source}: paper.balances.{asset} is {amount}, and must be between 0 and {_BALANCE_MAX:.0e}"
-            )
+    check_paper(config.paper, source)
     folder = f"var/{config.name}"
     journal = f"{folder}/journal-{config.mode}"  # a rehearsal on paper must not reach the real orders' record
+    if venue.kind == "ccxt":
+        journal += f"-{venue.exchange}"  # nor may one exchange be asked about another's orders
     return msgspec.structs.replace(
         config,
         feed=msgspec.structs.replace(feed, symbols=symbols),
+        venue=venue,
         strategy=strategies,
         journal=msgspec.structs.replace(config.journal, path=config.journal.path or journal),
         http=msgspec.structs.replace(config.http, socket=config.http.socket or f"{folder}/tickd.sock"),

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from daemon.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from daemon.config import Config, StrategyConfig
+    from daemon.config import Config, PaperConfig, StrategyConfig, VenueConfig
+
+#: an order through ccxt may leave so late; it is taken for absent later still (daemon/orders/doubts.py)
+_CCXT_TIMEOUT_MS_MAX: Final = 10_000
+_BALANCE_MAX: Final = Decimal(10**15)
+_FEE_MAX: Final = Decimal("0.1")
 
 
 def check_market(config: Config, strategies: Sequence[StrategyConfig], source: str) -> None:
@@ -17,6 +25,8 @@ def check_market(config: Config, strategies: Sequence[StrategyConfig], source: s
     market, venue = config.feed.market, config.venue
     if market == "coinm":
         raise ConfigError(f'{source}: orders can be sent for feed.market = "spot" or "usdm", not "coinm"')
+    if market != "spot" and venue.kind == "ccxt":
+        raise ConfigError(f'{source}: venue.kind = "ccxt" trades feed.market = "spot" only, not {market!r}')
     if market == "spot":
         if (venue.leverage, venue.margin, venue.dead_man_s, venue.stream_url) != (1, "cross", 0, ""):
             names = "venue.leverage, margin, dead_man_s and stream_url"
@@ -34,6 +44,41 @@ def check_market(config: Config, strategies: Sequence[StrategyConfig], source: s
         if owned.count(symbol) > 1:  # the account nets what they hold, and so what each has made
             raise ConfigError(
                 f"{source}: two strategies cannot share {symbol}, of which there is one position"
+            )
+
+
+def complete_venue(config: Config, source: str) -> VenueConfig:
+    """Return the section with what follows from the others; raises ConfigError."""
+    venue = config.venue
+    if venue.kind == "ccxt":
+        if venue.key_type != "hmac" or venue.private_key_file:
+            raise ConfigError(f'{source}: venue.kind = "ccxt" takes keys of key_type = "hmac" only')
+        if venue.transport != "picows":
+            raise ConfigError(
+                f'{source}: venue.kind = "ccxt" has a transport of its own; leave venue.transport out'
+            )
+        if venue.environment != "production":
+            raise ConfigError(f'{source}: venue.environment is of venue.kind = "binance"; leave it out')
+        if venue.timeout_ms > _CCXT_TIMEOUT_MS_MAX:
+            raise ConfigError(
+                f"{source}: venue.timeout_ms is {venue.timeout_ms}, on ccxt {_CCXT_TIMEOUT_MS_MAX} at most"
+            )
+        return msgspec.structs.replace(venue, exchange=venue.exchange or config.feed.exchange)
+    if venue.exchange and venue.kind != "paper":  # which takes what was written for real orders
+        raise ConfigError(f'{source}: venue.exchange is of venue.kind = "ccxt" only')
+    return venue
+
+
+def check_paper(paper: PaperConfig, source: str) -> None:
+    """Refuse fees and balances that can only be a slip."""
+    for key in ("fee_maker", "fee_taker"):
+        fee = getattr(paper, key)
+        if not fee.is_finite() or abs(fee) >= _FEE_MAX:  # a rebate is negative
+            raise ConfigError(f"{source}: paper.{key} is a fraction of notional between -0.1 and 0.1")
+    for asset, amount in paper.balances.items():
+        if not (amount.is_finite() and 0 <= amount <= _BALANCE_MAX):
+            raise ConfigError(
+                f"{source}: paper.balances.{asset} is {amount}, and must be between 0 and {_BALANCE_MAX:.0e}"
             )
 
 

@@ -52,7 +52,9 @@ def _masked_tree(node: Any) -> Any:
 
 
 def _variables(config: Config) -> list[str]:
-    names = (config.venue.key_env, config.venue.secret_env, config.http.token_env)
+    venue = config.venue
+    password = venue.password_env if venue.kind == "ccxt" else ""
+    names = (venue.key_env, venue.secret_env, password, config.http.token_env)
     return [name for name in names if name]
 
 

@@ -52,6 +52,8 @@ def flatten_direct(config: Config, options: DirectOptions) -> int:
     """
     if config.venue.kind == "paper":
         raise UsageError("nothing stands at a venue here: local fills end with their daemon")
+    if config.venue.kind != "binance":
+        raise UsageError(f'--direct knows venue.kind = "binance" only, not "{config.venue.kind}"')
     socket = Path(config.http.socket)
     if _answers(socket):
         raise UsageError(f"a daemon answers on {socket}; use tickd flatten --socket {socket}")

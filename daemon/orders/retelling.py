@@ -43,6 +43,7 @@ class _NoVenue:
     name = "record"
     up = False
     losses = 0
+    can_amend = False
 
     def place(self, order: Order) -> None:
         """Send nothing: it was sent then."""

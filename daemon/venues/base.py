@@ -37,6 +37,7 @@ class Venue(Protocol):
     name: str
     up: bool
     losses: int  # connections lost since the start
+    can_amend: bool  # whether an order can be lowered and keep its place
 
     def place(self, order: Order) -> None:
         """Send a new order."""

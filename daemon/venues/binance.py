@@ -53,6 +53,7 @@ class BinanceVenue:
     """A venue (daemon/venues/base.py) on Binance Spot."""
 
     name = "binance"
+    can_amend = True
     protocol: Protocol = SPOT
 
     def __init__(

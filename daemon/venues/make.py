@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,15 +11,18 @@ import msgspec
 
 from daemon.credentials import find_secret, read_key_file
 from daemon.errors import ConfigError
+from daemon.net import trust
 from daemon.orders.money import UNIT
+from daemon.redact import register
 from daemon.rehearsal import Rehearsal
 from daemon.venues.binance import BinanceVenue
 from daemon.venues.binance_settings import BinanceSettings, UsdmSettings
 from daemon.venues.binance_usdm import UsdmVenue
+from daemon.venues.ccxt_exchanges import find_form
 from daemon.venues.hosts import PLACES
 from daemon.venues.key_rights import refuse_withdrawals
 from daemon.venues.paper import PaperVenue
-from daemon.venues.signing import make_signer
+from daemon.venues.signing import check_encrypted, make_signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from daemon.orders.portfolio import Portfolio
     from daemon.seams import Disk, Seams
     from daemon.venues.base import Venue
+    from daemon.venues.ccxt_venue import CcxtVenue
     from daemon.venues.signing import Signer
 
 
@@ -45,6 +50,8 @@ def make_venue(
     if config.venue.kind == "paper":
         paper = make_paper(config, instruments, rings, seams)
         return paper, [paper]
+    if config.venue.kind == "ccxt":
+        return _ccxt(config, instruments, seams, environ), []
     return make_binance(config, instruments, seams, environ), []
 
 
@@ -60,7 +67,7 @@ def make_rehearsal(
     written_ns() is when the latest order's bytes had left.
     """
     loop, venue = config.loop, config.venue
-    if not (loop.spin and loop.rehearse_us) or venue.kind == "paper":
+    if not (loop.spin and loop.rehearse_us) or venue.kind != "binance":
         return None
     signer = _signer(venue, seams.disk, environ)
     settings = BinanceSettings(recv_window_ms=venue.recv_window_ms)
@@ -69,7 +76,12 @@ def make_rehearsal(
 
 def check_keys(config: Config, disk: Disk, environ: Mapping[str, str]) -> None:
     """Raise ConfigError where the keys that the venue will need are not there, or are none."""
-    if config.venue.kind != "paper":
+    if config.venue.kind == "ccxt":
+        find_form(config.venue.exchange, config.name)
+        _credentials(config.venue, disk, environ)
+        if find_spec("ccxt") is None:
+            raise ConfigError('venue.kind = "ccxt" needs the package ccxt; install it: scripts/setup ccxt')
+    elif config.venue.kind != "paper":
         _signer(config.venue, disk, environ)
 
 
@@ -141,6 +153,44 @@ def make_binance(
         return UsdmVenue(instruments, signer, msgspec.structs.replace(usdm, **urls), seams)
     urls.pop("stream_url", None)
     return BinanceVenue(instruments, signer, msgspec.structs.replace(spot, **urls), seams)
+
+
+def _ccxt(
+    config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
+) -> CcxtVenue:
+    """Return a venue on ccxt, which is imported here: it takes a second and 100 MB."""
+    from daemon.venues.ccxt_client import CcxtSettings  # noqa: PLC0415 - see above
+    from daemon.venues.ccxt_venue import CcxtVenue  # noqa: PLC0415 - see above
+
+    venue = config.venue
+    for url in (venue.rest_url, venue.ws_url):
+        if url:
+            check_encrypted(url)
+    settings = CcxtSettings(
+        exchange=venue.exchange,
+        name=config.name,
+        credentials=_credentials(venue, seams.disk, environ),
+        rest_url=venue.rest_url,
+        ws_url=venue.ws_url,
+        proxy=venue.proxy,
+        stops=venue.stops,
+        recv_window_ms=venue.recv_window_ms,
+        timeout_ms=venue.timeout_ms,
+    )
+    return CcxtVenue(instruments, settings, seams, trust(venue.ca_file) if venue.ca_file else None)
+
+
+def _credentials(venue: VenueConfig, disk: Disk, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what ccxt signs with, which is never shown."""
+    found = {
+        "apiKey": _secret(environ, disk, venue.key_env),
+        "secret": _secret(environ, disk, venue.secret_env),
+    }
+    if password := find_secret(environ, disk, venue.password_env):
+        found["password"] = password
+    for secret in found.values():
+        register(secret)
+    return found
 
 
 def _signer(venue: VenueConfig, disk: Disk, environ: Mapping[str, str]) -> Signer:

@@ -89,6 +89,7 @@ class PaperVenue:
     """A venue of our own (daemon/venues/base.py) that also listens to the feed."""
 
     name = "paper"
+    can_amend = True
     losses = 0  # there is no connection
 
     def __init__(

@@ -78,7 +78,7 @@ def test_a_configuration_cannot_be_changed():
         ("[risk]\ncollar = nan", "risk.collar is nan, and must be a finite number"),
         ("[risk]\ndaily_loss_max = inf", "risk.daily_loss_max is inf, and must be a finite number"),
         ("[feed_]\n", "the file has no key 'feed_'; did you mean 'feed'?"),
-        ("[venue]\nkind = 'papr'", "venue.kind is 'papr', and can be paper or binance"),
+        ("[venue]\nkind = 'papr'", "venue.kind is 'papr', and can be paper or binance or ccxt"),
         ("[venue]\nkind = 'binance'", 'mode is "paper", so venue.kind must be "paper" too'),
         (
             "[venue]\ncompress = true",

@@ -5,6 +5,7 @@ import pytest
 from daemon.config import from_tree
 from daemon.config_checks import check_currency, check_market
 from daemon.errors import ConfigError
+from tests.daemon.test_config import BASE, read, refusal
 
 
 def live(market, **sections):
@@ -36,3 +37,26 @@ def test_each_market_takes_what_is_its_own():
         check_market(odd, odd.strategy, "f.toml")
     with pytest.raises(ConfigError, match="two strategies cannot share BTC/USDT:USDT"):
         check_market(usdm, usdm.strategy * 2, "f.toml")
+
+
+def test_a_venue_on_ccxt_is_the_feed_s_exchange_and_has_a_journal_of_its_own():
+    live = BASE.replace('"paper"', '"live"') + '[venue]\nkind = "ccxt"\n'
+    config = read(live)
+    assert (config.venue.exchange, config.journal.path) == ("binance", "var/x/journal-live-binance")
+    other = read(live + 'exchange = "binanceus"')
+    assert (other.venue.exchange, other.journal.path) == ("binanceus", "var/x/journal-live-binanceus")
+    assert "takes keys of key_type" in refusal(live + 'key_type = "ed25519"')
+    assert "venue.timeout_ms is 10001, on ccxt 10000 at most" in refusal(live + "timeout_ms = 10001")
+    assert 'is of venue.kind = "binance"' in refusal(
+        live + 'environment = "testnet"\nkey_env = "K"\nsecret_env = "S"'
+    )
+    assert "has a transport of its own" in refusal(live + 'transport = "websockets"')
+    assert 'is of venue.kind = "ccxt" only' in refusal(live.replace("ccxt", "binance") + 'exchange = "okx"')
+    usdm = live.replace("[feed]", '[feed]\nmarket = "usdm"')
+    assert 'venue.kind = "ccxt" trades feed.market = "spot" only' in refusal(usdm)
+
+
+def test_on_paper_it_is_rehearsed_as_it_is_written():
+    live = BASE.replace('"paper"', '"live"') + '[venue]\nkind = "ccxt"\nexchange = "binance"\nstops = false\n'
+    config = read(live, TICKD__MODE="paper", TICKD__VENUE__KIND="paper")
+    assert (config.venue.kind, config.journal.path) == ("paper", "var/x/journal-paper")

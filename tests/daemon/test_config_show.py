@@ -30,6 +30,12 @@ def test_no_secret_is_ever_written():
     assert "# TICKD_TOKEN: not set" in text
 
 
+def test_a_venue_s_third_secret_is_named_where_there_may_be_one():
+    assert "TICKD_PASSWORD" not in to_toml(from_tree(TREE, {}, "x"), {}).replace('"TICKD_PASSWORD"', "")
+    tree = {**TREE, "mode": "live", "venue": {"kind": "ccxt"}}
+    assert "# TICKD_PASSWORD: set (masked)" in to_toml(from_tree(tree, {}, "x"), {"TICKD_PASSWORD": "p-a-s"})
+
+
 def test_a_plain_path_with_signs_in_it_is_left_alone():
     assert masked("keys/me@host?x=1.pem") == "keys/me@host?x=1.pem"
 

@@ -331,9 +331,11 @@ file = "{name}.log"
 {"".join(strategies)}""")
         return path
 
-    def live(self, exchange, *strategies, name="one", env=None, more="", words=(), market="spot"):
+    def live(
+        self, exchange, *strategies, name="one", env=None, more="", words=(), market="spot", kind="binance"
+    ):
         """Start `tickd run --live` at an exchange."""
-        config = self.config(exchange.urls, *strategies, name=name, more=more, market=market)
+        config = self.config(exchange.urls, *strategies, name=name, more=more, market=market, kind=kind)
         child = self.tickd("run", config, "--live", "--json", *words, env={**exchange.keys, **(env or {})})
         return self.daemon(child, name)
 

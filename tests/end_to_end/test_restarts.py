@@ -19,10 +19,10 @@ def client_ids(exchange, since):
     return [one["clientOrderId"] for one in exchange.orders()[since:]]
 
 
-def journalled_ids(bench, name="one"):
+def journalled_ids(bench, journal):
     """Return the client order ids whose intents stand in a journal, run by run."""
     prefix, run, found = "", 0, []
-    for line in bench.run("journal", f"var/{name}/journal-live", "--json").out.splitlines():
+    for line in bench.run("journal", journal, "--json").out.splitlines():
         record = json.loads(line)
         if record["record"] == "Run":
             prefix, run = record["prefix"], record["run"]
@@ -31,7 +31,7 @@ def journalled_ids(bench, name="one"):
     return found
 
 
-def check_agreement(bench, exchange, daemon, held_before, orders_before):
+def check_agreement(bench, exchange, daemon, held_before, orders_before, journal="var/one/journal-live"):
     """Halt, and compare what the daemon believes with the exchange's account and orders."""
     bench.run("halt")
 
@@ -43,7 +43,7 @@ def check_agreement(bench, exchange, daemon, held_before, orders_before):
     until(agree, "the position is the account's")
     sent = client_ids(exchange, orders_before)
     assert len(set(sent)) == len(sent)
-    assert set(sent) <= set(journalled_ids(bench)), "no order without its intent in the journal"
+    assert set(sent) <= set(journalled_ids(bench, journal)), "no order without its intent in the journal"
     state = daemon.state()
     assert state["orders"]["unknown"] == 0
     return state

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.orders.trades import REMEMBERED, TradeIds
+from daemon.orders.trades import HASHED, REMEMBERED, TradeIds, hashed_id
 from kernels.dtypes import BUY, SELL
 
 TRADES = st.tuples(st.integers(0, 25), st.sampled_from([BUY, SELL]))
@@ -43,3 +43,26 @@ def test_an_absurd_id_does_not_make_true_ones_look_old():
     for trade_id in range(3 * REMEMBERED):
         assert trades.add(trade_id, BUY)
     assert not trades.add(2**62, BUY)
+
+
+TEXTS = st.sampled_from([f"trade-{number}" for number in range(20)])
+
+
+@given(st.lists(st.tuples(TEXTS, st.sampled_from([BUY, SELL]))))
+def test_a_trade_known_by_a_text_is_new_once_too(told):
+    trades = TradeIds()
+    hashed = [(hashed_id(text), side) for text, side in told]
+    assert [trades.add(*one) for one in hashed] == [one not in hashed[:n] for n, one in enumerate(hashed)]
+    again = TradeIds(trades.dump(), trades.floor)
+    assert all(again.has(*one) for one in hashed)
+    assert again.dump() == trades.dump()
+
+
+def test_of_texts_the_oldest_is_forgotten_and_a_new_one_is_never_taken_for_old():
+    trades = TradeIds()
+    told = [hashed_id(str(number)) for number in range(REMEMBERED + 500)]
+    assert all(HASHED <= one < 2 * HASHED for one in told)
+    assert all(trades.add(one, BUY) for one in told)
+    assert [trades.has(one, BUY) for one in told] == [False] * 500 + [True] * REMEMBERED
+    assert trades.add(5, BUY)  # numbers beside them keep their own memory
+    assert TradeIds(trades.dump(), trades.floor).dump() == trades.dump()

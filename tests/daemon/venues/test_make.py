@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from decimal import Decimal
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,11 +19,12 @@ from daemon.no_net import NoNet
 from daemon.orders.desk import detached_desk
 from daemon.orders.money import UNIT, Holding
 from daemon.orders.portfolio import Portfolio
+from daemon.redact import redact
 from daemon.seams import Seams
 from daemon.venues.binance import BinanceVenue
 from daemon.venues.binance_settings import UsdmSettings
 from daemon.venues.binance_usdm import UsdmVenue
-from daemon.venues.make import make_paper, make_venue, restore_paper
+from daemon.venues.make import check_keys, make_paper, make_rehearsal, make_venue, restore_paper
 from daemon.venues.paper import PaperVenue
 from kernels.ring import new_rings
 
@@ -30,21 +32,28 @@ KEYS = {"TICKD_KEY": "thekey", "TICKD_SECRET": "thesecret"}
 
 
 @pytest.fixture
-def make():
+def config_of():
+    def config_of(market="spot", **venue):
+        return Config(
+            name="x",
+            mode="paper",
+            feed=FeedConfig(symbols=("BTC/USDT",), market=market),
+            strategy=(StrategyConfig(name="ema_cross"),),
+            venue=VenueConfig(**venue),
+        )
+
+    return config_of
+
+
+@pytest.fixture
+def make(config_of):
     time = VirtualTime(1)
     seams = Seams(time, time, NoNet(), RealDisk(), InlineWorker(), random.Random(0))
     rules = {"tick_size": "0.1", "lot_size": "0.001", "qty_min": "0.001", "qty_max": "9", "notional_min": "5"}
 
     def make(environ=KEYS, paper=None, market="spot", **venue):
         btc = make_instrument(0, "binance", market, "BTC/USDT", **rules)
-        config = Config(
-            name="x",
-            mode="paper",
-            feed=FeedConfig(symbols=("BTC/USDT",), market=market),
-            strategy=(StrategyConfig(name="ema_cross"),),
-            venue=VenueConfig(**venue),
-            paper=paper or PaperConfig(),
-        )
+        config = msgspec.structs.replace(config_of(market, **venue), paper=paper or PaperConfig())
         return make_venue(config, [btc], new_rings(1), seams, environ)
 
     return make
@@ -92,6 +101,52 @@ def test_keys_come_from_the_variables_that_are_named(make):
     for missing in KEYS:
         with pytest.raises(ConfigError, match=f"the environment variable {missing} is empty"):
             make({**KEYS, missing: ""}, kind="binance")
+
+
+def test_a_venue_on_ccxt_has_what_is_configured(make):
+    environ = {**KEYS, "TICKD_PASSWORD": "thepassword"}
+    venue, followers = make(
+        environ, kind="ccxt", exchange="okx", rest_url="https://x", stops=False, timeout_ms=300
+    )
+    assert (type(venue).__name__, venue.name, venue.can_amend) == ("CcxtVenue", "okx", False)
+    assert followers == []
+    client = venue._client
+    assert (client.apiKey, client.secret, client.password) == ("thekey", "thesecret", "thepassword")
+    assert client.urls["api"]["rest"] == "https://x"
+    assert (client.order_timeout_ms, venue._settings.stops) == (300, False)
+    assert redact("thepassword") == "***"
+
+
+@pytest.mark.parametrize("missing", KEYS)
+def test_ccxt_wants_keys_too(make, missing):
+    with pytest.raises(ConfigError, match=f"the environment variable {missing} is empty"):
+        make({**KEYS, missing: ""}, kind="ccxt", exchange="binance")
+
+
+def test_an_address_of_ccxt_must_be_encrypted(make):
+    with pytest.raises(ConfigError, match="is not encrypted"):
+        make(kind="ccxt", exchange="binance", ws_url="ws://example.org")
+
+
+def test_without_the_package_ccxt_the_start_ends_with_one_sentence(config_of, monkeypatch):
+    config = config_of(kind="ccxt", exchange="binance")
+    check_keys(config, RealDisk(), KEYS)
+    monkeypatch.setattr("daemon.venues.make.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r'^venue.kind = "ccxt" needs the package ccxt; install it: '):
+        check_keys(config, RealDisk(), KEYS)
+
+
+def test_an_exchange_that_is_not_known_is_told_before_anything_is_compiled(config_of):
+    with pytest.raises(ConfigError, match=r"venue.exchange 'nowhere' is not among"):
+        check_keys(config_of(kind="ccxt", exchange="nowhere"), RealDisk(), KEYS)
+
+
+def test_only_orders_for_binance_are_rehearsed(config_of):
+    from daemon.config import LoopConfig
+
+    config = config_of(kind="ccxt", exchange="binance")
+    spinning = msgspec.structs.replace(config, loop=LoopConfig(spin=True, rehearse_us=1_000))
+    assert make_rehearsal(spinning, [], None, KEYS, lambda: 0) is None
 
 
 def test_an_ed25519_key_is_read_from_its_file(make, tmp_path):

@@ -1,0 +1,195 @@
+"""An account at an exchange of ccxt, as it is read: one order, its trades, and the whole for a snapshot.
+
+Only reading requests are made here; a failed one is the caller's to ask again. Lists are asked for by spans
+of time. A span whose list is full is halved until none is: whichever end of a list an exchange cuts off,
+nothing is missed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ccxt.base.errors import OrderNotFound
+
+from daemon.errors import FrameError, VenueError
+from daemon.events import OpenOrder, VenueSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from daemon.events import ExecutionReport
+    from daemon.instruments import Instrument
+    from daemon.orders.order import Order
+    from daemon.seams import Clock
+    from daemon.venues.ccxt_requests import Requests
+    from daemon.venues.ccxt_rows import Rows
+
+    #: (symbol, since in ms, rows at most, ccxt's params) -> rows
+    Lister = Callable[[str, int, int, dict[str, Any]], Awaitable[list[Any]]]
+
+_DAY_MS: Final = 86_400_000
+#: the rows of a list, where ccxt does not say how many the exchange sends at once
+_ROWS: Final = 100
+#: the exchange's clock may be so far from ours
+_MARGIN_MS: Final = 60_000
+#: order numbers whose id is remembered
+_NAMES_MAX: Final = 50_000
+
+
+class Account:
+    """Reads one account, and remembers which of the exchange's order numbers are ours."""
+
+    def __init__(
+        self, requests: Requests, rows: Rows, instruments: Sequence[Instrument], clock: Clock
+    ) -> None:
+        self._requests = requests
+        self._client = requests.client
+        self._rows = rows
+        self._instruments = instruments
+        self._clock = clock
+        self.names: dict[str, str] = {}  # order number -> our id
+
+    # --- one order ------------------------------------------------------------------------------------------
+    async def find(self, order: Order, symbol: str) -> Any:
+        """Return an order by its number, by our id, or out of lists; raises OrderNotFound."""
+        if order.venue_order_id:
+            return await self._requests.fetch_number(symbol, order.venue_order_id)
+        if self._requests.tells_by_id:
+            return await self._requests.fetch_id(symbol, order.client_order_id)
+        their_id = self._requests.form.theirs(order.client_order_id)
+        since_ms = order.sent_ns // 1_000_000 - _MARGIN_MS
+        for row in await self.open_orders(symbol) + await self._orders(symbol, since_ms):
+            if self._requests.form.ours(str(row.get("clientOrderId") or "")) == order.client_order_id:
+                return row
+        raise OrderNotFound(f"{their_id} is in no list of {self._client.id}")
+
+    async def trades_of(self, number: str, order: Order, symbol: str) -> list[Any]:
+        """Return the trades of an order, by its number."""
+        if self._client.has.get("fetchOrderTrades") is True:
+            return list(await self._client.fetch_order_trades(number, symbol))
+        rows = await self._spans("fetchMyTrades", symbol, order.sent_ns // 1_000_000 - _MARGIN_MS)
+        return [row for row in rows if str(row.get("order")) == number]
+
+    async def open_orders(self, symbol: str) -> list[Any]:
+        """Return the open orders of a symbol."""
+        return list(await self._client.fetch_open_orders(symbol))
+
+    # --- the whole ------------------------------------------------------------------------------------------
+    async def snapshot(self, since_ns: int) -> VenueSnapshot:
+        """Return balances, open orders and trades since `since_ns`, as they were at `wire_ns` or later.
+
+        Raises ccxt's errors, and VenueError for what cannot be read.
+        """
+        wire_ns = self._clock.now_ns()
+        try:
+            balances = self._rows.balances(await self._client.fetch_balance())
+            open_orders: list[OpenOrder] = []
+            trades: list[ExecutionReport] = []
+            notes: list[str] = []
+            for instrument in self._instruments:
+                open_orders += await self._open(instrument, notes)
+                trades += await self._trades(instrument, since_ns, wire_ns)
+        except FrameError as error:
+            # a trade left out would be a wrong position: one that cannot be read spoils the snapshot
+            raise VenueError(0, f"an answer of {self._client.id} could not be read: {error}") from None
+        return VenueSnapshot(balances, open_orders, trades, wire_ns, notes)
+
+    async def _open(self, instrument: Instrument, notes: list[str]) -> list[OpenOrder]:
+        """Return the open orders. One that stands off the grid we know is not ours: noted and left out."""
+        found = []
+        for raw in await self.open_orders(instrument.symbol):
+            try:
+                row = self._rows.order(raw, instrument)
+            except FrameError as error:
+                which = raw.get("clientOrderId") or raw.get("id")
+                notes.append(
+                    f"the venue has order {which} in {instrument.symbol}, which cannot be read ({error}) "
+                    "and is left alone: look at it there"
+                )
+                continue
+            name = row.client_order_id or self.names.get(row.number, row.number)
+            found.append(
+                OpenOrder(
+                    client_order_id=name,
+                    venue_order_id=row.number,
+                    instrument=instrument.index,
+                    side=row.side,
+                    price_ticks=row.price_ticks,
+                    qty_lots=row.qty_lots,
+                    cum_lots=row.cum_lots or 0,
+                )
+            )
+        return found
+
+    async def _trades(self, instrument: Instrument, since_ns: int, wire_ns: int) -> list[ExecutionReport]:
+        raw = await self._spans("fetchMyTrades", instrument.symbol, since_ns // 1_000_000)
+        await self._learn(instrument, raw)
+        reports = []
+        for row in raw:
+            number = str(row.get("order"))
+            name = self.names.get(number, "")
+            reports.append(self._rows.trade(row, instrument, number, name, wire_ns))
+        return reports
+
+    async def _learn(self, instrument: Instrument, trades: list[Any]) -> None:
+        """Learn our ids of the orders that traded: from the lists of their time, the rest one by one."""
+        unknown = {str(row.get("order")): row for row in trades if str(row.get("order")) not in self.names}
+        if not unknown:
+            return
+        oldest_ms = min(int(row["timestamp"]) for row in unknown.values())
+        for raw in await self._orders(instrument.symbol, oldest_ms - _MARGIN_MS):
+            self._name(str(raw.get("id")), raw)
+        for number in unknown.keys() - self.names.keys():
+            self._name(number, await self._requests.fetch_number(instrument.symbol, number))
+
+    def _name(self, number: str, raw: Any) -> None:
+        self.remember(number, self._requests.form.ours(str(raw.get("clientOrderId") or "")) or number)
+
+    def remember(self, number: str, name: str) -> None:
+        """Remember whose order a number is."""
+        self.names[number] = name
+        if len(self.names) > _NAMES_MAX:
+            del self.names[next(iter(self.names))]
+
+    # --- lists ----------------------------------------------------------------------------------------------
+    async def _orders(self, symbol: str, since_ms: int) -> list[Any]:
+        """Return the orders placed since, in whichever lists the exchange keeps them."""
+        has = self._client.has
+        if has.get("fetchOrders") is True:
+            return await self._spans("fetchOrders", symbol, since_ms)
+        found = []
+        for verb in ("fetchClosedOrders", "fetchCanceledOrders"):
+            if has.get(verb) is True:
+                found += await self._spans(verb, symbol, since_ms)
+        return found
+
+    async def _spans(self, verb: str, symbol: str, since_ms: int) -> list[Any]:
+        """Return the whole list since `since_ms`, asked for in spans that the exchange can answer in full."""
+        known = ((self._client.features or {}).get("spot") or {}).get(verb) or {}
+        limit = known.get("limit") or _ROWS
+        span_ms = int(min(known.get("untilDays") or 1, 7) * _DAY_MS)
+        lister: Lister = getattr(self._client, _SNAKE[verb])
+        now_ms = self._clock.now_ns() // 1_000_000 + _MARGIN_MS
+        since_ms = max(since_ms, now_ms - int(known.get("daysBack") or 365) * _DAY_MS)
+        rows: dict[str, Any] = {}
+        spans = [(start, min(start + span_ms, now_ms)) for start in range(since_ms, now_ms, span_ms)]
+        while spans:
+            start, end = spans.pop()
+            part = await lister(symbol, start, limit, {"until": end})
+            if len(part) >= limit:
+                if end - start < 2:
+                    raise VenueError(
+                        0, f"{self._client.id} lists no more than {limit} {symbol} rows of one time"
+                    )
+                middle = (start + end) // 2
+                spans += [(start, middle), (middle, end)]
+            rows |= {str(row.get("id")): row for row in part}
+        return list(rows.values())
+
+
+_SNAKE: Final = {
+    "fetchMyTrades": "fetch_my_trades",
+    "fetchOrders": "fetch_orders",
+    "fetchClosedOrders": "fetch_closed_orders",
+    "fetchCanceledOrders": "fetch_canceled_orders",
+}

@@ -1,0 +1,203 @@
+"""ccxt's exchanges, made safe for orders: one order is one request, now, and we know whether it left.
+
+ccxt is left to do what it knows, addresses, signatures, parameters, words. What would send an order twice or
+late is closed here, below everything in it that could (read in ccxt 4.5 and aiohttp 3.14):
+
+- ccxt's own retries (`maxRetriesOnFailure`) are off, and so are redirects, which repeat a POST elsewhere;
+- aiohttp repeats PUT and DELETE when a kept connection turns out to be closed: each attempt passes `_once`,
+  which lets one writing request of an order through and no other, whoever asks for it;
+- ccxt's rate limiter queues: an order that would have to wait is refused (daemon/venues/ccxt_throttle.py).
+
+Numbers stay text from the exchange's JSON to our Decimals: ccxt's own would be floats.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import aiohttp
+import ccxt.pro
+import msgspec
+from ccxt.async_support.base.exchange import Exchange
+
+from daemon.errors import NetError
+from daemon.venues.ccxt_throttle import Throttle
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+    from daemon.seams import Clock
+
+#: reading requests have so long; those about orders the venue's own time
+READ_TIMEOUT_MS: Final = 10_000
+
+
+class CcxtSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which exchange, how it is reached, and its times. `rest_url` and `ws_url` replace its hosts."""
+
+    exchange: str
+    name: str  # the daemon's: its client order ids begin with it
+    credentials: Mapping[str, str]
+    rest_url: str = ""
+    ws_url: str = ""
+    proxy: str = ""
+    stops: bool = True
+    recv_window_ms: int = 5000
+    timeout_ms: int = 2000
+
+
+class Ticket:
+    """One request about an order: whether it may wait, and how far it came."""
+
+    __slots__ = ("answered", "dry", "left", "patient", "request", "status")
+
+    def __init__(self, *, patient: bool, dry: str = "") -> None:
+        """`patient`: late is better than not at all. `dry`: send nothing that writes or carries this text."""
+        self.patient = patient
+        self.dry = dry
+        self.left = False  # its bytes may have left
+        self.status = 0  # of the HTTP answer
+        self.answered = False  # the exchange took it; what is raised after that is our failure to read
+        self.request = ""  # what a dry one would have sent
+
+    def leave(self, method: str) -> bool:
+        """Let a request pass, return whether it writes; raises NetError for a second one that does."""
+        if method == "GET":
+            return False
+        if self.left:
+            raise NetError("a second request for one order was kept back")
+        self.left = True
+        return True
+
+
+class DryError(Exception):
+    """A dry request is complete, and is not sent."""
+
+
+#: what the running task asks about; None: it only reads
+TICKET: Final[ContextVar[Ticket | None]] = ContextVar("ticket", default=None)
+
+
+class Guarded(Exchange):  # type: ignore[misc] # ccxt is untyped
+    """Stands before an exchange of ccxt in the order of its bases."""
+
+    number = str
+    on_json_response = staticmethod(partial(json.loads, parse_float=str))
+    timeout_on_exit = 0
+    clock: Clock
+    order_timeout_ms: int
+
+    @property
+    def timeout(self) -> int:
+        """Return how long a request may take, in ms."""
+        return READ_TIMEOUT_MS if TICKET.get() is None else self.order_timeout_ms
+
+    @timeout.setter
+    def timeout(self, value: int) -> None:
+        """Take ccxt's own default, which is not used."""
+
+    def init_throttler(self, cost: Any = None) -> None:  # noqa: ARG002 - ccxt's own signature
+        """Make the rate limiter."""
+        self.throttler = Throttle(self.tokenBucket, self.asyncio_loop, lambda: self.clock.now_ns() / 1e6)
+
+    async def throttle(self, cost: float | None = None) -> None:
+        """Wait for the rate limit; raises NetError where a request about an order must not wait."""
+        ticket = TICKET.get()
+        if ticket is None or ticket.dry:
+            await self.throttler(cost)
+        elif not self.throttler.take(cost):
+            if not ticket.patient:
+                raise NetError("it would have to wait for the rate limit")
+            await self.throttler.first(cost)
+
+    async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        """Make one request, unless it is dry."""
+        ticket = TICKET.get()
+        if ticket is not None and ticket.dry:
+            text = unquote(f"{method} {url} {body or ''}")
+            if method != "GET" or ticket.dry in text:
+                ticket.request = text
+                raise DryError
+        answer = await super().fetch(url, method, headers, body)
+        if ticket is not None and ticket.left:
+            ticket.answered = True
+        return answer
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Let an order's request pass once, and no redirect: each attempt of aiohttp comes by here."""
+    ticket = TICKET.get()
+    writes = ticket is not None and ticket.leave(request.method)
+    try:
+        answer = await handler(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        if ticket is not None and writes:
+            ticket.left = False  # there was no connection to leave by
+        raise
+    if ticket is not None:
+        ticket.status = answer.status
+    if 300 <= answer.status < 400:
+        answer.close()
+        raise aiohttp.ClientError(f"a redirect (HTTP {answer.status}) is not followed")
+    return answer
+
+
+def make_client(settings: CcxtSettings, options: Mapping[str, Any], clock: Clock) -> Any:
+    """Return an exchange of ccxt that has no connections yet; `options` are ccxt's own."""
+    ours = {"clock": clock, "order_timeout_ms": settings.timeout_ms}
+    kind: Any = type(settings.exchange, (Guarded, getattr(ccxt.pro, settings.exchange)), ours)
+    client = kind(
+        {
+            **settings.credentials,
+            "enableRateLimit": True,
+            # where ccxt knows an exchange's window it is counted as the exchange does, and a burst may leave
+            "rateLimiterAlgorithm": "rollingWindow",
+            "options": {
+                **options,
+                "maxRetriesOnFailure": 0,
+                "adjustForTimeDifference": True,
+                "recvWindow": settings.recv_window_ms,
+            },
+        }
+    )
+    client.urls["api"] = _moved(client.urls["api"], settings.rest_url, settings.ws_url)
+    client.logger.setLevel("WARNING")  # at debug level it shows keys and signatures
+    return client
+
+
+def connect_client(client: Any, proxy: str, context: ssl.SSLContext | None) -> aiohttp.ClientSession:
+    """Give a client its connections; needs a running loop. Who calls it closes the session."""
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=context or True, limit=0, keepalive_timeout=60),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        middlewares=(_once,),
+        proxy=proxy or None,
+    )
+    client.session, client.own_session = session, False
+    client.open()
+    return session
+
+
+def numbers(text: str) -> set[str]:
+    """Return the numbers in a request, in their shortest form."""
+    return {
+        (found.rstrip("0").rstrip(".") if "." in found else found)
+        for found in re.findall(r"(?<![\w.-])[0-9]+(?:\.[0-9]+)?(?![\w.])", text)
+    }
+
+
+def _moved(node: Any, rest_url: str, ws_url: str) -> Any:
+    """Return ccxt's addresses with other hosts."""
+    if isinstance(node, dict):
+        return {key: _moved(value, rest_url, ws_url) for key, value in node.items()}
+    if not isinstance(node, str):
+        return node
+    parts = urlsplit(node)
+    host = urlsplit(ws_url if parts.scheme in {"ws", "wss"} else rest_url)
+    return urlunsplit((host.scheme, host.netloc, *parts[2:])) if host.netloc else node

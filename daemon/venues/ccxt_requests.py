@@ -1,0 +1,61 @@
+"""Requests about orders, in ccxt's unified words. What is said here holds for every exchange."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from daemon.venues.ccxt_exchanges import CANCEL_MARK
+from kernels.dtypes import REST, SELL, STOP, TARGET
+
+if TYPE_CHECKING:
+    from daemon.instruments import Instrument
+    from daemon.venues.ccxt_exchanges import ExchangeForm
+
+_PARAMS: Final[dict[int, dict[str, Any]]] = {TARGET: {"timeInForce": "IOC"}, REST: {"postOnly": True}}
+
+
+class Requests:
+    """What is asked of an exchange about one order; each call is one request that writes, or only reads."""
+
+    def __init__(self, client: Any, form: ExchangeForm) -> None:
+        self.client = client
+        self.form = form
+        #: whether an order whose number is not known can be cancelled and asked about (`rehearse` finds out)
+        self.cancels_by_id = False
+        self.tells_by_id = False
+
+    async def create(
+        self, instrument: Instrument, kind: int, side: int, price: str, qty: str, client_order_id: str
+    ) -> Any:
+        """Place an order: a limit that takes or goes, a limit that only makes, or a stop that then takes."""
+        params: dict[str, Any] = {"clientOrderId": self.form.theirs(client_order_id)}
+        way = "sell" if side == SELL else "buy"
+        if kind == STOP:
+            params["stopLossPrice"] = price
+            return await self.client.create_order(instrument.symbol, "market", way, qty, None, params)
+        params |= _PARAMS[kind]
+        return await self.client.create_order(instrument.symbol, "limit", way, qty, price, params)
+
+    async def cancel_number(self, symbol: str, number: str, client_order_id: str) -> Any:
+        """Cancel an order by the exchange's number."""
+        return await self.client.cancel_order(number, symbol, self._mark(client_order_id))
+
+    async def cancel_id(self, symbol: str, client_order_id: str) -> Any:
+        """Cancel an order by our id."""
+        params = {"clientOrderId": self.form.theirs(client_order_id), **self._mark(client_order_id)}
+        return await self.client.cancel_order(None, symbol, params)
+
+    async def fetch_number(self, symbol: str, number: str) -> Any:
+        """Return an order by the exchange's number."""
+        return await self.client.fetch_order(number, symbol)
+
+    async def fetch_id(self, symbol: str, client_order_id: str) -> Any:
+        """Return an order by our id."""
+        return await self.client.fetch_order(
+            None, symbol, {"clientOrderId": self.form.theirs(client_order_id)}
+        )
+
+    def _mark(self, client_order_id: str) -> dict[str, str]:
+        """Keep a cancel from calling the order something we cannot read."""
+        form = self.form
+        return {form.cancel_mark: client_order_id + CANCEL_MARK} if form.cancel_mark else {}

@@ -1,0 +1,56 @@
+"""ccxt's rate limiter, with a way to be refused: an order leaves now or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ccxt.async_support.base.throttler import Throttler
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable
+
+
+class Throttle(Throttler):  # type: ignore[misc] # ccxt is untyped
+    """ccxt's queue and numbers. `take` never waits, `first` waits before all who came earlier."""
+
+    queue: deque[tuple[asyncio.Future[None], float | None]]
+    timestamps: list[dict[str, float]]
+    running: bool
+
+    def __init__(self, config: dict[str, Any], loop: Any, now_ms: Callable[[], float]) -> None:
+        super().__init__(config, loop)
+        self._now_ms = now_ms
+        self._filled_ms = now_ms()
+
+    def take(self, cost: float | None) -> bool:
+        """Count a request that leaves now; False: it would have to wait, and is not counted."""
+        if self.queue:
+            return False
+        config = self.config
+        cost = config["cost"] if cost is None else cost
+        now_ms = self._now_ms()
+        if config["algorithm"] == "leakyBucket":
+            # ccxt fills the bucket while somebody waits, we whenever we look; it never holds more than one
+            elapsed_ms = max(now_ms - self._filled_ms, 0.0)
+            self._filled_ms = now_ms
+            config["tokens"] = min(config["tokens"] + elapsed_ms * config["refillRate"], config["capacity"])
+            if config["tokens"] < 0:
+                return False
+            config["tokens"] -= cost
+            return True
+        self.timestamps = [one for one in self.timestamps if one["timestamp"] > now_ms - config["windowSize"]]
+        if sum(one["cost"] for one in self.timestamps) + cost > config["maxWeight"]:
+            return False
+        self.timestamps.append({"timestamp": now_ms, "cost": cost})
+        return True
+
+    def first(self, cost: float | None) -> asyncio.Future[None]:
+        """Wait for the next place, before all others."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.queue.appendleft((turn, cost))
+        if not self.running:
+            self.running = True
+            self.looping = asyncio.ensure_future(self.looper())
+        return turn

@@ -1,0 +1,172 @@
+"""Lists read whole from exchanges that cut them off, each at the end it likes."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from ccxt.base.errors import OrderNotFound
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.clock import VirtualTime
+from daemon.errors import VenueError
+from daemon.venues.ccxt_account import Account
+from daemon.venues.ccxt_exchanges import EXCHANGES
+from daemon.venues.ccxt_requests import Requests
+from daemon.venues.ccxt_rows import Rows
+from tests.daemon.orders.conftest import btc_usdt
+
+NOW_MS = 1_700_000_000_000
+DAY_MS = 86_400_000
+HAS = {"fetchOrders": True}
+
+
+class Client:
+    """An account with trades and orders, that tells `limit` of a list at once, the first or the last ones."""
+
+    id = "there"
+
+    def __init__(self, trades=(), orders=(), *, limit=3, head=True, days=1, has=HAS):
+        self.trades, self.orders = list(trades), list(orders)
+        self.limit, self.head, self.has = limit, head, has
+        told = {"limit": limit, "untilDays": days}
+        self.features = {"spot": {"fetchMyTrades": told, "fetchOrders": told, "fetchClosedOrders": told}}
+        self.days, self.asked = days, []
+
+    def _part(self, rows, since, limit, params):
+        assert params["until"] - since <= self.days * DAY_MS
+        found = sorted(
+            (row for row in rows if since <= row["timestamp"] <= params["until"]),
+            key=lambda row: row["timestamp"],
+        )
+        return found[:limit] if self.head else found[-limit:]
+
+    async def fetch_my_trades(self, symbol, since, limit, params):
+        return self._part(self.trades, since, limit, params)
+
+    async def fetch_orders(self, symbol, since, limit, params):
+        return self._part(self.orders, since, limit, params)
+
+    fetch_closed_orders = fetch_orders
+
+    async def fetch_open_orders(self, symbol):
+        return [row for row in self.orders if row["status"] == "open"]
+
+    async def fetch_order(self, number, symbol, params=None):
+        self.asked.append(number or params["clientOrderId"])
+        for row in self.orders:
+            if row["id"] == number or (params and row["clientOrderId"] == params["clientOrderId"]):
+                return row
+        raise OrderNotFound("no")
+
+    async def fetch_balance(self):
+        return {"free": {"USDT": "7"}, "used": {}, "total": {"USDT": "7"}}
+
+
+def account_of(client, exchange="binance", names=None):
+    requests = Requests(client, EXCHANGES[exchange])
+    rows = Rows([btc_usdt()], EXCHANGES[exchange])
+    time = VirtualTime(NOW_MS * 1_000_000)
+    account = Account(requests, rows, [btc_usdt()], time)
+    account.names.update(names or {})
+    return account
+
+
+def trade(number, time_ms, order="7"):
+    return {
+        "id": f"t{number}", "order": order, "timestamp": time_ms, "side": "buy", "price": "5", "amount": "1",
+        "fees": [],
+    }  # fmt: skip
+
+
+def order(number, name, time_ms=NOW_MS - 1_000, status="closed"):
+    return {
+        "id": number, "clientOrderId": name, "timestamp": time_ms, "status": status, "side": "buy",
+        "price": "5", "amount": "1", "filled": "0" if status == "open" else "1",
+    }  # fmt: skip
+
+
+@given(
+    ages_ms=st.lists(st.integers(0, 2 * DAY_MS).map(lambda half: 2 * half), max_size=40, unique=True),
+    head=st.booleans(),
+    limit=st.integers(2, 5),
+    days=st.sampled_from([1, 2, 7]),
+)
+def test_nothing_of_a_list_is_missed_whichever_end_is_cut_off(ages_ms, head, limit, days):
+    trades = [trade(number, NOW_MS - age) for number, age in enumerate(ages_ms)]
+    account = account_of(Client(trades, head=head, limit=limit, days=days))
+    found = asyncio.run(account._spans("fetchMyTrades", "BTC/USDT", NOW_MS - 5 * DAY_MS))
+    assert sorted(row["id"] for row in found) == sorted(row["id"] for row in trades)
+
+
+def test_more_trades_of_one_moment_than_a_list_holds_are_an_error_and_no_gap():
+    client = Client([trade(number, NOW_MS) for number in range(5)])
+    with pytest.raises(VenueError, match="lists no more than 3"):
+        asyncio.run(account_of(client).snapshot((NOW_MS - 10) * 1_000_000))
+
+
+def test_a_snapshot_names_each_trade_s_order_from_lists_and_the_rest_one_by_one():
+    old = order("1", "one-7-1", NOW_MS - 3 * DAY_MS)
+    client = Client(
+        [
+            trade(1, NOW_MS - 5, "1"),
+            trade(2, NOW_MS - 4, "2"),
+            trade(3, NOW_MS - 3, "2"),
+            trade(4, NOW_MS, "9"),
+        ],
+        [
+            old,
+            order("2", "one-7-2-c"),
+            order("3", "one-7-3", NOW_MS - 500, "open"),
+            order("4", "", NOW_MS - 100, "open"),
+        ],
+    )
+    names = {"9": "one-7-9"}
+    snapshot = asyncio.run(account_of(client, names=names).snapshot((NOW_MS - 60_000) * 1_000_000))
+    told = {report.trade_id: report.client_order_id for report in snapshot.trades}
+    assert sorted(told.values()) == ["one-7-1", "one-7-2", "one-7-2", "one-7-9"]
+    assert [one.client_order_id for one in snapshot.open_orders] == ["one-7-3", "4"]
+    assert client.asked == ["1"]
+    assert snapshot.balances["USDT"].free == 7
+
+
+def test_an_open_order_off_our_grid_is_noted_and_an_unreadable_trade_spoils_the_snapshot():
+    strange = {**order("3", "web", status="open"), "price": "5.001"}
+    snapshot = asyncio.run(account_of(Client([], [strange])).snapshot(NOW_MS * 1_000_000))
+    assert snapshot.open_orders == []
+    assert "order web in BTC/USDT, which cannot be read" in snapshot.notes[0]
+    bad = {**trade(1, NOW_MS), "price": "5.001"}
+    with pytest.raises(VenueError, match="could not be read"):
+        asyncio.run(account_of(Client([bad], [order("7", "x")])).snapshot((NOW_MS - 10) * 1_000_000))
+
+
+@pytest.mark.parametrize("has", [HAS, {"fetchClosedOrders": True}])
+def test_an_order_whose_number_is_unknown_is_looked_for_in_lists_where_our_id_does_not_ask(has):
+    ours = SimpleNamespace(client_order_id="a-7-2", venue_order_id="", sent_ns=(NOW_MS - 2_000) * 1_000_000)
+    client = Client([], [order("1", "a-7-1", status="open"), order("2", "a-7-2")], has=has)
+    account = account_of(client, "bybit")
+    assert asyncio.run(account.find(ours, "BTC/USDT"))["id"] == "2"
+    assert client.asked == []
+    ours.client_order_id = "a-7-3"
+    with pytest.raises(OrderNotFound):
+        asyncio.run(account.find(ours, "BTC/USDT"))
+
+
+def test_where_our_id_asks_no_list_is_read():
+    ours = SimpleNamespace(client_order_id="a-7-2", venue_order_id="", sent_ns=0)
+    client = Client([], [order("2", "a-7-2")])
+    account = account_of(client)
+    account._requests.tells_by_id = True
+    assert asyncio.run(account.find(ours, "BTC/USDT"))["id"] == "2"
+    ours.venue_order_id = "2"
+    assert asyncio.run(account.find(ours, "BTC/USDT"))["id"] == "2"
+    assert client.asked == ["a-7-2", "2"]
+
+
+def test_the_trades_of_an_order_are_those_of_its_number():
+    ours = SimpleNamespace(client_order_id="a-7-2", sent_ns=(NOW_MS - 1_000) * 1_000_000)
+    client = Client([trade(1, NOW_MS - 5, "1"), trade(2, NOW_MS - 4, "2")])
+    found = asyncio.run(account_of(client).trades_of("2", ours, "BTC/USDT"))
+    assert [row["id"] for row in found] == ["t2"]

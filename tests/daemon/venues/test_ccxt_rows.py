@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.errors import FrameError
+from daemon.events import Balance
+from daemon.orders.trades import hashed_id
+from daemon.venues.ccxt_exchanges import EXCHANGES
+from daemon.venues.ccxt_rows import Rows
+from kernels.dtypes import BUY, SELL
+from tests.daemon.orders.conftest import btc_usdt
+
+BTC = btc_usdt()
+ROWS = Rows([BTC], EXCHANGES["binance"])
+ORDER = {
+    "id": "77", "clientOrderId": "one-7-1", "status": "open", "side": "sell", "price": "60000.10",
+    "amount": "0.01230", "filled": "0.003", "timestamp": 1_700_000_000_123, "symbol": "BTC/USDT",
+}  # fmt: skip
+TRADE = {
+    "id": "a9f3-x", "order": "77", "side": "buy", "price": "60000.10", "amount": "0.00300",
+    "timestamp": 1_700_000_000_123, "takerOrMaker": "maker", "fee": {"cost": "0.00000300", "currency": "BTC"},
+}  # fmt: skip
+
+
+def test_an_order_is_read_exactly():
+    row = ROWS.order(ORDER, BTC)
+    assert (row.number, row.client_order_id, row.side) == ("77", "one-7-1", SELL)
+    assert (row.price_ticks, row.qty_lots, row.cum_lots) == (6_000_010, 1_230, 300)
+    assert (row.end, row.status, row.exch_ns) == (None, "NEW", 1_700_000_000_123_000_000)
+
+
+@given(st.integers(1, 10**12), st.integers(1, 10**12))
+def test_no_number_passes_through_a_float(ticks, lots):
+    row = ROWS.order({**ORDER, "price": BTC.price.text(ticks), "amount": BTC.qty.text(lots)}, BTC)
+    assert (row.price_ticks, row.qty_lots) == (ticks, lots)
+
+
+@pytest.mark.parametrize(
+    ("status", "filled", "end", "word"),
+    [
+        ("open", "0.003", None, "NEW"),
+        ("canceling", "0", None, "PENDING_CANCEL"),
+        ("closed", "0.0123", None, "FILLED"),  # its last trade ends it
+        ("closed", "0.003", "EXPIRED", "EXPIRED"),  # an exchange's word for the rest of an IOC
+        ("canceled", "0.003", "CANCELED", "CANCELED"),
+        ("expired", "0", "EXPIRED", "EXPIRED"),
+        ("rejected", "0", "REJECTED", "REJECTED"),
+        (None, None, None, ""),
+        ("a new word", "0", None, ""),
+    ],
+)
+def test_the_words_for_an_order(status, filled, end, word):
+    row = ROWS.order({**ORDER, "status": status, "filled": filled}, BTC)
+    assert (row.end, row.status) == (end, word)
+
+
+def test_an_answer_that_is_only_a_number_is_an_order_too():
+    row = ROWS.order({"id": "7"}, BTC)
+    assert (row.number, row.cum_lots, row.status, row.end) == ("7", None, "", None)
+
+
+def test_a_stop_has_its_trigger_for_price():
+    assert ROWS.order({**ORDER, "price": None, "stopLossPrice": "50000"}, BTC).price_ticks == 5_000_000
+
+
+def test_a_trade_is_read_exactly_and_known_by_its_text():
+    report = ROWS.trade(TRADE, BTC, "77", "one-7-1", 5)
+    assert (report.kind, report.client_order_id, report.venue_order_id) == ("TRADE", "one-7-1", "77")
+    assert (report.side, report.last_ticks, report.last_lots) == (BUY, 6_000_010, 300)
+    assert (report.commission, report.commission_asset, report.is_maker) == (Decimal("0.000003"), "BTC", True)
+    assert report.trade_id == hashed_id("a9f3-x")
+
+
+@pytest.mark.parametrize(
+    ("fees", "expected"),
+    [
+        ([{"cost": "0.1", "currency": "BNB"}], (Decimal("0.1"), "BNB")),
+        ([{"cost": "0.1", "currency": "BTC"}, {"cost": "0.2", "currency": "BTC"}], (Decimal("0.3"), "BTC")),
+        ([{"cost": "0.1", "currency": "BTC"}, {"cost": "9", "currency": "KCS"}], (Decimal("0.1"), "BTC")),
+        ([{"cost": "-0.01", "currency": "USDT"}], (Decimal("-0.01"), "USDT")),
+        ([{"cost": None, "currency": "BTC"}], (Decimal(0), "")),
+        ([], (Decimal(0), "")),
+    ],
+)
+def test_fees_of_any_asset(fees, expected):
+    report = ROWS.trade({**TRADE, "fee": None, "fees": fees}, BTC, "77", "", 5)
+    assert (report.commission, report.commission_asset) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"price": "60000.101"}, {"amount": "x"}, {"price": "nan"}, {"id": None}, {"side": None}, {"amount": "0"},
+     {"fee": {"cost": "inf", "currency": "BTC"}}],
+)  # fmt: skip
+def test_a_trade_that_is_not_understood_is_an_error(change):
+    with pytest.raises(FrameError):
+        ROWS.trade({**TRADE, **change}, BTC, "77", "", 5)
+
+
+def test_balances_are_exact_and_empty_ones_left_out():
+    told = {
+        "free": {"BTC": "0.10000000000000000001", "USDT": "0", "ETH": None},
+        "used": {"BTC": "0.5", "USDT": "0", "ETH": None},
+        "total": {"BTC": "0.60000000000000000001", "USDT": "0", "ETH": "3"},
+    }
+    assert ROWS.balances(told) == {
+        "BTC": Balance(Decimal("0.10000000000000000001"), Decimal("0.5")),
+        "ETH": Balance(Decimal(3), Decimal(0)),
+    }
+
+
+def test_what_is_about_no_market_of_ours_is_none():
+    assert ROWS.instrument({"symbol": "ETH/USDT"}) is None
+    assert ROWS.instrument({"symbol": "BTC/USDT"}) is BTC

@@ -1,0 +1,209 @@
+"""What is asked of each exchange, made by ccxt and not sent: there is no network here."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from decimal import Decimal
+
+import pytest
+
+from daemon.clock import SystemClock
+from daemon.errors import ConfigError
+from daemon.instruments import make_instrument
+from daemon.venues.ccxt_client import CcxtSettings, make_client
+from daemon.venues.ccxt_exchanges import EXCHANGES
+from daemon.venues.ccxt_requests import Requests
+from daemon.venues.ccxt_start import check_features, check_rules, read_rules, rehearse
+from tests.daemon.orders.conftest import btc_usdt
+
+BTC = btc_usdt()
+STOPS = {"binance", "binanceus", "kraken"}
+THEIR_SYMBOLS = {"BTC-USDT": ("okx", "myokx", "okxus", "kucoin"), "BTC_USDT": ("gate",), "btcusdt": ("htx",)}
+#: what some must know of the account first
+ACCOUNT = {
+    "/api/ua/v1/account/mode": {"code": "200000", "data": {"selfAccountMode": "CLASSIC"}},
+    "/v1/account/accounts": {"status": "ok", "data": [{"id": 5, "type": "spot", "state": "working"}]},
+    "/v5/user/query-api": {"retCode": 0, "result": {"uta": 1, "unified": 0}},
+    "/v5/account/info": {"retCode": 0, "result": {"unifiedMarginStatus": 5}},
+    "/api/v3/account/settings": {"code": "00000", "data": {"accountMode": "classic"}},
+    "/api/v4/account/detail": {"user_id": 1},
+}
+
+
+def market(exchange, **changes):
+    theirs = next((symbol for symbol, names in THEIR_SYMBOLS.items() if exchange in names), "BTCUSDT")
+    types = ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS"]
+    no = dict.fromkeys(("margin", "swap", "future", "option", "contract"), False)
+    return {
+        "id": theirs, "lowercaseId": theirs.lower(), "symbol": "BTC/USDT", "base": "BTC", "quote": "USDT",
+        "baseId": "BTC", "quoteId": "USDT", "type": "spot", "spot": True, "active": True, **no,
+        "settle": None, "linear": None, "inverse": None, "info": {"orderTypes": types},
+        "precision": {"price": "0.01", "amount": "0.00001"},
+        "limits": {
+            "amount": {"min": "0.00001", "max": "9000"}, "cost": {"min": "5", "max": None},
+            "price": {"min": None, "max": None}, "leverage": {},
+        },
+        **changes,
+    }  # fmt: skip
+
+
+def client_of(exchange, **changes):
+    credentials = {"apiKey": "k" * 32, "secret": base64.b64encode(b"s" * 64).decode(), "password": "p"}
+    settings = CcxtSettings(exchange=exchange, name="ab", credentials=credentials)
+    client = make_client(settings, EXCHANGES[exchange].options, SystemClock())
+    client.set_markets([market(exchange, **changes)])
+    return client
+
+
+def rehearsed(client, instrument=BTC, *, stops=False):
+    """Rehearse at an exchange that tells its account's mode and nothing else; return the requests."""
+
+    async def wall(self, url, method="GET", headers=None, body=None):
+        assert method == "GET", "a request that writes has left"
+        for path, answer in ACCOUNT.items():
+            if path in url:
+                return answer
+        raise AssertionError(f"{url} was asked for")
+
+    async def main():
+        requests = Requests(client, EXCHANGES[client.id])
+        await rehearse(requests, instrument, "ab-217000000-12", stops=stops)
+        return requests
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(client).__mro__[2], "fetch", wall)  # ccxt's own, below ours
+        return asyncio.run(main())
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_each_exchange_is_sent_exact_orders_that_carry_our_id(exchange):
+    client = client_of(exchange)
+    check_features(client, stops=exchange in STOPS)
+    check_rules(client, BTC)
+    requests = rehearsed(client, stops=exchange in STOPS)
+    listed_only = EXCHANGES[exchange].listed_only
+    assert requests.tells_by_id is not listed_only
+    assert requests.cancels_by_id is not (listed_only or exchange == "gate")
+
+
+@pytest.mark.parametrize("exchange", sorted(set(EXCHANGES) - STOPS))
+def test_an_exchange_without_stops_of_our_kind_is_refused_by_name(exchange):
+    with pytest.raises(ConfigError, match=f"^{exchange} .*set venue.stops = false"):
+        check_features(client_of(exchange), stops=True)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "sentence"),
+    [("IOC", "binance has no immediate-or-cancel orders"), ("PO", "binance has no post-only orders")],
+)
+def test_an_exchange_without_one_of_our_orders_is_refused_by_name(lacking, sentence):
+    client = client_of("binance")
+    client.features["spot"]["createOrder"]["timeInForce"][lacking] = False
+    with pytest.raises(ConfigError, match=sentence):
+        check_features(client, stops=False)
+
+
+def test_a_missing_password_is_told():
+    client = client_of("okx")
+    client.password = ""
+    with pytest.raises(ConfigError, match=r"okx wants a password .* venue\.password_env"):
+        check_features(client, stops=False)
+
+
+def test_an_exchange_that_ccxt_cannot_read_is_refused_by_name():
+    client = client_of("binance")
+    client.has["fetchMyTrades"] = False
+    with pytest.raises(ConfigError, match="ccxt cannot fetchMyTrades at binance"):
+        check_features(client, stops=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"precision": {"price": "0.1", "amount": "0.00001"}},
+            "tick size of BTC/USDT is 0.1 at binance and 0.01",
+        ),
+        ({"precision": {"price": "0.01", "amount": "0.0001"}}, "lot size of BTC/USDT is 0.0001"),
+        ({"precision": {"price": None, "amount": "0.0001"}}, "has no fixed steps"),
+        ({"active": False}, "not open for trading at binance"),
+        ({"spot": False}, "binance has no spot market BTC/USDT"),
+        ({"limits": {"amount": {"min": "1", "max": None}, "cost": {}}}, "more narrowly than the feed"),
+        ({"limits": {"amount": {}, "cost": {"min": "5.01"}}}, "more narrowly than the feed"),
+        ({"limits": {"amount": {"max": "8999.9"}, "cost": {}}}, "more narrowly than the feed"),
+    ],
+)
+def test_a_market_of_other_rules_than_the_feed_s_is_refused(change, sentence):
+    client = client_of("binance", **change)
+    with pytest.raises(ConfigError, match=sentence):
+        check_rules(client, BTC)
+
+
+def test_rules_are_exact_whatever_ccxt_counts_in():
+    steps = {"price": "0.0000000000000000001", "amount": "1E-19"}
+    rules = read_rules(market("binance", precision=steps), 4)
+    assert (rules.tick_size, rules.lot_size) == (Decimal("1E-19"), Decimal("1E-19"))
+    assert (rules.qty_min, rules.qty_max, rules.notional_min) == (Decimal("0.00001"), 9000, 5)
+    places = read_rules(market("binance", precision={"price": "2", "amount": "0"}), 2)
+    assert (places.tick_size, places.lot_size) == (Decimal("0.01"), Decimal(1))
+
+
+def test_a_price_that_ccxt_rounds_is_found_before_it_is_sent():
+    finer = make_instrument(
+        0, "binance", "spot", "BTC/USDT",
+        tick_size="0.001", lot_size="0.00001", qty_min="0.00001", qty_max="9000", notional_min="5",
+    )  # fmt: skip
+    with pytest.raises(
+        ConfigError, match="does not send the price of an immediate-or-cancel order to binance exactly"
+    ):
+        rehearsed(client_of("binance"), finer)
+
+
+def test_an_order_that_ccxt_cannot_make_is_named():
+    client = client_of("binance")
+    create = client.create_order
+
+    async def refuse(symbol, kind, side, amount, price, params):
+        if params.get("postOnly"):
+            raise ValueError("no such order")
+        return await create(symbol, kind, side, amount, price, params)
+
+    client.create_order = refuse
+    with pytest.raises(
+        ConfigError, match=r"ccxt cannot make a post-only order for BTC/USDT at binance \(Value"
+    ):
+        rehearsed(client)
+
+
+@pytest.mark.parametrize(
+    ("lost", "sentence"),
+    [
+        ("timeInForce", "ccxt does not say to binance that an order is an immediate-or-cancel order"),
+        ("postOnly", "ccxt does not say to binance that an order is a post-only order"),
+    ],
+)
+def test_an_order_that_would_be_a_plain_one_is_found_before_it_is_sent(lost, sentence):
+    client = client_of("binance")
+    create = client.create_order
+
+    async def forget(symbol, kind, side, amount, price, params):
+        rest = {key: value for key, value in params.items() if key != lost}
+        return await create(symbol, kind, side, amount, price, rest)
+
+    client.create_order = forget
+    with pytest.raises(ConfigError, match=sentence):
+        rehearsed(client)
+
+
+def test_an_order_without_our_id_is_found_before_it_is_sent():
+    client = client_of("binance")
+    create = client.create_order
+
+    async def forget(symbol, kind, side, amount, price, params):
+        rest = {key: value for key, value in params.items() if key != "clientOrderId"}
+        return await create(symbol, kind, side, amount, price, rest)
+
+    client.create_order = forget
+    with pytest.raises(ConfigError, match="does not send our id"):
+        rehearsed(client)

@@ -1,0 +1,45 @@
+"""The whole daemon with its orders through ccxt, as ccxt's own Binance, killed and started again."""
+
+from __future__ import annotations
+
+from tests.end_to_end.harness import CROSS, MAKER, until
+from tests.end_to_end.test_restarts import check_agreement
+
+JOURNAL = "var/one/journal-live-binance"
+
+
+def test_a_killed_daemon_on_ccxt_continues_its_position_and_sent_nothing_twice(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    held, orders = exchange.balance("BTC"), len(exchange.orders())
+    daemon = bench.live(exchange, CROSS, kind="ccxt")
+    daemon.ready()
+    daemon.filled(3)
+    daemon.child.kill()
+    daemon = bench.live(exchange, CROSS, MAKER, kind="ccxt")
+    daemon.ready()
+    daemon.filled(3)
+    check_agreement(bench, exchange, daemon, held, orders, JOURNAL)
+    assert daemon.child.end() == 0
+
+
+def test_it_leaves_no_order_behind(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    daemon = bench.live(exchange, MAKER, kind="ccxt")
+    daemon.ready()
+    until(lambda: len(exchange.open_orders()) == 2, "two orders stand")
+    assert daemon.child.end() == 0
+    assert exchange.open_orders() == []
+
+
+def test_what_the_exchange_does_not_have_is_said_with_78(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    for change, said in (
+        ({"TICKD__VENUE__EXCHANGE": "nowhere"}, "venue.exchange 'nowhere' is not among those"),
+        ({"TICKD__VENUE__EXCHANGE": "okx", "TICKD_PASSWORD": "p"}, "venue.stops = false"),
+        ({"TICKD__VENUE__EXCHANGE": "okx"}, "okx wants a password"),
+        ({"TICKD__NAME": "averylongname-xx", "TICKD__VENUE__EXCHANGE": "kraken"}, "18 characters"),
+        ({"TICKD_SECRET": ""}, "the environment variable TICKD_SECRET is empty"),
+    ):
+        config = bench.config(exchange.urls, MAKER, kind="ccxt")
+        child = bench.run("run", config, "--live", env={**exchange.keys, **change}, code=78)
+        assert said in child.complaint
