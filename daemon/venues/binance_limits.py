@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 #: the part of the request weight that new orders may use up
 ORDERS_SHARE: Final = 0.8
-#: the part that reading a snapshot may use up: one of hundreds of symbols takes minutes, and orders go on
+#: the part that snapshots may use up: one of hundreds of symbols takes minutes, and orders go on
 READING_SHARE: Final = 0.5
+#: and how much may be used in all when they ask, by whoever shares the address
+_READING_UPTO: Final = 0.9
 #: what the limit is taken for while the exchange has told none: the lower one of its markets
 _LIMIT_ASSUMED: Final = 2400
 #: how long to wait after a 429 or 418 that names no time
@@ -28,6 +30,7 @@ BACKOFF_MS: Final = {429: 10_000, 418: 120_000}
 _GRANT_MAX: Final = 1_000
 _GRANT_MS: Final = 1_000
 
+_MINUTE_MS: Final = 60_000
 _WEIGHT: Final = "REQUEST_WEIGHT"
 _ORDERS: Final = "ORDERS"
 _KINDS: Final = frozenset({_WEIGHT, _ORDERS})
@@ -62,7 +65,8 @@ class Budget:
     """All limits of one account and address; times are the exchange's, in ms."""
 
     def __init__(self) -> None:
-        self._weight = {60_000: Window(60_000)}
+        self._weight = {_MINUTE_MS: Window(_MINUTE_MS)}
+        self._reading = Window(_MINUTE_MS)  # what snapshots used of that
         self._orders: dict[int, Window] = {}
         self._blocked_until_ms = 0
         self._granted = 0  # weight of the orders that need no look at the windows
@@ -105,14 +109,21 @@ class Budget:
         return ""
 
     def reading_waits_ms(self, time_ms: int, weight: int) -> int:
-        """Return how long a request of a snapshot has to wait: limited, or for its part of the weight."""
+        """Return how long a snapshot's request has to wait: limited, or for its part of the weight.
+
+        0: it need not, and counts as one.
+        """
         self._settle()
-        waits_ms = max(self._blocked_until_ms - time_ms, 0)
-        for window in self._weight.values():
-            used = window.now(time_ms)
-            if used and used + weight > (window.limit or _LIMIT_ASSUMED) * READING_SHARE:
-                waits_ms = max(waits_ms, (window.number + 1) * window.span_ms - time_ms)
-        return waits_ms
+        if time_ms < self._blocked_until_ms:
+            return self._blocked_until_ms - time_ms
+        window, reading = self._weight[_MINUTE_MS], self._reading
+        limit = window.limit or _LIMIT_ASSUMED
+        read, used = reading.now(time_ms), window.now(time_ms)
+        crowded = used and used + weight > limit * _READING_UPTO
+        if crowded or (read and read + weight > limit * READING_SHARE):
+            return (reading.number + 1) * _MINUTE_MS - time_ms
+        reading.count = read + weight
+        return 0
 
     def _grant(self, time_ms: int, weight: int) -> None:
         """Promise room for the orders to come, after one of `weight` was counted at `time_ms`."""

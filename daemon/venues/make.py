@@ -182,10 +182,8 @@ def _ccxt(
 
 def _credentials(venue: VenueConfig, disk: Disk, environ: Mapping[str, str]) -> dict[str, str]:
     """Return what ccxt signs with, which is never shown."""
-    found = {
-        "apiKey": _secret(environ, disk, venue.key_env),
-        "secret": _secret(environ, disk, venue.secret_env),
-    }
+    names = {"apiKey": venue.key_env, "secret": venue.secret_env}
+    found = {what: _secret(environ, disk, name) for what, name in names.items()}
     if password := find_secret(environ, disk, venue.password_env):
         found["password"] = password
     for secret in found.values():

@@ -42,16 +42,23 @@ def test_what_is_sent_counts_before_the_exchange_says_so() -> None:
     assert budget.take(NOW, 4) == ""
 
 
-def test_reading_waits_for_the_next_interval_once_half_of_the_weight_is_used() -> None:
+def test_snapshots_wait_for_the_next_minute_once_they_have_used_half_of_one() -> None:
     budget = Budget()
-    assert budget.reading_waits_ms(NOW, 10_000) == 0  # what never fits does not wait for ever
-    budget.take(NOW, 1190)
-    assert budget.reading_waits_ms(NOW, 10) == 0  # none is known yet, so it may be the lower one
-    assert budget.reading_waits_ms(NOW, 11) == MINUTE
-    budget.learn([weight(2980)], NOW)
+    budget.learn([weight(2300)], NOW)  # by others: it is not theirs
+    assert budget.reading_waits_ms(NOW, 2980) == budget.reading_waits_ms(NOW, 20) == 0
+    assert budget.reading_waits_ms(NOW + 1, 1) == MINUTE - 1
+    assert budget.reading_waits_ms(NOW + MINUTE, 10_000) == 0  # what never fits does not wait for ever
+    assert budget.reading_waits_ms(NOW + MINUTE, 1) == MINUTE
+
+
+def test_snapshots_wait_while_hardly_any_weight_is_left_or_the_exchange_limits_us() -> None:
+    budget = Budget()
+    budget.take(NOW, 2100)
+    assert budget.reading_waits_ms(NOW, 60) == 0  # no limit is known yet, so it may be the lower one
+    assert budget.reading_waits_ms(NOW, 61) == MINUTE
+    budget.learn([weight(5380)], NOW)
     assert budget.reading_waits_ms(NOW, 20) == 0
-    assert budget.reading_waits_ms(NOW + 1, 21) == MINUTE - 1
-    assert budget.reading_waits_ms(NOW + MINUTE, 21) == 0
+    assert budget.reading_waits_ms(NOW, 21) == MINUTE
     budget.block(429, NOW + MINUTE, NOW + MINUTE + 5_000)
     assert budget.reading_waits_ms(NOW + MINUTE, 21) == 5_000
 

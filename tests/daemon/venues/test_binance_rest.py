@@ -293,7 +293,7 @@ def test_a_snapshot_that_is_limited_goes_on_where_it_was_once_it_may() -> None:
 
 def test_a_request_that_waited_is_signed_when_it_leaves() -> None:
     desk = Desk(lambda path, params: ANSWERS[path])
-    desk.budget.learn([RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000, 2990)], 1_700_000_000_000)
+    desk.budget.learn([RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000, 5390)], 1_700_000_000_000)
     desk.run(desk.rest.snapshot([INSTRUMENT], 1, {}))
     assert [int(params["timestamp"]) for _, params in desk.net.asked] == [1_700_000_040_000] * 3
 

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sys
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -287,7 +288,7 @@ def test_a_countdown_that_nobody_renews_any_more_cancels_what_rests(root: Path) 
                 ]
             async with connected(url, signer) as session:
                 async with asyncio.timeout(10):
-                    while (await session.venue.snapshot(1)).open_orders:  # noqa: ASYNC110 - in another process
+                    while (await session.venue.snapshot(time.time_ns())).open_orders:  # noqa: ASYNC110 - in another process
                         await asyncio.sleep(0.1)
 
     uvloop.run(main())
