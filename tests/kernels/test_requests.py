@@ -87,11 +87,12 @@ def test_a_request_is_its_template_filled_and_signed(
     symbol: str,
 ) -> None:
     out = np.full(r.OUT_BYTES, 255, np.uint8)
+    marks = "-c"[:mark]  # what an id is marked with is ASCII
     end = r.write(
         template(secret, prefix),
         listing(symbol, tick, lot),
         out,
-        name.encode(),
+        (name + marks).encode(),
         mark,
         request_id,
         time_ms,
@@ -99,8 +100,8 @@ def test_a_request_is_its_template_filled_and_signed(
         y,
     )
     values = {
-        r.NAME: name[: len(name) - mark],
-        r.MARKED_NAME: name,
+        r.NAME: name,
+        r.MARKED_NAME: name + marks,
         r.PRICE: f"{x * Decimal(tick):.{scale(tick)[2]}f}",
         r.QTY: f"{y * Decimal(lot):.{scale(lot)[2]}f}",
         r.SYMBOL: symbol,
