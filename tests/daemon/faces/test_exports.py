@@ -4,6 +4,7 @@ import builtins
 import errno
 
 import pytest
+from pyarrow import parquet
 
 from daemon.errors import TickdError, UsageError
 from daemon.faces import exports
@@ -21,7 +22,6 @@ def test_csv_holds_every_digit_and_quotes_what_needs_it(tmp_path):
 
 
 def test_parquet_holds_text_and_null_in_batches(tmp_path, monkeypatch):
-    parquet = pytest.importorskip("pyarrow.parquet")
     monkeypatch.setattr(exports, "_BATCH", 2)
     path = tmp_path / "a.parquet"
     assert exports.write_parquet(path, FIELDS, iter(ROWS)) == 3
@@ -34,14 +34,12 @@ def test_parquet_holds_text_and_null_in_batches(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("write", [exports.write_csv, exports.write_parquet])
 def test_no_rows_are_a_file_with_its_columns_alone(tmp_path, write):
-    pytest.importorskip("pyarrow")
     assert write(tmp_path / "a", FIELDS, []) == 0
     assert (tmp_path / "a").stat().st_size > 0
 
 
 @pytest.mark.parametrize("write", [exports.write_csv, exports.write_parquet])
 def test_a_file_that_cannot_be_whole_is_not_left_behind(tmp_path, write):
-    pytest.importorskip("pyarrow")
     path = tmp_path / "a"
 
     def torn(error):

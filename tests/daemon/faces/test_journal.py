@@ -5,6 +5,7 @@ import json
 import struct
 
 import pytest
+from pyarrow import parquet
 
 from daemon.disk import RealDisk
 from daemon.errors import JournalError, UsageError
@@ -75,7 +76,6 @@ def test_one_orders_way_is_printed_for_people_or_programs_and_a_strange_one_name
 # --- rows -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("view", ["records", *VIEWS])
 def test_every_view_is_printed_and_exported_alike(folder, tmp_path, capsys, view):
-    pyarrow = pytest.importorskip("pyarrow.parquet")
     run(folder, show=view)
     header, *lines = capsys.readouterr().out.splitlines()
     assert lines
@@ -88,7 +88,7 @@ def test_every_view_is_printed_and_exported_alike(folder, tmp_path, capsys, view
     ]
     with comma.open(newline="") as file:
         written = list(csv.DictReader(file))
-    table = pyarrow.read_table(columns)
+    table = parquet.read_table(columns)
     assert [{name: cell or "" for name, cell in row.items()} for row in table.to_pylist()] == written
     assert header.split()[2:] == list(written[0])[1:]
     assert all(row["time"].endswith("Z") and len(row["time"]) == 30 for row in written)
