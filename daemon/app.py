@@ -16,7 +16,6 @@ import msgspec
 from rich.console import Console
 
 from daemon.audit_log import AuditLog
-from daemon.clock import SystemClock
 from daemon.core import Core, build, make_runtimes
 from daemon.credentials import find_secret
 from daemon.errors import EXIT_DONE, FrameError, JournalError, NetError, TickdError, VenueError
@@ -253,7 +252,6 @@ class App:
         def beat() -> None:
             now_ns = clock.now_ns()
             self.core.orders.save_baseline(now_ns)
-            assert isinstance(clock, SystemClock)
             step_ns = clock.resync()
             self._pulse.clock_stepped(step_ns)
             if abs(step_ns) > _SECOND_NS // 2:

@@ -110,6 +110,10 @@ class VirtualTime:
         """Return the same: spans on virtual time are the modelled ones."""
         return self._now_ns
 
+    def resync(self) -> int:
+        """Return 0: it is the only clock there is."""
+        return 0
+
     def call_at(self, when_ns: int, fn: Callable[[], None]) -> VirtualTimer:
         """Call `fn` when time is advanced to `when_ns`; ties run in the order of asking."""
         timer = VirtualTimer(fn)

@@ -28,6 +28,9 @@ class Clock(Protocol):
     def mono_ns(self) -> int:
         """Return monotonic nanoseconds, for spans only."""
 
+    def resync(self) -> int:
+        """Take over the system's wall clock; return the step in ns (positive: it was ahead of us)."""
+
 
 class Timer(Protocol):
     """One pending call."""

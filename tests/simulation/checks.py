@@ -1,0 +1,135 @@
+"""What must hold at every call of a seam, and what must hold once all is quiet again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from daemon.orders.order import State
+from daemon.orders.records import FRAME, HEADER, MAGIC, PLACE, RUN, Placed, unpack
+from daemon.orders.records import Run as RunRecord
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Run
+    from tests.simulation.world import World
+
+#: an order that adds risk may be so much older than the feed's silence allows: the watch's own period
+WATCH_NS = 150_000_000
+#: what prices may move between an order's approval and its arrival
+SLACK = 1.02
+#: of the daemon's units of money in one of the exchange's
+OURS = 10**10
+
+
+class ViolationError(AssertionError):
+    """A promise about money was broken; `kind` says which."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(f"{kind}: {text}")
+        self.kind = kind
+
+
+class Checks:
+    """Looks on from outside: at what is written, sent and held."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._run_number = 0
+        self._recorded: set[str] = set()
+        self._sent: set[str] = set()
+        self._heard_ns = 0
+        self.orders = 0
+        self.fills = 0
+
+    def _fail(self, kind: str, text: str) -> None:
+        seconds = self._world.now_s
+        raise ViolationError(kind, f"at {seconds:.3f} s, {text}")
+
+    # --- at every call --------------------------------------------------------------------------------------
+    def recorded(self, data: bytes) -> None:
+        """Learn what was appended to the journal."""
+        at = HEADER.size if data.startswith(MAGIC) else 0
+        while at < len(data):
+            size, _ = FRAME.unpack_from(data, at)
+            body = data[at + FRAME.size : at + FRAME.size + size]
+            at += FRAME.size + size
+            if body[0] == RUN:
+                record = unpack(body)
+                assert isinstance(record, RunRecord)
+                self._run_number = record.run
+            elif body[0] == PLACE:
+                record = unpack(body)
+                assert isinstance(record, Placed)
+                self._recorded.add(f"{self._world.config.name}-{self._run_number}-{record.seq}")
+
+    def heard(self, run: Run) -> None:
+        """Learn that the daemon was given market data."""
+        if run.alive:
+            self._heard_ns = self._world.time.now_ns()
+
+    def sent(self, run: Run, payload: bytes) -> None:
+        """Judge a request that leaves."""
+        if b'"order.place"' not in payload:
+            return
+        params = msgspec.json.decode(payload)["params"]
+        name = params["newClientOrderId"]
+        self.orders += 1
+        if name in self._sent:
+            self._fail("sent twice", name)
+        self._sent.add(name)
+        if name not in self._recorded:
+            self._fail("sent before it was recorded", name)
+        core = run.app.core
+        if params["side"] == "BUY":  # on spot only these add risk
+            if core.orders.risk.latch is not None:
+                self._fail("sent while halted", name)
+            silent_ns = self._world.time.now_ns() - self._heard_ns
+            if silent_ns > self._world.config.feed.stale_ms * 1_000_000 + WATCH_NS:
+                self._fail("sent on a stale feed", f"{name}, silent for {silent_ns / 1e9:.3f} s")
+            index = next(i.index for i in core.engine.instruments if i.exchange_symbol == params["symbol"])
+            if not core.engine.synced[index]:
+                self._fail("sent on a gapped book", name)
+
+    def exposed(self) -> None:
+        """Judge what the exchange holds: position and whatever may still buy, at the price it would pay."""
+        world = self._world
+        limit = world.config.risk.position_notional_max * SLACK
+        for symbol, market in world.exchange.markets.items():
+            base = market.symbol.base
+            balance = world.account.balance(base)
+            price = market.touch()[0] / 1e8
+            worth = (balance.free + balance.locked) / 1e8 * price
+            for order in world.exchange.registry.open_orders(world.account, symbol):
+                if order.side > 0:
+                    worth += order.leaves / 1e8 * price
+            if worth > limit:
+                self._fail("limit exceeded", f"{symbol}: {worth:.2f} of {limit:.2f}")
+
+    # --- once it is quiet -----------------------------------------------------------------------------------
+    def settled(self, run: Run) -> None:
+        """Judge that daemon and exchange agree."""
+        world, core = self._world, run.app.core
+        theirs = {o.client_id for o in world.exchange.registry.open_orders(world.account)}
+        ours = set(core.orders.life.open)
+        if ours != theirs:
+            self._fail("open orders differ", f"ours {sorted(ours)}, theirs {sorted(theirs)}")
+        unknown = [o.client_order_id for o in core.orders.life.open.values() if o.state is State.UNKNOWN]
+        if unknown:
+            self._fail("still unknown", ", ".join(unknown))
+        for index, desk in enumerate(core.orders.desks):
+            instrument = core.engine.instruments[desk.instruments[0]]
+            held = world.account.balance(instrument.base)
+            theirs_qty = (held.free + held.locked) * OURS
+            holding = core.portfolio.holdings[index, 0]
+            if holding.qty != theirs_qty:
+                self._fail(
+                    "position differs", f"{instrument.symbol}: ours {holding.qty}, theirs {theirs_qty}"
+                )
+        for asset, balance in world.account.balances.items():
+            ours_total, theirs_total = (
+                core.portfolio.purse(asset).total,
+                (balance.free + balance.locked) * OURS,
+            )
+            if ours_total != theirs_total:
+                self._fail("balance differs", f"{asset}: ours {ours_total}, theirs {theirs_total}")

@@ -1,0 +1,149 @@
+"""Faults, drawn up front from a seed as a plain list, so that a failing run can be cut down to what it needs."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.simulation.world import World
+
+#: virtual seconds in which faults begin, after the daemon has had time to start
+FIRST_S, LAST_S = 10.0, 150.0
+#: how many a seed draws
+FAULTS_MIN, FAULTS_MAX = 10, 18
+_S = 1_000_000_000
+
+
+class Fault(NamedTuple):
+    """One thing that goes wrong: `at_s` and `lasts_s` in virtual seconds, `size` as its kind reads it."""
+
+    at_s: float
+    kind: str
+    lasts_s: float = 0.0
+    size: int = 1
+
+
+def _cut(orders: bool, market: bool) -> Callable[[World, Fault], None]:
+    def strike(world: World, fault: Fault) -> None:
+        for line in list(world.lines):
+            if orders if line.orders else market:
+                line.cut("the connection was lost", fault.size * 1_000_000)
+
+    return strike
+
+
+def _storm(world: World, fault: Fault) -> None:
+    cut = _cut(orders=True, market=True)
+    for step in range(int(fault.lasts_s / 0.7)):
+        world.after(step * 0.7, lambda: cut(world, fault))
+
+
+def _hold(orders: bool) -> Callable[[World, Fault], None]:
+    def strike(world: World, fault: Fault) -> None:
+        world.weather.held_until_ns[orders] = world.time.now_ns() + int(fault.lasts_s * _S)
+
+    return strike
+
+
+def _set(where: str, name: str, value: object, well: object) -> Callable[[World, Fault], None]:
+    """Set an attribute for the fault's length."""
+
+    def strike(world: World, fault: Fault) -> None:
+        place = getattr(world, where)
+        setattr(place, name, fault.size if value is int else value)
+        world.after(fault.lasts_s, lambda: setattr(place, name, well))
+
+    return strike
+
+
+def _frames(what: str) -> Callable[[World, Fault], None]:
+    def strike(world: World, fault: Fault) -> None:
+        world.weather.next[what] += fault.size
+
+    return strike
+
+
+def _kill(world: World, _: Fault) -> None:
+    world.run.kill()
+
+
+def _crash(world: World, fault: Fault) -> None:
+    world.run.crash_in = fault.size
+
+
+def _power_cut(world: World, _: Fault) -> None:
+    world.cut_power()
+
+
+def _clock_step(world: World, fault: Fault) -> None:
+    world.clock_off_ns += (fault.size - 2_500) * 1_000_000
+
+
+def _halt(world: World, fault: Fault) -> None:
+    world.command("halt")
+    world.after(fault.lasts_s, lambda: world.command("resume"))
+
+
+def _slow_disk(world: World, fault: Fault) -> None:
+    world.disk.sync_ns = fault.size * 1_000_000
+    world.after(fault.lasts_s, lambda: setattr(world.disk, "sync_ns", 0))
+
+
+class Kind(NamedTuple):
+    """How a kind strikes, how often it is drawn, and between what its length and size are."""
+
+    strike: Callable[[World, Fault], None]
+    weight: int = 2
+    lasts_s: tuple[float, float] = (0.0, 0.0)
+    size: tuple[int, int] = (1, 1)
+
+
+KINDS: dict[str, Kind] = {
+    "cut_orders": Kind(_cut(orders=True, market=False), 4, size=(0, 2_000)),
+    "cut_market": Kind(_cut(orders=False, market=True), 2, size=(0, 2_000)),
+    "cut_all": Kind(_cut(orders=True, market=True), 2, size=(0, 2_000)),
+    "storm": Kind(_storm, 1, (2.0, 10.0), (0, 300)),
+    "stall_orders": Kind(_hold(orders=True), 3, (0.5, 15.0)),
+    "stall_market": Kind(_hold(orders=False), 2, (0.5, 15.0)),
+    "refuse_orders": Kind(_set("weather", "refusing_orders", True, False), 2, (1.0, 20.0)),
+    "refuse_market": Kind(_set("weather", "refusing_market", True, False), 1, (1.0, 20.0)),
+    "lag": Kind(_set("weather", "lag_ns", int, 0), 2, (1.0, 20.0), (5_000_000, 3_000_000_000)),
+    "lose_report": Kind(_frames("lose_report"), 4, size=(1, 4)),
+    "repeat_report": Kind(_frames("repeat_report"), 4, size=(1, 5)),
+    "delay_report": Kind(_frames("delay_report"), 4, size=(1, 4)),
+    "lose_answer": Kind(_frames("lose_answer"), 4, size=(1, 4)),
+    "delay_answer": Kind(_frames("delay_answer"), 3, size=(1, 4)),
+    "lose_request": Kind(_frames("lose_request"), 3, size=(1, 3)),
+    "rest_lost_answer": Kind(_set("weather", "http_fate", "lost answer", ""), 1, (2.0, 15.0)),
+    "rest_lost_request": Kind(_set("weather", "http_fate", "lost request", ""), 1, (2.0, 15.0)),
+    "rest_503": Kind(_set("weather", "http_fate", "503", ""), 1, (2.0, 15.0)),
+    "kill": Kind(_kill, 4),
+    "crash": Kind(_crash, 6, size=(0, 400)),
+    "power_cut": Kind(_power_cut, 4),
+    "slow_disk": Kind(_slow_disk, 2, (5.0, 30.0), (50, 5_000)),
+    "sync_fails": Kind(_set("disk", "fails_syncs", True, False), 1, (0.2, 5.0)),
+    "write_fails": Kind(_set("disk", "fails_writes", True, False), 1, (0.2, 5.0)),
+    "disk_full": Kind(_set("disk", "full", True, False), 1, (0.2, 5.0)),
+    "clock_step": Kind(_clock_step, 1, size=(0, 5_000)),
+    "halt": Kind(_halt, 1, (1.0, 10.0)),
+}
+
+
+def draw(seed: int, mix: Mapping[str, int] | None = None) -> list[Fault]:
+    """Return a seed's faults, in time order; `mix` gives other kinds and weights than all of them."""
+    random = Random(f"faults {seed}")
+    weights = mix or {name: kind.weight for name, kind in KINDS.items()}
+    drawn = []
+    for _ in range(random.randint(FAULTS_MIN, FAULTS_MAX)):
+        name = random.choices(list(weights), list(weights.values()))[0]
+        kind = KINDS[name]
+        at_s = round(random.uniform(FIRST_S, LAST_S), 3)
+        lasts_s = round(random.uniform(*kind.lasts_s), 3)
+        # small sizes are drawn as often as large ones: what happens next matters most
+        low, high = kind.size
+        size = low + round((high - low) * random.random() ** 3)
+        drawn.append(Fault(at_s, name, lasts_s, size))
+    return sorted(drawn)

@@ -1,0 +1,138 @@
+"""Bugs that somebody could have made: each must be found, or the simulation proves nothing.
+
+Each is a context manager that puts the bug into the production code for as long as it lasts, and names the
+faults among which it shows best.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest.mock import patch
+
+from daemon import core
+from daemon.orders.journal import Journal
+from daemon.orders.lifecycle import Lifecycle
+from daemon.orders.manager import Orders
+from daemon.orders.order import State
+from daemon.orders.records import ADOPT, PLACE
+from daemon.orders.state import Event
+from daemon.orders.trades import TradeIds
+from kernels.dtypes import GATE_UNKNOWN_ORDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Bug(NamedTuple):
+    """One bug: how it is planted, and the kinds of faults that bring it out."""
+
+    plant: Callable[[], Any]
+    mix: dict[str, int]
+
+
+@contextmanager
+def _send_before_journal() -> Iterator[None]:
+    append = Journal.append
+
+    def late(self: Journal, body: bytes) -> None:
+        if body[0] == PLACE:
+            asyncio.get_running_loop().call_soon(append, self, body)
+        else:
+            append(self, body)
+
+    with patch.object(Journal, "append", late):
+        yield
+
+
+@contextmanager
+def _send_again_on_timeout() -> Iterator[None]:
+    doubt = Lifecycle._on_doubt
+
+    def again(self: Lifecycle, order: Any, report: Any) -> None:
+        was = order.state
+        doubt(self, order, report)
+        if was is State.PENDING_NEW and self.doubts is not None and self.doubts._venue.up:
+            self.doubts._venue.place(order)
+
+    with patch.object(Lifecycle, "_on_doubt", again):
+        yield
+
+
+@contextmanager
+def _over_on_timeout() -> Iterator[None]:
+    doubt = Lifecycle._on_doubt
+
+    def over(self: Lifecycle, order: Any, report: Any) -> None:
+        if order.state is State.PENDING_NEW:
+            self.step(order, Event.REJECTED, report.wire_ns)
+        else:
+            doubt(self, order, report)
+
+    with patch.object(Lifecycle, "_on_doubt", over):
+        yield
+
+
+@contextmanager
+def _no_dedupe() -> Iterator[None]:
+    with patch.object(TradeIds, "add", lambda *_: True), patch.object(TradeIds, "has", lambda *_: False):
+        yield
+
+
+@contextmanager
+def _no_reserve_for_unknown() -> Iterator[None]:
+    step = Lifecycle.step
+
+    def careless(self: Lifecycle, order: Any, event: Any, now_ns: int) -> None:
+        step(self, order, event, now_ns)
+        if order.state is State.UNKNOWN:
+            self._portfolio.reserve(order, 0)
+            self.desks[order.strategy].free(order)
+            self._risk.open_all(GATE_UNKNOWN_ORDER)
+
+    with patch.object(Lifecycle, "step", careless):
+        yield
+
+
+@contextmanager
+def _run_number_not_durable() -> Iterator[None]:
+    begun = Journal.sync_now
+
+    async def later(self: Journal) -> None:
+        if self.syncs or self.records > 2:
+            await begun(self)
+
+    with (
+        patch.object(core, "next_run", lambda last, _: last + 1),
+        patch.object(Journal, "sync_now", later),
+    ):
+        yield
+
+
+@contextmanager
+def _adoption_not_journalled() -> Iterator[None]:
+    record = Orders.record
+
+    def forgetful(self: Orders, body: bytes) -> None:
+        if body[0] != ADOPT:
+            record(self, body)
+
+    with patch.object(Orders, "record", forgetful):
+        yield
+
+
+_ANSWERS = {"lose_answer": 6, "lose_request": 4, "lose_report": 4, "stall_orders": 3, "cut_orders": 4}
+_CUTS = {"power_cut": 8, "slow_disk": 4, "kill": 2}
+
+BUGS: dict[str, Bug] = {
+    "send before journal": Bug(_send_before_journal, _ANSWERS),
+    "re-send on timeout": Bug(_send_again_on_timeout, _ANSWERS),
+    "terminal on timeout": Bug(_over_on_timeout, _ANSWERS),
+    "no dedupe": Bug(_no_dedupe, {"repeat_report": 4, "cut_orders": 4, "kill": 3}),
+    "no reserve for UNKNOWN": Bug(
+        _no_reserve_for_unknown, {"lose_answer": 6, "lose_report": 6, "cut_orders": 1}
+    ),
+    "run number not durable": Bug(_run_number_not_durable, _CUTS),
+    "adoption not journalled": Bug(_adoption_not_journalled, {"power_cut": 6, "slow_disk": 6, "kill": 6}),
+}

@@ -1,0 +1,61 @@
+"""Playing one seed: what a pool's process does, and what comes back from it."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.simulation.faults import draw
+from tests.simulation.planted import BUGS
+from tests.simulation.shrink import kind_of
+from tests.simulation.world import World
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Sequence
+
+    from tests.simulation.faults import Fault
+
+
+class Outcome(NamedTuple):
+    """What became of one seed."""
+
+    seed: int
+    broken: str  # the kind of promise, or nothing
+    text: str
+    digest: str
+    counts: Counter[str]
+    starts: int
+    orders: int
+    fills: int
+    cpu_s: float
+    log: list[str]
+
+
+def play(seed: int, faults: Sequence[Fault] | None = None, bug: str = "", sync: str = "group") -> Outcome:
+    """Play a seed with its faults or others."""
+    planted = BUGS[bug] if bug else None
+    if faults is None:
+        faults = draw(seed, planted.mix if planted else None)
+    began = time.process_time()
+    broken = text = ""
+    with planted.plant() if planted else nullcontext():
+        world = World(seed, faults, sync=sync)
+        try:
+            world.play()
+        except Exception as error:  # a violation, or a bug that shows as any other exception
+            broken, text = kind_of(error), str(error)
+            world.log += traceback.format_exception(error)
+    fills = len(world.exchange.registry.fills)
+    cpu_s = time.process_time() - began
+    digest = world.digest.hexdigest()
+    return Outcome(
+        seed, broken, text, digest, world.counts, world.starts, world.checks.orders, fills, cpu_s, world.log
+    )
+
+
+def play_task(task: tuple[int, str, str]) -> Outcome:
+    seed, bug, sync = task
+    return play(seed, None, bug, sync)

@@ -1,0 +1,40 @@
+"""A strategy that changes its mind every few seconds, by the time alone: what it does needs no memory."""
+
+from __future__ import annotations
+
+from kernels import dtypes as d
+
+PARAMS = {"qty": 0.002, "period_s": 3.0, "who": 0.0}
+STATES = 1
+INSTRUMENTS = 1
+TIMER_S = 0.5
+
+
+def decide(now_ns, why, rows, book, position, working, account, state, params, out):
+    """Want a position, quotes, a position with a stop, or nothing, in turns that look random."""
+    qty, period_s, who = params
+    bid, ask = book[0, 0, 0, 0], book[0, 1, 0, 0]
+    if not bid > 0 or not ask > 0:
+        return d.NO_OPINION
+    turn = int(now_ns // int(period_s * 1e9)) * 1_000_003 + int(who) * 7919
+    mood = (turn * 2_654_435_761 % 2**32) >> 20
+    kind = mood % 6
+    size = qty * (1 + mood // 6 % 4)
+    if kind == 0:
+        out[0] = (d.TARGET, 0, 0, 0, ask * 1.002, size)
+        return 1
+    if kind == 1:
+        out[0] = (d.TARGET, 0, 0, 0, bid * 0.998, 0.0)
+        return 1
+    if kind in {2, 3}:
+        out[0] = (d.REST, 0, 0, d.BUY, bid, size)
+        out[1] = (d.REST, 0, 0, d.SELL, ask, qty)
+        return 2
+    if kind == 4:
+        held = position[0, d.P_QTY]
+        out[0] = (d.REST, 0, 0, d.BUY, bid, qty)
+        if held > 0:
+            out[1] = (d.STOP, 0, 0, d.SELL, bid * 0.98, held)
+            return 2
+        return 1
+    return 0

@@ -1,0 +1,184 @@
+"""One process of the daemon: everything it reaches passes here, and it can die at every such call."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from contextvars import Context, ContextVar, copy_context
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from daemon.app import App
+from daemon.logs import Logs
+from daemon.seams import Seams
+from tests.simulation.disk import RunDisk, RunWorker
+from tests.simulation.net import RunNet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from daemon.clock import VirtualTime
+    from tests.simulation.world import World
+
+#: whose task or callback it is
+OWNER: ContextVar[Run | None] = ContextVar("owner", default=None)
+
+
+class KilledError(BaseException):
+    """The process died here: nothing above may handle it."""
+
+
+class RunClock:
+    """A process's clock: virtual time, and how far the machine's clock was off when it was last looked at."""
+
+    def __init__(self, world: World) -> None:
+        self._time = world.time
+        self._world = world
+        self._offset_ns = world.clock_off_ns
+
+    def now_ns(self) -> int:
+        return self._time.now_ns() + self._offset_ns
+
+    def mono_ns(self) -> int:
+        return self._time.now_ns()
+
+    def resync(self) -> int:
+        step_ns = self._world.clock_off_ns - self._offset_ns
+        self._offset_ns = self._world.clock_off_ns
+        return step_ns
+
+
+class _RunTimer:
+    """A pending call, never early on a clock that steps."""
+
+    __slots__ = ("_fn", "_run", "_timer", "_when_ns")
+
+    def __init__(self, run: Run, when_ns: int, fn: Callable[[], None]) -> None:
+        self._run, self._when_ns, self._fn = run, when_ns, fn
+        self._arm()
+
+    def _arm(self) -> None:
+        left_ns = max(0, self._when_ns - self._run.clock.now_ns())
+        self._timer = self._run.world.time.call_at(self._run.world.time.now_ns() + left_ns, self._ring)
+
+    def _ring(self) -> None:
+        if self._run.clock.now_ns() < self._when_ns:
+            self._arm()
+        else:
+            self._run.do(self._fn)
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+
+class Run:
+    """From its start to its death. `ended` is set when nothing of it is left."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world = world
+        self.number = number
+        self.alive = True
+        self.crash_in = -1  # calls of the seams from now at which it dies
+        self.failure: BaseException | None = None
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.clock = RunClock(world)
+        self.net = RunNet(self)
+        self.started = False
+        self._context: Context = copy_context()
+        self._context.run(OWNER.set, self)
+        disk = RunDisk(world.disk, self)
+        random = Random(world.seed * 1000 + number)
+        worker = RunWorker(world.disk, self, world.time)
+        self.seams = Seams(self.clock, self, self.net, disk, worker, random)  # type: ignore[arg-type]
+        self.logs = Logs(self.clock, lambda _: None, "warning", "json")  # type: ignore[arg-type]
+        self.app = App(world.config, self.seams, self.logs)
+        self.ended = asyncio.Event()
+        self._root: asyncio.Task[None] | None = None
+
+    # --- its life -------------------------------------------------------------------------------------------
+    def begin(self) -> None:
+        """Start it, in its own context."""
+        self.logs.install()
+        loop = asyncio.get_running_loop()
+        self._root = self._context.run(lambda: loop.create_task(self._live()))
+        self._root.add_done_callback(self._on_end)
+
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, KilledError):
+            self.failure = error
+        self.ended.set()
+
+    async def _live(self) -> None:
+        try:
+            await self.app.live(None)
+        finally:
+            if self.alive:
+                await self.app.abandon()
+                await self.net.close()
+        if self.failure is None:
+            self.failure = self.app.failure
+
+    def kill(self) -> None:
+        """End it as SIGKILL does: nothing more is heard of it, and nothing it left undone happens."""
+        if self.alive:
+            self.alive = False
+            self.net.die()
+            for task in self.tasks:
+                task.cancel()
+            asyncio.get_running_loop().set_exception_handler(self.world.on_loop_exception)
+            self.world.note(b"killed")
+
+    # --- what its seams call --------------------------------------------------------------------------------
+    def touch(self, what: str) -> None:
+        """Be at a place where the process can die; a dead one gets no further."""
+        if not self.alive:
+            raise KilledError
+        if self.crash_in >= 0:
+            self.crash_in -= 1
+            if self.crash_in < 0:
+                self.world.struck(f"crash at {what}")
+                self.kill()
+                raise KilledError
+
+    def do(self, fn: Callable[..., None], *args: Any) -> None:
+        """Call into the daemon from outside, unless it is dead."""
+        if self.alive:
+            with suppress(KilledError):
+                self._context.run(fn, *args)
+
+    def written(self, path: Path, data: bytes) -> None:
+        """Take note of what was appended."""
+        self.world.note(b"append", data)
+        if path.suffix == ".journal":
+            self.world.checks.recorded(data)
+
+    def call_at(self, when_ns: int, fn: Callable[[], None]) -> _RunTimer:
+        """Be the scheduler."""
+        return _RunTimer(self, when_ns, fn)
+
+    async def sleep_until(self, at_ns: int) -> None:
+        """Wait on the world's time."""
+        passed = asyncio.get_running_loop().create_future()
+        time: VirtualTime = self.world.time
+
+        def end() -> None:
+            if not passed.done():
+                passed.set_result(None)
+
+        timer = time.call_at(at_ns, end)
+        try:
+            await passed
+        finally:
+            timer.cancel()
+
+
+def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> asyncio.Task[Any]:
+    """Make tasks that are known to the process whose code makes them: the loop's task factory."""
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **more)
+    owner = OWNER.get()
+    if owner is not None:
+        owner.tasks = [one for one in owner.tasks if not one.done()]
+        owner.tasks.append(task)
+    return task

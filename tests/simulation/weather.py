@@ -1,0 +1,84 @@
+"""What goes wrong between daemon and exchange just now. Faults set it and take it back; the lines ask it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.net import Line
+    from tests.simulation.world import World
+
+MS = 1_000_000
+#: one way, between a line's ends
+LATENCY_NS = (MS // 2, 4 * MS)
+
+
+class Weather:
+    """The state of the way. `next_*` are counts of frames that it will strike."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._random = world.random
+        self.lag_ns = 0
+        self.refusing_orders = self.refusing_market = False
+        self.held_until_ns = {True: 0, False: 0}  # by whether a line carries orders
+        self.http_fate = ""
+        #: what befalls the next frames of a kind: "lose_report", "repeat_report", "delay_report",
+        #: "lose_answer", "delay_answer", "lose_request"
+        self.next: Counter[str] = Counter()
+
+    # --- the way --------------------------------------------------------------------------------------------
+    def arrives(self, line: Line | None) -> int:
+        """Return when what leaves now arrives."""
+        del line
+        return self._world.time.now_ns() + self._random.randint(*LATENCY_NS) + self.lag_ns
+
+    def holds(self, line: Line) -> int:
+        """Return until when nothing passes on the line."""
+        return self.held_until_ns[line.orders]
+
+    def refuses(self, orders: bool) -> bool:
+        """Whether a connection is refused now."""
+        return self.refusing_orders if orders else self.refusing_market
+
+    def http(self) -> str:
+        """Return what befalls a request that leaves now: nothing (empty), or a word of RunNet.request."""
+        return self.http_fate if self._random.random() < 0.7 else ""
+
+    # --- single frames --------------------------------------------------------------------------------------
+    def _takes(self, what: str) -> bool:
+        if self.next[what] <= 0:
+            return False
+        self.next[what] -= 1
+        self._world.struck(what)
+        return True
+
+    def loses_up(self, line: Line, payload: bytes) -> bool:
+        """Whether a request gets lost."""
+        return line.orders and b'"order.' in payload and self._takes("lose_request")
+
+    def tells(self, line: Line, payload: bytes) -> list[bytes]:
+        """Return what is put on the line now for a frame of the exchange's."""
+        if not line.orders:
+            return [payload]
+        if b'"executionReport"' in payload:
+            if self._takes("lose_report"):
+                return []
+            if self._takes("repeat_report"):
+                self._later(line, payload)
+                return [payload]
+            if self._takes("delay_report"):
+                self._later(line, payload)
+                return []
+        elif b'"orderId"' in payload and b'"clientOrderId"' in payload:
+            if self._takes("lose_answer"):
+                return []
+            if self._takes("delay_answer"):
+                self._later(line, payload)
+                return []
+        return [payload]
+
+    def _later(self, line: Line, payload: bytes) -> None:
+        delay_ns = self._random.randint(MS, 4_000 * MS)
+        self._world.time.call_at(self._world.time.now_ns() + delay_ns, lambda: line.put(payload))

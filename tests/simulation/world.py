@@ -1,0 +1,269 @@
+"""The world of one seed: the exchange, the machine with its disk, the daemon on it, and what befalls them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from hashlib import blake2b
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from daemon import app as app_module
+from daemon.clock import VirtualTime
+from daemon.config import from_tree
+from daemon.errors import JournalError, TickdError
+from daemon.events import Command
+from daemon.garbage import Garbage
+from daemon.simulator.auth import Key
+from daemon.simulator.settings import SimulatorSettings, build
+from tests.simulation.checks import Checks, ViolationError
+from tests.simulation.disk import FaultyDisk
+from tests.simulation.faults import KINDS
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.run import Run, make_task
+from tests.simulation.weather import Weather
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.simulation.faults import Fault
+
+START_NS = 1_767_225_600_000_000_000  # 2026-01-01
+MARKET_STEP_NS = 20_000_000
+#: when everything has been well again, until when it must be READY, and when the books are compared
+WELL_S, READY_S, HALT_S, END_S = 160.0, 235.0, 236.0, 240.0
+RESTART_S = (0.2, 4.0)
+SYMBOLS = ("BTC/USDT", "ETH/USDT")
+ENVIRON = {"TICKD_KEY": "k" * 64, "TICKD_SECRET": "s" * 64}
+
+
+class _Faceless:
+    """Where the daemon would listen on sockets."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    async def start(self, *_: object) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+
+class _Untidy(Garbage):
+    """Leaves the interpreter's collector as it is: what it freezes would never be freed."""
+
+    def begin(self) -> None:
+        pass
+
+
+def config(sync: str) -> Any:
+    """Return the daemon's configuration."""
+    here = Path(__file__).parent / "quoter.py"
+    tree = {
+        "name": "sim",
+        "mode": "live",
+        "feed": {
+            "symbols": list(SYMBOLS),
+            "stale_ms": 2000,
+            "ws_url": "ws://127.0.0.1:1",
+            "rest_url": "http://127.0.0.1:1",
+        },
+        "venue": {
+            "kind": "binance",
+            "ws_url": "ws://127.0.0.1:1/ws-api/v3",
+            "rest_url": "http://127.0.0.1:1",
+            "reconcile_s": 20.0,
+        },
+        "strategy": [
+            {
+                "name": f"{here}:decide",
+                "symbols": [symbol],
+                "params": {"who": float(who), "qty": qty},
+                "warmup_ticks": 20,
+            }
+            for who, (symbol, qty) in enumerate(zip(SYMBOLS, (0.001, 0.02), strict=True))
+        ],
+        "risk": {"order_notional_max": 400.0, "position_notional_max": 450.0, "orders_per_s_max": 20.0},
+        "journal": {"path": "/journal", "sync": sync, "checkpoint_s": 10.0},
+        "http": {"socket": "/run/none"},
+    }
+    return from_tree(tree, {}, "the simulation")
+
+
+class World:
+    """One seed, from its first tick to the comparison of the books."""
+
+    def __init__(self, seed: int, faults: Sequence[Fault], *, sync: str = "group") -> None:
+        self.seed = seed
+        self.faults = faults
+        self.time = VirtualTime(START_NS)
+        self.random = Random(f"world {seed}")
+        self.config = config(sync)
+        self.disk = FaultyDisk(Random(f"disk {seed}"))
+        self.weather = Weather(self)
+        self.checks = Checks(self)
+        self.lines: list[Any] = []
+        self.clock_off_ns = 0
+        self.digest = blake2b(digest_size=16)
+        self.counts: Counter[str] = Counter()
+        self.starts = 0
+        self.log: list[str] = []
+        key = Key(ENVIRON["TICKD_KEY"], "main", secret=ENVIRON["TICKD_SECRET"].encode())
+        settings = SimulatorSettings(
+            symbols=SYMBOLS, seed=seed, rate=40.0, key=key, balances={"USDT": "100000"}
+        )
+        built = build(settings, self.time, Random(f"exchange {seed}"))
+        self.gateway = built.gateways["spot"]
+        self.exchange = self.gateway.exchange
+        self.account = self.exchange.accounts["main"]
+        self._drivers = built.drivers
+        self.run: Run
+        self._due_ns = 0
+
+    # --- what happens ---------------------------------------------------------------------------------------
+    @property
+    def now_s(self) -> float:
+        """Virtual seconds since the start."""
+        return (self.time.now_ns() - START_NS) / 1e9
+
+    def after(self, seconds: float, fn: Callable[[], None]) -> None:
+        """Do something later."""
+        self.time.call_at(self.time.now_ns() + int(seconds * 1e9), fn)
+
+    def note(self, what: bytes, *parts: object) -> None:
+        """Take something into the trace's digest."""
+        self.digest.update(b"%d %b" % (self.time.now_ns(), what))
+        for part in parts:
+            self.digest.update(part if isinstance(part, bytes) else str(part).encode())
+
+    def struck(self, what: str) -> None:
+        """Count what befell them."""
+        self.counts[what] += 1
+        self.log.append(f"{self.now_s:9.3f} {what}")
+
+    def command(self, verb: Any) -> None:
+        """Let a person say something, if anybody listens."""
+        run = self.run
+        if run.alive and hasattr(run.app, "core") and run.app.core.engine.phase == "READY":
+            self.log.append(f"{self.now_s:9.3f} person: {verb}")
+            run.do(self._tell, run, verb)
+
+    def _tell(self, run: Run, verb: Any) -> None:
+        try:
+            run.app.core.engine.on_command(Command(verb=verb, source="person"))
+        except JournalError as error:
+            self.log.append(f"{self.now_s:9.3f} {error}")
+
+    def cut_power(self) -> None:
+        """Let the machine go dark: the process dies, and the disk forgets what it may."""
+        self.run.kill()
+        self.disk.power_cut()
+
+    def on_loop_exception(self, _: object, context: dict[str, Any]) -> None:
+        """Ignore what the dead leave behind."""
+        error = context.get("exception")
+        if isinstance(error, ViolationError):
+            raise error
+
+    # --- the run --------------------------------------------------------------------------------------------
+    def play(self) -> None:
+        """Run the whole seed; raises ViolationError."""
+        os.environ.update(ENVIRON)
+        patched = {"HttpFace": _Faceless, "Garbage": _Untidy}
+        before = {name: getattr(app_module, name) for name in patched}
+        for name, value in patched.items():
+            setattr(app_module, name, value)
+        loop = VirtualLoop(self.time)
+        loop.set_task_factory(make_task)
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(self._main())
+        finally:
+            loop.run_until_complete(self._bury())
+            for name, value in before.items():
+                setattr(app_module, name, value)
+            asyncio.set_event_loop(None)
+            loop.close()
+
+    async def _main(self) -> None:
+        self._step()
+        for fault in self.faults:
+            self.after(fault.at_s, lambda fault=fault: self._strike(fault))  # type: ignore[misc]
+        keeper = asyncio.get_running_loop().create_task(self._keep_running())
+        await self._until(WELL_S)
+        self._mend()
+        await self._until(READY_S)
+        self.command("resume")
+        state = self.run.app.core.engine.state if hasattr(self.run.app, "core") else "STARTING"
+        if state != "READY":
+            raise ViolationError("not ready", f"{state} {READY_S - WELL_S:g} s after the last fault")
+        await self._until(HALT_S)
+        self.command("halt")
+        await self._until(END_S)
+        self.checks.settled(self.run)
+        keeper.cancel()
+        self.run.app.ask_stop("the end")
+        await self.run.ended.wait()
+        if self.run.failure is not None:
+            raise ViolationError("failed", repr(self.run.failure))
+
+    async def _bury(self) -> None:
+        """End whatever still runs."""
+        self.run.kill()
+        me = asyncio.current_task()
+        left = [task for task in asyncio.all_tasks() if task is not me]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _until(self, at_s: float) -> None:
+        """Wait until then, or until the keeper found a violation."""
+        reached = asyncio.get_running_loop().create_future()
+        self.time.call_at(START_NS + int(at_s * 1e9), lambda: reached.done() or reached.set_result(None))
+        await reached
+        if self._broken is not None:
+            raise self._broken
+
+    _broken: BaseException | None = None
+
+    async def _keep_running(self) -> None:
+        """Start the daemon whenever it is not there, as a service manager does."""
+        while True:
+            self.starts += 1
+            self.run = run = Run(self, self.starts)
+            run.begin()
+            await run.ended.wait()
+            failure = run.failure
+            if run.alive:
+                self.log.append(f"{self.now_s:9.3f} ended: {failure!r}")
+                run.alive = False
+                if not isinstance(failure, TickdError):
+                    self._broken = failure
+                    return
+            self.disk.killed()
+            await asyncio.sleep(self.random.uniform(*RESTART_S))
+
+    def _strike(self, fault: Fault) -> None:
+        self.struck(fault.kind)
+        KINDS[fault.kind].strike(self, fault)
+
+    def _mend(self) -> None:
+        """End every fault that still lasts."""
+        weather, disk = self.weather, self.disk
+        weather.next.clear()
+        weather.lag_ns, weather.http_fate = 0, ""
+        weather.refusing_orders = weather.refusing_market = False
+        disk.sync_ns, disk.fails_syncs, disk.fails_writes, disk.full = 0, False, False, False
+        self.run.crash_in = -1
+        self.command("resume")
+
+    def _step(self) -> None:
+        """Let the market go on."""
+        now_ns = self.time.now_ns()
+        for driver in self._drivers:
+            driver.advance(now_ns)
+        self.checks.exposed()
+        self.time.call_at(now_ns + MARKET_STEP_NS, self._step)
