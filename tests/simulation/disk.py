@@ -59,7 +59,7 @@ class FaultyDisk(MemoryDisk):
 
 
 class RunDisk:
-    """The disk as one process has it: each call is a place where the process can die, and a dead one's are none."""
+    """The disk as one process has it: at each call the process can die, and a dead one makes none."""
 
     def __init__(self, disk: FaultyDisk, run: Run) -> None:
         self._disk = disk

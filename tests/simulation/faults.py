@@ -1,4 +1,4 @@
-"""Faults, drawn up front from a seed as a plain list, so that a failing run can be cut down to what it needs."""
+"""Faults, drawn up front from a seed as a plain list, so that a failing run can be cut down."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._virtual.now_ns() / 1e9
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-        """Call it at `when`: asyncio's own heap is not first in, first out at equal times, and this one is."""
+        """Call it at `when`, those of equal times in the order of asking: asyncio's own heap does not."""
         handle = asyncio.TimerHandle(when, callback, args, self, context)
 
         def due() -> None:
