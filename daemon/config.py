@@ -13,22 +13,22 @@ are relative to the working directory.
 from __future__ import annotations
 
 import math
-import re
 import tomllib
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, field
 
 from daemon.config_checks import check_currency, check_market, check_paper, complete_venue
 from daemon.errors import ConfigError, nearest
+from daemon.explain import below, explain, names_at
 from daemon.instruments import Market, unify
 from daemon.orders.windows import parse_windows
 from daemon.venues.hosts import Environment, check_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -237,7 +237,7 @@ def from_tree(tree: dict[str, Any], environ: Mapping[str, str], source: str) -> 
     try:
         config = msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {_explain(str(error))}") from None
+        raise ConfigError(f"{source}: {explain(str(error), Config, 'the file')}") from None
     return _complete(config, source)
 
 
@@ -311,10 +311,11 @@ def _override(tree: dict[str, Any], variable: str, text: str) -> None:
     for depth, word in enumerate(keys):
         # assets are upper case everywhere, every other key is lower case
         key = keys[depth] = word if get_args(kind)[1:] == (Decimal,) else word.lower()
-        kind = _below(kind, key)
+        kind = below(kind, key)
         if kind is None:
             where = ".".join(keys[: depth + 1])
-            raise ConfigError(f"{variable}: there is no key {where}{nearest(key, _names_at(keys[:depth]))}")
+            near = nearest(key, names_at(Config, keys[:depth]))
+            raise ConfigError(f"{variable}: there is no key {where}{near}")
         if depth == len(keys) - 1:
             value = text if _is_text(kind) else _toml_value(text)
         else:
@@ -339,54 +340,7 @@ def _toml_value(text: str) -> Any:
         return text
 
 
-def _below(kind: Any, key: str) -> Any:
-    """Return the type one step down, or None where there is no such key."""
-    while get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return get_type_hints(kind, include_extras=True).get(key)
-    if get_origin(kind) in {dict, tuple}:
-        return get_args(kind)[1 if get_origin(kind) is dict else 0]
-    return None
-
-
 def _is_text(kind: Any) -> bool:
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     return kind is str or get_origin(kind) is Literal
-
-
-# --- sentences ----------------------------------------------------------------------------------------------
-def _explain(message: str) -> str:
-    """Turn msgspec's "... - at `$.feed.ring`" into a sentence in the file's own words."""
-    text, _, where = message.partition(" - at `$")
-    where = where.rstrip("`").lstrip(".")
-    keys = [part for part in re.split(r"[.\[\]]+", where) if part]
-    section = where or "the file"
-    if match := re.match(r"Object contains unknown field `(.*)`", text):
-        return f"{section} has no key {match[1]!r}{nearest(match[1], _names_at(keys))}"
-    if match := re.match(r"Object missing required field `(.*)`", text):
-        return f"{section} lacks the key {match[1]!r}"
-    if match := re.match(r"Invalid enum value '(.*)'", text):
-        return f"{where} is {match[1]!r}, and can be {' or '.join(_choices_at(keys))}"
-    return f"{where}: {text[0].lower()}{text[1:]}".replace("`", "")
-
-
-def _type_at(keys: Iterable[str]) -> Any:
-    kind: Any = Config
-    for key in keys:
-        kind = _below(kind, key)
-    while get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
-    return kind
-
-
-def _names_at(keys: Iterable[str]) -> tuple[str, ...]:
-    kind = _type_at(keys)
-    known = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-    return kind.__struct_fields__ if known else ()
-
-
-def _choices_at(keys: Iterable[str]) -> tuple[str, ...]:
-    kind = _type_at(keys)
-    return get_args(kind) if get_origin(kind) is Literal else ()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from daemon.seams import Clock
     from daemon.simulator.account import Account
+    from daemon.simulator.faults import Faults
     from daemon.simulator.newrequest import NewOrder
     from daemon.simulator.symbols import Symbol
 
@@ -61,6 +62,7 @@ class Exchange:
         self.registry = Registry()
         self.reporter = Reporter()
         self.on_depth_served: Callable[[str], None] = lambda _: None
+        self.faults: Faults | None = None
         self._stops: dict[str, dict[int, Order]] = {name: {} for name in self.markets}
         self._matchers: dict[tuple[str, str], Matcher] = {}
         self._random = random
@@ -74,6 +76,10 @@ class Exchange:
         if found is None:
             raise bad_symbol()
         return found
+
+    def knows(self, symbol: Symbol, since_ns: int) -> bool:
+        """Whether queries know of what happened to a symbol's orders then: they may lag behind."""
+        return self.faults is None or not self.faults.hides(symbol, since_ns)
 
     def new_id(self) -> str:
         """Return a client order id as the exchange makes them."""
@@ -251,7 +257,7 @@ class Exchange:
             kind, order = event[m.EV_KIND], self.registry.orders[int(event[m.EV_KEY])]
             assets = accounts.setdefault(order.account.name, set(touched))
             if kind == m.FILL:
-                fills.append(self._fill(order, event, now_ns))
+                fills += [self._fill(order, piece, now_ns) for piece in self._pieces(order, event)]
                 assets |= {order.spends, order.receives}
             elif kind == m.EXPIRED:
                 expiry = _EXPIRY["GTC" if order.at_market else order.tif]
@@ -261,6 +267,17 @@ class Exchange:
             if assets:
                 self.reporter.position(self.accounts[name], assets, now_ns)
         return fills
+
+    def _pieces(self, order: Order, event: Any) -> list[Any]:
+        """Return a fill as the executions in which it comes: one, unless a fault cuts it."""
+        if self.faults is None:
+            return [event]
+        pieces = []
+        for lots in self.faults.pieces(order.symbol, int(event[m.EV_LOTS])):
+            piece = event.copy()
+            piece[m.EV_LOTS] = lots
+            pieces.append(piece)
+        return pieces
 
     def _fill(self, order: Order, event: Any, now_ns: int) -> Fill:
         """Book one execution."""

@@ -6,7 +6,7 @@ what comes back. Order of a request's checks: ban and weight, route, key, time, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -21,14 +21,15 @@ from daemon.simulator.streams import Hub, MarketSession, Outbox
 from daemon.simulator.usdm import trading as usdm_trading
 from daemon.simulator.usdm import wallet as usdm_wallet
 from daemon.simulator.usdm.exchange import FuturesExchange
-from daemon.simulator.usdm.userstream import ListenKeys, UserSession
+from daemon.simulator.usdm.userstream import UserSession
 from daemon.simulator.wsapi import ApiSession
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from daemon.simulator.auth import Key
     from daemon.simulator.exchange import Exchange
+    from daemon.simulator.faults import Faults
 
 PREFIXES: Final = {"spot": "/api/v3/", "usdm": "/fapi/v1/", "coinm": "/dapi/v1/"}
 _AUTH: Final = ("timestamp", "recvWindow", "signature", "timeUnit")
@@ -45,18 +46,25 @@ def _methods(market: str) -> list[Method]:
     return [*rows, *usdm_trading.METHODS, *usdm_wallet.METHODS] if market == "usdm" else rows
 
 
+AnySession: TypeAlias = MarketSession | ApiSession | UserSession
+
+
 class Answer(NamedTuple):
-    """An HTTP answer."""
+    """An HTTP answer, to be sent so much later; status 0 is none at all: the client waits in vain."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    delay_s: float = 0.0
+
+
+LOST: Final = Answer(0, {}, b"")
 
 
 class Session(NamedTuple):
-    """What a websocket path leads to: a session, or the status with which the upgrade is refused."""
+    """What a websocket path leads to: a session, or the status that refuses it, 0 for a cut without one."""
 
-    session: MarketSession | ApiSession | UserSession | None
+    session: AnySession | None
     status: int = 101
 
 
@@ -71,6 +79,7 @@ class Gateway:
         self.limits = limits
         self.api_sessions: list[ApiSession] = []
         self.user_sessions: list[UserSession] = []
+        self.faults: Faults | None = None
         self._prefix = PREFIXES[market]
         rows = _methods(market)
         self._routes = {(method.verb, method.path): method for method in rows}
@@ -91,7 +100,21 @@ class Gateway:
 
     # --- REST ---
     def request(self, verb: str, target: str, headers: Mapping[str, str], body: str, address: str) -> Answer:
-        """Answer one HTTP request; `headers` has lower-case names."""
+        """Answer one HTTP request, as faults let it; `headers` has lower-case names."""
+        if self.faults is None:
+            return self._execute(verb, target, headers, body, address)
+        parts = urlsplit(target)
+        method = self._route(verb, parts.path)
+        name = (method.name or f"{verb} {method.path}") if method else ""
+        symbol = dict((*parse_qsl(parts.query), *parse_qsl(body))).get("symbol", "")
+        fate = self.faults.request("rest", self.market, name, symbol)
+        answer = self._execute(verb, target, headers, body, address) if fate.executed else LOST
+        if fate.error is not None:
+            now_ns = self.exchange.clock.now_ns()
+            answer = self._refusal(fate.error, None, None, self.address(address), now_ns)
+        return answer._replace(delay_s=fate.delay_s) if fate.answered else LOST
+
+    def _execute(self, verb: str, target: str, headers: Mapping[str, str], body: str, address: str) -> Answer:
         parts = urlsplit(target)
         now_ns = self.exchange.clock.now_ns()
         used = self.address(address)
@@ -177,12 +200,19 @@ class Gateway:
             return Session(None, 429)
         query = dict(parse_qsl(parts.query))
         path = parts.path.rstrip("/")
-        if isinstance(self.exchange, FuturesExchange):
-            user = self._open_user_stream(self.exchange.listen_keys, path, query, outbox, now_ns)
-            if user is not None:
-                return user
+        listened = self._listened(path, query, now_ns)
+        api = path == _WS_APIS.get(self.market)
+        if self.faults is not None:
+            status = self.faults.connect(self.market, "user" if listened else "api" if api else "market")
+            if status != 101:
+                return Session(None, status)
+        if listened is not None:
+            user = UserSession(outbox, *listened, self._user_closed)
+            self.user_sessions.append(user)
+            return Session(user)
+        if self.market == "usdm":
             path = path.removeprefix("/public").removeprefix("/market")
-        if path == _WS_APIS.get(self.market):
+        if api:
             try:
                 self.address(address).spend(2, now_ns)
             except ApiError as error:
@@ -203,26 +233,34 @@ class Gateway:
             return Session(None, 400)
         return Session(MarketSession(self.hub, outbox, names, combined, self.limits.streams))
 
-    def _open_user_stream(
-        self, keys: ListenKeys, path: str, query: Mapping[str, str], outbox: Outbox, now_ns: int
-    ) -> Session | None:
-        """Open the user data stream whose listen key a path names; None where it names none."""
+    def _listened(self, path: str, query: Mapping[str, str], now_ns: int) -> tuple[str, str, bool] | None:
+        """Return account, listen key and form of the user data stream that a path names; None for others."""
+        if not isinstance(self.exchange, FuturesExchange):
+            return None
         path = path.removeprefix("/private")
         combined = path == "/stream"
         named = query.get("streams", "") if combined else path.removeprefix("/ws").strip("/")
         key = query.get("listenKey") or named
-        account = keys.owner(key, now_ns) if key else None
-        if account is None:
-            return None
-        session = UserSession(outbox, account, key, combined, self._user_closed)
-        self.user_sessions.append(session)
-        return Session(session)
+        account = self.exchange.listen_keys.owner(key, now_ns) if key else None
+        return None if account is None else (account, key, combined)
 
     def _user_closed(self, session: UserSession) -> None:
         if session in self.user_sessions:
             self.user_sessions.remove(session)
 
     def _emit(self, account: str, event: dict[str, Any]) -> None:
+        if self.faults is None:
+            self._tell(account, event)
+        elif self._heard(account):
+            self.faults.event(self.market, event, lambda: self._tell(account, event))
+
+    def _heard(self, account: str) -> bool:
+        """Whether anybody listens to the account."""
+        return any(user.account == account for user in self.user_sessions) or any(
+            session.hears(account) for session in self.api_sessions
+        )
+
+    def _tell(self, account: str, event: dict[str, Any]) -> None:
         for user in list(self.user_sessions):
             if user.account == account:
                 user.tell(event)
@@ -231,13 +269,19 @@ class Gateway:
 
     def shutdown(self) -> None:
         """Announce on every connection that the server goes down."""
+        self.announce_shutdown([*self.hub.sessions, *self.api_sessions])
+
+    def announce_shutdown(self, sessions: Collection[AnySession]) -> None:
+        """Announce it on some connections; a user data stream by listen key has no word for it."""
         now_ms = self.exchange.clock.now_ns() // 1_000_000
         event = {"e": "serverShutdown", "E": now_ms}
         for session in self.hub.sessions:
-            payload = {"stream": "!serverShutdown", "data": event} if session.combined else event
-            session.outbox.send(msgspec.json.encode(payload))
+            if session in sessions:
+                payload = {"stream": "!serverShutdown", "data": event} if session.combined else event
+                session.outbox.send(msgspec.json.encode(payload))
         for api in self.api_sessions:
-            api.outbox.send(msgspec.json.encode({"event": event}))
+            if api in sessions:
+                api.outbox.send(msgspec.json.encode({"event": event}))
 
 
 def _read_values(query: str, body: str) -> dict[str, str]:

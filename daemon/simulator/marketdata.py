@@ -1,8 +1,8 @@
 """One symbol's market as the public sees it: book, touch, trades, bars; and the users' matchers.
 
 It is told of trades, quotes, depth and snapshots by whatever drives the exchange (a tape or the synthetic
-market) and answers the public REST queries. Prices and quantities are in units; the matching kernels count
-ticks and lots.
+market) and answers the public REST queries. While its symbol is not TRADING no user's order is filled.
+Prices and quantities are in units; the matching kernels count ticks and lots.
 """
 
 from __future__ import annotations
@@ -113,6 +113,8 @@ class MarketData:
         self._recent.add(time_ms, qty, notional(price, qty))
         self.last_price = price
         self.time_ms = time_ms
+        if self.symbol.status != "TRADING":
+            return
         for held in self.matchers:
             held.trade(price, qty, SELL if buyer_is_maker else BUY)
         self.on_trade(self)
@@ -121,6 +123,8 @@ class MarketData:
         """Take the best bid and ask; quantity 0 where a side is empty."""
         self.bid, self.bid_qty, self.ask, self.ask_qty = bid, bid_qty, ask, ask_qty
         self._unread = None
+        if self.symbol.status != "TRADING":
+            return
         for held in self.matchers:
             held.quote()
 
@@ -177,6 +181,8 @@ class MarketData:
 
     def _depth_changed(self, last_id: int) -> None:
         self.update_id = last_id
+        if self.symbol.status != "TRADING":
+            return
         for held in self.matchers:
             held.depth()
 

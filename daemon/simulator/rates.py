@@ -103,7 +103,7 @@ class AddressLimits:
             "per 1 MINUTE. "
             "Please use WebSocket Streams for live updates to avoid polling the API.",
             429,
-            _retry(now_ns, self._weight.ends_ns()),
+            retry_data(now_ns, self._weight.ends_ns()),
         )
 
     def ban(self, length_ns: int, now_ns: int) -> None:
@@ -135,7 +135,7 @@ class AddressLimits:
             f"Way too much request weight used; IP banned until {until_ms}. "
             "Please use WebSocket Streams for live updates to avoid bans.",
             418,
-            _retry(now_ns, self.banned_until_ns),
+            retry_data(now_ns, self.banned_until_ns),
         )
 
 
@@ -156,7 +156,7 @@ class OrderLimits:
                     TOO_MANY_ORDERS,
                     f"Too many new orders; current limit is {limit} orders per {name}.",
                     429,
-                    _retry(now_ns, window.ends_ns()),
+                    retry_data(now_ns, window.ends_ns()),
                 )
 
     def count(self, now_ns: int) -> None:
@@ -186,5 +186,6 @@ class OrderLimits:
         ]
 
 
-def _retry(now_ns: int, until_ns: int) -> dict[str, Any]:
+def retry_data(now_ns: int, until_ns: int) -> dict[str, Any]:
+    """Return what a refusal says of when to come again."""
     return {"serverTime": now_ns // 1_000_000, "retryAfter": -(-until_ns // 1_000_000)}

@@ -36,6 +36,7 @@ class Hub:
         self.sessions: list[MarketSession] = []
         self.on_change: Callable[[], None] = lambda: None
         self.version = 0  # counts changes of who listens to what
+        self.meddle: Callable[[str, bytes, Callable[[str, bytes], None]], None] | None = None
 
     def streams(self) -> list[str]:
         """Return every stream that someone listens to."""
@@ -43,11 +44,16 @@ class Hub:
 
     def publish(self, stream: str, data: bytes) -> None:
         """Send a payload to the stream's listeners."""
-        sessions = self._topics.get(stream)
-        if sessions is None:
+        if stream not in self._topics:
             return
+        if self.meddle is None:
+            self._send(stream, data)
+        else:
+            self.meddle(stream, data, self._send)
+
+    def _send(self, stream: str, data: bytes) -> None:
         combined = b""
-        for session in sessions:
+        for session in self._topics.get(stream, ()):
             if session.combined:
                 combined = combined or b'{"stream":"%b","data":%b}' % (stream.encode(), data)
                 session.outbox.send(combined)
@@ -58,6 +64,9 @@ class Hub:
         """Send a frame that already is in combined form, byte for byte; raw listeners get its data."""
         sessions = self._topics.get(stream)
         if sessions is None:
+            return
+        if self.meddle is not None:
+            self.meddle(stream, frame[len(stream) + 20 : -1], self._send)
             return
         for session in sessions:
             session.outbox.send(frame if session.combined else frame[len(stream) + 20 : -1])

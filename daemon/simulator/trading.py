@@ -192,6 +192,8 @@ def cancel_replace(call: Call) -> dict[str, Any]:
     place_result = "NOT_ATTEMPTED"
     if cancel_result == "SUCCESS" or mode == "ALLOW_FAILURE":
         try:
+            if cancel_result == "SUCCESS" and call.exchange.faults is not None:
+                call.exchange.faults.check_replacement(market.symbol)
             order, fills = call.exchange.place(call.account, market, new)
             placed, place_result = _placed(call, new, order, fills), "SUCCESS"
         except ApiError as error:
@@ -211,20 +213,32 @@ def cancel_replace(call: Call) -> dict[str, Any]:
 
 def order_status(call: Call) -> dict[str, Any]:
     """Return one order, open or not."""
+    return status_view(known(call), call.unit_ns)
+
+
+def known(call: Call) -> Order:
+    """Return the order that a query names; raises ApiError -2013 where queries do not know of it."""
     order = named(call)
-    if order is None:
+    if order is None or not call.exchange.knows(order.symbol, order.created_ns):
         raise no_such_order()
-    return status_view(order, call.unit_ns)
+    return order
 
 
-def open_orders(call: Call) -> list[dict[str, Any]]:
-    """Return the open orders of a symbol, or of all."""
+def find_open(call: Call) -> list[Order]:
+    """Return the open orders that queries know of, of a symbol or of all."""
     symbol = call.params.optional("symbol")
     if symbol is not None:
         call.exchange.market(symbol)
     return [
-        status_view(order, call.unit_ns) for order in call.exchange.registry.open_orders(call.account, symbol)
+        order
+        for order in call.exchange.registry.open_orders(call.account, symbol)
+        if call.exchange.knows(order.symbol, order.created_ns)
     ]
+
+
+def open_orders(call: Call) -> list[dict[str, Any]]:
+    """Return the open orders of a symbol, or of all."""
+    return [status_view(order, call.unit_ns) for order in find_open(call)]
 
 
 def _span(call: Call, days: int) -> tuple[int | None, int | None]:
@@ -256,6 +270,7 @@ def find_orders(call: Call, days: int = 1) -> list[Order]:
         and (start is None or order.updated_ns >= start)
         and (end is None or order.updated_ns <= end)
         and (first is None or start is not None or end is not None or order.order_id >= first)
+        and call.exchange.knows(order.symbol, order.created_ns)
     ]
     return found[-limit:] if first is None and start is None else found[:limit]
 
@@ -282,6 +297,7 @@ def find_fills(call: Call, days: int = 1) -> list[Fill]:
         and (first is None or fill.trade_id >= first)
         and (start is None or fill.now_ns >= start)
         and (end is None or fill.now_ns <= end)
+        and call.exchange.knows(fill.order.symbol, fill.now_ns)
     ]
     return found[-limit:] if first is None and start is None else found[:limit]
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from daemon.simulator.auth import Key
+    from daemon.simulator.faults import Faults
     from daemon.simulator.gateway import Gateway
     from daemon.simulator.streams import Outbox
 
@@ -70,6 +71,10 @@ class ApiSession:
         if self in self._gateway.api_sessions:
             self._gateway.api_sessions.remove(self)
 
+    def hears(self, account: str) -> bool:
+        """Whether it listens to the account."""
+        return any(name == account for name, _ in self._subscriptions.values())
+
     def tell(self, account: str, event: dict[str, Any]) -> None:
         """Send an event to the subscriptions of its account."""
         for identifier, (name, _) in self._subscriptions.items():
@@ -91,15 +96,36 @@ class ApiSession:
         """Take one request and answer it, then send the events it caused."""
         self._held = []
         try:
-            answer = self._answer(text)
-            if answer is not None:
-                self.outbox.send(_encode(answer))
+            if self._gateway.faults is None:
+                self._send(self._answer(text))
+            else:
+                self._receive_faulty(self._gateway.faults, text)
         finally:
             held, self._held = self._held, None
             for frame in held:
                 self.outbox.send(frame)
 
-    def _answer(self, text: bytes) -> dict[str, Any] | None:
+    def _receive_faulty(self, faults: Faults, text: bytes) -> None:
+        """Take one request and answer it, as faults let it."""
+        try:
+            identifier, method, params = _read_request(text)
+        except ApiError:
+            self._send(self._answer(text))
+            return
+        about = self._gateway.market, method, str(params.get("symbol", ""))
+        fate = faults.request("api", *about)
+        answer = self._answer(text) if fate.executed else {}
+        if fate.error is not None:
+            answer = {"id": identifier, "status": fate.error.status, "error": fate.error.body()}
+        if fate.answered:
+            faults.answer(*about, lambda: self._send(answer))
+
+    def _send(self, answer: dict[str, Any]) -> None:
+        self.outbox.send(_encode(answer))
+        if answer["status"] == 418:
+            self.outbox.close(1008, "banned")
+
+    def _answer(self, text: bytes) -> dict[str, Any]:
         now_ns = self._gateway.exchange.clock.now_ns()
         identifier: Any = None
         method: Method | None = None
@@ -134,10 +160,6 @@ class ApiSession:
             if method is not None and method.places_orders and call is not None:
                 rates = [*call.account.orders.rows(now_ns), *rates]
             answer["rateLimits"] = rates
-        if answer["status"] == 418:
-            self.outbox.send(_encode(answer))
-            self.outbox.close(1008, "banned")
-            return None
         return answer
 
     # --- who asks ---

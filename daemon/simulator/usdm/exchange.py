@@ -80,6 +80,8 @@ class FuturesExchange(Exchange):
         """Raise ApiError when the order would be refused before it reaches the book."""
         assert isinstance(account, FuturesAccount)
         symbol = market.symbol
+        if symbol.status != "TRADING":
+            raise ApiError(-4140, "Invalid symbol status for opening position.")
         position = account.position(symbol)
         self.refresh(account)
         check_order(new, symbol, position.mark, len(self.registry.open_orders(account, symbol.name)))

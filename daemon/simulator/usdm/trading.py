@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from daemon.simulator.errors import ApiError, missing, no_such_order, unknown_order
 from daemon.simulator.methods import TRADE, USER_DATA, Method, symbol_weight
 from daemon.simulator.symbols import UNIT
-from daemon.simulator.trading import find_fills, find_orders, named
+from daemon.simulator.trading import find_fills, find_open, find_orders, known, named
 from daemon.simulator.usdm.account import FuturesAccount
 from daemon.simulator.usdm.exchange import FuturesExchange
 from daemon.simulator.usdm.newrequest import read_algo, read_order
@@ -115,19 +115,12 @@ def countdown(call: Call) -> dict[str, Any]:
 
 def order_status(call: Call) -> dict[str, Any]:
     """Return one order, open or not."""
-    order = named(call)
-    if order is None:
-        raise no_such_order()
-    return status_view(_order(order))
+    return status_view(_order(known(call)))
 
 
 def open_orders(call: Call) -> list[dict[str, Any]]:
     """Return the open orders of a symbol, or of all."""
-    symbol = call.params.optional("symbol")
-    if symbol is not None:
-        call.exchange.market(symbol)
-    found = call.exchange.registry.open_orders(call.account, symbol)
-    return [status_view(_order(order)) for order in found]
+    return [status_view(_order(order)) for order in find_open(call)]
 
 
 def all_orders(call: Call) -> list[dict[str, Any]]:

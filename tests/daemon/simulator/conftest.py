@@ -17,6 +17,8 @@ from daemon.instruments import make_instrument
 from daemon.simulator.account import Account
 from daemon.simulator.auth import Key, Keyring, sorted_payload
 from daemon.simulator.exchange import Exchange
+from daemon.simulator.fault import read_one
+from daemon.simulator.faults import Faults
 from daemon.simulator.gateway import Answer, Gateway
 from daemon.simulator.rates import Limits
 from daemon.simulator.symbols import UNIT, list_symbol
@@ -83,6 +85,21 @@ class Kit:
         self.market = self.exchange.markets["BTCUSDT"]
         self.market.snapshot(1, BOOK)
         self.market.quote(100 * UNIT, UNIT, 10_001 * UNIT // 100, UNIT)
+
+    def faults(self, *faults: dict[str, Any], seed: int = 1) -> Faults:
+        """Put faults on a schedule; the kit's `crashes` counts the crashes they bring."""
+        self.crashes = 0
+
+        def crash() -> None:
+            self.crashes += 1
+
+        schedule = Faults({"spot": self.gateway}, self.time, self.time, seed, crash)
+        schedule.add([read_one(fault, "here") for fault in faults])
+        return schedule
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time.advance(self.time.now_ns() + round(seconds * 1e9))
 
     @property
     def now_ms(self) -> int:

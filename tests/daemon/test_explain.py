@@ -1,0 +1,46 @@
+from typing import Annotated, Literal
+
+import msgspec
+import pytest
+from msgspec import Meta
+
+from daemon.explain import below, explain, names_at
+
+
+class Inner(msgspec.Struct, forbid_unknown_fields=True):
+    colour: Literal["red", "green"]
+    size: Annotated[int, Meta(ge=1)] = 1
+
+
+class Outer(msgspec.Struct, forbid_unknown_fields=True):
+    one: Inner
+    many: tuple[Inner, ...] = ()
+    named: dict[str, Annotated[float, Meta(gt=0)]] = {}
+
+
+@pytest.mark.parametrize(
+    ("tree", "sentence"),
+    [
+        ({}, "it lacks the key 'one'"),
+        ({"two": 1}, "it has no key 'two'"),
+        ({"oen": 1}, "it has no key 'oen'; did you mean 'one'?"),
+        ({"one": {"colour": "red", "sice": 1}}, "one has no key 'sice'; did you mean 'size'?"),
+        ({"one": {"colour": "blue"}}, "one.colour is 'blue', and can be red or green"),
+        ({"one": {"colour": "red", "size": 0}}, "one.size: expected int >= 1"),
+        ({"one": {"colour": "red"}, "many": [{"colour": 1}]}, "many[0].colour: expected str, got int"),
+        (3, "it: expected object, got int"),
+    ],
+)
+def test_a_refusal_names_the_key_and_what_it_can_be(tree, sentence):
+    with pytest.raises(msgspec.ValidationError) as refused:
+        msgspec.convert(tree, Outer)
+    assert explain(str(refused.value), Outer, "it") == sentence
+
+
+def test_types_are_found_below_structs_tuples_and_dictionaries():
+    assert below(Outer, "one") is Inner
+    assert below(Outer, "three") is None
+    assert below(below(Outer, "many"), "0") is Inner
+    assert below(below(Outer, "named"), "x") == Annotated[float, Meta(gt=0)]
+    assert names_at(Outer, ["one"]) == ("colour", "size")
+    assert names_at(Outer, ["named"]) == ()
