@@ -1,8 +1,9 @@
 # One command for each thing a developer does. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo picture setup test verify bench peers lint format lock clean
+.PHONY: help demo picture setup test verify simulate bench peers lint format lock clean
 ARGS ?=
 WORKERS ?= 2
+SEEDS ?= 100
 PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS)
 
 help: ## list these commands
@@ -21,6 +22,9 @@ test: .venv/.dev ## all tests but the heavy ones
 
 verify: .venv/.dev ## the heavy proofs: long property tests, kills, whole captures
 	$(PYTEST) -m "heavy or hypothesis" --hypothesis-profile heavy $(ARGS)
+
+simulate: .venv/.dev ## play the daemon's whole world on virtual time, with faults from a seed; SEEDS=1000
+	.venv/bin/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
 bench: .venv/.dev ## measure tick to order beside a floor and a naive stack; fails beyond generous bounds
 	.venv/bin/tickd bench latency --check $(ARGS)

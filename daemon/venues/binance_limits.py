@@ -25,6 +25,9 @@ _READING_UPTO: Final = 0.9
 _LIMIT_ASSUMED: Final = 2400
 #: how long to wait after a 429 or 418 that names no time
 BACKOFF_MS: Final = {429: 10_000, 418: 120_000}
+#: added to the time that one names: it is by the exchange's clock, of which ours is an estimate, and who asks
+#: a moment too early is banned for longer
+_UNSURE_MS: Final = 500
 
 #: orders granted at once, and for how long at most
 _GRANT_MAX: Final = 1_000
@@ -178,7 +181,8 @@ class Budget:
     def block(self, status: int, time_ms: int, until_ms: int = 0) -> None:
         """Latch after a 429 or 418; the latest end counts."""
         self._settle()
-        end_ms = until_ms if until_ms > time_ms else time_ms + BACKOFF_MS.get(status, BACKOFF_MS[429])
+        told = until_ms > time_ms
+        end_ms = until_ms + _UNSURE_MS if told else time_ms + BACKOFF_MS.get(status, BACKOFF_MS[429])
         self._blocked_until_ms = max(self._blocked_until_ms, end_ms)
 
     def used(self, time_ms: int) -> dict[str, tuple[int, int]]:

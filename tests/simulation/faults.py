@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from daemon.simulator.fault import read_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,6 +94,18 @@ def _slow_disk(world: World, fault: Fault) -> None:
     world.after(fault.lasts_s, lambda: setattr(world.disk, "sync_ns", 0))
 
 
+def _exchange(kind: str, **keys: Any) -> Callable[[World, Fault], None]:
+    """Let the exchange misbehave by a fault of its own (daemon/simulator/fault.py); `size` is its count."""
+
+    def strike(world: World, fault: Fault) -> None:
+        lasts: dict[str, Any] = {"lasts_s": fault.lasts_s} if fault.lasts_s else {"count": fault.size}
+        if kind == "server_shutdown":
+            lasts = {}
+        world.faults.add([read_one({"kind": kind, **lasts, **keys}, kind)])
+
+    return strike
+
+
 class Kind(NamedTuple):
     """How a kind strikes, how often it is drawn, and between what its length and size are."""
 
@@ -129,6 +143,23 @@ KINDS: dict[str, Kind] = {
     "disk_full": Kind(_set("disk", "full", True, False), 1, (0.2, 5.0)),
     "clock_step": Kind(_clock_step, 1, size=(0, 5_000)),
     "halt": Kind(_halt, 1, (1.0, 10.0)),
+    "5xx_done": Kind(_exchange("http_5xx", method="order.place"), 2, size=(1, 3)),
+    "5xx_undone": Kind(_exchange("http_5xx", method="order.place", executed=False), 2, size=(1, 3)),
+    "5xx_rest": Kind(_exchange("http_5xx", of="rest"), 1, size=(1, 6)),
+    "-1006": Kind(_exchange("-1006", of="api"), 2, size=(1, 4)),
+    "-1007": Kind(_exchange("-1007", of="api"), 2, size=(1, 4)),
+    "-1007_undone": Kind(_exchange("-1007", of="api", executed=False), 2, size=(1, 4)),
+    "rate_429": Kind(_exchange("rate_429", delay_s=8.0), 2, size=(1, 3)),
+    "ban_418": Kind(_exchange("ban_418"), 1, (5.0, 25.0)),
+    "query_lag": Kind(_exchange("query_lag", delay_s=3.0), 3, (10.0, 60.0)),
+    "depth_gap": Kind(_exchange("depth_gap"), 2, size=(1, 4)),
+    "crossed_book": Kind(_exchange("crossed_book"), 1, size=(1, 2)),
+    "partial_fill": Kind(_exchange("partial_fill"), 3, size=(2, 20)),
+    "reorder": Kind(_exchange("reorder", of="events"), 3, size=(1, 6)),
+    "break": Kind(_exchange("break", symbol="BTCUSDT"), 1, (2.0, 20.0)),
+    "exchange_clock": Kind(_exchange("clock_step", delay_s=4.0), 1, (5.0, 30.0)),
+    "maintenance": Kind(_exchange("maintenance"), 1, (2.0, 15.0)),
+    "server_shutdown": Kind(_exchange("server_shutdown", delay_s=3.0), 1),
 }
 
 

@@ -10,6 +10,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from daemon.errors import NetError
 from daemon.seams import Response
 
@@ -49,6 +51,7 @@ class Line:
             raise NetError("the line takes nothing now: it is closed")
         world = self._world
         if self.orders:
+            world.checks.asked(self._run)
             world.checks.sent(self._run, payload)
         world.note(b"send", payload)
         if not self._cut and not world.weather.loses_up(self, payload):
@@ -107,6 +110,9 @@ class Line:
             self._world.note(b"receive", payload, last)
             if not self.orders:
                 self._world.checks.heard(self._run)
+            elif b'"status":418' in payload:
+                until_ms = msgspec.json.decode(payload)["error"]["data"]["retryAfter"]
+                self._run.banned_until_ns = until_ms * 1_000_000
             self._run.do(self._handler.on_frame, payload, last)
 
     # --- its end --------------------------------------------------------------------------------------------
@@ -184,6 +190,7 @@ class RunNet:
         """Make one request; raises NetError when no answer comes."""
         run, world = self._run, self._run.world
         run.touch("request")
+        world.checks.asked(run)
         asked_ns = world.time.now_ns()
         parts = urlsplit(url)
         target = parts.path + ("?" + parts.query if parts.query else "")
@@ -200,11 +207,13 @@ class RunNet:
             raise lost
         lower = {name.lower(): value for name, value in headers.items()}
         answer = world.gateway.request(method, target, lower, body.decode(), ADDRESS)
-        if fate == "lost answer":
+        if fate == "lost answer" or not answer.status:
             await run.sleep_until(asked_ns + int(timeout_s * 1e9))
             raise lost
-        await run.sleep_until(world.weather.arrives(None))
+        await run.sleep_until(world.weather.arrives(None) + int(answer.delay_s * 1e9))
         run.touch("response")
+        if answer.status == 418:
+            run.banned_until_ns = world.time.now_ns() + int(answer.headers["Retry-After"]) * 1_000_000_000
         world.note(b"response", answer.status, answer.body)
         return Response(answer.status, answer.headers, answer.body)
 

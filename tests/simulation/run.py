@@ -79,6 +79,7 @@ class Run:
         self.world = world
         self.number = number
         self.alive = True
+        self.banned_until_ns = 0  # as the exchange told it
         self.crash_in = -1  # calls of the seams from now at which it dies
         self.failure: BaseException | None = None
         self.tasks: list[asyncio.Task[Any]] = []

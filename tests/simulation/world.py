@@ -17,6 +17,7 @@ from daemon.errors import JournalError, TickdError
 from daemon.events import Command
 from daemon.garbage import Garbage
 from daemon.simulator.auth import Key
+from daemon.simulator.faults import Faults
 from daemon.simulator.settings import SimulatorSettings, build
 from tests.simulation.checks import Checks, ViolationError
 from tests.simulation.disk import FaultyDisk
@@ -86,7 +87,7 @@ def config(sync: str) -> Any:
             }
             for who, (symbol, qty) in enumerate(zip(SYMBOLS, (0.001, 0.02), strict=True))
         ],
-        "risk": {"order_notional_max": 400.0, "position_notional_max": 450.0, "orders_per_s_max": 20.0},
+        "risk": {"order_notional_max": 250.0, "position_notional_max": 250.0, "orders_per_s_max": 20.0},
         "journal": {"path": "/journal", "sync": sync, "checkpoint_s": 10.0},
         "http": {"socket": "/run/none"},
     }
@@ -98,7 +99,7 @@ class World:
 
     def __init__(self, seed: int, faults: Sequence[Fault], *, sync: str = "group") -> None:
         self.seed = seed
-        self.faults = faults
+        self.drawn = faults
         self.time = VirtualTime(START_NS)
         self.random = Random(f"world {seed}")
         self.config = config(sync)
@@ -119,6 +120,7 @@ class World:
         self.gateway = built.gateways["spot"]
         self.exchange = self.gateway.exchange
         self.account = self.exchange.accounts["main"]
+        self.faults = Faults(built.gateways, self.time, self.time, seed, lambda: None)
         self._drivers = built.drivers
         self.run: Run
         self._due_ns = 0
@@ -190,7 +192,7 @@ class World:
 
     async def _main(self) -> None:
         self._step()
-        for fault in self.faults:
+        for fault in self.drawn:
             self.after(fault.at_s, lambda fault=fault: self._strike(fault))  # type: ignore[misc]
         keeper = asyncio.get_running_loop().create_task(self._keep_running())
         await self._until(WELL_S)
@@ -258,6 +260,7 @@ class World:
         weather.refusing_orders = weather.refusing_market = False
         disk.sync_ns, disk.fails_syncs, disk.fails_writes, disk.full = 0, False, False, False
         self.run.crash_in = -1
+        self.faults.clear()
         self.command("resume")
 
     def _step(self) -> None:

@@ -60,7 +60,7 @@ def test_snapshots_wait_while_hardly_any_weight_is_left_or_the_exchange_limits_u
     assert budget.reading_waits_ms(NOW, 20) == 0
     assert budget.reading_waits_ms(NOW, 21) == MINUTE
     budget.block(429, NOW + MINUTE, NOW + MINUTE + 5_000)
-    assert budget.reading_waits_ms(NOW + MINUTE, 21) == 5_000
+    assert budget.reading_waits_ms(NOW + MINUTE, 21) == 5_500
 
 
 def test_a_new_interval_begins_at_nothing() -> None:
@@ -76,8 +76,9 @@ def test_one_latch_stops_everything_until_the_time_the_exchange_names() -> None:
     budget.block(418, NOW, NOW + 90_000)
     budget.block(429, NOW, NOW + 5_000)  # an earlier end does not shorten it
     for order in (True, False):
-        assert budget.take(NOW + 80_000, 1, order=order) == "rate limited for 10.0 s more"
-        assert budget.take(NOW + 90_000, 1, order=order) == ""
+        assert budget.take(NOW + 80_500, 1, order=order) == "rate limited for 10.0 s more"
+        assert budget.take(NOW + 90_499, 1, order=order) != ""  # the exchange's clock may be behind
+        assert budget.take(NOW + 90_500, 1, order=order) == ""
 
 
 def test_a_limit_without_a_time_is_waited_out_all_the_same() -> None:
