@@ -1,9 +1,10 @@
 # One command for each thing a developer does. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo picture setup test verify simulate bench peers lint format lock clean
+.PHONY: help demo picture setup test verify simulate torture bench peers lint format lock clean
 ARGS ?=
 WORKERS ?= 2
 SEEDS ?= 100
+SCHEDULES ?= 300
 PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS)
 
 help: ## list these commands
@@ -25,6 +26,9 @@ verify: .venv/.dev ## the heavy proofs: long property tests, kills, whole captur
 
 simulate: .venv/.dev ## play the daemon's whole world on virtual time, with faults from a seed; SEEDS=1000
 	.venv/bin/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
+
+torture: .venv/.dev ## kill -9 at named places of real processes, and while they recover; SCHEDULES=300
+	TORTURE_SCHEDULES=$(SCHEDULES) .venv/bin/python -m pytest -s -m heavy tests/end_to_end/test_torture.py $(ARGS)
 
 bench: .venv/.dev ## measure tick to order beside a floor and a naive stack; fails beyond generous bounds
 	.venv/bin/tickd bench latency --check $(ARGS)

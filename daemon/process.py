@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from daemon.direct import Report
     from daemon.net import RealNet
     from daemon.options import DirectOptions, RunOptions
+    from daemon.seams import Net
 
 
 def run(config: Config, options: RunOptions) -> int:
@@ -126,7 +127,12 @@ def _make_seams(config: Config, disk: RealDisk) -> tuple[Seams, ThreadWorker, tu
 async def _serve(config: Config, options: RunOptions) -> App:
     seams, worker, nets = _make_seams(config, RealDisk())
     logs = open_logs(config.log, seams)
-    app = App(config, seams, logs, nets[1])
+    venue_net: Net = nets[1]
+    if crash_at := os.environ.get("TICKD_CRASH_AT"):
+        from daemon.crash_points import arm  # noqa: PLC0415 - who trades has no such hook
+
+        seams, venue_net = arm(crash_at, seams, venue_net)
+    app = App(config, seams, logs, venue_net)
     catch_signals(app.ask_stop)
     if options.hold:
         app.released.clear()

@@ -108,8 +108,9 @@ class Checks:
 
     def asked(self, run: Run) -> None:
         """Judge that nothing is asked of an exchange that has banned us, and said until when."""
-        if self._world.time.now_ns() < run.banned_until_ns:
-            self._fail("asked while banned", f"which lasts {(run.banned_until_ns - self._world.time.now_ns()) / 1e9:.3f} s more")
+        left_ns = run.banned_until_ns - self._world.time.now_ns()
+        if left_ns > 0:
+            self._fail("asked while banned", f"which lasts {left_ns / 1e9:.3f} s more")
 
     # --- once it is quiet -----------------------------------------------------------------------------------
     def settled(self, run: Run) -> None:

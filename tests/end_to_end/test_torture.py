@@ -1,0 +1,135 @@
+"""kill -9 at every named place, and again while it recovers: nothing twice, nothing lost, no other position.
+
+`make torture SCHEDULES=300` plays more. The harness proves itself on a daemon that sends again what it finds
+unanswered in its journal: that must be caught.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+
+from daemon.crash_points import POINTS
+from tests.end_to_end.harness import CROSS, MAKER, ROOT, until
+from tests.end_to_end.test_restarts import check_agreement
+
+#: of the order path while it trades -> up to which call it is let live
+TRADING = {
+    "journal.write": 60,
+    "journal.written": 60,
+    "journal.sync": 8,
+    "journal.synced": 8,
+    "wire.send": 12,
+    "wire.sent": 12,
+    "wire.frame": 40,
+    "wire.taken": 40,
+}
+#: of a start, which are few
+STARTING = {
+    "journal.open": 1,
+    "journal.write": 4,
+    "journal.written": 4,
+    "journal.sync": 1,
+    "journal.synced": 1,
+    "venue.connect": 1,
+    "venue.connected": 1,
+    "wire.send": 4,
+    "wire.sent": 4,
+    "wire.frame": 4,
+    "wire.taken": 4,
+    "rest.request": 4,
+    "rest.answer": 4,
+}
+#: of checkpoints, which come with time
+KEEPING = {"file.replace": 3, "file.replaced": 3}
+MORE = "[journal]\ncheckpoint_s = 0.2\ngroup_ms = 20\n"
+
+#: a daemon with a bug: what it finds unanswered in its journal it sends again
+SENDS_AGAIN = """
+from daemon.orders import doubts
+
+asked = doubts.Doubts._on_timer
+
+def again(self):
+    for doubt in list(self._by_id.values()):
+        self._venue.place(doubt.order)
+    asked(self)
+
+doubts.Doubts._on_timer = again
+"""
+
+
+def schedule(seed):
+    """Return where it dies while it trades, and where while it recovers."""
+    chance = random.Random(f"torture {seed}")
+    trading = TRADING | KEEPING
+    point = chance.choice(list(trading))
+    again = chance.choice(list(STARTING))
+    return f"{point}#{chance.randint(1, trading[point])}", f"{again}#{chance.randint(1, STARTING[again])}"
+
+
+def die(bench, exchange, point, env=None):
+    """Start a daemon that dies at a point, and wait for that; one that does not come there is killed."""
+    daemon = bench.live(
+        exchange,
+        CROSS,
+        MAKER,
+        more=MORE,
+        words=("--seconds", "20"),
+        env={"TICKD_CRASH_AT": point, **(env or {})},
+    )
+    code = daemon.child.wait(300)
+    assert code in {-9, 0}, daemon.child.err
+    return code == -9
+
+
+def recover(bench, exchange, held, orders):
+    """Start a sound daemon, and compare what it holds with the exchange."""
+    daemon = bench.live(exchange, CROSS, MAKER, more=MORE)
+    daemon.until(lambda state: state["state"] in {"READY", "HALTED"}, "it has recovered", 60)
+    check_agreement(bench, exchange, daemon, held, orders)
+    bench.run("resume")
+    daemon.ready()
+    assert daemon.child.end() == 0
+
+
+def test_every_point_is_on_a_schedule():
+    assert set(TRADING) | set(STARTING) | set(KEEPING) == set(POINTS)
+
+
+@pytest.mark.heavy
+def test_killed_at_named_places_it_agrees_with_its_exchange(bench):
+    schedules = int(os.environ.get("TORTURE_SCHEDULES", "30"))
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    held, died, died_again = exchange.balance("BTC"), 0, 0
+    for seed in range(schedules):
+        first, second = schedule(seed)
+        died += die(bench, exchange, first)
+        died_again += die(bench, exchange, second)
+        recover(bench, exchange, held, 0)
+        print(f"{seed}: {first}, {second}", flush=True)
+    print(f"{schedules} schedules, died {died} times trading and {died_again} times recovering")
+    assert died >= schedules * 0.8
+    assert died_again >= schedules * 0.8
+
+
+@pytest.mark.heavy
+def test_the_harness_catches_a_daemon_that_sends_again(bench, tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(SENDS_AGAIN)
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(ROOT)])}
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    caught = 0
+    for number in range(1, 13):
+        die(bench, exchange, f"wire.sent#{number + 4}")
+        daemon = bench.live(exchange, CROSS, MAKER, more=MORE, env=env)
+        daemon.until(lambda state: state["state"] in {"READY", "HALTED"}, "it has recovered", 60)
+        until(lambda daemon=daemon: daemon.state()["orders"]["unknown"] == 0, "nothing is unknown", 90)
+        daemon.child.kill()
+        sent = [one["clientOrderId"] for one in exchange.orders()]
+        caught = len(sent) - len(set(sent))
+        if caught:
+            break
+    assert caught, "an order was sent again, and nobody saw"
