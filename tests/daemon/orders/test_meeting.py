@@ -91,6 +91,18 @@ def test_a_lost_order_that_is_over_already_is_found_by_its_trades(world):
     assert again.restarted().position(d.P_QTY) == 1e-3
 
 
+def test_the_trades_of_an_order_cancelled_by_hand_under_another_id_are_its_own(world):
+    part, _ = world.be_busy()
+    world.report("NEW", part, venue_order_id="77")
+    again = world.restarted()
+    before = again.position(d.P_QTY)
+    again.meet(trades=[World.trade("web_1", 9, 100, venue_order_id="77")])
+    mine = again.orders.life.open[part.client_order_id]
+    assert (mine.filled_lots, again.position(d.P_QTY)) == (300, pytest.approx(before + 1e-3))
+    assert "foreign_trade" not in again.alarms()
+    assert again.restarted().position(d.P_QTY) == again.position(d.P_QTY)
+
+
 def test_the_trades_of_an_order_that_is_not_ours_are_not_counted_for_it_again(world):
     early = World.trade("by-hand", 4, 40)
     told = {"USDT": "99976", "BTC": "10.0004"}
