@@ -286,11 +286,15 @@ class Orders:
             self.cancel_all(now_ns)
 
     def resume(self, source: str, now_ns: int | None = None) -> None:
-        """Reset the kill switch, and measure day and drawdown anew; after a JournalError it stays thrown."""
+        """Reset the kill switch, and measure day and drawdown anew; after a JournalError it stays thrown.
+
+        The venue is asked at once: what could not be agreed on halts again if it is still so.
+        """
         now_ns = self.clock.now_ns() if now_ns is None else now_ns
         if self.risk.resume(source, now_ns):
             self.portfolio.rebase()
             self._record_baseline(self.portfolio.worth.save(), now_ns)
+            self.doubts.ask_snapshot()
 
     def save_baseline(self, now_ns: int) -> None:
         """Journal from where day and drawdown are measured, if it moved; the app calls this every second."""

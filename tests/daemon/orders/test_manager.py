@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from daemon.events import Command
+from daemon.events import NOT_SENT, Command
 from daemon.orders.audit import Sent
 from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.order import State
@@ -232,6 +232,13 @@ def test_a_series_of_rejections_throws_the_kill_switch(new_world):
         world.report("REJECTED", world.place(), reason="no money")
     assert world.risk.halted
     assert "no money" in world.risk.latch.reason
+
+
+def test_orders_that_were_not_sent_are_no_rejections_of_the_venue(new_world):
+    world = new_world(limits=RiskLimits(orders_per_s_max=1000.0, rejections_max=3))
+    for _ in range(9):
+        world.report("REJECTED", world.place(), reason=f"{NOT_SENT}: rate limited for 9.0 s more")
+    assert not world.risk.halted
 
 
 def test_a_trade_of_an_order_that_is_not_ours_moves_the_balance_and_no_position(world):

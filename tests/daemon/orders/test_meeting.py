@@ -166,9 +166,23 @@ def test_a_position_the_account_does_not_cover_halts(world):
     world.fill(order, 1, 100_000)
     world.later(1)
     found = world.meet({"USDT": "40000", "BTC": "0.5"})
-    assert found.fatal == ["the strategies hold 1 BTC and the account 0.5"]
+    (text,) = found.fatal
+    assert text.startswith("the strategies hold 1 BTC and the account 0.5: bring the difference back")
     assert world.risk.halted
     assert world.risk.latch.reason == found.fatal[0]
+
+
+def test_a_resume_has_the_venue_asked_at_once_whether_it_agrees_now(world):
+    world.fill(world.place(qty=100_000), 1, 100_000)
+    world.later(1)
+    short = {"USDT": "40000", "BTC": "0.5"}
+    world.orders.doubts.ask_snapshot = lambda: world.meet(short)
+    world.meet(short)
+    world.orders.resume("cli")
+    assert world.risk.halted
+    short["BTC"] = "1"
+    world.orders.resume("cli")
+    assert not world.risk.halted
 
 
 def test_everything_that_cannot_be_agreed_on_is_the_reason_and_what_differed_is_on_record(world):
