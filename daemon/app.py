@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 #: a venue that refuses its word so often in a row means it; with these codes it is only busy, or we too fast
 REFUSALS_MAX: Final = 3
-BUSY: Final = frozenset({-1000, -1001, -1003, -1021, -418, -429})
+BUSY: Final = frozenset({-1000, -1001, -1003, -1021, -2013, -418, -429})
 #: how long the end waits for the venue's word on what was cancelled
 DRAIN_NS: Final = 3_000_000_000
 _POLL_S: Final = 0.02

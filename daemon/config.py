@@ -115,6 +115,10 @@ class VenueConfig(LineConfig, frozen=True):
     recv_window_ms: Annotated[int, Meta(ge=1, le=60_000)] = 5000
     #: an order without an answer for so long is UNKNOWN
     timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = 2000
+    #: one that nobody finds so long after it was sent is VOID; 0: as soon as that is safe, 60 s at least
+    absence_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    #: open orders in the traded symbols that the daemon never sent
+    foreign_orders: Literal["cancel", "adopt", "ignore"] = "cancel"
     #: its orders, trades and balances are compared with ours so often, and after each reconnect
     reconcile_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from daemon.errors import ConfigError
+from daemon.venues.hosts import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,6 +52,13 @@ def check_market(config: Config, strategies: Sequence[StrategyConfig], source: s
 def complete_venue(config: Config, source: str) -> VenueConfig:
     """Return the section with what follows from the others; raises ConfigError."""
     venue = config.venue
+    least_s = absence_s_min(venue)
+    simulated = urlsplit(venue.ws_url).hostname in LOOPBACK or config.mode != "live"
+    if 0 < venue.absence_s < least_s and not simulated:
+        raise ConfigError(
+            f"{source}: venue.absence_s is {venue.absence_s:g}, and must be at least {least_s:g} with this "
+            "venue.recv_window_ms, or an order could still trade that was taken for absent"
+        )
     if venue.kind == "ccxt":
         if venue.key_type != "hmac" or venue.private_key_file:
             raise ConfigError(f'{source}: venue.kind = "ccxt" takes keys of key_type = "hmac" only')
@@ -67,6 +76,14 @@ def complete_venue(config: Config, source: str) -> VenueConfig:
     if venue.exchange and venue.kind != "paper":  # which takes what was written for real orders
         raise ConfigError(f'{source}: venue.exchange is of venue.kind = "ccxt" only')
     return venue
+
+
+def absence_s_min(venue: VenueConfig) -> float:
+    """Return after how long an order that was never heard of can trade no more.
+
+    Its receive window, 10 s that queries lag behind, and one for two clocks apart.
+    """
+    return max(60.0, venue.recv_window_ms / 1000 + 11)
 
 
 def check_paper(paper: PaperConfig, source: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from daemon import __version__
+from daemon.config_checks import absence_s_min
 from daemon.config_show import to_toml
 from daemon.engine import Engine
 from daemon.errors import ConfigError
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from daemon.config import Config
+    from daemon.config import Config, VenueConfig
     from daemon.feeds.base import MarketFollower
     from daemon.instruments import Instrument
     from daemon.orders.audit import Observer
@@ -226,5 +227,14 @@ def build_orders(
         journal,
         venue,
         observers,
-        OrderRules(answer_ns=config.venue.timeout_ms * 1_000_000),
+        order_rules(config.venue),
+    )
+
+
+def order_rules(venue: VenueConfig) -> OrderRules:
+    """Return the times of an order's life at a venue, and what happens to the orders of others there."""
+    return OrderRules(
+        answer_ns=venue.timeout_ms * 1_000_000,
+        absence_ns=int((venue.absence_s or absence_s_min(venue)) * 1e9),
+        foreign=venue.foreign_orders,
     )

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from daemon.flatten import Flatten
 from daemon.market_watch import MarketWatch
 from daemon.marks import Marks
+from daemon.orders.closing import withdraw
 from daemon.orders.funding import take_funding
 from daemon.orders.intents import Approved
 from daemon.orders.order import Order
@@ -271,7 +272,7 @@ class Engine:
     def _answer(self, runtime: Runtime, wanted: int, wire_ns: int, decided_ns: int) -> None:
         """Do what a decision wants."""
         if wanted > 0:
-            if self.phase == "READY" and (not self._cold or runtime.warm):
+            if self.phase == "READY" and (not self._cold or runtime.warm) and not self._flatten.active:
                 self._act(runtime, wanted, wire_ns, decided_ns)
         elif wanted < 0:
             self._fail(runtime, wanted, f"broke its contract: {FAULT_NAMES[wanted]}")
@@ -373,4 +374,6 @@ class Engine:
         self.market.look(self._ages_ns(now_ns), now_ns)
         self._marks.all()
         self.risk.watch(self.portfolio, now_ns)
+        if self._cold or self.risk.shut:
+            withdraw(self.orders, now_ns, stops=self._flatten.active)
         self._flatten.look(now_ns)

@@ -63,6 +63,10 @@ ReportKind = Literal[
 ]
 
 
+#: begins the reason of a REJECTED whose bytes certainly did not leave
+NOT_SENT: Final = "not sent"
+
+
 class ExecutionReport(msgspec.Struct, frozen=True):
     """One order message, whatever the venue calls it.
 

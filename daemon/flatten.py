@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from daemon.orders.audit import Alarm
+from daemon.orders.closing import close_position
 from kernels import dtypes as dt
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ _SHARE: Final = 0.9
 
 
 class Flatten:
-    """The flattening that a person, or the kill switch, asked for, if it is under way."""
+    """The flattening that a person, or the kill switch, asked for.
+
+    While it is active strategies are not listened to: a stop that is wanted back at each tick would go on
+    holding what is to be sold.
+    """
 
     def __init__(
         self,
@@ -32,7 +37,8 @@ class Flatten:
         collar: float,
     ) -> None:
         """Wire it. touch(instrument): its newest bid and ask; collar: how far from them a price may be."""
-        self.under_way = False
+        self.active = False  # until a person resumes: what is bought by a late fill is closed too
+        self.under_way = False  # something is left that can be closed
         self._on_trip = orders.risk.limits.flatten_on_halt
         self._answered: Latch | None = None  # the trip that was
         self._orders = orders
@@ -43,6 +49,7 @@ class Flatten:
 
     def begin(self, now_ns: int) -> None:
         """Close what there is, and go on (`go_on`) until all is closed."""
+        self.active = True
         self._told.clear()
         self.go_on(now_ns)
 
@@ -53,12 +60,12 @@ class Flatten:
             self._answered = latch
             self._orders.cancel_all(now_ns, stops=True)
             self.begin(now_ns)
-        elif self.under_way:
+        elif self.active:
             self.go_on(now_ns)
 
     def end(self) -> None:
         """Leave what is still open as it is: a person resumed."""
-        self.under_way = False
+        self.active = self.under_way = False
 
     def go_on(self, now_ns: int) -> None:
         """Close every position, of strategies no longer configured too, at prices within the collar.
@@ -88,4 +95,4 @@ class Flatten:
                 self._orders.tell(Alarm("flatten", text, now_ns))
             return False
         worst = self._instruments[index].price.count(touch * (1 + side * _SHARE * self._collar))
-        return self._orders.close_position(desk, row, worst, now_ns) is None and not any(desk.orders[row])
+        return close_position(self._orders, desk, row, worst, now_ns) is None and not any(desk.orders[row])

@@ -40,7 +40,8 @@ Gates close to orders that add risk, per instrument or for all, and Risk writes 
     risk.open_all(GATE_NOT_READY)                           everything begins closed
     orders.command(command, now_ns)                         halt, resume, stop, and flatten but for its prices
     orders.halt(source, reason), orders.resume(source), orders.cancel_all(), risk.halted
-    orders.close_position(desk, row, worst_ticks, now_ns)   for flatten
+    withdraw(orders, now_ns)                                ten times a second, while nothing should stand
+    close_position(orders, desk, row, worst_ticks, now_ns)  for flatten
     orders.venue_status(status)                             closes VENUE_DOWN; Recovery.meet opens it again,
                                                             with a snapshot asked for after the venue came up
     orders.doubts.ask_snapshot = lambda: ...                spawn a task: meet(await venue.snapshot(since_ns))

@@ -26,7 +26,7 @@ class OrderRules(msgspec.Struct, frozen=True, kw_only=True):
     answer_ns: int = 2_000_000_000  # no answer for so long makes an order UNKNOWN
     query_ns_first: int = 250_000_000  # distance of the first two queries; it doubles
     query_ns_max: int = 10_000_000_000
-    #: send time + receive window (5 s) + 10 s + skew, and 60 s at least
+    #: receive window (5 s) + 10 s + skew, and 60 s at least, counted from when it was sent
     absence_ns: int = 60_000_000_000
     not_found_min: int = 4  # answers "not found" it takes
     foreign: str = "cancel"  # open orders we never sent: "cancel", "adopt" or "ignore"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from daemon.events import NOT_SENT
 from daemon.orders.audit import Alarm, Filled, Moved
 from daemon.orders.order import State
 from daemon.orders.records import Voided, pack
@@ -200,6 +201,8 @@ class Lifecycle:
 
     def _on_rejected(self, order: Order, report: ExecutionReport) -> None:
         self.step(order, Event.REJECTED, report.wire_ns)
+        if report.reason.startswith(NOT_SENT):
+            return  # a used up budget or a lost line passes by itself, and says nothing of the orders
         in_a_row = self._rejections[order.strategy] + 1
         self._rejections[order.strategy] = in_a_row
         if in_a_row >= self._risk.limits.rejections_max:

@@ -19,29 +19,20 @@ from daemon.orders.doubts import Doubts, OrderRules
 from daemon.orders.foreign import take_foreign
 from daemon.orders.intents import SEAL, Refused
 from daemon.orders.lifecycle import Lifecycle
-from daemon.orders.money import UNIT
 from daemon.orders.order import Order, State
 from daemon.orders.records import BaselineMoved, CommandTaken, pack, pack_action, pack_ask
 from daemon.orders.state import Event
 from kernels.dtypes import (
-    ACTION_COLUMNS,
     AMEND,
     CANCEL,
     GATE_VENUE_DOWN,
-    P_QTY,
     PLACE,
-    POSITION_COLUMNS,
     REFUSED_JOURNAL,
     REFUSED_NO_SLOT,
     REFUSED_QTY,
     STOP,
-    TARGET,
     X_INSTRUMENT,
-    X_KIND,
-    X_PRICE_TICKS,
     X_QTY_LOTS,
-    X_REDUCES,
-    X_SIDE,
     X_SLOT,
     X_VERB,
 )
@@ -226,32 +217,6 @@ class Orders:
             self.cancel(order, now_ns)
         return len(chosen)
 
-    def close_position(self, desk: Desk, row: int, worst_ticks: int, now_ns: int) -> Order | Refused | None:
-        """Take a strategy's position to zero, at no worse than a price; None where what is left is dust.
-
-        One order takes no more than the instrument's largest quantity; the caller repeats until None.
-        """
-        instrument = self.instruments[desk.instruments[row]]
-        position = desk.position[row * POSITION_COLUMNS + P_QTY]
-        side = -1 if position > 0 else 1
-        qty = abs(position)
-        if instrument.spot:
-            qty = min(qty, self.portfolio.purse(instrument.base).free / UNIT)
-        qty_lots = int(qty / instrument.qty.as_float * (1 + 1e-12))
-        qty_lots = min(qty_lots, int(instrument.qty_max / instrument.lot_size))
-        price = instrument.price.decimal(worst_ticks)
-        too_small = instrument.qty.decimal(qty_lots) < instrument.qty_min
-        if too_small or instrument.qty.decimal(qty_lots) * price < instrument.notional_min:
-            return None
-        action = [0] * ACTION_COLUMNS
-        action[X_VERB], action[X_INSTRUMENT], action[X_SLOT] = PLACE, row, desk.free_slot(row)
-        action[X_KIND], action[X_SIDE], action[X_REDUCES] = TARGET, side, 1
-        action[X_PRICE_TICKS], action[X_QTY_LOTS] = worst_ticks, qty_lots
-        if action[X_SLOT] < 0:
-            return self.risk.refuse(REFUSED_NO_SLOT, desk, action, now_ns)
-        verdict = self.risk.check(desk, action, now_ns)
-        return verdict if isinstance(verdict, Refused) else self.submit(verdict)
-
     # --- in -----------------------------------------------------------------------------------------------
     def apply(self, report: ExecutionReport) -> None:
         """Take one order message of the venue; after `close` none: what is not journalled is not believed."""
@@ -299,7 +264,7 @@ class Orders:
     def command(self, command: Command, now_ns: int) -> None:
         """Journal a command and do its order side. Raises JournalError for a resume that cannot be recorded.
 
-        "flatten" halts and cancels everything; the engine, which knows prices, then calls `close_position`.
+        "flatten" halts and cancels everything; the engine, which knows prices, then closes positions.
         """
         if command.verb == "resume":
             self.resume(command.source, now_ns)
@@ -321,11 +286,15 @@ class Orders:
             self.cancel_all(now_ns)
 
     def resume(self, source: str, now_ns: int | None = None) -> None:
-        """Reset the kill switch, and measure day and drawdown anew; after a JournalError it stays thrown."""
+        """Reset the kill switch, and measure day and drawdown anew; after a JournalError it stays thrown.
+
+        The venue is asked at once: what could not be agreed on halts again if it is still so.
+        """
         now_ns = self.clock.now_ns() if now_ns is None else now_ns
         if self.risk.resume(source, now_ns):
             self.portfolio.rebase()
             self._record_baseline(self.portfolio.worth.save(), now_ns)
+            self.doubts.ask_snapshot()
 
     def save_baseline(self, now_ns: int) -> None:
         """Journal from where day and drawdown are measured, if it moved; the app calls this every second."""

@@ -94,10 +94,16 @@ class Meeting:
     def _meet_trades(self, snapshot: VenueSnapshot, found: Differences) -> None:
         orders, life = self._orders, self._life
         trades = sorted(snapshot.trades, key=lambda trade: (trade.exch_ns, trade.trade_id))
+        numbered = {
+            (order.instrument, order.venue_order_id): order
+            for order in (*life.ended.values(), *life.open.values())
+        }
         for report in trades:
             seen = orders.portfolio.trades[report.instrument]
             cid = report.client_order_id
             order = life.find(cid)
+            if order is None and report.venue_order_id:  # who cancels an order by hand gives it another id
+                order = numbered.get((report.instrument, report.venue_order_id))
             side = report.side if order is None else order.side
             if seen.has(report.trade_id, side):
                 continue
@@ -106,9 +112,10 @@ class Meeting:
                 continue
             if order is None and self._is_ours(cid):
                 lots = sum(trade.last_lots for trade in trades if trade.client_order_id == cid)
-                self._adopt(_as_open(report, max(lots, report.qty_lots)), snapshot.wire_ns, found)
+                order = self._adopt(_as_open(report, max(lots, report.qty_lots)), snapshot.wire_ns, found)
             found.trades += 1
-            orders.apply(report)
+            name = cid if order is None else order.client_order_id
+            orders.apply(msgspec.structs.replace(report, client_order_id=name))
 
     # --- orders -------------------------------------------------------------------------------------------
     def _meet_open(

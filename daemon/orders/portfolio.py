@@ -363,7 +363,8 @@ class Portfolio:
                 own = sum(max(holding.qty, 0) for _, _, holding in self._held[index])
                 held[instrument.base] = held.get(instrument.base, 0) + own
         return [
-            f"the strategies hold {to_text(own)} {asset} and the account {to_text(self.purse(asset).total)}"
+            f"the strategies hold {to_text(own)} {asset} and the account {to_text(self.purse(asset).total)}: "
+            "bring the difference back, or move the journal away, and resume"
             for asset, own in held.items()
             if own > self.purse(asset).total
         ]

@@ -226,6 +226,11 @@ class Risk:
         """Whether the kill switch is thrown."""
         return self.latch is not None
 
+    @property
+    def shut(self) -> bool:
+        """Whether nothing should stand but protective stops."""
+        return self.latch is not None or not self._in_window
+
     def watch(self, portfolio: Portfolio, now_ns: int) -> None:
         """Begin a new day when it is time, and throw the kill switch on a loss beyond its limit.
 

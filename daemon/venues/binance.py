@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from daemon.errors import FrameError, NetError, VenueError
-from daemon.events import ExecutionReport, VenueStatus
+from daemon.events import NOT_SENT, ExecutionReport, VenueStatus
 from daemon.pause import Backoff, pause, within
 from daemon.venues.binance_limits import Budget
 from daemon.venues.binance_protocol import SPOT, Protocol
@@ -148,7 +148,7 @@ class BinanceVenue:
             client_order_id=order.client_order_id,
             instrument=order.instrument,
             wire_ns=now_ns,
-            reason=f"not sent: {reason}",
+            reason=f"{NOT_SENT}: {reason}",
         )
         self._seams.scheduler.call_at(now_ns, lambda: self.on_report(report))
 

@@ -285,6 +285,10 @@ class OrderFrames:
         """Return the account."""
         return decoded(self._account, body)
 
+    def order(self, body: bytes | msgspec.Raw) -> OrderRow:
+        """Return one order."""
+        return decoded(self._order, body)
+
     def orders(self, body: bytes | msgspec.Raw) -> list[OrderRow]:
         """Return a list of orders."""
         return decoded(self._orders, body)

@@ -43,9 +43,10 @@ ROWS_MAX: Final = 1000  # the longest list the exchange sends at once
 _INVALID_TIMESTAMP: Final = -1021
 _UNKNOWN: Final = -1000
 _LIMITED: Final = -1003
-#: refusals after which to ask again: soon, and once the exchange lets us
+_NO_SUCH_ORDER: Final = -2013
+#: refusals after which to ask again: soon, and once the exchange lets us or has heard of an order that traded
 _PASSING: Final = frozenset({_INVALID_TIMESTAMP, _UNKNOWN})
-_PASSING_PATIENT: Final = _PASSING | {_LIMITED}
+_PASSING_PATIENT: Final = _PASSING | {_LIMITED, _NO_SUCH_ORDER}
 _BOOK_TICKER: Final = msgspec.json.Decoder(BookTicker, strict=False)  # prices are strings
 
 
@@ -55,7 +56,7 @@ class RestReader:
     #: what another market of the exchange calls otherwise, and its weights
     prefix = "/api/v3"
     trades_path = "myTrades"
-    weight_trades, weight_names = 20, 20
+    weight_trades, weight_names, weight_name = 20, 20, 4
     #: of the open orders of one symbol, and of all
     weight_open, weight_all_open = 6, 80
 
@@ -274,11 +275,14 @@ class RestReader:
         unknown = {row.orderId for row in rows} - known_ids.keys()
         names = known_ids
         if unknown:
-            looked_up = await self._order_names(instrument.exchange_symbol, min(unknown), max(unknown))
+            symbol = instrument.exchange_symbol
+            looked_up = await self._order_names(symbol, min(unknown), max(unknown))
+            for number in sorted(unknown - looked_up.keys()):
+                looked_up[number] = await self._order_name(symbol, number)
             names = looked_up | known_ids
 
         def report(row: TradeRow) -> ExecutionReport:
-            return self._frames.trade(row, instrument.index, names.get(row.orderId, ""), wire_ns)
+            return self._frames.trade(row, instrument.index, names[row.orderId], wire_ns)
 
         # a trade left out would be a wrong position: one that cannot be read spoils the snapshot
         return self._read(
@@ -312,6 +316,16 @@ class RestReader:
             if len(page) < ROWS_MAX or page[-1].orderId >= last:
                 return names
             first = page[-1].orderId + 1
+
+    async def _order_name(self, symbol: str, number: int) -> str:
+        """Return the client order id of an order that the list lacks: it is kept up later than trades are.
+
+        Without its name the trade would be taken for somebody else's, and a position would be wrong for good.
+        """
+        asked: dict[str, str | int] = {"symbol": symbol, "orderId": number}
+        path = f"{self.prefix}/order"
+        row = await self.get(path, asked, self.weight_name, self._frames.order, patient=True)
+        return original_id(row.clientOrderId)
 
 
 def _best(body: bytes) -> BookTicker:

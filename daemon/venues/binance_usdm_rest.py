@@ -36,7 +36,7 @@ class UsdmRest(RestReader):
 
     prefix = "/fapi/v1"
     trades_path = "userTrades"
-    weight_trades, weight_names = 5, 5
+    weight_trades, weight_names, weight_name = 5, 5, 1
     weight_open, weight_all_open = 1, 40
 
     @property

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ccxt.base import errors as ccxt
 
+from daemon.events import NOT_SENT
 from daemon.redact import redact
 
 if TYPE_CHECKING:
@@ -60,4 +61,4 @@ def reason_of(error: Exception, ticket: Ticket | None = None) -> str:
     """Return a sentence about a failure, without secrets."""
     said = redact(" ".join(str(error).split()))[:_TEXT_MAX]
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    return f"not sent: {said or text}" if ticket is not None and not ticket.left else text
+    return f"{NOT_SENT}: {said or text}" if ticket is not None and not ticket.left else text

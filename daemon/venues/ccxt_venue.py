@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ccxt.base.errors import BaseError, OrderNotFound
 
 from daemon.errors import FrameError, NetError, VenueError
-from daemon.events import ExecutionReport, VenueStatus
+from daemon.events import NOT_SENT, ExecutionReport, VenueStatus
 from daemon.orders.order import State
 from daemon.pause import Backoff, pause
 from daemon.venues.ccxt_account import Account
@@ -291,7 +291,7 @@ class CcxtVenue:
     def _refuse(self, kind: ReportKind, order: Order, reason: str) -> None:
         """Report what certainly did not leave, on the loop's next turn: who asked is not done with it yet."""
         self.unsent += 1
-        report = _refusal(order, kind, f"not sent: {reason}", self._clock.now_ns())
+        report = _refusal(order, kind, f"{NOT_SENT}: {reason}", self._clock.now_ns())
 
         def tell() -> None:
             if self._sink is not None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.config import from_tree
-from daemon.config_checks import check_currency, check_market
+from daemon.config_checks import absence_s_min, check_currency, check_market
 from daemon.errors import ConfigError
 from tests.daemon.test_config import BASE, read, refusal
 
@@ -60,3 +60,13 @@ def test_on_paper_it_is_rehearsed_as_it_is_written():
     live = BASE.replace('"paper"', '"live"') + '[venue]\nkind = "ccxt"\nexchange = "binance"\nstops = false\n'
     config = read(live, TICKD__MODE="paper", TICKD__VENUE__KIND="paper")
     assert (config.venue.kind, config.journal.path) == ("paper", "var/x/journal-paper")
+
+
+@pytest.mark.parametrize(("window_ms", "seconds"), [(5000, 60.0), (60_000, 71.0)])
+def test_an_order_is_not_taken_for_absent_while_it_could_still_arrive(window_ms, seconds):
+    venue = {"kind": "binance", "recv_window_ms": window_ms}
+    assert absence_s_min(live("spot", mode="live", venue=venue).venue) == seconds
+    with pytest.raises(ConfigError, match=rf"absence_s is 59, and must be at least {seconds:g} with this"):
+        live("spot", mode="live", venue=venue | {"absence_s": 59})
+    simulated = venue | {"absence_s": 2, "ws_url": "ws://127.0.0.1:9/ws-api/v3"}
+    assert live("spot", mode="live", venue=simulated).venue.absence_s == 2

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from daemon import core
-from daemon.config import Config, FeedConfig, RiskConfig, StrategyConfig
-from daemon.core import load_runtimes
+from daemon.config import Config, FeedConfig, RiskConfig, StrategyConfig, VenueConfig
+from daemon.core import load_runtimes, order_rules
 from daemon.disk import RealDisk
 from daemon.errors import ConfigError, JournalError
 from daemon.instruments import make_instrument
@@ -107,6 +107,13 @@ def test_params_tuning_and_limits_reach_the_memory():
     assert one.view("feature_f")[0, place] == 7.0
     assert (one.warmup_ticks, one.warm) == (9, False)
     assert one.forest == ()
+
+
+def test_the_times_of_doubt_and_what_strangers_orders_meet_with_are_configured():
+    rules = order_rules(VenueConfig(timeout_ms=700, absence_s=4.5, foreign_orders="adopt"))
+    assert (rules.answer_ns, rules.absence_ns, rules.foreign) == (700_000_000, 4_500_000_000, "adopt")
+    assert order_rules(VenueConfig()).absence_ns == 60_000_000_000
+    assert order_rules(VenueConfig(recv_window_ms=60_000)).absence_ns == 71_000_000_000
 
 
 def test_a_model_brings_its_trees_and_the_tuning_it_was_trained_with(root, monkeypatch):

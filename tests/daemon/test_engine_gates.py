@@ -11,6 +11,7 @@ from daemon.orders.audit import Latched
 from daemon.orders.order import State
 from daemon.pulse import Pulse
 from daemon.spans import Spans
+from daemon.venues.paper import PaperVenue
 from kernels import dtypes as d
 
 BUY, SELL = d.BUY, d.SELL
@@ -508,6 +509,32 @@ def test_a_window_that_opens_lets_trading_begin(new_floor, script):
     floor.later(40)
     floor.go_long(1.0)
     assert floor.gate() == ""
+
+
+# --- what should not stand ---------------------------------------------------------------------------------
+class Deaf(PaperVenue):
+    """Hears no cancel at first."""
+
+    deaf = 1
+
+    def cancel(self, order):
+        self.deaf -= 1
+        if self.deaf < 0:
+            super().cancel(order)
+
+
+@pytest.mark.parametrize("flattened", [False, True])
+def test_a_halted_daemon_cancels_again_what_still_stands(new_floor, script, flattened):
+    floor = new_floor(script, venue_type=Deaf)
+    floor.open_market()
+    script.rest((BUY, 99.5, 1.0))
+    floor.quote()
+    floor.later(0.2)
+    (order,) = floor.core.orders.life.open.values()
+    floor.command("flatten" if flattened else "halt")
+    assert order.state is State.PENDING_CANCEL
+    floor.later(2.5)  # no answer, so it is asked about, and stands: cancelled anew
+    assert order.state is State.CANCELED
 
 
 # --- days and currencies ------------------------------------------------------------------------------------

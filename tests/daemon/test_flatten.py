@@ -75,6 +75,35 @@ def test_a_flatten_goes_on_until_all_is_closed(new_floor, script):
     assert len(floor.sent()) == orders
 
 
+def test_a_flatten_is_not_held_up_by_a_strategy_that_wants_its_stop_back(new_floor, script):
+    floor = new_floor(script, balances={"USDT": "100000"})
+    floor.go_long(2.0)
+    script.wants = [[d.STOP, 0, 1, SELL, 95.0, 2.0]]
+    floor.quote()
+    floor.later(0.2)
+    assert floor.core.orders.portfolio.purse("BTC").free == 0
+    floor.command("flatten")
+    for _ in range(100):
+        floor.quote()
+        floor.later(0.004)
+    assert floor.position() == 0.0
+    assert floor.core.orders.life.open == {}
+
+
+def test_a_flatten_closes_what_was_on_its_way_when_it_began(new_floor, script):
+    floor = new_floor(script)
+    floor.open_market()
+    script.target(2.0, 100.02)
+    floor.quote()
+    floor.command("flatten")
+    script.wants = None
+    assert floor.position() == 0.0
+    floor.later(0.003)
+    assert floor.position() == 2.0
+    floor.later(0.3)
+    assert floor.position() == 0.0
+
+
 def test_a_resume_ends_a_flatten(new_floor, script):
     floor = new_floor(script)
     floor.go_long(2.0)

@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
 
 import pytest
 
-from daemon.events import Command
+from daemon.events import NOT_SENT, Command
 from daemon.orders.audit import Sent
 from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.order import State
 from daemon.orders.risk import RiskLimits
 from kernels import dtypes as d
-from tests.daemon.orders.conftest import World, btc_usdt
+from tests.daemon.orders.conftest import World
 
 
 def test_an_order_is_journalled_before_it_is_sent(world):
@@ -226,22 +225,6 @@ def test_halt_cancels_all_but_protective_stops_and_flatten_these_too(world):
     assert world.venue.canceled == [quote.client_order_id, stop.client_order_id]
 
 
-def test_flattening_sells_what_is_free_and_no_more(world):
-    order = world.place(qty=200_000)
-    world.report("NEW", order)
-    world.fill(order, 1, 200_000, commission=Decimal("0.002"), commission_asset="BTC")
-    world.orders.halt("cli", "enough")
-    assert world.position(d.P_QTY) == 1.998
-    closing = world.orders.close_position(world.desks[0], 0, 5_900_000, world.time.now_ns())
-    assert (closing.side, closing.qty_lots, closing.kind) == (d.SELL, 199_800, d.TARGET)
-
-
-def test_dust_is_not_flattened(world):
-    order = world.place(qty=8)  # 4.8 USDT
-    world.fill(order, 1, 8)
-    assert world.orders.close_position(world.desks[0], 0, 6_000_000, world.time.now_ns()) is None
-
-
 def test_a_series_of_rejections_throws_the_kill_switch(new_world):
     world = new_world(limits=RiskLimits(orders_per_s_max=1000.0, rejections_max=3))
     for _ in range(3):
@@ -249,6 +232,13 @@ def test_a_series_of_rejections_throws_the_kill_switch(new_world):
         world.report("REJECTED", world.place(), reason="no money")
     assert world.risk.halted
     assert "no money" in world.risk.latch.reason
+
+
+def test_orders_that_were_not_sent_are_no_rejections_of_the_venue(new_world):
+    world = new_world(limits=RiskLimits(orders_per_s_max=1000.0, rejections_max=3))
+    for _ in range(9):
+        world.report("REJECTED", world.place(), reason=f"{NOT_SENT}: rate limited for 9.0 s more")
+    assert not world.risk.halted
 
 
 def test_a_trade_of_an_order_that_is_not_ours_moves_the_balance_and_no_position(world):
@@ -327,23 +317,6 @@ def test_two_own_orders_that_trade_with_each_other_are_both_filled(new_world):
     assert (world.position(d.P_QTY, 0), world.position(d.P_QTY, 1)) == (1e-3, -1e-3)
     both = [World.trade(bought.client_order_id, 77, 100), World.trade(sold.client_order_id, 77, 100)]
     assert world.restarted().meet(trades=both).trades == 0
-
-
-def test_a_position_beyond_the_largest_order_is_closed_piece_by_piece(new_world):
-    btc = btc_usdt()
-    small = type(btc)(
-        **{**{name: getattr(btc, name) for name in btc.__struct_fields__}, "qty_max": Decimal(1)}
-    )
-    world = new_world([small])
-    order = world.place(qty=250_000)
-    world.fill(order, 1, 250_000)
-    sold = []
-    for trade_id in (2, 3, 4):
-        closing = world.orders.close_position(world.desks[0], 0, 5_900_000, world.time.now_ns())
-        sold.append(closing.qty_lots)
-        world.fill(closing, trade_id, closing.qty_lots)
-    assert sold == [100_000, 100_000, 50_000]
-    assert world.orders.close_position(world.desks[0], 0, 5_900_000, world.time.now_ns()) is None
 
 
 @pytest.mark.parametrize("ask", ["cancel", "amend"])

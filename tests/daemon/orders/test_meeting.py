@@ -91,6 +91,18 @@ def test_a_lost_order_that_is_over_already_is_found_by_its_trades(world):
     assert again.restarted().position(d.P_QTY) == 1e-3
 
 
+def test_the_trades_of_an_order_cancelled_by_hand_under_another_id_are_its_own(world):
+    part, _ = world.be_busy()
+    world.report("NEW", part, venue_order_id="77")
+    again = world.restarted()
+    before = again.position(d.P_QTY)
+    again.meet(trades=[World.trade("web_1", 9, 100, venue_order_id="77")])
+    mine = again.orders.life.open[part.client_order_id]
+    assert (mine.filled_lots, again.position(d.P_QTY)) == (300, pytest.approx(before + 1e-3))
+    assert "foreign_trade" not in again.alarms()
+    assert again.restarted().position(d.P_QTY) == again.position(d.P_QTY)
+
+
 def test_the_trades_of_an_order_that_is_not_ours_are_not_counted_for_it_again(world):
     early = World.trade("by-hand", 4, 40)
     told = {"USDT": "99976", "BTC": "10.0004"}
@@ -154,9 +166,23 @@ def test_a_position_the_account_does_not_cover_halts(world):
     world.fill(order, 1, 100_000)
     world.later(1)
     found = world.meet({"USDT": "40000", "BTC": "0.5"})
-    assert found.fatal == ["the strategies hold 1 BTC and the account 0.5"]
+    (text,) = found.fatal
+    assert text.startswith("the strategies hold 1 BTC and the account 0.5: bring the difference back")
     assert world.risk.halted
     assert world.risk.latch.reason == found.fatal[0]
+
+
+def test_a_resume_has_the_venue_asked_at_once_whether_it_agrees_now(world):
+    world.fill(world.place(qty=100_000), 1, 100_000)
+    world.later(1)
+    short = {"USDT": "40000", "BTC": "0.5"}
+    world.orders.doubts.ask_snapshot = lambda: world.meet(short)
+    world.meet(short)
+    world.orders.resume("cli")
+    assert world.risk.halted
+    short["BTC"] = "1"
+    world.orders.resume("cli")
+    assert not world.risk.halted
 
 
 def test_everything_that_cannot_be_agreed_on_is_the_reason_and_what_differed_is_on_record(world):

@@ -191,6 +191,34 @@ def test_a_snapshot_is_balances_open_orders_and_named_trades() -> None:
     assert desk.net.headers[0] == {"X-MBX-APIKEY": "apikeyapikey"}
 
 
+def unlisted(told: Sequence[Answer]) -> Desk:
+    """Return a desk whose account has a trade of order 4, which is not among all orders yet."""
+    later = iter(told)
+
+    def answer(path: str, params: dict[str, str]) -> Answer:
+        if path == "order":
+            assert params["orderId"] == "4"
+            return next(later)
+        listed = {"myTrades": [trade(81, 4)], "allOrders": [row(9)], "openOrders": []}
+        return listed.get(path, {"balances": []})
+
+    return Desk(answer)
+
+
+def test_a_trade_whose_order_is_not_listed_yet_is_named_by_asking_for_it() -> None:
+    missing = Response(400, {}, b'{"code":-2013,"msg":"Order does not exist."}')
+    desk = unlisted([missing, missing, row(4, clientOrderId="demo-7-4-c")])
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 5_000_000, {}))
+    assert [report.client_order_id for report in snapshot.trades] == ["demo-7-4"]
+
+
+def test_a_trade_that_stays_unnamed_spoils_the_snapshot_and_is_nobody_s() -> None:
+    desk = unlisted([Response(400, {}, b'{"code":-2013,"msg":"Order does not exist."}')] * 5)
+    with pytest.raises(VenueError) as caught:
+        desk.run(desk.rest.snapshot([INSTRUMENT], 5_000_000, {}))
+    assert caught.value.code == -2013
+
+
 def test_long_lists_are_read_page_by_page() -> None:
     def answer(path: str, params: dict[str, str]) -> Answer:
         if path == "account":

@@ -1,0 +1,79 @@
+"""Ending what stands or is held: cancels that are asked for again, and the order that closes a position."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from daemon.orders.intents import Refused
+from daemon.orders.money import UNIT
+from daemon.orders.order import State
+from kernels.dtypes import (
+    ACTION_COLUMNS,
+    P_QTY,
+    PLACE,
+    POSITION_COLUMNS,
+    REFUSED_NO_SLOT,
+    STOP,
+    TARGET,
+    X_INSTRUMENT,
+    X_KIND,
+    X_PRICE_TICKS,
+    X_QTY_LOTS,
+    X_REDUCES,
+    X_SIDE,
+    X_SLOT,
+    X_VERB,
+)
+
+if TYPE_CHECKING:
+    from daemon.orders.desk import Desk
+    from daemon.orders.manager import Orders
+    from daemon.orders.order import Order
+
+#: an order is cancelled again so long after something was last asked of it
+_AGAIN_NS: Final = 1_000_000_000
+_STANDING: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
+
+
+def withdraw(orders: Orders, now_ns: int, *, stops: bool = False) -> None:
+    """Cancel again what should be gone and stands; protective stops only if asked to.
+
+    Nothing should stand once the kill switch is thrown or a trading window is over, nor of a strategy that
+    warms up. It was cancelled then; but a cancel may be lost or refused, the order's own acceptance may come
+    later, and the run that asked may have ended.
+    """
+    for order in list(orders.life.open.values()):
+        if order.state not in _STANDING or (order.kind == STOP and not stops):
+            continue
+        unwanted = orders.risk.shut or not orders.desks[order.strategy].ready
+        if unwanted and not 0 <= now_ns - order.asked_ns < _AGAIN_NS:
+            orders.cancel(order, now_ns)
+
+
+def close_position(
+    orders: Orders, desk: Desk, row: int, worst_ticks: int, now_ns: int
+) -> Order | Refused | None:
+    """Take a strategy's position to zero, at no worse than a price; None where what is left is dust.
+
+    One order takes no more than the instrument's largest quantity; the caller repeats until None.
+    """
+    instrument = orders.instruments[desk.instruments[row]]
+    position = desk.position[row * POSITION_COLUMNS + P_QTY]
+    side = -1 if position > 0 else 1
+    qty = abs(position)
+    if instrument.spot:
+        qty = min(qty, orders.portfolio.purse(instrument.base).free / UNIT)
+    qty_lots = int(qty / instrument.qty.as_float * (1 + 1e-12))
+    qty_lots = min(qty_lots, int(instrument.qty_max / instrument.lot_size))
+    price = instrument.price.decimal(worst_ticks)
+    too_small = instrument.qty.decimal(qty_lots) < instrument.qty_min
+    if too_small or instrument.qty.decimal(qty_lots) * price < instrument.notional_min:
+        return None
+    action = [0] * ACTION_COLUMNS
+    action[X_VERB], action[X_INSTRUMENT], action[X_SLOT] = PLACE, row, desk.free_slot(row)
+    action[X_KIND], action[X_SIDE], action[X_REDUCES] = TARGET, side, 1
+    action[X_PRICE_TICKS], action[X_QTY_LOTS] = worst_ticks, qty_lots
+    if action[X_SLOT] < 0:
+        return orders.risk.refuse(REFUSED_NO_SLOT, desk, action, now_ns)
+    verdict = orders.risk.check(desk, action, now_ns)
+    return verdict if isinstance(verdict, Refused) else orders.submit(verdict)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from daemon.orders.closing import close_position, withdraw
+from daemon.orders.order import State
+from kernels import dtypes as d
+from tests.daemon.orders.conftest import btc_usdt
+
+
+def stand(world, **more):
+    """Return an order that the venue has taken."""
+    order = world.place(**more)
+    world.report("NEW", order)
+    return order
+
+
+def withdrawn(world, **more):
+    """Return what is cancelled by looking now."""
+    before = len(world.venue.canceled)
+    withdraw(world.orders, world.time.now_ns(), **more)
+    return world.venue.canceled[before:]
+
+
+def refuse_cancel(world, order):
+    """Let a cancel be refused, and the order stand all the same."""
+    world.report("CANCEL_REJECTED", order, code=-1003)
+    world.report("STATUS", order, status="NEW")
+    assert order.state is State.WORKING
+
+
+def test_a_cancel_of_the_kill_switch_that_was_refused_is_asked_for_again(world):
+    order = stand(world)
+    assert withdrawn(world) == []
+    world.orders.halt("cli", "enough")
+    refuse_cancel(world, order)
+    assert withdrawn(world) == []  # in a moment: the venue may have good reasons
+    world.later(1)
+    assert withdrawn(world) == [order.client_order_id]
+    world.report("CANCELED", order)
+    assert withdrawn(world) == []
+
+
+def test_an_order_accepted_after_the_kill_switch_was_thrown_does_not_stand(world):
+    order = world.place()
+    world.report("TIMEOUT", order)
+    world.orders.halt("cli", "enough")
+    world.report("CANCEL_REJECTED", order, code=-2011)  # it had not arrived yet
+    world.report("STATUS", order, status="NEW")
+    world.later(1)
+    assert withdrawn(world) == [order.client_order_id]
+
+
+def test_a_run_that_begins_halted_cancels_what_the_one_before_left_standing(world):
+    order = stand(world)
+    world.orders.halt("cli", "enough")  # and killed, before the cancel was on its way
+    world.later(2)
+    again = world.restarted()
+    mine = again.orders.life.open[order.client_order_id]
+    before = len(again.venue.canceled)
+    again.report("STATUS", mine, status="NEW")
+    withdraw(again.orders, again.time.now_ns())
+    assert again.venue.canceled[before:] == [order.client_order_id]
+
+
+def test_what_a_strategy_that_warms_up_left_standing_is_cancelled(new_world):
+    world = new_world(strategies={"cold": (0,), "warm": (0,)})
+    mine, _ = stand(world, level=1), stand(world, strategy=1, level=2)
+    world.later(2)
+    world.risk.set_ready(world.desks[0], ready=False)
+    assert withdrawn(world) == [mine.client_order_id]
+
+
+def test_a_protective_stop_stands_unless_everything_is_closed(world):
+    bought = stand(world, qty=100)
+    world.fill(bought, 1, 100)
+    stop = stand(world, kind=d.STOP, side=d.SELL, price=5_900_000, qty=100, reduces=True)
+    world.orders.halt("cli", "enough")
+    world.later(2)
+    assert withdrawn(world) == []
+    assert withdrawn(world, stops=True) == [stop.client_order_id]
+
+
+def test_flattening_sells_what_is_free_and_no_more(world):
+    order = world.place(qty=200_000)
+    world.report("NEW", order)
+    world.fill(order, 1, 200_000, commission=Decimal("0.002"), commission_asset="BTC")
+    world.orders.halt("cli", "enough")
+    assert world.position(d.P_QTY) == 1.998
+    closing = close_position(world.orders, world.desks[0], 0, 5_900_000, world.time.now_ns())
+    assert (closing.side, closing.qty_lots, closing.kind) == (d.SELL, 199_800, d.TARGET)
+
+
+def test_dust_is_not_flattened(world):
+    order = world.place(qty=8)  # 4.8 USDT
+    world.fill(order, 1, 8)
+    assert close_position(world.orders, world.desks[0], 0, 6_000_000, world.time.now_ns()) is None
+
+
+def test_a_position_beyond_the_largest_order_is_closed_piece_by_piece(new_world):
+    btc = btc_usdt()
+    small = type(btc)(
+        **{**{name: getattr(btc, name) for name in btc.__struct_fields__}, "qty_max": Decimal(1)}
+    )
+    world = new_world([small])
+    order = world.place(qty=250_000)
+    world.fill(order, 1, 250_000)
+    sold = []
+    for trade_id in (2, 3, 4):
+        closing = close_position(world.orders, world.desks[0], 0, 5_900_000, world.time.now_ns())
+        sold.append(closing.qty_lots)
+        world.fill(closing, trade_id, closing.qty_lots)
+    assert sold == [100_000, 100_000, 50_000]
+    assert close_position(world.orders, world.desks[0], 0, 5_900_000, world.time.now_ns()) is None
