@@ -68,6 +68,11 @@ def _frames(what: str) -> Callable[[World, Fault], None]:
     return strike
 
 
+def _mute(world: World, fault: Fault) -> None:
+    world.weather.mute_ns = int(fault.lasts_s * _S)
+    world.weather.next["mute"] += fault.size
+
+
 def _kill(world: World, _: Fault) -> None:
     world.run.kill()
 
@@ -131,6 +136,7 @@ KINDS: dict[str, Kind] = {
     "lose_answer": Kind(_frames("lose_answer"), 4, size=(1, 4)),
     "delay_answer": Kind(_frames("delay_answer"), 3, size=(1, 4)),
     "lose_request": Kind(_frames("lose_request"), 3, size=(1, 3)),
+    "mute": Kind(_mute, 4, (3.0, 15.0), (1, 3)),
     "rest_lost_answer": Kind(_set("weather", "http_fate", "lost answer", ""), 1, (2.0, 15.0)),
     "rest_lost_request": Kind(_set("weather", "http_fate", "lost request", ""), 1, (2.0, 15.0)),
     "rest_503": Kind(_set("weather", "http_fate", "503", ""), 1, (2.0, 15.0)),
@@ -151,7 +157,7 @@ KINDS: dict[str, Kind] = {
     "-1007_undone": Kind(_exchange("-1007", of="api", executed=False), 2, size=(1, 4)),
     "rate_429": Kind(_exchange("rate_429", delay_s=8.0), 2, size=(1, 3)),
     "ban_418": Kind(_exchange("ban_418"), 1, (5.0, 25.0)),
-    "query_lag": Kind(_exchange("query_lag", delay_s=3.0), 3, (10.0, 60.0)),
+    "query_lag": Kind(_exchange("query_lag", delay_s=8.0), 3, (10.0, 60.0)),
     "depth_gap": Kind(_exchange("depth_gap"), 2, size=(1, 4)),
     "crossed_book": Kind(_exchange("crossed_book"), 1, size=(1, 2)),
     "partial_fill": Kind(_exchange("partial_fill"), 3, size=(2, 20)),

@@ -19,22 +19,25 @@ def decide(now_ns, why, rows, book, position, working, account, state, params, o
     turn = int(now_ns // int(period_s * 1e9)) * 1_000_003 + int(who) * 7919
     mood = (turn * 2_654_435_761 % 2**32) >> 20
     kind = mood % 6
-    size = qty * (1 + mood // 6 % 4)
+    size = qty * (1 + mood // 6 % 2)
+    held = position[0, d.P_QTY]
     if kind == 0:
         out[0] = (d.TARGET, 0, 0, 0, ask * 1.002, size)
         return 1
     if kind == 1:
         out[0] = (d.TARGET, 0, 0, 0, bid * 0.998, 0.0)
         return 1
-    if kind in {2, 3}:
-        out[0] = (d.REST, 0, 0, d.BUY, bid, size)
-        out[1] = (d.REST, 0, 0, d.SELL, ask, qty)
-        return 2
-    if kind == 4:
-        held = position[0, d.P_QTY]
-        out[0] = (d.REST, 0, 0, d.BUY, bid, qty)
-        if held > 0:
-            out[1] = (d.STOP, 0, 0, d.SELL, bid * 0.98, held)
-            return 2
-        return 1
-    return 0
+    if kind == 5:
+        return 0
+    n = 0
+    if held < qty:
+        out[n] = (d.REST, 0, 0, d.BUY, bid, size)
+        n += 1
+    elif kind == 4:
+        # at whole percents of the price, so that it stays where it is
+        out[n] = (d.STOP, 0, 0, d.SELL, 0.98 * round(bid, -2), held)
+        return n + 1
+    if held > 0:
+        out[n] = (d.REST, 0, 0, d.SELL, ask, min(held, qty))
+        n += 1
+    return n

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
     from tests.simulation.net import Line
     from tests.simulation.world import World
@@ -25,8 +27,11 @@ class Weather:
         self.held_until_ns = {True: 0, False: 0}  # by whether a line carries orders
         self.http_fate = ""
         #: what befalls the next frames of a kind: "lose_report", "repeat_report", "delay_report",
-        #: "lose_answer", "delay_answer", "lose_request"
+        #: "lose_answer", "delay_answer", "lose_request", "mute"
         self.next: Counter[str] = Counter()
+        #: client order ids of which nothing is heard -> until when
+        self.muted: dict[bytes, int] = {}
+        self.mute_ns = 0
 
     # --- the way --------------------------------------------------------------------------------------------
     def arrives(self, line: Line | None) -> int:
@@ -55,13 +60,18 @@ class Weather:
         return True
 
     def loses_up(self, line: Line, payload: bytes) -> bool:
-        """Whether a request gets lost."""
+        """Whether a request gets lost; of the order of a muted one nobody hears for a while."""
+        if line.orders and b'"order.place"' in payload and self._takes("mute"):
+            name = msgspec.json.decode(payload)["params"]["newClientOrderId"]
+            self.muted[name.encode()] = self._world.time.now_ns() + self.mute_ns
         return line.orders and b'"order.' in payload and self._takes("lose_request")
 
     def tells(self, line: Line, payload: bytes) -> list[bytes]:
         """Return what is put on the line now for a frame of the exchange's."""
         if not line.orders:
             return [payload]
+        if self.muted and self._is_mute(payload):
+            return []
         if b'"executionReport"' in payload:
             if self._takes("lose_report"):
                 return []
@@ -78,6 +88,10 @@ class Weather:
                 self._later(line, payload)
                 return []
         return [payload]
+
+    def _is_mute(self, payload: bytes) -> bool:
+        now_ns = self._world.time.now_ns()
+        return any(name in payload and now_ns < until_ns for name, until_ns in self.muted.items())
 
     def _later(self, line: Line, payload: bytes) -> None:
         delay_ns = self._random.randint(MS, 4_000 * MS)

@@ -85,7 +85,7 @@ def config(sync: str) -> Any:
                 "params": {"who": float(who), "qty": qty},
                 "warmup_ticks": 20,
             }
-            for who, (symbol, qty) in enumerate(zip(SYMBOLS, (0.001, 0.02), strict=True))
+            for who, (symbol, qty) in enumerate(zip(SYMBOLS, (0.002, 0.045), strict=True))
         ],
         "risk": {"order_notional_max": 250.0, "position_notional_max": 250.0, "orders_per_s_max": 20.0},
         "journal": {"path": "/journal", "sync": sync, "checkpoint_s": 10.0},
@@ -256,6 +256,7 @@ class World:
         """End every fault that still lasts."""
         weather, disk = self.weather, self.disk
         weather.next.clear()
+        weather.muted.clear()
         weather.lag_ns, weather.http_fate = 0, ""
         weather.refusing_orders = weather.refusing_market = False
         disk.sync_ns, disk.fails_syncs, disk.fails_writes, disk.full = 0, False, False, False
