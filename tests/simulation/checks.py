@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WATCH_NS = 150_000_000
 #: what prices may move between an order's approval and its arrival
 SLACK = 1.02
+_WAITING = {State.PENDING_NEW, State.PENDING_CANCEL, State.PENDING_REPLACE}
 #: of the daemon's units of money in one of the exchange's
 OURS = 10**10
 
@@ -113,6 +114,10 @@ class Checks:
             self._fail("asked while banned", f"which lasts {left_ns / 1e9:.3f} s more")
 
     # --- once it is quiet -----------------------------------------------------------------------------------
+    def on_the_way(self, run: Run) -> bool:
+        """Whether the exchange owes a word, so that two looks at one moment must differ."""
+        return any(order.state in _WAITING for order in run.app.core.orders.life.open.values())
+
     def settled(self, run: Run) -> None:
         """Judge that daemon and exchange agree."""
         world, core = self._world, run.app.core

@@ -205,6 +205,8 @@ class World:
         await self._until(HALT_S)
         self.command("halt")
         await self._until(END_S)
+        while self.checks.on_the_way(self.run) and self.now_s < END_S + 5:  # what reduces is still quoted
+            await self._until(self.now_s + 0.005)
         self.checks.settled(self.run)
         keeper.cancel()
         self.run.app.ask_stop("the end")
