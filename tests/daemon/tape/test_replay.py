@@ -367,6 +367,11 @@ def test_a_configuration_names_its_strategies_itself(steady, capture_of, named):
         run(options)
 
 
+def test_a_model_is_asked_for_by_the_option_that_names_it(steady, capture_of):
+    with pytest.raises(UsageError, match=r"name its bundle \(--model FOLDER\)"):
+        run(ReplayOptions(file=capture_of(steady), strategy="ml"))
+
+
 def test_a_strategy_file_and_a_model_can_be_replayed(steady, capture_of, root, monkeypatch):
     monkeypatch.chdir(root)
     path = capture_of(steady)
