@@ -94,10 +94,11 @@ def cli_replays(root, path):
     return found
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("name", [SPOT, pytest.param(USDM, marks=pytest.mark.heavy)])
 def test_two_processes_that_hash_differently_agree_on_all_but_time(results, captures, root, name):
     first, second = cli_replays(root, captures / name)
     assert first.decision_digest != first.order_digest != ""
+    assert first.orders.fills > 0
     assert lasting(first) == lasting(second) == lasting(results(name))
 
 
@@ -165,6 +166,7 @@ def resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.heavy
 def test_ten_repeats_of_a_capture_take_no_more_memory_than_two(captures):
     sizes = []
     for _ in range(10):
