@@ -162,6 +162,7 @@ def _simulate(args: Namespace) -> int:
 
     parser = Parser(prog="tickd simulate", description="Be the exchange: Binance's protocol on loopback.")
     add_arguments(parser)
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
     return run(parser.parse_args(args.words))
 
 

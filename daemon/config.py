@@ -22,7 +22,7 @@ from msgspec import Meta, field
 
 from daemon.config_checks import check_currency, check_market, check_paper, complete_venue
 from daemon.errors import ConfigError, nearest
-from daemon.explain import below, explain, names_at
+from daemon.explain import below, explain, keys_of, names_at
 from daemon.instruments import Market, unify
 from daemon.orders.windows import parse_windows
 from daemon.venues.hosts import Environment, check_environment
@@ -234,28 +234,32 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
 def from_tree(tree: dict[str, Any], environ: Mapping[str, str], source: str) -> Config:
     """Build a configuration from TOML's own types; `source` begins the sentence of a ConfigError."""
-    for variable, text in sorted(environ.items()):
-        if variable.startswith("TICKD__"):
-            _override(tree, variable, text)
-    _refuse_infinite(tree, source, "")
+    overrides = {
+        variable: _override(tree, variable, text)
+        for variable, text in sorted(environ.items())
+        if variable.startswith("TICKD__")
+    }
     try:
+        _refuse_infinite(tree, "")
         config = msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {explain(str(error), Config, 'the file')}") from None
+        keys = keys_of(str(error))
+        giver = next((one for one, its in overrides.items() if its == keys[: len(its)]), source)
+        raise ConfigError(f"{giver}: {explain(str(error), Config, 'the file')}") from None
     return _complete(config, source)
 
 
 # --- what the types cannot say ------------------------------------------------------------------------------
-def _refuse_infinite(node: Any, source: str, where: str) -> None:
-    """TOML knows inf and nan, and neither is a limit or a parameter."""
+def _refuse_infinite(node: Any, where: str) -> None:
+    """TOML knows inf and nan, and neither is a limit or a parameter; raises as msgspec does."""
     if isinstance(node, float) and not math.isfinite(node):
-        raise ConfigError(f"{source}: {where} is {node}, and must be a finite number")
+        raise msgspec.ValidationError(f"must be a finite number, not {node} - at `${where}`")
     if isinstance(node, dict):
         for key, value in node.items():
-            _refuse_infinite(value, source, f"{where}.{key}" if where else key)
+            _refuse_infinite(value, f"{where}.{key}")
     if isinstance(node, list):
         for number, value in enumerate(node):
-            _refuse_infinite(value, source, f"{where}[{number}]")
+            _refuse_infinite(value, f"{where}[{number}]")
 
 
 def _complete(config: Config, source: str) -> Config:
@@ -308,7 +312,8 @@ def _complete(config: Config, source: str) -> Config:
 
 
 # --- overrides ----------------------------------------------------------------------------------------------
-def _override(tree: dict[str, Any], variable: str, text: str) -> None:
+def _override(tree: dict[str, Any], variable: str, text: str) -> list[str]:
+    """Put a variable's value into the tree; return the keys it stands under. Raises ConfigError."""
     keys = variable.split("__")[1:]
     kind: Any = Config
     node: Any = tree
@@ -335,6 +340,7 @@ def _override(tree: dict[str, Any], variable: str, text: str) -> None:
             node = value
         else:
             raise ConfigError(f"{variable}: {'.'.join(keys[:depth])} holds a value, not a section")
+    return keys
 
 
 def _toml_value(text: str) -> Any:

@@ -74,6 +74,8 @@ def run(options: DemoOptions) -> int:
     status, failure = asyncio.run(_run(options, market))
     if status is not None:
         print_status(status, as_json=options.json)
+    elif failure is None:
+        print("interrupted before it traded; nothing is left running", file=sys.stderr)
     if failure is not None:
         raise failure
     return EXIT_DONE

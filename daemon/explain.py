@@ -17,7 +17,7 @@ def explain(message: str, root: Any, whole: str) -> str:
     """Turn msgspec's "... - at `$.feed.ring`" into a sentence; `whole` is what is read as the type `root`."""
     text, _, where = message.partition(" - at `$")
     where = where.rstrip("`").lstrip(".")
-    keys = [part for part in re.split(r"[.\[\]]+", where) if part]
+    keys = keys_of(message)
     if match := re.match(r"Object contains unknown field `(.*)`", text):
         return f"{where or whole} has no key {match[1]!r}{nearest(match[1], names_at(root, keys))}"
     if match := re.match(r"Object missing required field `(.*)`", text):
@@ -25,6 +25,12 @@ def explain(message: str, root: Any, whole: str) -> str:
     if match := re.match(r"Invalid enum value '(.*)'", text):
         return f"{where} is {match[1]!r}, and can be {' or '.join(filter(None, _choices_at(root, keys)))}"
     return f"{where or whole}: {text[0].lower()}{text[1:]}".replace("`", "")
+
+
+def keys_of(message: str) -> list[str]:
+    """Return the keys of the value that msgspec speaks of."""
+    where = message.partition(" - at `$")[2].rstrip("`")
+    return [part for part in re.split(r"[.\[\]]+", where) if part]
 
 
 def below(kind: Any, key: str) -> Any:

@@ -25,9 +25,7 @@ def footprint(core: Core, feed: FeedCore) -> Footprint:
         rings=core.engine.rings.nbytes,
         # an instrument's frames are of two sizes, a byte or two about each
         frames=sum(len(one.frames) * sys.getsizeof(one.frames[-1]) for one in lanes if one.frames),
-        streams=sum(
-            one.trade.record.nbytes + one.quote.record.nbytes + one.depth.record.nbytes for one in lanes
-        ),
+        streams=feed.records.nbytes,
         books=sum(one.book.nbytes for one in lanes),
         strategies=sum(one.memory.nbytes for one in core.runtimes),
     )

@@ -33,8 +33,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     if first is not None and first not in verbs:
         raise UsageError(f"there is no verb {first!r}{_nearest(first, verbs)}; tickd --help lists them")
     if first == "simulate":  # its options are the simulator's own, and are known once that is imported
-        after = words[words.index(first) + 1 :]
-        return argparse.Namespace(verb=first, words=[word for word in after if word != "--debug"])
+        return argparse.Namespace(verb=first, words=words[words.index(first) + 1 :])
     args, rest = parser.parse_known_args(words)
     if rest:
         asked = verbs.get(args.verb, parser)

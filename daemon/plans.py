@@ -107,9 +107,7 @@ def _plan(one: StrategyConfig, config: Config, strategy: Strategy, model: Model 
     if strategy.instruments < len(symbols) and symbols == config.feed.symbols:
         symbols = symbols[: strategy.instruments]  # the feed's were meant by default: it trades the first
     if strategy.name == "ml" and not one.model:
-        raise ConfigError(
-            "strategy ml trades a model's prediction: name its bundle (model = FOLDER or --model)"
-        )
+        raise ConfigError("strategy ml trades a model's prediction: name its bundle (model = FOLDER)")
     try:
         params = bind_params(strategy, one.params)
     except StrategyError as error:

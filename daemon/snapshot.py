@@ -17,6 +17,7 @@ from kernels import dtypes as dt
 if TYPE_CHECKING:
     from daemon.core import Core
     from daemon.feeds.core import FeedCore
+    from daemon.feeds.lane import Lane
     from daemon.runtime import Runtime
 
 
@@ -46,28 +47,30 @@ def order_counts(core: Core) -> OrderCounts:
     )
 
 
-def _instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> InstrumentStatus:
-    """Return one instrument as feed and engine have it."""
-    engine, lane = core.engine, feed.lanes[index]
+def _instrument_status(
+    core: Core, lane: Lane, counts: list[int], newest_ns: int, overflow: int, stale: bool, now_ns: int
+) -> InstrumentStatus:
+    """Return one instrument as feed and engine have it; `counts` are of its streams, as KINDS."""
+    engine, index = core.engine, lane.index
     instrument = engine.instruments[index]
-    newest_ns = lane.newest_ns
+    trades, quotes, depths = counts
     gate = engine.risk.gate(index) if engine.phase != "STOPPED" else 0  # nothing waits behind a gate any more
     status = InstrumentStatus(
         symbol=instrument.symbol,
         base=instrument.base,
-        trades=lane.trade.count,
-        quotes=lane.quote.count,
-        depths=lane.depth.count,
+        trades=trades,
+        quotes=quotes,
+        depths=depths,
         snapshots=lane.snapshots,
         feed_age_s=max(0, now_ns - newest_ns) / 1e9 if newest_ns else None,
         feed_lag_s=engine.market.lag.lag_s(index),
-        stale=bool(engine.market.stale[index]),
+        stale=stale,
         book_synced=engine.synced[index],
         book_gaps=sum(lane.gaps.values()),
         book_resyncs=lane.resyncs,
         trades_missed=lane.trade_ids.missed,
         depths_dropped=lane.sync.held_dropped,
-        ring_overflow=int(engine.rings[index]["overflow"]),
+        ring_overflow=overflow,
         gate=dt.REFUSAL_NAMES[gate] if gate else "",
     )
     status.bid, status.ask = (price if price > 0 else None for price in engine.touch(index))
@@ -75,8 +78,22 @@ def _instrument_status(core: Core, feed: FeedCore, index: int, now_ns: int) -> I
 
 
 def instrument_statuses(core: Core, feed: FeedCore, now_ns: int) -> list[InstrumentStatus]:
-    """Return every instrument as feed, engine and strategies have it."""
-    statuses = [_instrument_status(core, feed, index, now_ns) for index in range(len(feed.lanes))]
+    """Return every instrument as feed, engine and strategies have it.
+
+    What stands in arrays is read from all at once: the loop waits meanwhile, and may have 500.
+    """
+    arrays = (
+        feed.records["count"],
+        feed.records["newest_ns"].max(axis=1),
+        core.engine.rings["overflow"],
+        core.engine.market.stale,
+    )
+    statuses = [
+        _instrument_status(core, lane, counts, newest_ns, overflow, stale, now_ns)
+        for lane, counts, newest_ns, overflow, stale in zip(
+            feed.lanes, *(array.tolist() for array in arrays), strict=True
+        )
+    ]
     for desk in core.orders.desks:  # of strategies no longer configured too
         for row, index in enumerate(desk.instruments):
             at = row * dt.POSITION_COLUMNS

@@ -97,7 +97,7 @@ def _portable_block() -> Any:
     """Return `_portable` as a C function; who holds it keeps its address good."""
     pointer: Any = types.CPointer
 
-    @cfunc(types.void(pointer(types.uint32), pointer(types.uint8)))
+    @cfunc(types.void(pointer(types.uint32), pointer(types.uint8)), cache=True)
     def block(state: Any, data: Any) -> None:
         _portable(carray(state, 8), carray(data, 64))
 

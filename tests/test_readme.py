@@ -22,7 +22,8 @@ RUN_BY = {
     "tickd flatten": f"{_E2E}test_direct.py::test_it_leaves_nothing_and_the_next_daemon_knows_of_it",
     "tickd paper": f"{_E2E}test_trading.py::test_paper_trades_on_the_exchanges_feed_without_keys",
     "tickd run": f"{_E2E}test_refusals.py::test_real_orders_want_the_file_and_the_command_line_to_say_so",
-    "tickd replay": f"{_E2E}test_verbs.py::test_a_replay_decides_the_same_in_every_process",
+    "tickd replay": "tests/daemon/tape/test_replay.py::"
+    "test_two_processes_that_hash_differently_agree_on_all_but_time",
     "tickd train": f"{_E2E}test_verbs.py::test_a_model_is_trained_and_then_replayed_by_two_commands",
     "tickd simulate": f"{_E2E}test_verbs.py::"
     "test_the_exchange_speaks_json_to_programs_and_ends_with_a_signal",

@@ -222,6 +222,11 @@ def trees():
     return {path: parse(path.read_text()) for path in MODULES}
 
 
+@pytest.fixture(scope="module")
+def opened(trees):
+    return {label(path): doors(tree) for path, tree in trees.items()}
+
+
 # --- the checks are checked ---------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("module", "text"),
@@ -300,20 +305,19 @@ def test_nothing_imports_upward(trees):
     } == {}
 
 
-def test_below_the_daemon_there_is_no_door_and_no_async(trees):
+def test_below_the_daemon_there_is_no_door_and_no_async(trees, opened):
     for path, tree in trees.items():
         if name_of(path).startswith(("kernels", "strategies")):
-            assert doors(tree) == set(), label(path)
+            assert opened[label(path)] == set(), label(path)
             assert "asyncio" not in set(imports(tree)), label(path)
 
 
-def test_only_the_named_modules_open_a_door(trees):
-    breaches = {label(path): doors(tree) - ALLOWED.get(label(path), set()) for path, tree in trees.items()}
+def test_only_the_named_modules_open_a_door(opened):
+    breaches = {path: found - ALLOWED.get(path, set()) for path, found in opened.items()}
     assert {path: found for path, found in breaches.items() if found} == {}
 
 
-def test_no_allowance_is_left_over(trees):
-    opened = {label(path): doors(tree) for path, tree in trees.items()}
+def test_no_allowance_is_left_over(opened):
     unused = {path: given - opened.get(path, set()) for path, given in ALLOWED.items()}
     assert {path: left for path, left in unused.items() if left} == {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 import numpy as np
@@ -70,7 +70,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     wanted: str
     measured: float
-    reached: bool
+    verdict: Literal["reached", "not reached", "disturbed"]  # disturbed: a tail that others made
     kept: bool  # within the bound that `make bench` fails beyond
 
 
@@ -115,6 +115,9 @@ def make_report(
     ticks = rate(measured[plans.FLOOD, OURS_FLOODED], "sent")
     waterfall = stages(statuses[0])
     bare_us = quartiles([float(np.median(one)) / 1e3 for one in bare_ns])
+    disturbed = _disturbed(latencies)
+    targets = _targets(options, ratios, orders, ticks)
+    targets += _inside_targets(waterfall, bare_us) + _many_targets(many)
     return Report(
         mode=options.mode,
         trees=options.trees,
@@ -124,15 +127,13 @@ def make_report(
         rounds=plans.rounds(options),
         segment_s=plans.segment_ns(options) / 1e9,
         latency=latencies,
-        disturbed=_disturbed(latencies),
+        disturbed=disturbed,
         ratios=ratios,
         orders_per_s=orders,
         ticks_per_s=ticks,
         stages=waterfall,
         bare_us=bare_us,
-        targets=_targets(options, ratios, orders, ticks)
-        + _inside_targets(waterfall, bare_us)
-        + _many_targets(many),
+        targets=[_of_others(one) if disturbed and "p99" in one.what else one for one in targets],
         proofs=proofs,
         many=list(many),
     )
@@ -145,6 +146,10 @@ def _disturbed(latencies: list[Latency]) -> bool:
         for one in latencies
         if one.participant == FLOOR_SPIN and one.scenario == plans.SETTLED
     )
+
+
+def _of_others(tail: Target) -> Target:
+    return msgspec.structs.replace(tail, verdict="disturbed")
 
 
 def _ratios(options: LatencyOptions, measured: Measured) -> list[Ratio]:
@@ -209,13 +214,19 @@ def _symbols(count: int) -> str:
 def _at_most(what: str, limits: tuple[float, float], value: float) -> Target:
     most, bound = limits
     wanted = f"at most {most:,g}"
-    return Target(what=what, wanted=wanted, measured=value, reached=value <= most, kept=value <= bound)
+    verdict = _verdict(value <= most)
+    return Target(what=what, wanted=wanted, measured=value, verdict=verdict, kept=value <= bound)
 
 
 def _at_least(what: str, limits: tuple[float, float], value: float) -> Target:
     least, bound = limits
     wanted = f"at least {least:,g}"
-    return Target(what=what, wanted=wanted, measured=value, reached=value >= least, kept=value >= bound)
+    verdict = _verdict(value >= least)
+    return Target(what=what, wanted=wanted, measured=value, verdict=verdict, kept=value >= bound)
+
+
+def _verdict(reached: bool) -> Literal["reached", "not reached"]:
+    return "reached" if reached else "not reached"
 
 
 # --- printing -----------------------------------------------------------------------------------------------
@@ -320,10 +331,7 @@ def _reached(report: Report) -> Table:
     table.add_column("")
     for one in report.targets:
         value = f"{one.measured:,.0f}" if one.measured >= 1000 else f"{one.measured:.2f}"
-        verdict = "reached" if one.reached else "not reached"
-        if report.disturbed and "p99" in one.what:
-            verdict = "disturbed"
-        table.add_row(one.what, one.wanted, value, verdict)
+        table.add_row(one.what, one.wanted, value, one.verdict)
     return table
 
 

@@ -41,27 +41,30 @@ PUBLIC_KEY_ENV: Final = "TICKD_SIMULATOR_PUBLIC_KEY"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options, for `tickd simulate` too."""
     parser.add_argument("--tape", type=Path, help="a capture to stream; without one the market is synthetic")
-    parser.add_argument("--speed", default="1", help="of the tape: a factor, or max")
+    parser.add_argument("--speed", default="1", help="of the tape: a factor, or max (1)")
     parser.add_argument(
         "--expect", default="", help="streams that start the tape, comma-separated (the tape's own)"
     )
     parser.add_argument(
-        "--market", choices=("spot", "usdm", "coinm"), default="spot", help="of the synthetic market"
+        "--market", choices=("spot", "usdm", "coinm"), default="spot", help="of the synthetic market (spot)"
     )
     parser.add_argument(
-        "--symbol", action="append", dest="symbols", help="to list, e.g. BTC/USDT; repeatable"
+        "--symbol", action="append", dest="symbols", help="to list; repeatable (BTC/USDT, ETH/USDT)"
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the synthetic market")
+    parser.add_argument("--seed", type=int, default=1, help="of the synthetic market (1)")
     parser.add_argument(
-        "--rate", type=float, default=200.0, help="events a second and symbol, synthetic market"
+        "--rate", type=float, default=200.0, help="events a second and symbol of the synthetic market (200)"
     )
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="of the spot server; 0 takes a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=0, help="of the spot server (0: a free one)")
     parser.add_argument(
-        "--futures-port", type=int, default=0, help="of the futures server, where there is one"
+        "--futures-port",
+        type=int,
+        default=0,
+        help="of the futures server, where there is one (0: a free one)",
     )
     parser.add_argument(
-        "--funding-s", type=float, default=28_800.0, help="between two fundings of USD-M positions"
+        "--funding-s", type=float, default=28_800.0, help="between two fundings of USD-M positions (28800)"
     )
     parser.add_argument("--no-limits", action="store_true", help="no rate limits (soak tests)")
     parser.add_argument("--withdrawals", action="store_true", help="let the key say that it may withdraw")

@@ -173,6 +173,8 @@ def _config(options: ReplayOptions, instrument: Instrument) -> Config:
     if options.config is None:
         model = str(options.model) if options.model is not None else ""
         name = options.strategy or ("ml" if model else "ema_cross")
+        if name == "ml" and not model:
+            raise UsageError("strategy ml trades a model's prediction: name its bundle (--model FOLDER)")
         strategy = StrategyConfig(name=name, symbols=symbols, model=model)
         return Config(
             name="replay",

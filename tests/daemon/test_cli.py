@@ -64,6 +64,15 @@ def test_without_a_verb_the_help_is_shown(capsys):
     assert "demo" in capsys.readouterr().out
 
 
+def test_the_help_of_the_simulator_is_a_verbs(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["simulate", "--help"])
+    assert ended.value.code == EXIT_DONE
+    text = capsys.readouterr().out
+    for option in ("--debug", "--symbol", "--with-parent"):
+        assert option in text
+
+
 def test_help_imports_nothing_that_takes_long():
     heavy = [
         "numba",

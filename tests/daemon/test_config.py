@@ -75,8 +75,8 @@ def test_a_configuration_cannot_be_changed():
             "[risk]\ncurrency = 'EUR'",
             "risk.currency is 'EUR', which no symbol prices; it can be BTC, ETH, USDT",
         ),
-        ("[risk]\ncollar = nan", "risk.collar is nan, and must be a finite number"),
-        ("[risk]\ndaily_loss_max = inf", "risk.daily_loss_max is inf, and must be a finite number"),
+        ("[risk]\ncollar = nan", "risk.collar: must be a finite number, not nan"),
+        ("[risk]\ndaily_loss_max = inf", "risk.daily_loss_max: must be a finite number, not inf"),
         ("[feed_]\n", "the file has no key 'feed_'; did you mean 'feed'?"),
         ("[venue]\nkind = 'papr'", "venue.kind is 'papr', and can be paper or binance or ccxt"),
         ("[venue]\nkind = 'binance'", 'mode is "paper", so venue.kind must be "paper" too'),
@@ -133,7 +133,10 @@ def test_a_number_that_would_turn_a_guard_off_is_refused(section, key, most, kin
     assert getattr(getattr(from_tree(tree, {}, "f.toml"), section), key) == most
     for more in (most * 2, most * 10**6):
         variable = f"TICKD__{section}__{key}".upper()
-        assert refusal(BASE, **{variable: str(more)}) == f"f.toml: {section}.{key}: expected {kind} <= {most}"
+        assert (
+            refusal(BASE, **{variable: str(more)})
+            == f"{variable}: {section}.{key}: expected {kind} <= {most}"
+        )
 
 
 @pytest.mark.parametrize("text", ["nan", "-inf", "1e999", "1" + "0" * 400])
@@ -210,12 +213,20 @@ def test_the_environment_overrides_the_file():
         ("TICKD__STRATEGY__1__NAME", "a", "there is no strategy[1] to override"),
         ("TICKD__STRATEGY__NAME", "a", "there is no strategy[name] to override"),
         ("TICKD__FEED__RING__X", "1", "there is no key feed.ring.x"),
-        ("TICKD__FEED__RING", "many", "feed.ring: expected int, got str"),
+        ("TICKD__FEED__RING", "many", "TICKD__FEED__RING: feed.ring: expected int, got str"),
+        ("TICKD__FEED__SYMBOLS", "[1]", "TICKD__FEED__SYMBOLS: feed.symbols[0]: expected str, got int"),
+        ("TICKD__RISK__COLLAR", "inf", "TICKD__RISK__COLLAR: risk.collar: must be a finite number, not inf"),
+        ("TICKD__VENUE__KIND", "papr", "TICKD__VENUE__KIND: venue.kind is 'papr', and can be paper"),
         ("TICKD__", "1", "TICKD__: there is no key"),
     ],
 )
 def test_a_wrong_override_is_named(variable, text, sentence):
     assert sentence in refusal(BASE, **{variable: text})
+
+
+def test_what_is_wrong_in_the_file_is_the_files_whatever_else_is_overridden():
+    sentence = refusal(BASE + "[risk]\ncollar = 2.0", TICKD__RISK__CURRENCY="USDT", TICKD__NAME="one")
+    assert sentence == "f.toml: risk.collar: expected float <= 1.0"
 
 
 def test_an_override_below_a_value_is_refused():

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from daemon.explain import below, explain, names_at
+from daemon.explain import below, explain, keys_of, names_at
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,3 +44,10 @@ def test_types_are_found_below_structs_tuples_and_dictionaries():
     assert below(below(Outer, "named"), "x") == Annotated[float, Meta(gt=0)]
     assert names_at(Outer, ["one"]) == ("colour", "size")
     assert names_at(Outer, ["named"]) == ()
+
+
+def test_the_keys_are_those_of_the_value_that_is_wrong():
+    with pytest.raises(msgspec.ValidationError) as refused:
+        msgspec.convert({"one": {"colour": "red"}, "many": [{"colour": 1}]}, Outer)
+    assert keys_of(str(refused.value)) == ["many", "0", "colour"]
+    assert keys_of("Expected `object`, got `int`") == []

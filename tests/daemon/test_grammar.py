@@ -84,7 +84,7 @@ def test_what_is_wrong_is_told_in_one_sentence(words, sentence):
 
 
 def test_the_simulators_words_are_left_to_the_simulator():
-    args = parse(["simulate", "--symbol", "BTC/USDT", "--debug", "--port", "1"])
+    args = parse(["--debug", "simulate", "--symbol", "BTC/USDT", "--port", "1"])
     assert args.words == ["--symbol", "BTC/USDT", "--port", "1"]
 
 

@@ -90,10 +90,7 @@ def test_a_tuning_that_its_model_was_not_trained_with_is_refused(root, monkeypat
         ({"name": "ema_cross", "params": {"qyt": 1.0}}, "ema_cross has no parameter 'qyt'; it has qty"),
         ({"name": "ema_cross", "tuning": {"ema_fats": 1.0}}, "strategy ema_cross: "),
         ({"name": "pairs"}, "trades 2 instrument(s), but its symbols are BTC/USDT"),
-        (
-            {"name": "ml"},
-            "strategy ml trades a model's prediction: name its bundle (model = FOLDER or --model)",
-        ),
+        ({"name": "ml"}, "strategy ml trades a model's prediction: name its bundle (model = FOLDER)"),
         ({"name": "ml", "model": "models/none"}, "the model bundle models/none cannot be read"),
     ],
 )

@@ -12,17 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.harness import CROSS, MAKER, MODEL, Bench, secrets_in
+from tests.end_to_end.harness import CROSS, MAKER, MODEL, Bench, checked_bench
 
 
 @pytest.fixture
 def bench(tmp_path):
-    one = Bench(tmp_path)
-    yield one
-    one.close()
-    for child in one.children:
-        assert "Traceback" not in child.err, child.err
-    assert secrets_in(tmp_path) == []
+    with checked_bench(tmp_path) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlencode
@@ -357,3 +358,16 @@ def secrets_in(folder):
             data = path.read_bytes()
             found += [f"{path.name}: {one[:12]}..." for one in CANARIES if one.encode() in data]
     return found
+
+
+@contextmanager
+def checked_bench(folder):
+    """Give a bench; at its end no child may have shown a traceback, and no key may stand anywhere."""
+    one = Bench(folder)
+    try:
+        yield one
+    finally:
+        one.close()
+    for child in one.children:
+        assert "Traceback" not in child.err, child.err
+    assert secrets_in(folder) == []

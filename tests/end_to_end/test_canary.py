@@ -97,7 +97,7 @@ def searched(text, where):
         assert secret not in text, where
 
 
-@pytest.mark.parametrize("key_type", ["hmac", "ed25519"])
+@pytest.mark.parametrize("key_type", ["hmac", pytest.param("ed25519", marks=pytest.mark.heavy)])
 def test_no_secret_is_anywhere_after_a_session_in_which_everything_went_wrong(bench, key_type):
     exchange, keys, key = start(bench, key_type)
     port = free_port()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.end_to_end.harness import CROSS, MAKER, until
 from tests.end_to_end.test_restarts import check_agreement
 
@@ -22,8 +24,7 @@ def test_a_killed_daemon_on_ccxt_continues_its_position_and_sent_nothing_twice(b
     assert daemon.child.end() == 0
 
 
-def test_it_leaves_no_order_behind(bench):
-    exchange = bench.exchange("--symbol", "BTC/USDT")
+def test_it_leaves_no_order_behind(bench, exchange):
     daemon = bench.live(exchange, MAKER, kind="ccxt")
     daemon.ready()
     until(lambda: len(exchange.open_orders()) == 2, "two orders stand")
@@ -31,15 +32,23 @@ def test_it_leaves_no_order_behind(bench):
     assert exchange.open_orders() == []
 
 
-def test_what_the_exchange_does_not_have_is_said_with_78(bench):
-    exchange = bench.exchange("--symbol", "BTC/USDT")
-    for change, said in (
-        ({"TICKD__VENUE__EXCHANGE": "nowhere"}, "venue.exchange 'nowhere' is not among those"),
+# each sentence is its module's business: one start that comes far shows how it is said, the rest is heavy
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
         ({"TICKD__VENUE__EXCHANGE": "okx", "TICKD_PASSWORD": "p"}, "venue.stops = false"),
-        ({"TICKD__VENUE__EXCHANGE": "okx"}, "okx wants a password"),
-        ({"TICKD__NAME": "averylongname-xx", "TICKD__VENUE__EXCHANGE": "kraken"}, "18 characters"),
-        ({"TICKD_SECRET": ""}, "the environment variable TICKD_SECRET is empty"),
-    ):
-        config = bench.config(exchange.urls, MAKER, kind="ccxt")
-        child = bench.run("run", config, "--live", env={**exchange.keys, **change}, code=78)
-        assert said in child.complaint
+        *(
+            pytest.param(*one, marks=pytest.mark.heavy)
+            for one in (
+                ({"TICKD__VENUE__EXCHANGE": "nowhere"}, "venue.exchange 'nowhere' is not among those"),
+                ({"TICKD__VENUE__EXCHANGE": "okx"}, "okx wants a password"),
+                ({"TICKD__NAME": "averylongname-xx", "TICKD__VENUE__EXCHANGE": "kraken"}, "18 characters"),
+                ({"TICKD_SECRET": ""}, "the environment variable TICKD_SECRET is empty"),
+            )
+        ),
+    ],
+)
+def test_what_the_exchange_does_not_have_is_said_with_78(bench, exchange, change, said):
+    config = bench.config(exchange.urls, MAKER, kind="ccxt")
+    child = bench.run("run", config, "--live", env={**exchange.keys, **change}, code=78)
+    assert said in child.complaint

@@ -109,6 +109,7 @@ def test_an_interrupt_before_anything_runs_is_no_error(bench):
     until(lambda: "starting the simulated exchange" in child.err, "it starts", READY_S)
     processes = family(child.popen.pid)
     assert child.end(signal.SIGINT) == 0
+    assert child.err.endswith("\ninterrupted before it traded; nothing is left running\n")
     assert child.out == ""
     assert not alive(processes)
 

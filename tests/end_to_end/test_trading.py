@@ -199,6 +199,7 @@ def test_it_ends_with_its_parent(bench, exchange):
     child = bench.tickd(
         "run", path, "--live", "--json", "--with-parent", env=exchange.keys, stdin=subprocess.PIPE
     )
+    bench.daemon(child).ready()
     standing(exchange, 2)
     child.popen.stdin.close()
     assert child.wait() == 0

@@ -13,20 +13,6 @@ from tests.end_to_end.harness import CANARY_KEY, CANARY_SECRET, SOON_S, TICKD, u
 KEYS = {"TICKD_SIMULATOR_KEY": CANARY_KEY, "TICKD_SIMULATOR_SECRET": CANARY_SECRET}
 
 
-def test_a_replay_decides_the_same_in_every_process(bench, captures):
-    tape = captures / "binance-spot-btcusdt-20240808.gz"
-    first, second = (
-        bench.run("replay", tape, "--json", env={"PYTHONHASHSEED": seed}).json for seed in ("1", "2")
-    )
-    for one in (first, second):
-        assert one["events"] == {"trade": 9757, "quote": 28040, "depth": 3451, "snapshot": 1}
-        assert (one["errors"], one["gaps"], one["book_synced"]) == ({}, {}, True)
-        assert (one["trades_missed"], one["depths_dropped"], one["backwards"]) == (0, 0, 0)
-    for fact in ("decision_digest", "order_digest", "decisions", "orders", "position", "pnl"):
-        assert first[fact] == second[fact], fact
-    assert first["orders"]["fills"] > 0
-
-
 def test_the_exchange_speaks_json_to_programs_and_ends_with_a_signal(bench):
     child = bench.tickd("simulate", "--symbol", "BTC/USDT")
     ready = json.loads(until(lambda: child.out.partition("\n")[0], "it is ready", 300))

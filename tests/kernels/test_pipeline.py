@@ -149,6 +149,20 @@ def test_what_waits_steps_the_features_once_and_a_quote_is_the_top_of_the_book()
     assert memory[0]["seen"].tolist() == [0, 2]
 
 
+def test_a_turn_asks_for_all_it_touches_of_its_memory_and_for_no_more(monkeypatch):
+    memory, asked = make_memory(), set()
+    begin = memory.ctypes.data
+    monkeypatch.setattr(
+        pipeline, "ask", lambda address, size: asked.update(range(address - begin, address - begin + size))
+    )
+    pipeline.fetch.py_func(memory.view(np.recarray))  # whose fields are attributes, as in a kernel
+    windows = 8 * pipeline._FLOATS_TOUCHED  # they follow what each tick touches
+    for name, (kind, at) in memory.dtype.fields.items():
+        touched = {"feature_f": windows, "actions": 0}.get(name, kind.itemsize)
+        assert asked >= set(range(at, at + touched)), name
+        assert asked.isdisjoint(range(at + touched, at + kind.itemsize)), name
+
+
 def test_many_ticks_taken_at_once_are_as_each_taken_alone():
     memory, twin, feed = make_memory(), make_memory(), Feed()
     for kind, now_ns, *numbers in market(CAPACITY):

@@ -57,5 +57,10 @@ def test_the_stand_in_is_a_c_function_that_does_the_same() -> None:
     assert state[:8].tolist() == other[:8].tolist()
 
 
+def test_the_stand_in_is_compiled_once_and_then_found() -> None:
+    sha256._portable_block()
+    assert sha256._portable_block().cache_hits == 1
+
+
 def _pointer(array: Any, block: Any, place: int) -> Any:
     return array.ctypes.data_as(block.ctypes.argtypes[place])

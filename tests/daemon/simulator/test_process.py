@@ -36,6 +36,15 @@ def test_options_become_settings():
     assert settings_of(options("--no-limits")).limits.weight_1m == 0
 
 
+def test_every_option_tells_its_default():
+    parser = argparse.ArgumentParser(add_help=False)
+    add_arguments(parser)
+    for action in parser._actions:
+        if action.default:
+            text = action.default if isinstance(action.default, str) else f"{action.default:.6g}"
+            assert f"({text})" in action.help, action.option_strings
+
+
 @pytest.mark.parametrize("speed", ["fast", "-1", "0", "nan"])
 def test_a_speed_that_is_none_is_refused(speed):
     with pytest.raises(ConfigError, match="--speed"):

@@ -94,10 +94,11 @@ def cli_replays(root, path):
     return found
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("name", [SPOT, pytest.param(USDM, marks=pytest.mark.heavy)])
 def test_two_processes_that_hash_differently_agree_on_all_but_time(results, captures, root, name):
     first, second = cli_replays(root, captures / name)
     assert first.decision_digest != first.order_digest != ""
+    assert first.orders.fills > 0
     assert lasting(first) == lasting(second) == lasting(results(name))
 
 
@@ -165,6 +166,7 @@ def resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.heavy
 def test_ten_repeats_of_a_capture_take_no_more_memory_than_two(captures):
     sizes = []
     for _ in range(10):
@@ -365,6 +367,11 @@ def test_a_configuration_names_its_strategies_itself(steady, capture_of, named):
     options = ReplayOptions(file=capture_of(steady), config=configured(), **named)
     with pytest.raises(UsageError, match="leave --strategy and --model out"):
         run(options)
+
+
+def test_a_model_is_asked_for_by_the_option_that_names_it(steady, capture_of):
+    with pytest.raises(UsageError, match=r"name its bundle \(--model FOLDER\)"):
+        run(ReplayOptions(file=capture_of(steady), strategy="ml"))
 
 
 def test_a_strategy_file_and_a_model_can_be_replayed(steady, capture_of, root, monkeypatch):

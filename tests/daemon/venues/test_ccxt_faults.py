@@ -62,7 +62,7 @@ async def be_busy(kit, draw):
         await asyncio.sleep(draw.choice([0, 0.01, 0.1]))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, pytest.param(range(4, 16), marks=pytest.mark.heavy)], ids=str)
+@pytest.mark.parametrize("seed", [1, 2, pytest.param(range(3, 16), marks=pytest.mark.heavy)], ids=str)
 def test_a_line_that_fails_at_random_costs_no_order_and_makes_none(seed):
     async def work(kit, number):
         await be_busy(kit, Random(number))
