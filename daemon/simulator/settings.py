@@ -13,6 +13,7 @@ from daemon.simulator import tape
 from daemon.simulator.account import Account
 from daemon.simulator.auth import Key, Keyring
 from daemon.simulator.exchange import Exchange
+from daemon.simulator.fault import Fault  # noqa: TC001 - msgspec reads the annotation
 from daemon.simulator.gateway import Gateway
 from daemon.simulator.market import MarketSettings, SyntheticMarket
 from daemon.simulator.publisher import Publisher
@@ -62,6 +63,10 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     funding_s: float = 28_800.0  # between two fundings of the futures
     limits: Limits = Limits()
     lifetime_s: float = 86_400.0  # of a websocket connection
+    faults: tuple[Fault, ...] = ()
+    state: Path | None = None  # where accounts and orders are kept, and taken up by the next start
+    prices: dict[str, str] = {}  # where synthetic markets start, by market:symbol
+    first_id: int = 0  # of synthetic markets
 
 
 class World(msgspec.Struct):
@@ -169,7 +174,10 @@ def _synthetic(settings: SimulatorSettings, clock: Clock, random: Random) -> Wor
     for instrument, market in zip(instruments, front.exchange.markets.values(), strict=True):
         rates = MarketSettings(
             seed=settings.seed,
-            price=PRICES.get(instrument.base, "100"),
+            price=settings.prices.get(
+                f"{settings.market}:{instrument.exchange_symbol}", PRICES.get(instrument.base, "100")
+            ),
+            first_id=settings.first_id,
             trades_per_s=base.trades_per_s * scale,
             quotes_per_s=base.quotes_per_s * scale,
             books_per_s=base.books_per_s * scale,

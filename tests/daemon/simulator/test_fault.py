@@ -1,10 +1,13 @@
 """Faults as they are written down, and what is wrong with some."""
 
+import re
+from typing import get_args
+
 import msgspec
 import pytest
 
 from daemon.errors import UsageError
-from daemon.simulator.fault import Fault, read_one, read_text
+from daemon.simulator.fault import Fault, Kind, parse, read_one
 
 TOML = """
 [[fault]]
@@ -21,20 +24,20 @@ executed = false
 
 
 def test_toml_and_json_in_every_form_say_the_same():
-    faults = read_text(TOML, "f")
+    faults = parse(TOML, "f")
     assert faults == [
         Fault(kind="drop", at_s=5.0, method="executionReport", count=1, of="events"),
         Fault(kind="-1007", lasts_s=2.5, executed=False),
     ]
     objects = [msgspec.json.encode(fault).decode() for fault in faults]
-    assert read_text("\n".join(objects) + "\n\n", "f") == faults
-    assert read_text(f"[{','.join(objects)}]", "f") == faults
-    assert read_text(f" [\n{objects[0]}]", "f") == faults[:1]
-    assert read_text(objects[1], "f") == faults[1:]
+    assert parse("\n".join(objects) + "\n\n", "f") == faults
+    assert parse(f"[{','.join(objects)}]", "f") == faults
+    assert parse(f" [\n{objects[0]}]", "f") == faults[:1]
+    assert parse(objects[1], "f") == faults[1:]
 
 
 def test_nothing_is_no_fault():
-    assert read_text("", "f") == read_text("[]", "f") == read_text("# quiet\n", "f") == []
+    assert parse("", "f") == parse("[]", "f") == parse("# quiet\n", "f") == []
 
 
 @pytest.mark.parametrize(
@@ -56,7 +59,7 @@ def test_nothing_is_no_fault():
 )
 def test_a_text_that_is_wrong_is_refused_naming_the_entry(text, sentence):
     with pytest.raises(UsageError) as refused:
-        read_text(text, "f")
+        parse(text, "f")
     assert str(refused.value).startswith(sentence)
 
 
@@ -90,3 +93,17 @@ def test_what_a_kind_strikes_by_default_is_said_by_the_fault():
     assert read_one({"kind": "delay", "count": 1, "delay_s": 1}, "").of == "events"
     assert read_one({"kind": "crossed_book", "count": 1}, "").method == "depth"
     assert read_one({"kind": "clock_step", "lasts_s": 1, "delay_s": -5}, "").delay_s == -5.0
+
+
+def test_the_page_tells_every_kind_and_every_key_and_its_examples_are_sound(root):
+    page = (root / "docs" / "simulator.md").read_text(encoding="utf-8")
+    cells = {
+        name for row in re.findall(r"^\| (.*?) \|", page, re.MULTILINE) for name in re.findall("`(.*?)`", row)
+    }
+    assert set(get_args(Kind)) | set(Fault.__struct_fields__) <= cells
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert [fault.kind for fault in parse(example, "page")] == ["lose_answer", "delay", "stall", "storm"]
+    posted = re.findall(r"-d '(.*?)'", page)
+    assert len(posted) == 2
+    for text in (*posted, *re.findall(r"`(\{\"kind.*?)`", page)):
+        assert parse(text, "page")
