@@ -244,7 +244,10 @@ class App:
         self.log.warning("command", **msgspec.structs.asdict(audit))
 
     def _token(self) -> str:
-        return find_secret(os.environ, self.seams.disk, self.config.http.token_env)
+        config = self.config
+        if not config.http.port:
+            return ""  # the socket asks for none
+        return find_secret(os.environ, self.seams.disk, config.http.token_env, config.keyring)
 
     def _every_second(self) -> None:
         clock, scheduler = self.seams.clock, self.seams.scheduler
