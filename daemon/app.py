@@ -134,7 +134,7 @@ class App:
         instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
         rings = new_rings(len(instruments))
         venue, followers = make_venue(config, instruments, rings, self._venue_seams, os.environ)
-        for text in await check_key_rights(config, venue):
+        for text in await check_key_rights(config, venue, self._venue_seams, os.environ):
             self.log.warning("key", text=text)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
         runtimes = make_runtimes(config, plans, instruments, fees, can_amend=venue.can_amend)

@@ -25,6 +25,7 @@ from daemon.venues.paper import PaperVenue
 from daemon.venues.signing import check_encrypted, make_signer
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.orders.portfolio import Portfolio
     from daemon.seams import Disk, Seams
-    from daemon.venues.base import Venue
+    from daemon.venues.base import LiveVenue, Venue
+    from daemon.venues.ccxt_client import CcxtSettings
     from daemon.venues.ccxt_venue import CcxtVenue
     from daemon.venues.signing import Signer
 
@@ -50,9 +52,15 @@ def make_venue(
     if config.venue.kind == "paper":
         paper = make_paper(config, instruments, rings, seams)
         return paper, [paper]
-    if config.venue.kind == "ccxt":
-        return _ccxt(config, instruments, seams, environ), []
-    return make_binance(config, instruments, seams, environ), []
+    return make_live(config, instruments, seams, environ), []
+
+
+def make_live(
+    config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
+) -> LiveVenue:
+    """Return the venue at the exchange that is configured; raises ConfigError."""
+    make = _ccxt if config.venue.kind == "ccxt" else _binance
+    return make(config, instruments, seams, environ)
 
 
 def make_rehearsal(
@@ -85,10 +93,19 @@ def check_keys(config: Config, disk: Disk, environ: Mapping[str, str]) -> None:
         _signer(config, disk, environ)
 
 
-async def check_key_rights(config: Config, venue: Venue) -> list[str]:
+async def check_key_rights(
+    config: Config, venue: Venue, seams: Seams, environ: Mapping[str, str]
+) -> list[str]:
     """Return what a person should know of the live key; raises ConfigError for one that may withdraw."""
-    if config.mode != "live" or not isinstance(venue, BinanceVenue):
+    if config.mode != "live":
         return []
+    if config.venue.kind == "ccxt":
+        from daemon.venues import ccxt_rights  # noqa: PLC0415 - as in `_ccxt`
+
+        settings, context = _ccxt_settings(config, seams.disk, environ)
+        allowed = config.venue.allow_withdrawals
+        return await ccxt_rights.refuse_withdrawals(settings, seams.clock, context, allowed=allowed)
+    assert isinstance(venue, BinanceVenue)
     rest = venue.rest
     if config.feed.market != "spot" and not config.venue.rest_url:  # only Spot tells
         rest = rest.of_spot(PLACES["production"].rest_url)
@@ -132,10 +149,9 @@ def restore_paper(venue: PaperVenue, portfolio: Portfolio) -> None:
     venue.account.restore(free, lots, costs)
 
 
-def make_binance(
+def _binance(
     config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
 ) -> BinanceVenue:
-    """Return the live venue; raises ConfigError."""
     venue, signer = config.venue, _signer(config, seams.disk, environ)
     usdm = UsdmSettings(
         recv_window_ms=venue.recv_window_ms,
@@ -159,8 +175,17 @@ def _ccxt(
     config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
 ) -> CcxtVenue:
     """Return a venue on ccxt, which is imported here: it takes a second and 100 MB."""
-    from daemon.venues.ccxt_client import CcxtSettings  # noqa: PLC0415 - see above
     from daemon.venues.ccxt_venue import CcxtVenue  # noqa: PLC0415 - see above
+
+    settings, context = _ccxt_settings(config, seams.disk, environ)
+    return CcxtVenue(instruments, settings, seams, context)
+
+
+def _ccxt_settings(
+    config: Config, disk: Disk, environ: Mapping[str, str]
+) -> tuple[CcxtSettings, ssl.SSLContext | None]:
+    """Return how the exchange is reached, and by what its certificates are verified."""
+    from daemon.venues.ccxt_client import CcxtSettings  # noqa: PLC0415 - as above
 
     venue = config.venue
     for url in (venue.rest_url, venue.ws_url):
@@ -169,7 +194,7 @@ def _ccxt(
     settings = CcxtSettings(
         exchange=venue.exchange,
         name=config.name,
-        credentials=_credentials(config, seams.disk, environ),
+        credentials=_credentials(config, disk, environ),
         rest_url=venue.rest_url,
         ws_url=venue.ws_url,
         proxy=venue.proxy,
@@ -177,7 +202,7 @@ def _ccxt(
         recv_window_ms=venue.recv_window_ms,
         timeout_ms=venue.timeout_ms,
     )
-    return CcxtVenue(instruments, settings, seams, trust(venue.ca_file) if venue.ca_file else None)
+    return settings, trust(venue.ca_file) if venue.ca_file else None
 
 
 def _credentials(config: Config, disk: Disk, environ: Mapping[str, str]) -> dict[str, str]:
