@@ -44,10 +44,12 @@ _RIGHT: Final = frozenset(
     {
         "average",
         "cost",
+        "decided",
         "fee",
         "fees",
         "filled",
         "limit",
+        "limit_slippage",
         "price",
         "quantity",
         "realised",

@@ -17,7 +17,7 @@ import msgspec
 from daemon.events import Command, ExecutionReport, Funding
 from daemon.orders.order import Order  # noqa: TC001 - msgspec reads the types
 from daemon.orders.valuation import Baseline  # noqa: TC001 - likewise
-from kernels.dtypes import ACTION_COLUMNS
+from kernels.dtypes import X_REFUSAL
 
 MAGIC: Final = b"tickdjnl"
 VERSION: Final = 1
@@ -63,7 +63,9 @@ NAMES: Final[dict[int, str]] = {
     MET: "met",
 }
 
-_ACTION: Final = Struct(f"<BqIHH{ACTION_COLUMNS}q")  # type, now_ns, seq or refusal, strategy, instrument, X_*
+#: type, now_ns, seq or refusal, strategy, instrument, and the X_* to X_REFUSAL, in whose place a PLACE has
+#: X_DECIDED_HALF_TICKS (0 where an older version wrote it)
+_ACTION: Final = Struct(f"<BqIHH{X_REFUSAL + 1}q")
 _ASK: Final = Struct("<Bqq")  # type, now_ns, quantity asked for; then the client order id
 _MARK: Final = Struct("<BQ")
 pack_action = _ACTION.pack
@@ -89,8 +91,13 @@ class Placed(msgspec.Struct, frozen=True):
     seq: int
     strategy: int
     instrument: int
-    action: tuple[int, ...]  # X_*
+    action: tuple[int, ...]  # X_* before X_REFUSAL, then what `decided_half_ticks` tells
     row: bytes  # float64
+
+    @property
+    def decided_half_ticks(self) -> int:
+        """Return the mid that was decided on, of a STOP its trigger; 0: an older version wrote it."""
+        return self.action[X_REFUSAL]
 
 
 class RefusedAction(msgspec.Struct, frozen=True):

@@ -186,6 +186,7 @@ class Recovery:
             changed_ns=placed.now_ns,
             since_ns=placed.now_ns,
             asked_ns=placed.now_ns,
+            decided_half_ticks=placed.decided_half_ticks,
         )
         self._life.enter(order)
 
