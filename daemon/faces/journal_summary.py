@@ -355,18 +355,12 @@ class Summing:
         )
         if unmarked:
             notes.append(f"{', '.join(unmarked)} had no trade on record, so what is open there has no value")
-        strange = sorted(
-            {
-                asset
-                for one in lines
-                for asset in one.fees_paid
-                if asset not in {one.quote, one.instrument.partition("/")[0]}
-            }
-        )
-        if strange:
+        orders = self._telling.orders
+        waiting = sorted({asset for _, _, asset in orders.portfolio.unvalued}) if orders is not None else []
+        if waiting:
             notes.append(
-                f"fees paid in {', '.join(strange)} are part of the fees in the quote only as far as a "
-                "checkpoint knew their value"
+                f"some fees paid in {', '.join(waiting)} are no part of the fees in the quote: no value of "
+                "theirs is on record"
             )
         undecided = sum(one.own - one.decided for one in self._counts.values())
         if undecided and self._telling.priced:

@@ -43,6 +43,7 @@ FUNDING: Final = 14
 #: everything before the offset it names was durable when it was written
 MARK: Final = 16
 MET: Final = 17
+FEE_VALUED: Final = 18
 
 NAMES: Final[dict[int, str]] = {
     RUN: "run",
@@ -61,6 +62,7 @@ NAMES: Final[dict[int, str]] = {
     FUNDING: "funding",
     MARK: "mark",
     MET: "met",
+    FEE_VALUED: "fee_valued",
 }
 
 #: type, now_ns, seq or refusal, strategy, instrument, and the X_* to X_REFUSAL, in whose place a PLACE has
@@ -195,6 +197,7 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     trades: list[tuple[int, list[int]]]  # by instrument, as TradeIds keeps them: forgotten up to, remembered
     baseline: Baseline
     last_trade_ns: int
+    unvalued: list[tuple[int, int, str, str]] = []  # fees without a value yet: strategy, row, asset, units
 
 
 class Met(msgspec.Struct, frozen=True, array_like=True):
@@ -203,6 +206,17 @@ class Met(msgspec.Struct, frozen=True, array_like=True):
     now_ns: int
     settled: list[str]  # by taking the venue's word
     fatal: list[str]  # not settled: the kill switch was thrown
+
+
+class FeeValued(msgspec.Struct, frozen=True, array_like=True):
+    """What fees in an asset that is neither base nor quote come to in the quote, in units as text."""
+
+    now_ns: int
+    strategy: int
+    row: int
+    asset: str
+    paid: str
+    value: str
 
 
 class Marked(msgspec.Struct, frozen=True):
@@ -227,6 +241,7 @@ Record = (
     | Checkpoint
     | Marked
     | Met
+    | FeeValued
 )
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -242,6 +257,7 @@ _TYPES: Final[dict[type, int]] = {
     BaselineMoved: BASELINE,
     Checkpoint: CHECKPOINT,
     Met: MET,
+    FeeValued: FEE_VALUED,
 }
 _HEADS: Final = {kind: bytes([number]) for kind, number in _TYPES.items()}
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Record]]] = {

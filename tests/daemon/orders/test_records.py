@@ -35,8 +35,9 @@ REPORT = ExecutionReport(
         r.Met(1, ["the venue has 5 USDT"], ["the strategies hold 1 BTC"]),
         r.Checkpoint(
             1, None, [ORDER], [r.Owed("t-1-1", 7, 4)], [r.SavedHolding(0, 0, "1", "2", "3", "4")],
-            {"BTC": "1"}, {"BTC": "2"}, [(-1, [3, 4])], Baseline(1, 2.0, 3.0), 77,
+            {"BTC": "1"}, {"BTC": "2"}, [(-1, [3, 4])], Baseline(1, 2.0, 3.0), 77, [(0, 1, "BNB", "5")],
         ),
+        r.FeeValued(1, 0, 1, "BNB", "5", "2500"),
     ],
 )  # fmt: skip
 def test_a_record_is_read_as_it_was_written(record):
