@@ -134,7 +134,7 @@ class App:
         instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
         rings = new_rings(len(instruments))
         venue, followers = make_venue(config, instruments, rings, self._venue_seams, os.environ)
-        for text in await check_key_rights(config, venue):
+        for text in await check_key_rights(config, venue, self._venue_seams, os.environ):
             self.log.warning("key", text=text)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
         runtimes = make_runtimes(config, plans, instruments, fees, can_amend=venue.can_amend)
@@ -244,7 +244,10 @@ class App:
         self.log.warning("command", **msgspec.structs.asdict(audit))
 
     def _token(self) -> str:
-        return find_secret(os.environ, self.seams.disk, self.config.http.token_env)
+        config = self.config
+        if not config.http.port:
+            return ""  # the socket asks for none
+        return find_secret(os.environ, self.seams.disk, config.http.token_env, config.keyring)
 
     def _every_second(self) -> None:
         clock, scheduler = self.seams.clock, self.seams.scheduler

@@ -6,8 +6,8 @@
 
 An override's value is read as TOML; text that is no TOML value is taken as a string. Unknown keys, wrong
 types and values out of range are refused by a ConfigError of one sentence that names the key and the nearest
-valid one. Secrets never stand in the file: it names the environment variables that hold them. Relative paths
-are relative to the working directory.
+valid one. Secrets never stand in the file: it names what holds them. Relative paths are relative to the
+working directory.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class FeedConfig(LineConfig, frozen=True, kw_only=True):
 class VenueConfig(LineConfig, frozen=True):
     """Where orders go. Empty URLs are the exchange's own.
 
-    Keys come from a systemd credential or an environment variable of the name given here, or from a key file.
+    Keys come from a systemd credential, an environment variable or a keyring by the names given here, or from
+    a key file.
     """
 
     kind: Literal["paper", "binance", "ccxt"] = "paper"
@@ -209,6 +210,7 @@ class Config(_Section, frozen=True):
     mode: Mode
     feed: FeedConfig
     strategy: Annotated[tuple[StrategyConfig, ...], Meta(min_length=1)]
+    keyring: str = ""  # the service under which a keyring holds secrets; empty: none is asked
     loop: LoopConfig = LoopConfig()
     venue: VenueConfig = VenueConfig()
     paper: PaperConfig = field(default_factory=PaperConfig)

@@ -59,9 +59,10 @@ def _variables(config: Config) -> list[str]:
 
 
 def _secrets(config: Config, environ: Mapping[str, str]) -> list[str]:
-    """Return one comment line per secret that the configuration names."""
+    """Return one comment line per secret that the configuration names; the keyring is not asked."""
+    missing = f"left to the keyring's {config.keyring}" if config.keyring else "not set"
     return [
-        f"# {name}: {'set (masked)' if is_set(environ, name) else 'not set'}" for name in _variables(config)
+        f"# {name}: {'set (masked)' if is_set(environ, name) else missing}" for name in _variables(config)
     ]
 
 

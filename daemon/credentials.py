@@ -1,4 +1,4 @@
-"""Where secrets come from: a systemd credential, or else an environment variable, of one name."""
+"""Where secrets come from: a systemd credential, an environment variable, or a keyring, by one name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from daemon.errors import ConfigError
+from daemon.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +18,11 @@ _FOLDER: Final = "CREDENTIALS_DIRECTORY"
 _OTHERS: Final = 0o007
 
 
-def find_secret(environ: Mapping[str, str], disk: Disk, name: str) -> str:
-    """Return the secret of a name, empty where there is none; raises ConfigError for an unreadable one."""
+def find_secret(environ: Mapping[str, str], disk: Disk, name: str, service: str = "") -> str:
+    """Return the secret of a name, empty where there is none; raises ConfigError for an unreadable one.
+
+    service: under which the keyring holds it, which is asked last; empty: it is not asked.
+    """
     folder = environ.get(_FOLDER, "")
     if folder and name:
         path = Path(folder) / name
@@ -29,11 +33,33 @@ def find_secret(environ: Mapping[str, str], disk: Disk, name: str) -> str:
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is no text"
             raise ConfigError(f"the credential {path} cannot be read ({why})") from None
-    return environ.get(name, "")
+    found = environ.get(name, "")
+    return _ask_keyring(service, name) if service and name and not found else found
+
+
+def _ask_keyring(service: str, name: str) -> str:
+    """Return what this user's keyring holds; a locked one may ask a person, where there is one."""
+    try:
+        import keyring  # noqa: PLC0415 - an optional package, for who asks for it
+    except ImportError:
+        raise ConfigError(
+            f"keyring = {service!r} needs the package keyring; install it: scripts/setup keyring"
+        ) from None
+    try:
+        return keyring.get_password(service, name) or ""
+    except keyring.errors.KeyringLocked:
+        raise ConfigError(f"the keyring that holds {name} is locked: unlock it and start again") from None
+    except keyring.errors.NoKeyringError:
+        raise ConfigError(
+            f"there is no keyring here that could hold {name}: run one, or leave the key keyring out"
+        ) from None
+    except Exception as error:  # whatever a backend raises, such as an OSError where its bus is not there
+        why = redact(" ".join(f"{type(error).__name__}: {error}".split()))
+        raise ConfigError(f"the keyring cannot be asked for {name} ({why})") from None
 
 
 def is_set(environ: Mapping[str, str], name: str) -> bool:
-    """Whether there is a secret of a name, without reading it."""
+    """Whether there is a secret of a name outside the keyring, without reading it."""
     folder = environ.get(_FOLDER, "")
     return bool(environ.get(name)) or bool(folder and (Path(folder) / name).is_file())
 

@@ -23,6 +23,7 @@ from daemon.flatten import Flatten
 from daemon.market_watch import MarketWatch
 from daemon.marks import Marks
 from daemon.orders.closing import withdraw
+from daemon.orders.fees import value_fees
 from daemon.orders.funding import take_funding
 from daemon.orders.intents import Approved
 from daemon.orders.order import Order
@@ -373,6 +374,8 @@ class Engine:
         """Look at what no event announces."""
         self.market.look(self._ages_ns(now_ns), now_ns)
         self._marks.all()
+        if self.portfolio.unvalued:
+            value_fees(self.portfolio, self.orders.record, now_ns)
         self.risk.watch(self.portfolio, now_ns)
         if self._cold or self.risk.shut:
             withdraw(self.orders, now_ns, stops=self._flatten.active)

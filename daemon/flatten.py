@@ -83,7 +83,8 @@ class Flatten:
     def _close(self, desk: Desk, row: int, index: int, qty: float, now_ns: int) -> bool:
         """Send what closes one position; return whether nothing is left to do but dust."""
         side = dt.SELL if qty > 0 else dt.BUY
-        touch = self._touch(index)[0 if qty > 0 else 1]
+        bid, ask = self._touch(index)
+        touch = bid if qty > 0 else ask
         if not touch > 0:
             if (desk.index, row) not in self._told:
                 self._told.add((desk.index, row))
@@ -94,5 +95,8 @@ class Flatten:
                 )
                 self._orders.tell(Alarm("flatten", text, now_ns))
             return False
-        worst = self._instruments[index].price.count(touch * (1 + side * _SHARE * self._collar))
-        return close_position(self._orders, desk, row, worst, now_ns) is None and not any(desk.orders[row])
+        price = self._instruments[index].price
+        worst = price.count(touch * (1 + side * _SHARE * self._collar))
+        decided = price.count(bid) + price.count(ask) if bid > 0 and ask > 0 else 0
+        closing = close_position(self._orders, desk, row, worst, now_ns, decided)
+        return closing is None and not any(desk.orders[row])

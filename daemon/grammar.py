@@ -191,9 +191,11 @@ def _add_commands(verb: Callable[[str, str], Parser]) -> None:
 
 def _add_journal(one: Parser) -> None:
     one.epilog = (
-        "Slippage is what trades cost more than the order's own price (limit or trigger) would have made; "
-        "below zero they were better: the journal holds no mid of that moment. A refusal that repeats "
-        "itself is recorded once a second. Money is exact, in the quote; times are UTC."
+        "Slippage is what trades cost more, above zero, or less, below it, than they would have at the price "
+        "the order was decided at: the mid that the strategy saw, of a stop its trigger; limit slippage "
+        "is the same against the order's own price. A basis point is a hundredth of a percent of what these "
+        "trades turned over. A refusal that repeats itself is recorded once a second. Money is exact, in the "
+        "quote; times are UTC."
     )
     one.add_argument("folder", type=Path)
     one.add_argument(

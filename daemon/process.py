@@ -25,7 +25,7 @@ from daemon.logs import open_logs
 from daemon.net import make_net
 from daemon.seams import Seams
 from daemon.venues.hosts import LOOPBACK, venue_hosts
-from daemon.venues.make import check_keys, make_binance
+from daemon.venues.make import check_keys, make_live
 from daemon.warm import warm_up
 
 if TYPE_CHECKING:
@@ -53,8 +53,6 @@ def flatten_direct(config: Config, options: DirectOptions) -> int:
     """
     if config.venue.kind == "paper":
         raise UsageError("nothing stands at a venue here: local fills end with their daemon")
-    if config.venue.kind != "binance":
-        raise UsageError(f'--direct knows venue.kind = "binance" only, not "{config.venue.kind}"')
     socket = Path(config.http.socket)
     if _answers(socket):
         raise UsageError(f"a daemon answers on {socket}; use tickd flatten --socket {socket}")
@@ -91,12 +89,12 @@ async def _flatten_direct(config: Config, options: DirectOptions, disk: RealDisk
         feed = config.feed
         exchange = find_exchange(feed.exchange)
         instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
-        venue = make_binance(config, instruments, seams._replace(net=nets[1]), os.environ)
+        venue = make_live(config, instruments, seams._replace(net=nets[1]), os.environ)
         direct = Direct(
             config,
             instruments,
             venue,
-            venue.rest.touches,
+            venue.touches,
             seams,
             everything=options.everything,
             reason=options.reason,

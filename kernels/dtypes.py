@@ -126,7 +126,9 @@ X_PRICE_TICKS: Final = 6
 X_QTY_LOTS: Final = 7
 X_REDUCES: Final = 8  # 1: this can only bring the position nearer to zero
 X_REFUSAL: Final = 9  # 0: approved; else a Refusal code
-ACTION_COLUMNS: Final = 10
+#: of an approved PLACE, what slippage is measured from: the mid that was decided on, of a STOP its trigger
+X_DECIDED_HALF_TICKS: Final = 10
+ACTION_COLUMNS: Final = 11
 ACTIONS_PER_INSTRUMENT: Final = 24
 
 PLACE: Final = 1

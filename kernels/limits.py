@@ -2,9 +2,9 @@
 
     check(n, actions, position, working, book, rules, limits, gate, account)
 
-Arrays as in kernels.dtypes; sets X_REFUSAL and X_REDUCES of the first n actions. What kernels.reconcile
-refused stays refused. Exposure is the worst case: every live order of one side fills whole, those on their
-way and of unknown fate too, and so do the orders approved earlier in the same call.
+Arrays as in kernels.dtypes; sets X_REFUSAL, X_REDUCES and X_DECIDED_HALF_TICKS of the first n actions. What
+kernels.reconcile refused stays refused. Exposure is the worst case: every live order of one side fills whole,
+those on their way and of unknown fate too, and so do the orders approved earlier in the same call.
 
 - A CANCEL always passes, and so does an AMEND: it only lowers.
 - An order that can only bring the position nearer to zero, even if everything else on its side fills, passes
@@ -13,6 +13,7 @@ way and of unknown fate too, and so do the orders approved earlier in the same c
 - A limit that is NaN refuses; infinity is no limit.
 """
 
+import math
 from typing import Any
 
 from numba import njit
@@ -54,6 +55,7 @@ from kernels.dtypes import (
     W_SIDE,
     W_STATE,
     WORKING_SLOTS,
+    X_DECIDED_HALF_TICKS,
     X_INSTRUMENT,
     X_KIND,
     X_PRICE_TICKS,
@@ -63,6 +65,7 @@ from kernels.dtypes import (
     X_SIDE,
     X_VERB,
 )
+from kernels.wants import COUNT_MAX
 
 
 @njit(cache=True)
@@ -90,6 +93,7 @@ def check(
         action[X_REFUSAL] = _judge_order(action, book[i], rules[i], limits[i])
         if action[X_REFUSAL] != APPROVED:
             continue
+        action[X_DECIDED_HALF_TICKS] = _decided_half_ticks(action, book[i], rules[i])
         action[X_REDUCES] = 1 if _reduces(x, actions, position[i], working[i], rules[i]) else 0
         if action[X_REDUCES] == 0:
             action[X_REFUSAL] = (
@@ -131,6 +135,15 @@ def _judge_order(action: Any, book: Any, rules: Any, limits: Any) -> int:
     else:
         sane = bid * (1 - collar) <= price <= mid * (1 + collar)
     return APPROVED if sane else REFUSED_COLLAR
+
+
+@njit(cache=True)
+def _decided_half_ticks(action: Any, book: Any, rules: Any) -> int:
+    """Return twice the price that an order was decided at, in ticks; 0 for what is beyond counting."""
+    if action[X_KIND] == STOP:
+        return int(2 * action[X_PRICE_TICKS])
+    half_ticks = (book[0, 0, 0] + book[1, 0, 0]) / rules[R_TICK_SIZE]
+    return math.floor(half_ticks + 0.5) if half_ticks < COUNT_MAX else 0
 
 
 @njit(cache=True)

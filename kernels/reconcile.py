@@ -68,6 +68,7 @@ from kernels.dtypes import (
     W_SINCE_NS,
     W_STATE,
     WORKING_SLOTS,
+    X_DECIDED_HALF_TICKS,
     X_INSTRUMENT,
     X_KIND,
     X_LEVEL,
@@ -292,6 +293,7 @@ def _place(
     action[X_QTY_LOTS] = lots
     action[X_REDUCES] = 0
     action[X_REFUSAL] = refusal
+    action[X_DECIDED_HALF_TICKS] = 0
     plan[PLAN_COUNT] += 1
 
 
@@ -309,6 +311,7 @@ def _change(actions: Any, plan: Any, verb: int, i: int, slot: int, order: Any, l
     action[X_QTY_LOTS] = lots
     action[X_REDUCES] = 0
     action[X_REFUSAL] = APPROVED
+    action[X_DECIDED_HALF_TICKS] = 0
     plan[PLAN_COUNT] += 1
 
 

@@ -22,7 +22,9 @@ def ask_direct(config: Config, *, everything: bool) -> None:
         raise UsageError("--direct asks before it does anything, and nobody can answer here; say --yes too")
     what = "all that the account holds of their coins" if everything else f"what {config.name} holds of them"
     venue = config.venue
-    where = bare_url(venue.rest_url) if venue.rest_url else f"Binance's {venue.environment}"
+    where = venue.exchange if venue.kind == "ccxt" else f"Binance's {venue.environment}"
+    if venue.rest_url:
+        where = bare_url(venue.rest_url)
     sys.stderr.write(
         f"This cancels every open order in {', '.join(config.feed.symbols)} at {where}\n"
         f"and closes {what}, at up to {config.risk.collar:.2%} from the market.\n"

@@ -20,6 +20,7 @@ _COLUMNS: Final = (
     "fees",
     "turnover",
     "slippage",
+    "bps",
     "orders",
     "fills",
     "maker",
@@ -51,7 +52,7 @@ def figures(summary: Summary) -> Iterator[str]:
     if summary.halts or summary.halted:
         now = ", and still is" if summary.halted else ""
         yield f"halts: {summary.halts:,}, {summary.halted_s:,.3f} s in all{now}"
-    yield "money is in the quote; slippage is against the orders' prices (limit or trigger), above 0 a cost"
+    yield "money is in the quote; slippage is against the mids when it was decided, above 0 a cost"
     yield from summary.notes
 
 
@@ -66,6 +67,7 @@ def _cells(line: Line) -> tuple[str, ...]:
         line.fees or "-",
         line.turnover or "-",
         line.slippage or "-",
+        "-" if line.slippage_bps is None else f"{line.slippage_bps:.2f}",
         f"{line.orders:,}",
         f"{line.fills:,}",
         share,
@@ -78,6 +80,9 @@ def _details(line: Line) -> Iterator[str]:
     told = []
     if line.mark is not None and line.mark_time is not None:
         told.append(f"valued at {line.mark}, the last trade, {short(line.mark_time)}")
+    if line.limit_slippage is not None and line.limit_slippage_bps is not None:
+        bps = f"{line.limit_slippage_bps:.2f} bps"
+        told.append(f"slippage against the orders' own prices {line.limit_slippage} ({bps})")
     told += [f"{amount} {asset} paid in fees" for asset, amount in line.fees_paid.items()]
     told += [
         f"{what} {_counts(of)}"

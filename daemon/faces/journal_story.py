@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from daemon.events import ExecutionReport
 from daemon.faces.journal_table import SIDES, VERBS, stamp, wish
-from daemon.faces.journal_views import average, worth
+from daemon.faces.journal_views import average, decided_price, plus, worth
 from daemon.orders.audit import Filled, Moved
 from daemon.orders.money import to_text
 from daemon.orders.order import State
 from daemon.orders.records import Adopted, Asked, Checkpoint, Placed, RefusedAction, Voided
 from daemon.orders.retelling import Retelling, Spells
-from kernels.dtypes import PLACE, REFUSAL_NAMES, X_INSTRUMENT, X_SLOT, X_VERB
+from kernels.dtypes import PLACE, REFUSAL_NAMES, STOP, X_INSTRUMENT, X_SLOT, X_VERB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,7 +59,8 @@ class _Teller:
         self._decided_ns = 0
         self._last_ns = 0
         self._notional = 0
-        self._slippage = 0
+        self._slippage: int | None = 0
+        self._limit_slippage = 0
         self._traded = 0
         self._fees: dict[str, Decimal] = {}
 
@@ -144,7 +145,9 @@ class _Teller:
         assert orders is not None
         assert run is not None
         name = orders.desks[order.strategy].name
-        yield f"strategy {name}, run {run.run}, decided to {self._what(order)} ({wish(placed.action)})"
+        decided = decided_price(order, orders.instruments[order.instrument]) if self._telling.priced else ""
+        at = f", the mid at {decided}" if decided and order.kind != STOP else ""
+        yield f"strategy {name}, run {run.run}, decided to {self._what(order)} ({wish(placed.action)}){at}"
         yield f"it had seen {_features(placed.row)}"
         yield "risk approved it (what it refuses gets no order id), it was recorded, and sent"
 
@@ -165,7 +168,8 @@ class _Teller:
             return "a fill was told again, and is not counted twice"
         value = worth(self._telling, order, report)
         self._notional += value.notional
-        self._slippage += value.slippage
+        self._slippage = plus(self._slippage, value.slippage)
+        self._limit_slippage += value.limit_slippage
         self._traded += report.last_lots * self._telling.by[report.instrument].lot
         fee = "no fee"
         if report.commission:
@@ -237,9 +241,12 @@ class _Teller:
         assert orders is not None
         one = orders.instruments[order.instrument]
         fees = ", ".join(f"{amount:f} {asset}" for asset, amount in self._fees.items()) or "none"
+        slippage = "slippage unknown"
+        if self._slippage is not None:
+            slippage = f"slippage {to_text(self._slippage)} {one.quote}"
         return (
-            f"{told} at {average(self._notional, self._traded, one)} on average, fees {fees}, slippage "
-            f"{to_text(self._slippage)} {one.quote}"
+            f"{told} at {average(self._notional, self._traded, one)} on average, fees {fees}, {slippage}, "
+            f"{to_text(self._limit_slippage)} {one.quote} against its price"
         )
 
     def _after(self) -> str:

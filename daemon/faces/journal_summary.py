@@ -46,7 +46,11 @@ class Line(msgspec.Struct, kw_only=True):
     fees: str | None = None  # as far as they were valued in the quote
     fees_paid: dict[str, str] = {}  # by asset
     turnover: str | None = None
-    slippage: str | None = None  # what trades cost more than the orders' own prices
+    #: what trades cost more than at the prices they were decided at: mids, of stops their triggers
+    slippage: str | None = None
+    slippage_bps: float | None = None  # of what these trades turned over
+    limit_slippage: str | None = None  # likewise at the orders' own prices: limits, triggers
+    limit_slippage_bps: float | None = None
     maker_share: float | None = None  # of the turnover
     orders: int = 0
     fills: int = 0
@@ -88,7 +92,9 @@ class _Count:
 
     def __init__(self) -> None:
         self.orders = self.fills = self.cancels = self.unknown = 0
-        self.turnover = self.maker = self.slippage = self.unknown_ns = self.unknown_ns_max = 0
+        self.turnover = self.maker = self.unknown_ns = self.unknown_ns_max = 0
+        self.slippage = self.limit_slippage = 0
+        self.decided = self.own = 0  # turnovers: of what these two are of
         self.fees_paid: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
@@ -240,7 +246,12 @@ class Summing:
         if report.is_maker:
             count.maker += notional
         if order is not None:
-            count.slippage += worth(telling, order, report).slippage
+            value = worth(telling, order, report)
+            count.own += notional
+            count.limit_slippage += value.limit_slippage
+            if value.slippage is not None:
+                count.decided += notional
+                count.slippage += value.slippage
         if report.commission:
             count.fees_paid[report.commission_asset] += to_units(report.commission)
 
@@ -319,7 +330,10 @@ class Summing:
             fees=to_text(count.fees) if money else None,
             fees_paid={asset: to_text(units) for asset, units in sorted(count.fees_paid.items())},
             turnover=to_text(turnover) if money else None,
-            slippage=to_text(count.slippage) if money else None,
+            slippage=to_text(count.slippage) if money and (count.decided or not count.own) else None,
+            slippage_bps=_bps(count.slippage, count.decided),
+            limit_slippage=to_text(count.limit_slippage) if money else None,
+            limit_slippage_bps=_bps(count.limit_slippage, count.own),
             maker_share=count.maker / turnover if turnover else None,
             orders=count.orders,
             fills=count.fills,
@@ -341,20 +355,22 @@ class Summing:
         )
         if unmarked:
             notes.append(f"{', '.join(unmarked)} had no trade on record, so what is open there has no value")
-        strange = sorted(
-            {
-                asset
-                for one in lines
-                for asset in one.fees_paid
-                if asset not in {one.quote, one.instrument.partition("/")[0]}
-            }
-        )
-        if strange:
+        orders = self._telling.orders
+        waiting = sorted({asset for _, _, asset in orders.portfolio.unvalued}) if orders is not None else []
+        if waiting:
             notes.append(
-                f"fees paid in {', '.join(strange)} are part of the fees in the quote only as far as a "
-                "checkpoint knew their value"
+                f"some fees paid in {', '.join(waiting)} are no part of the fees in the quote: no value of "
+                "theirs is on record"
             )
+        undecided = sum(one.own - one.decided for one in self._counts.values())
+        if undecided and self._telling.priced:
+            share = undecided / sum(one.own for one in self._counts.values())
+            notes.append(f"slippage leaves out {share:.1%} of the turnover, decided at what is not on record")
         return notes if self._funding else [*notes, _NO_FUNDING]
+
+
+def _bps(part: int, whole: int) -> float | None:
+    return part / whole * 1e4 if whole else None
 
 
 def summarise(

@@ -44,10 +44,12 @@ _RIGHT: Final = frozenset(
     {
         "average",
         "cost",
+        "decided",
         "fee",
         "fees",
         "filled",
         "limit",
+        "limit_slippage",
         "price",
         "quantity",
         "realised",
@@ -165,6 +167,7 @@ class RowReader:
             records.BaselineMoved: self._baseline,
             records.Checkpoint: self._checkpoint,
             records.Met: self._met,
+            records.FeeValued: self._fee_valued,
         }
 
     def row(self, record: Record) -> Row | None:
@@ -301,6 +304,10 @@ class RowReader:
     def _met(self, met: records.Met) -> Row:
         what = "irreconcilable" if met.fatal else "reconciled"
         return Row(iso(met.now_ns), what, reason="; ".join([*met.fatal, *met.settled]))
+
+    def _fee_valued(self, fee: records.FeeValued) -> Row:
+        text = f"{to_text(int(fee.paid))} {fee.asset} come to {to_text(int(fee.value))} in the quote"
+        return Row(iso(fee.now_ns), "fee valued", strategy=self._strategy(fee.strategy), reason=text)
 
     # --- what the indices mean ----------------------------------------------------------------------------
     def _remember(self, order: Order) -> _About:

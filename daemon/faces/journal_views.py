@@ -46,7 +46,9 @@ class OrderRow(NamedTuple):
     average: str
     value: str  # traded, in the quote
     fees: str
-    slippage: str  # against its price: what it cost more, in the quote
+    decided: str  # the mid when it was decided, of a stop its trigger
+    slippage: str  # what it cost more than at that, in the quote
+    limit_slippage: str  # likewise at its own price
     state: str
     ended: str
     unknown_s: str
@@ -67,8 +69,10 @@ class FillRow(NamedTuple):
     value: str  # in the quote
     fee: str
     asset: str  # of the fee
-    limit: str  # the order's price
+    decided: str  # as of an order
     slippage: str
+    limit: str  # the order's price
+    limit_slippage: str
     trade: str  # its id at the venue
 
 
@@ -220,17 +224,34 @@ def _told(journal: Iterable[Record]) -> Iterator[tuple[Retelling, Record, list[F
 
 
 class Worth(NamedTuple):
-    """A trade in units of the quote: signed as the order is, and by how much it was worse than its price."""
+    """A trade in units of the quote, signed as the order is, and what was paid more or got less by it."""
 
     notional: int
-    slippage: int
+    slippage: int | None  # than the price it was decided at; None: that is not on record
+    limit_slippage: int  # than the order's own price
 
 
 def worth(telling: Retelling, order: Order, report: ExecutionReport) -> Worth:
-    """Value a trade; slippage is what was paid more, or got less, than the order's price would have made."""
+    """Value a trade of an order."""
     unit = telling.by[report.instrument].tick_lot
-    lots = order.side * report.last_lots
-    return Worth(lots * report.last_ticks * unit, lots * (report.last_ticks - order.price_ticks) * unit)
+    lots, ticks = order.side * report.last_lots, report.last_ticks
+    decided = order.decided_half_ticks
+    return Worth(
+        lots * ticks * unit,
+        lots * (2 * ticks - decided) * unit // 2 if decided else None,
+        lots * (ticks - order.price_ticks) * unit,
+    )
+
+
+def decided_price(order: Order, instrument: Instrument) -> str:
+    """Return the price that an order was decided at; empty where it is not on record."""
+    half_ticks = order.decided_half_ticks
+    return f"{instrument.price.decimal(half_ticks) / 2:f}" if half_ticks else ""
+
+
+def plus(sum_so_far: int | None, more: int | None) -> int | None:
+    """Return a sum; what is unknown of a part is unknown of the whole."""
+    return None if sum_so_far is None or more is None else sum_so_far + more
 
 
 def average(value: int, qty: int, instrument: Instrument) -> str:
@@ -247,7 +268,8 @@ class _Life:
         self.ended_ns = 0
         self.reason = ""
         self._notional = 0
-        self._slippage = 0
+        self._slippage: int | None = 0
+        self._limit_slippage = 0
         self._qty = 0
         self._fees: dict[str, Decimal] = {}
         self._priced = telling.priced
@@ -259,7 +281,8 @@ class _Life:
         """Add a trade."""
         value = worth(telling, self.order, report)
         self._notional += value.notional
-        self._slippage += value.slippage
+        self._slippage = plus(self._slippage, value.slippage)
+        self._limit_slippage += value.limit_slippage
         self._qty += report.last_lots * telling.by[report.instrument].lot
         if report.commission:
             asset = report.commission_asset
@@ -283,7 +306,9 @@ class _Life:
             average(self._notional, self._qty, one) if money else "",
             to_text(abs(self._notional)) if money else "",
             ", ".join(f"{amount:f} {asset}" for asset, amount in self._fees.items()),
-            to_text(self._slippage) if money else "",
+            decided_price(order, one) if self._priced else "",
+            to_text(self._slippage) if money and self._slippage is not None else "",
+            to_text(self._limit_slippage) if money else "",
             order.state.name,
             iso(self.ended_ns) if self.ended_ns else "",
             f"{self.unknown_ns / 1e9:.9f}" if self.unknown_ns else "",
@@ -305,10 +330,14 @@ def _fill_row(telling: Retelling, audit: Filled) -> FillRow:
     one = telling.orders.instruments[report.instrument]
     side = report.side if order is None else order.side
     notional = report.last_lots * report.last_ticks * telling.by[report.instrument].tick_lot
-    limit = slippage = ""
-    if order is not None:
-        limit = one.price.text(order.price_ticks) if telling.priced else f"{order.price_ticks} ticks"
-        slippage = to_text(worth(telling, order, report).slippage) if telling.priced else ""
+    decided = slippage = limit = limit_slippage = ""
+    if order is not None and telling.priced:
+        value = worth(telling, order, report)
+        decided, limit = decided_price(order, one), one.price.text(order.price_ticks)
+        slippage = "" if value.slippage is None else to_text(value.slippage)
+        limit_slippage = to_text(value.limit_slippage)
+    elif order is not None:
+        limit = f"{order.price_ticks} ticks"
     return FillRow(
         iso(audit.now_ns),
         report.client_order_id,
@@ -321,8 +350,10 @@ def _fill_row(telling: Retelling, audit: Filled) -> FillRow:
         to_text(notional) if telling.priced else "",
         f"{report.commission:f}",
         report.commission_asset,
-        limit,
+        decided,
         slippage,
+        limit,
+        limit_slippage,
         str(report.trade_id) if report.trade_id >= 0 else "",
     )
 

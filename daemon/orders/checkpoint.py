@@ -49,6 +49,7 @@ def save(orders: Orders) -> records.Checkpoint:
         trades=[(ids.floor, ids.dump()) for ids in portfolio.trades],
         baseline=portfolio.worth.save(),
         last_trade_ns=life.last_trade_ns,
+        unvalued=[(*key, str(units)) for key, units in portfolio.unvalued.items()],
     )
 
 
@@ -73,6 +74,10 @@ def load(
     for asset, units in checkpoint.fees.items():
         portfolio.purse(asset).fees = int(units)
     portfolio.set_total({asset: int(units) for asset, units in checkpoint.total.items()})
+    portfolio.unvalued = {
+        (desk_of(strategy).index, row, asset): int(units)
+        for strategy, row, asset, units in checkpoint.unvalued
+    }
     portfolio.worth.load(checkpoint.baseline)
     for index, (floor, ids) in enumerate(checkpoint.trades):
         if ids or floor >= 0:

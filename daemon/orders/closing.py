@@ -15,6 +15,7 @@ from kernels.dtypes import (
     REFUSED_NO_SLOT,
     STOP,
     TARGET,
+    X_DECIDED_HALF_TICKS,
     X_INSTRUMENT,
     X_KIND,
     X_PRICE_TICKS,
@@ -51,7 +52,7 @@ def withdraw(orders: Orders, now_ns: int, *, stops: bool = False) -> None:
 
 
 def close_position(
-    orders: Orders, desk: Desk, row: int, worst_ticks: int, now_ns: int
+    orders: Orders, desk: Desk, row: int, worst_ticks: int, now_ns: int, decided_half_ticks: int = 0
 ) -> Order | Refused | None:
     """Take a strategy's position to zero, at no worse than a price; None where what is left is dust.
 
@@ -73,6 +74,7 @@ def close_position(
     action[X_VERB], action[X_INSTRUMENT], action[X_SLOT] = PLACE, row, desk.free_slot(row)
     action[X_KIND], action[X_SIDE], action[X_REDUCES] = TARGET, side, 1
     action[X_PRICE_TICKS], action[X_QTY_LOTS] = worst_ticks, qty_lots
+    action[X_DECIDED_HALF_TICKS] = decided_half_ticks
     if action[X_SLOT] < 0:
         return orders.risk.refuse(REFUSED_NO_SLOT, desk, action, now_ns)
     verdict = orders.risk.check(desk, action, now_ns)

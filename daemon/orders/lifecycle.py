@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.events import NOT_SENT
 from daemon.orders.audit import Alarm, Filled, Moved
+from daemon.orders.fees import value_fees
 from daemon.orders.order import State
 from daemon.orders.records import Voided, pack
 from daemon.orders.state import Event, TransitionError, step
@@ -218,10 +219,11 @@ class Lifecycle:
         order.filled_lots += report.last_lots
         self.last_trade_ns = max(self.last_trade_ns, report.exch_ns or report.wire_ns)
         self.last_trade_wire_ns = max(self.last_trade_wire_ns, report.wire_ns)
-        priced = self._portfolio.fill(self.desks[order.strategy], order, report)
+        valued = self._portfolio.fill(self.desks[order.strategy], order, report)
+        valued = valued or value_fees(self._portfolio, self._record, report.wire_ns)
         self._tell(Filled(order, report, report.wire_ns))
-        if not priced:
-            text = f"the fee of {report.commission} {report.commission_asset} has no price in the quote"
+        if not valued:
+            text = f"the fee of {report.commission} {report.commission_asset} has no price in the quote yet"
             self._tell(Alarm("unpriced_fee", text, report.wire_ns))
         if order.filled_lots > order.qty_lots:
             text = (

@@ -126,21 +126,19 @@ class Orders:
         return order
 
     def _place(self, approved: Approved) -> Order | Refused:
-        desk, action, now_ns, instrument = (
-            approved.desk,
-            approved.action,
-            approved.now_ns,
-            approved.instrument,
-        )
-        _, row, slot, kind, level, side, price_ticks, qty_lots, reduces, _ = action
+        desk, instrument, now_ns = approved.desk, approved.instrument, approved.now_ns
+        _, row, slot, kind, level, side, price_ticks, qty_lots, reduces, _, decided = approved.action
         client_order_id = self.ids.next()
         seq = self.ids.seq
         try:
-            head = pack_action(records.PLACE, now_ns, seq, desk.index, instrument, *action)
+            head = pack_action(
+                records.PLACE, now_ns, seq, desk.index, instrument,
+                PLACE, row, slot, kind, level, side, price_ticks, qty_lots, reduces, decided,
+            )  # fmt: skip
             self.journal.append(head + desk.rows[row].tobytes())
         except JournalError as error:
             self._on_journal_failure(str(error))
-            return self.risk.refuse(REFUSED_JOURNAL, desk, action, now_ns)
+            return self.risk.refuse(REFUSED_JOURNAL, desk, approved.action, now_ns)
         order = Order(
             client_order_id=client_order_id,
             seq=seq,
@@ -159,6 +157,7 @@ class Orders:
             changed_ns=now_ns,
         )
         order.since_ns = now_ns  # a call with more than 15 keywords builds a dict first: 550 ns
+        order.decided_half_ticks = decided
         try:
             self.venue.place(order)
             self.written_ns = order.sent_ns = self.clock.now_ns()

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.orders.desk import Account, Desk
     from daemon.orders.order import Order
+    from daemon.orders.records import FeeValued
 
 
 _WORTH: Final = Struct("3d")
@@ -83,6 +84,8 @@ class Portfolio:
         self.purses: dict[str, Purse] = {}
         self.trades = [TradeIds() for _ in instruments]
         self.holdings: dict[tuple[int, int], Holding] = {}  # (desk index, row)
+        #: fees that wait for their value in the quote (daemon/orders/fees.py), by (desk index, row, asset)
+        self.unvalued: dict[tuple[int, int, str], int] = {}
         self.worth = Valuation(instruments, reporting, day_offset_ns)
         self._by = [Multipliers(instrument) for instrument in instruments]
         self._spot = [instrument.spot for instrument in instruments]
@@ -137,7 +140,7 @@ class Portfolio:
 
     # --- trades -------------------------------------------------------------------------------------------
     def fill(self, desk: Desk, order: Order, report: ExecutionReport) -> bool:
-        """Account for one trade of ours; return False when its fee could not be valued in the quote."""
+        """Account for one trade of ours; return False when its fee waits for its value in the quote."""
         index = report.instrument
         by = self._by[index]
         lots = order.side * report.last_lots
@@ -152,10 +155,14 @@ class Portfolio:
         else:
             quote.total += realised
             quote.margin += abs(holding.cost) - abs(cost_before)
-        priced = not report.commission or self._charge(index, holding, report, qty, notional)
+        valued = True
+        if report.commission and not self._charge(index, holding, report, qty, notional):
+            valued = False
+            key = desk.index, order.row, report.commission_asset
+            self.unvalued[key] = self.unvalued.get(key, 0) + to_units(report.commission)
         self._write_position(desk, order.row, holding)
         self._moved(index)
-        return priced
+        return valued
 
     def fill_foreign(self, report: ExecutionReport) -> None:
         """Account for a trade of an order that is not ours: balances move, no position does."""
@@ -201,11 +208,18 @@ class Portfolio:
             holding.trade(-amount, -value)
             holding.fees += value
             return True
-        rate = self.worth.rate(asset, instrument.quote)
-        if not isfinite(rate):
-            return False
-        holding.fees += int(amount * rate)
-        return True
+        return False
+
+    def value_fee(self, fee: FeeValued, strategy: int) -> None:
+        """Take what a fee of ours that waited comes to; `strategy` is its desk's index in this run."""
+        desk, key = self.desks[strategy], (strategy, fee.row, fee.asset)
+        paid = int(fee.paid)
+        left = self.unvalued.pop(key, paid) - paid
+        if left:
+            self.unvalued[key] = left
+        holding = self.holdings[strategy, fee.row]
+        holding.fees += int(fee.value)
+        self._write_position(desk, fee.row, holding)
 
     def _moved(self, index: int) -> None:
         """Show and value what a trade of an instrument has moved."""

@@ -17,7 +17,7 @@ import msgspec
 from daemon.events import Command, ExecutionReport, Funding
 from daemon.orders.order import Order  # noqa: TC001 - msgspec reads the types
 from daemon.orders.valuation import Baseline  # noqa: TC001 - likewise
-from kernels.dtypes import ACTION_COLUMNS
+from kernels.dtypes import X_REFUSAL
 
 MAGIC: Final = b"tickdjnl"
 VERSION: Final = 1
@@ -43,6 +43,7 @@ FUNDING: Final = 14
 #: everything before the offset it names was durable when it was written
 MARK: Final = 16
 MET: Final = 17
+FEE_VALUED: Final = 18
 
 NAMES: Final[dict[int, str]] = {
     RUN: "run",
@@ -61,9 +62,12 @@ NAMES: Final[dict[int, str]] = {
     FUNDING: "funding",
     MARK: "mark",
     MET: "met",
+    FEE_VALUED: "fee_valued",
 }
 
-_ACTION: Final = Struct(f"<BqIHH{ACTION_COLUMNS}q")  # type, now_ns, seq or refusal, strategy, instrument, X_*
+#: type, now_ns, seq or refusal, strategy, instrument, and the X_* to X_REFUSAL, in whose place a PLACE has
+#: X_DECIDED_HALF_TICKS (0 where an older version wrote it)
+_ACTION: Final = Struct(f"<BqIHH{X_REFUSAL + 1}q")
 _ASK: Final = Struct("<Bqq")  # type, now_ns, quantity asked for; then the client order id
 _MARK: Final = Struct("<BQ")
 pack_action = _ACTION.pack
@@ -89,8 +93,13 @@ class Placed(msgspec.Struct, frozen=True):
     seq: int
     strategy: int
     instrument: int
-    action: tuple[int, ...]  # X_*
+    action: tuple[int, ...]  # X_* before X_REFUSAL, then what `decided_half_ticks` tells
     row: bytes  # float64
+
+    @property
+    def decided_half_ticks(self) -> int:
+        """Return the mid that was decided on, of a STOP its trigger; 0: an older version wrote it."""
+        return self.action[X_REFUSAL]
 
 
 class RefusedAction(msgspec.Struct, frozen=True):
@@ -188,6 +197,7 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     trades: list[tuple[int, list[int]]]  # by instrument, as TradeIds keeps them: forgotten up to, remembered
     baseline: Baseline
     last_trade_ns: int
+    unvalued: list[tuple[int, int, str, str]] = []  # fees without a value yet: strategy, row, asset, units
 
 
 class Met(msgspec.Struct, frozen=True, array_like=True):
@@ -196,6 +206,17 @@ class Met(msgspec.Struct, frozen=True, array_like=True):
     now_ns: int
     settled: list[str]  # by taking the venue's word
     fatal: list[str]  # not settled: the kill switch was thrown
+
+
+class FeeValued(msgspec.Struct, frozen=True, array_like=True):
+    """What fees in an asset that is neither base nor quote come to in the quote, in units as text."""
+
+    now_ns: int
+    strategy: int
+    row: int
+    asset: str
+    paid: str
+    value: str
 
 
 class Marked(msgspec.Struct, frozen=True):
@@ -220,6 +241,7 @@ Record = (
     | Checkpoint
     | Marked
     | Met
+    | FeeValued
 )
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -235,6 +257,7 @@ _TYPES: Final[dict[type, int]] = {
     BaselineMoved: BASELINE,
     Checkpoint: CHECKPOINT,
     Met: MET,
+    FeeValued: FEE_VALUED,
 }
 _HEADS: Final = {kind: bytes([number]) for kind, number in _TYPES.items()}
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Record]]] = {

@@ -72,6 +72,7 @@ class Recovery:
             records.Adopted: self._on_adopted,
             records.Voided: self._on_voided,
             records.Balances: self._on_balances,
+            records.FeeValued: self._on_fee_valued,
             records.BaselineMoved: lambda moved: orders.portfolio.worth.load(moved.baseline),
         }
 
@@ -186,6 +187,7 @@ class Recovery:
             changed_ns=placed.now_ns,
             since_ns=placed.now_ns,
             asked_ns=placed.now_ns,
+            decided_half_ticks=placed.decided_half_ticks,
         )
         self._life.enter(order)
 
@@ -212,6 +214,9 @@ class Recovery:
         order.strategy = self._desk(index).index
         order.reserved = 0
         self._life.enter(order)
+
+    def _on_fee_valued(self, fee: records.FeeValued) -> None:
+        self._orders.portfolio.value_fee(fee, self._desk(fee.strategy).index)
 
     def _on_voided(self, voided: records.Voided) -> None:
         order = self._life.open.get(voided.client_order_id)

@@ -40,6 +40,7 @@ from kernels.dtypes import (
     X_LEVEL,
     X_PRICE_TICKS,
     X_QTY_LOTS,
+    X_REFUSAL,
     X_SIDE,
 )
 
@@ -120,7 +121,7 @@ class Risk:
     # --- the hot path -------------------------------------------------------------------------------------
     def check(self, desk: Desk, action: list[int], now_ns: int) -> Approved | Refused:
         """Judge one row of `actions` (as plain ints) of a drain at `now_ns`."""
-        verb, row, slot, _, _, _, _, _, reduces, code = action
+        verb, row, slot, _, _, _, _, _, reduces, code, _ = action
         instrument = desk.instruments[row]
         if not code:
             held = desk.orders[row][slot]
@@ -189,7 +190,8 @@ class Risk:
             if len(self._told) >= _REFUSALS_KEPT:
                 self._told.clear()
             self._told[refused.key] = (code, now_ns)
-            body = pack_action(REFUSE, now_ns, code, desk.index, refused.instrument, *action)
+            told = action[: X_REFUSAL + 1]
+            body = pack_action(REFUSE, now_ns, code, desk.index, refused.instrument, *told)
             self._append(body + desk.rows[row].tobytes(), now_ns)
         self._tell(refused)
         return refused

@@ -11,7 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daemon.events import ExecutionReport, Funding, VenueSnapshot, VenueStatus
+    from daemon.instruments import Instrument
     from daemon.orders.order import Order
 
 
@@ -59,3 +62,10 @@ class Venue(Protocol):
 
     async def stop(self) -> None:
         """Disconnect."""
+
+
+class LiveVenue(Venue, Protocol):
+    """A venue at an exchange, which also says what its market is."""
+
+    async def touches(self, instruments: Sequence[Instrument]) -> list[tuple[float, float]]:
+        """Return the best bid and ask of each now, 0.0 where there is none; raises NetError, VenueError."""

@@ -248,6 +248,10 @@ class BinanceVenue:
         """Return balances, open orders and trades since `since_ns`; raises VenueError or NetError."""
         return await self.rest.snapshot(self._instruments, since_ns, self._ids)
 
+    async def touches(self, instruments: Sequence[Instrument]) -> list[tuple[float, float]]:
+        """Return the best bid and ask of each now."""
+        return await self.rest.touches(instruments)
+
     async def _supervise(self, ready: asyncio.Future[None]) -> None:
         backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)
         while True:

@@ -1,4 +1,4 @@
-"""An account at an exchange of ccxt, as it is read: one order, its trades, and the whole for a snapshot.
+"""An account at an exchange of ccxt, as it is read: an order, its trades, the whole for a snapshot; prices.
 
 Only reading requests are made here; a failed one is the caller's to ask again. Lists are asked for by spans
 of time. A span whose list is full is halved until none is: whichever end of a list an exchange cuts off,
@@ -7,15 +7,17 @@ nothing is missed.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from ccxt.base.errors import OrderNotFound
 
-from daemon.errors import FrameError, VenueError
+from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import OpenOrder, VenueSnapshot
+from daemon.venues.ccxt_errors import reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from daemon.events import ExecutionReport
     from daemon.instruments import Instrument
@@ -74,25 +76,46 @@ class Account:
         """Return the open orders of a symbol."""
         return list(await self._client.fetch_open_orders(symbol))
 
+    async def touches(self, instruments: Sequence[Instrument]) -> list[tuple[float, float]]:
+        """Return the best bid and ask of each now, 0.0 where there is none; raises as `snapshot` does."""
+        found = []
+        with self._reading("prices"):
+            for instrument in instruments:
+                # not a ticker, which leaves them out at some exchanges; texts, which ccxt cannot have sorted
+                book = await self._client.fetch_order_book(instrument.symbol)
+                bids, asks = ([float(row[0]) for row in book[side]] for side in ("bids", "asks"))
+                found.append((max(bids, default=0.0), min(asks, default=0.0)))
+        return found
+
     # --- the whole ------------------------------------------------------------------------------------------
     async def snapshot(self, since_ns: int) -> VenueSnapshot:
         """Return balances, open orders and trades since `since_ns`, as they were at `wire_ns` or later.
 
-        Raises ccxt's errors, and VenueError for what cannot be read.
+        Raises VenueError for what cannot be read and NetError for whatever else went wrong.
         """
         wire_ns = self._clock.now_ns()
-        try:
+        open_orders: list[OpenOrder] = []
+        trades: list[ExecutionReport] = []
+        notes: list[str] = []
+        with self._reading("a snapshot"):
             balances = self._rows.balances(await self._client.fetch_balance())
-            open_orders: list[OpenOrder] = []
-            trades: list[ExecutionReport] = []
-            notes: list[str] = []
             for instrument in self._instruments:
                 open_orders += await self._open(instrument, notes)
                 trades += await self._trades(instrument, since_ns, wire_ns)
+        return VenueSnapshot(balances, open_orders, trades, wire_ns, notes)
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Make of what is raised within the errors of a venue."""
+        try:
+            yield
+        except VenueError:
+            raise
         except FrameError as error:
             # a trade left out would be a wrong position: one that cannot be read spoils the snapshot
             raise VenueError(0, f"an answer of {self._client.id} could not be read: {error}") from None
-        return VenueSnapshot(balances, open_orders, trades, wire_ns, notes)
+        except Exception as error:  # ccxt raises whatever an odd answer makes of it
+            raise NetError(f"{self._client.id} was asked for {what}: {reason_of(error)}") from None
 
     async def _open(self, instrument: Instrument, notes: list[str]) -> list[OpenOrder]:
         """Return the open orders. One that stands off the grid we know is not ours: noted and left out."""

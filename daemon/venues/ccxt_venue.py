@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ccxt.base.errors import BaseError, OrderNotFound
 
-from daemon.errors import FrameError, NetError, VenueError
+from daemon.errors import FrameError, VenueError
 from daemon.events import NOT_SENT, ExecutionReport, VenueStatus
 from daemon.orders.order import State
 from daemon.pause import Backoff, pause
@@ -49,9 +49,7 @@ _ORPHANS_MAX: Final = 1_000
 class CcxtVenue:
     """A venue (daemon/venues/base.py) on an exchange of ccxt."""
 
-    can_amend = (
-        False  # ccxt's editOrder is a cancel and a new order at most exchanges, and does not say where
-    )
+    can_amend = False  # ccxt's editOrder is a cancel and a new order at most exchanges, and tells not where
 
     def __init__(
         self,
@@ -346,12 +344,11 @@ class CcxtVenue:
 
     async def snapshot(self, since_ns: int) -> VenueSnapshot:
         """Return balances, open orders and trades since `since_ns`; raises VenueError or NetError."""
-        try:
-            return await self._account.snapshot(since_ns)
-        except VenueError:
-            raise
-        except Exception as error:  # ccxt raises whatever an odd answer makes of it
-            raise NetError(f"{self.name} was asked for a snapshot: {reason_of(error)}") from None
+        return await self._account.snapshot(since_ns)
+
+    async def touches(self, instruments: Sequence[Instrument]) -> list[tuple[float, float]]:
+        """Return the best bid and ask of each instrument now; raises VenueError or NetError."""
+        return await self._account.touches(instruments)
 
     def on_alive(self) -> None:
         """Be up."""

@@ -1,11 +1,12 @@
-"""What Binance lets a live key do beside trading: one that may withdraw is refused before the first order.
+"""What an exchange lets a live key do beside trading: one that may withdraw is refused at the start.
 
 A stolen key that trades loses money slowly and leaves a record; one that withdraws takes everything at once.
+Binance is asked here, exchanges of ccxt in daemon/venues/ccxt_rights.py.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,7 +23,15 @@ _PATH: Final = "/sapi/v1/account/apiRestrictions"
 _NOT_FOUND: Final = -404  # how RestReader tells an HTTP status without an error code
 
 
-class _Rights(msgspec.Struct):
+class Rights(NamedTuple):
+    """What a key may do, as far as the exchange tells."""
+
+    withdraws: bool
+    anywhere: bool = False  # whether it works from any address
+    trades: bool = True
+
+
+class _Restrictions(msgspec.Struct):
     """Theirs; what is missing is not a right that we must fear, but withdrawals must be told."""
 
     enableWithdrawals: bool  # noqa: N815 - theirs
@@ -30,7 +39,7 @@ class _Rights(msgspec.Struct):
     enableSpotAndMarginTrading: bool = True  # noqa: N815
 
 
-_RIGHTS: Final = msgspec.json.Decoder(_Rights)
+_RESTRICTIONS: Final = msgspec.json.Decoder(_Restrictions)
 
 
 async def refuse_withdrawals(rest: RestReader, venue: VenueConfig) -> list[str]:
@@ -39,26 +48,36 @@ async def refuse_withdrawals(rest: RestReader, venue: VenueConfig) -> list[str]:
     Raises ConfigError where it may withdraw and venue.allow_withdrawals does not say so, VenueError and
     NetError where production does not tell.
     """
-    unchecked = "does not tell what a key may do: that it cannot withdraw is not checked"
     if venue.environment == "testnet":
-        return [f"the testnet {unchecked}"]
+        return [unchecked("the testnet")]
     try:
-        rights = await rest.get(_PATH, {}, 1, lambda body: decoded(_RIGHTS, body))
+        told = await rest.get(_PATH, {}, 1, lambda body: decoded(_RESTRICTIONS, body))
     except VenueError as error:
         host = urlsplit(venue.rest_url).hostname
         if error.code != _NOT_FOUND or host is None or host in PLACES["production"].hosts:
             raise
-        return [f"{host} {unchecked}"]
-    if rights.enableWithdrawals and not venue.allow_withdrawals:
+        return [unchecked(host)]
+    rights = Rights(told.enableWithdrawals, not told.ipRestrict, told.enableSpotAndMarginTrading)
+    return judge(rights, "Binance", allowed=venue.allow_withdrawals)
+
+
+def judge(rights: Rights, exchange: str, *, allowed: bool) -> list[str]:
+    """Return what a person should know of a key; raises ConfigError for one that may not be used."""
+    if rights.withdraws and not allowed:
         raise ConfigError(
-            "the venue's key may withdraw: make one at Binance that may only read and trade, "
+            f"the venue's key may withdraw: make one at {exchange} that may only read and trade, "
             "or set venue.allow_withdrawals = true"
         )
     told = []
-    if rights.enableWithdrawals:
+    if rights.withdraws:
         told.append("the venue's key may withdraw, which venue.allow_withdrawals allows")
-    if not rights.ipRestrict:
-        told.append("the venue's key works from any address: restrict it to this host's at Binance")
-    if not rights.enableSpotAndMarginTrading:
+    if rights.anywhere:
+        told.append(f"the venue's key works from any address: restrict it to this host's at {exchange}")
+    if not rights.trades:
         told.append("the venue's key may not trade: every order will be rejected")
     return told
+
+
+def unchecked(who: str) -> str:
+    """Return the sentence about a key of which nobody tells."""
+    return f"{who} does not tell what a key may do: that it cannot withdraw is not checked"

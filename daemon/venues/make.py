@@ -25,16 +25,18 @@ from daemon.venues.paper import PaperVenue
 from daemon.venues.signing import check_encrypted, make_signer
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from daemon.config import Config, VenueConfig
+    from daemon.config import Config
     from daemon.instruments import Instrument
     from daemon.orders.portfolio import Portfolio
     from daemon.seams import Disk, Seams
-    from daemon.venues.base import Venue
+    from daemon.venues.base import LiveVenue, Venue
+    from daemon.venues.ccxt_client import CcxtSettings
     from daemon.venues.ccxt_venue import CcxtVenue
     from daemon.venues.signing import Signer
 
@@ -50,9 +52,15 @@ def make_venue(
     if config.venue.kind == "paper":
         paper = make_paper(config, instruments, rings, seams)
         return paper, [paper]
-    if config.venue.kind == "ccxt":
-        return _ccxt(config, instruments, seams, environ), []
-    return make_binance(config, instruments, seams, environ), []
+    return make_live(config, instruments, seams, environ), []
+
+
+def make_live(
+    config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
+) -> LiveVenue:
+    """Return the venue at the exchange that is configured; raises ConfigError."""
+    make = _ccxt if config.venue.kind == "ccxt" else _binance
+    return make(config, instruments, seams, environ)
 
 
 def make_rehearsal(
@@ -69,7 +77,7 @@ def make_rehearsal(
     loop, venue = config.loop, config.venue
     if not (loop.spin and loop.rehearse_us) or venue.kind != "binance":
         return None
-    signer = _signer(venue, seams.disk, environ)
+    signer = _signer(config, seams.disk, environ)
     settings = BinanceSettings(recv_window_ms=venue.recv_window_ms)
     return Rehearsal(instruments[0], signer, settings, seams, loop.rehearse_us * 1000, written_ns)
 
@@ -78,17 +86,26 @@ def check_keys(config: Config, disk: Disk, environ: Mapping[str, str]) -> None:
     """Raise ConfigError where the keys that the venue will need are not there, or are none."""
     if config.venue.kind == "ccxt":
         find_form(config.venue.exchange, config.name)
-        _credentials(config.venue, disk, environ)
+        _credentials(config, disk, environ)
         if find_spec("ccxt") is None:
             raise ConfigError('venue.kind = "ccxt" needs the package ccxt; install it: scripts/setup ccxt')
     elif config.venue.kind != "paper":
-        _signer(config.venue, disk, environ)
+        _signer(config, disk, environ)
 
 
-async def check_key_rights(config: Config, venue: Venue) -> list[str]:
+async def check_key_rights(
+    config: Config, venue: Venue, seams: Seams, environ: Mapping[str, str]
+) -> list[str]:
     """Return what a person should know of the live key; raises ConfigError for one that may withdraw."""
-    if config.mode != "live" or not isinstance(venue, BinanceVenue):
+    if config.mode != "live":
         return []
+    if config.venue.kind == "ccxt":
+        from daemon.venues import ccxt_rights  # noqa: PLC0415 - as in `_ccxt`
+
+        settings, context = _ccxt_settings(config, seams.disk, environ)
+        allowed = config.venue.allow_withdrawals
+        return await ccxt_rights.refuse_withdrawals(settings, seams.clock, context, allowed=allowed)
+    assert isinstance(venue, BinanceVenue)
     rest = venue.rest
     if config.feed.market != "spot" and not config.venue.rest_url:  # only Spot tells
         rest = rest.of_spot(PLACES["production"].rest_url)
@@ -132,11 +149,10 @@ def restore_paper(venue: PaperVenue, portfolio: Portfolio) -> None:
     venue.account.restore(free, lots, costs)
 
 
-def make_binance(
+def _binance(
     config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
 ) -> BinanceVenue:
-    """Return the live venue; raises ConfigError."""
-    venue, signer = config.venue, _signer(config.venue, seams.disk, environ)
+    venue, signer = config.venue, _signer(config, seams.disk, environ)
     usdm = UsdmSettings(
         recv_window_ms=venue.recv_window_ms,
         timeout_ms=venue.timeout_ms,
@@ -159,8 +175,17 @@ def _ccxt(
     config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
 ) -> CcxtVenue:
     """Return a venue on ccxt, which is imported here: it takes a second and 100 MB."""
-    from daemon.venues.ccxt_client import CcxtSettings  # noqa: PLC0415 - see above
     from daemon.venues.ccxt_venue import CcxtVenue  # noqa: PLC0415 - see above
+
+    settings, context = _ccxt_settings(config, seams.disk, environ)
+    return CcxtVenue(instruments, settings, seams, context)
+
+
+def _ccxt_settings(
+    config: Config, disk: Disk, environ: Mapping[str, str]
+) -> tuple[CcxtSettings, ssl.SSLContext | None]:
+    """Return how the exchange is reached, and by what its certificates are verified."""
+    from daemon.venues.ccxt_client import CcxtSettings  # noqa: PLC0415 - as above
 
     venue = config.venue
     for url in (venue.rest_url, venue.ws_url):
@@ -169,7 +194,7 @@ def _ccxt(
     settings = CcxtSettings(
         exchange=venue.exchange,
         name=config.name,
-        credentials=_credentials(venue, seams.disk, environ),
+        credentials=_credentials(config, disk, environ),
         rest_url=venue.rest_url,
         ws_url=venue.ws_url,
         proxy=venue.proxy,
@@ -177,31 +202,38 @@ def _ccxt(
         recv_window_ms=venue.recv_window_ms,
         timeout_ms=venue.timeout_ms,
     )
-    return CcxtVenue(instruments, settings, seams, trust(venue.ca_file) if venue.ca_file else None)
+    return settings, trust(venue.ca_file) if venue.ca_file else None
 
 
-def _credentials(venue: VenueConfig, disk: Disk, environ: Mapping[str, str]) -> dict[str, str]:
+def _credentials(config: Config, disk: Disk, environ: Mapping[str, str]) -> dict[str, str]:
     """Return what ccxt signs with, which is never shown."""
+    venue = config.venue
     names = {"apiKey": venue.key_env, "secret": venue.secret_env}
-    found = {what: _secret(environ, disk, name) for what, name in names.items()}
-    if password := find_secret(environ, disk, venue.password_env):
+    found = {what: _secret(config, disk, environ, name) for what, name in names.items()}
+    if password := find_secret(environ, disk, venue.password_env, config.keyring):
         found["password"] = password
     for secret in found.values():
         register(secret)
     return found
 
 
-def _signer(venue: VenueConfig, disk: Disk, environ: Mapping[str, str]) -> Signer:
-    api_key = _secret(environ, disk, venue.key_env)
+def _signer(config: Config, disk: Disk, environ: Mapping[str, str]) -> Signer:
+    venue = config.venue
+    api_key = _secret(config, disk, environ, venue.key_env)
     if venue.private_key_file:
         secret = read_key_file(disk, Path(venue.private_key_file), "venue.private_key_file")
     else:
-        secret = _secret(environ, disk, venue.secret_env)
+        secret = _secret(config, disk, environ, venue.secret_env)
     return make_signer(venue.key_type, api_key, secret)
 
 
-def _secret(environ: Mapping[str, str], disk: Disk, name: str) -> str:
-    value = find_secret(environ, disk, name)
+def _secret(config: Config, disk: Disk, environ: Mapping[str, str], name: str) -> str:
+    value = find_secret(environ, disk, name, config.keyring)
+    if not value and config.keyring:
+        raise ConfigError(
+            f"neither the environment variable {name} nor the keyring has the venue's key; put it there: "
+            f"keyring set {config.keyring} {name}"
+        )
     if not value:
         raise ConfigError(f"the environment variable {name} is empty; put the venue's key there")
     return value

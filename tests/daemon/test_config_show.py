@@ -30,6 +30,13 @@ def test_no_secret_is_ever_written():
     assert "# TICKD_TOKEN: not set" in text
 
 
+def test_what_a_keyring_may_hold_is_said_without_asking_it():
+    text = to_toml(from_tree({**TREE, "keyring": "tickd"}, {}, "x"), {"TICKD_KEY": "k-e-y"})
+    assert 'keyring = "tickd"' in text
+    assert "# TICKD_KEY: set (masked)" in text
+    assert "# TICKD_SECRET: left to the keyring's tickd" in text
+
+
 def test_a_venue_s_third_secret_is_named_where_there_may_be_one():
     assert "TICKD_PASSWORD" not in to_toml(from_tree(TREE, {}, "x"), {}).replace('"TICKD_PASSWORD"', "")
     tree = {**TREE, "mode": "live", "venue": {"kind": "ccxt"}}

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import keyring
 import pytest
+from keyring.backends.fail import Keyring as NoKeyring
 
 from daemon.credentials import find_secret, is_set, read_key_file
 from daemon.disk import RealDisk
 from daemon.errors import ConfigError
 from daemon.memory_disk import MemoryDisk
+from daemon.redact import register
+from tests.file_keyring import FileKeyring
 
 
 def test_a_systemd_credential_comes_before_the_environment(tmp_path):
@@ -28,6 +33,67 @@ def test_whether_one_is_set_is_told_without_reading_it(tmp_path):
 
 def test_without_credentials_it_is_the_environment():
     assert find_secret({"TICKD_KEY": "k"}, MemoryDisk(), "TICKD_KEY") == "k"
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    """The file of a keyring that is this process's until the test ends."""
+    monkeypatch.setenv("TICKD_TEST_KEYRING", str(tmp_path / "keyring"))
+    before = keyring.get_keyring()
+    keyring.set_keyring(FileKeyring())
+    yield tmp_path / "keyring"
+    keyring.set_keyring(before)
+
+
+def ask(name="TICKD_KEY", environ=None):
+    return find_secret(environ or {}, RealDisk(), name, "tickd")
+
+
+def test_a_keyring_is_asked_last_and_by_the_name_of_its_service(file, tmp_path):
+    keyring.set_password("tickd", "TICKD_KEY", "of the keyring")
+    keyring.set_password("another", "TICKD_SECRET", "another's")
+    assert ask() == "of the keyring"
+    assert ask("TICKD_SECRET") == ""
+    assert ask("") == ""
+    assert ask(environ={"TICKD_KEY": "of the environment"}) == "of the environment"
+    (tmp_path / "TICKD_KEY").write_text("of systemd")
+    assert ask(environ={"CREDENTIALS_DIRECTORY": str(tmp_path)}) == "of systemd"
+    assert find_secret({}, RealDisk(), "TICKD_KEY") == ""
+
+
+def test_a_locked_keyring_is_said_to_be_locked(file):
+    file.write_text("locked")
+    with pytest.raises(ConfigError) as caught:
+        ask()
+    assert str(caught.value) == "the keyring that holds TICKD_KEY is locked: unlock it and start again"
+
+
+def test_where_there_is_no_keyring_that_is_said(file):
+    keyring.set_keyring(NoKeyring())
+    with pytest.raises(ConfigError, match=r"^there is no keyring here that could hold TICKD_KEY: "):
+        ask()
+
+
+def test_whatever_a_backend_raises_is_one_sentence_without_secrets(file):
+    register("hunter2hunter2")
+    file.write_text("{")
+    with pytest.raises(
+        ConfigError, match=r"^the keyring cannot be asked for TICKD_KEY \(JSONDecodeError: .*\)$"
+    ):
+        ask()
+    keyring.get_keyring().get_password = lambda *_: 1 / 0 if file.unlink() else Path("hunter2hunter2").stat()
+    with pytest.raises(ConfigError, match=r"\(FileNotFoundError: .*'\*\*\*'\)$"):
+        ask()
+
+
+def test_without_the_package_keyring_it_is_said_what_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ConfigError) as caught:
+        ask()
+    assert str(caught.value) == (
+        "keyring = 'tickd' needs the package keyring; install it: scripts/setup keyring"
+    )
+    assert ask(environ={"TICKD_KEY": "k"}) == "k"
 
 
 @pytest.mark.parametrize(("content", "why"), [(None, "Is a directory"), (b"\xff", "it is no text")])

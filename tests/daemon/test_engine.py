@@ -5,6 +5,7 @@ import pytest
 
 from daemon.config import StrategyConfig
 from daemon.orders.audit import Alarm, Filled, Moved, Sent
+from daemon.orders.money import UNIT
 from daemon.orders.order import State
 from daemon.venues.paper import PaperVenue
 from kernels import dtypes as d
@@ -223,6 +224,17 @@ def test_a_strategy_without_a_period_is_never_woken_by_time(new_floor, script):
 
 
 # --- several strategies, several instruments ----------------------------------------------------------------
+def test_a_fee_that_waits_for_its_value_has_it_once_the_market_tells(new_floor, script):
+    floor = new_floor(script)
+    floor.core.portfolio.unvalued[0, 0, "BTC"] = UNIT // 1000
+    floor.later(0.2)
+    assert floor.core.portfolio.unvalued
+    floor.quote(100.0, 100.02)
+    floor.later(0.2)
+    assert floor.core.portfolio.unvalued == {}
+    assert floor.core.portfolio.holdings[0, 0].fees == pytest.approx(0.10001 * UNIT)
+
+
 def test_strategies_on_one_instrument_hold_their_own(new_floor, new_script):
     scripts = [new_script(), new_script()]
     floor = new_floor(*scripts)

@@ -25,9 +25,11 @@ def test_a_flatten_closes_every_position_within_the_collar_and_halts(new_floor, 
     floor.later(0.003)
     scripts[1].wants = None
     assert [floor.position(0), floor.position(1)] == [2.0, -1.0]
+    assert [order.decided_half_ticks for order in floor.sent()] == [20_002, 20_002]
     floor.audits.clear()
     floor.command("flatten")
     assert [(order.side, order.price_ticks) for order in floor.sent()] == [(SELL, 9910), (BUY, 10092)]
+    assert [order.decided_half_ticks for order in floor.sent()] == [20_002, 20_002]
     floor.later(0.003)
     assert [floor.position(0), floor.position(1)] == [0.0, 0.0]
     assert floor.engine.state == "HALTED"

@@ -13,10 +13,10 @@ from tests.end_to_end.lossy import Lossy
 DUST = Decimal("0.0005")  # of BTC: 30 USDT, more than the exchange's least order and less than any position
 
 
-def left_behind(bench, exchange, urls=None):
+def left_behind(bench, exchange, urls=None, kind="binance"):
     """Kill a daemon that holds BTC and has orders standing; return its file and what was there before."""
     before = exchange.balance("BTC")
-    path = bench.config(urls or exchange.urls, CROSS, MAKER)
+    path = bench.config(urls or exchange.urls, CROSS, MAKER, kind=kind)
     child = bench.tickd("run", path, "--live", "--json", env=exchange.keys)
     daemon = bench.daemon(child)
     daemon.ready()
@@ -48,6 +48,27 @@ def test_it_leaves_nothing_and_the_next_daemon_knows_of_it(bench, exchange):
     assert abs(state["instruments"][0]["position"]) < DUST
     assert child.end() == 0
     records = bench.run("journal", bench.folder / "var" / "one" / "journal-live").out
+    assert "adopt" not in records
+    assert "flatten --direct" in records
+
+
+def test_through_ccxt_it_leaves_nothing_either(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    path, before = left_behind(bench, exchange, kind="ccxt")
+    report = flatten(bench, exchange, path).json
+    assert report["left"] == []
+    assert len(report["canceled"]) >= 1
+    assert [text[:5] for text in report["closed"]] == ["sold "]
+    assert exchange.open_orders() == []
+    assert abs(exchange.balance("BTC") - before) < DUST
+    orders = exchange.orders()
+    assert len({row["clientOrderId"] for row in orders}) == len(orders)
+
+    child = bench.tickd("run", path, "--live", "--json", env=exchange.keys)
+    state = bench.daemon(child).until(lambda state: state["state"] == "HALTED", "it is HALTED", 60.0)
+    assert abs(state["instruments"][0]["position"]) < DUST
+    assert child.end() == 0
+    records = bench.run("journal", bench.folder / "var" / "one" / "journal-live-binance").out
     assert "adopt" not in records
     assert "flatten --direct" in records
 

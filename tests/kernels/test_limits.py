@@ -60,6 +60,7 @@ from kernels.dtypes import (
     W_STATE,
     WORKING_COLUMNS,
     WORKING_SLOTS,
+    X_DECIDED_HALF_TICKS,
     X_REDUCES,
     X_REFUSAL,
 )
@@ -94,7 +95,7 @@ class Desk:
         """Check (verb, kind, side, ticks, lots[, instrument]); return the refusals."""
         rows = np.zeros((max(len(actions), 1), ACTION_COLUMNS), np.int64)
         for x, (verb, kind, side, ticks, lots, *i) in enumerate(actions):
-            rows[x] = verb, i[0] if i else 0, 0, kind, x, side, ticks, lots, 0, APPROVED
+            rows[x] = verb, i[0] if i else 0, 0, kind, x, side, ticks, lots, 0, APPROVED, 0
         return self.check(rows, len(actions))
 
     def check(self, rows, n):
@@ -121,6 +122,29 @@ def test_an_order_within_every_limit_is_approved():
     assert Desk().judge(place(BUY, 200, 5), place(SELL, 202, 5)) == [APPROVED, APPROVED]
 
 
+@pytest.mark.parametrize(
+    ("order", "half_ticks"),
+    [
+        (place(BUY, 200, 5), 402),  # a mid of 100.5 in ticks of 0.5
+        (place(BUY, 200, 5, TARGET), 402),
+        (place(SELL, 190, 5, STOP), 380),
+        (place(BUY, 200, 1), 0),  # too small, and refused
+    ],
+)
+def test_an_order_says_at_what_it_was_decided(order, half_ticks):
+    desk = Desk()
+    desk.judge(order)
+    assert desk.rows[0, X_DECIDED_HALF_TICKS] == half_ticks
+
+
+def test_a_mid_beyond_counting_is_not_said():
+    desk = Desk()
+    desk.book[0, 1, 0, 0] = 1e300
+    desk.limits[0, M_COLLAR] = 1.0
+    assert desk.judge(place(BUY, 200, 5)) == [APPROVED]
+    assert desk.rows[0, X_DECIDED_HALF_TICKS] == 0
+
+
 def test_cancels_and_amends_always_pass():
     desk = Desk()
     desk.gate[0] = GATE_HALTED
@@ -131,7 +155,7 @@ def test_cancels_and_amends_always_pass():
 
 def test_what_reconcile_refused_stays_refused():
     desk = Desk()
-    row = np.array([[PLACE, 0, -1, REST, 0, BUY, 200, 5, 0, REFUSED_NO_SLOT]])
+    row = np.array([[PLACE, 0, -1, REST, 0, BUY, 200, 5, 0, REFUSED_NO_SLOT, 0]])
     assert desk.check(row, 1) == [REFUSED_NO_SLOT]
 
 

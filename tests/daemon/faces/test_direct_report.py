@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 import pytest
 
 from daemon.config import Config, FeedConfig, StrategyConfig, VenueConfig
@@ -33,6 +34,13 @@ def test_a_yes_goes_on_after_what_is_about_to_be_done_was_said(monkeypatch, caps
         "and closes what one holds of them, at up to 1.00% from the market.\n"
         "Type yes to go on: "
     )
+
+
+def test_an_exchange_of_ccxt_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
+    venue = VenueConfig(kind="ccxt", exchange="okx")
+    ask_direct(msgspec.structs.replace(CONFIG, venue=venue), everything=False)
+    assert "every open order in BTC/USDT, ETH/USDT at okx\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("typed", ["y\n", "\n", "", "no\n"])

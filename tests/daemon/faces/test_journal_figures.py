@@ -19,7 +19,21 @@ def test_lines_and_totals_stand_in_one_table_with_what_is_unknown_marked():
     first, _, header, *rows = figures(summary(line, other, totals=[total]))
     assert first == "2023-11-14 22:13:20.000000 to 2023-11-14 23:13:20.500000 UTC, 1,234 records, 1 run"
     assert header.split()[:4] == ["strategy", "instrument", "position", "realised"]
-    assert rows[0].split() == ["maker", "A/B", "-1.5", "-", "-", "-", "-", "-", "2,000", "0", "25.0%", "0"]
+    assert rows[0].split() == [
+        "maker",
+        "A/B",
+        "-1.5",
+        "-",
+        "-",
+        "-",
+        "-",
+        "-",
+        "-",
+        "2,000",
+        "0",
+        "25.0%",
+        "0",
+    ]
     assert rows[1].startswith("others'")
     assert rows[2].split()[:4] == ["in", "all", "B", "-"]
 
@@ -31,6 +45,10 @@ def test_what_fits_no_table_is_told_below_it():
         quote="B",
         mark="1.5",
         mark_time=BEGIN,
+        slippage="0.2",
+        slippage_bps=1.234,
+        limit_slippage="-0.3",
+        limit_slippage_bps=-2.5,
         fees_paid={"B": "0.1"},
         rejections={"-2010": 3},
         refusals={"collar": 1200},
@@ -42,7 +60,8 @@ def test_what_fits_no_table_is_told_below_it():
         summary(line, halts=2, halted_s=5.0, halted=True, notes=["so it is"])
     )
     assert details == (
-        "maker on A/B: valued at 1.5, the last trade, 2023-11-14 22:13:20.000000; 0.1 B paid in fees; "
+        "maker on A/B: valued at 1.5, the last trade, 2023-11-14 22:13:20.000000; "
+        "slippage against the orders' own prices -0.3 (-2.50 bps); 0.1 B paid in fees; "
         "rejected with code -2010: 3; refused for collar: 1,200; UNKNOWN 2 times, 4.000 s in all, "
         "3.000 s at most"
     )

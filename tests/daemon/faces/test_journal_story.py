@@ -19,7 +19,7 @@ def sentences(journal, order):
 
 def test_a_life_is_told_from_the_decision_through_the_doubt_to_the_end(told):
     world = World()
-    order = world.place(level=2, qty=500)
+    order = world.place(level=2, qty=500, decided=12_000_101)
     world.time.advance(world.time.now_ns() + 900_000)
     world.report("NEW", order, venue_order_id="77")
     world.fill(order, 2, 200, last_ticks=5_999_900, commission=Decimal("0.12"), commission_asset="USDT")
@@ -29,7 +29,10 @@ def test_a_life_is_told_from_the_decision_through_the_doubt_to_the_end(told):
     world.report("STATUS", order, status="CANCELED", qty_lots=500, cum_lots=200)
     run = world.ids.run
     first, seen, *rest = sentences(told(world), order.client_order_id)
-    assert first == f"strategy maker, run {run}, decided to buy 0.00500 BTC/USDT at 60000.00 (rest, level 2)"
+    assert first == (
+        f"strategy maker, run {run}, decided to buy 0.00500 BTC/USDT at 60000.00 (rest, level 2), the mid at "
+        "60000.505"
+    )
     assert seen.startswith(
         "it had seen a row of 25 features, whose names this version does not know: [0.0, 1.0"
     )
@@ -47,7 +50,7 @@ def test_a_life_is_told_from_the_decision_through_the_doubt_to_the_end(told):
         "that resolved the doubt: it is CANCELED, after 1.000000 s UNKNOWN",
         (
             "it ended CANCELED, 0.00200 of 0.00500 filled at 59999.000000 on average, fees 0.12 USDT, "
-            "slippage -0.002 USDT, 1,000,900.0 us after the decision"
+            "slippage -0.00301 USDT, -0.002 USDT against its price, 1,000,900.0 us after the decision"
         ),
     ]
 

@@ -60,15 +60,52 @@ def test_what_happened_is_counted(busy, told):
     assert "no funding is on record" in summary.notes[-1]
 
 
-def test_slippage_is_what_trades_cost_more_than_the_orders_prices():
+def test_slippage_is_what_trades_cost_more_than_at_the_mid_and_than_at_the_orders_price():
     world = World()
-    bought = world.place(qty=100)
+    bought = world.place(qty=100, decided=11_999_001)  # a mid of 59995.005
     world.report("NEW", bought)
     world.fill(bought, 1, 60, last_ticks=5_999_900, is_maker=True)
     world.fill(bought, 2, 40, last_ticks=6_000_100)
-    line = only(summed([record for _, _, record in read_all(world.disk, world.folder)]))
-    assert line.slippage == to_text(int(Decimal("-0.0002") * 10**18))
+    summary = summed([record for _, _, record in read_all(world.disk, world.folder)])
+    line = only(summary)
+    turnover = Decimal("0.0006") * 59_999 + Decimal("0.0004") * 60_001
+    for told, bps, amount in (
+        (line.slippage, line.slippage_bps, turnover - Decimal("0.001") * Decimal("59995.005")),
+        (line.limit_slippage, line.limit_slippage_bps, turnover - Decimal("0.001") * 60_000),
+    ):
+        assert Decimal(told) == amount
+        assert bps == pytest.approx(float(amount / turnover) * 1e4)
+    assert (summary.totals[0].slippage, summary.totals[0].slippage_bps) == (line.slippage, line.slippage_bps)
     assert line.maker_share == pytest.approx(0.6, abs=1e-4)
+
+
+def test_what_was_sold_above_the_mid_is_below_zero_and_a_restart_forgets_no_mid():
+    world = World()
+    sold = world.place(side=d.SELL, price=6_000_000, qty=100, decided=12_000_000)
+    world.report("NEW", sold)
+    again = world.restarted()
+    again.report("STATUS", sold, status="NEW", qty_lots=100)
+    again.fill(again.orders.life.find(sold.client_order_id), 1, 100, last_ticks=6_000_300)
+    line = only(summed([record for _, _, record in read_all(again.disk, again.folder)]))
+    assert (line.slippage, line.limit_slippage) == ("-0.003", "-0.003")
+
+
+def test_what_an_older_version_decided_is_left_out_of_slippage_and_told():
+    world = World()
+    for level, decided in ((0, 0), (1, 12_000_000)):
+        order = world.place(level=level, qty=100, decided=decided)
+        world.report("NEW", order)
+        world.fill(order, level, 100, last_ticks=6_000_600)
+        world.report("STATUS", order, status="FILLED", qty_lots=100, cum_lots=100)
+        summary = summed([record for _, _, record in read_all(world.disk, world.folder)])
+        line = only(summary)
+        expected = ("0.006", 1.0) if decided else (None, None)
+        assert (line.slippage, line.slippage_bps and round(line.slippage_bps, 3)) == expected
+        share = "50.0%" if decided else "100.0%"
+        assert summary.notes[0] == (
+            f"slippage leaves out {share} of the turnover, decided at what is not on record"
+        )
+    assert line.limit_slippage == "0.012"
 
 
 def test_a_span_holds_what_was_added_in_it(busy, told):
@@ -104,7 +141,7 @@ def test_several_runs_strategies_and_quotes_are_kept_apart():
     ]
     assert [(one.quote, one.fills) for one in summary.totals] == [("BTC", 1), ("USDT", 2)]
     assert summary.runs == 2
-    assert "fees paid in BNB are part of the fees in the quote only as far" in summary.notes[0]
+    assert "some fees paid in BNB are no part of the fees in the quote" in "; ".join(summary.notes)
     few = summed(
         [record for _, _, record in read_all(again.disk, again.folder)], chosen=lambda one: one.quote == "BTC"
     )
@@ -168,7 +205,7 @@ def test_a_short_derivative_is_valued_too(told):
     world.fill(order, 1, 60)
     world.fill(order, 2, 40, last_ticks=6_000_500)
     line = only(summed(told(world)))
-    assert (line.position, line.realised, line.unrealised, line.slippage) == (
+    assert (line.position, line.realised, line.unrealised, line.limit_slippage) == (
         "-0.001",
         "0",
         "-0.003",
@@ -195,6 +232,8 @@ def test_a_replayed_session_comes_to_what_its_daemon_told_of_itself(captures, mo
     (status,) = instrument_statuses(core, feed, core.orders.clock.now_ns())
     assert float(line.position) == status.position
     assert float(line.realised) == pytest.approx(status.realised, abs=1e-9)
+    assert (line.slippage_bps > 0) == (strategy == "ema_cross")  # who takes pays half the spread
+    assert (line.limit_slippage_bps == 0) == (strategy == "market_maker")
     counts = result.orders
     assert (line.orders, line.fills, line.cancels) == (counts.placed, counts.fills, counts.cancelled)
     assert (line.rejections, line.unknown) == (counts.rejected, 0)

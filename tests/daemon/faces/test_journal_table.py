@@ -68,6 +68,12 @@ def test_without_the_sizes_of_tick_and_lot_counts_are_shown_as_such():
     assert (line["price"], line["quantity"]) == ("6000150 ticks", "123 lots")
 
 
+def test_a_fee_s_value_is_told_with_whose_it_is():
+    line = only(r.FeeValued(NS, 0, 0, "BNB", str(10**15), str(5 * 10**17)))
+    assert (line["what"], line["strategy"]) == ("fee valued", "maker")
+    assert line["reason"] == "0.001 BNB come to 0.5 in the quote"
+
+
 def test_a_refusal_says_what_was_refused_and_why():
     refused = r.RefusedAction(NS, d.REFUSED_COLLAR, 0, 0, action(kind=d.STOP, side=d.SELL), ROW)
     line = only(refused)

@@ -26,7 +26,8 @@ def test_an_order_is_told_from_its_decision_to_its_end(busy, told):
         "0.00500",
         "0.00200",
     )
-    assert (one.average, one.value, one.fees, one.slippage) == ("60000.000000", "120", "0.12 USDT", "0")
+    assert (one.average, one.value, one.fees) == ("60000.000000", "120", "0.12 USDT")
+    assert (one.decided, one.slippage, one.limit_slippage) == ("", "", "0")
     assert (one.state, one.unknown_s) == ("CANCELED", "1.000000000")
     assert one.ended > one.time
     assert (found["5"].quantity, found["5"].state, found["5"].ended) == ("0.00020", "UNKNOWN", "")
@@ -43,7 +44,7 @@ def test_ended_orders_are_told_before_the_journal_ends(busy, told, monkeypatch):
 
 def test_a_fill_is_told_once_with_its_price_against_the_orders(world_of_one, told):
     world = world_of_one()
-    order = world.place(side=d.SELL, price=6_100_000, qty=300)
+    order = world.place(side=d.SELL, price=6_100_000, qty=300, decided=12_200_001)
     world.report("NEW", order)
     told_twice = world.fill(
         order,
@@ -56,7 +57,15 @@ def test_a_fill_is_told_once_with_its_price_against_the_orders(world_of_one, tol
     )
     world.orders.apply(told_twice)
     (one,) = rows(views.fills, told(world))
-    assert (one.kind, one.price, one.limit, one.slippage) == ("maker", "61002.50", "61000.00", "-0.0025")
+    assert (one.kind, one.price) == ("maker", "61002.50")
+    assert (one.decided, one.slippage, one.limit, one.limit_slippage) == (
+        "61000.005",
+        "-0.002495",
+        "61000.00",
+        "-0.0025",
+    )
+    (whole,) = rows(views.orders, told(world))
+    assert (whole.decided, whole.slippage, whole.limit_slippage) == ("61000.005", "-0.002495", "-0.0025")
     assert (one.fee, one.asset, one.value, one.trade) == ("0.0000001", "BNB", "61.0025", "9")
 
 
@@ -65,6 +74,7 @@ def test_a_trade_of_a_strange_order_has_no_strategy(world_of_one, told):
     world.report("TRADE", "strange", trade_id=5, last_lots=10, last_ticks=6_000_000, side=d.BUY)
     (one,) = rows(views.fills, told(world))
     assert (one.order, one.strategy, one.limit, one.slippage, one.value) == ("strange", "", "", "", "6")
+    assert (one.decided, one.limit_slippage) == ("", "")
     assert rows(views.positions, told(world)) == []
 
 

@@ -191,8 +191,9 @@ class World:
         qty: int = 100,
         reduces: bool = False,
         refusal: int = 0,
+        decided: int = 0,
     ) -> list[int]:
-        return [verb, row, slot, kind, level, side, price, qty, int(reduces), refusal]
+        return [verb, row, slot, kind, level, side, price, qty, int(reduces), refusal, decided]
 
     def place(self, strategy: int = 0, **more: Any) -> Order:
         """Approve and submit one order; fails when it is refused."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from decimal import Decimal
 
 import msgspec
@@ -34,8 +35,9 @@ REPORT = ExecutionReport(
         r.Met(1, ["the venue has 5 USDT"], ["the strategies hold 1 BTC"]),
         r.Checkpoint(
             1, None, [ORDER], [r.Owed("t-1-1", 7, 4)], [r.SavedHolding(0, 0, "1", "2", "3", "4")],
-            {"BTC": "1"}, {"BTC": "2"}, [(-1, [3, 4])], Baseline(1, 2.0, 3.0), 77,
+            {"BTC": "1"}, {"BTC": "2"}, [(-1, [3, 4])], Baseline(1, 2.0, 3.0), 77, [(0, 1, "BNB", "5")],
         ),
+        r.FeeValued(1, 0, 1, "BNB", "5", "2500"),
     ],
 )  # fmt: skip
 def test_a_record_is_read_as_it_was_written(record):
@@ -48,10 +50,17 @@ def test_a_run_of_an_older_version_is_read_without_the_sizes_of_tick_and_lot():
     assert r.unpack(bytes([r.RUN]) + msgspec.msgpack.encode(fields)) == run
 
 
+def test_a_placed_order_of_an_older_version_does_not_know_at_what_it_was_decided():
+    older = struct.pack("<BqIHH10q", r.PLACE, 5, 6, 7, 8, 1, 0, 2, 3, -4, -1, 6_000_000, 100, 1, 0)
+    assert r.unpack(older + bytes(8)).decided_half_ticks == 0
+
+
 def test_the_packed_records_are_read_as_they_were_written():
     action = (1, 0, 2, 3, -4, -1, 6_000_000, 100, 1, 0)
     row = bytes(range(16))
-    assert r.unpack(r.pack_action(r.PLACE, 5, 6, 7, 8, *action) + row) == r.Placed(5, 6, 7, 8, action, row)
+    placed = r.unpack(r.pack_action(r.PLACE, 5, 6, 7, 8, *action[:-1], 11_999_999) + row)
+    assert placed == r.Placed(5, 6, 7, 8, (*action[:-1], 11_999_999), row)
+    assert placed.decided_half_ticks == 11_999_999
     refused = r.unpack(r.pack_action(r.REFUSE, 5, 9, 7, 8, *action) + row)
     assert refused == r.RefusedAction(5, 9, 7, 8, action, row)
     assert r.unpack(r.pack_ask(r.CANCEL, 5, "t-1-1", 0)) == r.Asked(5, "t-1-1", 0)
@@ -70,5 +79,5 @@ def test_every_type_has_a_name():
     assert {key: name.upper() for key, name in r.NAMES.items()} == {
         value: key
         for key, value in constants.items()
-        if key not in {"VERSION", "BODY_BYTES_MAX", "ACTION_COLUMNS"}
+        if key not in {"VERSION", "BODY_BYTES_MAX", "X_REFUSAL"}
     }

@@ -162,10 +162,12 @@ class Kit:
         return {row["clientOrderId"].removesuffix("-c"): row for row in rows}
 
 
-async def new_world(venue: Any, disk: MemoryDisk | None = None, rules: OrderRules = RULES) -> World:
+async def new_world(
+    venue: Any, disk: MemoryDisk | None = None, rules: OrderRules = RULES, config: str = ""
+) -> World:
     """Return an order side that has recovered what is on a disk, and has yet to meet its exchange."""
     world = World([btc_usdt()], venue=venue, time=venue._clock, disk=disk, rules=rules, begin=False)
-    world.recovery.begin("0", "")
+    world.recovery.begin("0", config)
     await world.journal.sync_now()
     world.risk.open_all(GATE_NOT_READY)
     return world

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.clock import VirtualTime
-from daemon.errors import VenueError
+from daemon.errors import NetError, VenueError
 from daemon.venues.ccxt_account import Account
 from daemon.venues.ccxt_exchanges import EXCHANGES
 from daemon.venues.ccxt_requests import Requests
@@ -99,6 +99,35 @@ def test_nothing_of_a_list_is_missed_whichever_end_is_cut_off(ages_ms, head, lim
     account = account_of(Client(trades, head=head, limit=limit, days=days))
     found = asyncio.run(account._spans("fetchMyTrades", "BTC/USDT", NOW_MS - 5 * DAY_MS))
     assert sorted(row["id"] for row in found) == sorted(row["id"] for row in trades)
+
+
+@pytest.mark.parametrize(
+    ("book", "touch"),
+    [
+        ({"bids": [["9.5", "1"], ["10", "2"]], "asks": [["100", "1"], ["20.5", "1"]]}, (10.0, 20.5)),
+        ({"bids": [], "asks": [["11", "1"]]}, (0.0, 11.0)),
+    ],
+)
+def test_the_best_prices_are_found_among_texts_in_any_order(book, touch):
+    client = Client()
+
+    async def fetch_order_book(symbol):
+        assert symbol == "BTC/USDT"
+        return book
+
+    client.fetch_order_book = fetch_order_book
+    assert asyncio.run(account_of(client).touches([btc_usdt()])) == [touch]
+
+
+def test_prices_that_cannot_be_had_are_an_error_of_the_network():
+    client = Client()
+
+    async def fetch_order_book(symbol):
+        raise KeyError("bids")
+
+    client.fetch_order_book = fetch_order_book
+    with pytest.raises(NetError, match=r"^there was asked for prices: KeyError: 'bids'"):
+        asyncio.run(account_of(client).touches([btc_usdt()]))
 
 
 def test_more_trades_of_one_moment_than_a_list_holds_are_an_error_and_no_gap():

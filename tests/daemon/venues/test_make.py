@@ -103,6 +103,18 @@ def test_keys_come_from_the_variables_that_are_named(make):
             make({**KEYS, missing: ""}, kind="binance")
 
 
+def test_what_neither_the_environment_nor_the_keyring_has_is_told_with_the_command_that_puts_it_there(
+    config_of, monkeypatch
+):
+    held = {"TICKD_KEY": "thekey"}
+    monkeypatch.setattr("daemon.credentials._ask_keyring", lambda service, name: held.get(name, ""))
+    for kind in ("binance", "ccxt"):
+        config = msgspec.structs.replace(config_of(kind=kind, exchange="binance"), keyring="tickd")
+        with pytest.raises(ConfigError, match=r"nor the keyring has .*: keyring set tickd TICKD_SECRET$"):
+            check_keys(config, RealDisk(), {})
+        check_keys(config, RealDisk(), {"TICKD_SECRET": "thesecret"})
+
+
 def test_a_venue_on_ccxt_has_what_is_configured(make):
     environ = {**KEYS, "TICKD_PASSWORD": "thepassword"}
     venue, followers = make(
