@@ -131,11 +131,23 @@ class Funding(msgspec.Struct, frozen=True):
     exch_ns: int = 0
 
 
+class MarginTerms(msgspec.Struct, frozen=True):
+    """What the venue tells of margin in derivatives.
+
+    `maintenance_rate`: of the value of positions as large as ours may become, the highest of all instruments.
+    `liquidations`: at which price it liquidates a position of how many signed lots, by instrument.
+    """
+
+    maintenance_rate: float
+    liquidations: dict[int, tuple[float, int]] = {}
+
+
 class VenueSnapshot(msgspec.Struct, frozen=True):
     """The venue's word on the account, from which start-up recovers; `trades` are TRADE reports.
 
     `notes` say what the venue told and nobody could read, and so is not listed. `positions` are the account's
-    in derivatives, in signed lots by instrument; what is not named is flat. None: the venue has none.
+    in derivatives, in signed lots by instrument; what is not named is flat. None: the venue has none. Without
+    `margin` what it told before still holds.
     """
 
     balances: dict[str, Balance]
@@ -144,6 +156,7 @@ class VenueSnapshot(msgspec.Struct, frozen=True):
     wire_ns: int
     notes: list[str] = []
     positions: dict[int, int] | None = None
+    margin: MarginTerms | None = None
 
 
 Verb = Literal["halt", "resume", "flatten", "stop"]

@@ -76,6 +76,9 @@ class Meeting:
             if order.client_order_id not in listed_ids:
                 self._meet_missing(order, asked_ns, now_ns, found)
         self._meet_positions(snapshot, moving, found)
+        if snapshot.margin is not None:
+            for margin in orders.portfolio.margins.values():
+                margin.learn(snapshot.margin)
         self._meet_balances(snapshot, asked_ns, found)
         unwanted += [o for o in life.open.values() if orders.desks[o.strategy].detached and o.kind != STOP]
         for order in unwanted:

@@ -24,6 +24,8 @@ from daemon.venues.binance_usdm_wire import (
     AssetsMode,
     ListenKey,
     PositionMode,
+    RiskRow,
+    SymbolBrackets,
     SymbolSetup,
     UsdmAccount,
     UserEvent,
@@ -75,6 +77,8 @@ class UsdmFrames(OrderFrames):
         self._algos = msgspec.json.Decoder(list[AlgoRow])
         self._user_trades = msgspec.json.Decoder(list[UserTradeRow])
         self._usdm_account = msgspec.json.Decoder(UsdmAccount)
+        self._risks = msgspec.json.Decoder(list[RiskRow], strict=False)
+        self._brackets = msgspec.json.Decoder(list[SymbolBrackets], strict=False)
         self._setups = msgspec.json.Decoder(list[SymbolSetup])
         self._position_mode = msgspec.json.Decoder(PositionMode)
         self._assets_mode = msgspec.json.Decoder(AssetsMode)
@@ -242,6 +246,27 @@ class UsdmFrames(OrderFrames):
             return None
         lots = found[2](row.positionAmt.removeprefix("-"))
         return found[0], -lots if row.positionAmt.startswith("-") else lots
+
+    def liquidations(self, body: bytes) -> dict[int, tuple[float, int]]:
+        """Return at which price the exchange liquidates which position of ours, by instrument."""
+        found = {}
+        for row in decoded(self._risks, body):
+            position = self.position(row)
+            if position is not None and row.liquidationPrice > 0:
+                found[position[0]] = row.liquidationPrice, position[1]
+        return found
+
+    def maintenance_rate(self, body: bytes, value: float) -> float:
+        """Return the maintenance margin of a position of a value, as a fraction: the most of our symbols."""
+        rates = [
+            bracket.maintMarginRatio
+            for one in decoded(self._brackets, body)
+            for bracket in one.brackets
+            if one.symbol in self._symbols and (bracket.notionalFloor < value or not bracket.notionalFloor)
+        ]
+        if not rates or not 0 <= max(rates) < 1:
+            raise FrameError("type", "it tells no maintenance margin of our symbols")
+        return max(rates)
 
     def setups(self, body: bytes) -> list[SymbolSetup]:
         """Return how symbols are set up."""

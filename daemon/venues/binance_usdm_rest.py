@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from daemon.errors import ConfigError, FrameError, VenueError
-from daemon.events import Balance, OpenOrder, VenueSnapshot
+from daemon.events import Balance, MarginTerms, OpenOrder, VenueSnapshot
 from daemon.venues.binance_rest import ROWS_MAX, RestReader
 from daemon.venues.binance_usdm_frames import UsdmFrames
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: the longest span that trades are told of at once
 _SPAN_MS: Final = 7 * 86_400_000
+#: how often the maintenance margin is asked for, which the exchange changes some times a year
+_TERMS_NS: Final = 3_600_000_000_000
 _NOTHING: Final = Decimal(0)
 _MARGIN_TYPES: Final = {"cross": "CROSSED", "isolated": "ISOLATED"}
 
@@ -38,6 +40,10 @@ class UsdmRest(RestReader):
     trades_path = "userTrades"
     weight_trades, weight_names, weight_name = 5, 5, 1
     weight_open, weight_all_open = 1, 40
+    #: of a position of this value the maintenance margin is looked up; the venue sets it
+    position_notional_max = 0.0
+    _terms_ns = 0
+    _maintenance_rate = 0.0
 
     @property
     def _usdm(self) -> UsdmFrames:
@@ -56,6 +62,7 @@ class UsdmRest(RestReader):
             trades += await self._trades(instrument, since_ns, known_ids)
         open_orders = await self._open_orders(instruments, notes)
         open_orders += await self._open_stops(instruments, notes)
+        margin = await self._margin_terms()
         account = await self.get("/fapi/v3/account", {}, 5, self._usdm.usdm_account, patient=True)
         held = self._read(
             "/fapi/v3/account", account.positions, lambda rows: [self._usdm.position(row) for row in rows]
@@ -67,7 +74,23 @@ class UsdmRest(RestReader):
             wire_ns=wire_ns,
             notes=notes,
             positions={one[0]: one[1] for one in held if one is not None and one[1]},
+            margin=margin,
         )
+
+    async def _margin_terms(self) -> MarginTerms:
+        """Return the maintenance margin, known for an hour, and where the exchange liquidates positions."""
+        now_ns = self._seams.clock.now_ns()
+        if not 0 <= now_ns - self._terms_ns < _TERMS_NS:
+            self._maintenance_rate = await self.get(
+                "/fapi/v1/leverageBracket",
+                {},
+                1,
+                lambda body: self._usdm.maintenance_rate(body, self.position_notional_max),
+                patient=True,
+            )
+            self._terms_ns = now_ns
+        risks = await self.get("/fapi/v3/positionRisk", {}, 5, self._usdm.liquidations, patient=True)
+        return MarginTerms(self._maintenance_rate, risks)
 
     async def _open_stops(self, instruments: Sequence[Instrument], notes: list[str]) -> list[OpenOrder]:
         """Return the conditional orders that wait."""

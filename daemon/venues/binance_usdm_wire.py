@@ -156,6 +156,26 @@ class UsdmAccount(msgspec.Struct):
     positions: list[PositionRow] = []
 
 
+class RiskRow(PositionRow, gc=False):
+    """A position and where it ends; "0": at no price."""
+
+    liquidationPrice: float  # noqa: N815
+
+
+class Bracket(msgspec.Struct, gc=False):
+    """From a position's value on, what it must at least be secured by."""
+
+    notionalFloor: float  # noqa: N815
+    maintMarginRatio: float  # noqa: N815
+
+
+class SymbolBrackets(msgspec.Struct, gc=False):
+    """A symbol's brackets."""
+
+    symbol: str
+    brackets: list[Bracket]
+
+
 class SymbolSetup(msgspec.Struct, gc=False):
     """How a symbol is set up."""
 

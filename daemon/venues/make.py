@@ -142,6 +142,7 @@ def make_binance(
         timeout_ms=venue.timeout_ms,
         leverage=venue.leverage,
         margin=venue.margin,
+        position_notional_max=config.risk.position_notional_max,
         countdown_ms=venue.dead_man_s * 1000,
     )
     spot = BinanceSettings(recv_window_ms=venue.recv_window_ms, timeout_ms=venue.timeout_ms)

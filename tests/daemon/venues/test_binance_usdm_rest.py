@@ -8,6 +8,7 @@ import pytest
 
 from daemon.clock import VirtualTime
 from daemon.errors import ConfigError, VenueError
+from daemon.events import MarginTerms
 from daemon.memory_disk import InlineWorker
 from daemon.seams import Response, Seams
 from daemon.venues.binance_limits import Budget
@@ -177,7 +178,21 @@ ANSWERS: dict[str, Any] = {
     "v1/userTrades": [TRADE],
     "v1/allOrders": [ORDER],
     "v3/account": ACCOUNT,
-}
+    "v1/leverageBracket": [
+        {"symbol": "BTCUSDT", "brackets": [
+            {"bracket": 1, "initialLeverage": 125, "notionalCap": 50000, "notionalFloor": 0,
+             "maintMarginRatio": 0.004, "cum": 0.0},
+            {"bracket": 2, "initialLeverage": 100, "notionalCap": 250000, "notionalFloor": 50000,
+             "maintMarginRatio": 0.005, "cum": 50.0},
+        ]},
+        {"symbol": "ETHUSDT", "brackets": [{"notionalFloor": 0, "maintMarginRatio": 0.5}]},
+    ],
+    "v3/positionRisk": [
+        {"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-0.005", "entryPrice": "60000.0",
+         "liquidationPrice": "71000.5", "markPrice": "60001.1"},
+        {"symbol": "ETHUSDT", "positionAmt": "1", "liquidationPrice": "1000"},
+    ],
+}  # fmt: skip
 
 
 def test_a_snapshot_tells_wallets_positions_orders_stops_and_trades() -> None:
@@ -236,6 +251,22 @@ def test_trades_of_weeks_are_asked_for_week_by_week_and_a_full_week_by_number() 
         for params in asked
         if "endTime" in params
     )
+
+
+def test_it_tells_what_secures_a_position_of_our_size_and_where_the_exchange_liquidates_it() -> None:
+    for largest, rate in ((50_000.0, 0.004), (50_001.0, 0.005)):
+        desk = Desk(lambda method, path, params: ANSWERS[path])
+        desk.rest.position_notional_max = largest
+        snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), {}))
+        assert snapshot.margin == MarginTerms(rate, {0: (71000.5, -5)})
+        desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), {}))
+        assert [path for _, path, _ in desk.usdm.asked].count("v1/leverageBracket") == 1, "once an hour"
+
+
+def test_a_maintenance_margin_that_nobody_tells_spoils_the_snapshot() -> None:
+    desk = Desk(lambda method, path, params: (ANSWERS | {"v1/leverageBracket": []})[path])
+    with pytest.raises(VenueError, match="no maintenance margin of our symbols"):
+        desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), {}))
 
 
 # --- one order ----------------------------------------------------------------------------------------------
