@@ -91,7 +91,7 @@ class ExecutionReport(msgspec.Struct, frozen=True):
     commission_asset: str = ""
     status: str = ""
     code: int = 0  # the venue's error code
-    reason: str = ""
+    reason: str = ""  # of a TRADE: what the venue did by an order of its own, such as "liquidated"
 
 
 class VenueStatus(msgspec.Struct, frozen=True):
@@ -129,6 +129,7 @@ class Funding(msgspec.Struct, frozen=True):
     asset: str
     amount: Decimal
     exch_ns: int = 0
+    id: int = 0  # the venue's number; 0: the stream told it, which has none
 
 
 class MarginTerms(msgspec.Struct, frozen=True):
@@ -136,10 +137,12 @@ class MarginTerms(msgspec.Struct, frozen=True):
 
     `maintenance_rate`: of the value of positions as large as ours may become, the highest of all instruments.
     `liquidations`: at which price it liquidates a position of how many signed lots, by instrument.
+    `entries`: at which average price a position was entered, by instrument.
     """
 
     maintenance_rate: float
     liquidations: dict[int, tuple[float, int]] = {}
+    entries: dict[int, Decimal] = {}
 
 
 class VenueSnapshot(msgspec.Struct, frozen=True):
@@ -147,7 +150,7 @@ class VenueSnapshot(msgspec.Struct, frozen=True):
 
     `notes` say what the venue told and nobody could read, and so is not listed. `positions` are the account's
     in derivatives, in signed lots by instrument; what is not named is flat. None: the venue has none. Without
-    `margin` what it told before still holds.
+    `margin` what it told before still holds. `funding` is listed at least from when we last heard of it.
     """
 
     balances: dict[str, Balance]
@@ -157,6 +160,7 @@ class VenueSnapshot(msgspec.Struct, frozen=True):
     notes: list[str] = []
     positions: dict[int, int] | None = None
     margin: MarginTerms | None = None
+    funding: list[Funding] = []
 
 
 Verb = Literal["halt", "resume", "flatten", "stop"]

@@ -8,7 +8,8 @@ way and of unknown fate too, and so do the orders approved earlier in the same c
 
 - A CANCEL always passes, and so does an AMEND: it only lowers.
 - An order that can only bring the position nearer to zero, even if everything else on its side fills, passes
-  the gate and the limits on size; it must still be an order the venue takes, at a sane price.
+  the gate and the limits on size; it must still be an order the venue takes, at a sane price. In a derivative
+  it may be of any notional, since it says to the venue that it only reduces.
 - A STOP is reduce-only at the venue, so it reduces whenever it is no larger than the position it opposes.
 - An order in a derivative must leave margin and a distance from liquidation; one that makes no possible
   position larger than it could be anyway is not asked.
@@ -101,10 +102,10 @@ def check(
         if action[X_REFUSAL] != APPROVED:
             continue
         i = action[X_INSTRUMENT]
+        action[X_REDUCES] = 1 if _reduces(x, actions, position[i], working[i], rules[i]) else 0
         action[X_REFUSAL] = _judge_order(action, book[i], rules[i], limits[i])
         if action[X_REFUSAL] != APPROVED:
             continue
-        action[X_REDUCES] = 1 if _reduces(x, actions, position[i], working[i], rules[i]) else 0
         if action[X_REDUCES] == 0:
             action[X_REFUSAL] = (
                 gate[i]
@@ -142,7 +143,8 @@ def _judge_order(action: Any, book: Any, rules: Any, limits: Any) -> int:
         return REFUSED_NO_MARKET
     # a product of floats that is rounded stays on its side of a bound that is itself a whole float
     steps = float(lots) * float(ticks)
-    if not steps >= rules[R_NOTIONAL_MIN_STEPS]:
+    exempt = action[X_REDUCES] != 0 and rules[R_SPOT] == 0
+    if not exempt and not steps >= rules[R_NOTIONAL_MIN_STEPS]:
         return REFUSED_NOTIONAL_MIN
     if rules[R_NOTIONAL_MAX_STEPS] > 0 and action[X_KIND] != STOP and steps > rules[R_NOTIONAL_MAX_STEPS]:
         return REFUSED_NOTIONAL_MAX  # a stop becomes a market order, which has no such bound

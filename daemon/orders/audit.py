@@ -77,6 +77,7 @@ ALARMS: Final = (
     "gap",  # ticks were missed, and a strategy begins anew
     "flatten",  # a position has no market to be closed in
     "liquidation_near",  # a position's distance from liquidation is below its limit
+    "position_closed",  # the venue closed a position by itself: liquidation, deleveraging, settlement
     "balance",  # the venue's balance is not what the trades make it
 )
 

@@ -11,6 +11,7 @@ from math import isfinite
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
+from daemon.orders.funding import Fundings
 from daemon.orders.money import UNIT, Holding, Multipliers, to_text, to_units
 from daemon.orders.purse import MarginPurse, Purse
 from daemon.orders.records import Balances
@@ -66,6 +67,7 @@ class Portfolio:
         self.instruments = instruments
         self.desks: list[Desk] = []
         self._accounts: list[Account] = []
+        self.fundings = Fundings()
         self.trades = [TradeIds() for _ in instruments]
         self.holdings: dict[tuple[int, int], Holding] = {}  # (desk index, row)
         self.worth = Valuation(instruments, reporting, day_offset_ns)
@@ -130,13 +132,13 @@ class Portfolio:
             purse.show()
 
     # --- trades -------------------------------------------------------------------------------------------
-    def fill(self, desk: Desk, order: Order, report: ExecutionReport) -> bool:
-        """Account for one trade of ours; return False when its fee could not be valued in the quote."""
+    def fill(self, desk: Desk, row: int, side: int, report: ExecutionReport) -> bool:
+        """Account for one trade of a desk's; return False when its fee could not be valued in the quote."""
         index = report.instrument
         by = self._by[index]
-        lots = order.side * report.last_lots
+        lots = side * report.last_lots
         qty, notional = lots * by.lot, lots * report.last_ticks * by.tick_lot
-        holding = self.holdings[desk.index, order.row]
+        holding = self.holdings[desk.index, row]
         realised = holding.trade(qty, notional)
         base, quote = self._base[index], self._quote[index]
         if self._spot[index]:
@@ -145,7 +147,7 @@ class Portfolio:
         else:
             quote.total += realised
         priced = not report.commission or self._charge(index, holding, report, qty, notional)
-        self._write_position(desk, order.row, holding)
+        self._write_position(desk, row, holding)
         self._moved(index)
         return priced
 
@@ -162,6 +164,7 @@ class Portfolio:
 
     def fund(self, funding: Funding) -> None:
         """Account for what open derivatives cost or brought by themselves."""
+        self.fundings.remember(funding)
         purse = self.purse(funding.asset)
         purse.total += to_units(funding.amount)
         purse.show()

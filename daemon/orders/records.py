@@ -188,6 +188,9 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     trades: list[tuple[int, list[int]]]  # by instrument, as TradeIds keeps them: forgotten up to, remembered
     baseline: Baseline
     last_trade_ns: int
+    funded_ns: int = 0  # the rest as daemon/orders/funding.py keeps it
+    funding: list[Funding] = []
+    funding_ids: dict[int, int] = {}
 
 
 class Met(msgspec.Struct, frozen=True, array_like=True):

@@ -159,7 +159,17 @@ class UsdmAccount(msgspec.Struct):
 class RiskRow(PositionRow, gc=False):
     """A position and where it ends; "0": at no price."""
 
+    entryPrice: Decimal  # noqa: N815
     liquidationPrice: float  # noqa: N815
+
+
+class IncomeRow(msgspec.Struct, gc=False):
+    """What moved a wallet."""
+
+    income: Decimal
+    asset: str
+    time: int
+    tranId: int  # noqa: N815
 
 
 class Bracket(msgspec.Struct, gc=False):

@@ -133,9 +133,14 @@ def restore_paper(venue: PaperVenue, portfolio: Portfolio) -> None:
 
 
 def make_binance(
-    config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
+    config: Config,
+    instruments: Sequence[Instrument],
+    seams: Seams,
+    environ: Mapping[str, str],
+    *,
+    as_it_is: bool = False,
 ) -> BinanceVenue:
-    """Return the live venue; raises ConfigError."""
+    """Return the live venue; raises ConfigError. as_it_is: change nothing of how the account is set up."""
     venue, signer = config.venue, _signer(config.venue, seams.disk, environ)
     usdm = UsdmSettings(
         recv_window_ms=venue.recv_window_ms,
@@ -143,7 +148,8 @@ def make_binance(
         leverage=venue.leverage,
         margin=venue.margin,
         position_notional_max=config.risk.position_notional_max,
-        countdown_ms=venue.dead_man_s * 1000,
+        as_it_is=as_it_is,
+        countdown_ms=0 if as_it_is else venue.dead_man_s * 1000,
     )
     spot = BinanceSettings(recv_window_ms=venue.recv_window_ms, timeout_ms=venue.timeout_ms)
     urls = {name: url for name in ("ws_url", "rest_url", "stream_url") if (url := getattr(venue, name))}

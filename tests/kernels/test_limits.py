@@ -175,6 +175,15 @@ def test_a_notional_below_the_smallest_is_refused():
     assert desk.judge(place(BUY, 200, 5), place(BUY, 199, 5)) == [APPROVED, REFUSED_NOTIONAL_MIN]
 
 
+@pytest.mark.parametrize("spot", [False, True])
+def test_what_only_reduces_a_derivative_may_be_of_any_notional(spot):
+    desk = Desk(spot=spot)
+    desk.rules[0, R_NOTIONAL_MIN_STEPS] = 1000
+    desk.position[0, [P_QTY, P_FREE_BASE]] = 0.004
+    assert desk.judge(place(SELL, 202, 4)) == [REFUSED_NOTIONAL_MIN if spot else APPROVED]
+    assert desk.judge(place(BUY, 200, 4)) == [REFUSED_NOTIONAL_MIN]
+
+
 def test_a_notional_above_the_venues_largest_is_refused_but_of_a_stop():
     desk = Desk()
     desk.rules[0, R_NOTIONAL_MAX_STEPS] = 1000

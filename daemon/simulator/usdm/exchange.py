@@ -59,6 +59,7 @@ class FuturesExchange(Exchange):
         self.income: deque[dict[str, Any]] = deque(maxlen=INCOME_MAX)
         self.countdowns: dict[tuple[str, str], int] = {}  # account, symbol -> when its orders are cancelled
         self._algo_id = ALGO_ID_FIRST
+        self._income_id = 0
         self._funding_ns = funding_ns
         self._funded = clock.now_ns() // funding_ns
 
@@ -184,6 +185,7 @@ class FuturesExchange(Exchange):
         self, account: FuturesAccount, symbol: Symbol, kind: str, amount: int, now_ns: int, trade_id: int = 0
     ) -> None:
         """Keep a row of the account's income."""
+        self._income_id += 1
         row = {
             "symbol": symbol.name,
             "incomeType": kind,
@@ -191,7 +193,7 @@ class FuturesExchange(Exchange):
             "asset": symbol.quote,
             "info": kind,
             "time": now_ns // 1_000_000,
-            "tranId": len(self.income) + 1,
+            "tranId": self._income_id,
             "tradeId": str(trade_id or ""),
         }
         self.income.append({"account": account.name, "row": row})

@@ -182,6 +182,7 @@ class World:
             self.time.now_ns(),
             positions=more.pop("positions", None),
             margin=more.pop("margin", None),
+            funding=more.pop("funding", []),
         )
         return self.recovery.meet(snapshot, **more)
 
