@@ -85,11 +85,14 @@ class MarginPurse(Purse):
         self._at_risk: dict[int, tuple[float, float]] = {}
         self._told: dict[int, tuple[float, float]] = {}  # the venue's liquidation price of which quantity
 
+    @property
+    def balance(self) -> float:
+        """Return the wallet, in cross margin with what open positions would realise."""
+        return self.total / UNIT + (0.0 if self.isolated else self.unrealised)
+
     def show(self) -> None:
         """Write what is free and what the limits need into the accounts that it is the quote currency of."""
-        balance = self.total / UNIT
-        if not self.isolated:  # there each position's result is its own margin's
-            balance += self.unrealised
+        balance = self.balance
         free = balance - self.exposure / self.leverage
         shown = _MARGIN.pack(free, balance, self.exposure, self.rate)
         for view, at in self.shown_at:
@@ -141,6 +144,12 @@ class MarginPurse(Purse):
         }
         self.show()
 
+    @property
+    def used(self) -> float:
+        """Return the share of the margin balance that is initial margin; infinite without any balance."""
+        balance = self.balance
+        return self.exposure / self.leverage / balance if balance > 0 else inf
+
     # --- how near liquidation is --------------------------------------------------------------------------
     def distances(self) -> Iterator[tuple[int, float]]:
         """Yield each instrument in which something is held, and its distance from liquidation.
@@ -156,9 +165,9 @@ class MarginPurse(Purse):
                 value = abs(quantity) * mid
                 secured = abs(worth.cost[index]) / self.leverage + self._at_risk[index][1]
             else:
-                secured = self.total / UNIT + self.unrealised
+                secured = self.balance
             ours = (secured - self.rate * value) / (value * (1 + self.rate))
             price, of_quantity = self._told.get(index, (nan, 0.0))
             same = isfinite(price) and abs(of_quantity - quantity) < 0.5 * self._lots[index]
             theirs = (mid - price if quantity > 0 else price - mid) / mid if same else inf
-            yield index, min(ours, theirs)
+            yield index, min(theirs, ours)  # ours is unknown while any mid is
