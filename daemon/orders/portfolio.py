@@ -92,10 +92,10 @@ class Portfolio:
         # an account is of one quote currency: who shares it sees what is free of that
         if desk.account not in self._accounts:
             self._accounts.append(desk.account)
-            self._quote[desk.instruments[0]].shown_at.append((desk.account.view, A_FREE_QUOTE))
+            self._quote[desk.instruments[0]].show_in(desk.account.view, A_FREE_QUOTE)
         for row, index in enumerate(desk.instruments):
             if self._spot[index]:
-                self._base[index].shown_at.append((desk.position, row * POSITION_COLUMNS + P_FREE_BASE))
+                self._base[index].show_in(desk.position, row * POSITION_COLUMNS + P_FREE_BASE)
             holding = self.holdings.setdefault((desk.index, row), Holding())
             self._held[index].append((desk, row, holding))
             self._write_position(desk, row, holding)
