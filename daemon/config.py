@@ -154,6 +154,10 @@ class RiskConfig(_Section, frozen=True):
     position_notional_max: Amount = 5_000.0
     open_orders_max: Annotated[int, Meta(ge=1, le=1000)] = 20  # per instrument
     collar: Fraction = 0.01  # how far a price may lie through the other side, or away from mid
+    #: of derivatives: the share of wallet and open profit that may be initial margin, open orders included
+    margin_used_max: Fraction = 0.8
+    #: likewise: how far all prices must be able to move against what is held until liquidation, a fraction
+    liquidation_distance_min: Annotated[float, Meta(ge=0, lt=1)] = 0.05
     orders_per_s_max: Annotated[float, Meta(gt=0, le=100_000)] = 10.0
     daily_loss_max: Amount = 500.0  # beyond it the kill switch latches
     drawdown_max: Amount = 1_000.0  # likewise

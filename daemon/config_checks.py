@@ -34,6 +34,11 @@ def check_market(config: Config, strategies: Sequence[StrategyConfig], source: s
             names = "venue.leverage, margin, dead_man_s and stream_url"
             raise ConfigError(f'{source}: {names} are of feed.market = "usdm"; leave them out')
         return
+    if venue.margin == "isolated" and 1 / venue.leverage <= config.risk.liquidation_distance_min:
+        raise ConfigError(
+            f"{source}: at venue.leverage = {venue.leverage} an isolated position is liquidated sooner than "
+            f"risk.liquidation_distance_min = {config.risk.liquidation_distance_min:g} permits; lower either"
+        )
     if config.loop.rehearse_us:
         raise ConfigError(f'{source}: loop.rehearse_us walks the way of spot orders; leave it out for "usdm"')
     least_s = max(

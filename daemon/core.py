@@ -208,6 +208,7 @@ def build_orders(
         orders_per_s_max=config.risk.orders_per_s_max,
         daily_loss_max=config.risk.daily_loss_max,
         drawdown_max=config.risk.drawdown_max,
+        liquidation_distance_min=config.risk.liquidation_distance_min,
         windows=parse_windows(config.risk.windows),
         flatten_on_halt=config.risk.flatten_on_halt,
     )
@@ -222,6 +223,8 @@ def build_orders(
             desks,
             reporting=config.risk.currency or instruments[0].quote,
             day_offset_ns=day_offset_ns(config.risk.day_begins),
+            leverage=config.venue.leverage,
+            isolated=config.venue.margin == "isolated",
         ),
         Risk(limits, instruments, desks, journal, observers),
         journal,

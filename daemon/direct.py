@@ -9,6 +9,7 @@ knows all of it, and is HALTED. Where the journal cannot be written, it finds th
 from __future__ import annotations
 
 from contextlib import suppress
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -34,12 +35,12 @@ from kernels.dtypes import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from decimal import Decimal
 
     from daemon.config import Config
     from daemon.events import ExecutionReport, VenueSnapshot, VenueStatus
     from daemon.instruments import Instrument
     from daemon.orders.audit import Audit
+    from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
     from daemon.seams import Disk, Seams
     from daemon.venues.base import Venue
@@ -89,7 +90,8 @@ class Direct:
         """Open the journal; raises TickdError where what is held cannot be known.
 
         touches(instruments): their bids and asks now. everything: of each symbol's base asset all that the
-        account has is sold, whoever bought it. say: is told what a person should hear at once.
+        account has is sold, whoever bought it, and each position in a derivative is closed. say: is told what
+        a person should hear at once.
         """
         self.report = Report(canceled=[], closed=[], left=[], dust=[], notes=[])
         self._config = config
@@ -172,7 +174,7 @@ class Direct:
             ) from None
         snapshot = await self._meet()
         if self._everything:
-            self._take_over()
+            self._take_over(snapshot)
         orders.halt("flatten --direct", self._reason)
         deadline_ns = seams.clock.now_ns() + _WORK_NS
         while not self._stopped and seams.clock.now_ns() < deadline_ns:
@@ -247,13 +249,17 @@ class Direct:
             self._note(text)
         return snapshot
 
-    def _take_over(self) -> None:
-        """Hold what the account has and no strategy bought, as if we had bought it now."""
+    def _take_over(self, snapshot: VenueSnapshot) -> None:
+        """Hold what the account has and no strategy bought, as if we had: coins, and positions."""
         portfolio = self.orders.portfolio
         desk = next(one for one in self.orders.desks if one.name == _DESK)
         seen: set[str] = set()
         for row, instrument in enumerate(self._instruments):
-            if not instrument.spot or instrument.base in seen:
+            own = portfolio.holdings[desk.index, row]
+            if not instrument.spot:
+                self._take_position(desk, row, snapshot)
+                continue
+            if instrument.base in seen:
                 continue
             seen.add(instrument.base)
             held = sum(
@@ -264,9 +270,28 @@ class Direct:
             )
             more = portfolio.purse(instrument.base).total - held
             if more > 0:
-                own = portfolio.holdings[desk.index, row]
                 portfolio.put_holding(desk, row, Holding(own.qty + more, own.cost, own.realised, own.fees))
         self.orders.record(pack(save(self.orders)))
+
+    def _take_position(self, desk: Desk, row: int, snapshot: VenueSnapshot) -> None:
+        """Hold a derivative's position as the venue has it, where that is not what the strategies hold."""
+        portfolio, instrument = self.orders.portfolio, self._instruments[row]
+        held = [
+            (one, at, portfolio.holdings[one.index, at])
+            for one in portfolio.desks
+            for at, index in enumerate(one.instruments)
+            if index == row
+        ]
+        lots = (snapshot.positions or {}).get(row, 0)
+        qty = lots * to_units(instrument.lot_size)
+        if qty == sum(holding.qty for _, _, holding in held):
+            return
+        for one, at, was in held:  # the venue nets, so what one of them holds cannot be closed by itself
+            portfolio.put_holding(one, at, Holding(0, 0, was.realised, was.fees))
+        entry = snapshot.margin.entries.get(row, Decimal(0)) if snapshot.margin else Decimal(0)
+        own = portfolio.holdings[desk.index, row]
+        cost = to_units(instrument.qty.decimal(lots) * entry)
+        portfolio.put_holding(desk, row, Holding(qty, cost, own.realised, own.fees))
 
     # --- the venue's word ----------------------------------------------------------------------------------
     def on_report(self, report: ExecutionReport) -> None:
@@ -341,9 +366,7 @@ class Direct:
         instrument = self._instruments[index]
         bid, ask = self._prices[index]
         price = bid if units > 0 else ask
-        lots = abs(units) // to_units(instrument.lot_size)
-        qty: Decimal = instrument.qty.decimal(lots)
-        small = qty < instrument.qty_min or float(qty) * price < float(instrument.notional_min)
+        small = instrument.is_dust(abs(units) // to_units(instrument.lot_size), Decimal(price))
         text = f"{to_text(units)} {instrument.base} of {whose}"
         (self.report.dust if price > 0 and small else self.report.left).append(text)
 

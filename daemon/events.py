@@ -91,7 +91,7 @@ class ExecutionReport(msgspec.Struct, frozen=True):
     commission_asset: str = ""
     status: str = ""
     code: int = 0  # the venue's error code
-    reason: str = ""
+    reason: str = ""  # of a TRADE: what the venue did by an order of its own, such as "liquidated"
 
 
 class VenueStatus(msgspec.Struct, frozen=True):
@@ -129,13 +129,28 @@ class Funding(msgspec.Struct, frozen=True):
     asset: str
     amount: Decimal
     exch_ns: int = 0
+    id: int = 0  # the venue's number; 0: the stream told it, which has none
+
+
+class MarginTerms(msgspec.Struct, frozen=True):
+    """What the venue tells of margin in derivatives.
+
+    `maintenance_rate`: of the value of positions as large as ours may become, the highest of all instruments.
+    `liquidations`: at which price it liquidates a position of how many signed lots, by instrument.
+    `entries`: at which average price a position was entered, by instrument.
+    """
+
+    maintenance_rate: float
+    liquidations: dict[int, tuple[float, int]] = {}
+    entries: dict[int, Decimal] = {}
 
 
 class VenueSnapshot(msgspec.Struct, frozen=True):
     """The venue's word on the account, from which start-up recovers; `trades` are TRADE reports.
 
     `notes` say what the venue told and nobody could read, and so is not listed. `positions` are the account's
-    in derivatives, in signed lots by instrument; what is not named is flat. None: the venue has none.
+    in derivatives, in signed lots by instrument; what is not named is flat. None: the venue has none. Without
+    `margin` what it told before still holds. `funding` is listed at least from when we last heard of it.
     """
 
     balances: dict[str, Balance]
@@ -144,6 +159,8 @@ class VenueSnapshot(msgspec.Struct, frozen=True):
     wire_ns: int
     notes: list[str] = []
     positions: dict[int, int] | None = None
+    margin: MarginTerms | None = None
+    funding: list[Funding] = []
 
 
 Verb = Literal["halt", "resume", "flatten", "stop"]

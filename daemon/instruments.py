@@ -95,6 +95,14 @@ class Instrument(msgspec.Struct, frozen=True):
         """Whether a position cannot go below zero."""
         return self.market == "spot"
 
+    def is_dust(self, lots: int, price: Decimal) -> bool:
+        """Whether a position is too small for the venue to take the order that would close it.
+
+        What only reduces a derivative may be of any notional.
+        """
+        qty = self.qty.decimal(lots)
+        return qty < self.qty_min or (self.spot and qty * price < self.notional_min)
+
 
 def make_instrument(
     index: int,

@@ -52,6 +52,7 @@ class Plan(NamedTuple):
             self.params,
             config.risk,
             config.reconcile,
+            config.venue,
             fees,
             can_amend=can_amend,
         )

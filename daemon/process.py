@@ -89,7 +89,8 @@ async def _flatten_direct(config: Config, options: DirectOptions, disk: RealDisk
         feed = config.feed
         exchange = find_exchange(feed.exchange)
         instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
-        venue = make_live(config, instruments, seams._replace(net=nets[1]), os.environ)
+        line = seams._replace(net=nets[1])
+        venue = make_live(config, instruments, line, os.environ, as_it_is=True)
         direct = Direct(
             config,
             instruments,

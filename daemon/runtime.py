@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.compile import Forest
-    from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig
+    from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig, VenueConfig
     from daemon.feeds.base import Turn
     from daemon.instruments import Instrument
     from strategies.base import Strategy
@@ -147,6 +147,7 @@ def new_memory(
     params: NDArray[np.float64],
     risk: RiskConfig,
     reconcile: ReconcileConfig,
+    venue: VenueConfig,
     fees: tuple[float, float],
     *,
     can_amend: bool,
@@ -189,6 +190,11 @@ def new_memory(
         record["limits"][row, dt.M_POSITION_NOTIONAL_MAX] = risk.position_notional_max
         record["limits"][row, dt.M_OPEN_ORDERS_MAX] = risk.open_orders_max
         record["limits"][row, dt.M_COLLAR] = risk.collar
+        record["limits"][row, dt.M_MARGIN_USED_MAX] = risk.margin_used_max
+        record["limits"][row, dt.M_LIQUIDATION_DISTANCE_MIN] = risk.liquidation_distance_min
+        if not instrument.spot:
+            record["rules"][row, dt.R_MARGIN_RATE] = 1 / venue.leverage
+            record["rules"][row, dt.R_ISOLATED] = float(venue.margin == "isolated")
     return memory
 
 

@@ -15,6 +15,8 @@ from daemon.status import InstrumentStatus, OrderCounts, Status, StrategyStatus
 from kernels import dtypes as dt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from daemon.core import Core
     from daemon.feeds.core import FeedCore
     from daemon.feeds.lane import Lane
@@ -127,9 +129,15 @@ def _strategy_status(runtime: Runtime) -> StrategyStatus:
     )
 
 
+def _known(values: list[float], choose: Callable[[list[float]], float]) -> float | None:
+    """Return the value that counts, of those that are known; None without any."""
+    known = [value for value in values if isfinite(value)]
+    return choose(known) if known else None
+
+
 def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns: int) -> Status:
     """Return the daemon's Status; who keeps the connections adds theirs."""
-    engine, worth = core.engine, core.portfolio.worth
+    engine, worth, margins = core.engine, core.portfolio.worth, core.portfolio.margins.values()
     now_ns = core.orders.clock.now_ns()
     latch = engine.risk.latch
     streamed = feed.frames - sum(lane.snapshots for lane in feed.lanes)  # which are asked for by REST
@@ -152,6 +160,8 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         equity=worth.value if isfinite(worth.value) else None,
         day_pnl=worth.day_pnl,
         drawdown=worth.drawdown,
+        margin_used=_known([one.used for one in margins], max),
+        liquidation_distance=_known([far for one in margins for _, far in one.distances()], min),
         kill_switch=latch is not None,
         venue=core.orders.venue.name,
         venue_up=engine.venue_up,

@@ -120,6 +120,8 @@ class Status(msgspec.Struct, kw_only=True):
     equity: float | None = None
     day_pnl: float = 0.0
     drawdown: float = 0.0
+    margin_used: float | None = None  # of derivatives: the share of the margin balance, open orders included
+    liquidation_distance: float | None = None  # the nearest position's, as a fraction; None: nothing is held
     kill_switch: bool = False
     # orders
     venue: str = ""

@@ -85,8 +85,13 @@ SLOT_UNKNOWN: Final = 5
 A_EQUITY: Final = 0  # in the reporting currency
 A_DAY_PNL: Final = 1
 A_DRAWDOWN: Final = 2  # peak equity minus equity, >= 0
-A_FREE_QUOTE: Final = 3  # quote currency free at the venue, net of reserves
-ACCOUNT_COLUMNS: Final = 4
+#: quote currency free at the venue, net of reserves; of derivatives what is left to be initial margin
+A_FREE_QUOTE: Final = 3
+#: of derivatives: the wallet, in cross margin with what open positions would realise
+A_MARGIN_BALANCE: Final = 4
+A_EXPOSURE: Final = 5  # the worst case of positions and orders at the mid, summed without netting instruments
+A_MAINTENANCE_RATE: Final = 6  # the part of a position's value below which the venue liquidates, the highest
+ACCOUNT_COLUMNS: Final = 7
 
 # --- rules[k, R]: the instrument's rules, and how reconcile treats it --------------------------------------
 R_TICK_SIZE: Final = 0
@@ -106,14 +111,18 @@ R_PRICE_MIN_TICKS: Final = 12
 R_PRICE_MAX_TICKS: Final = 13  # 0: no largest price
 R_NOTIONAL_MIN_STEPS: Final = 14
 R_NOTIONAL_MAX_STEPS: Final = 15  # 0: no largest notional
-RULES_COLUMNS: Final = 16
+R_MARGIN_RATE: Final = 16  # initial margin as a fraction of notional: one over the leverage; 0 on spot
+R_ISOLATED: Final = 17  # 1.0: a position is liquidated by its own margin, not by the account's
+RULES_COLUMNS: Final = 18
 
 # --- limits[k, M]: the numeric risk limits of an instrument -----------------------------------------------
 M_ORDER_NOTIONAL_MAX: Final = 0
 M_POSITION_NOTIONAL_MAX: Final = 1  # worst case: position and all working orders of one side
 M_OPEN_ORDERS_MAX: Final = 2
 M_COLLAR: Final = 3  # fraction a price may lie through the opposite side or away from mid
-LIMITS_COLUMNS: Final = 4
+M_MARGIN_USED_MAX: Final = 4  # share of the margin balance that initial margin may take
+M_LIQUIDATION_DISTANCE_MIN: Final = 5  # fraction all prices may move against us before liquidation
+LIMITS_COLUMNS: Final = 6
 
 # --- actions[n, X]: what reconcile asks for, each approved or refused by limits (int64) --------------------
 X_VERB: Final = 0  # PLACE, AMEND or CANCEL
@@ -155,6 +164,8 @@ REFUSED_COLLAR: Final = 8
 REFUSED_FREE_BALANCE: Final = 9
 REFUSED_NO_SLOT: Final = 10
 REFUSED_NOTIONAL_MAX: Final = 11  # the venue's
+REFUSED_MARGIN_USED: Final = 12
+REFUSED_LIQUIDATION_DISTANCE: Final = 13
 # gates the daemon sets per instrument (`gate`); they close risk-adding actions only
 GATE_NOT_READY: Final = 20
 GATE_HALTED: Final = 21
@@ -165,6 +176,7 @@ GATE_VENUE_DOWN: Final = 25
 GATE_TICK_AGE: Final = 26
 GATE_FEED_LAG: Final = 27
 GATE_WINDOW: Final = 28
+GATE_LIQUIDATION: Final = 29
 # refused by the daemon after the kernels
 REFUSED_ORDER_RATE: Final = 30
 REFUSED_SELF_TRADE: Final = 31
@@ -184,6 +196,8 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     REFUSED_FREE_BALANCE: "free_balance",
     REFUSED_NO_SLOT: "no_slot",
     REFUSED_NOTIONAL_MAX: "notional_max",
+    REFUSED_MARGIN_USED: "margin_used_max",
+    REFUSED_LIQUIDATION_DISTANCE: "liquidation_distance_min",
     GATE_NOT_READY: "not_ready",
     GATE_HALTED: "halted",
     GATE_STALE_FEED: "stale_feed",
@@ -193,6 +207,7 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     GATE_TICK_AGE: "tick_age",
     GATE_FEED_LAG: "feed_lag",
     GATE_WINDOW: "window",
+    GATE_LIQUIDATION: "liquidation",
     REFUSED_ORDER_RATE: "order_rate",
     REFUSED_SELF_TRADE: "self_trade",
     REFUSED_DUPLICATE: "duplicate",

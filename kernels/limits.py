@@ -8,8 +8,11 @@ those on their way and of unknown fate too, and so do the orders approved earlie
 
 - A CANCEL always passes, and so does an AMEND: it only lowers.
 - An order that can only bring the position nearer to zero, even if everything else on its side fills, passes
-  the gate and the limits on size; it must still be an order the venue takes, at a sane price.
+  the gate and the limits on size; it must still be an order the venue takes, at a sane price. In a derivative
+  it may be of any notional, since it says to the venue that it only reduces.
 - A STOP is reduce-only at the venue, so it reduces whenever it is no larger than the position it opposes.
+- An order in a derivative must leave margin and a distance from liquidation; one that makes no possible
+  position larger than it could be anyway is not asked.
 - A limit that is NaN refuses; infinity is no limit.
 """
 
@@ -19,17 +22,26 @@ from typing import Any
 from numba import njit
 
 from kernels.dtypes import (
+    A_EXPOSURE,
     A_FREE_QUOTE,
+    A_MAINTENANCE_RATE,
+    A_MARGIN_BALANCE,
     APPROVED,
     BUY,
     M_COLLAR,
+    M_LIQUIDATION_DISTANCE_MIN,
+    M_MARGIN_USED_MAX,
     M_OPEN_ORDERS_MAX,
     M_ORDER_NOTIONAL_MAX,
     M_POSITION_NOTIONAL_MAX,
+    P_AVG_PRICE,
     P_FREE_BASE,
     P_QTY,
+    P_UNREALISED,
     PLACE,
+    R_ISOLATED,
     R_LOT_SIZE,
+    R_MARGIN_RATE,
     R_NOTIONAL_MAX_STEPS,
     R_NOTIONAL_MIN_STEPS,
     R_PRICE_MAX_TICKS,
@@ -40,6 +52,8 @@ from kernels.dtypes import (
     R_TICK_SIZE,
     REFUSED_COLLAR,
     REFUSED_FREE_BALANCE,
+    REFUSED_LIQUIDATION_DISTANCE,
+    REFUSED_MARGIN_USED,
     REFUSED_NO_MARKET,
     REFUSED_NOTIONAL_MAX,
     REFUSED_NOTIONAL_MIN,
@@ -81,6 +95,7 @@ def check(
     account: Any,
 ) -> None:
     """Approve or refuse the first n actions, in order."""
+    exposure = account[A_EXPOSURE]
     for x in range(n):
         action = actions[x]
         if action[X_VERB] != PLACE:
@@ -90,19 +105,30 @@ def check(
         if action[X_REFUSAL] != APPROVED:
             continue
         i = action[X_INSTRUMENT]
+        action[X_REDUCES] = 1 if _reduces(x, actions, position[i], working[i], rules[i]) else 0
         action[X_REFUSAL] = _judge_order(action, book[i], rules[i], limits[i])
         if action[X_REFUSAL] != APPROVED:
             continue
         action[X_DECIDED_HALF_TICKS] = _decided_half_ticks(action, book[i], rules[i])
-        action[X_REDUCES] = 1 if _reduces(x, actions, position[i], working[i], rules[i]) else 0
         if action[X_REDUCES] == 0:
             action[X_REFUSAL] = (
                 gate[i]
                 if gate[i] != APPROVED
                 else _judge_exposure(x, actions, position[i], working[i], book[i], rules[i], limits[i])
             )
-        if action[X_REFUSAL] == APPROVED and rules[i, R_SPOT] != 0:
+        if action[X_REFUSAL] != APPROVED:
+            continue
+        if rules[i, R_SPOT] != 0:
             action[X_REFUSAL] = _judge_balance(x, actions, position[i], rules, account)
+        elif action[X_REDUCES] == 0:
+            lots = action[X_QTY_LOTS]
+            worst = _worst_value(x, actions, position[i], working[i], book[i], rules[i], lots)
+            growth = worst - _worst_value(x, actions, position[i], working[i], book[i], rules[i], 0)
+            if not growth <= 0:
+                action[X_REFUSAL] = _judge_margin(
+                    exposure + growth, worst, growth, position[i], rules[i], limits[i], account
+                )
+                exposure += growth if action[X_REFUSAL] == APPROVED else 0.0
 
 
 @njit(cache=True)
@@ -121,7 +147,8 @@ def _judge_order(action: Any, book: Any, rules: Any, limits: Any) -> int:
         return REFUSED_NO_MARKET
     # a product of floats that is rounded stays on its side of a bound that is itself a whole float
     steps = float(lots) * float(ticks)
-    if not steps >= rules[R_NOTIONAL_MIN_STEPS]:
+    exempt = action[X_REDUCES] != 0 and rules[R_SPOT] == 0
+    if not exempt and not steps >= rules[R_NOTIONAL_MIN_STEPS]:
         return REFUSED_NOTIONAL_MIN
     if rules[R_NOTIONAL_MAX_STEPS] > 0 and action[X_KIND] != STOP and steps > rules[R_NOTIONAL_MAX_STEPS]:
         return REFUSED_NOTIONAL_MAX  # a stop becomes a market order, which has no such bound
@@ -184,6 +211,41 @@ def _judge_balance(x: int, actions: Any, position: Any, rules: Any, account: Any
     free = position[P_FREE_BASE] if side == SELL else account[A_FREE_QUOTE]
     # a rounding of the sum is no missing balance; the venue counts exactly
     return APPROVED if need <= free * (1 + 1e-9) else REFUSED_FREE_BALANCE
+
+
+@njit(cache=True)
+def _judge_margin(
+    exposure: float, worst: float, growth: float, position: Any, rules: Any, limits: Any, account: Any
+) -> int:
+    """Judge what would be the account's `exposure`, `worst` of it this instrument's, which grew by `growth`.
+
+    The distance from liquidation is how far all prices may move against us together, as a fraction, until
+    what secures positions is no more than the maintenance margin. In isolated margin each secures itself.
+    """
+    balance = account[A_MARGIN_BALANCE]
+    if not exposure * rules[R_MARGIN_RATE] <= limits[M_MARGIN_USED_MAX] * balance:
+        return REFUSED_MARGIN_USED
+    if rules[R_ISOLATED] != 0:
+        own = abs(position[P_QTY]) * position[P_AVG_PRICE]
+        balance = (own + growth) * rules[R_MARGIN_RATE] + position[P_UNREALISED]
+        exposure = worst
+    maintenance = account[A_MAINTENANCE_RATE] * exposure
+    if not balance - maintenance >= limits[M_LIQUIDATION_DISTANCE_MIN] * (exposure + maintenance):
+        return REFUSED_LIQUIDATION_DISTANCE
+    return APPROVED
+
+
+@njit(cache=True)
+def _worst_value(
+    x: int, actions: Any, position: Any, working: Any, book: Any, rules: Any, lots: int
+) -> float:
+    """Return the value of the largest position there may be, with so many lots more on action x's side."""
+    side = actions[x, X_SIDE]
+    price = max(actions[x, X_PRICE_TICKS] * rules[R_TICK_SIZE], 0.5 * (book[0, 0, 0] + book[1, 0, 0]))
+    held = side * position[P_QTY] / rules[R_LOT_SIZE]
+    added = held + _live_lots(x, actions, working, side) + lots
+    worst_lots = max(abs(added), abs(held - _live_lots(x, actions, working, -side)))
+    return float(worst_lots * rules[R_LOT_SIZE] * price)
 
 
 @njit(cache=True)

@@ -113,8 +113,12 @@ def missing(row: Any, position: Any, rules: Any, spare: int) -> tuple[int, int, 
     if lots <= rules[R_QTY_TOLERANCE_LOTS]:
         return side, 0, APPROVED
     # a position is as near as can be when no order for the rest would be taken: commissions leave such dust
-    if held != 0 and (lots < rules[R_QTY_MIN_LOTS] or lots * lot_size * row[O_PRICE] < rules[R_NOTIONAL_MIN]):
-        return side, 0, APPROVED
+    if held != 0:
+        # what only reduces a derivative may be of any notional
+        closes = rules[R_SPOT] == 0 and lots <= opposing_lots(position, rules, side)
+        small = not closes and lots * lot_size * row[O_PRICE] < rules[R_NOTIONAL_MIN]
+        if small or lots < rules[R_QTY_MIN_LOTS]:
+            return side, 0, APPROVED
     if side == SELL:
         # commissions are taken from what was bought: the position may be a little more than can be sold
         lots = min(lots, spare)

@@ -20,7 +20,9 @@ def ask_direct(config: Config, *, everything: bool) -> None:
     """Say what is about to be done and go on only after a "yes"; raises UsageError for anything else."""
     if not sys.stdin.isatty():
         raise UsageError("--direct asks before it does anything, and nobody can answer here; say --yes too")
-    what = "all that the account holds of their coins" if everything else f"what {config.name} holds of them"
+    spot = config.feed.market == "spot"
+    all_of_it = "all that the account holds of their coins" if spot else "every position in them"
+    what = all_of_it if everything else f"what {config.name} holds of them"
     venue = config.venue
     where = venue.exchange if venue.kind == "ccxt" else f"Binance's {venue.environment}"
     if venue.rest_url:

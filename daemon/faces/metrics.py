@@ -141,6 +141,12 @@ def _account(status: Status) -> Iterator[Metric]:
         yield _gauge("tickd_equity", "Account value, quote currency", status.equity)
     yield _gauge("tickd_day_pnl", "Profit and loss of the UTC day after fees, quote currency", status.day_pnl)
     yield _gauge("tickd_drawdown", "Peak equity minus equity, quote currency", status.drawdown)
+    if status.margin_used is not None:
+        text = "Initial margin of derivatives and their open orders, share of the margin balance"
+        yield _gauge("tickd_margin_used", text, status.margin_used)
+    if status.liquidation_distance is not None:
+        text = "How far prices may move against the nearest position until its liquidation, fraction"
+        yield _gauge("tickd_liquidation_distance", text, status.liquidation_distance)
     yield _gauge("tickd_kill_switch", "1 while the kill switch is latched", status.kill_switch)
 
 

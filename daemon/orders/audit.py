@@ -76,6 +76,8 @@ ALARMS: Final = (
     "ring_overflow",  # ticks came faster than they were taken, and were lost to who came too late
     "gap",  # ticks were missed, and a strategy begins anew
     "flatten",  # a position has no market to be closed in
+    "liquidation_near",  # a position's distance from liquidation is below its limit
+    "position_closed",  # the venue closed a position by itself: liquidation, deleveraging, settlement
     "balance",  # the venue's balance is not what the trades make it
 )
 

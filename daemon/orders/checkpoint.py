@@ -50,6 +50,9 @@ def save(orders: Orders) -> records.Checkpoint:
         baseline=portfolio.worth.save(),
         last_trade_ns=life.last_trade_ns,
         unvalued=[(*key, str(units)) for key, units in portfolio.unvalued.items()],
+        funded_ns=portfolio.fundings.since_ns,
+        funding=portfolio.fundings.loose,
+        funding_ids=portfolio.fundings.ids,
     )
 
 
@@ -87,6 +90,9 @@ def load(
         for owed in checkpoint.owed
     }
     life.last_trade_ns = checkpoint.last_trade_ns
+    fundings = portfolio.fundings
+    fundings.since_ns, fundings.loose = checkpoint.funded_ns, list(checkpoint.funding)
+    fundings.ids = dict(checkpoint.funding_ids)
     for order in checkpoint.orders:
         order.strategy = desk_of(order.strategy).index
         order.instrument = instrument_of(order.instrument)

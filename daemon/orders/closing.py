@@ -66,9 +66,7 @@ def close_position(
         qty = min(qty, orders.portfolio.purse(instrument.base).free / UNIT)
     qty_lots = int(qty / instrument.qty.as_float * (1 + 1e-12))
     qty_lots = min(qty_lots, int(instrument.qty_max / instrument.lot_size))
-    price = instrument.price.decimal(worst_ticks)
-    too_small = instrument.qty.decimal(qty_lots) < instrument.qty_min
-    if too_small or instrument.qty.decimal(qty_lots) * price < instrument.notional_min:
+    if instrument.is_dust(qty_lots, instrument.price.decimal(worst_ticks)):
         return None
     action = [0] * ACTION_COLUMNS
     action[X_VERB], action[X_INSTRUMENT], action[X_SLOT] = PLACE, row, desk.free_slot(row)

@@ -217,9 +217,8 @@ class Lifecycle:
             return
         self._rejections[order.strategy] = 0
         order.filled_lots += report.last_lots
-        self.last_trade_ns = max(self.last_trade_ns, report.exch_ns or report.wire_ns)
-        self.last_trade_wire_ns = max(self.last_trade_wire_ns, report.wire_ns)
-        valued = self._portfolio.fill(self.desks[order.strategy], order, report)
+        self.note_trade(report)
+        valued = self._portfolio.fill(self.desks[order.strategy], order.row, order.side, report)
         valued = valued or value_fees(self._portfolio, self._record, report.wire_ns)
         self._tell(Filled(order, report, report.wire_ns))
         if not valued:
@@ -241,6 +240,11 @@ class Lifecycle:
         elif order.state < State.FILLED or order.filled_lots <= order.qty_lots:
             self.step(order, Event.LAST_FILL if whole else Event.PART_FILL, report.wire_ns)
         self._count(order, report)
+
+    def note_trade(self, report: ExecutionReport) -> None:
+        """Remember when the latest trade was: a snapshot asked for before may not know of it."""
+        self.last_trade_ns = max(self.last_trade_ns, report.exch_ns or report.wire_ns)
+        self.last_trade_wire_ns = max(self.last_trade_wire_ns, report.wire_ns)
 
     def _is_new(self, order: Order, report: ExecutionReport) -> bool:
         if report.trade_id >= 0:

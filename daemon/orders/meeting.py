@@ -14,6 +14,7 @@ import msgspec
 from daemon.events import ExecutionReport, OpenOrder
 from daemon.orders import records
 from daemon.orders.audit import Alarm
+from daemon.orders.funding import meet_fundings
 from daemon.orders.order import Order, State
 from kernels.dtypes import GATE_VENUE_DOWN, REST, STOP
 
@@ -76,6 +77,10 @@ class Meeting:
             if order.client_order_id not in listed_ids:
                 self._meet_missing(order, asked_ns, now_ns, found)
         self._meet_positions(snapshot, moving, found)
+        found.notes += meet_fundings(orders, snapshot.funding, asked_ns)
+        if snapshot.margin is not None:
+            for margin in orders.portfolio.margins.values():
+                margin.learn(snapshot.margin)
         self._meet_balances(snapshot, asked_ns, found)
         unwanted += [o for o in life.open.values() if orders.desks[o.strategy].detached and o.kind != STOP]
         for order in unwanted:

@@ -2,7 +2,7 @@
 
 Balances are the account's, by asset: total (the venue's free and locked), reserved (the worst case of our
 open orders) and free, the difference. Positions are a strategy's own, net of commissions taken in the base
-asset, so that it never sells more than there is. A derivative holds back its margin at leverage one.
+asset, so that it never sells more than there is. What derivatives take as margin: daemon/orders/purse.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from math import isfinite
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
+from daemon.orders.funding import Fundings
 from daemon.orders.money import UNIT, Holding, Multipliers, to_text, to_units
+from daemon.orders.purse import MarginPurse, Purse
 from daemon.orders.records import Balances
 from daemon.orders.trades import TradeIds
 from daemon.orders.valuation import Valuation
@@ -46,47 +48,39 @@ _ROUNDED: Final = UNIT // 10_000
 assert (A_DAY_PNL, A_DRAWDOWN) == (A_EQUITY + 1, A_EQUITY + 2), "they are written as one"
 
 
-class Purse:
-    """What the account has of one asset, in units, and where the desks read what is free of it."""
-
-    __slots__ = ("asset", "fees", "margin", "reserved", "shown_at", "total")
-
-    def __init__(self, asset: str) -> None:
-        self.asset = asset
-        self.total = 0  # the venue's free and locked
-        self.reserved = 0  # the worst case of open orders
-        self.margin = 0  # of open derivatives
-        self.fees = 0  # paid in this asset so far
-        self.shown_at: list[tuple[memoryview[float], int]] = []
-
-    @property
-    def free(self) -> int:
-        """Return what may still be spent."""
-        return self.total - self.reserved - self.margin
-
-    def show(self) -> None:
-        """Write what is free into every desk that trades the asset."""
-        free = (self.total - self.reserved - self.margin) / UNIT
-        for view, at in self.shown_at:
-            view[at] = free
-
-
 class Portfolio:
     """Balances and positions. Only daemon/orders/manager.py and recovery.py change it."""
 
     def __init__(
-        self, instruments: Sequence[Instrument], desks: Sequence[Desk], reporting: str, day_offset_ns: int = 0
+        self,
+        instruments: Sequence[Instrument],
+        desks: Sequence[Desk],
+        reporting: str,
+        day_offset_ns: int = 0,
+        *,
+        leverage: int = 1,
+        isolated: bool = False,
     ) -> None:
-        """Build it empty; `day_offset_ns` moves the day's boundary after midnight UTC."""
+        """Build it empty; `day_offset_ns` moves the day's boundary after midnight UTC.
+
+        leverage, isolated: how the venue takes margin for derivatives.
+        """
         self.instruments = instruments
         self.desks: list[Desk] = []
         self._accounts: list[Account] = []
-        self.purses: dict[str, Purse] = {}
+        self.fundings = Fundings()
         self.trades = [TradeIds() for _ in instruments]
         self.holdings: dict[tuple[int, int], Holding] = {}  # (desk index, row)
         #: fees that wait for their value in the quote (daemon/orders/fees.py), by (desk index, row, asset)
         self.unvalued: dict[tuple[int, int, str], int] = {}
         self.worth = Valuation(instruments, reporting, day_offset_ns)
+        self.margins = {
+            asset: MarginPurse(asset, instruments, self.worth, leverage, isolated=isolated)
+            for asset in {one.quote for one in instruments if not one.spot}
+        }
+        self.purses: dict[str, Purse] = {**self.margins}
+        #: of each derivative, where its margin is taken from
+        self._margin_of = [None if one.spot else self.margins[one.quote] for one in instruments]
         self._by = [Multipliers(instrument) for instrument in instruments]
         self._spot = [instrument.spot for instrument in instruments]
         self._base = [self.purse(instrument.base) for instrument in instruments]
@@ -101,9 +95,10 @@ class Portfolio:
         # an account is of one quote currency: who shares it sees what is free of that
         if desk.account not in self._accounts:
             self._accounts.append(desk.account)
-            self._quote[desk.instruments[0]].shown_at.append((desk.account.view, A_FREE_QUOTE))
+            self._quote[desk.instruments[0]].show_in(desk.account.view, A_FREE_QUOTE)
         for row, index in enumerate(desk.instruments):
-            self._base[index].shown_at.append((desk.position, row * POSITION_COLUMNS + P_FREE_BASE))
+            if self._spot[index]:
+                self._base[index].show_in(desk.position, row * POSITION_COLUMNS + P_FREE_BASE)
             holding = self.holdings.setdefault((desk.index, row), Holding())
             self._held[index].append((desk, row, holding))
             self._write_position(desk, row, holding)
@@ -124,29 +119,29 @@ class Portfolio:
     def reserve(self, order: Order, leaves_lots: int) -> None:
         """Hold back the worst case of an order with so much still to trade; 0 gives all of it back."""
         index = order.instrument
-        spot = self._spot[index]
-        if spot and order.side != BUY:
+        margin = self._margin_of[index]
+        if margin is not None:
+            margin.reserve(order, leaves_lots)
+            return
+        if order.side != BUY:
             purse = self._base[index]
             needed = leaves_lots * self._by[index].lot
-        elif spot or not order.reduces:
+        else:
             purse = self._quote[index]
             needed = leaves_lots * order.price_ticks * self._by[index].tick_lot
-        else:
-            return  # closing a derivative needs no margin
         if needed != order.reserved:
             purse.reserved += needed - order.reserved
             order.reserved = needed
             purse.show()
 
     # --- trades -------------------------------------------------------------------------------------------
-    def fill(self, desk: Desk, order: Order, report: ExecutionReport) -> bool:
-        """Account for one trade of ours; return False when its fee waits for its value in the quote."""
+    def fill(self, desk: Desk, row: int, side: int, report: ExecutionReport) -> bool:
+        """Account for one trade of a desk's; return False when its fee waits for its value in the quote."""
         index = report.instrument
         by = self._by[index]
-        lots = order.side * report.last_lots
+        lots = side * report.last_lots
         qty, notional = lots * by.lot, lots * report.last_ticks * by.tick_lot
-        holding = self.holdings[desk.index, order.row]
-        cost_before = holding.cost
+        holding = self.holdings[desk.index, row]
         realised = holding.trade(qty, notional)
         base, quote = self._base[index], self._quote[index]
         if self._spot[index]:
@@ -154,13 +149,12 @@ class Portfolio:
             quote.total -= notional
         else:
             quote.total += realised
-            quote.margin += abs(holding.cost) - abs(cost_before)
         valued = True
         if report.commission and not self._charge(index, holding, report, qty, notional):
             valued = False
-            key = desk.index, order.row, report.commission_asset
+            key = desk.index, row, report.commission_asset
             self.unvalued[key] = self.unvalued.get(key, 0) + to_units(report.commission)
-        self._write_position(desk, order.row, holding)
+        self._write_position(desk, row, holding)
         self._moved(index)
         return valued
 
@@ -177,6 +171,7 @@ class Portfolio:
 
     def fund(self, funding: Funding) -> None:
         """Account for what open derivatives cost or brought by themselves."""
+        self.fundings.remember(funding)
         purse = self.purse(funding.asset)
         purse.total += to_units(funding.amount)
         purse.show()
@@ -248,7 +243,9 @@ class Portfolio:
         if mid == worth.mids[index] or not 0.0 < mid < 1e300:
             return
         self._mark_positions(index, mid)
-        if worth.mark(index, mid) and show:
+        moved = worth.mark(index, mid)
+        self._move_margin(index)
+        if moved and show:
             self.show_account()
 
     def mark_all(self, indices: Sequence[int], mids: Sequence[float]) -> None:
@@ -260,6 +257,8 @@ class Portfolio:
             self._mark_positions(index, mids[index])
         if news and worth.mark_all(news, mids):
             self.show_account()
+        for index in news:
+            self._move_margin(index)
 
     def _mark_positions(self, index: int, mid: float) -> None:
         """Write what each strategy's position in an instrument would realise."""
@@ -278,6 +277,8 @@ class Portfolio:
 
     def revalue(self) -> None:
         """Value everything anew."""
+        for margin in self.margins.values():
+            margin.settle()
         for index, instrument in enumerate(self.instruments):
             if not instrument.spot:
                 self._value_derivative(index)
@@ -290,6 +291,12 @@ class Portfolio:
         held = [holding for _, _, holding in self._held[index]]
         self.worth.quantity[index] = sum(holding.qty_float for holding in held)
         self.worth.cost[index] = sum(holding.cost_float for holding in held)
+        self._move_margin(index)
+
+    def _move_margin(self, index: int) -> None:
+        margin = self._margin_of[index]
+        if margin is not None:
+            margin.move(index)
 
     def _write_position(self, desk: Desk, row: int, holding: Holding) -> None:
         holding.qty_float = holding.qty / UNIT
@@ -355,14 +362,11 @@ class Portfolio:
     def put_holding(self, desk: Desk, row: int, holding: Holding) -> None:
         """Set a position as it was saved."""
         index = desk.instruments[row]
-        replaced = self.holdings[desk.index, row]
         self.holdings[desk.index, row] = holding
         self._held[index] = [
             (other, at, holding if (other, at) == (desk, row) else held)
             for other, at, held in self._held[index]
         ]
-        if not self.instruments[index].spot:
-            self._quote[index].margin += abs(holding.cost) - abs(replaced.cost)
         self._write_position(desk, row, holding)
 
     def balances_record(self, now_ns: int) -> Balances:

@@ -198,6 +198,9 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     baseline: Baseline
     last_trade_ns: int
     unvalued: list[tuple[int, int, str, str]] = []  # fees without a value yet: strategy, row, asset, units
+    funded_ns: int = 0  # the rest as daemon/orders/funding.py keeps it
+    funding: list[Funding] = []
+    funding_ids: dict[int, int] = {}
 
 
 class Met(msgspec.Struct, frozen=True, array_like=True):

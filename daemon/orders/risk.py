@@ -19,6 +19,7 @@ from daemon.errors import JournalError
 from daemon.orders.audit import Alarm, Latched
 from daemon.orders.gates import Gates
 from daemon.orders.intents import SEAL, Approved, Refused
+from daemon.orders.liquidation import LiquidationWatch
 from daemon.orders.records import REFUSE, Latch, pack, pack_action
 from daemon.orders.windows import ALWAYS, Windows
 from kernels.dtypes import (
@@ -72,6 +73,7 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     orders_per_s_max: float = 10.0
     daily_loss_max: float = inf
     drawdown_max: float = inf
+    liquidation_distance_min: float = 0.0  # of positions in derivatives, as a fraction of their price
     windows: Windows = ALWAYS  # in which risk may be added
     flatten_on_halt: bool = False  # after a loss beyond its limit or a strategy's failure
     rejections_max: int = 50  # rejections of one strategy in a row, after which the kill switch trips
@@ -105,6 +107,9 @@ class Risk:
         self.refusals: dict[int, int] = {}  # by code, every one
         #: open orders per instrument; the manager keeps them
         self.live: list[list[Order]] = [[] for _ in instruments]
+        self._liquidation = LiquidationWatch(
+            instruments, limits.liquidation_distance_min, self.gates, self._tell
+        )
         self._lot = [instrument.qty.as_float for instrument in instruments]
         self._journal = journal
         self._observers = observers
@@ -236,6 +241,8 @@ class Risk:
     def watch(self, portfolio: Portfolio, now_ns: int) -> None:
         """Begin a new day when it is time, and throw the kill switch on a loss beyond its limit.
 
+        Nothing is added to a position that is too near its liquidation.
+
         At the end of a trading window what stands is cancelled: it could still add risk.
         """
         in_window = self.limits.windows.open(now_ns)
@@ -247,6 +254,7 @@ class Risk:
         if portfolio.worth.roll(now_ns):
             portfolio.show_account()
         self._watch_value(portfolio, now_ns)
+        self._liquidation.look(portfolio, now_ns)
         if self.latch is None:
             breach = self.breach(portfolio.worth)
             if breach:

@@ -31,4 +31,6 @@ class UsdmSettings(BinanceSettings, frozen=True, kw_only=True):
     stream_url: str = "wss://fstream.binance.com/private"
     leverage: int = 1
     margin: Literal["cross", "isolated"] = "cross"
+    position_notional_max: float = 0.0  # the maintenance rate is that of a position of this value
+    as_it_is: bool = False  # leave margin type and leverage alone: positions are only to be closed
     countdown_ms: int = 0  # after which the exchange cancels all orders, unless told again; 0: never

@@ -64,6 +64,7 @@ class UsdmVenue(BinanceVenue):
         check_encrypted(settings.stream_url)
         super().__init__(instruments, signer, settings, seams)
         self._setup = settings
+        self.rest.position_notional_max = settings.position_notional_max
         self._set_up = False
         self._kept_ns = 0
         self._tasks: set[asyncio.Task[None]] = set()

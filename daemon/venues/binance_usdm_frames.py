@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from daemon.errors import FrameError
-from daemon.events import ExecutionReport, Funding
+from daemon.events import ExecutionReport, Funding, MarginTerms
 from daemon.venues.binance_frames import ENDS, OrderFrames, amount_of, decoded, side_of, to_ns
 from daemon.venues.binance_usdm_wire import (
     AlgoRow,
     AssetsMode,
+    IncomeRow,
     ListenKey,
     PositionMode,
+    RiskRow,
+    SymbolBrackets,
     SymbolSetup,
     UsdmAccount,
     UserEvent,
@@ -62,7 +65,15 @@ _ALGO_STATUSES: Final = {
     "TRIGGERED": "NEW",
     "FINISHED": "EXPIRED",
 }
-_FUNDING: Final = "FUNDING_FEE"
+#: wallet changes that positions cost or bring by themselves
+BY_THEMSELVES: Final = ("FUNDING_FEE", "INSURANCE_CLEAR")
+#: the ids of orders by which the exchange closes a position itself, and what it did
+_OWN_ORDERS: Final = {
+    "autoclose-": "liquidated",
+    "adl_autoclose": "deleveraged",
+    "settlement_autoclose-": "settled",
+}
+_OWN_IDS: Final = tuple(_OWN_ORDERS)
 
 
 class UsdmFrames(OrderFrames):
@@ -75,6 +86,9 @@ class UsdmFrames(OrderFrames):
         self._algos = msgspec.json.Decoder(list[AlgoRow])
         self._user_trades = msgspec.json.Decoder(list[UserTradeRow])
         self._usdm_account = msgspec.json.Decoder(UsdmAccount)
+        self._risks = msgspec.json.Decoder(list[RiskRow], strict=False)
+        self._incomes = msgspec.json.Decoder(list[IncomeRow], strict=False)
+        self._brackets = msgspec.json.Decoder(list[SymbolBrackets], strict=False)
         self._setups = msgspec.json.Decoder(list[SymbolSetup])
         self._position_mode = msgspec.json.Decoder(PositionMode)
         self._assets_mode = msgspec.json.Decoder(AssetsMode)
@@ -125,6 +139,8 @@ class UsdmFrames(OrderFrames):
                 amount_of(update.n),
                 update.N or "",
                 update.X,
+                0,
+                _closed_by(update.c),
             )
         return ExecutionReport(
             kind=kind,
@@ -163,8 +179,8 @@ class UsdmFrames(OrderFrames):
 
     @staticmethod
     def funding(event: AccountEvent, wire_ns: int) -> list[Funding]:
-        """Return what an account's event tells of funding."""
-        if event.a.m != _FUNDING:
+        """Return what an account's event tells of funding and of what a liquidation cost."""
+        if event.a.m not in BY_THEMSELVES:
             return []
         return [Funding(wire_ns, row.a, amount_of(str(row.bc)), to_ns(event.T)) for row in event.a.B]
 
@@ -230,6 +246,14 @@ class UsdmFrames(OrderFrames):
         rows = decoded(self._user_trades, body)
         return [*rows]
 
+    def trade(
+        self, row: TradeRow, instrument: int, client_order_id: str, wire_ns: int, cum_lots: int = 0
+    ) -> ExecutionReport:
+        """Return a listed trade as a report, with what the exchange did if it was of an order of its own."""
+        report = super().trade(row, instrument, client_order_id, wire_ns, cum_lots)
+        closed = _closed_by(client_order_id)
+        return msgspec.structs.replace(report, reason=closed) if closed else report
+
     # --- the account ----------------------------------------------------------------------------------------
     def usdm_account(self, body: bytes) -> UsdmAccount:
         """Return wallets and positions."""
@@ -242,6 +266,38 @@ class UsdmFrames(OrderFrames):
             return None
         lots = found[2](row.positionAmt.removeprefix("-"))
         return found[0], -lots if row.positionAmt.startswith("-") else lots
+
+    def margin_terms(self, body: bytes, maintenance_rate: float) -> MarginTerms:
+        """Return what the exchange tells of our positions."""
+        terms = MarginTerms(maintenance_rate, {}, {})
+        for row in decoded(self._risks, body):
+            position = self.position(row)
+            if position is None:
+                continue
+            index, lots = position
+            terms.entries[index] = amount_of(str(row.entryPrice))
+            if row.liquidationPrice > 0:
+                terms.liquidations[index] = row.liquidationPrice, lots
+        return terms
+
+    def fundings(self, body: bytes, wire_ns: int) -> list[Funding]:
+        """Return the fundings of a list of incomes."""
+        return [
+            Funding(wire_ns, row.asset, amount_of(str(row.income)), to_ns(row.time), row.tranId)
+            for row in decoded(self._incomes, body)
+        ]
+
+    def maintenance_rate(self, body: bytes, value: float) -> float:
+        """Return the maintenance margin of a position of a value, as a fraction: the most of our symbols."""
+        rates = [
+            bracket.maintMarginRatio
+            for one in decoded(self._brackets, body)
+            for bracket in one.brackets
+            if one.symbol in self._symbols and (bracket.notionalFloor < value or not bracket.notionalFloor)
+        ]
+        if not rates or not 0 <= max(rates) < 1:
+            raise FrameError("type", "it tells no maintenance margin of our symbols")
+        return max(rates)
 
     def setups(self, body: bytes) -> list[SymbolSetup]:
         """Return how symbols are set up."""
@@ -258,3 +314,10 @@ class UsdmFrames(OrderFrames):
     def listen_key(self, result: msgspec.Raw) -> str:
         """Return what the user data stream is opened with."""
         return decoded(self._listen_key, result).listenKey
+
+
+def _closed_by(client_order_id: str) -> str:
+    """Return what the exchange did by an order of its own; empty for everybody else's."""
+    if not client_order_id.startswith(_OWN_IDS):
+        return ""
+    return next(what for start, what in _OWN_ORDERS.items() if client_order_id.startswith(start))

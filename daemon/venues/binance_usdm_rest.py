@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from daemon.errors import ConfigError, FrameError, VenueError
-from daemon.events import Balance, OpenOrder, VenueSnapshot
+from daemon.events import Balance, MarginTerms, OpenOrder, VenueSnapshot
 from daemon.venues.binance_rest import ROWS_MAX, RestReader
-from daemon.venues.binance_usdm_frames import UsdmFrames
+from daemon.venues.binance_usdm_frames import BY_THEMSELVES, UsdmFrames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from daemon.events import ExecutionReport
+    from daemon.events import ExecutionReport, Funding
     from daemon.instruments import Instrument
     from daemon.orders.order import Order
     from daemon.venues.binance_settings import UsdmSettings
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 #: the longest span that trades are told of at once
 _SPAN_MS: Final = 7 * 86_400_000
+#: how often the maintenance margin is asked for, which the exchange changes some times a year
+_TERMS_NS: Final = 3_600_000_000_000
+#: a list of incomes has what was so long ago
+_LATE_NS: Final = 3_600_000_000_000
 _NOTHING: Final = Decimal(0)
 _MARGIN_TYPES: Final = {"cross": "CROSSED", "isolated": "ISOLATED"}
 
@@ -38,6 +42,10 @@ class UsdmRest(RestReader):
     trades_path = "userTrades"
     weight_trades, weight_names, weight_name = 5, 5, 1
     weight_open, weight_all_open = 1, 40
+    #: of a position of this value the maintenance margin is looked up; the venue sets it
+    position_notional_max = 0.0
+    _terms_ns = _funded_ns = 0
+    _maintenance_rate = 0.0
 
     @property
     def _usdm(self) -> UsdmFrames:
@@ -56,6 +64,8 @@ class UsdmRest(RestReader):
             trades += await self._trades(instrument, since_ns, known_ids)
         open_orders = await self._open_orders(instruments, notes)
         open_orders += await self._open_stops(instruments, notes)
+        funding = await self._fundings(since_ns)
+        margin = await self._margin_terms()
         account = await self.get("/fapi/v3/account", {}, 5, self._usdm.usdm_account, patient=True)
         held = self._read(
             "/fapi/v3/account", account.positions, lambda rows: [self._usdm.position(row) for row in rows]
@@ -67,6 +77,50 @@ class UsdmRest(RestReader):
             wire_ns=wire_ns,
             notes=notes,
             positions={one[0]: one[1] for one in held if one is not None and one[1]},
+            margin=margin,
+            funding=funding,
+        )
+
+    async def _fundings(self, since_ns: int) -> list[Funding]:
+        """Return what positions cost or brought by themselves since then, or since it was last asked."""
+        now_ns = self._seams.clock.now_ns()
+        start_ms = (
+            max(min(since_ns, self._funded_ns or since_ns), now_ns - 12 * _SPAN_MS * 1_000_000) // 1_000_000
+        )
+        found = [one for kind in BY_THEMSELVES for one in await self._incomes(kind, start_ms)]
+        self._funded_ns = now_ns - _LATE_NS
+        return found
+
+    async def _incomes(self, kind: str, start_ms: int) -> list[Funding]:
+        """Return the incomes of a kind, page by page."""
+        found: dict[int, Funding] = {}
+        now_ns = self._seams.clock.now_ns()
+        while True:
+            asked: dict[str, str | int] = {"incomeType": kind, "startTime": start_ms, "limit": ROWS_MAX}
+            page = await self.get(
+                "/fapi/v1/income", asked, 30, lambda body: self._usdm.fundings(body, now_ns), patient=True
+            )
+            before = len(found)
+            found |= {one.id: one for one in page}
+            if len(page) < ROWS_MAX or len(found) == before:
+                return list(found.values())
+            start_ms = page[-1].exch_ns // 1_000_000  # of that moment there may be more
+
+    async def _margin_terms(self) -> MarginTerms:
+        """Return the maintenance margin, known for an hour, and where the exchange liquidates positions."""
+        now_ns = self._seams.clock.now_ns()
+        if not 0 <= now_ns - self._terms_ns < _TERMS_NS:
+            self._maintenance_rate = await self.get(
+                "/fapi/v1/leverageBracket",
+                {},
+                1,
+                lambda body: self._usdm.maintenance_rate(body, self.position_notional_max),
+                patient=True,
+            )
+            self._terms_ns = now_ns
+        rate = self._maintenance_rate
+        return await self.get(
+            "/fapi/v3/positionRisk", {}, 5, lambda body: self._usdm.margin_terms(body, rate), patient=True
         )
 
     async def _open_stops(self, instruments: Sequence[Instrument], notes: list[str]) -> list[OpenOrder]:
@@ -157,11 +211,16 @@ class UsdmRest(RestReader):
 
     # --- how the account is set up --------------------------------------------------------------------------
     async def set_up(self, instruments: Sequence[Instrument], settings: UsdmSettings) -> None:
-        """See to margin type and leverage of each instrument; raises ConfigError for what cannot be had."""
+        """See to margin type and leverage of each instrument; raises ConfigError for what cannot be had.
+
+        In hedge mode no order of ours is taken, so it is asked for even where the account is left as it is.
+        """
         self.symbols = [instrument.exchange_symbol for instrument in instruments]
         await self.ask_time()
         if await self.get("/fapi/v1/positionSide/dual", {}, 30, self._usdm.hedges):
             raise ConfigError("the account is in hedge mode: switch it to one-way mode there")
+        if settings.as_it_is:
+            return
         if await self.get("/fapi/v1/multiAssetsMargin", {}, 30, self._usdm.pools):
             raise ConfigError("the account is in multi-assets mode: switch it to single-asset mode there")
         margin = _MARGIN_TYPES[settings.margin]

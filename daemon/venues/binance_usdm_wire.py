@@ -156,6 +156,36 @@ class UsdmAccount(msgspec.Struct):
     positions: list[PositionRow] = []
 
 
+class RiskRow(PositionRow, gc=False):
+    """A position and where it ends; "0": at no price."""
+
+    entryPrice: Decimal  # noqa: N815
+    liquidationPrice: float  # noqa: N815
+
+
+class IncomeRow(msgspec.Struct, gc=False):
+    """What moved a wallet."""
+
+    income: Decimal
+    asset: str
+    time: int
+    tranId: int  # noqa: N815
+
+
+class Bracket(msgspec.Struct, gc=False):
+    """From a position's value on, what it must at least be secured by."""
+
+    notionalFloor: float  # noqa: N815
+    maintMarginRatio: float  # noqa: N815
+
+
+class SymbolBrackets(msgspec.Struct, gc=False):
+    """A symbol's brackets."""
+
+    symbol: str
+    brackets: list[Bracket]
+
+
 class SymbolSetup(msgspec.Struct, gc=False):
     """How a symbol is set up."""
 

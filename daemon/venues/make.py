@@ -56,11 +56,20 @@ def make_venue(
 
 
 def make_live(
-    config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
+    config: Config,
+    instruments: Sequence[Instrument],
+    seams: Seams,
+    environ: Mapping[str, str],
+    *,
+    as_it_is: bool = False,
 ) -> LiveVenue:
-    """Return the venue at the exchange that is configured; raises ConfigError."""
-    make = _ccxt if config.venue.kind == "ccxt" else _binance
-    return make(config, instruments, seams, environ)
+    """Return the venue at the exchange that is configured; raises ConfigError.
+
+    as_it_is: change nothing of how a futures account is set up.
+    """
+    if config.venue.kind == "ccxt":
+        return _ccxt(config, instruments, seams, environ)
+    return _binance(config, instruments, seams, environ, as_it_is=as_it_is)
 
 
 def make_rehearsal(
@@ -150,7 +159,12 @@ def restore_paper(venue: PaperVenue, portfolio: Portfolio) -> None:
 
 
 def _binance(
-    config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
+    config: Config,
+    instruments: Sequence[Instrument],
+    seams: Seams,
+    environ: Mapping[str, str],
+    *,
+    as_it_is: bool,
 ) -> BinanceVenue:
     venue, signer = config.venue, _signer(config, seams.disk, environ)
     usdm = UsdmSettings(
@@ -158,7 +172,9 @@ def _binance(
         timeout_ms=venue.timeout_ms,
         leverage=venue.leverage,
         margin=venue.margin,
-        countdown_ms=venue.dead_man_s * 1000,
+        position_notional_max=config.risk.position_notional_max,
+        as_it_is=as_it_is,
+        countdown_ms=0 if as_it_is else venue.dead_man_s * 1000,
     )
     spot = BinanceSettings(recv_window_ms=venue.recv_window_ms, timeout_ms=venue.timeout_ms)
     urls = {name: url for name in ("ws_url", "rest_url", "stream_url") if (url := getattr(venue, name))}

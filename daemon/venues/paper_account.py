@@ -96,7 +96,8 @@ class PaperAccount:
         qty = instrument.qty.decimal(entry.qty_lots)
         if not instrument.qty_min <= qty <= instrument.qty_max:
             return FILTER_FAILURE, "Filter failure: LOT_SIZE"
-        if instrument.price.decimal(entry.price_ticks) * qty < instrument.notional_min:
+        reduces = not instrument.spot and entry.qty_lots <= self.reducible_lots(entry)
+        if not reduces and instrument.price.decimal(entry.price_ticks) * qty < instrument.notional_min:
             return FILTER_FAILURE, "Filter failure: NOTIONAL"
         if entry.kind == STOP and not instrument.spot and entry.qty_lots > self.reducible_lots(entry):
             return REDUCE_ONLY_REJECTED, "ReduceOnly Order is rejected."

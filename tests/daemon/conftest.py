@@ -129,6 +129,7 @@ class Floor:
         venue: PaperVenue | None = None,
         venue_type: type[PaperVenue] = PaperVenue,
         latency_ms: int = 1,
+        leverage: int = 1,
         spans: Any = None,
         pulse: Pulse = STEADY,
         start: bool = True,
@@ -158,7 +159,7 @@ class Floor:
             **{
                 "journal": JournalConfig(path="journal"),
                 "paper": paper,
-                "venue": VenueConfig(timeout_ms=2000),
+                "venue": VenueConfig(timeout_ms=2000, leverage=leverage),
             }
             | sections,
         )

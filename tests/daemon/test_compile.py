@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from daemon.compile import live_kernel, load_strategy
-from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig
+from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig, VenueConfig
 from daemon.errors import ConfigError
 from daemon.instruments import make_instrument
 from daemon.runtime import new_memory
@@ -69,6 +69,7 @@ def memory_of(instruments):
             bind_params(strategy, {}),
             RiskConfig(),
             ReconcileConfig(),
+            VenueConfig(),
             (0.0, 0.0),
             can_amend=True,
         )
@@ -228,7 +229,7 @@ def test_a_decide_of_other_arguments_is_refused(tmp_path, memory_of):
 CHILD = """
 import json, sys
 from daemon.compile import live_kernel, load_strategy
-from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig
+from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig, VenueConfig
 from daemon.instruments import make_instrument
 from daemon.runtime import new_memory
 from strategies.base import bind_params
@@ -239,7 +240,7 @@ found = {}
 for reference in sys.argv[1:]:
     strategy = load_strategy(reference)
     memory = new_memory(strategy, [btc], StrategyConfig(name="x"), bind_params(strategy, {}), RiskConfig(),
-                        ReconcileConfig(), (0.0, 0.0), can_amend=True)
+                        ReconcileConfig(), VenueConfig(), (0.0, 0.0), can_amend=True)
     kernel = live_kernel(strategy, memory, ())
     found[strategy.name] = [[sum(one.stats.cache_hits.values()), sum(one.stats.cache_misses.values())]
                             for one in kernel.dispatchers]

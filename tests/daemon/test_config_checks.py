@@ -39,6 +39,18 @@ def test_each_market_takes_what_is_its_own():
         check_market(usdm, usdm.strategy * 2, "f.toml")
 
 
+def test_an_isolated_position_that_begins_too_near_its_liquidation_is_refused():
+    for leverage, margin, taken in ((19, "isolated", True), (20, "isolated", False), (125, "cross", True)):
+        config = live("usdm", venue={"leverage": leverage, "margin": margin})
+        if taken:
+            check_market(config, config.strategy, "f.toml")
+            continue
+        with pytest.raises(
+            ConfigError, match=r"venue.leverage = 20 an isolated position is liquidated sooner"
+        ):
+            check_market(config, config.strategy, "f.toml")
+
+
 def test_a_venue_on_ccxt_is_the_feed_s_exchange_and_has_a_journal_of_its_own():
     live = BASE.replace('"paper"', '"live"') + '[venue]\nkind = "ccxt"\n'
     config = read(live)

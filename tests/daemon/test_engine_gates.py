@@ -7,9 +7,10 @@ import pytest
 
 from daemon.config import RiskConfig, StrategyConfig
 from daemon.events import VenueStatus
-from daemon.orders.audit import Latched
+from daemon.orders.audit import Alarm, Latched
 from daemon.orders.order import State
 from daemon.pulse import Pulse
+from daemon.snapshot import take_status
 from daemon.spans import Spans
 from daemon.venues.paper import PaperVenue
 from kernels import dtypes as d
@@ -535,6 +536,36 @@ def test_a_halted_daemon_cancels_again_what_still_stands(new_floor, script, flat
     assert order.state is State.PENDING_CANCEL
     floor.later(2.5)  # no answer, so it is asked about, and stands: cancelled anew
     assert order.state is State.CANCELED
+
+
+# --- margin -------------------------------------------------------------------------------------------------
+def test_margin_and_the_distance_from_liquidation_keep_a_derivative_small_and_let_it_be_closed(
+    new_floor, script
+):
+    floor = new_floor(script, market="usdm", balances={"USDT": "100"}, leverage=5)
+    floor.go_long(3.0)  # 300 at leverage 5, on 100: 0.6 is used
+    script.target(5.0, 100.02)
+    floor.quote()
+    assert floor.refused() == {"margin_used_max": 1}
+    assert floor.position() == 3.0
+    status = take_status(floor.core, floor.feed, name="x", mode="paper", started_ns=0)
+    assert status.margin_used == pytest.approx(0.6, rel=1e-3)
+    assert status.liquidation_distance == pytest.approx((100 - 0.025 * 300) / 307.5, rel=1e-3)
+
+    script.wants = None
+    for price in (90.0, 80.0, 71.0):
+        floor.quote(price, price + 0.02)
+        floor.later(0.2)
+    assert floor.gate() == "liquidation"
+    assert [one.kind for one in floor.audits if isinstance(one, Alarm)] == ["liquidation_near"]
+    script.target(3.5, 71.02)
+    floor.quote(71.0, 71.02)
+    assert floor.refused()["liquidation"] == 1
+    script.target(0.0, 71.0)
+    floor.quote(71.0, 71.02)
+    floor.later(0.2)
+    assert (floor.position(), floor.gate()) == (0.0, "")
+    assert take_status(floor.core, floor.feed, name="x", mode="paper", started_ns=0).margin_used == 0.0
 
 
 # --- days and currencies ------------------------------------------------------------------------------------

@@ -72,6 +72,9 @@ def ours(instrument, orders: list[tuple[int, int]]) -> list[str]:
     rules[0, d.R_SPOT] = 0.0  # no balance is asked for
     book = np.full((1, 2, d.BOOK_LEVELS, 2), 1e-12)
     own = np.full((1, d.LIMITS_COLUMNS), np.inf)
+    own[0, d.M_LIQUIDATION_DISTANCE_MIN] = -np.inf
+    account = np.zeros(d.ACCOUNT_COLUMNS)
+    account[d.A_MARGIN_BALANCE] = 1.0
     verdicts = []
     for ticks, lots in orders:
         actions = np.zeros((1, d.ACTION_COLUMNS), np.int64)
@@ -86,7 +89,7 @@ def ours(instrument, orders: list[tuple[int, int]]) -> list[str]:
             rules,
             own,
             np.zeros(1, np.int64),
-            np.zeros(d.ACCOUNT_COLUMNS),
+            account,
         )
         verdicts.append(FILTER_OF[int(actions[0, d.X_REFUSAL])])
     return verdicts

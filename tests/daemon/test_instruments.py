@@ -81,3 +81,10 @@ def test_an_instrument_is_built_from_what_an_exchange_publishes():
     )
     assert (one.price.parse("61737.6"), one.qty.parse("0.012"), one.spot) == (617376, 12, False)
     assert make_instrument(0, "binance", "spot", "BTC/USDT", **rules).spot
+
+
+def test_dust_is_what_no_order_could_close_and_a_derivative_is_closed_at_any_notional():
+    rules = {"tick_size": "0.1", "lot_size": "0.001", "qty_min": "0.002", "qty_max": "9", "notional_min": "5"}
+    spot, usdm = (make_instrument(0, "binance", market, "BTC/USDT", **rules) for market in ("spot", "usdm"))
+    assert [spot.is_dust(lots, Decimal(1000)) for lots in (1, 4, 5)] == [True, True, False]
+    assert [usdm.is_dust(lots, Decimal(1000)) for lots in (1, 2, 5)] == [True, False, False]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from daemon.clock import VirtualTime
 from daemon.compile import load_strategy
-from daemon.config import JournalConfig, ReconcileConfig, RiskConfig, StrategyConfig
+from daemon.config import JournalConfig, ReconcileConfig, RiskConfig, StrategyConfig, VenueConfig
 from daemon.errors import FileFormatError
 from daemon.instruments import make_instrument
 from daemon.memory_checkpoint import NAME, Checkpoints, decode, encode, header
@@ -66,6 +66,7 @@ class Run:
             bind_params(strategy, params or {}),
             RiskConfig(),
             ReconcileConfig(),
+            VenueConfig(),
             (0.0, 0.0),
             can_amend=True,
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from daemon.compile import load_strategy
-from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig
+from daemon.config import ReconcileConfig, RiskConfig, StrategyConfig, VenueConfig
 from daemon.errors import ConfigError
 from daemon.instruments import make_instrument
 from daemon.runtime import Runtime, new_memory, rules_of
@@ -37,6 +37,7 @@ def memory_of(name, instruments, **config):
         bind_params(strategy, {}),
         RiskConfig(order_notional_max=11.0, open_orders_max=3),
         ReconcileConfig(price_tolerance_ticks=2, qty_tolerance_lots=4, rest_ms_min=7),
+        VenueConfig(leverage=4, margin="isolated"),
         (0.001, 0.002),
         can_amend=True,
     )
@@ -50,8 +51,16 @@ def test_rules_are_counted_in_ticks_and_lots():
         can_amend=False,
     )
     reconcile, filters = [1.0, 0.0, 2.0, 4.0, 7e6, 0.001, 0.002], [0.0, 0.0, 55_000.0, 0.0]
-    assert rules.tolist() == [0.05, 0.002, 5.0, 450_000.0, 5.5, *reconcile, *filters]
+    assert rules.tolist() == [0.05, 0.002, 5.0, 450_000.0, 5.5, *reconcile, *filters, 0.0, 0.0]
     assert rules_of(instrument(market="usdm"), ReconcileConfig(), (0, 0), can_amend=True)[d.R_SPOT] == 0.0
+
+
+def test_how_margin_is_taken_is_a_rule_of_derivatives():
+    columns = [d.R_MARGIN_RATE, d.R_ISOLATED]
+    rules = [
+        memory_of("ema_cross", [instrument(market=market)])["rules"][0, 0] for market in ("usdm", "spot")
+    ]
+    assert [row[columns].tolist() for row in rules] == [[0.25, 1.0], [0.0, 0.0]]
 
 
 def test_a_memory_begins_knowing_nothing_and_with_every_gate_shut():
@@ -61,7 +70,7 @@ def test_a_memory_begins_knowing_nothing_and_with_every_gate_shut():
     assert np.isnan(record["book"][..., 0]).all()
     assert (record["book"][..., 1] == 0).all()
     assert record["gate"].tolist() == [d.GATE_NOT_READY] * 2
-    assert record["limits"][1].tolist() == [11.0, 5000.0, 3.0, 0.01]
+    assert record["limits"][1].tolist() == [11.0, 5000.0, 3.0, 0.01, 0.8, 0.05]
     assert record["rules"][1, d.R_CAN_AMEND] == 1.0
     assert (record["decisions"], record["digest"]) == (0, 0)
     for part in ("position", "working", "account", "state", "out", "actions"):
@@ -100,7 +109,7 @@ def test_views_share_the_memory_with_the_kernels():
     memory = memory_of("ema_cross", [instrument()])
     runtime = Runtime(0, load_strategy("ema_cross"), [instrument()], memory, (), 0)
     rings = new_rings(1)
-    account = np.array([1.0, 2.0, 3.0, 4.0])
+    account = np.arange(1.0, d.ACCOUNT_COLUMNS + 1)
     runtime.follow(rings, account)
     push(rings, 0, d.QUOTE, 5, 0, 1, 100.0, 1.0, 100.05, 2.0)
     runtime.absorb(0)

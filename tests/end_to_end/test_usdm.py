@@ -31,6 +31,18 @@ def position(exchange):
     return Decimal(rows[0]["positionAmt"]) if rows else Decimal(0)
 
 
+def fundings(exchange):
+    rows = asked(exchange, "v1/income", incomeType="FUNDING_FEE", limit=1000)
+    return [Decimal(row["income"]) for row in rows]
+
+
+def funded_of(bench):
+    """The fundings in the daemon's journal, in the exchange's order."""
+    lines = bench.run("journal", "var/one/journal-live", "--json").out.splitlines()
+    found = [one for one in map(json.loads, lines) if one["record"] == "Funding"]
+    return [Decimal(one["amount"]) for one in sorted(found, key=lambda one: one["exch_ns"])]
+
+
 def live(bench, exchange, *strategies, **more):
     return bench.live(exchange, *strategies, market="usdm", **more)
 
@@ -55,14 +67,7 @@ def test_it_takes_positions_both_ways_accounts_for_funding_and_flattens(bench, f
     assert (summary["state"], summary["reason"]) == ("STOPPED", "flatten")
     (wallet,) = asked(futures, "v3/balance")
     assert abs(Decimal(str(summary["equity"])) - Decimal(wallet["balance"])) < Decimal("0.0001")
-    records = [
-        json.loads(line) for line in bench.run("journal", "var/one/journal-live", "--json").out.splitlines()
-    ]
-    funded = [Decimal(one["amount"]) for one in records if one["record"] == "Funding"]
-    told = [
-        Decimal(row["income"]) for row in asked(futures, "v1/income", incomeType="FUNDING_FEE", limit=1000)
-    ]
-    assert funded == told
+    assert funded_of(bench) == fundings(futures)
     sides = {row["side"] for row in asked(futures, "v1/userTrades", symbol="BTCUSDT")}
     assert sides == {"BUY", "SELL"}
     assert "balance" not in daemon.log.read_text()  # what we count is what the exchange has
@@ -87,13 +92,22 @@ def test_a_killed_daemon_goes_on_with_the_position_it_had(bench, futures):
     daemon = live(bench, futures, CROSS)
     daemon.ready()
     daemon.filled()
+    until(lambda: position(futures), "it holds something")
     daemon.child.kill()
+    heard = len(fundings(futures))
+    until(lambda: len(fundings(futures)) > heard, "a funding came while it was dead", 60.0)
     again = live(bench, futures, CROSS)
     again.ready()
     state = again.filled()
     assert state["state"] == "READY"
     assert again.child.end() == 0
     assert again.child.json["reason"] == ""
+    funded = funded_of(bench)
+    assert len(funded) > heard
+    assert funded == fundings(futures)[: len(funded)]
+    log = again.log.read_text()
+    assert "came unheard" in log
+    assert "where our trades make it" not in log
 
 
 def test_a_position_that_is_not_ours_halts_and_says_what_differs(bench, futures):
@@ -110,6 +124,50 @@ def test_a_position_that_is_not_ours_halts_and_says_what_differs(bench, futures)
     bench.run("resume")
     daemon.ready()
     assert daemon.child.end() == 0
+
+
+def killed(bench, exchange, *strategies):
+    """Kill a daemon with a position and, of the market maker, orders standing; return its file."""
+    daemon = live(bench, exchange, *strategies)
+    daemon.ready()
+    until(lambda: position(exchange) and asked(exchange, "v1/openOrders"), "it holds and quotes", 90.0)
+    daemon.child.kill()
+    return bench.folder / "one.toml"
+
+
+def flatten(bench, exchange, path, *words, env=None):
+    env = {**exchange.keys, **(env or {})}
+    return bench.run("flatten", "--direct", path, "--yes", "--json", *words, env=env).json
+
+
+NEAR = MAKER.replace("half_spread_bps = 50.0", "half_spread_bps = 0.2")
+
+
+def test_with_no_daemon_its_orders_are_cancelled_and_its_position_is_closed(bench, futures):
+    path = killed(bench, futures, NEAR)
+    # the account stays as it is set up, whatever the file says by now
+    report = flatten(bench, futures, path, env={"TICKD__VENUE__MARGIN": "isolated"})
+    assert (report["left"], report["dust"]) == ([], [])
+    assert report["closed"]
+    assert (position(futures), asked(futures, "v1/openOrders")) == (0, [])
+    assert asked(futures, "v1/symbolConfig", symbol="BTCUSDT")[0]["marginType"] == "CROSSED"
+    closing = asked(futures, "v1/allOrders", symbol="BTCUSDT")[-1]
+    assert (closing["reduceOnly"], closing["timeInForce"]) == (True, "IOC")
+
+    daemon = live(bench, futures, NEAR)
+    state = daemon.until(lambda state: state["state"] == "HALTED", "it is HALTED", READY_S)
+    assert state["instruments"][0]["position"] == 0
+    assert "flatten --direct" in state["reason"]
+    assert daemon.child.end() == 0
+
+
+def test_with_everything_a_position_that_somebody_else_opened_is_closed_too(bench, futures):
+    path = killed(bench, futures, NEAR)
+    order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.031"}
+    futures.signed("v1/order", "POST", "usdm", **order)
+    report = flatten(bench, futures, path, "--everything")
+    assert (report["left"], report["dust"]) == ([], [])
+    assert (position(futures), asked(futures, "v1/openOrders")) == (0, [])
 
 
 def test_a_live_futures_configuration_is_rehearsed_on_paper(bench, futures):

@@ -8,7 +8,10 @@ import pytest
 
 from kernels import limits
 from kernels.dtypes import (
+    A_EXPOSURE,
     A_FREE_QUOTE,
+    A_MAINTENANCE_RATE,
+    A_MARGIN_BALANCE,
     ACCOUNT_COLUMNS,
     ACTION_COLUMNS,
     AMEND,
@@ -20,14 +23,20 @@ from kernels.dtypes import (
     GATE_UNKNOWN_ORDER,
     LIMITS_COLUMNS,
     M_COLLAR,
+    M_LIQUIDATION_DISTANCE_MIN,
+    M_MARGIN_USED_MAX,
     M_OPEN_ORDERS_MAX,
     M_ORDER_NOTIONAL_MAX,
     M_POSITION_NOTIONAL_MAX,
+    P_AVG_PRICE,
     P_FREE_BASE,
     P_QTY,
+    P_UNREALISED,
     PLACE,
     POSITION_COLUMNS,
+    R_ISOLATED,
     R_LOT_SIZE,
+    R_MARGIN_RATE,
     R_NOTIONAL_MAX_STEPS,
     R_NOTIONAL_MIN_STEPS,
     R_PRICE_MAX_TICKS,
@@ -38,6 +47,8 @@ from kernels.dtypes import (
     R_TICK_SIZE,
     REFUSED_COLLAR,
     REFUSED_FREE_BALANCE,
+    REFUSED_LIQUIDATION_DISTANCE,
+    REFUSED_MARGIN_USED,
     REFUSED_NO_MARKET,
     REFUSED_NO_SLOT,
     REFUSED_NOTIONAL_MAX,
@@ -85,8 +96,10 @@ class Desk:
         self.rules[:, R_QTY_MAX_LOTS] = 500
         self.rules[:, R_SPOT] = spot
         self.limits = np.full((k, LIMITS_COLUMNS), INF)
+        self.limits[:, M_LIQUIDATION_DISTANCE_MIN] = -INF
         self.gate = np.zeros(k, np.int64)
         self.account = np.zeros(ACCOUNT_COLUMNS)
+        self.account[A_MARGIN_BALANCE] = 1e9
 
     def order(self, slot, side, lots, state=SLOT_WORKING, kind=REST, i=0):
         self.working[i, slot] = state, kind, slot, side, 200, lots, 0
@@ -184,6 +197,15 @@ def test_a_notional_below_the_smallest_is_refused():
     desk = Desk()
     desk.rules[0, R_NOTIONAL_MIN_STEPS] = 1000
     assert desk.judge(place(BUY, 200, 5), place(BUY, 199, 5)) == [APPROVED, REFUSED_NOTIONAL_MIN]
+
+
+@pytest.mark.parametrize("spot", [False, True])
+def test_what_only_reduces_a_derivative_may_be_of_any_notional(spot):
+    desk = Desk(spot=spot)
+    desk.rules[0, R_NOTIONAL_MIN_STEPS] = 1000
+    desk.position[0, [P_QTY, P_FREE_BASE]] = 0.004
+    assert desk.judge(place(SELL, 202, 4)) == [REFUSED_NOTIONAL_MIN if spot else APPROVED]
+    assert desk.judge(place(BUY, 200, 4)) == [REFUSED_NOTIONAL_MIN]
 
 
 def test_a_notional_above_the_venues_largest_is_refused_but_of_a_stop():
@@ -299,6 +321,8 @@ def test_a_limit_that_is_nan_refuses():
         (M_ORDER_NOTIONAL_MAX, REFUSED_ORDER_NOTIONAL),
         (M_POSITION_NOTIONAL_MAX, REFUSED_POSITION_NOTIONAL),
         (M_OPEN_ORDERS_MAX, REFUSED_OPEN_ORDERS),
+        (M_MARGIN_USED_MAX, REFUSED_MARGIN_USED),
+        (M_LIQUIDATION_DISTANCE_MIN, REFUSED_LIQUIDATION_DISTANCE),
     ):
         desk = Desk()
         desk.limits[0, column] = math.nan
@@ -319,6 +343,78 @@ def test_on_spot_one_spends_and_sells_what_is_free():
         REFUSED_FREE_BALANCE,
         APPROVED,
     ]
+
+
+class Levered(Desk):
+    """Derivatives at leverage four, a wallet of 1.0, and lots worth 0.1005 at the mid."""
+
+    def __init__(self, k: int = 1, *, isolated: bool = False) -> None:
+        super().__init__(k)
+        self.rules[:, R_MARGIN_RATE] = 0.25
+        self.rules[:, R_ISOLATED] = isolated
+        self.account[A_MARGIN_BALANCE] = 1.0
+
+
+def test_initial_margin_takes_no_more_than_its_share_of_the_balance():
+    desk = Levered(2)
+    desk.limits[:, M_MARGIN_USED_MAX] = 0.5  # a value of 2.0, less what is there already
+    desk.account[A_EXPOSURE] = 0.995
+    assert desk.judge(place(BUY, 200, 11)) == [REFUSED_MARGIN_USED]
+    assert desk.judge(place(BUY, 200, 10)) == [APPROVED]
+    assert desk.judge(place(BUY, 200, 7), place(SELL, 201, 4, i=1), place(SELL, 201, 3, i=1)) == [
+        APPROVED,
+        REFUSED_MARGIN_USED,
+        APPROVED,
+    ]
+    desk.account[A_MARGIN_BALANCE] = -0.1
+    assert desk.judge(place(BUY, 200, 2)) == [REFUSED_MARGIN_USED]
+
+
+def test_what_makes_no_position_larger_takes_no_margin():
+    desk = Levered()
+    desk.limits[:, M_MARGIN_USED_MAX] = 0.0
+    desk.position[0, P_QTY] = 0.006
+    desk.order(0, BUY, 4)  # so it may be 10 long
+    assert desk.judge(place(SELL, 201, 6)) == [APPROVED]
+    assert desk.judge(place(SELL, 201, 16)) == [APPROVED]
+    assert desk.judge(place(SELL, 201, 17)) == [REFUSED_MARGIN_USED]
+    assert desk.judge(place(BUY, 201, 2)) == [REFUSED_MARGIN_USED]
+
+
+def test_all_prices_may_move_so_far_against_the_account_before_it_is_liquidated():
+    desk = Levered()
+    desk.limits[:, M_LIQUIDATION_DISTANCE_MIN] = 0.2
+    desk.account[A_MAINTENANCE_RATE] = 0.05
+    # (1 - 0.05 V) / (1.05 V) is 0.2 at V = 3.846: 38 lots; at 39 it is 0.193
+    assert desk.judge(place(BUY, 201, 39)) == [REFUSED_LIQUIDATION_DISTANCE]
+    assert desk.judge(place(BUY, 201, 38)) == [APPROVED]
+    desk.account[A_EXPOSURE] = 1.005
+    assert desk.judge(place(BUY, 201, 29), place(BUY, 201, 28)) == [REFUSED_LIQUIDATION_DISTANCE, APPROVED]
+
+
+def test_an_isolated_position_is_as_far_from_liquidation_as_its_own_margin_reaches():
+    desk = Levered(isolated=True)
+    desk.account[A_MAINTENANCE_RATE] = 0.05
+    desk.account[A_EXPOSURE] = 100.0  # of others, which does not matter
+    desk.limits[:, M_LIQUIDATION_DISTANCE_MIN] = 0.19  # at entry it is (0.25 - 0.05) / 1.05 = 0.1905
+    assert desk.judge(place(BUY, 201, 10)) == [APPROVED]
+    desk.position[0, [P_QTY, P_AVG_PRICE, P_UNREALISED]] = 0.010, 110.5, -0.1
+    assert desk.judge(place(BUY, 201, 10)) == [REFUSED_LIQUIDATION_DISTANCE]
+    desk.position[0, [P_AVG_PRICE, P_UNREALISED]] = 90.5, 0.1
+    assert desk.judge(place(BUY, 201, 10)) == [APPROVED]
+    desk.limits[:, M_LIQUIDATION_DISTANCE_MIN] = 0.3
+    assert desk.judge(place(BUY, 201, 10)) == [REFUSED_LIQUIDATION_DISTANCE]
+    assert desk.judge(place(SELL, 201, 10)) == [APPROVED]
+
+
+def test_what_is_not_known_of_margin_refuses():
+    for column in (A_MARGIN_BALANCE, A_EXPOSURE):
+        desk = Levered()
+        desk.account[column] = math.nan
+        assert desk.judge(place(BUY, 200, 5)) == [REFUSED_MARGIN_USED]
+    desk = Levered()
+    desk.account[A_MAINTENANCE_RATE] = math.nan
+    assert desk.judge(place(BUY, 200, 5)) == [REFUSED_LIQUIDATION_DISTANCE]
 
 
 def test_elsewhere_balances_are_not_asked():

@@ -353,7 +353,9 @@ def expected(desk, rows):
                 lots = min(lots, own)
             if lots <= rules[R_QTY_TOLERANCE_LOTS]:
                 continue
-            if held and (lots < rules[R_QTY_MIN_LOTS] or lots * 0.001 * price < rules[R_NOTIONAL_MIN]):
+            closes = not rules[R_SPOT] and held and (side == BUY) == (held < 0) and lots <= abs(held)
+            least = 0.0 if closes else rules[R_NOTIONAL_MIN]
+            if held and (lots < rules[R_QTY_MIN_LOTS] or lots * 0.001 * price < least):
                 continue
             lots = min(lots, int(rules[R_QTY_MAX_LOTS]), spare if side == SELL else 2**52)
             reaches = price >= 100.5 if side == BUY else price <= 100.0

@@ -139,7 +139,11 @@ def test_a_quantity_is_rounded_down_and_a_sliver_refused():
         (0.0, -0.000005, 1.0, True, (BUY, 0)),
         (0.010, 0.0102, 0.0, False, (BUY, 0)),  # within a lot
         (9.0, 0.0, 0.0, False, (BUY, 5000)),  # no more than one order may hold
-        (0.0, 0.004, 1.0, False, (SELL, 0)),  # 4 lots are below the smallest notional: dust
+        (0.0, 0.004, 1.0, True, (SELL, 0)),  # 4 lots are below the smallest notional: dust
+        (0.0, 0.004, 0.0, False, (SELL, 4)),  # which a derivative is closed by all the same
+        (0.0, -0.004, 0.0, False, (BUY, 4)),
+        (0.008, 0.004, 0.0, False, (BUY, 0)),  # and not added to
+        (-0.002, 0.002, 0.0, False, (SELL, 0)),  # nor turned round
         (0.004, 0.0, 0.0, False, (BUY, 4)),  # the limits say so when one wants nothing but dust
     ],
 )

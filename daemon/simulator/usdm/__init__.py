@@ -2,5 +2,6 @@
 
 One-way positions, cross or isolated by name (an isolated position's margin is not set apart), initial margin
 checked as an order comes, realised profit and commissions booked with each execution, funding every eight
-hours. Nothing is ever liquidated.
+hours. A position is liquidated by a market order, at the last price and one rate of maintenance margin;
+nobody is deleveraged.
 """

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LEVERAGE_DEFAULT: Final = 20
 LEVERAGE_MAX: Final = 125
+#: the maintenance margin is one part in so many of a position's value
+MAINTENANCE_SHARE: Final = 250
 MARGIN_TYPES: Final = ("CROSSED", "ISOLATED")
 
 
@@ -114,6 +116,21 @@ class FuturesAccount(Account):
         mine = [one for one in self.positions.values() if one.symbol.quote == asset]
         return self.wallet(asset) + sum(one.unrealised - one.margin() for one in mine)
 
+    def liquidation(self, position: Position) -> int:
+        """Return the price at which what secures a position is its maintenance margin; 0: at none."""
+        if not position.qty:
+            return 0
+        others = [one for one in self.positions.values() if one is not position]
+        if position.isolated:
+            others, secured = [], abs(position.cost) // position.leverage
+        else:
+            others = [one for one in others if one.symbol.quote == position.symbol.quote]
+            secured = self.wallet(position.symbol.quote)
+        secured += sum(one.unrealised - _maintenance(one) for one in others)
+        short_of = (position.cost - secured) * MAINTENANCE_SHARE * UNIT
+        price = short_of // (position.qty * MAINTENANCE_SHARE - abs(position.qty))
+        return max(0, price)
+
     # --- as the exchange writes it down ---
     def balance_views(self) -> list[dict[str, Any]]:
         """Return the rows of balance, versions 2 and 3."""
@@ -194,7 +211,7 @@ class FuturesAccount(Account):
 
 
 def _maintenance(position: Position) -> int:
-    return abs(position.notional) // 250
+    return abs(position.notional) // MAINTENANCE_SHARE
 
 
 def position_view(position: Position, *, every: bool) -> dict[str, Any]:
@@ -221,7 +238,7 @@ def position_view(position: Position, *, every: bool) -> dict[str, Any]:
     return view
 
 
-def risk_view(position: Position, *, old: bool) -> dict[str, Any]:
+def risk_view(account: FuturesAccount, position: Position, *, old: bool) -> dict[str, Any]:
     """Return a position's row of positionRisk; version 2 tells leverage and margin type too."""
     symbol = position.symbol
     view: dict[str, Any] = {
@@ -232,7 +249,7 @@ def risk_view(position: Position, *, old: bool) -> dict[str, Any]:
         "breakEvenPrice": text(position.entry),
         "markPrice": text(position.mark),
         "unRealizedProfit": text(position.unrealised),
-        "liquidationPrice": "0",
+        "liquidationPrice": text(account.liquidation(position)),
         "isolatedMargin": "0",
         "notional": text(position.notional),
         "isolatedWallet": "0",

@@ -30,10 +30,14 @@ if TYPE_CHECKING:
     from daemon.simulator.marketdata import MarketData
     from daemon.simulator.order import Fill, Order
     from daemon.simulator.symbols import Symbol
+    from daemon.simulator.usdm.account import Position
 
 FUNDING_NS: Final = 8 * 3_600_000_000_000
 #: of a position's value, in units; the long pay
 FUNDING_RATE: Final = 10_000
+#: the ids of orders that liquidate, and what they cost beside the commission, of their value
+LIQUIDATION_ID: Final = "autoclose-"
+CLEARANCE_FEE: Final = UNIT // 80
 ALGO_ID_FIRST: Final = 1_000_000_000_000
 INCOME_MAX: Final = 10_000
 _WAITING_MAX: Final = 200
@@ -59,6 +63,7 @@ class FuturesExchange(Exchange):
         self.income: deque[dict[str, Any]] = deque(maxlen=INCOME_MAX)
         self.countdowns: dict[tuple[str, str], int] = {}  # account, symbol -> when its orders are cancelled
         self._algo_id = ALGO_ID_FIRST
+        self._income_id = 0
         self._funding_ns = funding_ns
         self._funded = clock.now_ns() // funding_ns
 
@@ -201,6 +206,7 @@ class FuturesExchange(Exchange):
         self, account: FuturesAccount, symbol: Symbol, kind: str, amount: int, now_ns: int, trade_id: int = 0
     ) -> None:
         """Keep a row of the account's income."""
+        self._income_id += 1
         row = {
             "symbol": symbol.name,
             "incomeType": kind,
@@ -208,7 +214,7 @@ class FuturesExchange(Exchange):
             "asset": symbol.quote,
             "info": kind,
             "time": now_ns // 1_000_000,
-            "tranId": len(self.income) + 1,
+            "tranId": self._income_id,
             "tradeId": str(trade_id or ""),
         }
         self.income.append({"account": account.name, "row": row})
@@ -238,6 +244,11 @@ class FuturesExchange(Exchange):
         for algo in [one for one in self.algos.values() if one.open and one.symbol is market.symbol]:
             if reached(algo.type, algo.side, algo.trigger, market.last_price):
                 self._set_off(algo, market, now_ns)
+        for account in self.accounts.values():
+            assert isinstance(account, FuturesAccount)
+            position = account.positions.get(market.symbol.name)
+            if position is not None and position.qty:
+                self._liquidate(account, market, position, now_ns)
         self.tick(now_ns)
 
     def tick(self, now_ns: int) -> None:
@@ -266,6 +277,33 @@ class FuturesExchange(Exchange):
                     told = [position] if position.isolated else []
                     self.reporter.moved(account, asset, told, "FUNDING_FEE", now_ns, amount)
                     self._note(account, position.symbol, "FUNDING_FEE", amount, now_ns)
+
+    def _liquidate(
+        self, account: FuturesAccount, market: MarketData, position: Position, now_ns: int
+    ) -> None:
+        """Cancel a symbol's orders and close its position, once only the maintenance margin secures it.
+
+        What the book does not take, or nobody may, waits for a later trade that finds it no better secured.
+        """
+        position.mark = market.last_price
+        limit, side = account.liquidation(position), -1 if position.qty > 0 else 1
+        if not limit or (position.mark - limit) * side < 0:
+            return
+        for order in self.registry.open_orders(account, market.symbol.name):
+            self.cancel(order, "")
+        new = NewOrder(
+            side=side, type="MARKET", tif="GTC", price=0, qty=abs(position.qty), quote_qty=0, stop_price=0,
+            client_id=f"{LIQUIDATION_ID}{now_ns // 1_000_000}", response="ACK", stp="EXPIRE_MAKER",
+            reduce_only=True,
+        )  # fmt: skip
+        try:
+            order, _ = self.place(account, market, new)
+        except ApiError:
+            return  # a symbol that is halted, say
+        fee = order.quote_executed * CLEARANCE_FEE // UNIT
+        account.deposit(market.symbol.quote, -fee)
+        self.reporter.moved(account, market.symbol.quote, [], "INSURANCE_CLEAR", now_ns, -fee)
+        self._note(account, market.symbol, "INSURANCE_CLEAR", -fee, now_ns)
 
     # --- conditional orders ---
     def place_algo(self, account: FuturesAccount, market: MarketData, new: NewOrder) -> AlgoOrder:

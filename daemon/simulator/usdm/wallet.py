@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.simulator.errors import ApiError, missing
 from daemon.simulator.methods import TRADE, USER_DATA, USER_STREAM, Method
 from daemon.simulator.symbols import text
-from daemon.simulator.usdm.account import LEVERAGE_MAX, MARGIN_TYPES, risk_view
+from daemon.simulator.usdm.account import LEVERAGE_MAX, MAINTENANCE_SHARE, MARGIN_TYPES, risk_view
 from daemon.simulator.usdm.trading import parts
 
 if TYPE_CHECKING:
@@ -52,12 +52,13 @@ def _positions(call: Call) -> list[Position]:
 
 def risk_old(call: Call) -> list[dict[str, Any]]:
     """Return version 2 of positionRisk: every symbol."""
-    return [risk_view(one, old=True) for one in _positions(call)]
+    return [risk_view(parts(call)[1], one, old=True) for one in _positions(call)]
 
 
 def risk(call: Call) -> list[dict[str, Any]]:
     """Return version 3 of positionRisk: what is held or has orders."""
-    return [risk_view(one, old=False) for one in _positions(call) if one.qty or one.bids or one.asks]
+    held = [one for one in _positions(call) if one.qty or one.bids or one.asks]
+    return [risk_view(parts(call)[1], one, old=False) for one in held]
 
 
 def symbol_config(call: Call) -> list[dict[str, Any]]:
@@ -152,7 +153,7 @@ def brackets(call: Call) -> list[dict[str, Any]]:
                     "initialLeverage": LEVERAGE_MAX,
                     "notionalCap": 10_000_000,
                     "notionalFloor": 0,
-                    "maintMarginRatio": 0.004,
+                    "maintMarginRatio": 1 / MAINTENANCE_SHARE,
                     "cum": 0.0,
                 }
             ],

@@ -57,6 +57,8 @@ tickd_strategy_fault{strategy="ml"} 1.0
 tickd_equity 17.0
 tickd_day_pnl 18.0
 tickd_drawdown 19.0
+tickd_margin_used 0.25
+tickd_liquidation_distance 0.5
 tickd_kill_switch 1.0
 tickd_venue_up 1.0
 tickd_venue_reconnects_total 20.0
@@ -141,6 +143,8 @@ def test_every_field_reaches_the_scrape():
         equity=17.0,
         day_pnl=18.0,
         drawdown=19.0,
+        margin_used=0.25,
+        liquidation_distance=0.5,
         kill_switch=True,
         venue="paper",
         venue_up=True,

@@ -113,6 +113,7 @@ class World:
         sync: Any = "group",
         balances: dict[str, str] | None = None,
         begin: bool = True,
+        **margin: Any,
     ) -> None:
         self.instruments = instruments or [btc_usdt()]
         strategies = strategies or {"maker": (0,)}
@@ -131,7 +132,7 @@ class World:
             for index, (name, rows) in enumerate(strategies.items())
         ]
         observers = [self.audits.append]
-        self.portfolio = Portfolio(self.instruments, self.desks, "USDT")
+        self.portfolio = Portfolio(self.instruments, self.desks, "USDT", **margin)
         limits = limits or RiskLimits(orders_per_s_max=1000.0)
         self.risk = Risk(limits, self.instruments, self.desks, self.journal, observers)
         self.orders = Orders(
@@ -174,8 +175,15 @@ class World:
             }
         told = {asset: Balance(Decimal(text), Decimal(0)) for asset, text in balances.items()}
         open_orders, trades = more.pop("open_orders", []), more.pop("trades", [])
-        positions = more.pop("positions", None)
-        snapshot = VenueSnapshot(told, open_orders, trades, self.time.now_ns(), positions=positions)
+        snapshot = VenueSnapshot(
+            told,
+            open_orders,
+            trades,
+            self.time.now_ns(),
+            positions=more.pop("positions", None),
+            margin=more.pop("margin", None),
+            funding=more.pop("funding", []),
+        )
         return self.recovery.meet(snapshot, **more)
 
     def action(

@@ -61,6 +61,8 @@ def test_the_margin_of_a_perpetual_is_held_back_again(new_world, perpetual):
     order = worlds[0].place(kind=d.TARGET, side=d.SELL, qty=10_000, price=6_000_000)
     worlds[0].fill(order, 1, 10_000)
     load(worlds[1].orders, save(worlds[0].orders), world_desk(worlds[1]), lambda index: index)
+    for world in worlds:
+        world.portfolio.mark(0, 60_000.0)
     assert worlds[1].account(d.A_FREE_QUOTE) == worlds[0].account(d.A_FREE_QUOTE) == 4000.0
 
 

@@ -2,10 +2,17 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
 
 from daemon.orders.order import State
 from kernels import dtypes as d
 from tests.daemon.orders.conftest import World
+
+if TYPE_CHECKING:
+    from daemon.events import ExecutionReport
 
 
 def test_a_foreign_trade_moves_balances_once_and_alarms(world):
@@ -25,7 +32,7 @@ def test_a_foreign_trade_of_a_derivative_pays_its_fee_and_asks_for_the_venues_wo
     world = new_world([perpetual], balances={"USDT": "1000"})
     asked = []
     world.orders.doubts.ask_snapshot = lambda: asked.append(1)
-    world.orders.apply(World.trade("autoclose-1", 7, 100, commission=Decimal("0.5"), commission_asset="USDT"))
+    world.orders.apply(World.trade("someone-1", 7, 100, commission=Decimal("0.5"), commission_asset="USDT"))
     assert world.portfolio.purse("USDT").total == 9_995 * 10**17
     assert len(asked) == 1
 
@@ -44,3 +51,61 @@ def test_a_trade_of_an_order_whose_record_was_lost_waits_for_the_meeting_that_ta
     adopted = again.orders.life.open[lost.client_order_id]
     assert (adopted.state, adopted.filled_lots) == (State.PENDING_CANCEL, 40)
     assert again.position(d.P_QTY) == 4e-4
+
+
+# --- what the venue closes by itself ------------------------------------------------------------------------
+FEE = {"commission": Decimal("0.5"), "commission_asset": "USDT"}
+
+
+@pytest.fixture
+def short(new_world, perpetual) -> World:
+    """0.1 sold at 60,000 by a strategy whose wallet has 1,000."""
+    world = new_world([perpetual], {"idle": (0,), "maker": (0,)}, balances={"USDT": "1000"})
+    world.fill(world.place(1, kind=d.TARGET, side=d.SELL, qty=10_000), 1, 10_000)
+    world.asked = []
+    world.orders.doubts.ask_snapshot = lambda: world.asked.append(1)
+    return world
+
+
+def closed(number: int, lots: int, reason: str = "liquidated") -> ExecutionReport:
+    return World.trade("autoclose-1", number, lots, reason=reason, **FEE)
+
+
+def test_a_position_that_the_venue_liquidates_is_its_owners_and_halts(short):
+    for _ in range(2):  # by the stream, and by a snapshot
+        short.orders.apply(msgspec.structs.replace(closed(7, 4000), last_ticks=6_500_000))
+    assert short.position(d.P_QTY, 1) == -0.06
+    assert short.position(d.P_REALISED, 1) == -200.0
+    assert short.position(d.P_QTY, 0) == 0.0
+    assert short.portfolio.purse("USDT").total == 7_995 * 10**17
+    assert short.alarms() == ["position_closed"]
+    assert short.risk.latch.reason == (
+        "the venue liquidated 0.04000 BTC/USDT:USDT at 65000.00 by its order autoclose-1"
+    )
+    assert short.asked
+    found = short.meet({"USDT": "799.5"}, positions={0: -6000}, trades=[closed(7, 4000)])
+    assert (found.fatal, found.trades) == ([], 0)
+
+
+def test_what_was_liquidated_while_nobody_listened_is_found_among_the_trades(short):
+    trades = [msgspec.structs.replace(closed(7, 10_000), exch_ns=short.time.now_ns())]
+    found = short.meet({"USDT": "999.5"}, positions={}, trades=trades)
+    assert (found.fatal, found.trades) == ([], 1)
+    later = short.restarted()
+    assert later.position(d.P_QTY, 1) == 0.0
+    assert later.risk.latch.source == "venue"
+
+
+def test_without_a_number_only_the_venues_word_counts(short):
+    short.orders.apply(closed(0, 4000))
+    short.orders.apply(closed(7, 0))
+    assert short.position(d.P_QTY, 1) == -0.1
+    assert (short.alarms(), len(short.asked)) == ([], 2)
+
+
+def test_a_snapshot_asked_for_before_decides_nothing(short):
+    asked_ns = short.time.now_ns()
+    short.later(1)
+    short.orders.apply(msgspec.structs.replace(closed(7, 10_000), wire_ns=short.time.now_ns()))
+    found = short.meet({"USDT": "1000"}, asked_ns=asked_ns, positions={0: -10_000})
+    assert found.fatal == []

@@ -217,3 +217,55 @@ def test_how_the_account_is_set_up() -> None:
     (setup,) = FRAMES.setups(b'[{"symbol":"BTCUSDT","marginType":"CROSSED","leverage":7}]')
     assert (setup.marginType, setup.leverage) == ("CROSSED", 7)
     assert FRAMES.listen_key(msgspec.Raw(b'{"listenKey":"abc"}')) == "abc"
+
+
+# --- what the exchange does by itself -----------------------------------------------------------------------
+CLOSED = (
+    b'{"e":"ORDER_TRADE_UPDATE","E":1700000000002,"T":1700000000001,"o":{"s":"BTCUSDT","c":"%b",'
+    b'"S":"SELL","o":"%b","f":"IOC","q":"0.020","p":"57910.4","ap":"0","sp":"0","x":"%b",'
+    b'"X":"%b","i":8886774,"l":"%b","z":"%b","L":"57920.1","n":"0.30","N":"USDT",'
+    b'"T":1700000000001,"t":%b,"b":"0","a":"0","m":false,"R":false,"wt":"CONTRACT_PRICE","ot":"LIQUIDATION",'
+    b'"ps":"BOTH","cp":false,"rp":"-1.5","pP":false,"si":0,"ss":0,"V":"NONE","pm":"NONE","gtd":0,"er":"0"}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "reason"),
+    [
+        (b"autoclose-1700000000000123", b"LIQUIDATION", "liquidated"),
+        (b"adl_autoclose", b"MARKET", "deleveraged"),
+        (b"settlement_autoclose-1700000000000", b"MARKET", "settled"),
+    ],
+)
+@pytest.mark.parametrize("execution", [b"TRADE", b"CALCULATED"])
+@pytest.mark.parametrize("status", [b"FILLED", b"NEW_INSURANCE", b"NEW_ADL", b"NA"])
+def test_a_trade_by_which_the_exchange_closes_a_position_says_so(
+    name: bytes, kind: bytes, reason: str, execution: bytes, status: bytes
+) -> None:
+    report = told(CLOSED % (name, kind, execution, status, b"0.020", b"0.020", b"78"))
+    assert report is not None
+    assert (report.kind, report.reason, report.client_order_id) == ("TRADE", reason, name.decode())
+    assert (report.side, report.last_lots, report.last_ticks, report.trade_id) == (SELL, 20, 579201, 78)
+    assert report.commission == Decimal("0.30")
+
+
+def test_the_beginning_of_a_liquidation_is_no_trade() -> None:
+    report = told(CLOSED % (b"autoclose-1", b"LIQUIDATION", b"NEW", b"NEW", b"0", b"0", b"0"))
+    assert report is not None
+    assert (report.kind, report.reason, report.last_lots) == ("NEW", "", 0)
+
+
+def test_a_listed_trade_of_the_exchanges_own_says_so_too() -> None:
+    (row,) = FRAMES.trades(
+        b'[{"buyer":false,"commission":"0.3","commissionAsset":"USDT","id":78,"maker":false,"orderId":8886774,'
+        b'"price":"57920.1","qty":"0.020","quoteQty":"1158.402","realizedPnl":"-1.5","side":"SELL",'
+        b'"positionSide":"BOTH","symbol":"BTCUSDT","time":1700000000001}]'
+    )
+    assert FRAMES.trade(row, 0, "adl_autoclose", 5).reason == "deleveraged"
+    assert FRAMES.trade(row, 0, "demo-7-1", 5).reason == ""
+
+
+def test_what_a_liquidation_costs_the_wallet_is_told_as_funding_is() -> None:
+    event = FRAMES.event(FUNDING % b"INSURANCE_CLEAR")
+    assert isinstance(event, AccountEvent)
+    assert [one.amount for one in FRAMES.funding(event, 5)] == [Decimal("-0.02")]

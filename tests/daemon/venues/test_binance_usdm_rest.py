@@ -8,6 +8,7 @@ import pytest
 
 from daemon.clock import VirtualTime
 from daemon.errors import ConfigError, VenueError
+from daemon.events import Funding, MarginTerms
 from daemon.memory_disk import InlineWorker
 from daemon.seams import Response, Seams
 from daemon.venues.binance_limits import Budget
@@ -137,6 +138,12 @@ def test_what_cannot_be_had_is_said(account: Account, sentence: str) -> None:
         set_up(account, leverage=3)
 
 
+def test_an_account_in_which_positions_are_only_closed_is_left_as_it_is() -> None:
+    assert set_up(Account(pool=True, deaf=True), leverage=3, margin="isolated", as_it_is=True) == []
+    with pytest.raises(ConfigError, match="hedge mode"):
+        set_up(Account(dual=True), as_it_is=True)
+
+
 def test_a_symbol_nobody_tells_of_is_named() -> None:
     desk = Desk(
         lambda method, path, params: [] if path == "v1/symbolConfig" else Account()(method, path, params)
@@ -177,7 +184,25 @@ ANSWERS: dict[str, Any] = {
     "v1/userTrades": [TRADE],
     "v1/allOrders": [ORDER],
     "v3/account": ACCOUNT,
-}
+    "v1/income": [
+        {"symbol": "BTCUSDT", "incomeType": "FUNDING_FEE", "income": "-0.37500000", "asset": "USDT",
+         "info": "FUNDING_FEE", "time": 1570608000000, "tranId": "9689322392", "tradeId": ""},
+    ],
+    "v1/leverageBracket": [
+        {"symbol": "BTCUSDT", "brackets": [
+            {"bracket": 1, "initialLeverage": 125, "notionalCap": 50000, "notionalFloor": 0,
+             "maintMarginRatio": 0.004, "cum": 0.0},
+            {"bracket": 2, "initialLeverage": 100, "notionalCap": 250000, "notionalFloor": 50000,
+             "maintMarginRatio": 0.005, "cum": 50.0},
+        ]},
+        {"symbol": "ETHUSDT", "brackets": [{"notionalFloor": 0, "maintMarginRatio": 0.5}]},
+    ],
+    "v3/positionRisk": [
+        {"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-0.005", "entryPrice": "60000.0",
+         "liquidationPrice": "71000.5", "markPrice": "60001.1"},
+        {"symbol": "ETHUSDT", "positionAmt": "1", "entryPrice": "1", "liquidationPrice": "1000"},
+    ],
+}  # fmt: skip
 
 
 def test_a_snapshot_tells_wallets_positions_orders_stops_and_trades() -> None:
@@ -236,6 +261,54 @@ def test_trades_of_weeks_are_asked_for_week_by_week_and_a_full_week_by_number() 
         for params in asked
         if "endTime" in params
     )
+
+
+def test_it_tells_what_secures_a_position_of_our_size_and_where_the_exchange_liquidates_it() -> None:
+    for largest, rate in ((50_000.0, 0.004), (50_001.0, 0.005)):
+        desk = Desk(lambda method, path, params: ANSWERS[path])
+        desk.rest.position_notional_max = largest
+        snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), {}))
+        assert snapshot.margin == MarginTerms(rate, {0: (71000.5, -5)}, {0: spot.Decimal("60000.0")})
+        desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), {}))
+        assert [path for _, path, _ in desk.usdm.asked].count("v1/leverageBracket") == 1, "once an hour"
+
+
+def test_a_maintenance_margin_that_nobody_tells_spoils_the_snapshot() -> None:
+    desk = Desk(lambda method, path, params: (ANSWERS | {"v1/leverageBracket": []})[path])
+    with pytest.raises(VenueError, match="no maintenance margin of our symbols"):
+        desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), {}))
+
+
+def test_it_lists_what_positions_cost_by_themselves_from_when_that_was_last_heard_of() -> None:
+    desk = Desk(lambda method, path, params: ANSWERS[path])
+    now_ns = desk.time.now_ns()
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], now_ns - DAY_MS * 1_000_000, {}))
+    funding = Funding(now_ns, "USDT", spot.Decimal("-0.375"), 1570608000000 * 1_000_000, 9689322392)
+    assert snapshot.funding == [funding] * 2  # our answers know no kinds
+    desk.run(desk.rest.snapshot([INSTRUMENT], now_ns, {}))
+    asked = [params for _, path, params in desk.usdm.asked if path == "v1/income"]
+    hour_ms = 3_600_000
+    assert [(params["incomeType"], now_ns // 1_000_000 - int(params["startTime"])) for params in asked] == [
+        (kind, ago_ms) for ago_ms in (DAY_MS, hour_ms) for kind in ("FUNDING_FEE", "INSURANCE_CLEAR")
+    ]
+
+
+def test_many_fundings_are_listed_page_by_page_and_each_once() -> None:
+    (row,) = ANSWERS["v1/income"]
+    rows = [row | {"tranId": number, "time": number // 3} for number in range(2500)]
+
+    def answer(method: str, path: str, params: dict[str, str]) -> Any:
+        if path != "v1/income":
+            return ANSWERS[path]
+        if params["incomeType"] != "FUNDING_FEE":
+            return []
+        start = int(params["startTime"]) - first_ms
+        return [one | {"time": one["time"] + first_ms} for one in rows if one["time"] >= start][:1000]
+
+    desk = Desk(answer)
+    first_ms = desk.time.now_ns() // 1_000_000 - DAY_MS
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], first_ms * 1_000_000, {}))
+    assert sorted(one.id for one in snapshot.funding) == list(range(2500))
 
 
 # --- one order ----------------------------------------------------------------------------------------------

@@ -73,7 +73,9 @@ def test_a_paper_venue_follows_the_market_and_has_the_configured_account(make):
 def test_a_futures_venue_has_its_own_addresses_and_is_set_up_as_configured(make):
     venue, _ = make(kind="binance", market="usdm", leverage=3, margin="isolated", dead_man_s=9)
     assert isinstance(venue, UsdmVenue)
-    assert venue._settings == UsdmSettings(leverage=3, margin="isolated", countdown_ms=9000)
+    assert venue._settings == UsdmSettings(
+        leverage=3, margin="isolated", position_notional_max=5000.0, countdown_ms=9000
+    )
     venue, _ = make(kind="binance", market="usdm", ws_url="wss://x/ws", stream_url="wss://y")
     assert (venue._settings.ws_url, venue._setup.stream_url) == ("wss://x/ws", "wss://y")
 

@@ -8,7 +8,7 @@ from daemon.venues.paper_account import Entry, PaperAccount
 from kernels.dtypes import BUY, REST, SELL
 
 
-def instrument(market):
+def instrument(market, notional_min="0"):
     return make_instrument(
         0,
         "binance",
@@ -18,7 +18,7 @@ def instrument(market):
         lot_size="0.1",
         qty_min="0.1",
         qty_max="1000",
-        notional_min="0",
+        notional_min=notional_min,
     )
 
 
@@ -68,6 +68,15 @@ def test_a_sell_pays_its_commission_from_what_it_receives():
     settlement = books.settle(order, 1000, 30, is_maker=True)
     assert (settlement.commission, settlement.asset) == (15, "USDT")
     assert books.balances()["USDT"].free == 15
+
+
+def test_what_only_reduces_a_derivative_may_be_of_any_notional():
+    books = PaperAccount([instrument("usdm", "10")], {"USDT": Decimal(100)}, Decimal(0), Decimal(0))
+    bought = entry(BUY, 1000, 10)
+    assert books.refusal(bought) == (0, "")
+    books.settle(bought, 1000, 10, is_maker=False)
+    assert books.refusal(entry(SELL, 1000, 5)) == (0, "")
+    assert books.refusal(entry(BUY, 1000, 5))[1] == "Filter failure: NOTIONAL"
 
 
 def test_a_derivative_realises_what_its_average_price_says():

@@ -76,6 +76,28 @@ def test_views_write_amounts_as_the_market_does(every: bool):
 
 
 def test_the_older_risk_tells_leverage_and_margin_type():
-    old, new = risk_view(held(1, 100), old=True), risk_view(held(1, 100), old=False)
+    account = FuturesAccount("main", {"USDT": 50 * UNIT}, 0, 0, Limits())
+    old, new = (risk_view(account, held(1, 100), old=old) for old in (True, False))
     assert (old["leverage"], old["marginType"], new["initialMargin"]) == ("20", "cross", "5.00000000")
     assert "leverage" not in new
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+@pytest.mark.parametrize("qty", [2, -2])
+def test_a_position_is_liquidated_where_what_secures_it_is_its_maintenance_margin(qty: int, isolated: bool):
+    account = FuturesAccount("main", {"USDT": 50 * UNIT}, 0, 0, Limits())
+    position = account.position(SYMBOL)
+    position.isolated, position.leverage = isolated, 5
+    position.trade(qty * UNIT, qty * 100 * UNIT)
+    position.mark = account.liquidation(position)
+    secured = 40 * UNIT if isolated else 50 * UNIT
+    assert secured + position.unrealised == pytest.approx(abs(position.notional) / 250, abs=10)
+    assert (position.mark < 100 * UNIT) is (qty > 0)
+
+
+def test_what_can_lose_no_more_than_the_wallet_is_liquidated_at_no_price():
+    account = FuturesAccount("main", {"USDT": 500 * UNIT}, 0, 0, Limits())
+    position = account.position(SYMBOL)
+    assert account.liquidation(position) == 0
+    position.trade(UNIT, 100 * UNIT)
+    assert account.liquidation(position) == 0

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
-from daemon.simulator.symbols import UNIT
+import msgspec
+
+from daemon.simulator.symbols import UNIT, units
 from daemon.simulator.usdm.exchange import FUNDING_NS
+from daemon.venues.binance_usdm_frames import UsdmFrames
+from daemon.venues.binance_usdm_wire import AccountEvent, OrderEvent
+from tests.daemon.venues.test_binance_usdm_frames import INSTRUMENT
 
 SECOND = 1_000_000_000
 
@@ -163,3 +168,61 @@ def test_a_countdown_of_zero_is_taken_back(kit):
     kit.time.advance(kit.time.now_ns() + 4 * SECOND)
     kit.trade("1000", "0.001", buyer_is_maker=True)
     assert len(kit.call("GET", "openOrders")) == 1
+
+
+# --- liquidation --------------------------------------------------------------------------------------------
+BIDS = b'{"bids":[["%b","%b"]],"asks":[["1001.0","1.000"]]}'
+
+
+def long_and_exposed(kit):
+    """Buy 1.0 at 1,001 with a wallet of 50."""
+    kit.position.leverage = 50
+    kit.account.deposit("USDT", -950 * UNIT)
+    kit.buy("1.0")
+    kit.order(price="900", quantity="0.2")
+    kit.events.clear()
+
+
+def test_a_position_is_closed_by_the_exchange_once_its_maintenance_margin_is_all_that_is_left(kit):
+    long_and_exposed(kit)
+    kit.trade("960.0", "0.001", buyer_is_maker=True)
+    assert (kit.position.qty, kit.told("ORDER_TRADE_UPDATE")) == (UNIT, [])
+    kit.trade("955.0", "0.001", buyer_is_maker=True)  # a loss of 46 of 49.5, which leaves less than 3.82
+    assert kit.position.qty == 0
+    orders = [event["o"] for event in kit.events if event["e"] == "ORDER_TRADE_UPDATE"]
+    assert [(one["x"], one["X"]) for one in orders] == [
+        ("CANCELED", "CANCELED"),
+        ("NEW", "NEW"),
+        ("TRADE", "FILLED"),
+    ]
+    assert {one["c"] for one in orders[1:]} == {f"autoclose-{kit.time.now_ns() // 1_000_000}"}
+    (fee,) = kit.call("GET", "income", incomeType="INSURANCE_CLEAR")
+    assert fee["income"] == "-12.50000000"  # of 1,000 that the book paid
+    told = [event["a"] for event in kit.events if event["e"] == "ACCOUNT_UPDATE"]
+    assert (told[-1]["m"], told[-1]["B"][0]["bc"]) == ("INSURANCE_CLEAR", "-12.50000000")
+
+
+def test_what_the_book_does_not_take_is_liquidated_by_a_later_trade(kit):
+    long_and_exposed(kit)
+    cases = ((2, "990.0", "0.400", "955.0", 6), (3, "930.0", "9.000", "935.0", 0))
+    for number, price, qty, last, left in cases:
+        kit.market.snapshot(number, BIDS % (price.encode(), qty.encode()))
+        kit.market.quote(units(price), units(qty), 1_001 * UNIT, UNIT)
+        kit.trade(last, "0.001", buyer_is_maker=True)
+        assert kit.position.qty == left * UNIT // 10
+
+
+def test_the_adapter_reads_a_liquidation_as_what_it_is(kit):
+    long_and_exposed(kit)
+    kit.trade("955.0", "0.001", buyer_is_maker=True)
+    frames, reports, funding = UsdmFrames([INSTRUMENT]), [], []
+    for event in kit.events:
+        read = frames.event(msgspec.json.encode(event))
+        if isinstance(read, OrderEvent):
+            reports.append(frames.update(read.o, 1))
+        elif isinstance(read, AccountEvent):
+            funding += frames.funding(read, 1)
+    assert [(one.kind, one.reason, one.last_lots) for one in reports if one.kind == "TRADE"] == [
+        ("TRADE", "liquidated", 1000)
+    ]
+    assert [str(one.amount) for one in funding] == ["-12.50000000"]
