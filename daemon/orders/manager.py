@@ -133,6 +133,8 @@ class Orders:
             approved.instrument,
         )
         _, row, slot, kind, level, side, price_ticks, qty_lots, reduces, _ = action
+        if not self.venue.up:  # what reduces risk passes the gate, and cannot leave either
+            return self.risk.refuse(GATE_VENUE_DOWN, desk, action, now_ns)
         client_order_id = self.ids.next()
         seq = self.ids.seq
         try:

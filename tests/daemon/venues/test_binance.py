@@ -449,6 +449,19 @@ def test_after_a_rate_limit_nothing_is_sent_until_its_end() -> None:
     run(scenario)
 
 
+def test_while_it_is_banned_no_connection_is_made_and_one_as_soon_as_that_ends() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.start()
+        desk.venue.on_limited(418, START // 1_000_000 + 90_000)
+        desk.line.cut()
+        await desk.pass_s(88)
+        assert len(desk.exchange.lines) == 1
+        await desk.pass_s(3)
+        assert (len(desk.exchange.lines), desk.venue.up) == (2, True)
+
+    run(scenario)
+
+
 def test_a_query_of_unseen_trades_fetches_them() -> None:
     async def scenario(desk: Desk) -> None:
         await desk.start()
