@@ -441,7 +441,7 @@ def test_after_a_rate_limit_nothing_is_sent_until_its_end() -> None:
         await desk.pass_s(29)
         assert len(desk.exchange.methods) == sent
         assert desk.sink.kinds == ["REJECTED", "CANCEL_REJECTED", "REJECTED"]
-        assert desk.sink.reports[1].reason == "not sent: rate limited for 30.0 s more"
+        assert desk.sink.reports[1].reason == "not sent: rate limited for 30.5 s more"
         await desk.pass_s(2)
         desk.venue.place(order(3))
         assert desk.exchange.methods[-1] == "order.place"
