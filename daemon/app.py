@@ -59,6 +59,7 @@ BUSY: Final = frozenset({-1000, -1001, -1003, -1021, -2013, -418, -429})
 #: how long the end waits for the venue's word on what was cancelled
 DRAIN_NS: Final = 3_000_000_000
 _POLL_S: Final = 0.02
+_LEFT: Final = "start again, or: tickd flatten --direct"
 _SECOND_NS: Final = 1_000_000_000
 #: states in which the venue owes an answer
 _WAITING: Final = frozenset({State.PENDING_NEW, State.PENDING_REPLACE, State.PENDING_CANCEL})
@@ -349,6 +350,9 @@ class App:
         deadline_ns = self.seams.clock.now_ns() + DRAIN_NS
         while self._owed() and self.seams.clock.now_ns() < deadline_ns:
             await pause(self.seams, _POLL_S)
+        for order in core.orders.life.open.values():  # its cancel was lost, or the venue cannot be reached
+            if order.kind != STOP:
+                self.log.error("left", order=order.client_order_id, state=order.state.name, then=_LEFT)
         core.engine.phase = "STOPPED"
         self.last = self.status()
         if self.failure is None and self.config.journal.checkpoint_s:  # else nobody knows what they are worth

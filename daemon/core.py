@@ -17,6 +17,7 @@ from daemon.config_show import to_toml
 from daemon.engine import Engine
 from daemon.errors import ConfigError
 from daemon.memory_checkpoint import Checkpoints
+from daemon.orders.audit import Alarm
 from daemon.orders.desk import Account, Desk
 from daemon.orders.doubts import OrderRules
 from daemon.orders.ids import Ids, next_run
@@ -177,6 +178,8 @@ def build(
     )
     recovery = Recovery(orders)
     recovery.restore(history)
+    for text in history.cut:
+        orders.tell(Alarm("journal_cut", text, seams.clock.now_ns()))
     recovery.begin(__version__, to_toml(config, {}))
     return Core(
         engine, orders, orders.portfolio, orders.journal, recovery, runtimes, tally, spans, checkpoints

@@ -132,6 +132,8 @@ class Direct:
             refuse_another_mode(history, self._config)
             books = self._build(write_to, history)
             books.recovery.restore(history)
+            for text in history.cut:
+                self._note(text)
         except (ConfigError, JournalError, OSError) as error:
             if not self._everything:
                 raise TickdError(

@@ -56,15 +56,22 @@ def close_position(
 ) -> Order | Refused | None:
     """Take a strategy's position to zero, at no worse than a price; None where what is left is dust.
 
-    One order takes no more than the instrument's largest quantity; the caller repeats until None.
+    One order takes no more than the instrument's largest quantity; the caller repeats until None. What open
+    orders may still close is theirs, or both would: only a derivative's exchange knows what reduces.
     """
     instrument = orders.instruments[desk.instruments[row]]
     position = desk.position[row * POSITION_COLUMNS + P_QTY]
     side = -1 if position > 0 else 1
-    qty = abs(position)
+    qty_lots = int(abs(position) / instrument.qty.as_float * (1 + 1e-12))
     if instrument.spot:
-        qty = min(qty, orders.portfolio.purse(instrument.base).free / UNIT)
-    qty_lots = int(qty / instrument.qty.as_float * (1 + 1e-12))
+        qty_lots -= sum(
+            orders.life.leaves(order)
+            for order in orders.risk.live[instrument.index]
+            if order.strategy == desk.index and order.side == side
+        )
+    if instrument.spot and side < 0:
+        free = orders.portfolio.purse(instrument.base).free / UNIT
+        qty_lots = min(qty_lots, int(free / instrument.qty.as_float * (1 + 1e-12)))
     qty_lots = min(qty_lots, int(instrument.qty_max / instrument.lot_size))
     if instrument.is_dust(qty_lots, instrument.price.decimal(worst_ticks)):
         return None

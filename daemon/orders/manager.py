@@ -128,6 +128,8 @@ class Orders:
     def _place(self, approved: Approved) -> Order | Refused:
         desk, instrument, now_ns = approved.desk, approved.instrument, approved.now_ns
         _, row, slot, kind, level, side, price_ticks, qty_lots, reduces, _, decided = approved.action
+        if not self.venue.up:  # what reduces risk passes the gate, and cannot leave either
+            return self.risk.refuse(GATE_VENUE_DOWN, desk, approved.action, now_ns)
         client_order_id = self.ids.next()
         seq = self.ids.seq
         try:

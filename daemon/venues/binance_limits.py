@@ -95,8 +95,8 @@ class Budget:
     def take(self, time_ms: int, weight: int, *, order: bool = False) -> str:
         """Count a request that is about to be sent; return why it may not be, empty when it may."""
         self._settle()
-        if time_ms < self._blocked_until_ms:
-            return f"rate limited for {(self._blocked_until_ms - time_ms) / 1000:.1f} s more"
+        if blocked_ms := self.blocked_ms(time_ms):
+            return f"rate limited for {blocked_ms / 1000:.1f} s more"
         for window in self._weight.values():
             used = window.now(time_ms)
             limit = window.limit * ORDERS_SHARE if order else window.limit
@@ -111,14 +111,18 @@ class Budget:
                 window.count = used + 1
         return ""
 
+    def blocked_ms(self, time_ms: int) -> int:
+        """Return for how long nothing may be sent, after a 429 or 418."""
+        return max(self._blocked_until_ms - time_ms, 0)
+
     def reading_waits_ms(self, time_ms: int, weight: int) -> int:
         """Return how long a snapshot's request has to wait: limited, or for its part of the weight.
 
         0: it need not, and counts as one.
         """
         self._settle()
-        if time_ms < self._blocked_until_ms:
-            return self._blocked_until_ms - time_ms
+        if blocked_ms := self.blocked_ms(time_ms):
+            return blocked_ms
         window, reading = self._weight[_MINUTE_MS], self._reading
         limit = window.limit or _LIMIT_ASSUMED
         read, used = reading.now(time_ms), window.now(time_ms)

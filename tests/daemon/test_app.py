@@ -369,10 +369,11 @@ def test_nothing_that_could_journal_outlives_the_journal(tmp_path, monkeypatch):
             app.ask_stop("test")
             await life
             app._fail(ValueError("late"))  # has no journal to halt in, and is told none the less
-            return alive, app.failure
+            return alive, app.failure, one.said
 
-    alive, failure = asyncio.run(go())
+    alive, failure, said = asyncio.run(go())
     assert alive == []
+    assert said.count("left") == 2  # the two orders whose cancel was never heard
     assert isinstance(failure, ValueError)
 
 

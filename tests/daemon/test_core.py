@@ -13,6 +13,7 @@ from daemon.disk import RealDisk
 from daemon.errors import ConfigError, JournalError
 from daemon.instruments import make_instrument
 from daemon.memory_disk import MemoryDisk
+from daemon.orders.audit import Alarm
 from daemon.orders.order import State
 from daemon.research.bundle import read_bundle
 from daemon.runtime import Runtime
@@ -216,4 +217,7 @@ def test_a_torn_tail_costs_the_last_record_only(new_floor, script):
     asyncio.run(floor.core.journal.close())
     (path,) = floor.disk.list(Path("journal"))
     floor.disk.truncate(path, len(floor.disk.read(path)) - 3)
-    assert floor.restarted().position() == 2.0
+    later = floor.restarted()
+    assert later.position() == 2.0
+    (told,) = [one.text for one in later.audits if isinstance(one, Alarm)]
+    assert "bytes of no whole record, cut at offset" in told

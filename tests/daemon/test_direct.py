@@ -244,6 +244,13 @@ def test_a_journal_that_cannot_be_read_is_refused_without_everything(scene):
     assert scene.market.base == 0
 
 
+def test_a_torn_tail_of_the_journal_is_told(scene):
+    (path,) = scene.disk.list(World.folder)
+    scene.disk.truncate(path, len(scene.disk.read(path)) - 3)
+    report = scene.flatten()
+    assert [note for note in report.notes if "bytes of no whole record, cut at offset" in note]
+
+
 def test_on_a_full_disk_it_goes_on_in_memory(scene):
     scene.disk.bytes_max = 0
     report = scene.flatten()

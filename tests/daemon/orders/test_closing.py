@@ -112,3 +112,25 @@ def test_a_position_beyond_the_largest_order_is_closed_piece_by_piece(new_world)
         world.fill(closing, trade_id, closing.qty_lots)
     assert sold == [100_000, 100_000, 50_000]
     assert close_position(world.orders, world.desks[0], 0, 5_900_000, world.time.now_ns()) is None
+
+
+def test_what_open_orders_may_still_close_is_not_closed_twice(world):
+    bought = stand(world, qty=1000)
+    world.fill(bought, 1, 1000)
+    stop = stand(world, kind=d.STOP, side=d.SELL, price=5_900_000, qty=600, level=1)
+    world.orders.cancel_all(stops=True)  # it may be triggered before that arrives
+    now_ns = world.time.now_ns()
+    closing = close_position(world.orders, world.desks[0], 0, 5_900_000, now_ns)
+    assert (closing.side, closing.qty_lots) == (d.SELL, 400)
+    assert close_position(world.orders, world.desks[0], 0, 5_900_000, now_ns) is None
+    world.fill(closing, 2, 400)
+    world.report("CANCELED", stop)
+    assert close_position(world.orders, world.desks[0], 0, 5_900_000, now_ns).qty_lots == 600
+
+
+def test_a_position_sold_short_of_the_accounts_own_coins_is_bought_back_whatever_is_left_of_them(new_world):
+    world = new_world(balances={"USDT": "100000", "BTC": "0.01"})
+    world.fill(world.place(side=d.SELL, qty=1000), 1, 1000)
+    assert world.position(d.P_FREE_BASE) == 0.0
+    closing = close_position(world.orders, world.desks[0], 0, 6_100_000, world.time.now_ns())
+    assert (closing.side, closing.qty_lots) == (d.BUY, 1000)

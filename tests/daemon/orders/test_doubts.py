@@ -27,9 +27,10 @@ def test_queries_grow_apart_up_to_a_limit(world):
 
 
 def test_nobody_is_asked_while_the_venue_is_down_and_all_soon_after(world):
+    order = world.place()
     world.venue.up = False
-    order = doubted(world)
     world.later(100)
+    assert order.state is State.UNKNOWN
     assert world.venue.queried == []
     world.venue.up = True
     world.meet()

@@ -234,6 +234,16 @@ def test_a_series_of_rejections_throws_the_kill_switch(new_world):
     assert "no money" in world.risk.latch.reason
 
 
+def test_nothing_is_recorded_and_sent_while_the_venue_is_down_not_even_what_reduces_risk(world):
+    world.fill(world.place(qty=100), 1, 100)
+    world.venue.up = False
+    verdict = world.check(side=d.SELL, qty=100, reduces=True)
+    before = len(world.venue.placed)
+    refused = world.orders.submit(verdict)
+    assert (type(refused), refused.reason) == (Refused, "venue_down")
+    assert (len(world.venue.placed), world.orders.life.open) == (before, {})
+
+
 def test_orders_that_were_not_sent_are_no_rejections_of_the_venue(new_world):
     world = new_world(limits=RiskLimits(orders_per_s_max=1000.0, rejections_max=3))
     for _ in range(9):

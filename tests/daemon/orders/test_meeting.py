@@ -124,6 +124,16 @@ def test_orders_that_are_not_ours_follow_the_policy(new_world, policy, adopted, 
     assert world.alarms() == ["foreign_order"] * adopted
 
 
+def test_an_order_that_is_adopted_is_not_shown_to_the_strategy_which_would_cancel_it(new_world):
+    world = new_world(rules=OrderRules(foreign="adopt"))
+    world.meet(open_orders=[World.listed("by-hand")])
+    assert world.slot()[d.W_STATE] == d.SLOT_EMPTY
+    again = world.restarted(rules=OrderRules(foreign="adopt"))
+    assert again.slot()[d.W_STATE] == d.SLOT_EMPTY
+    again.fill(again.orders.life.open["by-hand"], 7, 100)
+    assert again.position(d.P_QTY) == 1e-3
+
+
 def test_an_order_here_ended_and_there_open_halts_and_says_which(world):
     order = world.place()
     world.report("CANCELED", order)

@@ -441,10 +441,23 @@ def test_after_a_rate_limit_nothing_is_sent_until_its_end() -> None:
         await desk.pass_s(29)
         assert len(desk.exchange.methods) == sent
         assert desk.sink.kinds == ["REJECTED", "CANCEL_REJECTED", "REJECTED"]
-        assert desk.sink.reports[1].reason == "not sent: rate limited for 30.0 s more"
+        assert desk.sink.reports[1].reason == "not sent: rate limited for 30.5 s more"
         await desk.pass_s(2)
         desk.venue.place(order(3))
         assert desk.exchange.methods[-1] == "order.place"
+
+    run(scenario)
+
+
+def test_while_it_is_banned_no_connection_is_made_and_one_as_soon_as_that_ends() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.start()
+        desk.venue.on_limited(418, START // 1_000_000 + 90_000)
+        desk.line.cut()
+        await desk.pass_s(88)
+        assert len(desk.exchange.lines) == 1
+        await desk.pass_s(3)
+        assert (len(desk.exchange.lines), desk.venue.up) == (2, True)
 
     run(scenario)
 
