@@ -126,12 +126,15 @@ def test_a_position_that_is_not_ours_halts_and_says_what_differs(bench, futures)
     assert daemon.child.end() == 0
 
 
-def killed(bench, exchange, *strategies):
-    """Kill a daemon with a position and, of the market maker, orders standing; return its file."""
-    daemon = live(bench, exchange, *strategies)
+def killed(bench, exchange):
+    """Kill a daemon with a position, and let an order stand; return its file."""
+    daemon = live(bench, exchange, CROSS)
     daemon.ready()
-    until(lambda: position(exchange) and asked(exchange, "v1/openOrders"), "it holds and quotes", 90.0)
+    until(lambda: position(exchange), "it holds something", 90.0)
     daemon.child.kill()
+    price = round(float(asked(exchange, "v1/ticker/bookTicker", symbol="BTCUSDT")["bidPrice"]) * 0.97)
+    order = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": price}
+    exchange.signed("v1/order", "POST", "usdm", symbol="BTCUSDT", **order)
     return bench.folder / "one.toml"
 
 
@@ -140,21 +143,18 @@ def flatten(bench, exchange, path, *words, env=None):
     return bench.run("flatten", "--direct", path, "--yes", "--json", *words, env=env).json
 
 
-NEAR = MAKER.replace("half_spread_bps = 50.0", "half_spread_bps = 0.2")
-
-
 def test_with_no_daemon_its_orders_are_cancelled_and_its_position_is_closed(bench, futures):
-    path = killed(bench, futures, NEAR)
+    path = killed(bench, futures)
     # the account stays as it is set up, whatever the file says by now
     report = flatten(bench, futures, path, env={"TICKD__VENUE__MARGIN": "isolated"})
     assert (report["left"], report["dust"]) == ([], [])
-    assert report["closed"]
+    assert (len(report["canceled"]), len(report["closed"])) == (1, 1)
     assert (position(futures), asked(futures, "v1/openOrders")) == (0, [])
     assert asked(futures, "v1/symbolConfig", symbol="BTCUSDT")[0]["marginType"] == "CROSSED"
     closing = asked(futures, "v1/allOrders", symbol="BTCUSDT")[-1]
     assert (closing["reduceOnly"], closing["timeInForce"]) == (True, "IOC")
 
-    daemon = live(bench, futures, NEAR)
+    daemon = live(bench, futures, CROSS)
     state = daemon.until(lambda state: state["state"] == "HALTED", "it is HALTED", READY_S)
     assert state["instruments"][0]["position"] == 0
     assert "flatten --direct" in state["reason"]
@@ -162,7 +162,7 @@ def test_with_no_daemon_its_orders_are_cancelled_and_its_position_is_closed(benc
 
 
 def test_with_everything_a_position_that_somebody_else_opened_is_closed_too(bench, futures):
-    path = killed(bench, futures, NEAR)
+    path = killed(bench, futures)
     order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.031"}
     futures.signed("v1/order", "POST", "usdm", **order)
     report = flatten(bench, futures, path, "--everything")
