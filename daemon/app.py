@@ -36,7 +36,7 @@ from daemon.plans import compile_plans, plan_strategies, strategies_to_load
 from daemon.pulse import Heartbeat
 from daemon.snapshot import take_status
 from daemon.spans import Spans
-from daemon.venues.make import check_key_rights, check_keys, make_rehearsal, make_venue, restore_paper
+from daemon.venues import make
 from daemon.warm import warm_up
 from kernels.dtypes import STOP
 from kernels.ring import new_rings
@@ -123,7 +123,7 @@ class App:
             compiling(Console(stderr=True), 1 + 2 * strategies_to_load(config)) as step,
         ):
             plans = plan_strategies(config, seams.disk, step)
-            check_keys(config, seams.disk, os.environ)
+            make.check_keys(config, seams.disk, os.environ)
             step("feed and venue")
             await warm_up(paper=config.venue.kind == "paper")
             compile_plans(config, plans, step)
@@ -134,8 +134,8 @@ class App:
         feed = config.feed
         instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
         rings = new_rings(len(instruments))
-        venue, followers = make_venue(config, instruments, rings, self._venue_seams, os.environ)
-        for text in await check_key_rights(config, venue, self._venue_seams, os.environ):
+        venue, followers = make.make_venue(config, instruments, rings, self._venue_seams, os.environ)
+        for text in await make.check_key_rights(config, venue, self._venue_seams, os.environ):
             self.log.warning("key", text=text)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
         runtimes = make_runtimes(config, plans, instruments, fees, can_amend=venue.can_amend)
@@ -153,9 +153,11 @@ class App:
             followers=followers,
             pulse=self._pulse,
         )
-        rehearsal = make_rehearsal(config, instruments, seams, os.environ, lambda: core.orders.written_ns)
+        rehearsal = make.make_rehearsal(
+            config, instruments, seams, os.environ, lambda: core.orders.written_ns
+        )
         for paper in followers:
-            restore_paper(paper, core.portfolio)
+            make.restore_paper(paper, core.portfolio)
         core.engine.phase = "RECOVERING"
         await core.journal.sync_now()
         self._spawn(core.journal.run())
@@ -200,6 +202,7 @@ class App:
         feed, seams, instruments = self.config.feed, self.seams, self.core.engine.instruments
         urls = [exchange.snapshot_url(instrument, feed.rest_url) for instrument in instruments]
         fetcher = SnapshotFetcher(urls, seams)
+        make.share_limits(self.core.orders.venue, fetcher, urls[0])
         self.feed = FeedCore(
             instruments,
             rings,
@@ -389,12 +392,8 @@ class App:
             core.engine.stop()
         await core.orders.venue.stop()
         core.orders.close()
-        await self.seams.worker.call(_nothing)  # it does one thing at a time: a sync under way is over
+        await self.seams.worker.call(bool)  # it does one thing at a time: a sync under way is over
         try:
             await core.journal.close()
         except JournalError as error:
             self.failure = self.failure or error
-
-
-def _nothing() -> None:
-    """Let a worker come to its next piece of work."""

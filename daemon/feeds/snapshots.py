@@ -19,7 +19,7 @@ _log = structlog.get_logger(component="feed")
 
 _TIMEOUT_S: Final = 10.0
 #: between two requests: a 1,000-level book costs Spot 50 of 6,000 weight a minute
-_SPACING_S: Final = 0.5
+_SPACING_MS: Final = 500
 #: a book asked for again within this time waits longer each time, up to a minute
 _CALM_NS: Final = 300_000_000_000
 #: how long to keep still after a 429 or 418 that does not say
@@ -41,6 +41,8 @@ class SnapshotFetcher:
         self._asked_ns = [0] * len(urls)
         self._wake = asyncio.Event()
         self._free_ns = 0  # nothing is sent before
+        #: told of a 429 or 418 and for how many ms: it holds for whoever asks from this address
+        self.on_limited: Callable[[int, int], object] = _nobody
         self.requests = 0
         self.failures = 0
 
@@ -61,6 +63,10 @@ class SnapshotFetcher:
     def forget(self, index: int) -> None:
         """Drop a request: the connection that wanted it is gone."""
         self._due_ns.pop(index, None)
+
+    def hold(self, wait_ms: int) -> None:
+        """Send nothing for so long: somebody else was told to keep still."""
+        self._free_ns = max(self._free_ns, self._seams.clock.now_ns() + wait_ms * 1_000_000)
 
     async def run(self, take: Callable[[int, bytes, int], None]) -> None:
         """Serve requests until cancelled; `take` is FeedCore.process_snapshot."""
@@ -94,21 +100,21 @@ class SnapshotFetcher:
 
     async def _fetch(self, index: int) -> bytes | None:
         """Make one request; None, and a word in the log, when it brought no book."""
-        clock = self._seams.clock
         url = self._urls[index]
         self.requests += 1
         try:
             answer = await self._seams.net.request("GET", url, {}, b"", _TIMEOUT_S)
         except NetError as error:
-            self._free_ns = clock.now_ns() + int(_SPACING_S * 1e9)
+            self.hold(_SPACING_MS)
             _log.warning("snapshot_failed", instrument=index, reason=str(error))
             return None
-        self._free_ns = clock.now_ns() + int(_SPACING_S * 1e9)
+        self.hold(_SPACING_MS)
         if answer.status == 200:
             return answer.body
         if answer.status in _BAN_S:
             ban_s = _retry_after_s(answer.headers.get("Retry-After", ""), _BAN_S[answer.status])
-            self._free_ns = clock.now_ns() + int(ban_s * 1e9)
+            self.hold(int(ban_s * 1000))
+            self.on_limited(answer.status, int(ban_s * 1000))
         _log.warning(
             "snapshot_refused",
             instrument=index,
@@ -116,6 +122,10 @@ class SnapshotFetcher:
             said=answer.body[:200].decode(errors="replace"),
         )
         return None
+
+
+def _nobody(*_: int) -> None:
+    """Tell nobody."""
 
 
 def _retry_after_s(text: str, default_s: float) -> float:

@@ -71,6 +71,7 @@ class BinanceVenue:
         self._instruments = tuple(instruments)
         self._signer = signer
         self._settings = settings
+        self.rest_url = settings.rest_url
         self._seams = seams
         self._clock = seams.clock
         self._now = seams.clock.now_ns
@@ -177,6 +178,11 @@ class BinanceVenue:
     def on_limited(self, status: int, until_ms: int) -> None:
         """Send nothing until then."""
         self.budget.block(status, self.server.time_ms(self._clock.now_ns()), until_ms)
+
+    def on_feed_limited(self, status: int, wait_ms: int) -> None:
+        """Send nothing for so long: the feed was told to keep still."""
+        time_ms = self.server.time_ms(self._clock.now_ns())
+        self.budget.block(status, time_ms, time_ms + wait_ms)
 
     def on_clock_refused(self) -> None:
         """Measure the exchange's clock anew."""

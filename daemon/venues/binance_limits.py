@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from daemon.venues.binance_wire import RateLimit
 
@@ -71,6 +71,8 @@ class Budget:
         self._weight = {_MINUTE_MS: Window(_MINUTE_MS)}
         self._reading = Window(_MINUTE_MS)  # what snapshots used of that
         self._orders: dict[int, Window] = {}
+        #: told for how many ms nothing may be sent, after a 429 or 418: it holds for the whole address
+        self.on_block: Callable[[int], object] = _nobody
         self._blocked_until_ms = 0
         self._granted = 0  # weight of the orders that need no look at the windows
         self._granted_at_first = 0
@@ -188,6 +190,7 @@ class Budget:
         told = until_ms > time_ms
         end_ms = until_ms + _UNSURE_MS if told else time_ms + BACKOFF_MS.get(status, BACKOFF_MS[429])
         self._blocked_until_ms = max(self._blocked_until_ms, end_ms)
+        self.on_block(self.blocked_ms(time_ms))
 
     def used(self, time_ms: int) -> dict[str, tuple[int, int]]:
         """Return (count, limit) by name, such as request_weight_60s; limit 0: not known."""
@@ -204,3 +207,7 @@ class Budget:
         if window is None:
             window = windows[span_ms] = Window(span_ms)
         return window
+
+
+def _nobody(_: int) -> None:
+    """Tell nobody."""

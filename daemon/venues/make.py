@@ -6,6 +6,7 @@ from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.config import Config
+    from daemon.feeds.snapshots import SnapshotFetcher
     from daemon.instruments import Instrument
     from daemon.orders.portfolio import Portfolio
     from daemon.seams import Disk, Seams
@@ -70,6 +72,16 @@ def make_live(
     if config.venue.kind == "ccxt":
         return _ccxt(config, instruments, seams, environ)
     return _binance(config, instruments, seams, environ, as_it_is=as_it_is)
+
+
+def share_limits(venue: Venue, fetcher: SnapshotFetcher, url: str) -> None:
+    """Let who is told to keep still, orders or the feed's books from `url`, hold back the other too.
+
+    An exchange limits and bans an address, whatever is asked from it.
+    """
+    if isinstance(venue, BinanceVenue) and urlsplit(url).hostname == urlsplit(venue.rest_url).hostname:
+        venue.budget.on_block = fetcher.hold
+        fetcher.on_limited = venue.on_feed_limited
 
 
 def make_rehearsal(

@@ -139,6 +139,24 @@ def test_after_a_ban_nothing_is_sent_for_any_instrument(
     assert {url for _, url in rig.net.asked} == {"u0", "u1"}
 
 
+def test_whoever_asks_from_this_address_is_told_and_can_hold_it_back() -> None:
+    rig = Rig([Response(429, {"Retry-After": "7"}, b"")])
+    told: list[tuple[int, int]] = []
+    rig.fetcher.on_limited = lambda status, wait_ms: told.append((status, wait_ms))
+
+    async def scenario() -> None:
+        rig.fetcher.request(0)
+        await rig.pass_time(1)
+        rig.fetcher.hold(60_000)
+        await rig.pass_time(59)
+        assert len(rig.net.asked) == 1
+        await rig.pass_time(2)
+
+    rig.run(scenario)
+    assert told == [(429, 7_000)]
+    assert len(rig.net.asked) == 2
+
+
 def test_an_urgent_request_overtakes_one_that_waits() -> None:
     rig = Rig([NetError("x")] * 6)
 

@@ -81,6 +81,14 @@ def test_one_latch_stops_everything_until_the_time_the_exchange_names() -> None:
         assert budget.take(NOW + 90_500, 1, order=order) == ""
 
 
+def test_a_latch_tells_for_how_long() -> None:
+    budget, told = Budget(), []
+    budget.on_block = told.append
+    budget.block(429, NOW, NOW + 5_000)
+    budget.block(429, NOW + 1_000, NOW + 2_000)  # what is left of the longer one
+    assert told == [5_500, 4_500]
+
+
 def test_a_limit_without_a_time_is_waited_out_all_the_same() -> None:
     budget = Budget()
     budget.block(429, NOW)

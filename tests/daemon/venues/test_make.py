@@ -13,6 +13,7 @@ from daemon.config import Config, FeedConfig, PaperConfig, StrategyConfig, Venue
 from daemon.disk import RealDisk
 from daemon.errors import ConfigError
 from daemon.events import Balance
+from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.instruments import make_instrument
 from daemon.memory_disk import InlineWorker
 from daemon.no_net import NoNet
@@ -24,7 +25,14 @@ from daemon.seams import Seams
 from daemon.venues.binance import BinanceVenue
 from daemon.venues.binance_settings import UsdmSettings
 from daemon.venues.binance_usdm import UsdmVenue
-from daemon.venues.make import check_keys, make_paper, make_rehearsal, make_venue, restore_paper
+from daemon.venues.make import (
+    check_keys,
+    make_paper,
+    make_rehearsal,
+    make_venue,
+    restore_paper,
+    share_limits,
+)
 from daemon.venues.paper import PaperVenue
 from kernels.ring import new_rings
 
@@ -222,3 +230,18 @@ def test_a_paper_account_goes_on_where_its_journal_ended(market, symbol):
     balances = venue.account.balances()
     assert (balances["USDT"].free, balances["BTC"].free) == (Decimal(700), Decimal("0.25"))
     assert venue.account.positions == ([0] if market == "spot" else [250])
+
+
+@pytest.mark.parametrize(("host", "shared"), [("api.binance.com", True), ("elsewhere.example", False)])
+def test_who_is_told_to_keep_still_holds_back_the_other_at_the_same_host(make, host, shared):
+    venue, _ = make(kind="binance")
+    time = VirtualTime(1)
+    fetcher = SnapshotFetcher(["u"], Seams(time, time, NoNet(), None, InlineWorker(), random.Random(0)))
+    share_limits(venue, fetcher, f"https://{host}/api/v3/depth")
+    fetcher.on_limited(418, 9_000)
+    assert (venue.budget.blocked_ms(venue.server.time_ms(1)) > 0) is shared
+    held = []
+    fetcher.hold = held.append
+    share_limits(venue, fetcher, f"https://{host}/api/v3/depth")
+    venue.on_limited(429, 0)
+    assert bool(held) is shared
