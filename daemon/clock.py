@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from daemon.seams import Clock
+
 #: virtual time that is moved on by more is a machine that slept: timers run their course for `_AWAKE_NS`, so
 #: that what was under way ends in order, and whatever is due after that is late and runs once
 _SLEPT_NS: Final = 3_600_000_000_000
@@ -51,7 +53,7 @@ class LoopTimer:
 
     __slots__ = ("_clock", "_fn", "_handle", "_loop", "_when_ns")
 
-    def __init__(self, clock: SystemClock, when_ns: int, fn: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, when_ns: int, fn: Callable[[], None]) -> None:
         self._clock = clock
         self._when_ns = when_ns
         self._fn = fn
@@ -73,7 +75,7 @@ class LoopTimer:
 class LoopScheduler:
     """Timers on the running asyncio loop, whichever loop was injected."""
 
-    def __init__(self, clock: SystemClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def call_at(self, when_ns: int, fn: Callable[[], None]) -> LoopTimer:

@@ -93,6 +93,7 @@ ALLOWED = {
     "daemon/simulator/faults.py": {"random"},  # seeded
     "daemon/simulator/process.py": {
         "random",
+        "read_text()",  # the file of faults
         "secrets",
     },  # a process of its own: makes its own seams
     "daemon/simulator/warm.py": {"random"},  # seeded

@@ -93,7 +93,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     pieces: Annotated[int, Meta(ge=2)] = 3
 
 
-def read_text(text: str, source: str) -> list[Fault]:
+def parse(text: str, source: str) -> list[Fault]:
     """Return the faults of a file's text; raises UsageError naming source and entry."""
     if _JSON.match(text):
         return _read_json(text, source)

@@ -21,11 +21,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from rich.console import Console
 
 from daemon.clock import SystemClock
-from daemon.errors import EXIT_DONE, ConfigError, TickdError
+from daemon.errors import EXIT_DONE, ConfigError, TickdError, UsageError
 from daemon.faces.compiling import compiling
 from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
 from daemon.simulator import KEY_ENV, SECRET_ENV
 from daemon.simulator.auth import Key
+from daemon.simulator.fault import Fault, parse
 from daemon.simulator.rates import Limits
 from daemon.simulator.server import running
 from daemon.simulator.settings import ACCOUNT, SimulatorSettings
@@ -65,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-limits", action="store_true", help="no rate limits (soak tests)")
     parser.add_argument("--withdrawals", action="store_true", help="let the key say that it may withdraw")
+    parser.add_argument("--faults", type=Path, help="what goes wrong when: TOML, or JSON a line")
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes")
 
 
@@ -94,7 +96,21 @@ def settings_of(options: argparse.Namespace) -> SimulatorSettings:
         funding_s=options.funding_s,
         key=msgspec.structs.replace(read_key(), can_withdraw=options.withdrawals),
         limits=nothing if options.no_limits else Limits(),
+        faults=read_faults(options.faults),
     )
+
+
+def read_faults(path: Path | None) -> tuple[Fault, ...]:
+    """Return the faults of a file; raises UsageError with a sentence that names the entry."""
+    if path is None:
+        return ()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"the faults {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"the faults {path} are no text") from None
+    return tuple(parse(text, str(path)))
 
 
 def read_key() -> Key:

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import WSMsgType, web
 
+from daemon.clock import LoopScheduler
 from daemon.errors import NetError
+from daemon.lifetime import kill_self
+from daemon.simulator.control import Control
 from daemon.simulator.drive import TapeRun, run_synthetic
+from daemon.simulator.faults import Faults
+from daemon.simulator.outages import CUT
 from daemon.simulator.rates import Window
 from daemon.simulator.settings import build
 from daemon.simulator.streams import MarketSession
@@ -34,6 +39,8 @@ BACKLOG_BYTES_HIGH: Final = 4 << 20
 BACKLOG_BYTES_MAX: Final = 64 << 20
 _MESSAGE_BYTES_MAX: Final = 1 << 20
 _SECOND_NS: Final = 1_000_000_000
+#: a request that is not answered is given up when the client does, or after so long
+LOST_S_MAX: Final = 600.0
 
 
 class SocketOutbox:
@@ -83,9 +90,13 @@ class SocketOutbox:
         self._bytes = 0
 
     def close(self, code: int, reason: str) -> None:
-        """Write what is queued, then close."""
-        if not self.closing:
-            self.closing = True
+        """Write what is queued, then close; or cut the connection without a word."""
+        if self.closing:
+            return
+        self.closing = True
+        if code == CUT:
+            self._transport.abort()
+        else:
             self.flush()
             self._on_close(code, reason)
 
@@ -161,11 +172,24 @@ class Front:
         body = (await request.read()).decode("utf-8", "replace")
         headers = {name.lower(): value for name, value in request.headers.items()}
         answer = self._gateway.request(request.method, request.raw_path, headers, body, request.remote or "")
+        if answer.delay_s:
+            await asyncio.sleep(answer.delay_s)
+        if not answer.status:
+            return await self._leave_waiting(request)
         return web.Response(
             status=answer.status,
             body=answer.body,
             headers=answer.headers | {"Content-Type": "application/json;charset=UTF-8"},
         )
+
+    async def _leave_waiting(self, request: web.Request) -> web.Response:
+        """Answer nothing until the client has gone."""
+        waited_s = 0.0
+        # a transport tells nobody but its protocol, aiohttp's, that the other side has closed
+        while request.transport is not None and not request.transport.is_closing() and waited_s < LOST_S_MAX:
+            await asyncio.sleep(0.05)
+            waited_s += 0.05
+        return _cut(request.transport)
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         transport = request.transport
@@ -177,7 +201,7 @@ class Front:
         outbox = SocketOutbox(transport)
         opened = self._gateway.connect(request.raw_path, outbox, request.remote or "")
         if opened.session is None:
-            return web.Response(status=opened.status)
+            return web.Response(status=opened.status) if opened.status else _cut(transport)
         await socket.prepare(request)
         outbox.open(lambda code, reason: self._spawn(socket.close(code=code, message=reason.encode())))
         pong = [self._clock.mono_ns()]
@@ -229,6 +253,13 @@ class Front:
                         await socket.ping(str(now_ns // 1_000_000).encode())
 
 
+def _cut(transport: asyncio.Transport | None) -> web.Response:
+    """Cut a connection; returns the answer that aiohttp wants and nobody gets."""
+    if transport is not None:
+        transport.abort()
+    return web.Response(status=500)
+
+
 @contextlib.asynccontextmanager
 async def running(
     settings: SimulatorSettings, clock: Clock, random: Random, say: Callable[[dict[str, Any]], None]
@@ -238,11 +269,14 @@ async def running(
     fronts = {name: Front(gateway, clock, settings) for name, gateway in world.gateways.items()}
     feed = fronts[next(reversed(fronts))]
     run = TapeRun(world, next(reversed(world.gateways)), settings.speed, clock, say) if world.player else None
+    faults = Faults(world.gateways, clock, LoopScheduler(clock), settings.seed, kill_self)
+    control = Control(world, run, faults)
     tasks: list[asyncio.Task[None]] = []
     try:
+        faults.add(settings.faults)
         for name, front in fronts.items():
             port = settings.port if name == "spot" else settings.futures_port
-            await front.start(settings.host, port, _control(world.gateways, run, world.player))
+            await front.start(settings.host, port, control.app())
         if run is not None:
             tasks.append(asyncio.ensure_future(run.run(feed.ready)))
         else:
@@ -263,29 +297,3 @@ def _say_failure(task: asyncio.Task[None], say: Callable[[dict[str, Any]], None]
     """Say that the market stands still because of a bug, which `running` raises at its end."""
     if not task.cancelled() and task.exception() is not None:
         say({"event": "failed", "error": repr(task.exception())})
-
-
-def _control(gateways: dict[str, Gateway], run: TapeRun | None, player: Any) -> web.Application:
-    """Return the control port's routes: GET /_simulator/state, POST /_simulator/start."""
-
-    async def state(_request: web.Request) -> web.Response:
-        return web.json_response(
-            {
-                "tape": run.state if run else None,
-                "frames": player.frames if player else None,
-                "listeners": {name: len(gateway.hub.sessions) for name, gateway in gateways.items()},
-                "streams": {name: sorted(gateway.hub.streams()) for name, gateway in gateways.items()},
-                "api_sessions": sum(len(gateway.api_sessions) for gateway in gateways.values()),
-            }
-        )
-
-    async def start(_request: web.Request) -> web.Response:
-        if run is None:
-            return web.json_response({"error": "there is no tape to start"}, status=409)
-        run.start()
-        return web.json_response({"tape": run.state})
-
-    app = web.Application()
-    app.router.add_get("/state", state)
-    app.router.add_post("/start", start)
-    return app

@@ -13,6 +13,7 @@ from daemon.simulator import tape
 from daemon.simulator.account import Account
 from daemon.simulator.auth import Key, Keyring
 from daemon.simulator.exchange import Exchange
+from daemon.simulator.fault import Fault  # noqa: TC001 - msgspec reads the annotation
 from daemon.simulator.gateway import Gateway
 from daemon.simulator.market import MarketSettings, SyntheticMarket
 from daemon.simulator.publisher import Publisher
@@ -62,6 +63,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     funding_s: float = 28_800.0  # between two fundings of the futures
     limits: Limits = Limits()
     lifetime_s: float = 86_400.0  # of a websocket connection
+    faults: tuple[Fault, ...] = ()
 
 
 class World(msgspec.Struct):

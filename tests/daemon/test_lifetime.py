@@ -148,3 +148,9 @@ def test_a_parent_is_watched_through_a_pipe_only(loop, tmp_path):
     with (tmp_path / "file").open() as file, start(CHILD, loop, stdin=file) as process:
         assert process.wait(10) == 1
         assert "--with-parent wants a pipe from the parent as standard input" in process.stderr.read()
+
+
+def test_killing_oneself_is_what_a_power_cut_is_to_a_process():
+    text = "import atexit; from daemon.lifetime import kill_self; atexit.register(print, 'bye'); kill_self()"
+    child = subprocess.run([sys.executable, "-c", text], capture_output=True, check=False)
+    assert (child.returncode, child.stdout) == (-signal.SIGKILL, b"")

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from daemon.errors import UsageError
-from daemon.simulator.fault import Fault, read_one, read_text
+from daemon.simulator.fault import Fault, parse, read_one
 
 TOML = """
 [[fault]]
@@ -21,20 +21,20 @@ executed = false
 
 
 def test_toml_and_json_in_every_form_say_the_same():
-    faults = read_text(TOML, "f")
+    faults = parse(TOML, "f")
     assert faults == [
         Fault(kind="drop", at_s=5.0, method="executionReport", count=1, of="events"),
         Fault(kind="-1007", lasts_s=2.5, executed=False),
     ]
     objects = [msgspec.json.encode(fault).decode() for fault in faults]
-    assert read_text("\n".join(objects) + "\n\n", "f") == faults
-    assert read_text(f"[{','.join(objects)}]", "f") == faults
-    assert read_text(f" [\n{objects[0]}]", "f") == faults[:1]
-    assert read_text(objects[1], "f") == faults[1:]
+    assert parse("\n".join(objects) + "\n\n", "f") == faults
+    assert parse(f"[{','.join(objects)}]", "f") == faults
+    assert parse(f" [\n{objects[0]}]", "f") == faults[:1]
+    assert parse(objects[1], "f") == faults[1:]
 
 
 def test_nothing_is_no_fault():
-    assert read_text("", "f") == read_text("[]", "f") == read_text("# quiet\n", "f") == []
+    assert parse("", "f") == parse("[]", "f") == parse("# quiet\n", "f") == []
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_nothing_is_no_fault():
 )
 def test_a_text_that_is_wrong_is_refused_naming_the_entry(text, sentence):
     with pytest.raises(UsageError) as refused:
-        read_text(text, "f")
+        parse(text, "f")
     assert str(refused.value).startswith(sentence)
 
 

@@ -2,10 +2,12 @@
 
 import argparse
 import contextlib
+import http.client
 import os
 import signal
 import subprocess
 import sys
+import urllib.request
 
 import msgspec
 import pytest
@@ -14,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from daemon.errors import ConfigError
 from daemon.simulator import process
+from daemon.simulator.fault import Fault
 from daemon.simulator.process import add_arguments, main, read_key, settings_of
 
 
@@ -145,3 +148,34 @@ def test_a_reader_that_has_ended_does_not_end_the_exchange(monkeypatch):
 
     monkeypatch.setattr(sys, "stdout", Gone())
     process.say_to_programs({"event": "stopped"})
+
+
+def test_faults_are_read_from_a_file(tmp_path):
+    path = tmp_path / "faults.toml"
+    path.write_text('[[fault]]\nkind = "stall"\nat_s = 5\nlasts_s = 40\n')
+    assert settings_of(options("--faults", str(path))).faults == (
+        Fault(kind="stall", at_s=5.0, lasts_s=40.0),
+    )
+    assert settings_of(options()).faults == ()
+
+
+def test_faults_that_are_wrong_are_refused_naming_file_and_entry(capsys, tmp_path):
+    path = tmp_path / "faults.toml"
+    path.write_text('[[fault]]\nkind = "crash"\n[[fault]]\nkind = "stall"\n')
+    assert main(["--faults", str(path)]) == 2
+    assert main(["--faults", str(tmp_path / "none")]) == 2
+    path.write_bytes(b"\xff\xfe")
+    assert main(["--faults", str(path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"tickd: {path}: fault 2 (stall): it needs lasts_s",
+        f"tickd: the faults {tmp_path / 'none'} cannot be read: No such file or directory",
+        f"tickd: the faults {path} are no text",
+    ]
+
+
+def test_the_process_kills_itself_when_it_is_told_to_crash(started):
+    child, ready = started("--with-parent", "--symbol", "BTC/USDT")
+    body = msgspec.json.encode({"kind": "crash"})
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        urllib.request.urlopen(ready["spot"] + "/_simulator/faults", body, timeout=10)
+    assert child.wait(timeout=20) == -signal.SIGKILL
