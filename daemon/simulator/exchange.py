@@ -102,13 +102,19 @@ class Exchange:
         if new.stop_price and reached(new.type, new.side, new.stop_price, market.last_price):
             raise rejected("Order would trigger immediately.")
 
+    def make_order(
+        self, symbol: Symbol, account: Account, order_id: int, client_id: str, now_ns: int
+    ) -> Order:
+        """Return a new order, about which nothing else is said yet."""
+        return Order(symbol, account, order_id, client_id, now_ns)
+
     def place(self, account: Account, market: MarketData, new: NewOrder) -> tuple[Order, list[Fill]]:
         """Take a new order; returns it with the fills it met at once."""
         now_ns = self.clock.now_ns()
         account.orders.check(now_ns)
         self.check(account, market, new)
         client_id = new.client_id or self.new_id()
-        order = Order(market.symbol, account, self.registry.last_id + 1, client_id, now_ns)
+        order = self.make_order(market.symbol, account, self.registry.last_id + 1, client_id, now_ns)
         order.side, order.type, order.tif = new.side, new.type, new.tif
         order.price, order.qty, order.stop_price = new.price, new.qty, new.stop_price
         order.quote_qty, order.stp, order.strategy = new.quote_qty, new.stp, new.strategy
@@ -310,6 +316,20 @@ class Exchange:
         order.locked = keep
         fill.commission = account.receive(order.receives, got, fill.is_maker)
 
+    # --- after a restart ---
+    def resume(self) -> None:
+        """Go on with the orders that the registry was given: they wait where they did, or meet the market."""
+        if self.registry.fills:
+            self._trade_id = self.registry.fills[-1].trade_id
+        for account in self.accounts.values():
+            for order in self.registry.open_orders(account):
+                if order.working:
+                    key, side, _, price, leaves = ask_of(order)
+                    matcher = self._matcher(account, self.market(order.symbol.name))
+                    self._settle(matcher.place(key, side, m.GTC, price, leaves), self.clock.now_ns(), set())
+                else:
+                    self._stops[order.symbol.name][order.order_id] = order
+
     # --- cancelling and amending ---
     def cancel(self, order: Order, client_id: str) -> None:
         """Take an open order off; its report bears `client_id`, the cancel's own id."""
@@ -357,10 +377,9 @@ class Exchange:
         order.status = status
         order.updated_ns = now_ns
         self.registry.close(order)
-        original = order.client_id
-        order.client_id = client_id or original
-        self.reporter.order(order, kind, now_ns, original=original if client_id else "", expiry=expiry)
-        order.client_id = original
+        self.reporter.order(
+            order, kind, now_ns, original=order.client_id if client_id else "", expiry=expiry, by=client_id
+        )
 
 
 def ask_of(order: Order) -> tuple[int, int, int, int, int]:

@@ -47,6 +47,7 @@ class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     quote_notional: float = 20_000.0  # typical value standing at the best, in quote currency
     trade_notional: float = 800.0  # median value of a trade
     depth_ms: int = 100
+    first_id: int = 0  # that update and trade ids begin behind
 
 
 class Chunk(NamedTuple):
@@ -92,7 +93,8 @@ class SyntheticMarket:
         state["rng"][0] = _seeds(settings.seed)
         state["rng"][0, 1] ^= np.uint64((instrument.index + 1) * 0xD1342543DE82EF95 & 0xFFFFFFFFFFFFFFFF)
         state["grid_ns"] = start_ns
-        state["update_id"] = 1000
+        state["update_id"] = 1000 + settings.first_id
+        state["trade_id"] = settings.first_id
         kernel.start(state)
         self._state = state
         self._events = np.zeros(_CHUNK_EVENTS, MARKET_EVENT)

@@ -232,14 +232,15 @@ def execution_report(
     original: str = "",
     reason: str = "NONE",
     expiry: str = "",
+    by: str = "",
 ) -> dict[str, Any]:
-    """Return an `executionReport` event in milliseconds; its times are E, T, O and W."""
+    """Return an `executionReport` in ms (times E, T, O, W); `by` is the id of a cancel that caused it."""
     now_ms = now_ns // 1_000_000
     report: dict[str, Any] = {
         "e": "executionReport",
         "E": now_ms,
         "s": order.symbol.name,
-        "c": order.client_id,
+        "c": by or order.client_id,
         "S": order.side_text,
         "o": order.type,
         "f": order.tif,

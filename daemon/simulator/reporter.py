@@ -19,11 +19,14 @@ class Reporter:
 
     def __init__(self) -> None:
         self.emit: Callable[[str, dict[str, Any]], None] = lambda _, __: None
+        self.keep: Callable[..., None] | None = None  # told of an account, and order, fill or algo, first
         self.execution_id = 0
 
     def order(self, order: Order, kind: str, now_ns: int, **details: Any) -> None:
         """Report one execution of an order; details as `execution_report` takes them."""
         self.execution_id += 1
+        if self.keep is not None:
+            self.keep(order.account, order=order, fill=details.get("fill"))
         self.emit(order.account.name, execution_report(order, kind, self.execution_id, now_ns, **details))
 
     def position(self, account: Account, assets: Iterable[str], now_ns: int) -> None:
@@ -38,6 +41,8 @@ class Reporter:
 
     def transfer(self, account: Account, asset: str, amount: int, now_ns: int) -> None:
         """Report a deposit (or, negative, a withdrawal)."""
+        if self.keep is not None:
+            self.keep(account)
         now_ms = now_ns // 1_000_000
         self.emit(
             account.name, {"e": "balanceUpdate", "E": now_ms, "a": asset, "d": text(amount), "T": now_ms}

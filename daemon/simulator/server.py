@@ -18,9 +18,9 @@ from daemon.lifetime import kill_self
 from daemon.simulator.control import Control
 from daemon.simulator.drive import TapeRun, run_synthetic
 from daemon.simulator.faults import Faults
+from daemon.simulator.keeping import kept
 from daemon.simulator.outages import CUT
 from daemon.simulator.rates import Window
-from daemon.simulator.settings import build
 from daemon.simulator.streams import MarketSession
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from daemon.seams import Clock
     from daemon.simulator.gateway import Gateway, Session
-    from daemon.simulator.settings import SimulatorSettings
+    from daemon.simulator.settings import SimulatorSettings, World
 
 PING_S: Final = 20.0
 PONG_S_MAX: Final = 60.0
@@ -265,7 +265,15 @@ async def running(
     settings: SimulatorSettings, clock: Clock, random: Random, say: Callable[[dict[str, Any]], None]
 ) -> AsyncIterator[dict[str, str]]:
     """Run a simulated exchange for the length of the `with`; gives {market: url}."""
-    world = build(settings, clock, random)
+    with kept(settings, clock, random) as world:
+        async with _serving(world, settings, clock, say) as urls:
+            yield urls
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    world: World, settings: SimulatorSettings, clock: Clock, say: Callable[[dict[str, Any]], None]
+) -> AsyncIterator[dict[str, str]]:
     fronts = {name: Front(gateway, clock, settings) for name, gateway in world.gateways.items()}
     feed = fronts[next(reversed(fronts))]
     run = TapeRun(world, next(reversed(world.gateways)), settings.speed, clock, say) if world.player else None

@@ -64,6 +64,9 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     lifetime_s: float = 86_400.0  # of a websocket connection
     faults: tuple[Fault, ...] = ()
+    state: Path | None = None  # where accounts and orders are kept, and taken up by the next start
+    prices: dict[str, str] = {}  # where synthetic markets start, by market:symbol
+    first_id: int = 0  # of synthetic markets
 
 
 class World(msgspec.Struct):
@@ -171,7 +174,10 @@ def _synthetic(settings: SimulatorSettings, clock: Clock, random: Random) -> Wor
     for instrument, market in zip(instruments, front.exchange.markets.values(), strict=True):
         rates = MarketSettings(
             seed=settings.seed,
-            price=PRICES.get(instrument.base, "100"),
+            price=settings.prices.get(
+                f"{settings.market}:{instrument.exchange_symbol}", PRICES.get(instrument.base, "100")
+            ),
+            first_id=settings.first_id,
             trades_per_s=base.trades_per_s * scale,
             quotes_per_s=base.quotes_per_s * scale,
             books_per_s=base.books_per_s * scale,

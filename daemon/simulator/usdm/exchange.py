@@ -107,6 +107,23 @@ class FuturesExchange(Exchange):
         )
         return max(0, -side * account.position(symbol).qty) - others
 
+    def make_order(
+        self, symbol: Symbol, account: Account, order_id: int, client_id: str, now_ns: int
+    ) -> FuturesOrder:
+        """Return a new order, about which nothing else is said yet."""
+        assert isinstance(account, FuturesAccount)
+        return FuturesOrder(symbol, account, order_id, client_id, now_ns)
+
+    def resume(self) -> None:
+        """Go on with the orders that the registry was given, and the conditional ones."""
+        self._algo_id = max(self.algos, default=self._algo_id)
+        for algo in self.algos.values():
+            if algo.status == "TRIGGERING":  # it ended between trigger and order, or between order and word
+                placed = self.registry.bears(algo.account, algo.client_id)
+                algo.order = None if placed is None else _of(placed)
+                algo.status = "TRIGGERED" if placed else "NEW"
+        super().resume()
+
     def place(self, account: Account, market: MarketData, new: NewOrder) -> tuple[Order, list[Fill]]:
         """Take a new order; returns it with the fills it met at once."""
         assert isinstance(account, FuturesAccount)
@@ -114,7 +131,7 @@ class FuturesExchange(Exchange):
         account.orders.check(now_ns)
         self.check(account, market, new)
         client_id = new.client_id or self.new_id()
-        order = FuturesOrder(market.symbol, account, self.registry.last_id + 1, client_id, now_ns)
+        order = self.make_order(market.symbol, account, self.registry.last_id + 1, client_id, now_ns)
         order.side, order.type, order.tif = new.side, new.type, new.tif
         order.price, order.qty, order.stp = new.price, new.qty, new.stp
         order.reduce_only = new.reduce_only

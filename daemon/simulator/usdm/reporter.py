@@ -26,6 +26,8 @@ class FuturesReporter(Reporter):
         """Report one execution of an order."""
         assert isinstance(order, FuturesOrder)
         self.execution_id += 1
+        if self.keep is not None:
+            self.keep(order.account, order=order, fill=details.get("fill"))
         reason = _REASONS.get(details.get("expiry", "") or kind, "0")
         event = order_update(order, kind, now_ns, details.get("fill"), reason)
         self.emit(order.account.name, event)
@@ -44,15 +46,21 @@ class FuturesReporter(Reporter):
     ) -> None:
         """Report what an execution or funding did to wallet and positions."""
         account.updated_ns = now_ns
+        if self.keep is not None and reason != "ORDER":  # an execution is kept whole, as its order's
+            self.keep(account)
         self.emit(account.name, account_update(account, asset, positions, reason, change, now_ns))
 
     def algo(self, algo: AlgoOrder, now_ns: int, reason: str = "") -> None:
         """Report what a conditional order came to."""
         algo.updated_ns = now_ns
+        if self.keep is not None:
+            self.keep(algo.account, algo=algo)
         self.emit(algo.account.name, algo_update(algo, now_ns, reason))
 
     def setup(self, account: FuturesAccount, position: Position, now_ns: int) -> None:
         """Report a changed leverage."""
+        if self.keep is not None:
+            self.keep(account)
         now_ms = now_ns // 1_000_000
         row = {"s": position.symbol.name, "l": position.leverage}
         self.emit(account.name, {"e": "ACCOUNT_CONFIG_UPDATE", "E": now_ms, "T": now_ms, "ac": row})

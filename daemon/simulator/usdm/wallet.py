@@ -102,6 +102,8 @@ def margin_type(call: Call) -> dict[str, Any]:
     if position.qty:
         raise ApiError(-4048, "Margin type cannot be changed if there exists position.")
     position.isolated = wanted == "ISOLATED"
+    if exchange.reporter.keep is not None:
+        exchange.reporter.keep(account)
     return {"code": 200, "msg": "success"}
 
 

@@ -2,12 +2,16 @@
 
 import argparse
 import contextlib
+import hashlib
+import hmac
 import http.client
 import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -179,3 +183,31 @@ def test_the_process_kills_itself_when_it_is_told_to_crash(started):
     with pytest.raises((ConnectionError, http.client.HTTPException)):
         urllib.request.urlopen(ready["spot"] + "/_simulator/faults", body, timeout=10)
     assert child.wait(timeout=20) == -signal.SIGKILL
+
+
+def signed(ready, verb, path, **params):
+    """Make a signed request of the process; returns the body."""
+    query = urlencode({**params, "timestamp": time.time_ns() // 1_000_000})
+    signature = hmac.new(b"secret", query.encode(), hashlib.sha256).hexdigest()
+    url = f"{ready['spot']}/api/v3/{path}?{query}&signature={signature}"
+    asked = urllib.request.Request(url, headers={"X-MBX-APIKEY": "key"}, method=verb)
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        return msgspec.json.decode(answer.read())
+
+
+def test_a_killed_process_goes_on_with_its_accounts_orders_and_trades(started, tmp_path):
+    words = ("--with-parent", "--symbol", "BTC/USDT", "--state", str(tmp_path / "state"))
+    child, ready = started(*words)
+    order = {"symbol": "BTCUSDT", "side": "BUY"}
+    rest = {"type": "LIMIT", "timeInForce": "GTC", "price": "30000", "quantity": "0.1"}
+    placed = signed(ready, "POST", "order", **order, **rest, newClientOrderId="rests")
+    bought = signed(ready, "POST", "order", **order, type="MARKET", quantity="0.01")
+    before = signed(ready, "GET", "account")["balances"]
+    child.kill()
+    child.wait()
+    _, ready = started(*words)
+    assert signed(ready, "GET", "account")["balances"] == before
+    (open_,) = signed(ready, "GET", "openOrders")
+    assert (open_["orderId"], open_["clientOrderId"], open_["status"]) == (placed["orderId"], "rests", "NEW")
+    trades = signed(ready, "GET", "myTrades", symbol="BTCUSDT")
+    assert [one["id"] for one in trades] == [one["tradeId"] for one in bought["fills"]]
