@@ -1,4 +1,4 @@
-"""Every command of the README, and of the page of figures, exists as written and is run by a test."""
+"""Every command of the README, and of the pages below docs/, exists as written and is run by a test."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ RUN_BY = {
 
 @pytest.fixture(scope="module")
 def commands(root):
-    """The indented lines of both that are commands, their explanations cut off, as words."""
+    """The indented lines of all that are commands, their explanations cut off, as words."""
     return [
         shlex.split(re.split(r"\s{3,}", line.strip())[0])
-        for name in ("README.md", "docs/performance.md")
+        for name in ("README.md", "docs/performance.md", "docs/simulator.md")
         for line in (root / name).read_text(encoding="utf-8").splitlines()
         if re.match(r"    (\.venv/bin/tickd|tickd|make|curl|git)\b", line)
     ]

@@ -1,10 +1,13 @@
 """Faults as they are written down, and what is wrong with some."""
 
+import re
+from typing import get_args
+
 import msgspec
 import pytest
 
 from daemon.errors import UsageError
-from daemon.simulator.fault import Fault, parse, read_one
+from daemon.simulator.fault import Fault, Kind, parse, read_one
 
 TOML = """
 [[fault]]
@@ -90,3 +93,17 @@ def test_what_a_kind_strikes_by_default_is_said_by_the_fault():
     assert read_one({"kind": "delay", "count": 1, "delay_s": 1}, "").of == "events"
     assert read_one({"kind": "crossed_book", "count": 1}, "").method == "depth"
     assert read_one({"kind": "clock_step", "lasts_s": 1, "delay_s": -5}, "").delay_s == -5.0
+
+
+def test_the_page_tells_every_kind_and_every_key_and_its_examples_are_sound(root):
+    page = (root / "docs" / "simulator.md").read_text(encoding="utf-8")
+    cells = {
+        name for row in re.findall(r"^\| (.*?) \|", page, re.MULTILINE) for name in re.findall("`(.*?)`", row)
+    }
+    assert set(get_args(Kind)) | set(Fault.__struct_fields__) <= cells
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert [fault.kind for fault in parse(example, "page")] == ["lose_answer", "delay", "stall", "storm"]
+    posted = re.findall(r"-d '(.*?)'", page)
+    assert len(posted) == 2
+    for text in (*posted, *re.findall(r"`(\{\"kind.*?)`", page)):
+        assert parse(text, "page")
