@@ -13,7 +13,7 @@ import msgspec
 
 from daemon.simulator import public, trading, wallet
 from daemon.simulator.auth import Keyring, check_signature, check_time, query_payload
-from daemon.simulator.errors import ApiError
+from daemon.simulator.errors import UNKNOWN, ApiError
 from daemon.simulator.methods import NONE, USER_STREAM, Call, Method, authorize
 from daemon.simulator.params import Params
 from daemon.simulator.rates import AddressLimits, Limits
@@ -112,6 +112,9 @@ class Gateway:
         if fate.error is not None:
             now_ns = self.exchange.clock.now_ns()
             answer = self._refusal(fate.error, None, None, self.address(address), now_ns)
+            if fate.error.code == UNKNOWN:  # the API does not say so, but a gateway before it, with a page
+                page = b"<html><body><h1>%d</h1></body></html>" % fate.error.status
+                answer = Answer(fate.error.status, {"Content-Type": "text/html"}, page)
         return answer._replace(delay_s=fate.delay_s) if fate.answered else LOST
 
     def _execute(self, verb: str, target: str, headers: Mapping[str, str], body: str, address: str) -> Answer:

@@ -179,7 +179,7 @@ class Front:
         return web.Response(
             status=answer.status,
             body=answer.body,
-            headers=answer.headers | {"Content-Type": "application/json;charset=UTF-8"},
+            headers={"Content-Type": "application/json;charset=UTF-8"} | answer.headers,
         )
 
     async def _leave_waiting(self, request: web.Request) -> web.Response:

@@ -5,10 +5,21 @@ from contextlib import asynccontextmanager
 from random import Random
 
 import pytest
-from ccxt.base.errors import BadRequest, InsufficientFunds, OrderImmediatelyFillable, OrderNotFound
+from ccxt.base.errors import (
+    BadRequest,
+    BaseError,
+    DDoSProtection,
+    ExchangeNotAvailable,
+    InsufficientFunds,
+    OperationFailed,
+    OrderImmediatelyFillable,
+    OrderNotFound,
+    RequestTimeout,
+)
 
 from daemon.clock import SystemClock
 from daemon.simulator.auth import Key
+from daemon.simulator.fault import Fault
 from daemon.simulator.server import running
 from daemon.simulator.settings import SimulatorSettings
 from daemon.simulator.warm import warm_up
@@ -91,6 +102,33 @@ def test_ccxt_trades_by_rest():
             edited = await client.edit_order(stop["id"], "BTC/USDT", "limit", "sell", 0.01, 90_000)
             assert edited["id"] != stop["id"]
             assert len(await client.cancel_all_orders("BTC/USDT")) == 1
+
+    run(work())
+
+
+def test_ccxt_meets_faults_in_its_own_exceptions_and_three_of_five_orders_live():
+    kinds = ({"kind": "-1007"}, {"kind": "http_5xx"}, {"kind": "rate_429"}, {"kind": "lose_answer"})
+    faults = [Fault(**kind, method="order.place", count=1) for kind in kinds]
+    faults.append(Fault(kind="-1006", method="order.place", count=1, executed=False))
+
+    async def work():
+        async with ccxt_client(faults=tuple(faults)) as client:
+            await client.load_markets()
+            client.timeout = 1_000
+            raised = []
+            for _ in faults:
+                with pytest.raises(BaseError) as error:
+                    await client.create_order("BTC/USDT", "limit", "buy", 0.01, 50_000)
+                raised.append(type(error.value))
+            assert raised == [
+                RequestTimeout,
+                ExchangeNotAvailable,
+                DDoSProtection,
+                RequestTimeout,
+                OperationFailed,
+            ]
+            assert len(await client.fetch_open_orders("BTC/USDT")) == 3
+            await client.create_order("BTC/USDT", "limit", "buy", 0.01, 50_000)
 
     run(work())
 
