@@ -42,6 +42,17 @@ if TYPE_CHECKING:
 
 #: a reordered message waits for the next one at most so long
 REORDER_S: Final = 1.0
+#: the types of user data events
+EVENTS: Final = (
+    "executionReport",
+    "outboundAccountPosition",
+    "balanceUpdate",
+    "ORDER_TRADE_UPDATE",
+    "ACCOUNT_UPDATE",
+    "ALGO_UPDATE",
+    "ACCOUNT_CONFIG_UPDATE",
+    "listenKeyExpired",
+)
 _GO_ON: Final = 101
 _MOMENTS: Final = ("disconnect", "server_shutdown", "crash")
 #: the kinds that decide what becomes of a request
@@ -136,7 +147,7 @@ class Faults:
 
     # --- the schedule ---
     def add(self, faults: Iterable[Fault]) -> None:
-        """Put faults on the schedule; raises UsageError for one that names a symbol or market not listed."""
+        """Put faults on the schedule; raises UsageError for one that could never strike."""
         found = list(faults)
         for fault in found:
             self._check(fault)
@@ -158,10 +169,16 @@ class Faults:
                 f"the fault {fault.kind} names the market {fault.market}, and there is only "
                 f"{' and '.join(self._gateways)}"
             )
-        symbols = {name for gateway in gateways for name in gateway.exchange.markets}
+        symbols = [name for gateway in gateways for name in gateway.exchange.markets]
         if fault.symbol and fault.symbol not in symbols:
             near = nearest(fault.symbol, symbols)
             raise UsageError(f"the fault {fault.kind} names {fault.symbol}, which is not listed{near}")
+        if fault.of == "market" or fault.kind == "crossed_book":
+            return  # streams have more names than there are
+        known = EVENTS if fault.of == "events" else sorted(set().union(*(one.names() for one in gateways)))
+        if fault.method and fault.method not in known:
+            near = nearest(fault.method, known)
+            raise UsageError(f"the fault {fault.kind} names {fault.method}, which there is not{near}")
 
     def _arm(self) -> None:
         """Let the gateways ask from now on."""

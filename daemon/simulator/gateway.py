@@ -22,7 +22,7 @@ from daemon.simulator.usdm import trading as usdm_trading
 from daemon.simulator.usdm import wallet as usdm_wallet
 from daemon.simulator.usdm.exchange import FuturesExchange
 from daemon.simulator.usdm.userstream import UserSession
-from daemon.simulator.wsapi import ApiSession
+from daemon.simulator.wsapi import SESSION_METHODS, ApiSession
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -91,6 +91,10 @@ class Gateway:
         if market in _WS_APIS:
             exchange.reporter.emit = self._emit
 
+    def names(self) -> set[str]:
+        """Return what requests are called: by the WebSocket API, or by verb and path where it has no name."""
+        return {_name(method) for method in self._routes.values()} | {*SESSION_METHODS}
+
     def address(self, address: str) -> AddressLimits:
         """Return what an address has used."""
         found = self._addresses.get(address)
@@ -105,7 +109,7 @@ class Gateway:
             return self._execute(verb, target, headers, body, address)
         parts = urlsplit(target)
         method = self._route(verb, parts.path)
-        name = (method.name or f"{verb} {method.path}") if method else ""
+        name = _name(method) if method else ""
         symbol = dict((*parse_qsl(parts.query), *parse_qsl(body))).get("symbol", "")
         fate = self.faults.request("rest", self.market, name, symbol)
         answer = self._execute(verb, target, headers, body, address) if fate.executed else LOST
@@ -285,6 +289,10 @@ class Gateway:
         for api in self.api_sessions:
             if api in sessions:
                 api.outbox.send(msgspec.json.encode({"event": event}))
+
+
+def _name(method: Method) -> str:
+    return method.name or f"{method.verb} {method.path}"
 
 
 def _read_values(query: str, body: str) -> dict[str, str]:

@@ -30,6 +30,16 @@ if TYPE_CHECKING:
     from daemon.simulator.gateway import Gateway
     from daemon.simulator.streams import Outbox
 
+#: what a connection answers by itself
+SESSION_METHODS: Final = (
+    "session.logon",
+    "session.status",
+    "session.logout",
+    "session.subscriptions",
+    "userDataStream.subscribe",
+    "userDataStream.subscribe.signature",
+    "userDataStream.unsubscribe",
+)
 _AUTH: Final = ("apiKey", "timestamp", "recvWindow", "signature", "returnRateLimits")
 _encode = msgspec.json.encode
 
@@ -52,18 +62,11 @@ class ApiSession:
         self._subscriptions: dict[int, tuple[str, bool]] = {}  # id -> account, by logon
         self._next_subscription = 0
         self._held: list[bytes] | None = None
-        self._session_methods: dict[str, tuple[Callable[[dict[str, str], int], Any], int]] = {
-            "session.logon": (self._logon, 2),
-            "session.status": (self._status, 2),
-            "session.logout": (self._logout, 2),
-        }
-        if gateway.market != "spot":  # the futures have their user data streams elsewhere
-            return
-        self._session_methods |= {
-            "session.subscriptions": (self._list, 2),
-            "userDataStream.subscribe": (self._subscribe, 2),
-            "userDataStream.subscribe.signature": (self._subscribe_signed, 2),
-            "userDataStream.unsubscribe": (self._unsubscribe, 2),
+        handlers: tuple[Callable[[dict[str, str], int], Any], ...] = (self._logon, self._status, self._logout)
+        if gateway.market == "spot":  # the futures have their user data streams elsewhere
+            handlers += (self._list, self._subscribe, self._subscribe_signed, self._unsubscribe)
+        self._session_methods = {
+            name: (handler, 2) for name, handler in zip(SESSION_METHODS, handlers, strict=False)
         }
 
     def closed(self) -> None:

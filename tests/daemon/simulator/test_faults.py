@@ -428,6 +428,14 @@ def test_a_crash_is_the_owners_to_bring_about(kit):
     [
         ({"symbol": "BTCUSD"}, "the fault drop names BTCUSD, which is not listed; did you mean 'BTCUSDT'?"),
         ({"market": "usdm"}, "the fault drop names the market usdm, and there is only spot"),
+        (
+            {"method": "executonReport"},
+            "the fault drop names executonReport, which there is not; did you mean 'executionReport'?",
+        ),
+        (
+            {"of": "answers", "method": "order.plase"},
+            "the fault drop names order.plase, which there is not; did you mean 'order.place'?",
+        ),
     ],
 )
 def test_a_fault_that_could_never_strike_is_refused_and_none_of_the_others_taken(kit, fault, sentence):
