@@ -114,7 +114,7 @@ class App:
     # --- start-up ------------------------------------------------------------------------------------------
     async def start(self) -> None:
         """Recover, connect, and begin to trade; raises TickdError with one sentence."""
-        config, seams = self.config, self.seams
+        config, seams, environ = self.config, self.seams, os.environ
         asyncio.get_running_loop().set_exception_handler(self._on_loop_exception)
         check_loop(config.loop)
         self._lock()
@@ -123,7 +123,7 @@ class App:
             compiling(Console(stderr=True), 1 + 2 * strategies_to_load(config)) as step,
         ):
             plans = plan_strategies(config, seams.disk, step)
-            make.check_keys(config, seams.disk, os.environ)
+            make.check_keys(config, seams.disk, environ)
             step("feed and venue")
             await warm_up(paper=config.venue.kind == "paper")
             compile_plans(config, plans, step)
@@ -134,8 +134,8 @@ class App:
         feed = config.feed
         instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
         rings = new_rings(len(instruments))
-        venue, followers = make.make_venue(config, instruments, rings, self._venue_seams, os.environ)
-        for text in await make.check_key_rights(config, venue, self._venue_seams, os.environ):
+        venue, followers = make.make_venue(config, instruments, rings, self._venue_seams, environ)
+        for text in await make.check_key_rights(config, venue, self._venue_seams, environ):
             self.log.warning("key", text=text)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
         runtimes = make_runtimes(config, plans, instruments, fees, can_amend=venue.can_amend)
@@ -153,9 +153,7 @@ class App:
             followers=followers,
             pulse=self._pulse,
         )
-        rehearsal = make.make_rehearsal(
-            config, instruments, seams, os.environ, lambda: core.orders.written_ns
-        )
+        rehearsal = make.make_rehearsal(config, instruments, seams, environ, lambda: core.orders.written_ns)
         for paper in followers:
             make.restore_paper(paper, core.portfolio)
         core.engine.phase = "RECOVERING"
