@@ -25,7 +25,7 @@ from daemon.net import make_net
 from daemon.orders.money import UNIT as MONEY
 from daemon.orders.order import State
 from daemon.seams import Seams
-from daemon.simulator import server
+from daemon.simulator import keeping
 from daemon.simulator.auth import Key
 from daemon.simulator.errors import bad_symbol
 from daemon.simulator.rates import Limits
@@ -472,7 +472,7 @@ def worlds(monkeypatch):
         made.append(build(*args))
         return made[-1]
 
-    monkeypatch.setattr(server, "build", keep)
+    monkeypatch.setattr(keeping, "build", keep)
     return made
 
 
