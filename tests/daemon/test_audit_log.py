@@ -104,7 +104,8 @@ def test_alarms_and_the_kill_switch_are_errors(logged):
     found = [
         {key: line.get(key) for key in ("level", "event", "kind", "halted", "reason")} for line in lines()
     ]
-    assert found[-2:] == [
+    # who resumes has the venue's word compared anew, and the stranger's trade is in its balances
+    assert [one for one in found if one["event"] == "kill_switch"] == [
         {"level": "error", "event": "kill_switch", "kind": None, "halted": True, "reason": "lunch"},
         {"level": "error", "event": "kill_switch", "kind": None, "halted": False, "reason": ""},
     ]
