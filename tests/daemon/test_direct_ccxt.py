@@ -73,6 +73,5 @@ def test_nothing_is_left_whatever_answers_are_lost(fault):
     assert report.left == []
     assert books == []
     assert len(report.canceled) == 2
-    (closed,) = report.closed
-    assert Decimal(closed.split()[1]) > Decimal("0.019")
-    assert len(placed) == len(set(placed)) == 1
+    assert Decimal("0.019") < sum(Decimal(one.split()[1]) for one in report.closed) <= Decimal("0.02")
+    assert 1 <= len(placed) == len(set(placed)) <= 2  # what the stop could still close comes after it

@@ -9,6 +9,7 @@ from numba import njit
 from kernels import digest, features, forest, limits, pipeline, reconcile
 from kernels.book import make as make_book
 from kernels.dtypes import (
+    ACCOUNT_COLUMNS,
     APPROVED,
     B_ASK_LOTS,
     B_ASK_TICKS,
@@ -18,6 +19,7 @@ from kernels.dtypes import (
     BUY,
     DEPTH,
     GATE_HALTED,
+    M_LIQUIDATION_DISTANCE_MIN,
     NO_OPINION,
     O_INSTRUMENT,
     O_KIND,
@@ -64,7 +66,8 @@ class Feed:
 
 
 #: what the account has, whoever decides
-ACCOUNT = np.array([1e6, 2e6, 3.0, 4.0])
+ACCOUNT = np.array([1e6, 2e6, 3.0, 4.0, 1e6, 0.0, 0.01])
+assert len(ACCOUNT) == ACCOUNT_COLUMNS
 
 
 def make_memory(k: int = 1) -> np.ndarray:
@@ -75,6 +78,7 @@ def make_memory(k: int = 1) -> np.ndarray:
     record["book"][..., 0] = math.nan
     record["ring"] = range(k)
     record["limits"] = math.inf
+    record["limits"][:, M_LIQUIDATION_DISTANCE_MIN] = -math.inf
     record["params"][:] = 0.01, 2.0
     for i in range(k):
         features.init(record["feature_f"][i], record["feature_i"][i], features.bind_tuning({}))
