@@ -80,3 +80,13 @@ def captures() -> Path:
             pytest.fail(missing)
         pytest.skip(missing)
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what proofs have measured: `record_property("figure", text)`."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    figures = [text for report in reports for name, text in report.user_properties if name == "figure"]
+    if figures:
+        terminalreporter.section("figures")
+        for text in sorted(figures):
+            terminalreporter.write_line(text)

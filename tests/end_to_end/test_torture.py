@@ -103,7 +103,7 @@ def test_every_point_is_on_a_schedule():
 
 
 @pytest.mark.heavy
-def test_killed_at_named_places_it_agrees_with_its_exchange(bench):
+def test_killed_at_named_places_it_agrees_with_its_exchange(bench, record_property):
     schedules = int(os.environ.get("TORTURE_SCHEDULES", "30"))
     exchange = bench.exchange("--symbol", "BTC/USDT")
     held, died, died_again = exchange.balance("BTC"), 0, 0
@@ -113,7 +113,8 @@ def test_killed_at_named_places_it_agrees_with_its_exchange(bench):
         died_again += die(bench, exchange, second)
         recover(bench, exchange, held, 0)
         print(f"{seed}: {first}, {second}", flush=True)
-    print(f"{schedules} schedules, died {died} times trading and {died_again} times recovering")
+    text = f"torture: {schedules} schedules, died {died} times trading and {died_again} times recovering"
+    record_property("figure", text)
     assert died >= schedules * 0.8
     assert died_again >= schedules * 0.8
 

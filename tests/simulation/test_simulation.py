@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.simulation.faults import KINDS, draw
 from tests.simulation.planted import BUGS
 from tests.simulation.play import play
 from tests.simulation.shrink import shrink
+from tests.simulation.world import END_S
 
 #: seeds that one planted bug gets, and how many of them must find it
 SEEDS, FOUND = 100, 3
@@ -65,23 +67,27 @@ def test_a_planted_bug_is_found_and_cut_down_to_what_it_needs():
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("bug", BUGS)
-def test_every_planted_bug_is_found(bug):
+def test_every_planted_bug_is_found(bug, record_property):
     found, seeds = 0, 0
     while found < FOUND and seeds < SEEDS:
         seeds += 1
         found += bool(play(seeds, bug=bug).broken)
-    print(f"{bug}: {found} of {seeds} seeds")
+    record_property("figure", f"planted bug, {bug}: found by {found} of {seeds} seeds")
     assert found == FOUND
 
 
 @pytest.mark.heavy
-def test_forty_seeds_break_no_promise_and_meet_every_kind_of_fault():
-    met = set()
+def test_forty_seeds_break_no_promise_and_meet_every_kind_of_fault(record_property):
+    met, counts, cpu_s = set(), Counter(), 0.0
     for seed in range(1000, 1040):
         outcome = play(seed)
         assert not outcome.broken, f"seed {seed}: {outcome.text}"
         met |= {fault.kind for fault in draw(seed)}
+        counts += outcome.counts
+        cpu_s += outcome.cpu_s
     assert met == set(KINDS)
+    what = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    record_property("figure", f"simulation, 40 seeds at {40 * END_S / cpu_s:.0f} times real time: {what}")
 
 
 def test_shrinking_finds_the_one_pair_that_matters():
