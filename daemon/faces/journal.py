@@ -195,7 +195,10 @@ def _entries(folder: Path) -> Iterator[Entry]:
     entries = read_all(RealDisk(), folder, lambda text: print(f"tickd: {text}", file=sys.stderr))
     first = next(entries, None)
     if first is None:
-        raise UsageError(f"{folder} holds no journal; a daemon keeps its own in var/NAME/journal-MODE")
+        raise UsageError(
+            f"{folder} holds no journal; a daemon keeps its own in var/NAME/journal-MODE, the demo in "
+            "var/demo/journal"
+        )
     return chain((first,), entries)
 
 
