@@ -4,7 +4,7 @@
 A killed process loses nothing by that. Against a power cut `run` syncs in the worker by groups and appends a
 mark of how far, so that a reader can tell damage from a tail that was never promised. `sync` is the policy:
 "group" as said (at most `group_ms` are lost, and found again at the venue by their ids), "os" leaves it to
-the system, "intent" syncs before each order leaves, on the trading stack (0.2 to 4.5 ms each).
+the system, "intent" syncs before each order leaves, on the trading stack (docs/performance.md has the cost).
 
 A segment begins with the run and a checkpoint of the whole state, so that only what follows the last
 checkpoint is ever replayed.
