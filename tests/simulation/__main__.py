@@ -62,8 +62,9 @@ def _run_seeds(options: argparse.Namespace) -> int:
             if done % 50 == 0:
                 print(f"{done} seeds, {broken} broken", flush=True)
     print("what befell them: " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
+    seeds = f"{done} seed{'' if done == 1 else 's'}"
     print(
-        f"{done} seeds of {END_S / 60:g} virtual minutes, {orders} orders, {fills} fills, {broken} broken; "
+        f"{seeds} of {END_S / 60:g} virtual minutes, {orders} orders, {fills} fills, {broken} broken; "
         f"{done * END_S / cpu_s:.0f} times real time on one core"
     )
     return 1 if broken else 0
