@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon.faces.show import print_json
+from daemon.faces.terminal import amount
 
 if TYPE_CHECKING:
     from daemon.tape.replay import ReplayResult
@@ -48,7 +49,7 @@ def table(result: ReplayResult) -> Table:
         "decisions": f"{result.decisions:,}",
         "orders": f"{orders.placed:,} placed, {orders.cancelled:,} cancelled, {orders.fills:,} fills",
         "refusals": ", ".join(f"{name} {count:,}" for name, count in orders.refusals.items()) or "none",
-        "position": f"{result.position:g}",
+        "position": amount(result.position),
         "PnL after fees": f"{result.pnl:,.4f}",
         "speed": f"{result.events_per_s:,.0f} events/s, {result.ratio:.2f}x the bare gunzip and decode",
         "digest of decisions": result.decision_digest,

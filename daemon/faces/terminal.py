@@ -161,7 +161,7 @@ def line(status: Status, before: Status | None = None) -> str:
     """Return the view as one line of text."""
     order = next((one for one in status.latency if one.stage == "order" and one.count), None)
     latency = f", tick to order p50 {duration(order.p50_s)} p99 {duration(order.p99_s)}" if order else ""
-    positions = " ".join(f"{one.position:+g} {one.base or one.symbol}" for one in status.instruments)
+    positions = " ".join(f"{amount(one.position)} {one.base or one.symbol}" for one in status.instruments)
     return (
         f"{status.state} {status.events:,} events ({_rate(status, before)}), "
         f"feed age {duration(_age(status))}, position {positions or '-'}, "
@@ -187,6 +187,12 @@ def duration(seconds: float | None) -> str:
         if seconds < 1000 * scale * 0.9995:
             return f"{seconds / scale:.3g} {unit}"
     return f"{seconds:.1f} s" if seconds < 1000 else f"{seconds:,.0f} s"
+
+
+def amount(position: float) -> str:
+    """Return a position for people: +0.00000003, -1.5, +0; a float's noise, below any lot, is left out."""
+    text = f"{position:+.10f}".rstrip("0").rstrip(".")
+    return "+0" if text == "-0" else text
 
 
 # --- parts --------------------------------------------------------------------------------------------------
@@ -233,7 +239,7 @@ def _instruments(status: Status, *, gates: bool = True) -> Table:
             "-" if one.bid is None else f"{one.bid:,.8g}",
             "-" if one.ask is None else f"{one.ask:,.8g}",
             Text("synced", style="green") if one.book_synced else Text("no", style="yellow"),
-            f"{one.position:+.6g} {one.base}",
+            f"{amount(one.position)} {one.base}",
             _money(one.realised + one.unrealised - one.fees),
             f"{one.fees:,.2f}",
             *([gate] if gates else []),
@@ -273,6 +279,8 @@ def _orders(status: Status) -> Table:
         table.add_row(Text(f"refused: {name}", style="yellow"), f"{count:,}")
     for code, count in sorted(status.orders.rejected.items()):
         table.add_row(Text(f"rejected: {code}", style="red"), f"{count:,}")
+    if not table.row_count:
+        table.add_row("none", "")
     return table
 
 

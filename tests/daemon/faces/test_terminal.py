@@ -10,6 +10,7 @@ from rich.console import Console
 from daemon.faces.terminal import (
     LiveView,
     PlainView,
+    amount,
     duration,
     line,
     open_view,
@@ -139,11 +140,29 @@ def test_a_daemon_that_has_seen_nothing_is_shown_without_guesses():
         equity=None,
         uptime_s=0.0,
         state="STARTING",
+        orders=OrderCounts(),
     )
     text = text_of(render(empty))
     assert "STARTING" in text
     assert " no " in text
+    assert "none" in text  # of orders and refusals
     assert line(empty).startswith("STARTING 0 events (0/s), feed age -, position +0 BTC/USDT, PnL +0.00 USDT")
+
+
+@pytest.mark.parametrize(
+    ("position", "text"),
+    [
+        (0.0, "+0"),
+        (-0.0, "+0"),
+        (3e-8, "+0.00000003"),
+        (-0.00499001, "-0.00499001"),
+        (0.1 + 0.2, "+0.3"),
+        (-1e-12, "+0"),
+        (12_345_678.0, "+12345678"),
+    ],
+)
+def test_a_position_is_written_out(position, text):
+    assert amount(position) == text
 
 
 def test_a_halt_tells_why():
