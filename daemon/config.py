@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import tomllib
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, field
@@ -40,8 +40,12 @@ Fraction = Annotated[float, Meta(gt=0, le=1)]
 Amount = Annotated[float, Meta(gt=0, le=1e12)]
 Latency = Annotated[int, Meta(ge=0, le=10_000_000)]
 Steps = Annotated[int, Meta(ge=0, le=1_000_000)]
+_NAME_FORM: Final = "1 to 16 of a-z, 0-9, _ and -, and begin with a letter or digit"
 #: it becomes a folder, a client order id's prefix and a metric's label
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}$", description=_NAME_FORM)]
+TimeOfDay = Annotated[
+    str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="a time from 00:00 to 23:59")
+]
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -162,7 +166,7 @@ class RiskConfig(_Section, frozen=True):
     daily_loss_max: Amount = 500.0  # beyond it the kill switch latches
     drawdown_max: Amount = 1_000.0  # likewise
     currency: str = ""  # in which the account is valued; empty: the first symbol's quote
-    day_begins: Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "00:00"  # UTC
+    day_begins: TimeOfDay = "00:00"  # UTC
     #: when risk may be added, UTC, such as "mon-fri 08:00-16:30"; empty: always
     windows: tuple[str, ...] = ()
     flatten_on_halt: bool = False  # close everything after a loss beyond its limit or a strategy's failure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -11,6 +11,9 @@ from daemon.errors import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+#: of more the nearest alone is told
+_CHOICES_TOLD: Final = 8
 
 
 def explain(message: str, root: Any, whole: str) -> str:
@@ -23,7 +26,11 @@ def explain(message: str, root: Any, whole: str) -> str:
     if match := re.match(r"Object missing required field `(.*)`", text):
         return f"{where or whole} lacks the key {match[1]!r}"
     if match := re.match(r"Invalid enum value '(.*)'", text):
-        return f"{where} is {match[1]!r}, and can be {' or '.join(filter(None, _choices_at(root, keys)))}"
+        choices = list(filter(None, _choices_at(root, keys)))
+        near = nearest(match[1], choices) if len(choices) > _CHOICES_TOLD else ""
+        return f"{where} is {match[1]!r}{near or ', and can be ' + ' or '.join(choices)}"
+    if text.startswith("Expected `str` matching regex") and (form := _form_at(root, keys)):
+        return f"{where} must be {form}"
     return f"{where or whole}: {text[0].lower()}{text[1:]}".replace("`", "")
 
 
@@ -63,3 +70,12 @@ def _type_at(root: Any, keys: Iterable[str]) -> Any:
 def _choices_at(root: Any, keys: Iterable[str]) -> tuple[str, ...]:
     kind = _type_at(root, keys)
     return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def _form_at(root: Any, keys: Iterable[str]) -> str:
+    """Return what a text must look like, as its type's description has it; empty where it has none."""
+    kind: Any = root
+    for key in keys:
+        kind = below(kind, key)
+    metas = (one for one in get_args(kind)[1:] if isinstance(one, msgspec.Meta))
+    return next((one.description for one in metas if one.description), "")

@@ -65,7 +65,7 @@ def test_a_configuration_cannot_be_changed():
         ("[risk]\ncollar = 2.0", "risk.collar: expected float <= 1.0"),
         (
             "[risk]\nday_begins = '24:00'",
-            "risk.day_begins: expected str matching regex '^([01][0-9]|2[0-3]):[0-5][0-9]$'",
+            "risk.day_begins must be a time from 00:00 to 23:59",
         ),
         (
             "[risk]\nwindows = ['noon']",

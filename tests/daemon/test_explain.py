@@ -1,4 +1,4 @@
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 import pytest
@@ -6,10 +6,16 @@ from msgspec import Meta
 
 from daemon.explain import below, explain, keys_of, names_at
 
+Many = Literal["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+MANY = get_args(Many)
+
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
     colour: Literal["red", "green"]
     size: Annotated[int, Meta(ge=1)] = 1
+    word: Annotated[str, Meta(pattern="^[a-z]$", description="a small letter")] = "a"
+    plain: Annotated[str, Meta(pattern="^[a-z]$")] = "a"
+    many: Many = "one"
 
 
 class Outer(msgspec.Struct, forbid_unknown_fields=True):
@@ -28,6 +34,10 @@ class Outer(msgspec.Struct, forbid_unknown_fields=True):
         ({"one": {"colour": "blue"}}, "one.colour is 'blue', and can be red or green"),
         ({"one": {"colour": "red", "size": 0}}, "one.size: expected int >= 1"),
         ({"one": {"colour": "red"}, "many": [{"colour": 1}]}, "many[0].colour: expected str, got int"),
+        ({"one": {"colour": "red", "word": "A"}}, "one.word must be a small letter"),
+        ({"one": {"colour": "red", "plain": "A"}}, "one.plain: expected str matching regex '^[a-z]$'"),
+        ({"one": {"colour": "red", "many": "sevn"}}, "one.many is 'sevn'; did you mean 'seven'?"),
+        ({"one": {"colour": "red", "many": "zz"}}, f"one.many is 'zz', and can be {' or '.join(MANY)}"),
         (3, "it: expected object, got int"),
     ],
 )
@@ -42,7 +52,7 @@ def test_types_are_found_below_structs_tuples_and_dictionaries():
     assert below(Outer, "three") is None
     assert below(below(Outer, "many"), "0") is Inner
     assert below(below(Outer, "named"), "x") == Annotated[float, Meta(gt=0)]
-    assert names_at(Outer, ["one"]) == ("colour", "size")
+    assert names_at(Outer, ["one"]) == ("colour", "size", "word", "plain", "many")
     assert names_at(Outer, ["named"]) == ()
 
 
