@@ -229,7 +229,7 @@ def _headline(status: Status, before: Status | None) -> Table:
 
 
 def _instruments(status: Status, *, gates: bool = True) -> Table:
-    table = _table("instrument")
+    table = _table("instrument", gap=1)
     for name in ("bid", "ask", "book", "position", "PnL", "fees", *(["gate"] if gates else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for one in status.instruments:
@@ -239,7 +239,7 @@ def _instruments(status: Status, *, gates: bool = True) -> Table:
             "-" if one.bid is None else f"{one.bid:,.8g}",
             "-" if one.ask is None else f"{one.ask:,.8g}",
             Text("synced", style="green") if one.book_synced else Text("no", style="yellow"),
-            f"{amount(one.position)} {one.base}",
+            amount(one.position) if gates else f"{amount(one.position)} {one.base}",  # the gate fits in 80
             _money(one.realised + one.unrealised - one.fees),
             f"{one.fees:,.2f}",
             *([gate] if gates else []),
@@ -247,8 +247,8 @@ def _instruments(status: Status, *, gates: bool = True) -> Table:
     return table
 
 
-def _table(first: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+def _table(first: str, gap: int = 2) -> Table:
+    table = Table(box=None, padding=(0, gap, 0, 0), header_style="dim")
     if first:
         table.add_column(first, no_wrap=True)
     return table

@@ -83,7 +83,7 @@ def test_the_view_fits_eighty_columns_and_tells_what_matters():
         "+7.75",
         "61,737.7",
         "synced",
-        "+0.0123 BTC",
+        "+0.0123",
         "open",
     ):
         assert fact in text
@@ -163,6 +163,16 @@ def test_a_daemon_that_has_seen_nothing_is_shown_without_guesses():
 )
 def test_a_position_is_written_out(position, text):
     assert amount(position) == text
+
+
+def test_why_an_instrument_is_closed_fits_beside_a_long_position():
+    one = msgspec.structs.replace(
+        make().instruments[0], position=-0.00499001, bid=60_006.05, ask=60_006.06, gate="unknown_order"
+    )
+    text = text_of(render(make(instruments=[one])))
+    for fact in ("60,006.05", "60,006.06", "synced", "-0.00499001", "+7.75", "3.25", "unknown_order"):
+        assert fact in text
+    assert "-0.00499001 BTC" in text_of(summary(make(instruments=[one], state="STOPPED")))
 
 
 def test_a_halt_tells_why():
