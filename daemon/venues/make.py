@@ -263,5 +263,8 @@ def _secret(config: Config, disk: Disk, environ: Mapping[str, str], name: str) -
             f"keyring set {config.keyring} {name}"
         )
     if not value:
-        raise ConfigError(f"the environment variable {name} is empty; put the venue's key there")
+        raise ConfigError(
+            f"neither a systemd credential nor the environment variable {name} has the venue's key; "
+            "put it there"
+        )
     return value

@@ -43,7 +43,7 @@ def test_it_leaves_no_order_behind(bench, exchange):
                 ({"TICKD__VENUE__EXCHANGE": "nowhere"}, "venue.exchange 'nowhere' is not among those"),
                 ({"TICKD__VENUE__EXCHANGE": "okx"}, "okx wants a password"),
                 ({"TICKD__NAME": "averylongname-xx", "TICKD__VENUE__EXCHANGE": "kraken"}, "18 characters"),
-                ({"TICKD_SECRET": ""}, "the environment variable TICKD_SECRET is empty"),
+                ({"TICKD_SECRET": ""}, "the environment variable TICKD_SECRET has the"),
             )
         ),
     ],

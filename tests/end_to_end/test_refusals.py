@@ -94,7 +94,8 @@ def test_shown_configurations_hold_no_secret(bench, exchange):
 # --- what a daemon needs around it --------------------------------------------------------------------------
 def test_without_keys_nobody_is_asked(bench):
     sentence = refused(bench, "run", bench.config(NOWHERE, MAKER), "--live", code=78)
-    assert sentence == "the environment variable TICKD_KEY is empty; put the venue's key there"
+    told = "neither a systemd credential nor the environment variable TICKD_KEY has the venue's key; "
+    assert sentence == f"{told}put it there"
 
 
 @pytest.mark.parametrize("wrong", ["TICKD_KEY", "TICKD_SECRET"])
