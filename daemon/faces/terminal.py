@@ -236,8 +236,7 @@ def _instruments(status: Status, *, gates: bool = True) -> Table:
         gate = Text(one.gate, style="yellow") if one.gate else Text("open", style="green")
         table.add_row(
             one.symbol,
-            "-" if one.bid is None else f"{one.bid:,.8g}",
-            "-" if one.ask is None else f"{one.ask:,.8g}",
+            *_prices(one.bid, one.ask),
             Text("synced", style="green") if one.book_synced else Text("no", style="yellow"),
             amount(one.position) if gates else f"{amount(one.position)} {one.base}",  # the gate fits in 80
             _money(one.realised + one.unrealised - one.fees),
@@ -245,6 +244,12 @@ def _instruments(status: Status, *, gates: bool = True) -> Table:
             *([gate] if gates else []),
         )
     return table
+
+
+def _prices(*prices: float | None) -> list[str]:
+    """Return prices of one instrument with as many decimals each: those of the one that has most."""
+    decimals = max(len(f"{one or 0:.10f}".rstrip("0").partition(".")[2]) for one in prices)
+    return ["-" if one is None else f"{one:,.{decimals}f}" for one in prices]
 
 
 def _table(first: str, gap: int = 2) -> Table:

@@ -165,6 +165,22 @@ def test_a_position_is_written_out(position, text):
     assert amount(position) == text
 
 
+@pytest.mark.parametrize(
+    ("bid", "ask", "shown"),
+    [
+        (59_950.08, 59_950.1, ["59,950.08", "59,950.10"]),
+        (0.00001234, 0.0000124, ["0.00001234", "0.00001240"]),
+        (2.0, 3.0, ["2", "3"]),
+        (None, 0.1 + 0.2, ["-", "0.3"]),
+        (None, None, ["-", "-"]),
+    ],
+)
+def test_both_sides_have_as_many_decimals(bid, ask, shown):
+    one = msgspec.structs.replace(make().instruments[0], bid=bid, ask=ask)
+    (row,) = (line for line in text_of(summary(make(instruments=[one]))).splitlines() if "synced" in line)
+    assert row.split()[1:3] == shown
+
+
 def test_why_an_instrument_is_closed_fits_beside_a_long_position():
     one = msgspec.structs.replace(
         make().instruments[0], position=-0.00499001, bid=60_006.05, ask=60_006.06, gate="unknown_order"
