@@ -377,6 +377,8 @@ class Engine:
         if self.portfolio.unvalued:
             value_fees(self.portfolio, self.orders.record, now_ns)
         self.risk.watch(self.portfolio, now_ns)
-        if self._cold or self.risk.shut:
-            withdraw(self.orders, now_ns, stops=self._flatten.active)
+        short = self.orders.venue.is_short()
+        (self.risk.close_all if short else self.risk.open_all)(dt.GATE_LOW_BUDGET)
+        if self._cold or short or self.risk.shut:
+            withdraw(self.orders, now_ns, stops=self._flatten.active, quotes=short)
         self._flatten.look(now_ns)

@@ -13,6 +13,7 @@ from kernels.dtypes import (
     PLACE,
     POSITION_COLUMNS,
     REFUSED_NO_SLOT,
+    REST,
     STOP,
     TARGET,
     X_DECIDED_HALF_TICKS,
@@ -36,8 +37,8 @@ _AGAIN_NS: Final = 1_000_000_000
 _STANDING: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
 
 
-def withdraw(orders: Orders, now_ns: int, *, stops: bool = False) -> None:
-    """Cancel again what should be gone and stands; protective stops only if asked to.
+def withdraw(orders: Orders, now_ns: int, *, stops: bool = False, quotes: bool = False) -> None:
+    """Cancel again what should be gone and stands; protective stops and all quotes only if asked to.
 
     Nothing should stand once the kill switch is thrown or a trading window is over, nor of a strategy that
     warms up. It was cancelled then; but a cancel may be lost or refused, the order's own acceptance may come
@@ -47,6 +48,7 @@ def withdraw(orders: Orders, now_ns: int, *, stops: bool = False) -> None:
         if order.state not in _STANDING or (order.kind == STOP and not stops):
             continue
         unwanted = orders.risk.shut or not orders.desks[order.strategy].ready
+        unwanted = unwanted or (quotes and order.kind == REST)  # it could not be moved, and would go stale
         if unwanted and not 0 <= now_ns - order.asked_ns < _AGAIN_NS:
             orders.cancel(order, now_ns)
 

@@ -45,6 +45,10 @@ class _NoVenue:
     losses = 0
     can_amend = False
 
+    def is_short(self) -> bool:
+        """Return False: nothing is asked."""
+        return False
+
     def place(self, order: Order) -> None:
         """Send nothing: it was sent then."""
 

@@ -42,6 +42,9 @@ class Venue(Protocol):
     losses: int  # connections lost since the start
     can_amend: bool  # whether an order can be lowered and keep its place
 
+    def is_short(self) -> bool:
+        """Whether its rate limits leave room for little more than cancels and queries."""
+
     def place(self, order: Order) -> None:
         """Send a new order."""
 

@@ -106,6 +106,10 @@ class BinanceVenue:
         return session
 
     # --- orders ---------------------------------------------------------------------------------------------
+    def is_short(self) -> bool:
+        """Whether its limits leave room for little more than cancels and queries."""
+        return self.budget.is_short(self.server.time_ms(self._now()))
+
     def place(self, order: Order) -> None:
         """Send a new order."""
         self._ask(PLACE, order, self._requests.place)

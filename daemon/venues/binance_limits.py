@@ -113,6 +113,14 @@ class Budget:
                 window.count = used + 1
         return ""
 
+    def is_short(self, time_ms: int) -> bool:
+        """Whether new orders have used up their share of the weight."""
+        self._settle()
+        return any(
+            window.limit and window.now(time_ms) >= window.limit * ORDERS_SHARE
+            for window in self._weight.values()
+        )
+
     def blocked_ms(self, time_ms: int) -> int:
         """Return for how long nothing may be sent, after a 429 or 418."""
         return max(self._blocked_until_ms - time_ms, 0)

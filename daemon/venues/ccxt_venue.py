@@ -84,6 +84,10 @@ class CcxtVenue:
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- orders ---------------------------------------------------------------------------------------------
+    def is_short(self) -> bool:
+        """Return False: it tells of no budget."""
+        return False
+
     def place(self, order: Order) -> None:
         """Send a new order."""
         if len(self._form.theirs(order.client_order_id)) > self._form.id_length:

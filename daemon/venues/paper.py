@@ -160,6 +160,10 @@ class PaperVenue:
             wire_ns=self._clock.now_ns(),
         )
 
+    def is_short(self) -> bool:
+        """Return False: it tells of no budget."""
+        return False
+
     def place(self, order: Order) -> None:
         """Send a new order: it is matched when it arrives."""
         self._last_id += 1

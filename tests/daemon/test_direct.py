@@ -70,6 +70,9 @@ class Market:
             qty_lots=lots, cum_lots=0,
         )  # fmt: skip
 
+    def is_short(self):
+        return False
+
     def place(self, order):
         assert order.client_order_id not in self.placed, "sent twice"
         self.placed.append(order.client_order_id)

@@ -538,6 +538,37 @@ def test_a_halted_daemon_cancels_again_what_still_stands(new_floor, script, flat
     assert order.state is State.CANCELED
 
 
+class Rationed(PaperVenue):
+    """Has a budget for requests that can run low."""
+
+    short = False
+
+    def is_short(self):
+        return self.short
+
+
+def test_at_a_low_budget_quotes_are_withdrawn_rather_than_left_stale(new_floor, script):
+    floor = new_floor(script, venue_type=Rationed)
+    floor.go_long(1.0)
+    script.wants = [[d.REST, 0, 0, BUY, 99.5, 1.0], [d.STOP, 0, 0, SELL, 95.0, 1.0]]
+    floor.quote()
+    floor.later(0.2)
+    kinds = {order.kind: order for order in floor.core.orders.life.open.values()}
+    floor.core.orders.venue.short = True
+    floor.later(1.2)
+    floor.quote()
+    assert floor.gate() == "low_budget"
+    assert kinds[d.REST].state is State.CANCELED
+    assert kinds[d.STOP].state is State.WORKING  # what protects needs no more requests where it is
+    assert floor.refused()["low_budget"] >= 1
+    floor.core.orders.venue.short = False
+    floor.later(0.2)
+    floor.quote()
+    floor.later(0.2)
+    assert floor.gate() == ""
+    assert {order.kind for order in floor.core.orders.life.open.values()} == {d.REST, d.STOP}
+
+
 # --- margin -------------------------------------------------------------------------------------------------
 def test_margin_and_the_distance_from_liquidation_keep_a_derivative_small_and_let_it_be_closed(
     new_floor, script

@@ -82,6 +82,9 @@ class FakeVenue:
         self.amended: list[tuple[str, int]] = []
         self.queried: list[str] = []
 
+    def is_short(self):
+        return False
+
     def place(self, order: Order) -> None:
         self.placed.append(order.client_order_id)
 

@@ -134,3 +134,11 @@ def test_a_position_sold_short_of_the_accounts_own_coins_is_bought_back_whatever
     assert world.position(d.P_FREE_BASE) == 0.0
     closing = close_position(world.orders, world.desks[0], 0, 6_100_000, world.time.now_ns())
     assert (closing.side, closing.qty_lots) == (d.BUY, 1000)
+
+
+def test_quotes_alone_are_withdrawn_where_only_they_are_meant(world):
+    quote, stop = stand(world), stand(world, kind=d.STOP, side=d.SELL)
+    assert withdrawn(world) == []
+    world.later(1)
+    assert withdrawn(world, quotes=True) == [quote.client_order_id]
+    assert stop.state is State.WORKING

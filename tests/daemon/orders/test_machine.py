@@ -75,6 +75,9 @@ class ModelVenue:
         self.outbox.append(report)
         return report
 
+    def is_short(self):
+        return False
+
     def place(self, order):
         assert order.client_order_id not in self.arrived, "sent twice"
         self.arrived.append(order.client_order_id)

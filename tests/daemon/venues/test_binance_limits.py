@@ -81,6 +81,17 @@ def test_one_latch_stops_everything_until_the_time_the_exchange_names() -> None:
         assert budget.take(NOW + 90_500, 1, order=order) == ""
 
 
+def test_it_is_short_once_new_orders_have_used_up_their_share() -> None:
+    budget = Budget()
+    assert not budget.is_short(NOW)
+    budget.learn([weight(4799)], NOW)
+    assert not budget.is_short(NOW)
+    assert budget.take(NOW, 1) == ""
+    assert budget.is_short(NOW)
+    assert budget.take(NOW, 1) == ""  # cancels and queries have the rest
+    assert not budget.is_short(NOW + MINUTE)
+
+
 def test_a_latch_tells_for_how_long() -> None:
     budget, told = Budget(), []
     budget.on_block = told.append
