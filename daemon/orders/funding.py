@@ -3,7 +3,7 @@
 The user data stream tells of it at once and without a number; the venue's list of incomes has a number and
 is asked for with each snapshot, so that what came while nobody listened is found. What both tell is one
 funding: the same amount within a minute, or one amount and the several that come to it, since the stream may
-tell of all positions together.
+tell of all positions together. Where amounts come to another by chance, the balance says so at the next look.
 """
 
 from __future__ import annotations

@@ -141,7 +141,6 @@ _ANSWERS = {
     "stall_orders": 3,
     "cut_orders": 4,
 }
-_CUTS = {"power_cut": 8, "slow_disk": 4, "kill": 2}
 
 BUGS: dict[str, Bug] = {
     "send before journal": Bug(_send_before_journal, _ANSWERS),
@@ -149,6 +148,6 @@ BUGS: dict[str, Bug] = {
     "terminal on timeout": Bug(_over_on_timeout, _ANSWERS),
     "no dedupe": Bug(_no_dedupe, {"repeat_report": 4, "cut_orders": 4, "kill": 3}),
     "no reserve for UNKNOWN": Bug(_no_reserve_for_unknown, {"mute": 1}),
-    "run number not durable": Bug(_run_number_not_durable, _CUTS),
+    "run number not durable": Bug(_run_number_not_durable, {"blackouts": 1}),
     "adoption not journalled": Bug(_adoption_not_journalled, {"power_cut": 6, "slow_disk": 6, "kill": 6}),
 }
