@@ -8,6 +8,7 @@ start on it. Zeros at the end are no tail, but space that was reserved and not u
 
 from __future__ import annotations
 
+import tomllib
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
@@ -19,10 +20,12 @@ from daemon.orders.records import (
     HEADER,
     MAGIC,
     MARK,
+    RUN,
     VERSION,
     Checkpoint,
     Marked,
     Run,
+    header,
     unpack,
 )
 
@@ -130,14 +133,34 @@ def _read(disk: Disk, path: Path) -> bytes:
 def _is_newborn(data: bytes, filled: int) -> bool:
     """Whether a file was being born when its writer or the machine ended: it has no whole header yet.
 
-    Its space is reserved before its header is written, and a power cut can take the header's page alone; then
-    nothing of it was promised.
+    Its space is reserved before its header is written, and a power cut can take the header's page alone, or
+    garble it; then nothing of it was promised.
     """
     if len(data) < HEADER.size:
         return True
     if filled < HEADER.size:
         return data[HEADER.size - 4 : HEADER.size] != crc32(data[: HEADER.size - 4]).to_bytes(4, "little")
-    return not any(data[: HEADER.size]) and not _was_durable(data, 0, filled, synced=True)
+    if _was_durable(data, 0, filled, synced=True):
+        return False
+    return not any(data[: HEADER.size]) or _is_garbled(data)
+
+
+def _is_garbled(data: bytes) -> bool:
+    """Whether a header that is none is one of ours, of a journal that is synced: its first record says so."""
+    head = data[: HEADER.size]
+    if head[-4:] == crc32(head[:-4]).to_bytes(4, "little") and head.startswith(MAGIC):
+        return False
+    near = (
+        sum(ours == found for ours, found in zip(header(synced=True), head, strict=True)) >= HEADER.size // 2
+    )
+    first = _frame_at(data, HEADER.size)
+    if not near or first is None:
+        return near and not any(_frame_at(data, at) for at in range(HEADER.size, len(data)))
+    if first[0] != RUN:
+        return False
+    run = unpack(first)
+    assert isinstance(run, Run)
+    return bool(tomllib.loads(run.config).get("journal", {}).get("sync") != "os")
 
 
 def _check_header(data: bytes, path: Path) -> bool:

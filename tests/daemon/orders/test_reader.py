@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from daemon.errors import JournalError
@@ -171,6 +172,38 @@ def test_a_segment_whose_first_page_a_power_cut_took_is_newborn_until_a_mark_pro
     assert "cut at offset 0" in read_history(disk, FOLDER).cut[0]
     with pytest.raises(JournalError, match="damaged at offset 0"):
         read_history(stored(headless + frame(pack_mark(len(whole)))), FOLDER)
+
+
+@pytest.mark.parametrize("bit", range(8 * HEADER.size))
+def test_a_segment_whose_header_a_power_cut_garbled_is_newborn_until_a_mark_promised_it(bit):
+    whole = bytearray(
+        header(synced=True) + frame(pack(RUN)) + frame(pack(EMPTY)) + frame(pack(Voided(9, "y")))
+    )
+    sound = len(whole)
+    whole[bit // 8] ^= 1 << bit % 8
+    for data in (whole, whole[: HEADER.size + 9]):
+        disk = stored(written())
+        disk.replace(Path("/journal/00000002.journal"), bytes(data))
+        history = read_history(disk, FOLDER)
+        assert "cut at offset 0" in history.cut[0]
+        assert history.run_last == 4
+    with pytest.raises(JournalError, match="damaged at offset 0"):
+        read_history(stored(bytes(whole) + frame(pack_mark(sound))), FOLDER)
+
+
+def test_a_garbled_header_of_a_journal_that_is_never_synced_is_refused():
+    run = msgspec.structs.replace(RUN, config='[journal]\nsync = "os"')
+    data = bytearray(header(synced=False) + frame(pack(run)) + frame(pack(EMPTY)))
+    data[0] ^= 1
+    with pytest.raises(JournalError, match="damaged at offset 0"):
+        read_history(stored(bytes(data)), FOLDER)
+
+
+def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is():
+    disk = stored(b"once upon a time there was a text " * 9)
+    with pytest.raises(JournalError, match="or no journal"):
+        read_history(disk, FOLDER)
+    assert disk.read(PATH).startswith(b"once upon")
 
 
 def test_a_torn_tail_is_told_and_left_as_it_is():
