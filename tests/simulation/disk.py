@@ -26,12 +26,10 @@ class FaultyDisk(MemoryDisk):
         super().__init__()
         self.sync_ns = 0  # what a sync takes beyond CALL_NS
         self.fails_syncs = self.fails_writes = self.full = False
-        self.cuts = 0
         self._random = random
 
     def power_cut(self) -> None:
         """Keep a random part of what was not synced, its end garbled now and then; lose every lock."""
-        self.cuts += 1
         for content in self._files.values():
             unsynced = len(content.data) - content.durable
             if unsynced:
@@ -40,8 +38,7 @@ class FaultyDisk(MemoryDisk):
                 if keep and self._random.random() < 0.3:
                     at = content.durable + self._random.randrange(keep)
                     content.data[at] ^= 1 << self._random.randrange(8)
-        super_locks = self._locked
-        super_locks.clear()
+        self._locked.clear()
         for content in self._files.values():
             content.durable = len(content.data)  # what is there after the cut is on the disk
 

@@ -122,6 +122,7 @@ class World:
         self.account = self.exchange.accounts["main"]
         self.faults = Faults(built.gateways, self.time, self.time, seed, lambda: None)
         self._drivers = built.drivers
+        self._broken: BaseException | None = None  # what ended the daemon, where nothing should have
         self.run: Run
         self._due_ns = 0
 
@@ -230,8 +231,6 @@ class World:
         await reached
         if self._broken is not None:
             raise self._broken
-
-    _broken: BaseException | None = None
 
     async def _keep_running(self) -> None:
         """Start the daemon whenever it is not there, as a service manager does."""
