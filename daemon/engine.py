@@ -301,8 +301,8 @@ class Engine:
                 if type(verdict) is Approved:
                     checked_ns = self._now()
                     if type(self.orders.submit(verdict)) is Order:
-                        written_ns = self.orders.written_ns
-                        self.spans.sent(wire_ns, decided_ns, checked_ns, written_ns)
+                        recorded_ns, written_ns = self.orders.recorded_ns, self.orders.written_ns
+                        self.spans.sent(wire_ns, decided_ns, checked_ns, recorded_ns, written_ns)
                         decided_ns = written_ns
         finally:  # whatever failed, the venue's word is not kept waiting
             self._acting = False

@@ -3,7 +3,8 @@
     decode   frame on the wire -> ready to decide (the whole drain's frames)
     decide   -> features, rows, model, decide, reconcile and limits done
     risk     -> approved
-    send     -> order made, journalled, signed and written
+    record   -> its number given, appended to the journal, the order made
+    send     -> request made, signed and written
     order    frame on the wire -> order written: tick to order, inside the process
     ack      order written -> the venue's first word on it
     turn     frame on the wire -> decided, where one call does both (kernels.pipeline): no decode, no decide
@@ -23,8 +24,8 @@ from kernels import stats
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-STAGES: Final = ("decode", "decide", "risk", "send", "order", "ack", "turn")
-_DECODE, _DECIDE, _RISK, _SEND, _ORDER, _ACK, _TURN = range(len(STAGES))
+STAGES: Final = ("decode", "decide", "risk", "record", "send", "order", "ack", "turn")
+_DECODE, _DECIDE, _RISK, _RECORD, _SEND, _ORDER, _ACK, _TURN = range(len(STAGES))
 
 
 class Spans:
@@ -40,6 +41,7 @@ class Spans:
         self._turn = h[_TURN]
         self._observe = bound(stats.observe)
         self._observe_two = bound(stats.observe_two)
+        self._observe_three = bound(stats.observe_three)
 
     def decided(self, wire_ns: int, ready_ns: int, decided_ns: int) -> None:
         """Record a drain: received, ready to decide, decided."""
@@ -49,9 +51,9 @@ class Spans:
         """Record a turn: received, decided."""
         self._observe(self._turn, decided_ns - wire_ns)
 
-    def sent(self, wire_ns: int, decided_ns: int, checked_ns: int, sent_ns: int) -> None:
-        """Record an action that left: decided (or the one before it sent), approved, written."""
-        self._observe_two(self._sent, decided_ns, checked_ns, sent_ns)
+    def sent(self, wire_ns: int, decided_ns: int, checked_ns: int, recorded_ns: int, sent_ns: int) -> None:
+        """Record an action that left: decided (or the one before it sent), approved, recorded, written."""
+        self._observe_three(self._sent, decided_ns, checked_ns, recorded_ns, sent_ns)
         self._observe(self._order, sent_ns - wire_ns)
 
     def acknowledged(self, span_ns: int) -> None:
@@ -68,7 +70,7 @@ class NoSpans(Spans):
     def turned(self, wire_ns: int, decided_ns: int) -> None:
         """Do nothing."""
 
-    def sent(self, wire_ns: int, decided_ns: int, checked_ns: int, sent_ns: int) -> None:
+    def sent(self, wire_ns: int, decided_ns: int, checked_ns: int, recorded_ns: int, sent_ns: int) -> None:
         """Do nothing."""
 
     def acknowledged(self, span_ns: int) -> None:

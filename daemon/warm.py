@@ -61,7 +61,7 @@ async def warm_up(*, paper: bool) -> None:
     )
     spans = Spans()
     spans.decided(0, 1, 2)
-    spans.sent(0, 1, 2, 3)
+    spans.sent(0, 1, 2, 3, 4)
     spans.acknowledged(1)
     stage_latency("warm", spans.histograms[0])
     FeedLag(new_rings(1)).look()

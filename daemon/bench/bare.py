@@ -8,7 +8,6 @@ that grew cold between two orders.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -74,16 +73,8 @@ class Bare:
         predict: Any = forest.predict
         predict(*trees, self._row)
 
-    def measure(self, core: int) -> NDArray[np.int64]:
-        """Return the ns of COUNT quotes, of one symbol or another, on this core."""
-        allowed = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {core})
-        try:
-            return self._measure()
-        finally:
-            os.sched_setaffinity(0, allowed)
-
-    def _measure(self) -> NDArray[np.int64]:
+    def measure(self) -> NDArray[np.int64]:
+        """Return the ns of COUNT quotes, of one symbol or another."""
         read, step, predict = bound(shapes.read), bound(step_and_row), bound(forest.predict)
         now_ns, rings, row, trees = self._clock.now_ns, self._rings, self._row, self._trees
         columns = row[:-1]

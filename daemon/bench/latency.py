@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ from daemon.bench import many, plans
 from daemon.bench import participants as who
 from daemon.bench.bare import Bare
 from daemon.bench.exchange import Plan, Segment
+from daemon.bench.judge import Judge
 from daemon.bench.model import load_trees, with_trees
 from daemon.bench.proof import prove
 from daemon.bench.report import make_report, show
@@ -33,6 +35,8 @@ from daemon.lifetime import catch_signals
 from daemon.status import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
     from daemon.bench.report import Report
     from daemon.bench.results import Proof
     from daemon.options import LatencyOptions
+
+    #: what is measured in this process, and where its rounds are kept
+    _Alone = Sequence[tuple[Bare | Judge, list[NDArray[np.int64]]]]
 
 #: before any is measured, a daemon's features are fed for so long; others answer ticks for so long
 _FEED: Final = Plan(kind="unmarked", duration_ns=1_500_000_000, gap_ns=100_000)
@@ -77,6 +84,17 @@ def choose_cores(options: LatencyOptions) -> tuple[int, int]:
     return cores[0], cores[-1]
 
 
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Stay on one core inside."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
 def can_be_naive() -> bool:
     """Whether the packages of the naive stack are installed."""
     return all(find_spec(name) is not None for name in ("pandas", "lightgbm"))
@@ -101,7 +119,16 @@ async def _run(options: LatencyOptions) -> Report:
         compared = await _measure_many(options, cores, model, children)
     finally:
         await exchange.gone()
-    return make_report(options, cores, bench.measured, bench.statuses, bench.proofs, bench.bare_ns, compared)
+    return make_report(
+        options,
+        cores,
+        bench.measured,
+        bench.statuses,
+        bench.proofs,
+        bench.bare_ns,
+        bench.judge_ns,
+        compared,
+    )
 
 
 async def _measure_many(
@@ -144,6 +171,7 @@ class Bench:
         self.statuses: list[Status] = []
         self.proofs: list[Proof] = []
         self.bare_ns: list[NDArray[np.int64]] = []  # by round
+        self.judge_ns: list[NDArray[np.int64]] = []  # likewise
         self._options = options
         self._url = url
         self._core = core
@@ -160,9 +188,11 @@ class Bench:
             for name in names:
                 await self._start_peer(name)
             await self._start_daemon(who.OURS)
-            bare = Bare(load_trees(RealDisk(), self._model), self._options.symbols, self._options.seed)
+            seed = self._options.seed
+            bare = Bare(load_trees(RealDisk(), self._model), self._options.symbols, seed)
+            alone: _Alone = [(bare, self.bare_ns), (Judge(seed), self.judge_ns)]
             steps = plans.round_of(self._options, plans.segment_ns(self._options))
-            await self._rounds([step for step in steps if step.participant in self._children], bare)
+            await self._rounds([step for step in steps if step.participant in self._children], alone)
             await self._end_daemon(who.OURS)
         finally:
             await self._end_all()
@@ -217,7 +247,7 @@ class Bench:
             del self._children[name]
 
     # --- segments -------------------------------------------------------------------------------------------
-    async def _rounds(self, steps: list[Step], bare: Bare | None = None) -> None:
+    async def _rounds(self, steps: list[Step], alone: _Alone = ()) -> None:
         count = plans.rounds(self._options)
         scenarios = ", ".join(dict.fromkeys(step.scenario for step in steps))
         with terminal.steps(Console(stderr=True), "measuring", count) as say:
@@ -225,8 +255,9 @@ class Bench:
                 say(f"{scenarios}, round {number} of {count}")
                 for step in steps:
                     await self._measure(step)
-                if bare is not None:
-                    self.bare_ns.append(bare.measure(self._core))
+                with on_core(self._core):  # where nobody is at work now
+                    for kernels, taken in alone:
+                        taken.append(kernels.measure())
 
     async def _measure(self, step: Step) -> None:
         child = self._children[step.participant]

@@ -53,6 +53,7 @@ _SLEEPING: Final = {
 }
 _TAIL_MAX: Final = (3.0, inf)
 _BARE_MAX: Final = (2.4, 40.0)
+_SHARE_MAX: Final = (0.4, 0.8)
 _NAIVE_MIN: Final = (40.0, 15.0)
 _ORDERS_MIN: Final = (25_000.0, 2_000.0)
 _TICKS_MIN: Final = (250_000.0, 80_000.0)
@@ -91,6 +92,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     ticks_per_s: Quartiles
     stages: list[Stage]
     bare_us: Quartiles  # to read a frame, make features and run the model, and nothing else; p50s
+    judge_us: Quartiles  # to reconcile and limit what is wanted, and nothing else; p50s
     targets: list[Target]
     proofs: list[Proof]
     many: list[Many] = []
@@ -103,21 +105,24 @@ def make_report(
     statuses: list[Status],
     proofs: list[Proof],
     bare_ns: Sequence[NDArray[np.int64]],
+    judge_ns: Sequence[NDArray[np.int64]],
     many: Sequence[Many] = (),
 ) -> Report:
     """Return the report of a run; the first Status is of the rounds in which all took turns.
 
-    bare_ns: what daemon/bench/bare.py took in each round.
+    bare_ns, judge_ns: what daemon/bench/bare.py and judge.py took in each round.
     """
     latencies = [latency(scenario, name, segments) for (scenario, name), segments in measured.items()]
     ratios = _ratios(options, measured)
     orders = rate(measured[plans.ORDERS, OURS_FLOODED], "orders")
     ticks = rate(measured[plans.FLOOD, OURS_FLOODED], "sent")
     waterfall = stages(statuses[0])
-    bare_us = quartiles([float(np.median(one)) / 1e3 for one in bare_ns])
+    bare_us, judge_us = (
+        quartiles([float(np.median(one)) / 1e3 for one in rounds]) for rounds in (bare_ns, judge_ns)
+    )
     disturbed = _disturbed(latencies)
     targets = _targets(options, ratios, orders, ticks)
-    targets += _inside_targets(waterfall, bare_us) + _many_targets(many)
+    targets += _inside_targets(waterfall, bare_us, judge_us) + _many_targets(many)
     return Report(
         mode=options.mode,
         trees=options.trees,
@@ -133,6 +138,7 @@ def make_report(
         ticks_per_s=ticks,
         stages=waterfall,
         bare_us=bare_us,
+        judge_us=judge_us,
         targets=[_of_others(one) if disturbed and "p99" in one.what else one for one in targets],
         proofs=proofs,
         many=list(many),
@@ -181,12 +187,19 @@ def _targets(
     return found
 
 
-def _inside_targets(waterfall: list[Stage], bare_us: Quartiles) -> list[Target]:
-    order = next(one for one in waterfall if one.stage == "order")
+def _inside_targets(waterfall: list[Stage], bare_us: Quartiles, judge_us: Quartiles) -> list[Target]:
+    by_name = {one.stage: one for one in waterfall}
+    order = by_name["order"]
+    judged_us = judge_us.median + by_name["risk"].p50_us + by_name["record"].p50_us
     inside = "inside, frame to order written"
     return [
         _at_most(f"{inside}: p50 to the bare sum", _BARE_MAX, order.p50_us / bare_us.median),
         _at_most(f"{inside}: p99 to p50", _TAIL_MAX, order.p99_us / order.p50_us),
+        _at_most(
+            f"{inside}: reconcile, limits, order state and journal of it",
+            _SHARE_MAX,
+            judged_us / order.p50_us,
+        ),
     ]
 
 
@@ -293,7 +306,10 @@ def _waterfall(report: Report) -> Table:
     for one in report.stages:
         figures = (one.p50_us, one.p99_us, one.p999_us, one.max_us)
         table.add_row(one.stage, *(f"{x:,.2f}" for x in figures), f"{one.count:,}")
-    table.caption = f"the bare sum (a frame read, its features, the model): {_spread(report.bare_us, '.2f')}"
+    table.caption = (
+        f"the bare sum (a frame read, its features, the model): {_spread(report.bare_us, '.2f')}; "
+        f"reconcile and limits alone, a part of decide: {_spread(report.judge_us, '.2f')}"
+    )
     table.caption_justify = "left"
     return table
 

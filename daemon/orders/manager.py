@@ -95,6 +95,7 @@ class Orders:
         self.observers = observers
         #: while the journal is replayed: what came of each report is in there too, as records
         self.restoring = False
+        self.recorded_ns = 0  # when the latest request had been recorded
         self.written_ns = 0  # when the latest request had left: what follows is not its latency
         self.venue_up_ns = 0  # when the venue last came up
         self.closed = False
@@ -160,6 +161,7 @@ class Orders:
         )
         order.since_ns = now_ns  # a call with more than 15 keywords builds a dict first: 550 ns
         order.decided_half_ticks = decided
+        self.recorded_ns = self.clock.now_ns()
         try:
             self.venue.place(order)
             self.written_ns = order.sent_ns = self.clock.now_ns()
@@ -180,6 +182,7 @@ class Orders:
             return  # what could not be recorded has thrown the kill switch, and that has cancelled it
         self.life.step(order, Event.CANCEL_ASKED, now_ns)
         self._await_answer(order, now_ns)
+        self.recorded_ns = self.clock.now_ns()
         self.venue.cancel(order)
         self.written_ns = self.clock.now_ns()
         if self.observers:
@@ -200,6 +203,7 @@ class Orders:
             return True  # likewise, and that is less still
         self.life.step(order, Event.REPLACE_ASKED, now_ns)
         self._await_answer(order, now_ns)
+        self.recorded_ns = self.clock.now_ns()
         self.venue.amend(order, order.asked_lots)
         self.written_ns = self.clock.now_ns()
         if self.observers:

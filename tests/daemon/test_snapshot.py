@@ -202,6 +202,7 @@ def test_spans_are_told_by_stage(new_floor, script):
         "decode": 2,
         "decide": 2,
         "risk": 1,
+        "record": 1,
         "send": 1,
         "order": 1,
         "ack": 1,

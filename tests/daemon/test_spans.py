@@ -26,10 +26,10 @@ def test_a_turn_is_one_span():
     assert recorded(spans) == {"turn": (1, 900)}
 
 
-def test_what_left_is_split_into_risk_and_sending_and_summed_from_the_wire():
+def test_what_left_is_split_into_risk_record_and_sending_and_summed_from_the_wire():
     spans = Spans()
-    spans.sent(1000, 1900, 2000, 2500)
-    assert recorded(spans) == {"risk": (1, 100), "send": (1, 500), "order": (1, 1500)}
+    spans.sent(1000, 1900, 2000, 2200, 2500)
+    assert recorded(spans) == {"risk": (1, 100), "record": (1, 200), "send": (1, 300), "order": (1, 1500)}
 
 
 def test_the_venues_first_word_has_a_stage_of_its_own():
@@ -41,6 +41,6 @@ def test_the_venues_first_word_has_a_stage_of_its_own():
 def test_on_virtual_time_nothing_is_recorded():
     spans = NoSpans()
     spans.decided(1000, 1300, 1900)
-    spans.sent(1000, 1900, 2000, 2500)
+    spans.sent(1000, 1900, 2000, 2200, 2500)
     spans.acknowledged(7)
     assert recorded(spans) == {}

@@ -83,7 +83,7 @@ if paper:
     market(20)
 spans = Spans()
 spans.decided(1, 2, 3)
-spans.sent(1, 2, 3, 4)
+spans.sent(1, 2, 3, 4, 5)
 spans.acknowledged(5)
 stage_latency("x", spans.histograms[0])
 print(json.dumps({"before": before, "after": compiled(), "resyncs": feed.lanes[0].resyncs,

@@ -73,7 +73,14 @@ def test_it_trades_until_interrupted_and_sums_up_in_json(bench):
     assert summary["orders"]["fills"] > 0
     assert summary["orders"]["unknown"] == 0
     assert "not_ready" not in summary["orders"]["refusals"]
-    assert {one["stage"] for one in summary["latency"]} >= {"decide", "risk", "send", "order", "ack"}
+    assert {one["stage"] for one in summary["latency"]} >= {
+        "decide",
+        "risk",
+        "record",
+        "send",
+        "order",
+        "ack",
+    }
     assert (bench.folder / "demo.svg").read_text().startswith("<svg")
     lines = bench.run("journal", "var/demo/journal", "--json").out.splitlines()
     assert sum(json.loads(one)["record"] == "Placed" for one in lines) == summary["orders"]["placed"]

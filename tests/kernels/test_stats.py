@@ -107,6 +107,14 @@ def test_observe_two_records_both_spans() -> None:
     assert (hs[1] == filled([200])).all()
 
 
+def test_observe_three_records_all_spans() -> None:
+    hs = np.zeros((3, stats.HISTOGRAM_SIZE), np.int64)
+    stats.observe_three(hs, 1_000, 1_500, 1_700, 2_600)
+    assert (hs[0] == filled([500])).all()
+    assert (hs[1] == filled([200])).all()
+    assert (hs[2] == filled([900])).all()
+
+
 def test_a_histogram_of_many_is_no_other_signature_than_one_alone() -> None:
     kernels = (stats.observe, stats.quantile)
     stats.quantile(filled([1]), 0.5)

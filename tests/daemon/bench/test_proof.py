@@ -25,7 +25,7 @@ def segment(**more):
 def status(**more):
     spans = Spans()
     for _ in range(2):
-        spans.sent(0, 1, 2, 3)
+        spans.sent(0, 1, 2, 3, 4)
     told = {
         "name": "bench",
         "mode": "live",

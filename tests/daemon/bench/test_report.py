@@ -21,6 +21,7 @@ def segment(us, **more):
 
 #: of two rounds
 BARE = [np.array([3_000, 4_000, 9_000]), np.array([4_000])]
+JUDGE = [np.array([500]), np.array([500])]
 
 
 @pytest.fixture
@@ -41,6 +42,9 @@ def a_stage(name, p50_s, p99_s):
     )
 
 
+_SENT = [a_stage("risk", 1.5e-6, 2e-6), a_stage("record", 1e-6, 2e-6), a_stage("order", 8e-6, 32e-6)]
+
+
 @pytest.fixture
 def report(measured):
     def make(mode="spin", left_out=()):
@@ -52,11 +56,11 @@ def report(measured):
             state="STOPPED",
             now_ns=1,
             uptime_s=1.0,
-            latency=[a_stage("decode", 1e-6, 2e-6), a_stage("order", 8e-6, 32e-6)],
+            latency=[a_stage("decode", 1e-6, 2e-6), *_SENT],
         )
         kept = {key: value for key, value in measured.items() if key not in left_out}
         same = dict.fromkeys(Proof.__struct_fields__[:-1], 1)
-        return make_report(options, (0, 1), kept, [status], [Proof(**same)], BARE)
+        return make_report(options, (0, 1), kept, [status], [Proof(**same)], BARE, JUDGE)
 
     return make
 
@@ -74,6 +78,8 @@ def test_a_figure_that_is_not_reached_is_said(report):
     targets = reached(report())
     assert targets["inside, frame to order written: p99 to p50"] == (4.0, False)
     assert targets["inside, frame to order written: p50 to the bare sum"] == (2.0, True)
+    share = targets["inside, frame to order written: reconcile, limits, order state and journal of it"]
+    assert share == (pytest.approx(3 / 8), True)
     assert targets["the naive stack's p50 to ours"] == (45.0, True)
     assert targets["orders/s, each acknowledged and reported"] == (30_000.0, True)
 
@@ -109,7 +115,7 @@ def test_stalls_of_the_floor_are_said(measured, report, capsys):
 
 
 def test_many_instruments_have_a_table_and_their_targets(measured, capsys):
-    options, stages = LatencyOptions(), [a_stage("order", 8e-6, 32e-6)]
+    options, stages = LatencyOptions(), _SENT
     status = Status(
         name="b", mode="live", version="0", state="STOPPED", now_ns=1, uptime_s=1.0, latency=stages
     )
@@ -126,7 +132,7 @@ def test_many_instruments_have_a_table_and_their_targets(measured, capsys):
         )
         for symbols in (1, 500)
     ]
-    report = make_report(options, (0, 1), measured, [status], [], BARE, many)
+    report = make_report(options, (0, 1), measured, [status], [], BARE, JUDGE, many)
     targets = reached(report)
     assert targets["s from the command to READY, 500 symbols"] == (1.5, True)
     assert targets["a tick's p50, 500 symbols to 1 symbol"] == (pytest.approx(4.5 / 4.001), True)
