@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from daemon.events import NOT_SENT, Command
+from daemon.events import NOT_SENT, Command, VenueStatus
 from daemon.orders.audit import Sent
 from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.order import State
@@ -342,3 +342,90 @@ def test_what_cannot_be_recorded_cancels_once_and_contradicts_nothing(world, ask
     assert world.venue.amended == []
     assert world.risk.latch.source == "journal"
     assert set(world.alarms()) == {"journal"}
+
+
+# --- what is asked of an order that is there ----------------------------------------------------------------
+def submit(world, verb, **more):
+    return world.orders.submit(world.check(verb=verb, **more))
+
+
+def test_an_approved_cancel_or_amend_is_done_to_the_order_in_the_slot(world):
+    order = world.place(qty=100)
+    world.report("NEW", order)
+    assert submit(world, d.AMEND, qty=40) is order
+    assert world.venue.amended == [(order.client_order_id, 40)]
+    world.report("REPLACED", order, qty_lots=40)
+    assert submit(world, d.CANCEL) is order
+    assert world.venue.canceled == [order.client_order_id]
+
+
+def test_a_cancel_whose_order_ended_since_its_approval_is_refused(world):
+    order = world.place(qty=100)
+    world.report("NEW", order)
+    approved = world.check(verb=d.CANCEL)
+    world.fill(order, 1, 100)
+    assert world.orders.submit(approved).code == d.REFUSED_NO_SLOT
+    assert world.venue.canceled == []
+
+
+@pytest.mark.parametrize("lots", [0, 100, 101])
+def test_an_amend_that_lowers_nothing_is_refused(world, lots):
+    order = world.place(qty=100)
+    world.report("NEW", order)
+    assert submit(world, d.AMEND, qty=lots).code == d.REFUSED_QTY
+    assert world.venue.amended == []
+
+
+def test_without_observers_orders_go_their_way(world):
+    world.orders.observers.clear()
+    order = world.place(qty=100)
+    world.report("NEW", order)
+    assert world.orders.amend(order, 40, world.time.now_ns())
+    world.report("REPLACED", order, qty_lots=40)
+    world.orders.cancel(order, world.time.now_ns())
+    assert (len(world.venue.placed), len(world.venue.amended), len(world.venue.canceled)) == (1, 1, 1)
+    assert not any(isinstance(one, Sent) for one in world.audits)
+
+
+def test_only_what_adds_nothing_to_an_orders_story_is_known(world):
+    knows = world.orders.knows
+    order = world.place(qty=100)
+    cid = order.client_order_id
+    assert not knows("CANCELED", cid, 0, -1)
+    assert not knows("NEW", "test-1-99", 0, -1)
+    assert not knows("NEW", cid, 0, -1)  # waiting for it
+    world.report("NEW", order, venue_order_id="17")
+    assert knows("NEW", cid, 0, -1)
+    world.fill(order, 7, 40)
+    assert knows("TRADE", cid, 40, 7)
+    assert not knows("TRADE", cid, 60, 8)
+    assert not knows("TRADE", cid, 40, 8)
+    assert not knows("TRADE", cid, 40, -1)
+    world.report("TIMEOUT", order)
+    assert not knows("NEW", cid, 0, -1)  # in doubt every word counts
+
+
+def test_a_connection_that_comes_up_is_met_and_one_that_goes_shuts_the_gates(world):
+    asked = []
+    world.orders.doubts.ask_snapshot = lambda: asked.append(world.time.now_ns())
+    world.orders.venue_status(VenueStatus(up=False, wire_ns=world.time.now_ns(), reason="cut"))
+    assert world.risk.gate(0) == d.GATE_VENUE_DOWN
+    world.orders.venue_status(VenueStatus(up=True, wire_ns=5, reason=""))
+    assert (world.orders.venue_up_ns, len(asked)) == (5, 1)
+    assert world.risk.gate(0) == d.GATE_VENUE_DOWN  # until its snapshot was met
+
+
+def test_stop_cancels_what_rests_and_halts_nothing(world):
+    order = world.place()
+    world.report("NEW", order)
+    world.orders.command(Command("stop", "signal", ""), world.time.now_ns())
+    assert world.venue.canceled == [order.client_order_id]
+    assert not world.risk.halted
+
+
+def test_while_the_past_is_told_nothing_halts_and_nothing_is_recorded(world):
+    records = world.journal.records
+    world.orders.restoring = True
+    world.orders.halt("http", "told")
+    world.orders.record(b"anything")
+    assert (world.risk.halted, world.journal.records) == (False, records)
