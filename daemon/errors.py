@@ -98,6 +98,10 @@ class VenueError(TickdError):
         self.code = code
 
 
+#: what msgspec raises for bytes that it cannot read: of another form, no text, nested too deeply
+DECODE_ERRORS: Final = (ValueError, RecursionError)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return what ends a sentence about an unknown word: the nearest known one, or nothing."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)

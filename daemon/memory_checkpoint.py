@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import structlog
 
-from daemon.errors import FileFormatError
+from daemon.errors import DECODE_ERRORS, FileFormatError
 from daemon.orders.records import FRAME, HEADER, frame
 from daemon.pause import pause
 from daemon.research.bundle import feature_code
@@ -127,7 +127,7 @@ def _memory_at(data: bytes, at: int) -> tuple[Memory, int]:
         raise FileFormatError(f"is damaged at offset {at}: the checksum does not hold")
     try:
         return msgspec.msgpack.decode(body, type=Memory), begin + size
-    except msgspec.DecodeError as error:
+    except DECODE_ERRORS as error:
         raise FileFormatError(f"cannot be read at offset {at}: {error}") from None
 
 

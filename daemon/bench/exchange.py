@@ -29,6 +29,7 @@ from daemon.bench import segment, venue
 from daemon.bench.frames import CLOSE, PARTIAL, PING, TEXT, frame_at
 from daemon.bench.market import SYMBOLS_MAX
 from daemon.clock import SystemClock
+from daemon.errors import DECODE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +176,7 @@ class Exchange:
             return venue.http(200, {"symbols": self.symbols})
         try:
             return venue.http(200, self.run(name, msgspec.json.decode(body, type=Plan)))
-        except msgspec.DecodeError as error:
+        except DECODE_ERRORS as error:
             return venue.http(400, {"error": str(error)})
 
     def run(self, name: str, plan: Plan) -> Segment:

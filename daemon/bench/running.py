@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from daemon.bench.exchange import Plan, Segment
-from daemon.errors import NotRunningError, TickdError
+from daemon.errors import DECODE_ERRORS, NotRunningError, TickdError
 from daemon.faces.client import fetch_status
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def ask(url: str, name: str, plan: Plan) -> Segment:
     try:
         connection.request("POST", f"{parts.path}/bench/{name}", msgspec.json.encode(plan))
         return msgspec.json.decode(connection.getresponse().read(), type=Segment)
-    except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
+    except (OSError, http.client.HTTPException, *DECODE_ERRORS) as error:
         raise TickdError(f"the exchange {url} ran no segment of {name}: {error}") from None
     finally:
         connection.close()

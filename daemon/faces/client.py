@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from daemon.errors import NotRunningError, TickdError, UsageError
+from daemon.errors import DECODE_ERRORS, NotRunningError, TickdError, UsageError
 from daemon.status import Status
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def fetch_status(path: Path) -> Status:
     body = _request(path, "GET", "/state", {}, b"")
     try:
         return msgspec.json.decode(body, type=Status)
-    except msgspec.DecodeError as error:
+    except DECODE_ERRORS as error:
         raise TickdError(
             f"{path} answers with another version's state ({error}); use the daemon's tickd"
         ) from None

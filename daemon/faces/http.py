@@ -7,9 +7,10 @@ GET  /state     the Status as JSON
 POST /halt, /resume, /flatten      202; a body {"reason": "..."} is optional and is kept on the record;
                                    503 with a sentence when it cannot be done
 
-The socket file has mode 0600: who can open it owns the daemon. Commands want `Authorization: Bearer TOKEN`
-where a token is set, always over the port. A web page in a browser of the same machine can reach a loopback
-port, so requests with an Origin or a foreign Host are refused. Every command, taken or refused, is audited.
+The socket file has mode 0600: who can open it owns the daemon. Over the port commands want
+`Authorization: Bearer TOKEN`, and without a token there are none. A web page in a browser of the same machine
+can reach a loopback port, so requests with an Origin or a foreign Host are refused. Every command, taken or
+refused, is audited.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from aiohttp import web
 
-from daemon.errors import ConfigError, TickdError
+from daemon.errors import DECODE_ERRORS, ConfigError, TickdError
 from daemon.events import Command, Verb
 from daemon.faces.metrics import CONTENT_TYPE, exposition
 
@@ -220,7 +221,7 @@ def _reason(body: bytes) -> str:
         return ""
     try:
         reason = msgspec.json.decode(body, type=_Body).reason
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except DECODE_ERRORS:
         raise _RefusedError(400, 'the body must be empty or {"reason": "..."}') from None
     if len(reason) > REASON_CHARS_MAX or not reason.isprintable():
         raise _RefusedError(400, f"a reason is one line of at most {REASON_CHARS_MAX} characters")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import msgspec
 from msgspec import Meta, Struct
 
-from daemon.errors import FrameError
+from daemon.errors import DECODE_ERRORS, FrameError
 from daemon.events import Depth, Snapshot, Tick
 from daemon.feeds.base import Control
 from kernels.dtypes import DEPTH, QUOTE, TRADE
@@ -280,7 +280,7 @@ class BinanceDecoder:
             route = self._decode_other
         try:
             return route(payload, wire_ns)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except DECODE_ERRORS as error:
             # USD-M reports what moves quantity without a price (a settlement, say) as a trade of price 0
             if b'"X":"NA"' in payload:
                 return Control("no_print")
@@ -291,7 +291,7 @@ class BinanceDecoder:
         _check_size(payload)
         try:
             head = _decode_any(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except DECODE_ERRORS as error:
             _refuse(error, payload)
         if head.last_update_id < 0:
             raise FrameError("type", f"this is no depth snapshot; it begins {payload[:80]!r}")

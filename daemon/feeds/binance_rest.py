@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from daemon.errors import ConfigError, NetError
+from daemon.errors import DECODE_ERRORS, ConfigError, NetError
 from daemon.feeds.base import Subscription
 from daemon.feeds.binance import BinanceDecoder
 from daemon.instruments import Instrument, make_instrument, unify
@@ -136,7 +136,7 @@ class Binance:
         """
         try:
             info = _decode_info(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except DECODE_ERRORS as error:
             raise NetError(f"binance {market} answered exchangeInfo with something else: {error}") from None
         listed = {one.symbol: one for one in info.symbols}
         found = []

@@ -299,7 +299,7 @@ def unpack(body: bytes) -> Record:
     """Return a body's record; raises ValueError (msgspec's DecodeError is one)."""
     try:
         return _unpack(body)
-    except StructError as error:
+    except (StructError, IndexError) as error:  # too short, or nothing at all
         raise ValueError(str(error)) from error
 
 

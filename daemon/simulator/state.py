@@ -2,8 +2,8 @@
 
 Each change of an order, and each movement of a balance that no order made, is one line that leaves order,
 fill and account in agreement: whatever of the file is there, up to a torn last line, is a whole exchange. The
-first line says what this is and when it began. Sans-IO: `Recorder` hands lines to who writes them, `read`
-takes them in, `restore` brings back what they say, `save` says it all anew.
+first line says what this is and when it began; each begins with its checksum. Sans-IO: `Recorder` hands lines
+to who writes them, `read` takes them in, `restore` brings back what they say, `save` says it all anew.
 
 Kept are accounts, positions, orders, fills and conditional orders; not connections, listen keys, rate counts
 and the public market, which goes on from its last price with higher ids.
@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
 import msgspec
 
-from daemon.errors import FileFormatError
+from daemon.errors import DECODE_ERRORS, FileFormatError
 from daemon.simulator.account import Balance
 from daemon.simulator.order import Fill, Order
 from daemon.simulator.symbols import text
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from daemon.simulator.exchange import Exchange
 
 FORMAT: Final = 1
-_encode = msgspec.json.encode
 _ORDER: Final = tuple(name for name in Order.__slots__ if name not in ("account", "symbol"))
 _ALGO: Final = tuple(name for name in AlgoOrder.__slots__ if name not in ("account", "symbol", "order"))
 _POSITION: Final = ("qty", "cost", "realised", "leverage", "isolated", "updated_ns")
@@ -53,23 +53,42 @@ class _Header(msgspec.Struct):
 
 def read(data: bytes, source: str) -> Past:
     """Read lines, without the torn one at the end; raises FileFormatError for a foreign or newer file."""
-    lines = data.split(b"\n")[:-1]
+    first, *lines = data.split(b"\n")[:-1] or [b""]
     try:
-        header = msgspec.json.decode(lines[0], type=_Header)
-        rows = [msgspec.json.decode(line) for line in lines[1:]]
-    except (IndexError, msgspec.MsgspecError):
+        header = msgspec.json.decode(_opened(first), type=_Header)
+    except DECODE_ERRORS:
         raise FileFormatError(f"{source} is no state of a simulated exchange: name another file") from None
     if header.format > FORMAT:
         raise FileFormatError(f"{source} is of format {header.format}, and this version reads {FORMAT}")
+    rows: list[dict[str, Any]] = []
     prices: dict[str, str] = {}
-    for row in rows:
+    for number, line in enumerate(lines, start=2):
+        try:
+            rows.append(row := msgspec.json.decode(_opened(line)))
+        except DECODE_ERRORS:
+            raise FileFormatError(
+                f"{source} is damaged in line {number}: restore it, or move it away"
+            ) from None
         prices |= row.get("prices", {})
     return Past(header.began_ns, rows, prices)
 
 
 def header(began_ns: int) -> bytes:
     """Return the first line."""
-    return _encode(_Header(FORMAT, began_ns)) + b"\n"
+    return _sealed(_Header(FORMAT, began_ns))
+
+
+def _sealed(value: object) -> bytes:
+    body = msgspec.json.encode(value)
+    return b"%08x %b\n" % (crc32(body), body)
+
+
+def _opened(line: bytes) -> bytes:
+    """Return what a line says; raises ValueError when it is not what was written."""
+    seal, _, body = line.partition(b" ")
+    if int(seal, 16) != crc32(body):
+        raise ValueError("the checksum does not hold")
+    return body
 
 
 class Recorder:
@@ -126,7 +145,7 @@ def _line(
     if algo is not None:
         placed = None if algo.order is None else algo.order.order_id
         row["algo"] = _values(algo, _ALGO) | {"symbol": algo.symbol.name, "order_id": placed}
-    return _encode(row) + b"\n"
+    return _sealed(row)
 
 
 def _values(of: Any, names: tuple[str, ...]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
+from daemon.errors import DECODE_ERRORS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -116,7 +118,7 @@ class MarketSession:
         """Take one request and answer it."""
         try:
             request = msgspec.json.decode(text)
-        except msgspec.DecodeError as error:
+        except DECODE_ERRORS as error:
             self._refuse(3, f"Invalid JSON: {error}", None)
             return
         if not isinstance(request, dict):

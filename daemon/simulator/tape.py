@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from daemon.errors import DECODE_ERRORS
 from daemon.simulator.marketdata import Snapshot
 from daemon.tape.capture import capture_instrument, read_frames
 
@@ -79,7 +80,7 @@ def _read_quote(data: bytes) -> tuple[int, int, int, int]:
     try:
         quote = _quote.decode(data)
         return price_units(quote.b), price_units(quote.B), price_units(quote.a), price_units(quote.A)
-    except (msgspec.DecodeError, ValueError):
+    except DECODE_ERRORS:
         return 0, 0, 0, 0
 
 
@@ -189,7 +190,7 @@ class TapePlayer:
                 self._on_trade(data)
             elif kind == "depth":
                 self._on_depth(data)
-        except (msgspec.DecodeError, ValueError):
+        except DECODE_ERRORS:
             self.unreadable += 1  # handed on all the same: what a listener makes of it is its own business
         self._hub.publish_combined(stream, payload)
 

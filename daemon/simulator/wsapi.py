@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from daemon.errors import DECODE_ERRORS
 from daemon.simulator.auth import check_signature, check_time, sorted_payload
 from daemon.simulator.errors import (
     INVALID_JSON,
@@ -255,7 +256,7 @@ def _read_request(text: bytes) -> tuple[Any, str, dict[str, Any]]:
     """Return id, method (without a version prefix) and params; raises ApiError -1135."""
     try:
         request = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except DECODE_ERRORS:
         raise ApiError(INVALID_JSON, "Invalid JSON Request") from None
     if not isinstance(request, dict) or not isinstance(request.get("method"), str):
         raise ApiError(INVALID_JSON, "Invalid JSON Request")

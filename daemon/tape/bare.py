@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from daemon.errors import DECODE_ERRORS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -84,6 +86,6 @@ def time_bare_decode(path: Path, clock: Clock) -> int:
                     depth(payload)
                 else:
                     snapshot(payload)
-            except msgspec.DecodeError:
+            except DECODE_ERRORS:
                 continue  # the replay counts it
     return clock.mono_ns() - begun_ns

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from daemon.errors import FileFormatError
+from daemon.errors import DECODE_ERRORS, FileFormatError
 from daemon.instruments import Instrument, Market, make_instrument, unify
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def capture_instrument(path: Path, index: int = 0) -> Instrument:
         try:
             stream = header.decode(payload).stream
             levels = body.decode(payload).data if stream else bare.decode(payload)
-        except msgspec.DecodeError:
+        except DECODE_ERRORS:
             continue  # the decoder of the feed counts it; the rules come from the others
         if stream:
             symbol = symbol or stream.partition("@")[0]
@@ -180,7 +180,7 @@ def capture_price(path: Path) -> float:
         try:
             levels = body.decode(payload).data
             price = float(levels.p or (levels.a if isinstance(levels.a, str) else "") or "nan")
-        except (msgspec.DecodeError, ValueError):
+        except DECODE_ERRORS:
             continue
         if 0 < price < inf:
             return price

@@ -12,13 +12,13 @@ no number, raises FrameError, and so does everything else that is not as it shou
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from daemon.errors import FrameError
+from daemon.errors import DECODE_ERRORS, FrameError
 from daemon.events import ExecutionReport
+from daemon.venues.binance_numbers import Steps, amount_of, check_amounts, to_ns
 from daemon.venues.binance_requests import original_id
 from daemon.venues.binance_wire import (
     Account,
@@ -37,18 +37,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from daemon.events import ReportKind
-    from daemon.instruments import Instrument, Scale
+    from daemon.instruments import Instrument
     from daemon.orders.order import Order
 
 T = TypeVar("T")
 
-_DIGITS_MAX: Final = 38
-_KNOWN_MAX: Final = 1024  # texts remembered by each reader
-_NONE: Final = Decimal(0)
-#: what the exchange calls no commission
-_NOTHING: Final = frozenset({None, "0", "0.00000000"})
-#: times are in ms, or in us where the connection asked for them: no ms of this millennium is so large
-_MICROSECONDS_FROM: Final = 10**14
 _SIDES: Final = {"BUY": BUY, "SELL": SELL}
 #: order types whose price is their trigger
 _TRIGGERED: Final = frozenset({"STOP_LOSS", "TAKE_PROFIT"})
@@ -69,43 +62,6 @@ _EXECUTIONS: Final[dict[str, ReportKind]] = {
     "REJECTED": "REJECTED",
     "EXPIRED": "EXPIRED",
 }
-
-
-class Steps:
-    """Reads decimal text as a count of ticks or lots; the texts of an order come with each report again."""
-
-    __slots__ = ("_factors", "_known", "_scale")
-
-    def __init__(self, scale: Scale) -> None:
-        self._scale = scale
-        self._factors: dict[int, tuple[int, int]] = {}  # decimals in the text -> multiplier, divisor
-        self._known: dict[str, int] = {}
-
-    def __call__(self, text: str) -> int:
-        """Return the count; raises FrameError for what is no number or off the grid."""
-        count = self._known.get(text)
-        if count is not None:
-            return count
-        count = self._count(text)
-        if len(self._known) >= _KNOWN_MAX:
-            self._known.clear()
-        self._known[text] = count
-        return count
-
-    def _count(self, text: str) -> int:
-        whole, _, part = text.partition(".")
-        digits = whole + part
-        if not digits.isdecimal() or len(digits) > _DIGITS_MAX:
-            raise FrameError("number", f"{text[:50]!r} is no decimal number")
-        factors = self._factors.get(len(part))
-        if factors is None:
-            places = self._scale.places
-            factors = 10 ** max(places - len(part), 0), self._scale.num * 10 ** max(len(part) - places, 0)
-            self._factors[len(part)] = factors
-        count, rest = divmod(int(digits) * factors[0], factors[1])
-        if rest:
-            raise FrameError("grid", f"{text} is no multiple of {self._scale.step}")
-        return count
 
 
 class OrderFrames:
@@ -283,7 +239,10 @@ class OrderFrames:
 
     def account(self, body: bytes) -> Account:
         """Return the account."""
-        return decoded(self._account, body)
+        account = decoded(self._account, body)
+        for row in account.balances:
+            check_amounts(row.free, row.locked)
+        return account
 
     def order(self, body: bytes | msgspec.Raw) -> OrderRow:
         """Return one order."""
@@ -350,11 +309,6 @@ class OrderFrames:
         )
 
 
-def to_ns(time: int) -> int:
-    """Return an exchange's time, in ms or us, in ns."""
-    return time * 1_000 if time >= _MICROSECONDS_FROM else time * 1_000_000
-
-
 def decoded(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw) -> T:
     """Return what a message says; raises FrameError where it is none of the documented form."""
     try:
@@ -363,7 +317,7 @@ def decoded(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw) -> T
         # an event we have not heard of does no harm; one we know, in another form, may be a fill
         reason = "event" if str(error).endswith("`$.event.e`") else "type"
         raise FrameError(reason, f"a frame is not as Binance documents it: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise FrameError("json", f"a frame is no JSON: {error}") from None
 
 
@@ -373,16 +327,3 @@ def side_of(text: str) -> int:
     if side is None:
         raise FrameError("type", f"{text[:20]!r} is no side")
     return side
-
-
-def amount_of(text: str | None) -> Decimal:
-    """Return a commission; it may be negative (a rebate), and never NaN."""
-    if text in _NOTHING:
-        return _NONE
-    try:
-        amount = Decimal(text or "0")
-    except InvalidOperation:
-        raise FrameError("number", f"{(text or '')[:50]!r} is no amount") from None
-    if not amount.is_finite():
-        raise FrameError("number", f"{(text or '')[:50]!r} is no amount")
-    return amount

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from daemon.errors import FrameError, NetError, VenueError
+from daemon.errors import DECODE_ERRORS, FrameError, NetError, VenueError
 from daemon.events import Balance, OpenOrder, VenueSnapshot
 from daemon.pause import Backoff, pause
 from daemon.venues.binance_frames import decoded
@@ -165,7 +165,7 @@ class RestReader:
         path = target.partition("?")[0]
         try:
             error = self._error.decode(answer.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except DECODE_ERRORS:
             code = _UNKNOWN if answer.status >= 500 else -answer.status
             raise VenueError(code, f"{method} {path} was answered with HTTP status {answer.status}") from None
         code = _UNKNOWN if answer.status >= 500 else error.code

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from daemon.errors import FrameError
+from daemon.errors import DECODE_ERRORS, FrameError
 from daemon.events import ExecutionReport, Funding, MarginTerms
-from daemon.venues.binance_frames import ENDS, OrderFrames, amount_of, decoded, side_of, to_ns
+from daemon.venues.binance_frames import ENDS, OrderFrames, decoded, side_of
+from daemon.venues.binance_numbers import amount_of, check_amounts, to_ns
 from daemon.venues.binance_usdm_wire import (
     AlgoRow,
     AssetsMode,
@@ -103,7 +104,7 @@ class UsdmFrames(OrderFrames):
             # an event we have not heard of does no harm; one we know, in another form, may be a fill
             reason = "event" if str(error).endswith("`$.e`") else "type"
             raise FrameError(reason, f"an event is not as Binance documents it: {error}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except DECODE_ERRORS as error:
             raise FrameError("json", f"an event is no JSON: {error}") from None
 
     def update_lots(self, update: OrderUpdate) -> int:
@@ -257,7 +258,9 @@ class UsdmFrames(OrderFrames):
     # --- the account ----------------------------------------------------------------------------------------
     def usdm_account(self, body: bytes) -> UsdmAccount:
         """Return wallets and positions."""
-        return decoded(self._usdm_account, body)
+        account = decoded(self._usdm_account, body)
+        check_amounts(*(row.walletBalance for row in account.assets))
+        return account
 
     def position(self, row: PositionRow) -> tuple[int, int] | None:
         """Return a position's instrument and signed lots; None for a symbol that is not ours."""

@@ -6,7 +6,7 @@ from decimal import Decimal  # noqa: TC003 - msgspec reads the annotations at ru
 
 import msgspec
 
-from daemon.venues.binance_wire import TradeRow
+from daemon.venues.binance_wire import Time, TradeId, TradeRow
 
 
 class OrderUpdate(msgspec.Struct, gc=False):
@@ -23,8 +23,8 @@ class OrderUpdate(msgspec.Struct, gc=False):
     l: str  # noqa: E741
     z: str
     L: str
-    T: int
-    t: int
+    T: Time
+    t: TradeId
     m: bool
     n: str | None = None
     N: str | None = None
@@ -53,7 +53,7 @@ class AlgoEvent(msgspec.Struct, gc=False, tag_field="e", tag="ALGO_UPDATE"):
     """A conditional order changed."""
 
     o: AlgoUpdate
-    T: int
+    T: Time
 
 
 class WalletChange(msgspec.Struct, gc=False):
@@ -74,7 +74,7 @@ class AccountEvent(msgspec.Struct, gc=False, tag_field="e", tag="ACCOUNT_UPDATE"
     """Wallets and positions changed; but for funding they are counted from trades."""
 
     a: AccountChange
-    T: int
+    T: Time
 
 
 class ExpiredEvent(msgspec.Struct, gc=False, tag_field="e", tag="listenKeyExpired"):
@@ -124,8 +124,8 @@ class AlgoRow(msgspec.Struct, gc=False):
     triggerPrice: str = "0"  # noqa: N815
     algoStatus: str = ""  # noqa: N815
     actualOrderId: str = ""  # noqa: N815 - at the book, once triggered
-    createTime: int = 0  # noqa: N815
-    updateTime: int = 0  # noqa: N815
+    createTime: Time = 0  # noqa: N815
+    updateTime: Time = 0  # noqa: N815
 
 
 class UserTradeRow(TradeRow, gc=False):
@@ -168,8 +168,8 @@ class IncomeRow(msgspec.Struct, gc=False):
 
     income: Decimal
     asset: str
-    time: int
-    tranId: int  # noqa: N815
+    time: Time
+    tranId: TradeId  # noqa: N815
 
 
 class Bracket(msgspec.Struct, gc=False):

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal  # noqa: TC003 - msgspec reads the annotations at run time
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+
+#: in ms or us: as nanoseconds it fits into an int64, which is what the journal holds
+Time = Annotated[int, Meta(ge=-1, lt=9_000_000_000_000_000)]
+TradeId = Annotated[int, Meta(ge=-1, lt=1 << 62)]
 
 
 class RateLimit(msgspec.Struct, gc=False):
@@ -51,8 +57,8 @@ class ExecutionEvent(msgspec.Struct, gc=False, tag_field="e", tag="executionRepo
     L: str
     n: str | None
     N: str | None
-    T: int
-    t: int
+    T: Time
+    t: TradeId
     m: bool
     eR: str = ""  # noqa: N815
 
@@ -104,7 +110,7 @@ class Fill(msgspec.Struct, gc=False):
     qty: str
     commission: str
     commissionAsset: str  # noqa: N815
-    tradeId: int  # noqa: N815
+    tradeId: TradeId  # noqa: N815
 
 
 class OrderRow(msgspec.Struct, gc=False):
@@ -114,8 +120,8 @@ class OrderRow(msgspec.Struct, gc=False):
     orderId: int  # noqa: N815
     clientOrderId: str  # noqa: N815
     origClientOrderId: str = ""  # noqa: N815
-    transactTime: int = 0  # noqa: N815
-    updateTime: int = 0  # noqa: N815
+    transactTime: Time = 0  # noqa: N815
+    updateTime: Time = 0  # noqa: N815
     side: str = ""
     type: str = ""
     price: str = "0"
@@ -129,7 +135,7 @@ class PlacedRow(msgspec.Struct, gc=False):
     """The answer to a new order; what we asked for is known."""
 
     orderId: int  # noqa: N815
-    transactTime: int = 0  # noqa: N815
+    transactTime: Time = 0  # noqa: N815
     executedQty: str = "0"  # noqa: N815
     status: str = ""
     fills: list[Fill] = []
@@ -146,20 +152,20 @@ class AmendedRow(msgspec.Struct, gc=False):
 class AmendRow(msgspec.Struct, gc=False):
     """The answer to an amend."""
 
-    transactTime: int  # noqa: N815
+    transactTime: Time  # noqa: N815
     amendedOrder: AmendedRow  # noqa: N815
 
 
 class TradeRow(msgspec.Struct, gc=False):
     """One of our trades."""
 
-    id: int
+    id: TradeId
     orderId: int  # noqa: N815
     price: str
     qty: str
     commission: str
     commissionAsset: str  # noqa: N815
-    time: int
+    time: Time
     isBuyer: bool  # noqa: N815
     isMaker: bool  # noqa: N815
 
@@ -181,7 +187,7 @@ class Account(msgspec.Struct):
 class ServerTime(msgspec.Struct, gc=False):
     """The exchange's clock."""
 
-    serverTime: int  # noqa: N815
+    serverTime: Time  # noqa: N815
 
 
 class BookTicker(msgspec.Struct, gc=False):

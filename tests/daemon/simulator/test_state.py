@@ -1,5 +1,7 @@
 """What an exchange keeps, and what another made from it knows."""
 
+from zlib import crc32
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -187,14 +189,21 @@ def test_a_conditional_order_that_was_being_triggered_is_triggered_again_unless_
 
 
 # --- files that are none ---
-@pytest.mark.parametrize("data", [b"", b"nonsense\n", b'{"a":1}\n', header(1) + b"torn\n"])
+@pytest.mark.parametrize("data", [b"", b"nonsense\n", b'{"a":1}\n', header(1)[9:]])
 def test_a_foreign_file_is_refused(data):
     with pytest.raises(FileFormatError, match="here is no state of a simulated exchange"):
         read(data, "here")
 
 
+@pytest.mark.parametrize("line", [b"torn\n", b"\n", header(1).replace(b"1}", b"2}"), b"\xff {}\n"])
+def test_a_damaged_line_is_named(line):
+    with pytest.raises(FileFormatError, match="here is damaged in line 2"):
+        read(header(1) + line, "here")
+
+
 def test_a_newer_file_is_refused():
-    newer = header(1).replace(b'"format":%d' % FORMAT, b'"format":%d' % (FORMAT + 1))
+    body = header(1)[9:-1].replace(b'"format":%d' % FORMAT, b'"format":%d' % (FORMAT + 1))
+    newer = b"%08x %b\n" % (crc32(body), body)
     with pytest.raises(FileFormatError, match="of format 2, and this version reads 1"):
         read(newer, "here")
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from daemon.errors import FrameError
 from daemon.events import ExecutionReport
-from daemon.instruments import Scale, make_instrument
+from daemon.instruments import make_instrument
 from daemon.orders.order import Order
-from daemon.venues.binance_frames import OrderFrames, Steps, to_ns
+from daemon.venues.binance_frames import OrderFrames
 from daemon.venues.binance_wire import ExecutionEvent, Message
 from kernels.dtypes import BUY, REST, SELL
 
@@ -351,42 +351,6 @@ def test_no_answer_raises_anything_but_a_frame_error(changes: dict[str, Any]) ->
     for read in (FRAMES.placed, FRAMES.canceled, FRAMES.amended, FRAMES.status):
         with suppress(FrameError):  # of the envelope too: infinity, say, is no JSON
             read(result(FULL | changes), ORDER, 1)
-
-
-# --- numbers -----------------------------------------------------------------------------------------------
-@given(
-    st.sampled_from(["0.01", "0.5", "1", "5", "0.00000001", "0.025", "100"]),
-    st.integers(0, 10**15),
-    st.integers(0, 10),
-)
-def test_text_is_counted_exactly_whatever_its_decimals(step: str, count: int, zeros: int) -> None:
-    scale = Scale(Decimal(step))
-    text = scale.text(count)
-    text += "0" * zeros if "." in text else ""
-    steps = Steps(scale)
-    assert steps(text) == count
-    assert steps(text) == count  # from memory
-
-
-@given(st.sampled_from(["0.01", "0.5", "5", "0.025"]), st.decimals(0, 10**9, places=6))
-def test_a_count_agrees_with_decimal_arithmetic(step: str, value: Decimal) -> None:
-    try:
-        counted: int | None = Steps(Scale(Decimal(step)))(f"{value:f}")
-    except FrameError:
-        counted = None
-    expected = value / Decimal(step)
-    assert counted == (int(expected) if expected == expected.to_integral_value() else None)
-
-
-def test_the_memory_of_texts_is_bounded() -> None:
-    steps = Steps(Scale(Decimal("0.01")))
-    for count in range(3000):
-        assert steps(f"{count // 100}.{count % 100:02d}") == count
-    assert len(steps._known) <= 1024
-
-
-def test_times_come_in_either_unit() -> None:
-    assert to_ns(1700000000123) == to_ns(1700000000123000) == 1700000000123000000
 
 
 def test_an_empty_message_is_nobody_s_answer() -> None:
