@@ -18,7 +18,7 @@ from rich.console import Console
 from daemon.audit_log import AuditLog
 from daemon.core import Core, build, make_runtimes
 from daemon.credentials import find_secret
-from daemon.errors import EXIT_DONE, FrameError, JournalError, NetError, TickdError, VenueError
+from daemon.errors import EXIT_DONE, JournalError, TickdError
 from daemon.events import Command
 from daemon.faces.compiling import compiling
 from daemon.faces.http import Audit as HttpAudit
@@ -30,6 +30,7 @@ from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.garbage import Garbage
 from daemon.lifetime import nothing_to_lose
 from daemon.loop import check_loop, lock_memory, settle_loop
+from daemon.meetings import Meetings
 from daemon.orders.order import State
 from daemon.pause import pause, within
 from daemon.plans import compile_plans, plan_strategies, strategies_to_load
@@ -53,9 +54,6 @@ if TYPE_CHECKING:
     from daemon.seams import Net, Seams, Timer
     from daemon.status import Status
 
-#: a venue that refuses its word so often in a row means it; with these codes it is only busy, or we too fast
-REFUSALS_MAX: Final = 3
-BUSY: Final = frozenset({-1000, -1001, -1003, -1021, -2013, -418, -429})
 #: how long the end waits for the venue's word on what was cancelled
 DRAIN_NS: Final = 3_000_000_000
 _POLL_S: Final = 0.02
@@ -81,6 +79,7 @@ class App:
         self.core: Core
         self.feed: FeedCore
         self.connections: FeedConnections
+        self.meetings: Meetings
         self.last: Status | None = None  # as it ended
         self.failure: BaseException | None = None  # what ended it, where nobody asked for the end
         self._garbage = Garbage(seams.clock, seams.scheduler)
@@ -93,7 +92,6 @@ class App:
         self.released = asyncio.Event()  # until then no socket is opened
         self.released.set()
         self._stopping = asyncio.Event()
-        self._meeting = asyncio.Event()
 
     async def live(self, seconds: float | None) -> None:
         """Start, run until asked to stop or for so long, and stop; raises TickdError when it cannot start."""
@@ -164,14 +162,14 @@ class App:
         self._http = HttpFace(self.status, self._on_command, self._on_http, self._token(), self.feed.recent)
         await self._http.start(Path(config.http.socket), config.http.port)
         # before the first connection: one made anew during the first meeting asks for another
-        core.orders.doubts.ask_snapshot = self._meeting.set
+        self.meetings = Meetings(core, seams, self.log, config.venue.reconcile_s)
+        core.orders.doubts.ask_snapshot = self.meetings.ask
         await venue.start(core.engine)
-        self._meeting.clear()
-        await self._meet()
+        await self.meetings.first(live=config.mode == "live")
         core.engine.start(self.feed.ages_ns)
         self._spawn(fetcher.run(self.feed.process_snapshot))
         self._spawn(self.connections.run())
-        self._spawn(self._keep_meeting())
+        self._spawn(self.meetings.run())
         self._keep_memories(core)
         self._every_second()
         settle_loop(config.loop, rehearsal.idle if rehearsal else None)
@@ -265,42 +263,6 @@ class App:
                 self._beat = scheduler.call_at(clock.now_ns() + _SECOND_NS, beat)
 
         beat()
-
-    async def _meet(self) -> None:
-        """Compare with the venue's word, and settle."""
-        asked_ns = self.seams.clock.now_ns()
-        snapshot = await self.core.orders.venue.snapshot(self.core.recovery.since_ns)
-        found = self.core.recovery.meet(snapshot, asked_ns)
-        for text in snapshot.notes:
-            self.log.error("unread", text=text)
-        for note in found.notes:
-            self.log.warning("reconciled", text=note)
-        for fault in found.fatal:
-            self.log.error("irreconcilable", text=fault)
-
-    async def _keep_meeting(self) -> None:
-        """Meet the venue after each reconnect, when somebody asks, and every so often; never twice at once.
-
-        A venue that goes on refusing its word, as one that lists a symbol no more, cannot be agreed with.
-        """
-        period_s = self.config.venue.reconcile_s
-        refusals = 0
-        while True:
-            with suppress(TimeoutError):
-                await within(self.seams, period_s, self._meeting.wait())
-            self._meeting.clear()
-            try:
-                await self._meet()
-            except (FrameError, NetError, VenueError) as error:
-                self.log.warning("snapshot_failed", reason=str(error))
-                refused = isinstance(error, VenueError) and error.code not in BUSY
-                refusals = refusals + 1 if refused else 0
-                if refusals == REFUSALS_MAX:
-                    self.core.orders.halt("recovery", f"the venue does not say what it holds: {error}")
-                await pause(self.seams, 1.0 if refusals < REFUSALS_MAX else min(period_s, 10.0))
-                self._meeting.set()
-            else:
-                refusals = 0
 
     def _keep_memories(self, core: Core) -> None:
         """Say how strategies began, and write what they learn every so often."""

@@ -180,7 +180,7 @@ def build(
     recovery.restore(history)
     for text in history.cut:
         orders.tell(Alarm("journal_cut", text, seams.clock.now_ns()))
-    recovery.begin(__version__, to_toml(config, {}))
+    recovery.begin(__version__, to_toml(config, {}), seams.disk.boot())
     return Core(
         engine, orders, orders.portfolio, orders.journal, recovery, runtimes, tally, spans, checkpoints
     )

@@ -98,7 +98,7 @@ class _Disk:
         self._disk = disk
         self._death = death
         self.read, self.mode = disk.read, disk.mode
-        self.truncate, self.list, self.lock = disk.truncate, disk.list, disk.lock
+        self.truncate, self.list, self.lock, self.boot = disk.truncate, disk.list, disk.lock, disk.boot
 
     def append(self, path: Path) -> Appender:
         return self._disk.append(path)

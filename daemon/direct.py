@@ -161,7 +161,14 @@ class Direct:
     def _begin(self, books: _Books) -> None:
         """Begin a run, with a desk for whatever is found at the venue."""
         books.recovery.detach(_DESK, tuple(range(len(self._instruments))))
-        books.recovery.begin(__version__, to_toml(self._config, {}))
+        boot = self._seams.disk.boot()
+        books.recovery.begin(__version__, to_toml(self._config, {}), boot)
+        waits_ns = books.recovery.forgets_ns(boot)
+        if waits_ns:
+            self._note(
+                "the power was cut, and orders of the last moment may be listed late: "
+                f"do this again in {waits_ns / 1e9:.0f} s"
+            )
 
     # --- the work ------------------------------------------------------------------------------------------
     async def run(self) -> Report:

@@ -13,13 +13,14 @@ import fcntl
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from daemon.mapped_file import MappedFile
+from daemon.seams import Boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -121,6 +122,15 @@ class RealDisk:
         if not folder.is_dir():
             return []
         return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.endswith(_TEMPORARY))
+
+    def boot(self) -> Boot:
+        """Return when the machine started; nothing is known of it where the kernel does not tell."""
+        try:
+            name = self.read(Path("/proc/sys/kernel/random/boot_id")).decode().strip()
+            age_s = float(self.read(Path("/proc/uptime")).split()[0])
+        except (OSError, ValueError, IndexError):
+            return Boot("", 0)
+        return Boot(name, int(age_s * 1e9))
 
     def lock(self, path: Path) -> None:
         """Take the exclusive lock on `path` until this process ends; raises BlockingIOError if held."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, TypeVar
 
+from daemon.seams import Boot
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -90,6 +92,10 @@ class MemoryDisk:
     def list(self, folder: Path) -> list[Path]:
         """Return the folder's files, sorted by name."""
         return sorted(path for path in self._files if path.parent == folder)
+
+    def boot(self) -> Boot:
+        """Return the one start there is."""
+        return Boot("memory", 0)
 
     def lock(self, path: Path) -> None:
         """Take the exclusive lock on `path`; raises BlockingIOError if held."""

@@ -159,7 +159,7 @@ def _order_side(instrument: Instrument, desk: Desk, venue: BinanceVenue, seams: 
         venue,
         tally,
     )
-    Recovery(orders).begin("", "")
+    Recovery(orders).begin("", "", seams.disk.boot())
     plenty = Balance(_PLENTY, Decimal(0))
     portfolio.adopt({instrument.base: plenty, instrument.quote: plenty}, moved=False)
     portfolio.mark(0, instrument.price.value(_TICKS))

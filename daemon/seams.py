@@ -110,6 +110,13 @@ class File(Appender, Protocol):
         """Make everything written so far durable; blocking, so call it in a worker."""
 
 
+class Boot(NamedTuple):
+    """One start of the machine; a power cut lies before the next."""
+
+    name: str  # "": not known, and no other's
+    age_ns: int  # how long ago it was
+
+
 class Disk(Protocol):
     """The files the daemon writes. All are created with mode 0600."""
 
@@ -133,6 +140,9 @@ class Disk(Protocol):
 
     def list(self, folder: Path) -> list[Path]:
         """Return the folder's files, sorted by name; empty where there is none."""
+
+    def boot(self) -> Boot:
+        """Return when the machine started: what was written and not synced before that may be lost."""
 
     def lock(self, path: Path) -> None:
         """Take the exclusive lock on `path` until this process ends; raises BlockingIOError if held."""

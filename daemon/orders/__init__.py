@@ -12,7 +12,7 @@ How the parts are put together, at start-up and in a replay alike:
                     OrderRules(answer_ns=...))              manager.py, doubts.py
     recovery = Recovery(orders)
     recovery.restore(history)                               journal -> state; every open order is UNKNOWN
-    recovery.begin(__version__, config_text)                a new segment: run number and whole state
+    recovery.begin(__version__, config_text, boot)        a new segment: run number and whole state
     await journal.sync_now()                                durable before the first order (not in a replay)
     await venue.start(sink)
     differences = recovery.meet(await venue.snapshot(recovery.since_ns))  adopts, applies, asks; again after

@@ -8,7 +8,6 @@ start on it. Zeros at the end are no tail, but space that was reserved and not u
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
@@ -160,7 +159,7 @@ def _is_garbled(data: bytes) -> bool:
         return False
     run = unpack(first)
     assert isinstance(run, Run)
-    return bool(tomllib.loads(run.config).get("journal", {}).get("sync") != "os")
+    return run.sync != "os"
 
 
 def _check_header(data: bytes, path: Path) -> bool:

@@ -7,6 +7,7 @@ leaves is packed by struct; the rest is msgpack. Numbers are little-endian.
 
 from __future__ import annotations
 
+import tomllib
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final
@@ -84,6 +85,13 @@ class Run(msgspec.Struct, frozen=True, array_like=True):
     instruments: list[str]  # symbol, by index
     config: str  # as it ran, secrets masked
     steps: list[tuple[str, str]] = []  # tick and lot size, by instrument; older versions wrote none
+    boot: str = ""  # the start of the machine that it ran in (daemon/seams.py), "" where that is not known
+
+    @property
+    def sync(self) -> str:
+        """The journal's policy, "" where its configuration does not tell."""
+        told = tomllib.loads(self.config).get("journal", {}).get("sync", "")
+        return str(told)
 
 
 class Placed(msgspec.Struct, frozen=True):

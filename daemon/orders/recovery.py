@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from daemon.orders.meeting import Differences
     from daemon.orders.reader import History
     from daemon.orders.records import Record
+    from daemon.seams import Boot
 
 #: trades are asked for from so long before the last one known: the exchanges' clocks and ours differ
 _MARGIN_NS = 60_000_000_000
@@ -57,6 +58,7 @@ class Recovery:
         self._instrument_of: dict[int, int] = {}
         self._names: dict[int, str] = {}  # the journal's instrument index -> symbol
         self._run: records.Run | None = None  # of the journal, as it is read
+        self._stopped = False  # it was asked to end, and sent nothing more that opens
         self._met = False  # the venue's balances had been taken over by then: a run may end before it met it
         self._meeting = Meeting(orders, self.detach)
         self.meetings = 0  # with the venue's word, of this run
@@ -69,6 +71,7 @@ class Recovery:
             ExecutionReport: self._on_report,
             Funding: orders.portfolio.fund,
             records.Latch: orders.risk.set_latch,
+            records.CommandTaken: self._on_command,
             records.Adopted: self._on_adopted,
             records.Voided: self._on_voided,
             records.Balances: self._on_balances,
@@ -99,8 +102,12 @@ class Recovery:
         if take is not None:
             take(record)
 
-    def begin(self, program: str, config: str) -> None:
-        """Begin this run's first segment; raises JournalError. `config` is as it runs, secrets masked."""
+    def begin(self, program: str, config: str, boot: Boot) -> None:
+        """Begin this run's first segment; raises JournalError. `config` is as it runs, secrets masked.
+
+        While orders may still come to light it is not of this start of the machine: should it be killed, the
+        next run waits for them in its place.
+        """
         orders = self._orders
         now_ns = orders.clock.now_ns()
         self._life.last_trade_ns = self._life.last_trade_ns or now_ns
@@ -113,6 +120,7 @@ class Recovery:
             instruments=[instrument.symbol for instrument in orders.instruments],
             config=config,
             steps=[(str(one.tick_size), str(one.lot_size)) for one in orders.instruments],
+            boot=boot.name if self._run is None or not self.forgets_ns(boot) else self._run.boot,
         )
         orders.journal.checkpoint = lambda: (
             msgspec.structs.replace(run, strategies=self._strategies()),  # desks may have been added
@@ -139,6 +147,7 @@ class Recovery:
     def _on_run(self, run: records.Run) -> None:
         orders = self._orders
         self._run = run
+        self._stopped = False
         self._desk_of.clear()
         here = {instrument.symbol: instrument.index for instrument in orders.instruments}
         self._names = dict(enumerate(run.instruments))
@@ -215,6 +224,9 @@ class Recovery:
         order.reserved = 0
         self._life.enter(order)
 
+    def _on_command(self, taken: records.CommandTaken) -> None:
+        self._stopped = self._stopped or taken.command.verb == "stop"
+
     def _on_fee_valued(self, fee: records.FeeValued) -> None:
         self._orders.portfolio.value_fee(fee, self._desk(fee.strategy).index)
 
@@ -247,6 +259,17 @@ class Recovery:
         return self._instrument_of[index]
 
     # --- the venue ----------------------------------------------------------------------------------------
+    def forgets_ns(self, boot: Boot) -> int:
+        """Return how long orders that a power cut has taken from the journal may still come to light.
+
+        0 where none can be: the last run was asked to end, or had each order on the disk before it left, or
+        the machine has not started anew since (`boot`): a process that is killed loses nothing written.
+        """
+        run = self._run
+        if run is None or self._stopped or run.sync == "intent" or (run.boot and run.boot == boot.name):
+            return 0
+        return max(0, self._orders.rules.absence_ns - boot.age_ns)
+
     def meet(self, snapshot: VenueSnapshot, asked_ns: int | None = None) -> Differences:
         """Compare with the venue's word, asked for at `asked_ns` (or told at its `wire_ns`), and settle."""
         first = self._meeting.first

@@ -14,13 +14,14 @@ import pytest
 
 from daemon import app as module
 from daemon import clock
-from daemon.app import REFUSALS_MAX, App
-from daemon.clock import LoopScheduler, SystemClock, VirtualTime
+from daemon.app import App
+from daemon.clock import LoopScheduler, SystemClock
 from daemon.config import from_tree
 from daemon.disk import RealDisk, ThreadWorker
 from daemon.errors import ConfigError, FrameError, JournalError, NetError, TickdError, VenueError
 from daemon.events import VenueStatus
 from daemon.logs import Logs
+from daemon.meetings import REFUSALS_MAX, Meetings
 from daemon.net import make_net
 from daemon.orders.money import UNIT as MONEY
 from daemon.orders.order import State
@@ -269,16 +270,17 @@ def test_it_meets_the_venue_again_when_somebody_asks_and_after_a_failure(tmp_pat
 
 
 def test_a_connection_made_anew_during_the_first_meeting_asks_for_another(tmp_path, monkeypatch):
-    meet, met = App._meet, []
+    meet, met = Meetings.meet, []
 
-    async def lost_meanwhile(app):
-        met.append(app.core.engine.phase)
+    async def lost_meanwhile(meetings):
+        engine = meetings._core.engine
+        met.append(engine.phase)
         if len(met) == 1:
             for up in (False, True):
-                app.core.engine.on_venue_status(VenueStatus(up=up, reason="test", wire_ns=1))
-        await meet(app)
+                engine.on_venue_status(VenueStatus(up=up, reason="test", wire_ns=1))
+        await meet(meetings)
 
-    monkeypatch.setattr(App, "_meet", lost_meanwhile)
+    monkeypatch.setattr(Meetings, "meet", lost_meanwhile)
 
     async def go():
         async with stand(tmp_path) as one:
@@ -289,27 +291,6 @@ def test_a_connection_made_anew_during_the_first_meeting_asks_for_another(tmp_pa
 
     asyncio.run(go())
     assert met == ["RECOVERING", "READY"]
-
-
-def test_the_next_meeting_is_due_on_the_injected_time(tmp_path):
-    async def go():
-        async with stand(tmp_path) as one:
-            time, met = VirtualTime(), []
-
-            async def meet():
-                met.append(time.now_ns())
-
-            app = one.app
-            app.seams, app._meet = app.seams._replace(clock=time, scheduler=time), meet
-            app._spawn(app._keep_meeting())
-            for _ in range(3):
-                await asyncio.sleep(0)
-                time.advance(time.next_ns)
-                for _ in range(10):
-                    await asyncio.sleep(0)
-            return met
-
-    assert asyncio.run(go()) == [60_000_000_000, 120_000_000_000, 180_000_000_000]
 
 
 @pytest.mark.parametrize("fails", [True, False])
@@ -324,7 +305,7 @@ def test_a_start_that_fails_or_is_given_up_leaves_no_connection_and_no_open_jour
             raise VenueError(-1, "the account is closed")
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(App, "_meet", meet)
+    monkeypatch.setattr(Meetings, "meet", meet)
 
     async def go():
         async with stand(tmp_path) as one:
@@ -490,8 +471,7 @@ def meet_after(tmp_path, change, until, **sections):
             before = one.app.core.recovery.meetings
 
             def holds():
-                if not one.app._meeting.is_set():
-                    one.app._meeting.set()
+                one.app.meetings.ask()
                 return until(one.app, one.app.core.recovery.meetings - before)
 
             await one.until(holds, 30)

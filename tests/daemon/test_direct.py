@@ -20,7 +20,7 @@ from daemon.orders.reader import read_all
 from daemon.orders.records import Adopted, Placed
 from daemon.seams import Seams
 from kernels import dtypes as d
-from tests.daemon.orders.conftest import FOLDER, SECOND, World
+from tests.daemon.orders.conftest import BOOT, FOLDER, SECOND, World
 
 if TYPE_CHECKING:
     from daemon.clock import VirtualTime
@@ -140,7 +140,7 @@ class Scene:
     def __init__(self, disk=None):
         self.disk = disk or MemoryDisk()
         self.dead = World(disk=self.disk, begin=False)
-        self.dead.recovery.begin("0", 'mode = "live"')
+        self.dead.recovery.begin("0", 'mode = "live"', BOOT)
         self.dead.meet({"USDT": "100000", "BTC": "10"})
         self.dead.risk.open_all(d.GATE_NOT_READY)
         bought = self.dead.place(kind=d.TARGET, qty=HELD_LOTS)

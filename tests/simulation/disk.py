@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING, Any
 
 from daemon.memory_disk import MemoryDisk, MemoryFile
+from daemon.seams import Boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +23,22 @@ CALL_NS = 1_000_000
 class FaultyDisk(MemoryDisk):
     """The machine's disk: it outlives the processes. Faults set its attributes and take them back."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, time: VirtualTime) -> None:
         super().__init__()
         self.sync_ns = 0  # what a sync takes beyond CALL_NS
         self.fails_syncs = self.fails_writes = self.full = False
         self._random = random
+        self._time = time
+        self._cuts = self._cut_ns = 0
+
+    def boot(self) -> Boot:
+        """Return the start after the last power cut."""
+        return Boot(str(self._cuts), self._time.now_ns() - self._cut_ns)
 
     def power_cut(self) -> None:
         """Keep a random part of what was not synced, its end garbled now and then; lose every lock."""
+        self._cuts += 1
+        self._cut_ns = self._time.now_ns()
         for content in self._files.values():
             unsynced = len(content.data) - content.durable
             if unsynced:
@@ -87,6 +96,9 @@ class RunDisk:
 
     def list(self, folder: Path) -> list[Path]:
         return self._disk.list(folder)
+
+    def boot(self) -> Boot:
+        return self._disk.boot()
 
     def lock(self, path: Path) -> None:
         self._disk.lock(path)

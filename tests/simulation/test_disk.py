@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from daemon.clock import VirtualTime
 from tests.simulation.disk import FaultyDisk
 
 PATH = Path("/journal/1")
@@ -15,7 +16,7 @@ PATH = Path("/journal/1")
 def test_a_power_cut_keeps_what_was_synced_and_some_of_what_was_not():
     lengths, garbled = set(), 0
     for seed in range(300):
-        disk = FaultyDisk(Random(seed))
+        disk = FaultyDisk(Random(seed), VirtualTime())
         file = disk.append(PATH)
         file.write(b"durable")
         file.sync()
@@ -31,7 +32,7 @@ def test_a_power_cut_keeps_what_was_synced_and_some_of_what_was_not():
 
 
 def test_what_a_power_cut_left_is_there_after_another():
-    disk = FaultyDisk(Random(1))
+    disk = FaultyDisk(Random(1), VirtualTime())
     disk.append(PATH).write(b"x" * 100)
     disk.power_cut()
     left = disk.read(PATH)
@@ -40,7 +41,7 @@ def test_what_a_power_cut_left_is_there_after_another():
 
 
 def test_a_killed_process_loses_its_lock_and_no_byte():
-    disk = FaultyDisk(Random(1))
+    disk = FaultyDisk(Random(1), VirtualTime())
     disk.append(PATH).write(b"x")
     disk.lock(PATH)
     disk.killed()
@@ -50,7 +51,7 @@ def test_a_killed_process_loses_its_lock_and_no_byte():
 
 @pytest.mark.parametrize(("fault", "error"), [("fails_writes", "Input/output"), ("full", "No space")])
 def test_a_failing_disk_takes_nothing(fault, error):
-    disk = FaultyDisk(Random(1))
+    disk = FaultyDisk(Random(1), VirtualTime())
     file = disk.append(PATH)
     setattr(disk, fault, True)
     with pytest.raises(OSError, match=error):

@@ -103,7 +103,7 @@ class World:
         self.time = VirtualTime(START_NS)
         self.random = Random(f"world {seed}")
         self.config = config(sync)
-        self.disk = FaultyDisk(Random(f"disk {seed}"))
+        self.disk = FaultyDisk(Random(f"disk {seed}"), self.time)
         self.weather = Weather(self)
         self.checks = Checks(self)
         self.lines: list[Any] = []

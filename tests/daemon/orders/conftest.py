@@ -25,6 +25,7 @@ from daemon.orders.portfolio import Portfolio
 from daemon.orders.reader import read_history
 from daemon.orders.recovery import Recovery
 from daemon.orders.risk import Risk, RiskLimits
+from daemon.seams import Boot
 from kernels import dtypes as d
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 FOLDER = Path("/journal")
 START_NS = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
+BOOT = Boot("memory", 0)
 
 
 def btc_usdt(index: int = 0, market: str = "spot") -> Instrument:
@@ -154,7 +156,7 @@ class World:
         self.recovery = Recovery(self.orders)
         self.recovery.restore(history)
         if begin:
-            self.recovery.begin("0", "")
+            self.recovery.begin("0", "", BOOT)
             asyncio.run(self.journal.sync_now())
             if not history.records:
                 self.meet(balances or {"USDT": "100000", "BTC": "10"})

@@ -10,7 +10,7 @@ from daemon.orders.doubts import OrderRules
 from daemon.orders.order import State
 from daemon.orders.reader import read_history
 from kernels import dtypes as d
-from tests.daemon.orders.conftest import World
+from tests.daemon.orders.conftest import BOOT, World
 
 
 def test_open_orders_the_venue_lists_go_on_and_fills_count(world):
@@ -217,7 +217,7 @@ def test_a_meeting_that_finds_nothing_leaves_no_record(world):
 
 def test_what_happened_before_the_first_start_is_not_accounted_for(new_world):
     world = new_world(begin=False)
-    world.recovery.begin("0", "")
+    world.recovery.begin("0", "", BOOT)
     old = World.trade("by-hand", 4, 100)
     found = world.meet({"USDT": "10"}, trades=[old])
     assert (found.trades, found.notes) == (0, [])
@@ -284,7 +284,7 @@ def test_another_position_at_the_venue_halts_and_says_what_differs(new_world, pe
 
 def test_a_position_of_before_our_time_halts_too(new_world, perpetual):
     world = new_world([perpetual], balances={"USDT": "10000"}, begin=False)
-    world.recovery.begin("0", "")
+    world.recovery.begin("0", "", BOOT)
     assert world.meet({"USDT": "10000"}, positions={0: 5}).fatal
     assert world.risk.halted
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from daemon.errors import ConfigError
-from daemon.events import ExecutionReport
+from daemon.events import Command, ExecutionReport
 from daemon.orders.intents import Approved
 from daemon.orders.money import UNIT
 from daemon.orders.order import State
+from daemon.seams import Boot
 from kernels import dtypes as d
-
-SECOND = 1_000_000_000
+from tests.daemon.orders.conftest import BOOT, SECOND
 
 
 def state_of(world):
@@ -94,7 +94,7 @@ def old_trade(world, trade_id=7):
 
 def test_trades_before_the_first_start_are_no_news_to_the_second(new_world):
     world = new_world(begin=False)
-    world.recovery.begin("0", "")
+    world.recovery.begin("0", "", BOOT)
     old = old_trade(world)
     assert world.meet({"USDT": "100000", "BTC": "10"}, trades=[old]).trades == 0
     before = state_of(world)
@@ -105,7 +105,7 @@ def test_trades_before_the_first_start_are_no_news_to_the_second(new_world):
 
 def test_a_run_that_ended_before_it_met_the_venue_was_none(new_world):
     world = new_world(begin=False)
-    world.recovery.begin("0", "")
+    world.recovery.begin("0", "", BOOT)
     again = world.restarted()
     found = again.meet({"USDT": "100000", "BTC": "10"}, trades=[old_trade(world)])
     assert (found.trades, found.notes, found.fatal) == (0, [], [])
@@ -285,3 +285,52 @@ def test_an_order_found_where_no_strategy_trades_is_remembered_by_the_next_start
     world.meet(open_orders=[world.listed("by-hand", instrument=1)])
     later = world.restarted(strategies={"maker": (0,)})
     assert later.orders.life.open["by-hand"].instrument == 1
+
+
+# --- what a power cut takes from the record -----------------------------------------------------------------
+CUT = Boot("after the cut", 10 * SECOND)
+SYNCED = '[journal]\nsync = "{}"\n'
+
+
+def next_run(world, sync="group"):
+    """Return the run after this one as it begins."""
+    world.recovery.begin("0", SYNCED.format(sync), BOOT)
+    return world.restarted(begin=False)
+
+
+def test_after_a_power_cut_orders_may_come_to_light_as_long_as_absent_ones(world):
+    after = next_run(world)
+    assert after.recovery.forgets_ns(CUT) == 50 * SECOND
+    assert after.recovery.forgets_ns(Boot("after the cut", 90 * SECOND)) == 0
+
+
+def test_a_killed_process_forgets_nothing_and_neither_does_a_first_one(world, new_world):
+    assert next_run(world).recovery.forgets_ns(BOOT) == 0
+    assert new_world().recovery.forgets_ns(CUT) == 0
+
+
+def test_where_starts_of_the_machine_are_not_told_any_may_have_been_a_power_cut(world):
+    world.recovery.begin("0", SYNCED.format("group"), Boot("", 0))
+    assert world.restarted(begin=False).recovery.forgets_ns(Boot("", 0)) == 60 * SECOND
+
+
+def test_what_is_on_the_disk_before_it_leaves_is_not_forgotten(world):
+    assert next_run(world, sync="intent").recovery.forgets_ns(CUT) == 0
+
+
+def test_a_run_that_was_asked_to_end_sent_nothing_after_that(world):
+    world.orders.command(Command("stop", "signal"), world.time.now_ns())
+    assert world.restarted(begin=False).recovery.forgets_ns(CUT) == 0
+    went_on = world.restarted()
+    went_on.place()
+    assert went_on.restarted(begin=False).recovery.forgets_ns(CUT) == 50 * SECOND
+
+
+def test_who_is_killed_while_waiting_is_waited_for_by_the_next(world):
+    waiting = next_run(world)
+    waiting.recovery.begin("0", SYNCED.format("group"), CUT)
+    later = Boot(CUT.name, 25 * SECOND)
+    again = waiting.restarted(begin=False)
+    assert again.recovery.forgets_ns(later) == 35 * SECOND
+    again.recovery.begin("0", SYNCED.format("group"), Boot(CUT.name, 61 * SECOND))
+    assert again.restarted(begin=False).recovery.forgets_ns(later) == 0

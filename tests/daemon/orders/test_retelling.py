@@ -3,6 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from daemon.events import Command
 from daemon.orders import records as r
 from daemon.orders.audit import Alarm, Filled, Moved
 from daemon.orders.order import State
@@ -71,7 +72,7 @@ def test_a_torn_segment_without_a_checkpoint_is_told_from_the_one_before(world):
     telling = retold(world)
     before = books(telling.orders)
     telling.take(r.Marked(9))
-    telling.take(r.CommandTaken(9, None))
+    telling.take(r.CommandTaken(9, Command("halt", "cli")))
     assert books(telling.orders) == before
 
 

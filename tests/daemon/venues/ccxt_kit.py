@@ -23,7 +23,7 @@ from daemon.simulator.settings import SimulatorSettings
 from daemon.venues.ccxt_client import CcxtSettings
 from daemon.venues.ccxt_venue import CcxtVenue
 from kernels.dtypes import GATE_NOT_READY
-from tests.daemon.orders.conftest import World, btc_usdt
+from tests.daemon.orders.conftest import BOOT, World, btc_usdt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -167,7 +167,7 @@ async def new_world(
 ) -> World:
     """Return an order side that has recovered what is on a disk, and has yet to meet its exchange."""
     world = World([btc_usdt()], venue=venue, time=venue._clock, disk=disk, rules=rules, begin=False)
-    world.recovery.begin("0", config)
+    world.recovery.begin("0", config, BOOT)
     await world.journal.sync_now()
     world.risk.open_all(GATE_NOT_READY)
     return world

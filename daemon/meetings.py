@@ -1,0 +1,85 @@
+"""When the venue is asked for its word: at the start, after a reconnect, on demand, and every so often.
+
+What is done with it is daemon/orders/meeting.py's. Never two at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from daemon.errors import FrameError, NetError, VenueError
+from daemon.pause import pause, within
+
+if TYPE_CHECKING:
+    from daemon.core import Core
+    from daemon.seams import Seams
+
+#: a venue that refuses its word so often in a row means it; with these codes it is only busy, or we too fast
+REFUSALS_MAX: Final = 3
+BUSY: Final = frozenset({-1000, -1001, -1003, -1021, -2013, -418, -429})
+
+
+class Meetings:
+    """Keeps the order side and the venue agreed."""
+
+    def __init__(self, core: Core, seams: Seams, log: Any, period_s: float) -> None:
+        """Wire it; `ask` may be called from now on."""
+        self._core = core
+        self._seams = seams
+        self._log = log
+        self._period_s = period_s
+        self._asked = asyncio.Event()
+        self.ask = self._asked.set
+
+    async def first(self, *, live: bool) -> None:
+        """Meet the venue before anything is sent; raises NetError or VenueError.
+
+        live: orders may stand at the venue of which a power cut has taken the record. Such an order may be
+        listed, or even arrive, as late as an absent one may be there after all, so it is waited for.
+        """
+        self._asked.clear()
+        await self.meet()
+        waits_ns = self._core.recovery.forgets_ns(self._seams.disk.boot()) if live else 0
+        if waits_ns:
+            text = "the power was cut: orders of the last moment may have no record, and be listed late"
+            self._log.warning("waiting", text=text, s=round(waits_ns / 1e9, 1))
+            await pause(self._seams, waits_ns / 1e9)
+            await self.meet()
+
+    async def meet(self) -> None:
+        """Compare with the venue's word, and settle."""
+        core = self._core
+        asked_ns = self._seams.clock.now_ns()
+        snapshot = await core.orders.venue.snapshot(core.recovery.since_ns)
+        found = core.recovery.meet(snapshot, asked_ns)
+        for text in snapshot.notes:
+            self._log.error("unread", text=text)
+        for note in found.notes:
+            self._log.warning("reconciled", text=note)
+        for fault in found.fatal:
+            self._log.error("irreconcilable", text=fault)
+
+    async def run(self) -> None:
+        """Meet for ever.
+
+        A venue that goes on refusing its word, as one that lists a symbol no more, cannot be agreed with.
+        """
+        refusals = 0
+        while True:
+            with suppress(TimeoutError):
+                await within(self._seams, self._period_s, self._asked.wait())
+            self._asked.clear()
+            try:
+                await self.meet()
+            except (FrameError, NetError, VenueError) as error:
+                self._log.warning("snapshot_failed", reason=str(error))
+                refused = isinstance(error, VenueError) and error.code not in BUSY
+                refusals = refusals + 1 if refused else 0
+                if refusals == REFUSALS_MAX:
+                    self._core.orders.halt("recovery", f"the venue does not say what it holds: {error}")
+                await pause(self._seams, 1.0 if refusals < REFUSALS_MAX else min(self._period_s, 10.0))
+                self._asked.set()
+            else:
+                refusals = 0

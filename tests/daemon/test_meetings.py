@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+
+from daemon.clock import VirtualTime
+from daemon.errors import NetError, VenueError
+from daemon.meetings import REFUSALS_MAX, Meetings
+from daemon.memory_disk import InlineWorker, MemoryDisk
+from daemon.orders.meeting import Differences
+from daemon.seams import Boot, Seams
+
+SECOND = 1_000_000_000
+
+
+class Log:
+    def __init__(self):
+        self.lines = []
+
+    def warning(self, event, **more):
+        self.lines.append((event, more))
+
+    error = warning
+
+
+class Core:
+    """A venue and an order side that only remember when they were asked."""
+
+    def __init__(self, time):
+        self.time = time
+        self.asked = []
+        self.fails = []  # what the next snapshots raise
+        self.forgets = 0
+        self.halts = []
+        self.orders = SimpleNamespace(
+            venue=SimpleNamespace(snapshot=self.snapshot), halt=lambda *why: self.halts.append(why)
+        )
+        self.recovery = SimpleNamespace(
+            since_ns=0,
+            meet=lambda snapshot, asked_ns: Differences(["a note"], ["a fault"]),
+            forgets_ns=self.forgets_ns,
+        )
+
+    async def snapshot(self, since_ns):
+        self.asked.append(self.time.now_ns() // SECOND)
+        if self.fails:
+            raise self.fails.pop(0)
+        return SimpleNamespace(notes=["unread"])
+
+    def forgets_ns(self, boot):
+        assert boot == Boot("memory", 0)
+        return self.forgets
+
+
+class Desk:
+    def __init__(self):
+        self.time = VirtualTime()
+        self.core = Core(self.time)
+        self.log = Log()
+        seams = Seams(self.time, self.time, None, MemoryDisk(), InlineWorker(), Random(1))
+        self.meetings = Meetings(self.core, seams, self.log, 30.0)
+
+    async def play(self, work, until_s):
+        """Run `work` for so long."""
+        task = asyncio.ensure_future(work)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        while not task.done() and (self.time.next_ns or 1 << 62) <= until_s * SECOND:
+            self.time.advance(self.time.next_ns)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+        else:
+            task.result()
+
+
+@pytest.fixture
+def desk():
+    return Desk()
+
+
+def test_the_first_meeting_is_one_look(desk):
+    asyncio.run(desk.play(desk.meetings.first(live=True), 100))
+    assert desk.core.asked == [0]
+    assert desk.log.lines == [
+        ("unread", {"text": "unread"}),
+        ("reconciled", {"text": "a note"}),
+        ("irreconcilable", {"text": "a fault"}),
+    ]
+
+
+@pytest.mark.parametrize(("live", "asked"), [(True, [0, 42]), (False, [0])])
+def test_after_a_power_cut_a_live_daemon_looks_again_when_all_that_was_sent_must_be_listed(desk, live, asked):
+    desk.core.forgets = 42 * SECOND
+    asyncio.run(desk.play(desk.meetings.first(live=live), 100))
+    assert desk.core.asked == asked
+    assert any(event == "waiting" for event, _ in desk.log.lines) is live
+
+
+def test_the_next_meeting_is_due_on_the_injected_time_and_at_once_when_asked_for(desk):
+    desk.time.call_at(45 * SECOND, desk.meetings.ask)
+    asyncio.run(desk.play(desk.meetings.run(), 80))
+    assert desk.core.asked == [30, 45, 75]
+
+
+def test_a_cut_line_is_tried_again_in_a_second_for_ever(desk):
+    desk.core.fails = [NetError("the line is cut")] * 5
+    asyncio.run(desk.play(desk.meetings.run(), 36))
+    assert desk.core.asked == [30, 31, 32, 33, 34, 35]
+    assert desk.core.halts == []
+
+
+def test_a_venue_that_goes_on_refusing_is_not_agreed_with(desk):
+    desk.core.fails = [VenueError(-1121, "no such symbol")] * (REFUSALS_MAX + 1)
+    asyncio.run(desk.play(desk.meetings.run(), 60))
+    assert desk.core.asked == [30, 31, 32, 42, 52]
+    assert [why[0] for why in desk.core.halts] == ["recovery"]
+
+
+def test_one_that_is_only_busy_is_waited_for(desk):
+    desk.core.fails = [VenueError(-1003, "too many requests")] * 9
+    asyncio.run(desk.play(desk.meetings.run(), 40))
+    assert desk.core.halts == []
