@@ -1,11 +1,10 @@
 # One command for each thing a developer does. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo picture setup test verify simulate torture fuzz bench peers lint format lock clean
+.PHONY: help demo picture setup test verify simulate torture fuzz soak bench peers lint format lock clean
 ARGS ?=
 WORKERS ?= 2
 SEEDS ?= 100
 SCHEDULES ?= 300
-MINUTES ?= 10
 PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 help: ## list these commands
@@ -33,8 +32,14 @@ simulate: .venv/.dev ## play the daemon's whole world on virtual time, with faul
 torture: .venv/.dev ## kill -9 at named places of real processes, and while they recover; SCHEDULES=300
 	TORTURE_SCHEDULES=$(SCHEDULES) .venv/bin/python -m pytest -s -m heavy tests/end_to_end/test_torture.py $(ARGS)
 
+fuzz: MINUTES ?= 10
+soak: MINUTES ?= 30
+
 fuzz: .venv/.dev ## feed damaged bytes to every decoder, file, configuration and command; MINUTES=10
 	.venv/bin/python -m tests.fuzz --minutes $(MINUTES) $(ARGS)
+
+soak: .venv/.dev ## trade on a bad line, a fault every 20 s, and tell what grows; MINUTES=30
+	.venv/bin/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 bench: .venv/.dev ## measure tick to order beside a floor and a naive stack; fails beyond generous bounds
 	.venv/bin/tickd bench latency --check $(ARGS)

@@ -233,6 +233,7 @@ class App:
         status.feed_connected = self.connections.connected
         status.feed_reconnects = self.connections.reconnects
         status.logs_dropped = self.logs.dropped
+        status.tasks = len(asyncio.all_tasks())
         status.gc_pause = self._garbage.pauses()
         status.gc_collections = self._garbage.by_generation()
         return status

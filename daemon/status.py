@@ -133,6 +133,7 @@ class Status(msgspec.Struct, kw_only=True):
     journal_records: int = 0
     journal_bytes: int = 0
     logs_dropped: int = 0
+    tasks: int = 0  # of the loop
     footprint: Footprint = msgspec.field(default_factory=Footprint)
     latency: list[StageLatency] = []
     gc_pause: StageLatency | None = None  # collections while trading; each stops the loop

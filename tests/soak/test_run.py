@@ -1,0 +1,26 @@
+"""A short soak; `make soak MINUTES=30` is the long one, whose slopes tell of memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from daemon.simulator.fault import read_one
+from tests.end_to_end.harness import checked_bench
+from tests.soak.run import FAULTS, soak
+
+
+def test_every_fault_is_one_that_the_exchange_knows_and_over_before_the_next():
+    for entry in FAULTS:
+        read_one(entry, "it")
+        assert entry.get("lasts_s", 0.0) + entry.get("delay_s", 0.0) < 20.0
+
+
+@pytest.mark.heavy
+def test_a_daemon_on_a_bad_line_keeps_nothing_open_and_agrees_at_the_end(tmp_path, record_property):
+    with checked_bench(tmp_path) as bench:
+        outcome = soak(bench, 1.5, seed=2)
+    for line in outcome.lines():
+        record_property("figure", f"soak: {line.strip()}")
+    assert outcome.reconnects >= 25
+    assert outcome.fills > 0
+    assert not {"descriptors", "threads", "tasks"} & set(outcome.leaks())
