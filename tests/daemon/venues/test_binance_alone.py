@@ -1,0 +1,91 @@
+"""The venue while nobody listens, nothing is connected, or nothing more may be asked."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from daemon.errors import NetError
+from daemon.events import ExecutionReport
+from daemon.venues.binance_session import Session
+from tests.daemon.venues.test_binance import INSTRUMENT, Desk, order, run
+
+STATUS = ExecutionReport(
+    kind="STATUS", client_order_id="demo-7-1", instrument=0, wire_ns=1, venue_order_id="9", cum_lots=5
+)
+
+
+def used_up(desk: Desk) -> None:
+    """Leave no room for any request: the exchange has limited us for a minute."""
+    time_ms = desk.time.now_ns() // 1_000_000
+    desk.venue.budget.block(429, time_ms, time_ms + 60_000)
+
+
+def test_before_it_starts_nobody_hears_anything() -> None:
+    desk = Desk()
+    desk.venue.on_report(STATUS)
+    desk.venue.on_clock_refused()
+    desk.venue._tell(up=False, reason="not yet")
+    assert (desk.sink.reports, desk.sink.statuses, desk.exchange.lines) == ([], [], [])
+    asyncio.run(desk.venue.stop())
+
+
+def test_of_a_session_that_was_replaced_no_end_matters() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.start()
+        other = Session(desk.venue, desk.venue._frames, desk.time)
+        desk.venue.on_ending(other, "the server is about to shut down")
+        desk.venue.on_closed(other, "replaced")
+        assert desk.venue.up
+        assert not desk.venue._ending.is_set()
+
+    run(scenario)
+
+
+def test_without_room_for_a_request_trades_are_not_asked_for_and_the_order_stays_in_doubt() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.start()
+        used_up(desk)
+        asked = len(desk.exchange.methods)
+        desk.venue.on_trades_missing(desk.venue._session, STATUS, order())
+        await desk.pass_s(0.001)
+        assert desk.sink.kinds == ["TIMEOUT"]
+        assert "rate limited" in desk.sink.reports[0].reason
+        desk.venue._ask_time(desk.venue._session)
+        with pytest.raises(NetError, match="was not sent: rate limited"):
+            await desk.venue._call(desk.venue._session, "session.status", {})
+        assert len(desk.exchange.methods) == asked
+
+    run(scenario)
+
+
+def test_a_beat_without_a_session_does_nothing() -> None:
+    desk = Desk()
+    desk.venue._on_beat()
+    assert desk.time.next_ns is None
+
+
+def test_old_order_numbers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.venues.binance._IDS_MAX", 2)
+    desk = Desk()
+    for number in (7, 8, 9):
+        fields: dict[str, Any] = {"kind": "NEW", "client_order_id": f"demo-7-{number}"}
+        desk.venue.on_report(ExecutionReport(**fields, instrument=0, wire_ns=1, venue_order_id=str(number)))
+    assert desk.venue._ids == {8: "demo-7-8", 9: "demo-7-9"}
+
+
+def test_best_prices_are_asked_of_rest() -> None:
+    async def scenario(desk: Desk) -> None:
+        asked = []
+
+        async def get(path: str, params: dict[str, Any], *_: Any, **more: Any) -> Any:
+            asked.append((path, params, more))
+            return type("Best", (), {"bidPrice": 99.5, "askPrice": 100.5})
+
+        desk.venue.rest.get = get  # type: ignore[method-assign]
+        assert await desk.venue.touches([INSTRUMENT]) == [(99.5, 100.5)]
+        assert asked == [("/api/v3/ticker/bookTicker", {"symbol": "BTCUSDT"}, {"signed": False})]
+
+    run(scenario)
