@@ -19,8 +19,8 @@ from daemon.simulator.errors import (
 )
 from daemon.simulator.filters import check_lot, check_order
 from daemon.simulator.marketdata import MarketData
-from daemon.simulator.matching import Matcher
-from daemon.simulator.order import Fill, Order
+from daemon.simulator.matching import Matcher, ask_of
+from daemon.simulator.order import Fill, Order, reached
 from daemon.simulator.registry import Registry
 from daemon.simulator.reporter import Reporter
 from daemon.simulator.symbols import UNIT, notional
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from daemon.simulator.faults import Faults
     from daemon.simulator.newrequest import NewOrder
     from daemon.simulator.symbols import Symbol
+    from daemon.simulator.userstream import ListenKeys
 
 #: users' trade ids start here, clear of the ids of a tape's public trades
 TRADE_ID_FIRST: Final = 900_000_000_000
 _ID_CHARS: Final = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_TIF: Final = {"GTC": m.GTC, "IOC": m.IOC, "FOK": m.FOK, "GTX": m.POST_ONLY}
 _EXPIRY: Final = {
     "IOC": "UNFILLED_IOC_QUANTITY_EXPIRED",
     "FOK": "UNFILLED_FOK_ORDER_EXPIRED",
@@ -63,6 +63,7 @@ class Exchange:
         self.reporter = Reporter()
         self.on_depth_served: Callable[[str], None] = lambda _: None
         self.faults: Faults | None = None
+        self.listen_keys: ListenKeys | None = None  # spot has had none since 2026-02-20
         self._stops: dict[str, dict[int, Order]] = {name: {} for name in self.markets}
         self._matchers: dict[tuple[str, str], Matcher] = {}
         self._random = random
@@ -169,7 +170,7 @@ class Exchange:
     def _go_live(self, order: Order, market: MarketData, now_ns: int) -> list[Fill]:
         """Match a new order and rest what is left; raises ApiError, unlocking, where the book refuses it."""
         account = order.account
-        prevented = self._prevent(order, now_ns)
+        prevented = self._prevent(order, market, now_ns)
         events = None if prevented else self._matcher(account, market).place(*ask_of(order))
         if events is not None and events[0][m.EV_KIND] == m.REJECTED:
             account.unlock(order.spends, order.locked)
@@ -192,7 +193,7 @@ class Exchange:
 
     # --- self-trade prevention ---
     def _crossing(self, order: Order) -> list[Order]:
-        """Return the account's own working orders that the order would meet."""
+        """Return the account's own working orders at prices that the order takes."""
         return [
             other
             for other in self.registry.open_orders(order.account, order.symbol.name)
@@ -201,17 +202,28 @@ class Exchange:
             and (order.at_market or (order.price - other.price) * order.side >= 0)
         ]
 
-    def _prevent(self, order: Order, now_ns: int) -> bool:
+    def _met(self, order: Order, market: MarketData) -> list[Order]:
+        """Return those of them that it comes to before others' orders have filled it."""
+        crossing = self._crossing(order)
+        if not crossing:
+            return []
+        fills = self._trial(order, market, order.qty)
+        last = fills[-1][0] if sum(qty for _, qty in fills) == order.qty else 0
+        if not last or not (order.at_market or (order.price - last) * order.side >= 0):
+            return crossing
+        return [other for other in crossing if (last - other.price) * order.side >= 0]
+
+    def _prevent(self, order: Order, market: MarketData, now_ns: int) -> bool:
         """Expire orders that would meet their own account's; returns whether the new one is among them."""
         if order.stp == "NONE":
             return False
-        crossing = self._crossing(order)
+        met = self._met(order, market)
         if order.stp in ("EXPIRE_MAKER", "EXPIRE_BOTH"):
-            for other in crossing:
+            for other in met:
                 self._matcher(other.account, self.market(other.symbol.name)).cancel(other.order_id)
                 self._close(other, "EXPIRED_IN_MATCH", "TRADE_PREVENTION", now_ns)
                 self.reporter.position(other.account, {other.spends}, now_ns)
-        return bool(crossing) and order.stp in ("EXPIRE_TAKER", "EXPIRE_BOTH")
+        return bool(met) and order.stp in ("EXPIRE_TAKER", "EXPIRE_BOTH")
 
     # --- what the market does to orders ---
     def _matcher(self, account: Account, market: MarketData) -> Matcher:
@@ -380,20 +392,3 @@ class Exchange:
         self.reporter.order(
             order, kind, now_ns, original=order.client_id if client_id else "", expiry=expiry, by=client_id
         )
-
-
-def ask_of(order: Order) -> tuple[int, int, int, int, int]:
-    """Return key, side, time in force, price and quantity as the matcher takes them."""
-    if order.type == "LIMIT_MAKER":
-        tif = m.POST_ONLY
-    else:
-        tif = m.MARKET if order.at_market else _TIF[order.tif]
-    return order.order_id, order.side, tif, order.price, order.leaves
-
-
-def reached(kind: str, side: int, stop_price: int, last_price: int) -> bool:
-    """Whether the last price sets a stop off: a stop buys when it rises, a take-profit when it falls."""
-    if not last_price:
-        return False
-    rises = (side > 0) == kind.startswith("STOP")
-    return last_price >= stop_price if rises else last_price <= stop_price

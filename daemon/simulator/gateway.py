@@ -6,22 +6,23 @@ what comes back. Order of a request's checks: ban and weight, route, key, time, 
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from daemon.simulator import public, trading, wallet
+from daemon.simulator import public, trading, userstream, wallet
 from daemon.simulator.auth import Keyring, check_signature, check_time, query_payload
 from daemon.simulator.errors import UNKNOWN, ApiError
 from daemon.simulator.methods import NONE, USER_STREAM, Call, Method, authorize
 from daemon.simulator.params import Params
 from daemon.simulator.rates import AddressLimits, Limits
 from daemon.simulator.streams import Hub, MarketSession, Outbox
+from daemon.simulator.usdm import public as usdm_public
 from daemon.simulator.usdm import trading as usdm_trading
 from daemon.simulator.usdm import wallet as usdm_wallet
-from daemon.simulator.usdm.exchange import FuturesExchange
-from daemon.simulator.usdm.userstream import UserSession
+from daemon.simulator.userstream import UserSession
 from daemon.simulator.wsapi import SESSION_METHODS, ApiSession
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 PREFIXES: Final = {"spot": "/api/v3/", "usdm": "/fapi/v1/", "coinm": "/dapi/v1/"}
 _AUTH: Final = ("timestamp", "recvWindow", "signature", "timeUnit")
 _WS_APIS: Final = {"spot": "/ws-api/v3", "usdm": "/ws-fapi/v1"}
+#: what spot had once
+_GONE: Final = {one.path for one in userstream.SPOT}
 #: public methods that the futures' WebSocket API has too
 _FUTURES_NAMES: Final = ("depth", "ticker.price", "ticker.book")
 
@@ -43,7 +46,9 @@ def _methods(market: str) -> list[Method]:
     if market == "spot":
         return [*public.SPOT, *trading.METHODS]
     rows = [row if row.name in _FUTURES_NAMES else row._replace(name="") for row in public.FUTURES]
-    return [*rows, *usdm_trading.METHODS, *usdm_wallet.METHODS] if market == "usdm" else rows
+    if market != "usdm":
+        return rows
+    return [*rows, *usdm_public.METHODS, *usdm_trading.METHODS, *usdm_wallet.METHODS]
 
 
 AnySession: TypeAlias = MarketSession | ApiSession | UserSession
@@ -59,6 +64,12 @@ class Answer(NamedTuple):
 
 
 LOST: Final = Answer(0, {}, b"")
+
+
+def page(status: int) -> Answer:
+    """Return what answers where no method does: a page of the server before the API."""
+    body = f"<html><body><h1>{status} {HTTPStatus(status).phrase}</h1></body></html>".encode()
+    return Answer(status, {"Content-Type": "text/html"}, body)
 
 
 class Session(NamedTuple):
@@ -83,6 +94,8 @@ class Gateway:
         self._prefix = PREFIXES[market]
         rows = _methods(market)
         self._routes = {(method.verb, method.path): method for method in rows}
+        if market == "spot" and exchange.listen_keys is not None:
+            self._routes |= {(one.verb, one.path): one for one in userstream.SPOT}
         if market == "spot":
             self._routes |= {(one.verb, wallet.PREFIX + one.path): one for one in wallet.METHODS}
         self._paths = {path for _, path in self._routes}
@@ -117,8 +130,7 @@ class Gateway:
             now_ns = self.exchange.clock.now_ns()
             answer = self._refusal(fate.error, None, None, self.address(address), now_ns)
             if fate.error.code == UNKNOWN:  # the API does not say so, but a gateway before it, with a page
-                page = b"<html><body><h1>%d</h1></body></html>" % fate.error.status
-                answer = Answer(fate.error.status, {"Content-Type": "text/html"}, page)
+                answer = page(fate.error.status)
         return answer._replace(delay_s=fate.delay_s) if fate.answered else LOST
 
     def _execute(self, verb: str, target: str, headers: Mapping[str, str], body: str, address: str) -> Answer:
@@ -133,8 +145,9 @@ class Gateway:
             params = Params({name: value for name, value in values.items() if name not in _AUTH})
             used.spend(method.cost(params) if method else 1, now_ns)
             if method is None:
-                known = self._method_path(parts.path) in self._paths
-                return Answer(405 if known else 404, self._headers(used, now_ns), b"")
+                path = self._method_path(parts.path)
+                status = 405 if path in self._paths else 410 if path in _GONE else 404
+                return page(status)
             signer = None
             if method.security != NONE:
                 signer = self._signer(method, values, parts.query, body, headers, now_ns)
@@ -218,7 +231,7 @@ class Gateway:
             self.user_sessions.append(user)
             return Session(user)
         if self.market == "usdm":
-            path = path.removeprefix("/public").removeprefix("/market")
+            path = path.removeprefix("/public").removeprefix("/market").removeprefix("/private")
         if api:
             try:
                 self.address(address).spend(2, now_ns)
@@ -242,7 +255,7 @@ class Gateway:
 
     def _listened(self, path: str, query: Mapping[str, str], now_ns: int) -> tuple[str, str, bool] | None:
         """Return account, listen key and form of the user data stream that a path names; None for others."""
-        if not isinstance(self.exchange, FuturesExchange):
+        if self.exchange.listen_keys is None:
             return None
         path = path.removeprefix("/private")
         combined = path == "/stream"
@@ -258,14 +271,22 @@ class Gateway:
     def _emit(self, account: str, event: dict[str, Any]) -> None:
         if self.faults is None:
             self._tell(account, event)
-        elif self._heard(account):
+        elif self._heard(account, event):
             self.faults.event(self.market, event, lambda: self._tell(account, event))
 
-    def _heard(self, account: str) -> bool:
+    def _heard(self, account: str, event: dict[str, Any]) -> bool:
         """Whether anybody listens to the account."""
-        return any(user.account == account for user in self.user_sessions) or any(
-            session.hears(account) for session in self.api_sessions
+        return (
+            any(user.account == account for user in self.user_sessions)
+            or any(session.hears(account) for session in self.api_sessions)
+            or self.hub.has(self._listen_key(account, event))
         )
+
+    def _listen_key(self, account: str, event: dict[str, Any]) -> str:
+        """Return the stream that tells of the account: its listen key's, which may be ending."""
+        keys = self.exchange.listen_keys
+        ending: str = event.get("listenKey", "")
+        return ending or ("" if keys is None else keys.of(account))
 
     def _tell(self, account: str, event: dict[str, Any]) -> None:
         for user in list(self.user_sessions):
@@ -273,6 +294,9 @@ class Gateway:
                 user.tell(event)
         for session in self.api_sessions:
             session.tell(account, event)
+        key = self._listen_key(account, event)
+        if self.hub.has(key):
+            self.hub.tell(key, msgspec.json.encode(event))
 
     def shutdown(self) -> None:
         """Announce on every connection that the server goes down."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from daemon.simulator.symbols import UNIT
 from kernels import fills, matcher
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.simulator.marketdata import MarketData
+    from daemon.simulator.order import Order
+
+_TIF: Final = {"GTC": matcher.GTC, "IOC": matcher.IOC, "FOK": matcher.FOK, "GTX": matcher.POST_ONLY}
 
 
 class Matcher:
@@ -104,3 +107,12 @@ class Matcher:
     def amend(self, key: int, leaves: int) -> None:
         """Lower what is left of an open order, keeping its place."""
         fills.amend(self.state, key, leaves // self._lot)
+
+
+def ask_of(order: Order) -> tuple[int, int, int, int, int]:
+    """Return key, side, time in force, price and quantity as the matcher takes them."""
+    if order.type == "LIMIT_MAKER":
+        tif = matcher.POST_ONLY
+    else:
+        tif = matcher.MARKET if order.at_market else _TIF[order.tif]
+    return order.order_id, order.side, tif, order.price, order.leaves

@@ -119,6 +119,14 @@ class Fill:
         self.now_ns = now_ns
 
 
+def reached(kind: str, side: int, stop_price: int, last_price: int) -> bool:
+    """Whether the last price sets a stop off: a stop buys when it rises, a take-profit when it falls."""
+    if not last_price:
+        return False
+    rises = (side > 0) == kind.startswith("STOP")
+    return last_price >= stop_price if rises else last_price <= stop_price
+
+
 def ack_view(order: Order, unit_ns: int) -> dict[str, Any]:
     """Return the short answer to a placement (newOrderRespType ACK)."""
     return {

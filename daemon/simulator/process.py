@@ -69,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-limits", action="store_true", help="no rate limits (soak tests)")
     parser.add_argument("--withdrawals", action="store_true", help="let the key say that it may withdraw")
+    parser.add_argument(
+        "--listen-keys", action="store_true", help="of spot too, for bots from before it dropped them"
+    )
     parser.add_argument("--faults", type=Path, help="what goes wrong when: TOML, or JSON a line")
     parser.add_argument(
         "--state", type=Path, help="keep accounts, orders and trades here, for the next start"
@@ -103,6 +106,7 @@ def settings_of(options: argparse.Namespace) -> SimulatorSettings:
         key=msgspec.structs.replace(read_key(), can_withdraw=options.withdrawals),
         limits=nothing if options.no_limits else Limits(),
         faults=read_faults(options.faults),
+        listen_keys=options.listen_keys,
         state=options.state,
     )
 

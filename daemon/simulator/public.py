@@ -142,7 +142,7 @@ def average_price(call: Call) -> dict[str, Any]:
     return {"mins": 5, "price": text(market.average_price()), "closeTime": call.ms(market.time_ms)}
 
 
-def _per_symbol(call: Call, view: Any) -> Any:
+def per_symbol(call: Call, view: Any) -> Any:
     """Return one view for `symbol`, a list for `symbols` or none."""
     single = "symbol" in call.params
     names = read_symbols(call)
@@ -153,18 +153,18 @@ def _per_symbol(call: Call, view: Any) -> Any:
 
 def price_ticker(call: Call) -> Any:
     """Return the last prices."""
-    return _per_symbol(call, lambda market: {"symbol": market.symbol.name, "price": text(market.last_price)})
+    return per_symbol(call, lambda market: {"symbol": market.symbol.name, "price": text(market.last_price)})
 
 
 def book_ticker(call: Call) -> Any:
     """Return the best bids and asks."""
-    return _per_symbol(call, lambda market: market.quote_view())
+    return per_symbol(call, lambda market: market.quote_view())
 
 
 def day_ticker(call: Call) -> Any:
     """Return the statistics of the last 24 hours."""
     call.params.optional("type")
-    return _per_symbol(call, lambda market: day_view(market, call.ms))
+    return per_symbol(call, lambda market: day_view(market, call.ms))
 
 
 SPOT = (

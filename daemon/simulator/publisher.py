@@ -151,7 +151,10 @@ class Publisher:
         for kind, (limit, every_ms) in _PARTIAL.items():
             if kind in kinds and self._due(kind, event_ms, every_ms):
                 top = self._market.levels(limit)
-                self._send(kind, {"lastUpdateId": last_id, "bids": top[0], "asks": top[1]})
+                if self._futures:
+                    self._send(kind, self._depth_event(first_id, last_id, prev_id, *top, event_ms))
+                else:
+                    self._send(kind, {"lastUpdateId": last_id, "bids": top[0], "asks": top[1]})
 
     @property
     def needs_levels(self) -> bool:

@@ -22,6 +22,7 @@ from daemon.simulator.symbols import UNIT, list_symbol, units
 from daemon.simulator.synthetic import SyntheticDriver
 from daemon.simulator.usdm.account import FuturesAccount
 from daemon.simulator.usdm.exchange import FuturesExchange
+from daemon.simulator.userstream import ListenKeys
 
 if TYPE_CHECKING:
     from random import Random
@@ -64,6 +65,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     lifetime_s: float = 86_400.0  # of a websocket connection
     faults: tuple[Fault, ...] = ()
+    listen_keys: bool = False  # of spot, as it had them until 2026-02-20
     state: Path | None = None  # where accounts and orders are kept, and taken up by the next start
     prices: dict[str, str] = {}  # where synthetic markets start, by market:symbol
     first_id: int = 0  # of synthetic markets
@@ -99,14 +101,10 @@ def _gateways(
     account = Account(ACCOUNT, funds, units(settings.fee_maker), units(settings.fee_taker), settings.limits)
     keyring = Keyring([settings.key])
     spot = [_spot_twin(instrument) for instrument in instruments]
-    fronts = {
-        "spot": Gateway(
-            Exchange([list_symbol(one) for one in spot], [account], clock, random),
-            "spot",
-            keyring,
-            settings.limits,
-        )
-    }
+    exchange = Exchange([list_symbol(one) for one in spot], [account], clock, random)
+    if settings.listen_keys:
+        exchange.listen_keys = ListenKeys(exchange.new_id)
+    fronts = {"spot": Gateway(exchange, "spot", keyring, settings.limits)}
     market = instruments[0].market
     if market == "usdm":
         fronts[market] = _futures_front(settings, instruments, keyring, clock, random)

@@ -16,7 +16,7 @@ from daemon.errors import DECODE_ERRORS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_STREAM: Final = re.compile(r"!?[a-z0-9_]+@?[a-zA-Z0-9_@:+.]*")
+_STREAM: Final = re.compile(r"!?[a-z0-9_]+@?[a-zA-Z0-9_@:+.]*|[a-zA-Z0-9]{64}")  # or a listen key
 _METHODS: Final = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 
 
@@ -52,6 +52,14 @@ class Hub:
             self._send(stream, data)
         else:
             self.meddle(stream, data, self._send)
+
+    def has(self, stream: str) -> bool:
+        """Whether anybody listens to the stream."""
+        return stream in self._topics
+
+    def tell(self, stream: str, data: bytes) -> None:
+        """Send an event of a user's to the stream's listeners; what spoils market data leaves it alone."""
+        self._send(stream, data)
 
     def _send(self, stream: str, data: bytes) -> None:
         combined = b""

@@ -217,8 +217,7 @@ def futures_listing(symbol: Symbol) -> dict[str, Any]:
         "contractType": "PERPETUAL",
         "deliveryDate": 4133404800000,
         "onboardDate": 1569398400000,
-        "status": symbol.status,
-        "contractStatus": symbol.status,
+        "status" if symbol.market == "usdm" else "contractStatus": symbol.status,
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",
         "baseAsset": symbol.base,
@@ -231,6 +230,8 @@ def futures_listing(symbol: Symbol) -> dict[str, Any]:
         "underlyingType": "COIN",
         "underlyingSubType": [],
         "triggerProtect": "0.0500",
+        "liquidationFee": "0.012500",
+        "marketTakeBound": "0.05",
         "filters": [
             {
                 "filterType": "PRICE_FILTER",

@@ -1,10 +1,11 @@
-"""The one method of the exchange's wallet API that a trading program needs: what its key may do."""
+"""What a trading program needs of the exchange's wallet API: what its key may do, and what trades cost."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from daemon.simulator.methods import USER_DATA, Method
+from daemon.simulator.symbols import text
 
 if TYPE_CHECKING:
     from daemon.simulator.methods import Call
@@ -32,4 +33,15 @@ def restrictions(call: Call) -> dict[str, Any]:
     }
 
 
-METHODS: Final = (Method("GET", "account/apiRestrictions", "", USER_DATA, 1, restrictions),)
+def trade_fees(call: Call) -> list[dict[str, str]]:
+    """Return the commission rates of a symbol, or of all."""
+    wanted = call.params.optional("symbol")
+    symbols = [call.exchange.market(wanted).symbol.name] if wanted else list(call.exchange.markets)
+    maker, taker = (text(rate).rstrip("0").rstrip(".") for rate in (call.account.maker, call.account.taker))
+    return [{"symbol": name, "makerCommission": maker, "takerCommission": taker} for name in symbols]
+
+
+METHODS: Final = (
+    Method("GET", "account/apiRestrictions", "", USER_DATA, 1, restrictions),
+    Method("GET", "asset/tradeFee", "", USER_DATA, 1, trade_fees),
+)

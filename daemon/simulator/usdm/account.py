@@ -179,7 +179,7 @@ class FuturesAccount(Account):
                 "canWithdraw": False,
                 "updateTime": 0,
             }
-            view |= {"multiAssetsMargin": False, "tradeGroupId": -1}
+            view |= {"feeBurn": True, "multiAssetsMargin": False, "tradeGroupId": -1}
         positions = [
             position_view(one, every=every) for one in self.positions.values() if every or one.margin()
         ]

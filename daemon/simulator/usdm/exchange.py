@@ -11,14 +11,16 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from daemon.simulator.errors import ApiError, unknown_order
-from daemon.simulator.exchange import Exchange, ask_of, reached
+from daemon.simulator.exchange import Exchange
+from daemon.simulator.matching import ask_of
 from daemon.simulator.newrequest import NewOrder
+from daemon.simulator.order import reached
 from daemon.simulator.symbols import UNIT, notional, text
 from daemon.simulator.usdm.account import FuturesAccount
 from daemon.simulator.usdm.filters import check_order
 from daemon.simulator.usdm.order import AlgoOrder, FuturesOrder
 from daemon.simulator.usdm.reporter import FuturesReporter
-from daemon.simulator.usdm.userstream import ListenKeys
+from daemon.simulator.userstream import ListenKeys
 from kernels import matcher as m
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ LIQUIDATION_ID: Final = "autoclose-"
 CLEARANCE_FEE: Final = UNIT // 80
 ALGO_ID_FIRST: Final = 1_000_000_000_000
 INCOME_MAX: Final = 10_000
+FUNDINGS_MAX: Final = 1_000
 _WAITING_MAX: Final = 200
 
 
@@ -47,6 +50,7 @@ class FuturesExchange(Exchange):
     """All symbols, accounts and orders of the simulated futures exchange."""
 
     reporter: FuturesReporter
+    listen_keys: ListenKeys
 
     def __init__(
         self,
@@ -58,14 +62,20 @@ class FuturesExchange(Exchange):
     ) -> None:
         super().__init__(symbols, accounts, clock, random)
         self.reporter = FuturesReporter()
-        self.listen_keys = ListenKeys(lambda: "".join(self.new_id() for _ in range(3))[:64])
+        self.listen_keys = ListenKeys(self.new_id)
         self.algos: dict[int, AlgoOrder] = {}
         self.income: deque[dict[str, Any]] = deque(maxlen=INCOME_MAX)
         self.countdowns: dict[tuple[str, str], int] = {}  # account, symbol -> when its orders are cancelled
+        self.fundings: deque[dict[str, Any]] = deque(maxlen=FUNDINGS_MAX)
         self._algo_id = ALGO_ID_FIRST
         self._income_id = 0
         self._funding_ns = funding_ns
         self._funded = clock.now_ns() // funding_ns
+
+    @property
+    def next_funding_ns(self) -> int:
+        """When positions are funded next."""
+        return (self._funded + 1) * self._funding_ns
 
     def refresh(self, account: FuturesAccount) -> None:
         """Bring marks and the notional of open orders up to now."""
@@ -266,6 +276,10 @@ class FuturesExchange(Exchange):
 
     def _fund_all(self, now_ns: int) -> None:
         """Let every open position pay its funding, or be paid."""
+        told = {"fundingTime": now_ns // 1_000_000, "fundingRate": text(FUNDING_RATE)}
+        for market in self.markets.values():
+            row = {"symbol": market.symbol.name, "markPrice": text(market.last_price)}
+            self.fundings.append(row | told)
         for account in self.accounts.values():
             assert isinstance(account, FuturesAccount)
             self.refresh(account)
@@ -274,8 +288,8 @@ class FuturesExchange(Exchange):
                     asset = position.symbol.quote
                     amount = -(position.notional * FUNDING_RATE // UNIT)
                     account.deposit(asset, amount)
-                    told = [position] if position.isolated else []
-                    self.reporter.moved(account, asset, told, "FUNDING_FEE", now_ns, amount)
+                    shown = [position] if position.isolated else []
+                    self.reporter.moved(account, asset, shown, "FUNDING_FEE", now_ns, amount)
                     self._note(account, position.symbol, "FUNDING_FEE", amount, now_ns)
 
     def _liquidate(

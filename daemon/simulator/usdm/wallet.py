@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from daemon.simulator import userstream
 from daemon.simulator.errors import ApiError, missing
-from daemon.simulator.methods import TRADE, USER_DATA, USER_STREAM, Method
+from daemon.simulator.methods import TRADE, USER_DATA, Method
 from daemon.simulator.symbols import text
 from daemon.simulator.usdm.account import LEVERAGE_MAX, MAINTENANCE_SHARE, MARGIN_TYPES, risk_view
 from daemon.simulator.usdm.trading import parts
@@ -191,27 +192,6 @@ def income(call: Call) -> list[dict[str, Any]]:
     return found[-limit:] if start is None else found[:limit]
 
 
-def start_stream(call: Call) -> dict[str, Any]:
-    """Return the listen key."""
-    exchange, account = parts(call)
-    return {"listenKey": exchange.listen_keys.start(account.name, call.now_ns)}
-
-
-def keep_stream(call: Call) -> dict[str, Any]:
-    """Let the listen key live for another hour."""
-    exchange, account = parts(call)
-    call.params.optional("listenKey")
-    return {"listenKey": exchange.listen_keys.keep(account.name, call.now_ns)}
-
-
-def stop_stream(call: Call) -> dict[str, Any]:
-    """End the listen key."""
-    exchange, account = parts(call)
-    call.params.optional("listenKey")
-    exchange.listen_keys.stop(account.name)
-    return {}
-
-
 METHODS = (
     Method("GET", "v2/account", "account.status", USER_DATA, 5, account_old),
     Method("GET", "v3/account", "v2/account.status", USER_DATA, 5, account),
@@ -229,7 +209,5 @@ METHODS = (
     Method("GET", "leverageBracket", "", USER_DATA, 1, brackets),
     Method("GET", "commissionRate", "", USER_DATA, 20, commission_rate),
     Method("GET", "income", "", USER_DATA, 30, income),
-    Method("POST", "listenKey", "userDataStream.start", USER_STREAM, 1, start_stream),
-    Method("PUT", "listenKey", "userDataStream.ping", USER_STREAM, 1, keep_stream),
-    Method("DELETE", "listenKey", "userDataStream.stop", USER_STREAM, 1, stop_stream),
+    *userstream.USDM,
 )

@@ -241,6 +241,15 @@ def test_the_taker_expires_where_it_asked_for_that(kit, told):
     assert free(kit, "USDT")[1] == "0.00000000"
 
 
+@pytest.mark.parametrize("order", [{"type": "MARKET"}, {"price": "100.60"}])
+@pytest.mark.parametrize(("qty", "status"), [("1", "NEW"), ("2.5", "NEW"), ("4", "EXPIRED_IN_MATCH")])
+def test_an_own_order_that_is_not_come_to_stays(kit, order, qty, status):
+    # 1 is offered at 100.01, 2 at 100.02, and ours beyond
+    kit.order(side="SELL", price="100.50", quantity="1")
+    kit.order(**order, quantity=qty)
+    assert next(iter(kit.exchange.registry.orders.values())).status == status
+
+
 def test_a_post_only_order_would_meet_an_own_order_too(kit):
     kit.order(side="SELL", price="100.50", quantity="1")
     assert kit.order(type="LIMIT_MAKER", price="100.50", quantity="1")["code"] == -2010

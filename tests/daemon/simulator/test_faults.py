@@ -179,7 +179,7 @@ def test_an_uncertain_answer_comes_whether_it_was_executed_or_not(kit, ask, kind
     assert answer.status == status
     if kind == "http_5xx":
         assert answer.headers["Content-Type"] == "text/html"
-        assert answer.body == b"<html><body><h1>503</h1></body></html>"
+        assert answer.body == b"<html><body><h1>503 Service Unavailable</h1></body></html>"
     else:
         assert body(answer)["code"] == code
     for name in ("by-ws", "by-rest"):

@@ -48,6 +48,15 @@ def test_a_spot_trade_is_written_as_documented(desk):
     assert (aggregate["a"], aggregate["f"], aggregate["l"]) == (5, 5, 5)
 
 
+def test_the_futures_partial_book_is_an_update_by_its_form(desk):
+    one = desk("depth5@100ms", market="usdm")
+    one.market.snapshot(8, b'{"bids":[["100.0","1.000"]],"asks":[["101.0","2.000"]]}')
+    one.publisher.depth(6, 8, 5, [["100.0", "1.000"]], [], 1_003)
+    (book,) = one.outbox.take()
+    assert (book["e"], book["U"], book["u"], book["pu"]) == ("depthUpdate", 6, 8, 5)
+    assert (book["b"], book["a"]) == ([["100.0", "1.000"]], [["101.0", "2.000"]])
+
+
 def test_futures_write_their_own_fields(desk):
     one = desk("trade", "bookTicker", "depth@0ms", market="usdm")
     one.trade(5, 100, 1_000)

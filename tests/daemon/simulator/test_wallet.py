@@ -19,5 +19,13 @@ def test_a_key_is_told_what_it_may_do(kit, may):
     assert (told["enableWithdrawals"], told["enableSpotAndMarginTrading"]) == (may, True)
 
 
+def test_what_trades_cost_is_told_by_symbol(kit):
+    rows = msgspec.json.decode(kit.signed("GET", "asset/tradeFee", prefix=PREFIX).body)
+    assert [row["symbol"] for row in rows] == ["BTCUSDT", "ETHBTC"]
+    answer = kit.signed("GET", "asset/tradeFee", prefix=PREFIX, symbol="ETHBTC")
+    cost = {"makerCommission": "0.001", "takerCommission": "0.001"}
+    assert msgspec.json.decode(answer.body) == [{"symbol": "ETHBTC"} | cost]
+
+
 def test_nobody_else_is_told(kit):
     assert kit.gateway.request("GET", f"{PREFIX}account/apiRestrictions", {}, "", "a").status == 401
