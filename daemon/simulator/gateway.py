@@ -153,7 +153,7 @@ class Gateway:
                 signer = self._signer(method, values, parts.query, body, headers, now_ns)
             unit_ns = time_unit(headers.get("x-mbx-time-unit") or values.get("timeUnit"))
             account = self.exchange.accounts[signer.account] if signer else None
-            call = Call(self.exchange, params, now_ns, unit_ns, self.limits, account, signer)
+            call = Call(self.exchange, params, now_ns, unit_ns, self.limits, account, signer, rest=True)
             result = method.handler(call)
             params.finish()
         except ApiError as error:

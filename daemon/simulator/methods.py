@@ -34,6 +34,7 @@ class Call(NamedTuple):
     limits: Limits
     signer: Account | None
     key: Key | None = None  # with which it signed, over REST
+    rest: bool = False  # or by the WebSocket API
 
     @property
     def account(self) -> Account:

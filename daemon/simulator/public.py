@@ -38,7 +38,7 @@ def exchange_info(call: Call) -> dict[str, Any]:
     info: dict[str, Any] = {
         "timezone": "UTC",
         "serverTime": call.time(call.now_ns),
-        "rateLimits": call.limits.published(),
+        "rateLimits": call.limits.published(rest=call.rest, futures=futures),
         "exchangeFilters": [],
         "symbols": [futures_listing(symbol) if futures else spot_listing(symbol) for symbol in symbols],
     }

@@ -17,6 +17,8 @@ _MINUTE_NS: Final = 60 * _SECOND_NS
 _DAY_NS: Final = 86_400 * _SECOND_NS
 #: 429s within one minute's interval after which the address is banned
 STRIKES_MAX: Final = 10
+#: published, and never reached: each request weighs at least 1
+RAW_REQUESTS_5M: Final = 300_000
 BAN_NS_FIRST: Final = 2 * _MINUTE_NS
 BAN_NS_MAX: Final = 3 * _DAY_NS
 
@@ -31,14 +33,17 @@ class Limits(msgspec.Struct, frozen=True):
     messages_1s: int = 5
     streams: int = 1_024
 
-    def published(self) -> list[dict[str, Any]]:
-        """Return the `rateLimits` of exchangeInfo."""
+    def published(self, *, rest: bool, futures: bool) -> list[dict[str, Any]]:
+        """Return the `rateLimits` of exchangeInfo: beside what both APIs have, what is counted of one alone."""
         rows = [
             ("REQUEST_WEIGHT", "MINUTE", 1, self.weight_1m),
             ("ORDERS", "SECOND", 10, self.orders_10s),
             ("ORDERS", "DAY", 1, self.orders_1d),
-            ("CONNECTIONS", "MINUTE", 5, self.connections_5m),
         ]
+        if not futures:
+            raw = RAW_REQUESTS_5M if self.weight_1m else 0
+            connections = ("CONNECTIONS", "MINUTE", 5, self.connections_5m)
+            rows.append(("RAW_REQUESTS", "MINUTE", 5, raw) if rest else connections)
         return [_row(*row) for row in rows if row[3]]
 
 

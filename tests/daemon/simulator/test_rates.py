@@ -84,14 +84,18 @@ def test_no_limit_means_none():
     orders.check(NOW_NS)
 
 
-def test_limits_are_published_and_shown_with_their_counts():
-    kinds = [(row["rateLimitType"], row["interval"], row["intervalNum"]) for row in Limits().published()]
-    assert kinds == [
-        ("REQUEST_WEIGHT", "MINUTE", 1),
-        ("ORDERS", "SECOND", 10),
-        ("ORDERS", "DAY", 1),
-        ("CONNECTIONS", "MINUTE", 5),
-    ]
+def test_each_door_publishes_its_own_limits_beside_the_common_ones():
+    def kinds(**which):
+        rows = Limits().published(**which)
+        return [(row["rateLimitType"], row["interval"], row["intervalNum"]) for row in rows]
+
+    common = [("REQUEST_WEIGHT", "MINUTE", 1), ("ORDERS", "SECOND", 10), ("ORDERS", "DAY", 1)]
+    assert kinds(rest=True, futures=False) == [*common, ("RAW_REQUESTS", "MINUTE", 5)]
+    assert kinds(rest=False, futures=False) == [*common, ("CONNECTIONS", "MINUTE", 5)]
+    assert kinds(rest=True, futures=True) == common
+
+
+def test_limits_are_shown_with_their_counts():
     used = AddressLimits(Limits())
     used.spend(7, NOW_NS)
     assert used.row(NOW_NS)["count"] == 7
