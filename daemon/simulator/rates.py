@@ -34,7 +34,7 @@ class Limits(msgspec.Struct, frozen=True):
     streams: int = 1_024
 
     def published(self, *, rest: bool, futures: bool) -> list[dict[str, Any]]:
-        """Return the `rateLimits` of exchangeInfo: beside what both APIs have, what is counted of one alone."""
+        """Return the `rateLimits` of exchangeInfo: those of both doors, and of each its own."""
         rows = [
             ("REQUEST_WEIGHT", "MINUTE", 1, self.weight_1m),
             ("ORDERS", "SECOND", 10, self.orders_10s),
