@@ -306,6 +306,20 @@ def test_nothing_imports_upward(trees):
     } == {}
 
 
+def test_the_simulated_exchange_reaches_nothing_of_what_it_tests_by_detours_either(trees):
+    imported = {name_of(path): set(imports(tree)) for path, tree in trees.items()}
+    imported = {
+        name: {one for other in found for one in (other, other.rpartition(".")[0]) if one in imported}
+        for name, found in imported.items()
+    }
+    for part, others in APART.items():
+        reached = {name for name in imported if below(name, part)}
+        while more := {one for name in reached for one in imported[name]} - reached:
+            reached |= more
+        assert {name for name in reached if any(below(name, other) for other in others)} == set()
+        assert "daemon.clock" in reached  # it does follow detours
+
+
 def test_below_the_daemon_there_is_no_door_and_no_async(trees, opened):
     for path, tree in trees.items():
         if name_of(path).startswith(("kernels", "strategies")):
