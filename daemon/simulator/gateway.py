@@ -195,8 +195,7 @@ class Gateway:
         weight = str(used.used(now_ns))
         headers = {"X-MBX-USED-WEIGHT": weight, "X-MBX-USED-WEIGHT-1M": weight}
         if method is not None and method.places_orders and call is not None:
-            seconds, day = call.account.orders.counts(now_ns)
-            headers |= {"X-MBX-ORDER-COUNT-10S": str(seconds), "X-MBX-ORDER-COUNT-1D": str(day)}
+            headers |= call.account.orders.headers(now_ns)
         return headers
 
     def _refusal(
@@ -242,16 +241,22 @@ class Gateway:
             return Session(session)
         if path == "/stream":
             names = [name for name in query.get("streams", "").split("/") if name]
-            return self._open_streams(outbox, names, combined=True)
+            return self._open_streams(outbox, names, query, combined=True)
         if path == "/ws" or path.startswith("/ws/"):
             names = [name for name in path.removeprefix("/ws").split("/") if name]
-            return self._open_streams(outbox, names, combined=False)
+            return self._open_streams(outbox, names, query, combined=False)
         return Session(None, 404)
 
-    def _open_streams(self, outbox: Outbox, names: list[str], *, combined: bool) -> Session:
+    def _open_streams(
+        self, outbox: Outbox, names: list[str], query: Mapping[str, str], *, combined: bool
+    ) -> Session:
         if self.limits.streams and len(names) > self.limits.streams:
             return Session(None, 400)
-        return Session(MarketSession(self.hub, outbox, names, combined, self.limits.streams))
+        try:
+            micro = self.market == "spot" and time_unit(query.get("timeUnit")) == 1_000
+        except ApiError as error:
+            return Session(None, error.status)
+        return Session(MarketSession(self.hub, outbox, names, combined, self.limits.streams, micro))
 
     def _listened(self, path: str, query: Mapping[str, str], now_ns: int) -> tuple[str, str, bool] | None:
         """Return account, listen key and form of the user data stream that a path names; None for others."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from daemon.simulator.bars import INTERVALS, opens
+from daemon.simulator.symbols import text
 from daemon.simulator.tickers import day_ticker, mini_ticker
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ class Publisher:
             )
         for interval in self._klines:
             self._kline(interval, trade, event_ms)
+        if "avgPrice" in kinds and self._due("avgPrice", event_ms, 1_000):
+            average = {"i": "5m", "w": text(market.average_price()), "T": trade.time_ms}
+            self._send("avgPrice", {"e": "avgPrice", "E": event_ms, "s": self._name} | average)
         for kind, view in (("miniTicker", mini_ticker), ("ticker", day_ticker)):
             if kind in kinds and self._due(kind, event_ms, 1_000):
                 self._send(kind, view(market, event_ms))

@@ -29,6 +29,7 @@ class Limits(msgspec.Struct, frozen=True):
     weight_1m: int = 6_000
     orders_10s: int = 100
     orders_1d: int = 200_000
+    orders_1m: int = 0  # of the futures, which count no days
     connections_5m: int = 300
     messages_1s: int = 5
     streams: int = 1_024
@@ -38,6 +39,7 @@ class Limits(msgspec.Struct, frozen=True):
         rows = [
             ("REQUEST_WEIGHT", "MINUTE", 1, self.weight_1m),
             ("ORDERS", "SECOND", 10, self.orders_10s),
+            ("ORDERS", "MINUTE", 1, self.orders_1m),
             ("ORDERS", "DAY", 1, self.orders_1d),
         ]
         if not futures:
@@ -148,47 +150,48 @@ class OrderLimits:
     """An account's unfilled orders: an order counts when placed and is taken off at its first fill."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._windows = ((Window(10 * _SECOND_NS), limits.orders_10s), (Window(_DAY_NS), limits.orders_1d))
+        self._windows = [("SECOND", 10, Window(10 * _SECOND_NS), limits.orders_10s)]
+        if limits.orders_1m:
+            self._windows.append(("MINUTE", 1, Window(_MINUTE_NS), limits.orders_1m))
+        else:
+            self._windows.append(("DAY", 1, Window(_DAY_NS), limits.orders_1d))
 
     def check(self, now_ns: int) -> None:
         """Raise ApiError when one more order would go over a limit."""
-        for window, limit in self._windows:
+        for interval, number, window, limit in self._windows:
             window.roll(now_ns)
             if limit and window.count >= limit:
-                name = "10 SECOND" if window.length_ns == 10 * _SECOND_NS else "1 DAY"
                 raise ApiError(
                     TOO_MANY_ORDERS,
-                    f"Too many new orders; current limit is {limit} orders per {name}.",
+                    f"Too many new orders; current limit is {limit} orders per {number} {interval}.",
                     429,
                     retry_data(now_ns, window.ends_ns()),
                 )
 
     def count(self, now_ns: int) -> None:
         """Count a placed order."""
-        for window, _ in self._windows:
+        for _, _, window, _ in self._windows:
             window.roll(now_ns)
             window.count += 1
 
     def filled(self, now_ns: int) -> None:
         """Take an order off at its first fill."""
-        for window, _ in self._windows:
+        for _, _, window, _ in self._windows:
             window.roll(now_ns)
             window.count = max(0, window.count - 1)
 
-    def counts(self, now_ns: int) -> tuple[int, int]:
-        """Return the counts of the current 10 seconds and day."""
-        for window, _ in self._windows:
-            window.roll(now_ns)
-        return self._windows[0][0].count, self._windows[1][0].count
-
     def rows(self, now_ns: int) -> list[dict[str, Any]]:
-        """Return the ORDERS rows of a WebSocket API answer."""
-        seconds, day = self.counts(now_ns)
-        return [
-            _row("ORDERS", "SECOND", 10, self._limits.orders_10s, seconds),
-            _row("ORDERS", "DAY", 1, self._limits.orders_1d, day),
-        ]
+        """Return the ORDERS rows of a WebSocket API answer: of the current ten seconds, and day or minute."""
+        for _, _, window, _ in self._windows:
+            window.roll(now_ns)
+        return [_row("ORDERS", *row[:2], row[3], row[2].count) for row in self._windows]
+
+    def headers(self, now_ns: int) -> dict[str, str]:
+        """Return the same as REST tells it."""
+        return {
+            f"X-MBX-ORDER-COUNT-{row['intervalNum']}{row['interval'][0]}": str(row["count"])
+            for row in self.rows(now_ns)
+        }
 
 
 def retry_data(now_ns: int, until_ns: int) -> dict[str, Any]:

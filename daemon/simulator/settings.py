@@ -37,7 +37,7 @@ RATE_DEFAULT: Final = 200.0
 #: past this the synthetic market's trades set each other off without end
 RATE_MAX: Final = 500.0
 #: of the USD-M front, unless others are asked for
-FUTURES_LIMITS: Final = Limits(weight_1m=2_400, orders_10s=300, orders_1d=0, messages_1s=10)
+FUTURES_LIMITS: Final = Limits(weight_1m=2_400, orders_10s=300, orders_1m=1_200, orders_1d=0, messages_1s=10)
 ACCOUNT: Final = "main"
 BALANCES: Final = {"USDT": "100000", "BTC": "1", "ETH": "20"}
 

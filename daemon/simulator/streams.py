@@ -30,6 +30,18 @@ class Outbox(Protocol):
         """Close the connection."""
 
 
+def _combine(stream: str, data: bytes) -> bytes:
+    return b'{"stream":"%b","data":%b}' % (stream.encode(), data)
+
+
+def in_microseconds(data: bytes) -> bytes:
+    """Return a payload with its times, which are in ms, in microseconds."""
+    event = msgspec.json.decode(data)
+    for part, names in ((event, "ETOC"), (event.get("k", {}), "tT")):
+        part.update({name: part[name] * 1_000 for name in names if isinstance(part.get(name), int)})
+    return msgspec.json.encode(event)
+
+
 class Hub:
     """Streams and their listeners, in the order in which they subscribed."""
 
@@ -64,8 +76,10 @@ class Hub:
     def _send(self, stream: str, data: bytes) -> None:
         combined = b""
         for session in self._topics.get(stream, ()):
-            if session.combined:
-                combined = combined or b'{"stream":"%b","data":%b}' % (stream.encode(), data)
+            if session.micro:
+                session.send(stream, in_microseconds(data))
+            elif session.combined:
+                combined = combined or _combine(stream, data)
                 session.outbox.send(combined)
             else:
                 session.outbox.send(data)
@@ -75,8 +89,8 @@ class Hub:
         sessions = self._topics.get(stream)
         if sessions is None:
             return
-        if self.meddle is not None:
-            self.meddle(stream, frame[len(stream) + 20 : -1], self._send)
+        if self.meddle is not None or any(session.micro for session in sessions):
+            self.publish(stream, frame[len(stream) + 20 : -1])
             return
         for session in sessions:
             session.outbox.send(frame if session.combined else frame[len(stream) + 20 : -1])
@@ -102,9 +116,16 @@ class MarketSession:
     """One connection to the market streams."""
 
     def __init__(
-        self, hub: Hub, outbox: Outbox, streams: list[str], combined: bool, streams_max: int
+        self,
+        hub: Hub,
+        outbox: Outbox,
+        streams: list[str],
+        combined: bool,
+        streams_max: int,
+        micro: bool = False,
     ) -> None:
         self.combined = combined
+        self.micro = micro  # its times are in microseconds
         self.outbox = outbox
         self._hub = hub
         self._streams: dict[str, None] = {}
@@ -112,6 +133,10 @@ class MarketSession:
         hub.sessions.append(self)
         if streams:
             self._subscribe(streams)
+
+    def send(self, stream: str, data: bytes) -> None:
+        """Send a stream's payload in the connection's form."""
+        self.outbox.send(_combine(stream, data) if self.combined else data)
 
     def closed(self) -> None:
         """Forget the connection."""

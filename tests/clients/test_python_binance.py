@@ -77,6 +77,11 @@ def test_it_trades_by_rest_and_by_websocket_and_is_refused(spot):
             with pytest.raises(BinanceAPIException) as error:
                 await client.ws_create_order(**(LIMIT | {"quantity": "100"}), price="50000")
             assert error.value.code == -2010
+            order = await client.create_order(**LIMIT, price="50000")
+            half = {"cancelReplaceMode": "STOP_ON_FAILURE", "cancelOrderId": order["orderId"]}
+            with pytest.raises(BinanceAPIException) as error:
+                await client.cancel_replace_order(**(LIMIT | {"quantity": "5000"}), price="50000", **half)
+            assert (error.value.code, error.value.status_code) == (-2021, 409)
             client.API_SECRET = "wrong"
             with pytest.raises(BinanceAPIException) as error:
                 await client.get_account()

@@ -10,7 +10,12 @@ import logging
 import time
 
 import pytest
-from binance_common.configuration import ConfigurationRestAPI, ConfigurationWebSocketAPI
+from binance_common.configuration import (
+    ConfigurationRestAPI,
+    ConfigurationWebSocketAPI,
+    ConfigurationWebSocketStreams,
+)
+from binance_common.constants import TimeUnit
 from binance_common.errors import (
     BadRequestError,
     ClientError,
@@ -325,20 +330,27 @@ def test_a_signature_subscribes_without_a_session_and_refusals_bear_their_codes(
             api.order_cancel(S, order_id=4_711),
             api.order_status(S, order_id=4_711),
             api.account_status(recv_window=0.001),
+            api.order_cancel_replace(
+                S,
+                "STOP_ON_FAILURE",
+                **without_symbol(BUY | {"quantity": 5_000.0}),
+                cancel_order_id=order.order_id,
+            ),
         ):
             answer = (await asked).data()
             found.append(answer["error"]["code"] if isinstance(answer, dict) else answer.error["code"])
-        await api.order_cancel(S, order_id=order.order_id)
         await api.close_connection()
         return found
 
-    assert run(work()) == [-4056, -1013, -2010, -2011, -2013, -1021]
+    assert run(work()) == [-4056, -1013, -2010, -2011, -2013, -1021, -2021]
 
 
 # --- market streams ---
 @pytest.mark.heavy  # the client waits half a second after each subscription
-def test_market_streams_are_read(spot):
-    streams = spot.client("binance-sdk-spot")["client"].websocket_streams
+@pytest.mark.parametrize("unit", [None, TimeUnit.MICROSECOND])
+def test_market_streams_are_read(spot, unit):
+    config = ConfigurationWebSocketStreams(stream_url=spot.ws, time_unit=unit)
+    streams = Spot(config_ws_streams=config).websocket_streams
     wanted = {
         "trade": {},
         "agg_trade": {},
@@ -348,6 +360,7 @@ def test_market_streams_are_read(spot):
         "kline": {"interval": "1s"},
         "ticker": {},
         "mini_ticker": {},
+        "avg_price": {},
     }
 
     async def work():
@@ -360,5 +373,7 @@ def test_market_streams_are_read(spot):
         await streams.close_connection()
         return got
 
-    for event in run(work()).values():
+    for name, event in run(work()).items():
         check(event)
+        if name not in ("book_ticker", "partial_book_depth"):  # they tell no time
+            assert abs(event.E / (1e6 if unit else 1e3) - time.time()) < 60

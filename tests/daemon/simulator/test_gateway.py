@@ -162,6 +162,12 @@ def test_a_shutdown_is_announced_in_each_connections_form(kit, make_outbox):
     ]
 
 
+def test_a_stream_may_be_asked_for_in_microseconds(kit, make_outbox):
+    assert kit.gateway.connect("/ws/btcusdt@trade?timeUnit=microsecond", make_outbox(), "a").session.micro
+    assert not kit.gateway.connect("/ws/btcusdt@trade", make_outbox(), "a").session.micro
+    assert kit.gateway.connect("/ws/btcusdt@trade?timeUnit=hour", make_outbox(), "a").status == 400
+
+
 paths = st.sampled_from(
     ["depth", "klines", "order", "order/test", "allOrders", "ticker/24hr", "exchangeInfo"]
 )

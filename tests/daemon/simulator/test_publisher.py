@@ -48,6 +48,17 @@ def test_a_spot_trade_is_written_as_documented(desk):
     assert (aggregate["a"], aggregate["f"], aggregate["l"]) == (5, 5, 5)
 
 
+def test_the_average_price_is_written_once_a_second(desk):
+    one = desk("avgPrice")
+    one.trade(5, 100, 1_000)
+    one.trade(6, 102, 1_001)
+    one.trade(7, 104, 2_000)
+    first, second = one.outbox.take()
+    average = {"e": "avgPrice", "E": 1_001, "s": "BTCUSDT", "i": "5m", "w": "100.00000000", "T": 1_000}
+    assert first == average
+    assert second["w"] == "102.00000000"
+
+
 def test_the_futures_partial_book_is_an_update_by_its_form(desk):
     one = desk("depth5@100ms", market="usdm")
     one.market.snapshot(8, b'{"bids":[["100.0","1.000"]],"asks":[["101.0","2.000"]]}')

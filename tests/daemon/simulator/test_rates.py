@@ -67,7 +67,7 @@ def test_unfilled_orders_are_limited_and_a_fill_gives_one_back():
     assert "2 orders per 10 SECOND" in error.message
     orders.filled(NOW_NS)
     orders.check(NOW_NS)
-    assert orders.counts(NOW_NS) == (1, 1)
+    assert [row["count"] for row in orders.rows(NOW_NS)] == [1, 1]
     orders.count(NOW_NS + MINUTE_NS)
     orders.count(NOW_NS + MINUTE_NS)
     assert "3 orders per 1 DAY" in refusal(lambda: orders.check(NOW_NS + 2 * MINUTE_NS)).message
@@ -100,3 +100,7 @@ def test_limits_are_shown_with_their_counts():
     used.spend(7, NOW_NS)
     assert used.row(NOW_NS)["count"] == 7
     assert [row["count"] for row in OrderLimits(Limits()).rows(NOW_NS)] == [0, 0]
+    assert list(OrderLimits(Limits()).headers(NOW_NS)) == ["X-MBX-ORDER-COUNT-10S", "X-MBX-ORDER-COUNT-1D"]
+    futures = OrderLimits(Limits(orders_1d=0, orders_1m=2))
+    futures.count(NOW_NS)
+    assert futures.headers(NOW_NS) == {"X-MBX-ORDER-COUNT-10S": "1", "X-MBX-ORDER-COUNT-1M": "1"}

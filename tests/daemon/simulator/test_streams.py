@@ -28,6 +28,16 @@ def test_a_payload_reaches_its_listeners_in_their_form():
     assert (combined.sent, raw.sent, other.sent) == ([FRAME], [b'{"t":1}'], [])
 
 
+def test_who_asked_for_microseconds_has_all_times_in_them():
+    hub = Hub()
+    outbox = Outbox()
+    MarketSession(hub, outbox, ["btcusdt@kline_1m"], True, 1024, micro=True)
+    hub.publish("btcusdt@kline_1m", b'{"e":"kline","E":5,"k":{"t":1,"T":2,"c":"3"}}')
+    hub.publish_combined("btcusdt@kline_1m", b'{"stream":"btcusdt@kline_1m","data":{"E":6}}')
+    bar = {"e": "kline", "E": 5_000, "k": {"t": 1_000, "T": 2_000, "c": "3"}}
+    assert [one["data"] for one in outbox.take()] == [bar, {"E": 6_000}]
+
+
 def test_a_recorded_frame_passes_byte_for_byte():
     hub = Hub()
     _, combined = listen(hub, "btcusdt@trade")
