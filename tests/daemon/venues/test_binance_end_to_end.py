@@ -59,10 +59,10 @@ INSTRUMENT = make_instrument(
 
 @asynccontextmanager
 async def simulator(root: Path, **keys: str) -> AsyncIterator[str]:
-    """The simulated exchange; yields the address of its spot server."""
+    """The simulated exchange, with a calm market; yields the address of its spot server."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "daemon.simulator", "--with-parent", "--seed", "1"),
+        *("-m", "daemon.simulator", "--with-parent", "--seed", "1", "--rate", "5"),
         cwd=root,
         env=os.environ | keys,
         stdin=asyncio.subprocess.PIPE,
@@ -245,10 +245,11 @@ async def _life_of_orders(session: Session) -> None:
     assert (await heard.has(9, "EXPIRED", 2)).cum_lots == 0
 
     # one that would meet an order of ours: it goes, and what rests keeps its place
-    mine = order(10, REST, SELL, ask + 500_00, 1_000)
+    _, ask = await session.touch()
+    mine = order(10, REST, SELL, ask + 1_50, 1_000)
     venue.place(mine)
     mine.venue_order_id = (await heard.has(10, "NEW")).venue_order_id
-    venue.place(order(11, TARGET, BUY, ask + 500_00, 1_000))
+    venue.place(order(11, TARGET, BUY, ask + 500_00, 150_000))  # takes more than is offered up to there
     prevented = await heard.has(11, "EXPIRED", 2)
     assert (prevented.status, prevented.cum_lots) == ("EXPIRED_IN_MATCH", 0)
     venue.cancel(mine)
