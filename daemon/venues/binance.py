@@ -389,8 +389,7 @@ class BinanceVenue:
         if self.budget.take(self.server.time_ms(now_ns), self._weights[TIME]):
             return
         self._request_id = number = self._request_id + 1
-        with suppress(NetError):  # the connection is ending, and `on_closed` follows
-            session.ask(number, Asked(TIME, None, now_ns), request(number, self.protocol.clock, {}))
+        session.knock(number, Asked(TIME, None, now_ns), request(number, self.protocol.clock, {}))
 
     def _tell(self, *, up: bool, reason: str) -> None:
         self.up = up

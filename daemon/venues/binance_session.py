@@ -133,6 +133,13 @@ class Session:
             del self.asked[request_id]
             raise
 
+    def knock(self, request_id: int, asked: Asked, payload: bytes) -> None:
+        """Send a request whose answer shows that somebody is there: one that cannot leave has no answer."""
+        try:
+            self.ask(request_id, asked, payload)
+        except NetError:  # the connection is ending, or nobody reads at its other end
+            self.asked[request_id] = asked
+
     async def call(
         self,
         request_id: int,

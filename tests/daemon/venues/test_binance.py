@@ -54,11 +54,12 @@ class Line:
         self._exchange = exchange
         self.handler = handler
         self.open = True
+        self.read = True  # else it takes nothing more
         self.requests: list[dict[str, Any]] = []
 
     def send(self, payload: bytes) -> None:
-        if not self.open:
-            raise NetError("cut")
+        if not self.open or not self.read:
+            raise NetError("cut" if self.read else "the other side does not read")
         request = json.loads(payload)
         self._exchange.raw.append(payload)
         self._exchange.methods.append(request["method"])
@@ -364,6 +365,18 @@ def test_a_server_that_does_not_tell_the_time_is_left() -> None:
         assert not desk.venue.up
         assert not desk.exchange.lines[0].open
         assert desk.sink.statuses[-1].reason == "the exchange does not answer"
+
+    run(scenario)
+
+
+def test_a_server_that_reads_nothing_any_more_is_left() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.start()
+        desk.exchange.lines[0].read = False  # before it was asked anything that it could leave unanswered
+        await desk.pass_s(11)
+        assert not desk.exchange.lines[0].open
+        assert [status.reason for status in desk.sink.statuses][1] == "the exchange does not answer"
+        assert desk.venue.up  # by another connection
 
     run(scenario)
 
