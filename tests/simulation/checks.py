@@ -39,13 +39,15 @@ class Checks:
         self._run_number = 0
         self._recorded: set[str] = set()
         self._sent: set[str] = set()
+        self._arrived: set[str] = set()
         self._heard_ns = 0
         self.orders = 0
         self.fills = 0
 
     def _fail(self, kind: str, text: str) -> None:
-        seconds = self._world.now_s
-        raise ViolationError(kind, f"at {seconds:.3f} s, {text}")
+        error = ViolationError(kind, f"at {self._world.now_s:.3f} s, {text}")
+        self._world.on_broken(error)  # whoever catches it on its way up
+        raise error
 
     # --- at every call --------------------------------------------------------------------------------------
     def recorded(self, data: bytes) -> None:
@@ -91,6 +93,14 @@ class Checks:
             index = next(i.index for i in core.engine.instruments if i.exchange_symbol == params["symbol"])
             if not core.engine.synced[index]:
                 self._fail("sent on a gapped book", name)
+
+    def arrived(self, payload: bytes) -> None:
+        """Judge a request that the exchange hears: what left once may not come twice, whoever repeats it."""
+        if b'"order.place"' in payload:
+            name = msgspec.json.decode(payload)["params"]["newClientOrderId"]
+            if name in self._arrived:
+                self._fail("arrived twice", name)
+            self._arrived.add(name)
 
     def exposed(self) -> None:
         """Judge what the exchange holds: position and whatever may still buy, at the price it would pay."""

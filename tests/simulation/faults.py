@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from daemon.simulator.fault import read_one
 
@@ -17,6 +17,8 @@ FIRST_S, LAST_S = 10.0, 150.0
 #: how many a seed draws
 FAULTS_MIN, FAULTS_MAX = 10, 18
 _S = 1_000_000_000
+
+Level = Literal["messages", "bytes"]
 
 
 class Fault(NamedTuple):
@@ -41,6 +43,24 @@ def _storm(world: World, fault: Fault) -> None:
     cut = _cut(orders=True, market=True)
     for step in range(int(fault.lasts_s / 0.7)):
         world.after(step * 0.7, lambda: cut(world, fault))
+
+
+def _reset(world: World, fault: Fault) -> None:
+    """Reset each connection once so many more bytes have passed: in the middle of whatever that is."""
+    for link in world.network.links:
+        link.near.breaks_after = link.far.breaks_after = fault.size
+
+
+def _swallow(world: World, fault: Fault) -> None:
+    """Let nothing pass any more on what is open, without a word to either end: both ways, or up or down."""
+    for link in world.network.links:
+        link.near.swallows = link.near.swallows or fault.size != 2
+        link.far.swallows = link.far.swallows or fault.size != 1
+
+
+def _unread(world: World, fault: Fault) -> None:
+    """Let the exchange read nothing that comes with orders."""
+    world.weather.unread_until_ns[True] = world.time.now_ns() + int(fault.lasts_s * _S)
 
 
 def _hold(orders: bool) -> Callable[[World, Fault], None]:
@@ -180,14 +200,25 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def draw(seed: int, mix: Mapping[str, int] | None = None) -> list[Fault]:
-    """Return a seed's faults, in time order; `mix` gives other kinds and weights than all of them."""
+BYTE_KINDS: dict[str, Kind] = {
+    "reset": Kind(_reset, 4, size=(0, 2_000)),
+    "swallow": Kind(_swallow, 4, size=(0, 2)),
+    "shred": Kind(_set("weather", "shredding", True, False), 3, (1.0, 30.0)),
+    "unresolved": Kind(_set("weather", "unresolved", True, False), 2, (1.0, 20.0)),
+    "unread": Kind(_unread, 3, (0.5, 15.0)),
+}
+KINDS_OF: dict[Level, dict[str, Kind]] = {"messages": KINDS, "bytes": KINDS | BYTE_KINDS}
+
+
+def draw(seed: int, mix: Mapping[str, int] | None = None, level: Level = "messages") -> list[Fault]:
+    """Return a seed's faults, in time order; `mix` gives other kinds and weights than all of the level's."""
     random = Random(f"faults {seed}")
-    weights = mix or {name: kind.weight for name, kind in KINDS.items()}
+    kinds = KINDS_OF[level]
+    weights = mix or {name: kind.weight for name, kind in kinds.items()}
     drawn = []
     for _ in range(random.randint(FAULTS_MIN, FAULTS_MAX)):
         name = random.choices(list(weights), list(weights.values()))[0]
-        kind = KINDS[name]
+        kind = kinds[name]
         at_s = round(random.uniform(FIRST_S, LAST_S), 3)
         lasts_s = round(random.uniform(*kind.lasts_s), 3)
         # small sizes are drawn as often as large ones: what happens next matters most

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import socket
+
     from daemon.clock import VirtualTime
+    from tests.simulation.transport import End, Listener, Network
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -48,6 +52,54 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def run_in_executor(self, *_: Any) -> Any:
         """Refuse: nothing runs beside the loop."""
         raise AssertionError("an executor was asked for past the seams")
+
+
+class ByteLoop(VirtualLoop):
+    """The same with a network in memory under it, for the libraries that speak websocket and HTTP."""
+
+    def __init__(self, time: VirtualTime, network: Network) -> None:
+        super().__init__(time)
+        self._network = network
+        self._futures = count()
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Return a future whose place in a set is the same in every process: aiohttp wakes a set of them."""
+        future = _Future(loop=self)
+        future.number = next(self._futures)
+        return future
+
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
+        return await self._network.resolve(host, port)
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        await self._network.dial_socket(sock, address)
+
+    async def create_connection(  # type: ignore[override]
+        self, factory: Any, host: Any = None, port: Any = None, *, sock: Any = None, **_: Any
+    ) -> tuple[End, Any]:
+        return await self._network.connect(factory, host, port, sock)
+
+    async def create_server(self, factory: Any, host: Any, port: Any, **_: Any) -> Listener:  # type: ignore[override]
+        return self._network.listen(factory, host, port)
+
+
+class _Future(asyncio.Future[Any]):
+    """One whose hash is no address."""
+
+    number: int
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+async def sleep_until(time: VirtualTime, at_ns: int) -> None:
+    """Wait on virtual time."""
+    passed = asyncio.get_running_loop().create_future()
+    timer = time.call_at(at_ns, lambda: passed.done() or passed.set_result(None))
+    try:
+        await passed
+    finally:
+        timer.cancel()
 
 
 class _Jump:

@@ -10,10 +10,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from daemon.errors import NetError
 from daemon.seams import Response
+from tests.simulation.weather import ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from tests.simulation.run import Run
     from tests.simulation.world import World
 
-ADDRESS = "10.0.0.1"
 MS = 1_000_000
 #: how long a client takes to find that a line was cut, at most
 NOTICE_NS = 2_000 * MS
@@ -49,12 +47,9 @@ class Line:
         self._run.touch("send")
         if not self.open:
             raise NetError("the line takes nothing now: it is closed")
+        self._run.seam.sends(payload, self.orders)
         world = self._world
-        if self.orders:
-            world.checks.asked(self._run)
-            world.checks.sent(self._run, payload)
-        world.note(b"send", payload)
-        if not self._cut and not world.weather.loses_up(self, payload):
+        if not self._cut:
             self._up_due = max(self._up_due, world.weather.arrives(self))
             self._up.append((self._up_due, payload))
             world.time.call_at(self._up_due, self._arrive)
@@ -78,7 +73,7 @@ class Line:
 
     # --- the exchange's side --------------------------------------------------------------------------------
     def put(self, payload: bytes) -> None:
-        """Take a frame from the exchange, past its outbox's faults."""
+        """Take a frame from the exchange."""
         if not self._cut:
             self._down_due = max(self._down_due, self._world.weather.arrives(self))
             self._down.append((self._down_due, payload, ""))
@@ -107,12 +102,7 @@ class Line:
                 self._closed(reason)
                 return
             last = not (down and down[0][0] <= now_ns and down[0][1] is not None)
-            self._world.note(b"receive", payload, last)
-            if not self.orders:
-                self._world.checks.heard(self._run)
-            elif b'"status":418' in payload:
-                until_ms = msgspec.json.decode(payload)["error"]["data"]["retryAfter"]
-                self._run.banned_until_ns = until_ms * 1_000_000
+            self._run.seam.hears(payload, last, self.orders)
             self._run.do(self._handler.on_frame, payload, last)
 
     # --- its end --------------------------------------------------------------------------------------------
@@ -130,7 +120,7 @@ class Line:
     def _closed(self, reason: str) -> None:
         if self.open:
             self.open = False
-            self._world.note(b"closed", reason.encode())
+            self._run.seam.ends(reason)
             self._run.do(self._handler.on_close, reason)
 
     def _leave(self) -> None:
@@ -142,18 +132,11 @@ class Line:
 
 
 class Outbox:
-    """The exchange's side of a line: its frames pass by the weather, which may drop or shuffle them."""
+    """The exchange's side of a line."""
 
-    def __init__(self, line: Line, world: World) -> None:
-        self._line = line
-        self._world = world
-
-    def send(self, payload: bytes) -> None:
-        for one in self._world.weather.tells(self._line, payload):
-            self._line.put(one)
-
-    def close(self, code: int, reason: str) -> None:
-        self._line.end(code, reason)
+    def __init__(self, line: Line) -> None:
+        self.send = line.put
+        self.close = line.end
 
 
 class RunNet:
@@ -174,7 +157,7 @@ class RunNet:
         if world.weather.refuses(orders):
             raise NetError(f"cannot connect to {parts.netloc}: refused")
         target = parts.path + ("?" + parts.query if parts.query else "")
-        opened = world.gateway.connect(target, Outbox(line, world), ADDRESS)
+        opened = world.gate.connect(target, Outbox(line), ADDRESS)
         if opened.session is None:
             raise NetError(f"cannot connect to {parts.netloc}: status {opened.status}")
         line.session = opened.session
@@ -190,40 +173,34 @@ class RunNet:
         """Make one request; raises NetError when no answer comes."""
         run, world = self._run, self._run.world
         run.touch("request")
-        world.checks.asked(run)
         asked_ns = world.time.now_ns()
         parts = urlsplit(url)
         target = parts.path + ("?" + parts.query if parts.query else "")
-        world.note(b"request", method.encode(), target.encode(), body)
-        lost = NetError(f"{method} {parts.netloc} was not answered within {timeout_s:g} s")
+        run.seam.asks(method, target, body)
         fate = world.weather.http()
         await run.sleep_until(world.weather.arrives(None))
-        if fate == "refused":
-            raise NetError(f"{method} {parts.netloc} failed: refused")
-        if fate == "503":
-            return Response(503, {}, b"<html>Service Unavailable</html>")
-        if fate == "lost request":
-            await run.sleep_until(asked_ns + int(timeout_s * 1e9))
-            raise lost
         lower = {name.lower(): value for name, value in headers.items()}
-        answer = world.gateway.request(method, target, lower, body.decode(), ADDRESS)
-        if fate == "lost answer" or not answer.status:
+        answer = world.gate.meet(fate, method, target, lower, body.decode(), ADDRESS)
+        if not answer.status:
             await run.sleep_until(asked_ns + int(timeout_s * 1e9))
-            raise lost
+            raise NetError(f"{method} {parts.netloc} was not answered within {timeout_s:g} s")
         await run.sleep_until(world.weather.arrives(None) + int(answer.delay_s * 1e9))
         run.touch("response")
-        if answer.status == 418:
-            run.banned_until_ns = world.time.now_ns() + int(answer.headers["Retry-After"]) * 1_000_000_000
-        world.note(b"response", answer.status, answer.body)
-        return Response(answer.status, answer.headers, answer.body)
+        response = Response(answer.status, answer.headers, answer.body)
+        run.seam.gets(response)
+        return response
 
     async def close(self) -> None:
         """Give back what is open."""
         for line in self._lines:
             line.close()
 
-    def die(self) -> None:
+    def die(self, *, silently: bool) -> None:
         """Lose every line: the machine's network tells the exchange, nobody tells the process."""
+        del silently  # at this level the exchange always hears of it
         for line in self._lines:
             line.open = False
             line.cut("", 0)
+
+    async def bury(self) -> None:
+        """Leave nothing behind."""

@@ -7,11 +7,12 @@ faults among which it shows best.
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 from daemon import core
+from daemon.errors import NetError
 from daemon.orders.journal import Journal
 from daemon.orders.lifecycle import Lifecycle
 from daemon.orders.manager import Orders
@@ -20,10 +21,13 @@ from daemon.orders.records import ADOPT, PLACE
 from daemon.orders.risk import Risk
 from daemon.orders.state import Event
 from daemon.orders.trades import TradeIds
+from daemon.venues.binance_session import Session
 from kernels.dtypes import GATE_UNKNOWN_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.simulation.faults import Level
 
 
 class Bug(NamedTuple):
@@ -133,6 +137,16 @@ def _adoption_not_journalled() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _half_open_not_noticed() -> Iterator[None]:
+    def unheard(self: Session, request_id: int, asked: Any, payload: bytes) -> None:
+        with suppress(NetError):
+            self.ask(request_id, asked, payload)
+
+    with patch.object(Session, "knock", unheard):
+        yield
+
+
 _ANSWERS = {
     "mute": 4,
     "lose_answer": 6,
@@ -151,3 +165,6 @@ BUGS: dict[str, Bug] = {
     "run number not durable": Bug(_run_number_not_durable, {"blackouts": 1}),
     "adoption not journalled": Bug(_adoption_not_journalled, {"power_cut": 6, "slow_disk": 6, "kill": 6}),
 }
+#: what messages cannot show
+BYTE_BUGS: dict[str, Bug] = {"half-open not noticed": Bug(_half_open_not_noticed, {"swallow": 1})}
+BUGS_OF: dict[Level, dict[str, Bug]] = {"messages": BUGS, "bytes": BUGS | BYTE_BUGS}

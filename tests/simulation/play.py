@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.simulation.faults import draw
-from tests.simulation.planted import BUGS
+from tests.simulation.planted import BUGS_OF
 from tests.simulation.shrink import kind_of
 from tests.simulation.world import World
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
 
-    from tests.simulation.faults import Fault
+    from tests.simulation.faults import Fault, Level
 
 
 class Outcome(NamedTuple):
@@ -34,15 +34,21 @@ class Outcome(NamedTuple):
     log: list[str]
 
 
-def play(seed: int, faults: Sequence[Fault] | None = None, bug: str = "", sync: str = "group") -> Outcome:
+def play(
+    seed: int,
+    faults: Sequence[Fault] | None = None,
+    bug: str = "",
+    sync: str = "group",
+    level: Level = "messages",
+) -> Outcome:
     """Play a seed with its faults or others."""
-    planted = BUGS[bug] if bug else None
+    planted = BUGS_OF[level][bug] if bug else None
     if faults is None:
-        faults = draw(seed, planted.mix if planted else None)
+        faults = draw(seed, planted.mix if planted else None, level)
     began = time.process_time()
     broken = text = ""
     with planted.plant() if planted else nullcontext():
-        world = World(seed, faults, sync=sync)
+        world = World(seed, faults, sync=sync, level=level)
         try:
             world.play()
         except Exception as error:  # a violation, or a bug that shows as any other exception
@@ -56,6 +62,6 @@ def play(seed: int, faults: Sequence[Fault] | None = None, bug: str = "", sync: 
     )
 
 
-def play_task(task: tuple[int, str, str]) -> Outcome:
-    seed, bug, sync = task
-    return play(seed, None, bug, sync)
+def play_task(task: tuple[int, str, str, Level]) -> Outcome:
+    seed, bug, sync, level = task
+    return play(seed, None, bug, sync, level)

@@ -12,13 +12,13 @@ from daemon.app import App
 from daemon.logs import Logs
 from daemon.seams import Seams
 from tests.simulation.disk import RunDisk, RunWorker
-from tests.simulation.net import RunNet
+from tests.simulation.loop import sleep_until
+from tests.simulation.seam import Seam
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from daemon.clock import VirtualTime
     from tests.simulation.world import World
 
 #: whose task or callback it is
@@ -84,16 +84,17 @@ class Run:
         self.failure: BaseException | None = None
         self.tasks: list[asyncio.Task[Any]] = []
         self.clock = RunClock(world)
-        self.net = RunNet(self)
+        self.seam = Seam(self)
+        self.nets = world.make_nets(self)
         self.started = False
         self._context: Context = copy_context()
         self._context.run(OWNER.set, self)
         disk = RunDisk(world.disk, self)
         random = Random(world.seed * 1000 + number)
         worker = RunWorker(world.disk, self, world.time)
-        self.seams = Seams(self.clock, self, self.net, disk, worker, random)  # type: ignore[arg-type]
+        self.seams = Seams(self.clock, self, self.nets[0], disk, worker, random)  # type: ignore[arg-type]
         self.logs = Logs(self.clock, lambda _: None, "warning", "json")  # type: ignore[arg-type]
-        self.app = App(world.config, self.seams, self.logs)
+        self.app = App(world.config, self.seams, self.logs, self.nets[1])
         self.ended = asyncio.Event()
         self._root: asyncio.Task[None] | None = None
 
@@ -117,19 +118,29 @@ class Run:
         finally:
             if self.alive:
                 await self.app.abandon()
-                await self.net.close()
+                for net in self.nets:
+                    await net.close()
         if self.failure is None:
             self.failure = self.app.failure
 
-    def kill(self) -> None:
-        """End it as SIGKILL does: nothing more is heard of it, and nothing it left undone happens."""
+    def kill(self, *, silently: bool = False) -> None:
+        """End it as SIGKILL does: nothing more is heard of it, and nothing it left undone happens.
+
+        silently: nobody is there either to tell the other side.
+        """
         if self.alive:
             self.alive = False
-            self.net.die()
+            for net in self.nets:
+                net.die(silently=silently)
             for task in self.tasks:
                 task.cancel()
             asyncio.get_running_loop().set_exception_handler(self.world.on_loop_exception)
             self.world.note(b"killed")
+
+    async def bury(self) -> None:
+        """Put away what it left."""
+        for net in self.nets:
+            await net.bury()
 
     # --- what its seams call --------------------------------------------------------------------------------
     def touch(self, what: str) -> None:
@@ -161,18 +172,7 @@ class Run:
 
     async def sleep_until(self, at_ns: int) -> None:
         """Wait on the world's time."""
-        passed = asyncio.get_running_loop().create_future()
-        time: VirtualTime = self.world.time
-
-        def end() -> None:
-            if not passed.done():
-                passed.set_result(None)
-
-        timer = time.call_at(at_ns, end)
-        try:
-            await passed
-        finally:
-            timer.cancel()
+        await sleep_until(self.world.time, at_ns)
 
 
 def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> asyncio.Task[Any]:

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from daemon import app as app_module
 from daemon.clock import VirtualTime
@@ -19,23 +20,27 @@ from daemon.garbage import Garbage
 from daemon.simulator.auth import Key
 from daemon.simulator.faults import Faults
 from daemon.simulator.settings import SimulatorSettings, build
+from tests.simulation import byte_net
 from tests.simulation.checks import Checks, ViolationError
 from tests.simulation.disk import FaultyDisk
-from tests.simulation.faults import KINDS
-from tests.simulation.loop import VirtualLoop
+from tests.simulation.faults import KINDS_OF
+from tests.simulation.gate import Gate
+from tests.simulation.loop import ByteLoop, VirtualLoop, sleep_until
+from tests.simulation.net import RunNet
 from tests.simulation.run import Run, make_task
 from tests.simulation.weather import Weather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.simulation.faults import Fault
+    from tests.simulation.faults import Fault, Level
 
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01
 MARKET_STEP_NS = 20_000_000
 #: when everything has been well again, until when it must be READY, and when the books are compared
 WELL_S, READY_S, HALT_S, END_S = 160.0, 235.0, 236.0, 240.0
 RESTART_S = (0.2, 4.0)
+LOOK_NS = 1_000_000_000  # how often it is asked whether something is broken
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 ENVIRON = {"TICKD_KEY": "k" * 64, "TICKD_SECRET": "s" * 64}
 
@@ -60,8 +65,9 @@ class _Untidy(Garbage):
         pass
 
 
-def config(sync: str) -> Any:
+def config(sync: str, transport: str) -> Any:
     """Return the daemon's configuration."""
+    place = f"{byte_net.HOST}:{byte_net.PORT}"
     here = Path(__file__).parent / "quoter.py"
     tree = {
         "name": "sim",
@@ -69,13 +75,15 @@ def config(sync: str) -> Any:
         "feed": {
             "symbols": list(SYMBOLS),
             "stale_ms": 2000,
-            "ws_url": "ws://127.0.0.1:1",
-            "rest_url": "http://127.0.0.1:1",
+            "ws_url": f"ws://{place}",
+            "rest_url": f"http://{place}",
+            "transport": transport,
         },
         "venue": {
             "kind": "binance",
-            "ws_url": "ws://127.0.0.1:1/ws-api/v3",
-            "rest_url": "http://127.0.0.1:1",
+            "ws_url": f"ws://{byte_net.HOST}:{byte_net.ORDERS_PORT}/ws-api/v3",
+            "rest_url": f"http://{place}",
+            "transport": transport,
             "reconcile_s": 20.0,
         },
         "strategy": [
@@ -95,36 +103,45 @@ def config(sync: str) -> Any:
 
 
 class World:
-    """One seed, from its first tick to the comparison of the books."""
+    """One seed, from its first tick to the comparison of the books.
 
-    def __init__(self, seed: int, faults: Sequence[Fault], *, sync: str = "group") -> None:
+    Its network carries whole messages; or bytes, between the production's clients (aiohttp and picows, or for
+    one seed in four websockets) and the exchange's server.
+    """
+
+    def __init__(
+        self, seed: int, faults: Sequence[Fault], *, sync: str = "group", level: Level = "messages"
+    ) -> None:
         self.seed = seed
         self.drawn = faults
         self.time = VirtualTime(START_NS)
         self.random = Random(f"world {seed}")
-        self.config = config(sync)
+        self.level = level
+        self.config = config(sync, "websockets" if level == "bytes" and seed % 4 == 0 else "picows")
         self.disk = FaultyDisk(Random(f"disk {seed}"), self.time)
         self.weather = Weather(self)
+        self.network = byte_net.make_network(self)
         self.checks = Checks(self)
-        self.lines: list[Any] = []
+        self.lines: list[Any] = [] if level == "messages" else self.network.links
         self.clock_off_ns = 0
         self.digest = blake2b(digest_size=16)
         self.counts: Counter[str] = Counter()
         self.starts = 0
         self.log: list[str] = []
         key = Key(ENVIRON["TICKD_KEY"], "main", secret=ENVIRON["TICKD_SECRET"].encode())
-        settings = SimulatorSettings(
+        self._settings = SimulatorSettings(
             symbols=SYMBOLS, seed=seed, rate=40.0, key=key, balances={"USDT": "100000"}
         )
-        built = build(settings, self.time, Random(f"exchange {seed}"))
+        self._built = built = build(self._settings, self.time, Random(f"exchange {seed}"))
         self.gateway = built.gateways["spot"]
+        self.gate = Gate(self)
         self.exchange = self.gateway.exchange
         self.account = self.exchange.accounts["main"]
         self.faults = Faults(built.gateways, self.time, self.time, seed, lambda: None)
         self._drivers = built.drivers
-        self._broken: BaseException | None = None  # what ended the daemon, where nothing should have
+        self._broken: BaseException | None = None  # the first promise that was, or what ended the daemon
         self.run: Run
-        self._due_ns = 0
+        self._front: Any = None
 
     # --- what happens ---------------------------------------------------------------------------------------
     @property
@@ -162,8 +179,19 @@ class World:
 
     def cut_power(self) -> None:
         """Let the machine go dark: the process dies, and the disk forgets what it may."""
-        self.run.kill()
+        self.run.kill(silently=True)
         self.disk.power_cut()
+
+    def on_broken(self, error: BaseException) -> None:
+        """Learn what ends the play: soon, unless whoever is told raises it at once."""
+        self._broken = self._broken or error
+
+    def make_nets(self, run: Run) -> Any:
+        """Return the networks by which a process reaches feed and venue."""
+        if self.level == "bytes":
+            return byte_net.make_nets(run)
+        net = RunNet(run)
+        return net, net
 
     def on_loop_exception(self, _: object, context: dict[str, Any]) -> None:
         """Ignore what the dead leave behind."""
@@ -175,23 +203,20 @@ class World:
     def play(self) -> None:
         """Run the whole seed; raises ViolationError."""
         os.environ.update(ENVIRON)
-        patched = {"HttpFace": _Faceless, "Garbage": _Untidy}
-        before = {name: getattr(app_module, name) for name in patched}
-        for name, value in patched.items():
-            setattr(app_module, name, value)
-        loop = VirtualLoop(self.time)
+        loop = VirtualLoop(self.time) if self.level == "messages" else ByteLoop(self.time, self.network)
         loop.set_task_factory(make_task)
         asyncio.set_event_loop(loop)
-        try:
-            loop.run_until_complete(self._main())
-        finally:
-            loop.run_until_complete(self._bury())
-            for name, value in before.items():
-                setattr(app_module, name, value)
-            asyncio.set_event_loop(None)
-            loop.close()
+        with patch.multiple(app_module, HttpFace=_Faceless, Garbage=_Untidy), byte_net.on_virtual_time(self):
+            try:
+                loop.run_until_complete(self._main())
+            finally:
+                loop.run_until_complete(self._bury())
+                asyncio.set_event_loop(None)
+                loop.close()
 
     async def _main(self) -> None:
+        if self.level == "bytes":
+            self._front = await byte_net.open_front(self, self._built, self._settings)
         self._step()
         for fault in self.drawn:
             self.after(fault.at_s, lambda fault=fault: self._strike(fault))  # type: ignore[misc]
@@ -218,6 +243,9 @@ class World:
     async def _bury(self) -> None:
         """End whatever still runs."""
         self.run.kill()
+        await self.run.bury()
+        if self._front is not None:
+            await self._front.stop()
         me = asyncio.current_task()
         left = [task for task in asyncio.all_tasks() if task is not me]
         for task in left:
@@ -225,10 +253,10 @@ class World:
         await asyncio.gather(*left, return_exceptions=True)
 
     async def _until(self, at_s: float) -> None:
-        """Wait until then, or until the keeper found a violation."""
-        reached = asyncio.get_running_loop().create_future()
-        self.time.call_at(START_NS + int(at_s * 1e9), lambda: reached.done() or reached.set_result(None))
-        await reached
+        """Wait until then, or until something is broken."""
+        at_ns = START_NS + int(at_s * 1e9)
+        while self.time.now_ns() < at_ns and self._broken is None:
+            await sleep_until(self.time, min(at_ns, self.time.now_ns() + LOOK_NS))
         if self._broken is not None:
             raise self._broken
 
@@ -239,19 +267,20 @@ class World:
             self.run = run = Run(self, self.starts)
             run.begin()
             await run.ended.wait()
+            await run.bury()
             failure = run.failure
             if run.alive:
                 self.log.append(f"{self.now_s:9.3f} ended: {failure!r}")
                 run.alive = False
-                if not isinstance(failure, TickdError):
-                    self._broken = failure
+                if failure is not None and not isinstance(failure, TickdError):
+                    self.on_broken(failure)
                     return
             self.disk.killed()
             await asyncio.sleep(self.random.uniform(*RESTART_S))
 
     def _strike(self, fault: Fault) -> None:
         self.struck(fault.kind)
-        KINDS[fault.kind].strike(self, fault)
+        KINDS_OF["bytes"][fault.kind].strike(self, fault)
 
     def _mend(self) -> None:
         """End every fault that still lasts."""
@@ -260,6 +289,7 @@ class World:
         weather.muted.clear()
         weather.lag_ns, weather.http_fate = 0, ""
         weather.refusing_orders = weather.refusing_market = False
+        weather.unresolved = weather.shredding = False
         disk.sync_ns, disk.fails_syncs, disk.fails_writes, disk.full = 0, False, False, False
         self.run.crash_in = -1
         self.faults.clear()
