@@ -210,6 +210,26 @@ def test_the_clients_say_why_they_cannot_be_connected(transport):
     assert "Connection refused" in refused_too
 
 
+def test_an_exception_in_the_exchange_s_server_ends_the_play():
+    async def fail(_):
+        raise LookupError("a bug")
+
+    async def main(place):
+        app = web.Application()
+        app.router.add_get("/", fail)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "localhost", OTHERS).start()
+        net = RealNet()
+        assert (await net.request("GET", "http://localhost:9000/", {}, b"", 1.0)).status == 500
+        await net.close()
+        await runner.cleanup()
+        return place.broken
+
+    (error,) = play(main)
+    assert str(error) == "a bug"
+
+
 @pytest.mark.parametrize("transport", ["picows", "websockets"])
 @pytest.mark.parametrize("shredding", [False, True])
 def test_the_clients_give_whole_messages_and_each_read_s_end(transport, shredding):

@@ -50,7 +50,7 @@ class Weather:
         return self.held_until_ns[line.orders]
 
     def reads(self, link: Link, upward: bool) -> int:
-        """Return until when nobody takes what arrives: from below, or, `upward`, at the exchange."""
+        """Return until when nobody takes what arrives at the daemon or, `upward`, at the exchange."""
         held_ns = self.holds(link)
         return max(held_ns, self.unread_until_ns[link.orders]) if upward else held_ns
 
