@@ -50,6 +50,7 @@ class Hub:
         self.sessions: list[MarketSession] = []
         self.on_change: Callable[[], None] = lambda: None
         self.version = 0  # counts changes of who listens to what
+        self.micro = False  # whether any connection has asked for microseconds
         self.meddle: Callable[[str, bytes, Callable[[str, bytes], None]], None] | None = None
 
     def streams(self) -> list[str]:
@@ -89,7 +90,7 @@ class Hub:
         sessions = self._topics.get(stream)
         if sessions is None:
             return
-        if self.meddle is not None or any(session.micro for session in sessions):
+        if self.meddle is not None or self.micro:
             self.publish(stream, frame[len(stream) + 20 : -1])
             return
         for session in sessions:
@@ -126,6 +127,7 @@ class MarketSession:
     ) -> None:
         self.combined = combined
         self.micro = micro  # its times are in microseconds
+        hub.micro |= micro
         self.outbox = outbox
         self._hub = hub
         self._streams: dict[str, None] = {}
