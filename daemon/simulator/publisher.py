@@ -15,7 +15,7 @@ from daemon.simulator.symbols import text
 from daemon.simulator.tickers import day_ticker, mini_ticker
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from daemon.simulator.bars import Bar
     from daemon.simulator.marketdata import MarketData, Trade
@@ -29,8 +29,15 @@ _PARTIAL: Final = {
 }
 
 
+#: streams of marks, and how often they speak, in ms
+_MARKS: Final = {"markPrice": 3_000, "markPrice@1s": 1_000}
+
+
 class Publisher:
     """One symbol's streams; `native` are those that reach the hub from elsewhere (a tape)."""
+
+    #: what futures tell of a mark, by market and time in ms
+    mark: Callable[[MarketData, int], dict[str, Any]] | None = None
 
     def __init__(self, hub: Hub, market: MarketData, native: Collection[str] = ()) -> None:
         self._hub = hub
@@ -91,6 +98,9 @@ class Publisher:
         if "avgPrice" in kinds and self._due("avgPrice", event_ms, 1_000):
             average = {"i": "5m", "w": text(market.average_price()), "T": trade.time_ms}
             self._send("avgPrice", {"e": "avgPrice", "E": event_ms, "s": self._name} | average)
+        for kind, every_ms in _MARKS.items():
+            if self.mark is not None and kind in kinds and self._due(kind, event_ms, every_ms):
+                self._send(kind, self.mark(market, event_ms))
         for kind, view in (("miniTicker", mini_ticker), ("ticker", day_ticker)):
             if kind in kinds and self._due(kind, event_ms, 1_000):
                 self._send(kind, view(market, event_ms))

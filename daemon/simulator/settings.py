@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path  # noqa: TC003 - msgspec reads the annotation
 from typing import TYPE_CHECKING, Final
 
@@ -22,13 +23,16 @@ from daemon.simulator.symbols import UNIT, list_symbol, units
 from daemon.simulator.synthetic import SyntheticDriver
 from daemon.simulator.usdm.account import FuturesAccount
 from daemon.simulator.usdm.exchange import FuturesExchange
+from daemon.simulator.usdm.public import mark_event
 from daemon.simulator.userstream import ListenKeys
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from random import Random
 
     from daemon.instruments import Instrument
     from daemon.seams import Clock
+    from daemon.simulator.marketdata import MarketData
 
 #: where synthetic markets start
 PRICES: Final = {"BTC": "60000", "ETH": "2500", "BNB": "550", "SOL": "150"}
@@ -151,13 +155,20 @@ def _with_tape(settings: SimulatorSettings, clock: Clock, random: Random) -> Wor
     fronts = _gateways(settings, [instrument], clock, random)
     front = fronts[instrument.market]
     market = next(iter(front.exchange.markets.values()))
-    publisher = Publisher(front.hub, market, facts.streams)
+    publisher = _publisher(front, market, facts.streams)
     markets = [market]
     # COIN-M counts in contracts of 100 USD, which are no quantity of the coin: it moves no spot listing
     if instrument.market == "usdm":
         markets += fronts["spot"].exchange.markets.values()
     player = tape.TapePlayer(settings.tape, facts, front.hub, publisher, markets)
     return World(fronts, player, [], settings.expect or facts.streams)
+
+
+def _publisher(front: Gateway, market: MarketData, native: Collection[str] = ()) -> Publisher:
+    publisher = Publisher(front.hub, market, native)
+    if isinstance(front.exchange, FuturesExchange):
+        publisher.mark = partial(mark_event, front.exchange)
+    return publisher
 
 
 def _synthetic(settings: SimulatorSettings, clock: Clock, random: Random) -> World:
@@ -184,7 +195,7 @@ def _synthetic(settings: SimulatorSettings, clock: Clock, random: Random) -> Wor
         markets = [market]
         if settings.market != "spot":
             markets.append(fronts["spot"].exchange.markets[_spot_twin(instrument).exchange_symbol])
-        drivers.append(SyntheticDriver(source, markets, Publisher(front.hub, market)))
+        drivers.append(SyntheticDriver(source, markets, _publisher(front, market)))
     return World(fronts, None, drivers, ())
 
 

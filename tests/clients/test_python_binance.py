@@ -129,5 +129,7 @@ def test_it_trades_futures_and_its_listen_key_tells_of_it(usdm):
             await client.futures_create_order(side="SELL", **market)
             quote = await first(sockets.symbol_ticker_futures_socket(S))
             assert quote["data"]["e"] == "bookTicker"
+            mark = await first(sockets.symbol_mark_price_socket(S))
+            assert mark["data"]["e"] == "markPriceUpdate"
 
     run(work())

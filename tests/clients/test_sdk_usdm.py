@@ -204,6 +204,7 @@ def test_market_streams_are_read(client):
         "diff_book_depth_streams": {"update_speed": "100ms"},
         "partial_book_depth_streams": {"levels": 5},
         "kline_candlestick_streams": {"interval": "1m"},
+        "mark_price_stream": {"update_speed": "1s"},
     }
 
     async def work():

@@ -42,8 +42,16 @@ def day_ticker(call: Call) -> Any:
     return per_symbol(call, view)
 
 
+def mark_event(exchange: FuturesExchange, market: MarketData, event_ms: int) -> dict[str, Any]:
+    """Return a `markPriceUpdate` event; the mark is the last price here, as are its mean and the index."""
+    mark = text(market.last_price)
+    event = {"e": "markPriceUpdate", "E": event_ms, "s": market.symbol.name}
+    prices = dict.fromkeys(("p", "ap", "i", "P"), mark)
+    return event | prices | {"r": text(FUNDING_RATE), "T": exchange.next_funding_ns // 1_000_000}
+
+
 def premium_index(call: Call) -> Any:
-    """Return the marks, which are the last prices here, and the next funding."""
+    """Return the marks, and the next funding."""
     exchange = call.exchange
     assert isinstance(exchange, FuturesExchange)
 

@@ -59,6 +59,16 @@ def test_the_average_price_is_written_once_a_second(desk):
     assert second["w"] == "102.00000000"
 
 
+def test_marks_are_written_at_their_two_paces(desk):
+    one = desk("markPrice", "markPrice@1s", market="usdm")
+    one.publisher.mark = lambda market, event_ms: {"E": event_ms, "p": market.last_price // UNIT}
+    for number, time_ms in enumerate((2_999, 3_000, 3_001, 4_000), 1):
+        one.trade(number, 100 + number, time_ms - 1)
+    told = one.outbox.take()
+    assert [event["E"] for event in told] == [2_999, 2_999, 3_000, 3_000, 4_000]
+    assert told[-1]["p"] == 104
+
+
 def test_the_futures_partial_book_is_an_update_by_its_form(desk):
     one = desk("depth5@100ms", market="usdm")
     one.market.snapshot(8, b'{"bids":[["100.0","1.000"]],"asks":[["101.0","2.000"]]}')

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from daemon.simulator.usdm.exchange import FUNDING_NS
+from daemon.simulator.usdm.public import mark_event
 
 S = {"symbol": "BTCUSDT"}
 
@@ -21,6 +22,9 @@ def test_the_mark_comes_with_when_positions_are_funded_next(kit):
     row = kit.call("GET", "premiumIndex", **S)
     assert (row["markPrice"], row["lastFundingRate"]) == ("1000.50000000", "0.00010000")
     assert 0 < row["nextFundingTime"] - now_ns // 1_000_000 <= FUNDING_NS // 1_000_000
+    event = mark_event(kit.exchange, kit.market, 7)
+    assert (event["E"], event["p"], event["r"]) == (7, row["markPrice"], row["lastFundingRate"])
+    assert event["T"] == row["nextFundingTime"]
 
 
 def test_fundings_that_were_are_listed(kit):
