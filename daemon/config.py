@@ -25,6 +25,7 @@ from daemon.errors import ConfigError, nearest
 from daemon.explain import below, explain, keys_of, names_at
 from daemon.instruments import Market, unify
 from daemon.orders.windows import parse_windows
+from daemon.venues.ccxt_exchanges import ExchangeForm
 from daemon.venues.hosts import Environment, check_environment
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ class VenueConfig(LineConfig, frozen=True):
     environment: Environment = "production"  # whose hosts alone the keys may reach, beside this machine's
     hosts: tuple[str, ...] = ()  # others they may reach: a gateway of one's own
     exchange: str = ""  # of "ccxt", by ccxt's name; empty: the feed's
-    stops: bool = True  # of "ccxt": strategies may want protective stops, so the exchange must have them
+    form: ExchangeForm = ExchangeForm()  # of "ccxt": how an exchange not known here takes orders
+    post_only: bool = True  # of "ccxt": strategies may rest orders, so the exchange must have post-only
+    stops: bool = True  # likewise protective stops
     ws_url: str = ""
     rest_url: str = ""
     stream_url: str = ""  # of USD-M's user data
@@ -116,6 +119,8 @@ class VenueConfig(LineConfig, frozen=True):
     key_type: Literal["hmac", "ed25519"] = "hmac"
     private_key_file: str = ""  # of an Ed25519 key, PEM; not readable by others
     password_env: str = "TICKD_PASSWORD"  # noqa: S105 - likewise, of the third secret that some want
+    #: of "ccxt", in place of those three: ccxt's own name of a secret, and the variable's
+    credentials: dict[str, str] = {}
     allow_withdrawals: bool = False  # live trading with a key that may also withdraw
     recv_window_ms: Annotated[int, Meta(ge=1, le=60_000)] = 5000
     #: an order without an answer for so long is UNKNOWN

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from daemon.errors import ConfigError
+from daemon.venues.ccxt_exchanges import ExchangeForm, find_form
 from daemon.venues.hosts import LOOPBACK
 
 if TYPE_CHECKING:
@@ -77,9 +78,16 @@ def complete_venue(config: Config, source: str) -> VenueConfig:
             raise ConfigError(
                 f"{source}: venue.timeout_ms is {venue.timeout_ms}, on ccxt {_CCXT_TIMEOUT_MS_MAX} at most"
             )
-        return msgspec.structs.replace(venue, exchange=venue.exchange or config.feed.exchange)
-    if venue.exchange and venue.kind != "paper":  # which takes what was written for real orders
-        raise ConfigError(f'{source}: venue.exchange is of venue.kind = "ccxt" only')
+        exchange = venue.exchange or config.feed.exchange
+        try:
+            form = find_form(exchange, config.name, venue.form, post_only=venue.post_only)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from None
+        return msgspec.structs.replace(venue, exchange=exchange, form=form)
+    if venue.kind != "paper":  # which takes what was written for real orders
+        for key, without in (("exchange", ""), ("form", ExchangeForm()), ("credentials", {})):
+            if getattr(venue, key) != without:
+                raise ConfigError(f'{source}: venue.{key} is of venue.kind = "ccxt" only')
     return venue
 
 

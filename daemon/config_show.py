@@ -28,7 +28,7 @@ def to_toml(config: Config, environ: Mapping[str, str]) -> str:
     lines += [f"{key} = {_value(value)}" for key, value in tree.items() if isinstance(value, str)]
     for key, value in tree.items():
         if isinstance(value, msgspec.Struct):
-            lines += ["", f"[{key}]", *_body(value)]
+            lines += _section(key, value)
         elif isinstance(value, tuple):
             for one in value:
                 lines += ["", f"[[{key}]]", *_body(one)]
@@ -54,7 +54,8 @@ def _masked_tree(node: Any) -> Any:
 def _variables(config: Config) -> list[str]:
     venue = config.venue
     password = venue.password_env if venue.kind == "ccxt" else ""
-    names = (venue.key_env, venue.secret_env, password, config.http.token_env)
+    keys = venue.credentials.values() or (venue.key_env, venue.secret_env, password)
+    names = (*keys, config.http.token_env)
     return [name for name in names if name]
 
 
@@ -75,9 +76,18 @@ def masked(text: str) -> str:
     return head + mark + _QUERY.sub("****", query)
 
 
+def _section(name: str, section: msgspec.Struct) -> Iterator[str]:
+    """Yield a section, and after its keys those within that say anything."""
+    yield from ("", f"[{name}]", *_body(section))
+    for key, value in msgspec.structs.asdict(section).items():
+        if isinstance(value, msgspec.Struct) and value != type(value)():
+            yield from _section(f"{name}.{key}", value)
+
+
 def _body(section: msgspec.Struct) -> Iterator[str]:
     for key, value in msgspec.structs.asdict(section).items():
-        yield f"{key} = {_value(value)}"
+        if not isinstance(value, msgspec.Struct):
+            yield f"{key} = {_value(value)}"
 
 
 def _value(value: Any) -> str:

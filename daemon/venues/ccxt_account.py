@@ -15,6 +15,7 @@ from ccxt.base.errors import OrderNotFound
 from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import OpenOrder, VenueSnapshot
 from daemon.venues.ccxt_errors import reason_of
+from daemon.venues.ccxt_exchanges import EXCHANGES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -49,21 +50,49 @@ class Account:
         self._rows = rows
         self._instruments = instruments
         self._clock = clock
+        self._has_one = requests.client.has.get("fetchOrder") is True  # asks about one order
         self.names: dict[str, str] = {}  # order number -> our id
+        #: whether it is known to tell our ids: until then an order without one may be ours
+        self.tells_ids = requests.form in EXCHANGES.values()
 
     # --- one order ------------------------------------------------------------------------------------------
     async def find(self, order: Order, symbol: str) -> Any:
-        """Return an order by its number, by our id, or out of lists; raises OrderNotFound."""
-        if order.venue_order_id:
+        """Return an order by its number, by our id, or out of lists.
+
+        Raises OrderNotFound, or VenueError where that proves nothing.
+        """
+        if order.venue_order_id and self._has_one:
             return await self._requests.fetch_number(symbol, order.venue_order_id)
-        if self._requests.tells_by_id:
-            return await self._requests.fetch_id(symbol, order.client_order_id)
-        their_id = self._requests.form.theirs(order.client_order_id)
+        if not order.venue_order_id and self._requests.tells_by_id:
+            try:
+                return await self._asked(order, symbol)
+            except OrderNotFound:
+                if self.tells_ids:
+                    raise
+        return await self._listed(order, symbol)
+
+    async def _asked(self, order: Order, symbol: str) -> Any:
+        row = await self._requests.fetch_id(symbol, order.client_order_id)
+        told = self._requests.form.ours(str(row.get("clientOrderId") or ""))
+        if not self.tells_ids and told != order.client_order_id:
+            raise OrderNotFound(f"{self._client.id} told of {told or 'an order without an id'} instead")
+        return row
+
+    async def _listed(self, order: Order, symbol: str) -> Any:
+        number, form = order.venue_order_id, self._requests.form
         since_ms = order.sent_ns // 1_000_000 - _MARGIN_MS
+        strangers = set()
         for row in await self.open_orders(symbol) + await self._orders(symbol, since_ms):
-            if self._requests.form.ours(str(row.get("clientOrderId") or "")) == order.client_order_id:
+            if number and str(row.get("id")) == number:
                 return row
-        raise OrderNotFound(f"{their_id} is in no list of {self._client.id}")
+            if form.ours(str(row.get("clientOrderId") or "")) == order.client_order_id:
+                return row
+            strangers.add(str(row.get("id")))
+        strangers -= self.names.keys()
+        if strangers and not number and not self.tells_ids:
+            which = f"{len(strangers)} of {symbol} that may be {order.client_order_id}"
+            raise VenueError(0, f"{self._client.id} has told no order by our id yet, and {which}")
+        raise OrderNotFound(f"{form.theirs(order.client_order_id)} is in no list of {self._client.id}")
 
     async def trades_of(self, number: str, order: Order, symbol: str) -> list[Any]:
         """Return the trades of an order, by its number."""
@@ -162,6 +191,8 @@ class Account:
         oldest_ms = min(int(row["timestamp"]) for row in unknown.values())
         for raw in await self._orders(instrument.symbol, oldest_ms - _MARGIN_MS):
             self._name(str(raw.get("id")), raw)
+        if not self._has_one:
+            return
         for number in unknown.keys() - self.names.keys():
             self._name(number, await self._requests.fetch_number(instrument.symbol, number))
 
@@ -177,19 +208,15 @@ class Account:
     # --- lists ----------------------------------------------------------------------------------------------
     async def _orders(self, symbol: str, since_ms: int) -> list[Any]:
         """Return the orders placed since, in whichever lists the exchange keeps them."""
-        has = self._client.has
-        if has.get("fetchOrders") is True:
-            return await self._spans("fetchOrders", symbol, since_ms)
         found = []
-        for verb in ("fetchClosedOrders", "fetchCanceledOrders"):
-            if has.get(verb) is True:
-                found += await self._spans(verb, symbol, since_ms)
+        for verb in order_lists(self._client):
+            found += await self._spans(verb, symbol, since_ms)
         return found
 
     async def _spans(self, verb: str, symbol: str, since_ms: int) -> list[Any]:
         """Return the whole list since `since_ms`, asked for in spans that the exchange can answer in full."""
-        known = ((self._client.features or {}).get("spot") or {}).get(verb) or {}
-        limit = known.get("limit") or _ROWS
+        known = list_told(self._client, verb)
+        limit = known.get("limit") or self._requests.form.rows or _ROWS
         span_ms = int(min(known.get("untilDays") or 1, 7) * _DAY_MS)
         lister: Lister = getattr(self._client, _SNAKE[verb])
         now_ms = self._clock.now_ns() // 1_000_000 + _MARGIN_MS
@@ -210,9 +237,37 @@ class Account:
         return list(rows.values())
 
 
+def order_lists(client: Any) -> tuple[str, ...]:
+    """Return the lists in which ended orders of spot stand.
+
+    ccxt's `has` speaks of all markets together, and its features leave out what is not spot's; of cancelled
+    orders they leave out what is, too.
+    """
+    told = (client.features or {}).get("spot") or {}
+
+    def kept(verb: str) -> bool:
+        return client.has.get(verb) is True and told.get(verb, {}) is not None
+
+    if kept("fetchOrders"):
+        return ("fetchOrders",)
+    ended = next((verb for verb in ("fetchClosedOrders", "fetchCanceledAndClosedOrders") if kept(verb)), "")
+    cancelled = "fetchCanceledOrders" if client.has.get("fetchCanceledOrders") is True else ""
+    return tuple(verb for verb in (ended, cancelled) if verb) if ended else ()
+
+
+def list_told(client: Any, verb: str) -> dict[str, Any]:
+    """Return what ccxt says of a list: its rows at once, its days. Cancelled orders are as ended ones."""
+    spot = (client.features or {}).get("spot") or {}
+    told: dict[str, Any] = (
+        spot.get(verb) or (spot.get("fetchClosedOrders") if "Cancel" in verb else None) or {}
+    )
+    return told
+
+
 _SNAKE: Final = {
     "fetchMyTrades": "fetch_my_trades",
     "fetchOrders": "fetch_orders",
     "fetchClosedOrders": "fetch_closed_orders",
     "fetchCanceledOrders": "fetch_canceled_orders",
+    "fetchCanceledAndClosedOrders": "fetch_canceled_and_closed_orders",
 }

@@ -18,14 +18,16 @@ import re
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import aiohttp
+import ccxt.async_support
 import ccxt.pro
 import msgspec
 from ccxt.async_support.base.exchange import Exchange
 
-from daemon.errors import NetError
+from daemon.errors import ConfigError, NetError, nearest
+from daemon.venues.ccxt_exchanges import ExchangeForm, find_form
 from daemon.venues.ccxt_throttle import Throttle
 
 if TYPE_CHECKING:
@@ -44,18 +46,24 @@ class CcxtSettings(msgspec.Struct, frozen=True, kw_only=True):
     exchange: str
     name: str  # the daemon's: its client order ids begin with it
     credentials: Mapping[str, str]
+    form: ExchangeForm = ExchangeForm()  # what the file tells of an exchange that is not in the table
     rest_url: str = ""
     ws_url: str = ""
     proxy: str = ""
+    post_only: bool = True
     stops: bool = True
     recv_window_ms: int = 5000
     timeout_ms: int = 2000
+
+    def find_form(self) -> ExchangeForm:
+        """Return how the exchange takes orders; raises ConfigError."""
+        return find_form(self.exchange, self.name, self.form, post_only=self.post_only)
 
 
 class Ticket:
     """One request about an order: whether it may wait, and how far it came."""
 
-    __slots__ = ("answered", "dry", "left", "patient", "request", "status")
+    __slots__ = ("answered", "dry", "fields", "left", "patient", "request", "status")
 
     def __init__(self, *, patient: bool, dry: str = "") -> None:
         """`patient`: late is better than not at all. `dry`: send nothing that writes or carries this text."""
@@ -65,6 +73,7 @@ class Ticket:
         self.status = 0  # of the HTTP answer
         self.answered = False  # the exchange took it; what is raised after that is our failure to read
         self.request = ""  # what a dry one would have sent
+        self.fields: set[tuple[str, str]] = set()  # likewise, name by name
 
     def leave(self, method: str) -> bool:
         """Let a request pass, return whether it writes; raises NetError for a second one that does."""
@@ -122,7 +131,7 @@ class Guarded(Exchange):  # type: ignore[misc] # ccxt is untyped
         if ticket is not None and ticket.dry:
             text = unquote(f"{method} {url} {body or ''}")
             if method != "GET" or ticket.dry in text:
-                ticket.request = text
+                ticket.request, ticket.fields = text, fields(url, body or "")
                 raise DryError
         answer = await super().fetch(url, method, headers, body)
         if ticket is not None and ticket.left:
@@ -149,9 +158,9 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
 
 
 def make_client(settings: CcxtSettings, options: Mapping[str, Any], clock: Clock) -> Any:
-    """Return an exchange of ccxt that has no connections yet; `options` are ccxt's own."""
+    """Return an exchange of ccxt without connections; `options` are ccxt's own. Raises ConfigError."""
     ours = {"clock": clock, "order_timeout_ms": settings.timeout_ms}
-    kind: Any = type(settings.exchange, (Guarded, getattr(ccxt.pro, settings.exchange)), ours)
+    kind: Any = type(settings.exchange, (Guarded, _find_class(settings.exchange)), ours)
     client = kind(
         {
             **settings.credentials,
@@ -171,6 +180,14 @@ def make_client(settings: CcxtSettings, options: Mapping[str, Any], clock: Clock
     return client
 
 
+def _find_class(name: str) -> Any:
+    """Return ccxt's class for an exchange: the one with streams, where there is one."""
+    known = ccxt.async_support.exchanges
+    if name not in known:
+        raise ConfigError(f"venue.exchange: ccxt has no exchange {name!r}{nearest(name, known)}")
+    return getattr(ccxt.pro if name in ccxt.pro.exchanges else ccxt.async_support, name)
+
+
 def connect_client(client: Any, proxy: str, context: ssl.SSLContext | None) -> aiohttp.ClientSession:
     """Give a client its connections; needs a running loop. Who calls it closes the session."""
     session = aiohttp.ClientSession(
@@ -182,6 +199,30 @@ def connect_client(client: Any, proxy: str, context: ssl.SSLContext | None) -> a
     client.session, client.own_session = session, False
     client.open()
     return session
+
+
+def fields(url: str, body: str) -> set[tuple[str, str]]:
+    """Return what a request says by name, in query and body, whatever is within what; of an object, ""."""
+    found = set(parse_qsl(urlsplit(url).query))
+    try:
+        nodes = [("", json.loads(body))]
+    except ValueError:
+        return found | set(parse_qsl(body))
+    while nodes:
+        name, node = nodes.pop()
+        if isinstance(node, dict):
+            found.add((name, ""))
+            nodes += node.items()
+        elif isinstance(node, list):
+            nodes += [(name, one) for one in node]
+        else:
+            found.add((name, word(node)))
+    return found
+
+
+def word(value: Any) -> str:
+    """Return a value as requests have it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def numbers(text: str) -> set[str]:

@@ -1,92 +1,139 @@
-"""The exchanges that the ccxt venue trades at, and the client order ids they take: ccxt does not say.
+"""The exchanges that the ccxt venue trades at, and what of their orders ccxt does not say.
 
-Each stands here because its client order ids are known to be limited so, and ccxt is known to send them. What
-else is known of an exchange is asked of ccxt when the venue starts (daemon/venues/ccxt_start.py).
+An exchange stands here because its client order ids are known to be limited so, and ccxt is known to send
+them. For any other the file says it, as `[venue.form]`. What else is known of an exchange is asked of ccxt
+when the venue starts (daemon/venues/ccxt_start.py), where words are looked for in requests that are made and
+not sent.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
 
 from daemon.errors import ConfigError
 
 #: room for the digits of an id: run, and a million orders a run
 _RUN_DIGITS: Final = 9
 _SEQ_DIGITS: Final = 6
-#: what a cancel calls the order from then on, where it must be called something
-CANCEL_MARK: Final = "-c"
 _OURS: Final = re.compile(r"(.+)r([0-9]+)s([0-9]+)")
 
 
-class ExchangeForm(msgspec.Struct, frozen=True):
-    """How an exchange takes a client order id, and what ccxt must be told to trade spot there."""
+class ExchangeForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How an exchange takes our orders, as its documentation says of the request that places one."""
 
-    id_length: int
-    alphanumeric: bool = False  # letters and digits alone: no dash
-    prefix: str = ""  # what ccxt puts before an id, and the exchange repeats
-    listed_only: bool = (
-        False  # ccxt names no single order there by our id: lists of orders are searched for it
-    )
-    cancel_mark: str = ""  # the parameter that keeps a cancel from giving an order another id
-    options: dict[str, Any] = {}
+    id: str = ""  # what the request calls a client order id
+    id_length: Annotated[int, Meta(ge=0, le=1000)] = 0  # the longest it takes, without the prefix
+    id_alphanumeric: bool = False  # of letters and digits alone: no dash
+    id_prefix: str = ""  # what ccxt puts before it, and the exchange repeats
+    id_answer: str = ""  # what answers call it; empty: the same
+    #: what a request about one order calls it; empty: there is none, and lists of orders are searched
+    id_query: str = ""
+    id_cancel: str = ""  # the parameter that keeps a cancel from giving an order another id
+    #: what makes a limit order take or go, and only make; empty: what ccxt makes of its own words
+    immediate: dict[str, Any] = {}
+    post_only: dict[str, Any] = {}
+    rows: Annotated[int, Meta(ge=0, le=100_000)] = 0  # the most in one list, where ccxt does not say
+    options: dict[str, Any] = {}  # of ccxt itself
 
     def theirs(self, client_order_id: str) -> str:
         """Return an id of ours in the exchange's form; one of somebody else's as it is."""
         parts = client_order_id.rsplit("-", 2)
-        if not self.alphanumeric or len(parts) < 3:
+        if not self.id_alphanumeric or len(parts) < 3:
             return client_order_id
         return f"{parts[0]}r{parts[1]}s{parts[2]}"
 
     def ours(self, text: str) -> str:
         """Return the id that `theirs` made `text` of."""
-        text = text.removeprefix(self.prefix).removesuffix(CANCEL_MARK if self.cancel_mark else "")
-        found = _OURS.fullmatch(text) if self.alphanumeric else None
+        text = text.removeprefix(self.id_prefix).removesuffix(self.cancel_mark)
+        found = _OURS.fullmatch(text) if self.id_alphanumeric else None
         return "-".join(found.groups()) if found else text
+
+    @property
+    def cancel_mark(self) -> str:
+        """Return how an id ends that a cancel gives an order, where it must give one."""
+        return ("c" if self.id_alphanumeric else "-c") if self.id_cancel else ""
 
 
 _BINANCE: Final = ExchangeForm(
-    36,
-    cancel_mark="newClientOrderId",
+    id="newClientOrderId",
+    id_length=36,
+    id_answer="clientOrderId",
+    id_query="origClientOrderId",
+    id_cancel="newClientOrderId",
     options={"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False},
 )
-_OKX: Final = ExchangeForm(32, alphanumeric=True)
+_BYBIT: Final = ExchangeForm(id="orderLinkId", id_length=36)
+_GATE: Final = ExchangeForm(id="text", id_length=28, id_prefix="t-", id_query="text")
+_OKX: Final = ExchangeForm(id="clOrdId", id_length=32, id_alphanumeric=True, id_query="clOrdId")
 
 EXCHANGES: Final[dict[str, ExchangeForm]] = {
     "binance": _BINANCE,
     "binanceus": _BINANCE,
-    "bitget": ExchangeForm(36),
-    "bybit": ExchangeForm(36, listed_only=True),
-    "gate": ExchangeForm(28, prefix="t-"),
-    "htx": ExchangeForm(64),
-    "kraken": ExchangeForm(18, listed_only=True),
-    "kucoin": ExchangeForm(40),
-    "mexc": ExchangeForm(32),
+    "bitget": ExchangeForm(id="clientOid", id_length=36, id_query="clientOid"),
+    "bybit": _BYBIT,
+    "bybiteu": _BYBIT,
+    "bybitid": _BYBIT,
+    "gate": _GATE,
+    "gateeu": _GATE,
+    "htx": ExchangeForm(id="client-order-id", id_length=64, id_query="clientOrderId"),
+    "kraken": ExchangeForm(id="cl_ord_id", id_length=18, rows=50),
+    "kucoin": ExchangeForm(id="clientOid", id_length=40, id_query="clientOid", rows=100),
+    "mexc": ExchangeForm(
+        id="newClientOrderId", id_length=32, id_answer="clientOrderId", id_query="origClientOrderId"
+    ),
     "myokx": _OKX,
     "okx": _OKX,
     "okxus": _OKX,
 }
 
 
-def find_form(exchange: str, name: str) -> ExchangeForm:
-    """Return how an exchange takes the ids of the daemon `name`; raises ConfigError."""
-    form = EXCHANGES.get(exchange)
-    if form is None:
+def find_form(
+    exchange: str, name: str, told: ExchangeForm | None = None, *, post_only: bool = True
+) -> ExchangeForm:
+    """Return how an exchange takes the orders of the daemon `name`; raises ConfigError.
+
+    told: what its file says of it. post_only: whether orders may rest.
+    """
+    form = _complete(exchange, told or ExchangeForm(), post_only=post_only)
+    room = form.id_length - (_RUN_DIGITS + _SEQ_DIGITS + 2) - len(form.cancel_mark)
+    if room < 1:
         raise ConfigError(
-            f"venue.exchange {exchange!r} is not among those whose client order ids are known "
-            f"({', '.join(EXCHANGES)})"
+            f"client order ids of {form.id_length} characters are too short for those of this daemon, so "
+            f"orders cannot be sent to {exchange}"
         )
-    room = form.id_length - (_RUN_DIGITS + _SEQ_DIGITS + 2) - (len(CANCEL_MARK) if form.cancel_mark else 0)
     if len(name) > room:
         raise ConfigError(
             f"the name {name!r} makes client order ids longer than the {form.id_length} characters that "
             f"{exchange} takes; a name there has {room} at most"
         )
-    if form.alphanumeric and not name.isalnum():
+    if form.id_alphanumeric and not name.isalnum():
         raise ConfigError(
             f"{exchange} takes letters and digits alone in client order ids, so the name {name!r} must be "
             "of them too"
         )
     return form
+
+
+def _complete(exchange: str, told: ExchangeForm, *, post_only: bool) -> ExchangeForm:
+    """Return the form that holds. Two truths about one exchange would be one too many: ours is tested."""
+    known = EXCHANGES.get(exchange)
+    if known is not None:
+        if told not in (ExchangeForm(), known):
+            raise ConfigError(f"venue.form is known for {exchange}; leave the section out")
+        return known
+    wanted = ("id", "id_length", "immediate", *["post_only"] * post_only)
+    missing = [key for key in wanted if not getattr(told, key)]
+    if missing:
+        raise ConfigError(
+            f"venue.exchange {exchange!r} is not among those known here ({', '.join(EXCHANGES)}): "
+            "look up in its documentation, at the request that places a spot order, what a client order id "
+            "is called and how long it may be, and what makes a limit order immediate-or-cancel and "
+            f"post-only, and write it into [venue.form], which lacks {', '.join(missing)} (configs/ccxt.toml "
+            "shows it whole)"
+        )
+    return replace(told, options={"defaultType": "spot", **told.options})

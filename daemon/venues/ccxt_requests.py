@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from daemon.venues.ccxt_exchanges import CANCEL_MARK
 from kernels.dtypes import REST, SELL, STOP, TARGET
 
 if TYPE_CHECKING:
@@ -20,6 +19,9 @@ class Requests:
     def __init__(self, client: Any, form: ExchangeForm) -> None:
         self.client = client
         self.form = form
+        #: what ccxt is told: in its own words, or in the exchange's where it has none (`rehearse` finds out)
+        self.id_word = "clientOrderId"
+        self.words = dict(_PARAMS)
         #: whether an order whose number is not known can be cancelled and asked about (`rehearse` finds out)
         self.cancels_by_id = False
         self.tells_by_id = False
@@ -28,12 +30,12 @@ class Requests:
         self, instrument: Instrument, kind: int, side: int, price: str, qty: str, client_order_id: str
     ) -> Any:
         """Place an order: a limit that takes or goes, a limit that only makes, or a stop that then takes."""
-        params: dict[str, Any] = {"clientOrderId": self.form.theirs(client_order_id)}
+        params: dict[str, Any] = {self.id_word: self.form.theirs(client_order_id)}
         way = "sell" if side == SELL else "buy"
         if kind == STOP:
             params["stopLossPrice"] = price
             return await self.client.create_order(instrument.symbol, "market", way, qty, None, params)
-        params |= _PARAMS[kind]
+        params |= self.words[kind]
         return await self.client.create_order(instrument.symbol, "limit", way, qty, price, params)
 
     async def cancel_number(self, symbol: str, number: str, client_order_id: str) -> Any:
@@ -58,4 +60,4 @@ class Requests:
     def _mark(self, client_order_id: str) -> dict[str, str]:
         """Keep a cancel from calling the order something we cannot read."""
         form = self.form
-        return {form.cancel_mark: client_order_id + CANCEL_MARK} if form.cancel_mark else {}
+        return {form.id_cancel: form.theirs(client_order_id) + form.cancel_mark} if form.id_cancel else {}

@@ -15,7 +15,6 @@ from ccxt.base.errors import BaseError, NetworkError
 from daemon.errors import ConfigError, NetError, VenueError
 from daemon.venues.ccxt_client import TICKET, Ticket, connect_client, make_client
 from daemon.venues.ccxt_errors import reason_of
-from daemon.venues.ccxt_exchanges import EXCHANGES
 from daemon.venues.hosts import LOOPBACK
 from daemon.venues.key_rights import Rights, judge, unchecked
 
@@ -41,7 +40,7 @@ async def refuse_withdrawals(
     ask = _ASKERS.get(name)
     if ask is None:
         return _untold(name, allowed=allowed)
-    client = make_client(settings, EXCHANGES[name].options, clock)
+    client = make_client(settings, settings.find_form().options, clock)
     session = connect_client(client, settings.proxy, context)
     ticket = Ticket(patient=True)
     before = TICKET.set(ticket)
@@ -129,6 +128,8 @@ def _withdraws(words: list[str]) -> bool:
 _ASKERS: Final[dict[str, Callable[[Any], Awaitable[Rights]]]] = {
     "binance": _binance,
     "bybit": _bybit,
+    "bybiteu": _bybit,
+    "bybitid": _bybit,
     "htx": _htx,
     "kraken": _kraken,
     "kucoin": _kucoin,

@@ -15,24 +15,21 @@ from ccxt.base.decimal_to_precision import DECIMAL_PLACES, TICK_SIZE
 from ccxt.base.errors import BaseError, NetworkError
 
 from daemon.errors import ConfigError
-from daemon.venues.ccxt_client import TICKET, DryError, Ticket, numbers
+from daemon.venues.ccxt_account import list_told, order_lists
+from daemon.venues.ccxt_client import TICKET, DryError, Ticket, numbers, word
 from daemon.venues.ccxt_errors import KEY_REFUSED, reason_of
+from daemon.venues.ccxt_exchanges import EXCHANGES
 from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable
 
     from daemon.instruments import Instrument
+    from daemon.venues.ccxt_exchanges import ExchangeForm
     from daemon.venues.ccxt_requests import Requests
 
-_NEEDED: Final = (
-    "createOrder",
-    "cancelOrder",
-    "fetchBalance",
-    "fetchMyTrades",
-    "fetchOpenOrders",
-    "fetchOrder",
-)
+#: a position is what was traded, so every trade must be found again, whoever failed to tell of it
+_NEEDED: Final = ("createOrder", "cancelOrder", "fetchBalance", "fetchMyTrades", "fetchOpenOrders")
 _KINDS: Final = {TARGET: "an immediate-or-cancel order", REST: "a post-only order", STOP: "a protective stop"}
 #: how exchanges say in a request that an order is of that kind: one that ccxt does not know it leaves out
 _SIGNS: Final = {
@@ -43,6 +40,7 @@ _SIGNS: Final = {
 #: whole numbers with digits of their own, so that one is not found in place of another
 _TICKS: Final = 123_457
 _LOTS: Final = 76_543
+_PROBE: Final = "ab-217000000-12"
 
 
 class Rules(NamedTuple):
@@ -74,29 +72,76 @@ def read_rules(market: Any, precision_mode: int) -> Rules:
     )
 
 
-def check_features(client: Any, *, stops: bool) -> None:
+def check_features(client: Any, form: ExchangeForm, *, post_only: bool, stops: bool) -> None:
     """Raise ConfigError where ccxt, the exchange or the keys lack what orders need."""
     name = client.id
     if client.requiredCredentials.get("password") and not client.password:
         raise ConfigError(f"{name} wants a password with its keys; put it into what venue.password_env names")
+    lacking = [
+        what for what, needed in client.requiredCredentials.items() if needed and not getattr(client, what)
+    ]
+    if lacking:
+        raise ConfigError(
+            f"{name} wants {' and '.join(lacking)}: name what holds each in [venue.credentials]"
+        )
+    if not client.has.get("spot"):
+        raise ConfigError(f"ccxt has no spot markets of {name}, so orders cannot be sent there")
     for verb in _NEEDED:
         if client.has.get(verb) is not True:
             raise ConfigError(f"ccxt cannot {verb} at {name}, so orders cannot be sent there")
-    can = ((client.features or {}).get("spot") or {}).get("createOrder") or {}
+    spot = (client.features or {}).get("spot") or {}
+    can = spot.get("createOrder") or {}
     in_force = can.get("timeInForce") or {}
     if not in_force.get("IOC"):
         raise ConfigError(f"{name} has no immediate-or-cancel orders, which targets are sent as")
-    if not in_force.get("PO"):
-        raise ConfigError(f"{name} has no post-only orders, which resting orders are sent as")
+    if post_only and not in_force.get("PO"):
+        raise ConfigError(
+            f"{name} has no post-only orders, which resting orders are sent as; set venue.post_only = false "
+            "to trade there without any"
+        )
+    _check_lists(client, form)
     if not stops:
         return
     if not can.get("stopLossPrice"):
         why = "has no protective stops"
-    elif ((client.features["spot"].get("fetchOpenOrders")) or {}).get("trigger"):
+    elif (spot.get("fetchOpenOrders") or {}).get("trigger"):
         why = "keeps stops apart from orders, where they get another number when they trigger"
+    elif name not in EXCHANGES:
+        why = "is not known to keep a stop's number when it triggers"
     else:
         return
     raise ConfigError(f"{name} {why}; set venue.stops = false to trade there without any")
+
+
+def _check_lists(client: Any, form: ExchangeForm) -> None:
+    """Raise ConfigError where an order whose answer is lost could not be found, nor a list be read whole."""
+    name, ended = client.id, order_lists(client)
+    if not ended and not (form.id_query and client.has.get("fetchOrder") is True):
+        raise ConfigError(
+            f"ccxt neither lists {name}'s ended orders nor asks about one by our id, so what became of an "
+            "order whose answer is lost could never be known"
+        )
+    for verb in ("fetchMyTrades", *ended):
+        if not list_told(client, verb).get("limit") and not form.rows:
+            raise ConfigError(
+                f"ccxt does not say how many rows {name} tells at once ({verb}); look it up there and set "
+                "venue.form.rows"
+            )
+    read_back = _read_back(client, form)
+    if read_back is not None and form.ours(read_back) != _PROBE:
+        raise ConfigError(
+            f"ccxt does not read a client order id of {name} as {form.id_answer or form.id!r}, so no order "
+            "of ours could be recognised"
+        )
+
+
+def _read_back(client: Any, form: ExchangeForm) -> str | None:
+    """Return the client order id that ccxt reads in an order of theirs; None: it wants more than that."""
+    theirs = form.id_prefix + form.theirs(_PROBE)
+    try:
+        return str(client.parse_order({form.id_answer or form.id: theirs}).get("clientOrderId") or "")
+    except Exception:  # an order that only has an id is none to some: the first real one shows it
+        return None
 
 
 def check_rules(client: Any, instrument: Instrument) -> None:
@@ -131,49 +176,82 @@ def check_rules(client: Any, instrument: Instrument) -> None:
         )
 
 
-async def rehearse(requests: Requests, instrument: Instrument, client_order_id: str, *, stops: bool) -> None:
+async def rehearse(
+    requests: Requests, instrument: Instrument, client_order_id: str, kinds: Iterable[int]
+) -> None:
     """Make each request about an order without sending it.
 
     Raises ConfigError where one cannot be made or does not say what it should, ccxt's NetworkError where what
-    it must know first could not be had. Sets whether an order is cancelled and asked about by our id.
+    it must know first could not be had. Sets in whose words it is said, and whether an order is cancelled and
+    asked about by our id.
     """
-    symbol, name = instrument.symbol, requests.client.id
-    their_id = requests.form.theirs(client_order_id)
-    price, qty = instrument.price.text(_TICKS), instrument.qty.text(_LOTS)
-    for kind in (TARGET, REST, STOP) if stops else (TARGET, REST):
-        side = SELL if kind == STOP else BUY
-        said = await _dry(
-            their_id,
-            requests.create(instrument, kind, side, price, qty, client_order_id),
-            f"ccxt cannot make {_KINDS[kind]} for {symbol} at {name}",
-        )
-        for what, text in (("price", price), ("quantity", qty)):
-            if not numbers(text) <= numbers(said):
-                raise ConfigError(f"ccxt does not send the {what} of {_KINDS[kind]} to {name} exactly")
-        if not _SIGNS[kind].search(said.partition(" ")[2].replace(their_id, "")):
-            raise ConfigError(f"ccxt does not say to {name} that an order is {_KINDS[kind]}")
-        if their_id not in said:
-            raise ConfigError(
-                f"ccxt does not send our id of {_KINDS[kind]} to {name}, so none could be found again"
-            )
+    symbol, form, name = instrument.symbol, requests.form, requests.client.id
+    their_id = form.theirs(client_order_id)
+    for kind in kinds:
+        await _rehearse_order(requests, instrument, kind, client_order_id)
     await _dry(
         their_id,
         requests.cancel_number(symbol, "4711", client_order_id),
         f"ccxt cannot cancel at {name}",
     )
-    if not requests.form.listed_only:
-        requests.cancels_by_id = await _says(their_id, requests.cancel_id(symbol, client_order_id))
-        requests.tells_by_id = await _says(their_id, requests.fetch_id(symbol, client_order_id))
+    if form.id_query:
+        names = {form.id, form.id_answer, form.id_query}
+        theirs = form.id_prefix + their_id
+        requests.cancels_by_id = await _says(theirs, names, requests.cancel_id(symbol, client_order_id))
+        requests.tells_by_id = await _says(theirs, names, requests.fetch_id(symbol, client_order_id))
 
 
-async def _dry(dry: str, call: Coroutine[Any, Any, Any], fault: str) -> str:
+async def _rehearse_order(
+    requests: Requests, instrument: Instrument, kind: int, client_order_id: str
+) -> None:
+    form, name = requests.form, requests.client.id
+    their_id, what = form.theirs(client_order_id), _KINDS[kind]
+    price, qty = instrument.price.text(_TICKS), instrument.qty.text(_LOTS)
+
+    async def said() -> Ticket:
+        return await _dry(
+            their_id,
+            requests.create(instrument, kind, SELL if kind == STOP else BUY, price, qty, client_order_id),
+            f"ccxt cannot make {what} for {instrument.symbol} at {name}",
+        )
+
+    def says_id() -> bool:
+        return (form.id, form.id_prefix + their_id) in ticket.fields
+
+    words = {TARGET: form.immediate, REST: form.post_only}.get(kind) or {}
+
+    def says_kind() -> bool:
+        if words:  # of an exchange that the file tells of: a word of ccxt's own may mean nothing there
+            lower = {(key, value.lower()) for key, value in ticket.fields}
+            return all((key, word(value).lower()) in lower for key, value in words.items())
+        return bool(_SIGNS[kind].search(ticket.request.partition(" ")[2].replace(their_id, "")))
+
+    ticket = await said()
+    if not says_id():
+        requests.id_word = form.id
+        ticket = await said()
+    if words and not says_kind():
+        requests.words[kind] = words
+        ticket = await said()
+    for part, text in (("price", price), ("quantity", qty)):
+        if not numbers(text) <= numbers(ticket.request):
+            raise ConfigError(f"ccxt does not send the {part} of {what} to {name} exactly")
+    if not says_kind():
+        raise ConfigError(f"ccxt does not say to {name} that an order is {what}")
+    if not says_id():
+        raise ConfigError(
+            f"ccxt does not send our id of {what} to {name} as {form.id!r}, so none could be found again"
+        )
+
+
+async def _dry(dry: str, call: Coroutine[Any, Any, Any], fault: str) -> Ticket:
     """Return the request that a call would have made."""
     ticket = Ticket(patient=True, dry=dry)
     before = TICKET.set(ticket)
     try:
         await call
     except DryError:
-        return ticket.request
+        return ticket
     except (NetworkError, *KEY_REFUSED):
         raise
     except Exception as error:  # whatever it is, that request cannot be made
@@ -183,12 +261,17 @@ async def _dry(dry: str, call: Coroutine[Any, Any, Any], fault: str) -> str:
     raise ConfigError(f"{fault}: it made no request")
 
 
-async def _says(dry: str, call: Coroutine[Any, Any, Any]) -> bool:
-    """Whether a request names an order by our id, and by no number that nobody gave."""
+async def _says(their_id: str, names: set[str], call: Coroutine[Any, Any, Any]) -> bool:
+    """Whether a request names an order by our id, in its path or by name, and by no number of nobody's."""
     try:
-        said = await _dry(dry, call, "")
+        ticket = await _dry(their_id, call, "")
     except (ConfigError, BaseError) as error:
         if isinstance(error, NetworkError):
             raise
         return False
-    return dry in said and "None" not in said and "null" not in said
+    path, _, rest = ticket.request.partition("?")
+    if "None" in path + rest or "null" in path + rest:
+        return False
+    return their_id in path.partition(" ")[2].partition(" ")[0] or any(
+        (name, their_id) in ticket.fields for name in names
+    )

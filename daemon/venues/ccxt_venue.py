@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, Final
 from ccxt.base.errors import BaseError, OrderNotFound
 
 from daemon.errors import FrameError, VenueError
-from daemon.events import NOT_SENT, ExecutionReport, VenueStatus
+from daemon.events import NOT_SENT, VenueStatus
 from daemon.orders.order import State
 from daemon.pause import Backoff, pause
 from daemon.venues.ccxt_account import Account
 from daemon.venues.ccxt_client import TICKET, Ticket, connect_client, make_client
 from daemon.venues.ccxt_errors import KEY_REFUSED, reason_of, report_of
-from daemon.venues.ccxt_exchanges import find_form
+from daemon.venues.ccxt_reports import order_report, refusal_report
 from daemon.venues.ccxt_requests import Requests
 from daemon.venues.ccxt_rows import Rows
 from daemon.venues.ccxt_start import check_features, check_rules, rehearse
 from daemon.venues.ccxt_watch import BACKOFF_S_FIRST, BACKOFF_S_MAX, Watch
-from kernels.dtypes import SELL, STOP, TARGET
+from kernels.dtypes import REST, SELL, STOP, TARGET
 
 if TYPE_CHECKING:
     import ssl
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from daemon.events import ReportKind, VenueSnapshot
+    from daemon.events import ExecutionReport, ReportKind, VenueSnapshot
     from daemon.instruments import Instrument
     from daemon.orders.order import Order
     from daemon.seams import Seams
@@ -64,7 +64,7 @@ class CcxtVenue:
         self.losses = 0
         self.unsent = 0
         self.frame_errors: dict[str, int] = {}
-        self._form = find_form(settings.exchange, settings.name)
+        self._form = settings.find_form()
         self._instruments = tuple(instruments)
         self._settings = settings
         self._seams = seams
@@ -94,6 +94,8 @@ class CcxtVenue:
             self._refuse("REJECTED", order, f"its id is longer than {self.name} takes")
         elif order.kind == STOP and not self._settings.stops:
             self._refuse("REJECTED", order, "venue.stops is false")
+        elif order.kind == REST and not self._settings.post_only:
+            self._refuse("REJECTED", order, "venue.post_only is false")
         elif self._may_ask("REJECTED", order):
             self._spawn(self._place(order))
 
@@ -136,7 +138,7 @@ class CcxtVenue:
         TICKET.set(None)
         self._report("NEW", order, venue_order_id=row.number)
         self._take(order, row)
-        if order.kind == TARGET and not order.state.terminal:
+        if (order.kind == TARGET or not self._account.tells_ids) and not order.state.terminal:
             await self.look(order)
 
     async def _cancel(self, order: Order) -> None:
@@ -201,6 +203,8 @@ class CcxtVenue:
 
     def _learn(self, order: Order, row: OrderRow) -> None:
         """Remember an order's number, and tell the trades that came before it was known."""
+        if row.client_order_id == order.client_order_id:
+            self._account.tells_ids = True
         if not row.number or row.number in self._account.names:
             return
         self._account.remember(row.number, order.client_order_id)
@@ -264,21 +268,7 @@ class CcxtVenue:
             return
         if kind == "NEW" and self._sink.knows(kind, order.client_order_id, 0, -1):
             return
-        self._sink.on_report(
-            ExecutionReport(
-                kind=kind,
-                client_order_id=order.client_order_id,
-                instrument=order.instrument,
-                wire_ns=self._clock.now_ns(),
-                exch_ns=row.exch_ns if row else 0,
-                venue_order_id=row.number if row else venue_order_id,
-                side=order.side,
-                price_ticks=order.price_ticks,
-                qty_lots=row.qty_lots if row else order.qty_lots,
-                cum_lots=(row.cum_lots or 0) if row else 0,
-                status=row.status if row else "",
-            )
-        )
+        self._sink.on_report(order_report(kind, order, self._clock.now_ns(), row, venue_order_id))
 
     def _failed(self, order: Order, kind: ReportKind, error: Exception, ticket: Ticket | None = None) -> None:
         """Report what a failed request leaves us with."""
@@ -288,12 +278,12 @@ class CcxtVenue:
         if ticket is not None and not ticket.left:
             self.unsent += 1
         if self._sink is not None:
-            self._sink.on_report(_refusal(order, kind, reason_of(error, ticket), self._clock.now_ns()))
+            self._sink.on_report(refusal_report(order, kind, reason_of(error, ticket), self._clock.now_ns()))
 
     def _refuse(self, kind: ReportKind, order: Order, reason: str) -> None:
         """Report what certainly did not leave, on the loop's next turn: who asked is not done with it yet."""
         self.unsent += 1
-        report = _refusal(order, kind, f"{NOT_SENT}: {reason}", self._clock.now_ns())
+        report = refusal_report(order, kind, f"{NOT_SENT}: {reason}", self._clock.now_ns())
 
         def tell() -> None:
             if self._sink is not None:
@@ -310,7 +300,8 @@ class CcxtVenue:
         """
         self._sink = sink
         self._session = connect_client(self._client, self._settings.proxy, self._context)
-        check_features(self._client, stops=self._settings.stops)
+        settings = self._settings
+        check_features(self._client, self._form, post_only=settings.post_only, stops=settings.stops)
         backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)
         while True:
             try:
@@ -329,10 +320,12 @@ class CcxtVenue:
         """Find the exchange as it must be, or raise."""
         await self._watch.ask_time()
         await self._client.load_markets()
-        longest = f"{self._settings.name}-{10**8}-{10**5}"
+        settings = self._settings
+        longest = f"{settings.name}-{10**8}-{10**5}"
+        kinds = [TARGET, *[REST] * settings.post_only, *[STOP] * settings.stops]
         for instrument in self._instruments:
             check_rules(self._client, instrument)
-            await rehearse(self._requests, instrument, longest, stops=self._settings.stops)
+            await rehearse(self._requests, instrument, longest, kinds)
         await self._client.fetch_balance()
 
     async def stop(self) -> None:
@@ -386,13 +379,3 @@ class CcxtVenue:
             asyncio.get_running_loop().call_exception_handler(
                 {"message": "the ccxt venue failed", "exception": task.exception()}
             )
-
-
-def _refusal(order: Order, kind: ReportKind, reason: str, now_ns: int) -> ExecutionReport:
-    return ExecutionReport(
-        kind=kind,
-        client_order_id=order.client_order_id,
-        instrument=order.instrument,
-        wire_ns=now_ns,
-        reason=reason,
-    )

@@ -19,7 +19,6 @@ from daemon.rehearsal import Rehearsal
 from daemon.venues.binance import BinanceVenue
 from daemon.venues.binance_settings import BinanceSettings, UsdmSettings
 from daemon.venues.binance_usdm import UsdmVenue
-from daemon.venues.ccxt_exchanges import find_form
 from daemon.venues.hosts import PLACES
 from daemon.venues.key_rights import refuse_withdrawals
 from daemon.venues.paper import PaperVenue
@@ -106,7 +105,6 @@ def make_rehearsal(
 def check_keys(config: Config, disk: Disk, environ: Mapping[str, str]) -> None:
     """Raise ConfigError where the keys that the venue will need are not there, or are none."""
     if config.venue.kind == "ccxt":
-        find_form(config.venue.exchange, config.name)
         _credentials(config, disk, environ)
         if find_spec("ccxt") is None:
             raise ConfigError('venue.kind = "ccxt" needs the package ccxt; install it: scripts/setup ccxt')
@@ -223,9 +221,11 @@ def _ccxt_settings(
         exchange=venue.exchange,
         name=config.name,
         credentials=_credentials(config, disk, environ),
+        form=venue.form,
         rest_url=venue.rest_url,
         ws_url=venue.ws_url,
         proxy=venue.proxy,
+        post_only=venue.post_only,
         stops=venue.stops,
         recv_window_ms=venue.recv_window_ms,
         timeout_ms=venue.timeout_ms,
@@ -236,9 +236,10 @@ def _ccxt_settings(
 def _credentials(config: Config, disk: Disk, environ: Mapping[str, str]) -> dict[str, str]:
     """Return what ccxt signs with, which is never shown."""
     venue = config.venue
-    names = {"apiKey": venue.key_env, "secret": venue.secret_env}
+    names = venue.credentials or {"apiKey": venue.key_env, "secret": venue.secret_env}
     found = {what: _secret(config, disk, environ, name) for what, name in names.items()}
-    if password := find_secret(environ, disk, venue.password_env, config.keyring):
+    third = "" if venue.credentials else venue.password_env
+    if third and (password := find_secret(environ, disk, third, config.keyring)):
         found["password"] = password
     for secret in found.values():
         register(secret)

@@ -57,6 +57,22 @@ def test_a_venue_on_ccxt_is_the_feed_s_exchange_and_has_a_journal_of_its_own():
     assert (config.venue.exchange, config.journal.path) == ("binance", "var/x/journal-live-binance")
     other = read(live + 'exchange = "binanceus"')
     assert (other.venue.exchange, other.journal.path) == ("binanceus", "var/x/journal-live-binanceus")
+    unknown = live + 'exchange = "bigone"\n'
+    assert "'bigone' is not among those known here (binance," in refusal(unknown)
+    assert "into [venue.form], which lacks id, id_length, immediate, post_only (" in refusal(unknown)
+    form = '[venue.form]\nid = "client_order_id"\nid_length = 36\nimmediate = { ioc = true }\n'
+    assert "which lacks post_only (" in refusal(unknown + form)
+    told = read(unknown + "post_only = false\n" + form).venue.form
+    assert (told.id, told.options) == ("client_order_id", {"defaultType": "spot"})
+    assert "too short for those of this daemon" in refusal(
+        unknown + "post_only = false\n" + form.replace("36", "9")
+    )
+    assert "venue.form is known for binance; leave the section out" in refusal(live + form)
+    assert "venue.form has no key 'id_lenght'; did you mean 'id_length'?" in refusal(
+        unknown + "[venue.form]\nid_lenght = 3"
+    )
+    for key in ("exchange = 'okx'", "credentials = { apiKey = 'K' }", "form = { id = 'x' }"):
+        assert 'is of venue.kind = "ccxt" only' in refusal(live.replace("ccxt", "binance") + key)
     assert "takes keys of key_type" in refusal(live + 'key_type = "ed25519"')
     assert "venue.timeout_ms is 10001, on ccxt 10000 at most" in refusal(live + "timeout_ms = 10001")
     assert 'is of venue.kind = "binance"' in refusal(

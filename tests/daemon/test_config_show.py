@@ -43,6 +43,21 @@ def test_a_venue_s_third_secret_is_named_where_there_may_be_one():
     assert "# TICKD_PASSWORD: set (masked)" in to_toml(from_tree(tree, {}, "x"), {"TICKD_PASSWORD": "p-a-s"})
 
 
+def test_how_an_exchange_takes_orders_is_shown_where_orders_go_by_ccxt_and_reads_back():
+    live = {**TREE, "mode": "live", "feed": {"symbols": ["BTC/USDT", "ETH/USDT"]}}
+    assert "[venue.form]" not in to_toml(from_tree({**live, "venue": {"kind": "binance"}}, {}, "x"), {})
+    told = {"id": "client_order_id", "id_length": 36, "immediate": {"ioc": True}, "post_only": {"maker": 1}}
+    venue = {"kind": "ccxt", "exchange": "bigone", "form": told, "credentials": {"apiKey": "BIG_KEY"}}
+    for section in ({"kind": "ccxt"}, venue):
+        config = from_tree({**live, "venue": section}, {}, "x")
+        text = to_toml(config, {"BIG_KEY": "k"})
+        assert from_tree(tomllib.loads(text), {}, "x") == config
+        assert "[venue.form]" in text
+    assert 'immediate = { "ioc" = true }' in text
+    assert "# BIG_KEY: set (masked)" in text
+    assert "# TICKD_SECRET" not in text
+
+
 def test_a_plain_path_with_signs_in_it_is_left_alone():
     assert masked("keys/me@host?x=1.pem") == "keys/me@host?x=1.pem"
 

@@ -40,7 +40,10 @@ def test_it_leaves_no_order_behind(bench, exchange):
         *(
             pytest.param(*one, marks=pytest.mark.heavy)
             for one in (
-                ({"TICKD__VENUE__EXCHANGE": "nowhere"}, "venue.exchange 'nowhere' is not among those"),
+                (
+                    {"TICKD__VENUE__EXCHANGE": "nowhere"},
+                    "venue.exchange 'nowhere' is not among those known here",
+                ),
                 ({"TICKD__VENUE__EXCHANGE": "okx"}, "okx wants a password"),
                 ({"TICKD__NAME": "averylongname-xx", "TICKD__VENUE__EXCHANGE": "kraken"}, "18 characters"),
                 ({"TICKD_SECRET": ""}, "the environment variable TICKD_SECRET has the"),

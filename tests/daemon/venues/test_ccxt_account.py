@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from daemon.clock import VirtualTime
 from daemon.errors import NetError, VenueError
-from daemon.venues.ccxt_account import Account
+from daemon.venues.ccxt_account import Account, list_told, order_lists
 from daemon.venues.ccxt_exchanges import EXCHANGES
 from daemon.venues.ccxt_requests import Requests
 from daemon.venues.ccxt_rows import Rows
@@ -20,7 +20,7 @@ from tests.daemon.orders.conftest import btc_usdt
 
 NOW_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
-HAS = {"fetchOrders": True}
+HAS = {"fetchOrders": True, "fetchOrder": True}
 
 
 class Client:
@@ -199,3 +199,36 @@ def test_the_trades_of_an_order_are_those_of_its_number():
     client = Client([trade(1, NOW_MS - 5, "1"), trade(2, NOW_MS - 4, "2")])
     found = asyncio.run(account_of(client).trades_of("2", ours, "BTC/USDT"))
     assert [row["id"] for row in found] == ["t2"]
+
+
+def test_where_no_single_order_is_told_its_number_is_looked_for_in_lists():
+    ours = SimpleNamespace(client_order_id="a-7-2", venue_order_id="2", sent_ns=NOW_MS * 1_000_000)
+    client = Client([trade(1, NOW_MS, "2")], [order("2", "")], has={"fetchOrders": True})
+    account = account_of(client)
+    assert asyncio.run(account.find(ours, "BTC/USDT"))["id"] == "2"
+    snapshot = asyncio.run(account.snapshot((NOW_MS - 10) * 1_000_000))
+    assert [report.client_order_id for report in snapshot.trades] == ["2"]  # it names none
+    assert client.asked == []
+
+
+@pytest.mark.parametrize(
+    ("has", "spot", "lists"),
+    [
+        (("fetchOrders", "fetchClosedOrders"), {}, ("fetchOrders",)),
+        (("fetchOrders", "fetchClosedOrders"), {"fetchOrders": None}, ("fetchClosedOrders",)),
+        (("fetchClosedOrders", "fetchCanceledOrders"), {"fetchCanceledOrders": None}, (...,)),
+        (("fetchCanceledAndClosedOrders",), {}, ("fetchCanceledAndClosedOrders",)),
+        (("fetchCanceledOrders",), {}, ()),  # of what was filled none
+        (("fetchClosedOrders",), {"fetchClosedOrders": None}, ()),
+    ],
+)
+def test_the_lists_of_ended_orders_are_those_of_spot(has, spot, lists):
+    client = SimpleNamespace(has=dict.fromkeys(has, True), features={"spot": spot})
+    assert order_lists(client) == (has if lists == (...,) else lists)
+
+
+def test_cancelled_orders_are_as_many_at_once_as_ended_ones():
+    told = {"fetchClosedOrders": {"limit": 50}, "fetchCanceledOrders": None, "fetchMyTrades": {"limit": 100}}
+    client = SimpleNamespace(features={"spot": told})
+    rows = [list_told(client, verb).get("limit") for verb in ("fetchCanceledOrders", "fetchMyTrades", "x")]
+    assert rows == [50, 100, None]

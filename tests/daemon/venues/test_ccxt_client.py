@@ -18,6 +18,7 @@ from daemon.venues.ccxt_client import (
     DryError,
     Ticket,
     connect_client,
+    fields,
     make_client,
     numbers,
 )
@@ -246,3 +247,28 @@ def test_every_host_is_replaced_and_no_path_is():
 
 def test_the_numbers_of_a_request():
     assert numbers('POST https://x1/v3?price=60000.10&q=0.0230&z="5"&id=ab-7-12') == {"60000.1", "0.023", "5"}
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "found"),
+    [
+        ("https://x/order?a=b&n=1", "", {("a", "b"), ("n", "1")}),
+        ("https://x/order", "id=t-7&price=5", {("id", "t-7"), ("price", "5")}),
+        (
+            "https://x/order?k=v",
+            '{"id": "c", "ioc": true, "in": {"at": [{"px": "5"}, "y"]}}',
+            {
+                ("k", "v"),
+                ("", ""),
+                ("id", "c"),
+                ("ioc", "true"),
+                ("in", ""),
+                ("at", ""),
+                ("px", "5"),
+                ("at", "y"),
+            },
+        ),
+    ],
+)
+def test_what_a_request_says_is_found_by_name(url, body, found):
+    assert fields(url, body) == found

@@ -7,19 +7,27 @@ import base64
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.clock import SystemClock
 from daemon.errors import ConfigError
 from daemon.instruments import make_instrument
 from daemon.venues.ccxt_client import CcxtSettings, make_client
-from daemon.venues.ccxt_exchanges import EXCHANGES
+from daemon.venues.ccxt_exchanges import EXCHANGES, ExchangeForm
 from daemon.venues.ccxt_requests import Requests
 from daemon.venues.ccxt_start import check_features, check_rules, read_rules, rehearse
+from kernels.dtypes import REST, STOP, TARGET
 from tests.daemon.orders.conftest import btc_usdt
 
 BTC = btc_usdt()
+TOLD = ExchangeForm(
+    id="newClientOrderId", id_length=36, id_answer="clientOrderId",
+    immediate={"timeInForce": "IOC"}, post_only={"type": "LIMIT_MAKER"},
+)  # fmt: skip
 STOPS = {"binance", "binanceus", "kraken"}
-THEIR_SYMBOLS = {"BTC-USDT": ("okx", "myokx", "okxus", "kucoin"), "BTC_USDT": ("gate",), "btcusdt": ("htx",)}
+THEIR_SYMBOLS = {
+    "BTC-USDT": ("okx", "myokx", "okxus", "kucoin"), "BTC_USDT": ("gate", "gateeu"), "btcusdt": ("htx",),
+}  # fmt: skip
 #: what some must know of the account first
 ACCOUNT = {
     "/api/ua/v1/account/mode": {"code": "200000", "data": {"selfAccountMode": "CLASSIC"}},
@@ -56,7 +64,11 @@ def client_of(exchange, **changes):
     return client
 
 
-def rehearsed(client, instrument=BTC, *, stops=False):
+def features_of(client, *, post_only=True, stops=False):
+    check_features(client, EXCHANGES[client.id], post_only=post_only, stops=stops)
+
+
+def rehearsed(client, instrument=BTC, *, stops=False, form=None):
     """Rehearse at an exchange that tells its account's mode and nothing else; return the requests."""
 
     async def wall(self, url, method="GET", headers=None, body=None):
@@ -67,8 +79,9 @@ def rehearsed(client, instrument=BTC, *, stops=False):
         raise AssertionError(f"{url} was asked for")
 
     async def main():
-        requests = Requests(client, EXCHANGES[client.id])
-        await rehearse(requests, instrument, "ab-217000000-12", stops=stops)
+        requests = Requests(client, form or EXCHANGES[client.id])
+        kinds = (TARGET, REST, STOP) if stops else (TARGET, REST)
+        await rehearse(requests, instrument, "ab-217000000-12", kinds)
         return requests
 
     with pytest.MonkeyPatch.context() as patch:
@@ -79,18 +92,22 @@ def rehearsed(client, instrument=BTC, *, stops=False):
 @pytest.mark.parametrize("exchange", EXCHANGES)
 def test_each_exchange_is_sent_exact_orders_that_carry_our_id(exchange):
     client = client_of(exchange)
-    check_features(client, stops=exchange in STOPS)
+    check_features(client, EXCHANGES[exchange], post_only=True, stops=exchange in STOPS)
     check_rules(client, BTC)
     requests = rehearsed(client, stops=exchange in STOPS)
-    listed_only = EXCHANGES[exchange].listed_only
-    assert requests.tells_by_id is not listed_only
-    assert requests.cancels_by_id is not (listed_only or exchange == "gate")
+    asks = bool(EXCHANGES[exchange].id_query)
+    assert requests.tells_by_id is asks
+    assert requests.cancels_by_id is (asks and exchange not in {"gate", "gateeu"})
+    assert (requests.id_word, requests.words) == (
+        "clientOrderId",
+        Requests(client, EXCHANGES[exchange]).words,
+    )
 
 
 @pytest.mark.parametrize("exchange", sorted(set(EXCHANGES) - STOPS))
 def test_an_exchange_without_stops_of_our_kind_is_refused_by_name(exchange):
     with pytest.raises(ConfigError, match=f"^{exchange} .*set venue.stops = false"):
-        check_features(client_of(exchange), stops=True)
+        features_of(client_of(exchange), stops=True)
 
 
 @pytest.mark.parametrize(
@@ -101,21 +118,88 @@ def test_an_exchange_without_one_of_our_orders_is_refused_by_name(lacking, sente
     client = client_of("binance")
     client.features["spot"]["createOrder"]["timeInForce"][lacking] = False
     with pytest.raises(ConfigError, match=sentence):
-        check_features(client, stops=False)
+        features_of(client)
 
 
 def test_a_missing_password_is_told():
     client = client_of("okx")
     client.password = ""
     with pytest.raises(ConfigError, match=r"okx wants a password .* venue\.password_env"):
-        check_features(client, stops=False)
+        features_of(client)
+
+
+def test_secrets_that_an_exchange_wants_are_named():
+    settings = CcxtSettings(exchange="hyperliquid", name="ab", credentials={"walletAddress": "0x1"})
+    with pytest.raises(ConfigError, match=r"^hyperliquid wants privateKey: name .* in \[venue.credentials\]"):
+        check_features(make_client(settings, {}, SystemClock()), TOLD, post_only=True, stops=False)
+
+
+def test_an_exchange_that_ccxt_does_not_have_is_told_with_the_nearest():
+    settings = CcxtSettings(exchange="binanze", name="ab", credentials={})
+    with pytest.raises(ConfigError, match="ccxt has no exchange 'binanze'; did you mean 'binance'"):
+        make_client(settings, {}, SystemClock())
+
+
+def test_an_exchange_without_post_only_orders_serves_who_rests_none():
+    client = client_of("binance")
+    client.features["spot"]["createOrder"]["timeInForce"]["PO"] = False
+    with pytest.raises(ConfigError, match=r"set venue.post_only = false"):
+        features_of(client)
+    features_of(client, post_only=False)
+
+
+def test_lists_of_an_unknown_length_are_asked_about():
+    client = client_of("binance")
+    client.features["spot"]["fetchOrders"] = {"limit": None}
+    with pytest.raises(
+        ConfigError, match=r"how many rows binance tells at once \(fetchOrders\); .* venue.form.rows"
+    ):
+        features_of(client)
+    form = replace(EXCHANGES["binance"], rows=7)
+    check_features(client, form, post_only=True, stops=False)
+
+
+def test_stops_of_an_exchange_that_is_only_told_of_are_refused():
+    client = client_of("binance")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(EXCHANGES, "binance")
+        with pytest.raises(ConfigError, match="binance is not known to keep a stop's number"):
+            check_features(client, TOLD, post_only=True, stops=True)
+
+
+def test_an_order_is_said_in_ccxt_s_words_where_they_are_the_exchange_s_and_else_in_its_own():
+    requests = rehearsed(client_of("binance"), form=TOLD)
+    assert (requests.id_word, requests.words[TARGET]) == ("clientOrderId", {"timeInForce": "IOC"})
+    assert requests.words[REST] == {"postOnly": True}
+    other = replace(TOLD, id="clOrdID", immediate={"timeInForce": "FOK"}, post_only={"maker": True})
+    requests = rehearsed(client_of("binance"), form=other)
+    assert (requests.id_word, requests.words) == ("clOrdID", {TARGET: other.immediate, REST: other.post_only})
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        (
+            {"id_prefix": "x-"},
+            "does not send our id of an immediate-or-cancel order to binance as 'newClient",
+        ),
+        (
+            {"immediate": {"type": "IOC"}},
+            "does not say to binance that an order is an immediate-or-cancel order",
+        ),
+        ({"post_only": {"a": {"b": 1}}}, "does not say to binance that an order is a post-only order"),
+    ],
+)
+def test_what_the_file_says_of_orders_must_be_in_the_requests(told, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        rehearsed(client_of("binance"), form=replace(TOLD, **told))
 
 
 def test_an_exchange_that_ccxt_cannot_read_is_refused_by_name():
     client = client_of("binance")
     client.has["fetchMyTrades"] = False
     with pytest.raises(ConfigError, match="ccxt cannot fetchMyTrades at binance"):
-        check_features(client, stops=False)
+        features_of(client)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +285,7 @@ def test_an_order_without_our_id_is_found_before_it_is_sent():
     create = client.create_order
 
     async def forget(symbol, kind, side, amount, price, params):
-        rest = {key: value for key, value in params.items() if key != "clientOrderId"}
+        rest = {key: value for key, value in params.items() if "lientOrderId" not in key}
         return await create(symbol, kind, side, amount, price, rest)
 
     client.create_order = forget
