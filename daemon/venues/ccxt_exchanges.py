@@ -72,12 +72,32 @@ _GATE: Final = ExchangeForm(id="text", id_length=28, id_prefix="t-", id_query="t
 _OKX: Final = ExchangeForm(id="clOrdId", id_length=32, id_alphanumeric=True, id_query="clOrdId")
 
 EXCHANGES: Final[dict[str, ExchangeForm]] = {
+    "bigone": ExchangeForm(
+        id="client_order_id",
+        id_length=36,
+        immediate={"immediate_or_cancel": True},
+        post_only={"post_only": True},
+    ),
     "binance": _BINANCE,
     "binanceus": _BINANCE,
+    "bingx": ExchangeForm(  # no dash there either; one order is told by our id for two hours alone
+        id="newClientOrderId",
+        id_length=40,
+        id_alphanumeric=True,
+        id_answer="clientOrderID",
+        immediate={"timeInForce": "IOC"},
+        post_only={"timeInForce": "PostOnly"},
+    ),
     "bitget": ExchangeForm(id="clientOid", id_length=36, id_query="clientOid"),
     "bybit": _BYBIT,
     "bybiteu": _BYBIT,
     "bybitid": _BYBIT,
+    "cryptocom": ExchangeForm(
+        id="client_oid",
+        id_length=36,
+        immediate={"time_in_force": "IMMEDIATE_OR_CANCEL"},
+        post_only={"exec_inst": "POST_ONLY"},
+    ),
     "gate": _GATE,
     "gateeu": _GATE,
     "htx": ExchangeForm(id="client-order-id", id_length=64, id_query="clientOrderId"),
@@ -90,6 +110,9 @@ EXCHANGES: Final[dict[str, ExchangeForm]] = {
     "okx": _OKX,
     "okxus": _OKX,
 }
+
+#: where protective stops are known to stand among orders, and to keep their number once they trigger
+STOPS: Final = frozenset({"binance", "binanceus", "kraken"})
 
 
 def find_form(

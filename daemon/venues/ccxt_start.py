@@ -18,7 +18,7 @@ from daemon.errors import ConfigError
 from daemon.venues.ccxt_account import list_told, order_lists
 from daemon.venues.ccxt_client import TICKET, DryError, Ticket, numbers, word
 from daemon.venues.ccxt_errors import KEY_REFUSED, reason_of
-from daemon.venues.ccxt_exchanges import EXCHANGES
+from daemon.venues.ccxt_exchanges import STOPS
 from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def check_features(client: Any, form: ExchangeForm, *, post_only: bool, stops: b
         why = "has no protective stops"
     elif (spot.get("fetchOpenOrders") or {}).get("trigger"):
         why = "keeps stops apart from orders, where they get another number when they trigger"
-    elif name not in EXCHANGES:
+    elif name not in STOPS:
         why = "is not known to keep a stop's number when it triggers"
     else:
         return

@@ -57,8 +57,8 @@ def test_a_venue_on_ccxt_is_the_feed_s_exchange_and_has_a_journal_of_its_own():
     assert (config.venue.exchange, config.journal.path) == ("binance", "var/x/journal-live-binance")
     other = read(live + 'exchange = "binanceus"')
     assert (other.venue.exchange, other.journal.path) == ("binanceus", "var/x/journal-live-binanceus")
-    unknown = live + 'exchange = "bigone"\n'
-    assert "'bigone' is not among those known here (binance," in refusal(unknown)
+    unknown = live + 'exchange = "hitbtc"\n'
+    assert "'hitbtc' is not among those known here (bigone, binance," in refusal(unknown)
     assert "into [venue.form], which lacks id, id_length, immediate, post_only (" in refusal(unknown)
     form = '[venue.form]\nid = "client_order_id"\nid_length = 36\nimmediate = { ioc = true }\n'
     assert "which lacks post_only (" in refusal(unknown + form)

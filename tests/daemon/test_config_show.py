@@ -47,7 +47,7 @@ def test_how_an_exchange_takes_orders_is_shown_where_orders_go_by_ccxt_and_reads
     live = {**TREE, "mode": "live", "feed": {"symbols": ["BTC/USDT", "ETH/USDT"]}}
     assert "[venue.form]" not in to_toml(from_tree({**live, "venue": {"kind": "binance"}}, {}, "x"), {})
     told = {"id": "client_order_id", "id_length": 36, "immediate": {"ioc": True}, "post_only": {"maker": 1}}
-    venue = {"kind": "ccxt", "exchange": "bigone", "form": told, "credentials": {"apiKey": "BIG_KEY"}}
+    venue = {"kind": "ccxt", "exchange": "hitbtc", "form": told, "credentials": {"apiKey": "BIG_KEY"}}
     for section in ({"kind": "ccxt"}, venue):
         config = from_tree({**live, "venue": section}, {}, "x")
         text = to_toml(config, {"BIG_KEY": "k"})

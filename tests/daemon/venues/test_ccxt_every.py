@@ -31,8 +31,6 @@ def form(id_, immediate, post_only=None, **more):
 #: what the documentation of some says; one that has no post-only orders is told of without
 FORMS = {
     "alpaca": form("client_order_id", {"time_in_force": "ioc"}),
-    "bigone": form("client_order_id", {"immediate_or_cancel": True}, {"post_only": True}),
-    "bingx": form("newClientOrderId", IOC, {"timeInForce": "PostOnly"}, id_answer="clientOrderID"),
     "bitrue": form("newClientOrderId", IOC, id_answer="clientOrderId", id_query="origClientOrderId"),
     "bitso": form("origin_id", {"time_in_force": "immediateorcancel"}, {"time_in_force": "postonly"}),
     "bitstamp": form(
@@ -41,7 +39,6 @@ FORMS = {
     "btcmarkets": form("clientOrderId", IOC, {"postOnly": True}),
     "coinbase": form("client_order_id", {"sor_limit_ioc": ""}, {"post_only": True}, rows=100),
     "coinsph": form("newClientOrderId", IOC, id_answer="clientOrderId", id_query="origClientOrderId"),
-    "cryptocom": form("client_oid", {"time_in_force": "IMMEDIATE_OR_CANCEL"}, {"exec_inst": "POST_ONLY"}),
     "deepcoin": form("clOrdId", {"ordType": "ioc"}, {"ordType": "post_only"}),
     "foxbit": form("client_order_id", SNAKE, {"post_only": True}),
     "hashkey": form("newClientOrderId", IOC, {"type": "LIMIT_MAKER"}, id_answer="clientOrderId", rows=100),

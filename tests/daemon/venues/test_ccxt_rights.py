@@ -61,7 +61,7 @@ TOLD = {
 }
 TOLD["myokx"] = TOLD["okxus"] = TOLD["okx"]
 TOLD["bybiteu"] = TOLD["bybitid"] = TOLD["bybit"]
-SILENT = ("binanceus", "bitget", "gate", "gateeu", "mexc")
+SILENT = ("bigone", "binanceus", "bingx", "bitget", "cryptocom", "gate", "gateeu", "mexc")
 #: answers to the questions before it: what time it is, and whose key it is
 BEFORE = {
     "/api/v3/time": {"serverTime": 1},

@@ -13,7 +13,7 @@ from daemon.clock import SystemClock
 from daemon.errors import ConfigError
 from daemon.instruments import make_instrument
 from daemon.venues.ccxt_client import CcxtSettings, make_client
-from daemon.venues.ccxt_exchanges import EXCHANGES, ExchangeForm
+from daemon.venues.ccxt_exchanges import EXCHANGES, STOPS, ExchangeForm
 from daemon.venues.ccxt_requests import Requests
 from daemon.venues.ccxt_start import check_features, check_rules, read_rules, rehearse
 from kernels.dtypes import REST, STOP, TARGET
@@ -24,7 +24,6 @@ TOLD = ExchangeForm(
     id="newClientOrderId", id_length=36, id_answer="clientOrderId",
     immediate={"timeInForce": "IOC"}, post_only={"type": "LIMIT_MAKER"},
 )  # fmt: skip
-STOPS = {"binance", "binanceus", "kraken"}
 THEIR_SYMBOLS = {
     "BTC-USDT": ("okx", "myokx", "okxus", "kucoin"), "BTC_USDT": ("gate", "gateeu"), "btcusdt": ("htx",),
 }  # fmt: skip
@@ -98,10 +97,8 @@ def test_each_exchange_is_sent_exact_orders_that_carry_our_id(exchange):
     asks = bool(EXCHANGES[exchange].id_query)
     assert requests.tells_by_id is asks
     assert requests.cancels_by_id is (asks and exchange not in {"gate", "gateeu"})
-    assert (requests.id_word, requests.words) == (
-        "clientOrderId",
-        Requests(client, EXCHANGES[exchange]).words,
-    )
+    assert requests.id_word == ("client_oid" if exchange == "cryptocom" else "clientOrderId")
+    assert requests.words == Requests(client, EXCHANGES[exchange]).words  # ccxt's own are enough
 
 
 @pytest.mark.parametrize("exchange", sorted(set(EXCHANGES) - STOPS))
@@ -159,10 +156,10 @@ def test_lists_of_an_unknown_length_are_asked_about():
     check_features(client, form, post_only=True, stops=False)
 
 
-def test_stops_of_an_exchange_that_is_only_told_of_are_refused():
+def test_stops_that_are_not_known_to_keep_their_number_are_refused():
     client = client_of("binance")
     with pytest.MonkeyPatch.context() as patch:
-        patch.delitem(EXCHANGES, "binance")
+        patch.setattr("daemon.venues.ccxt_start.STOPS", ())
         with pytest.raises(ConfigError, match="binance is not known to keep a stop's number"):
             check_features(client, TOLD, post_only=True, stops=True)
 
