@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,9 +26,10 @@ from daemon.faces.http import Audit as HttpAudit
 from daemon.faces.http import HttpFace
 from daemon.feeds.connections import FeedConnections
 from daemon.feeds.core import FeedCore
-from daemon.feeds.exchanges import fetch_instruments, find_exchange
+from daemon.feeds.exchanges import ask_instruments, fetch_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.garbage import Garbage
+from daemon.journal_lock import hold_journal
 from daemon.lifetime import nothing_to_lose
 from daemon.loop import check_loop, lock_memory, settle_loop
 from daemon.meetings import Meetings
@@ -115,7 +117,7 @@ class App:
         config, seams, environ = self.config, self.seams, os.environ
         asyncio.get_running_loop().set_exception_handler(self._on_loop_exception)
         check_loop(config.loop)
-        self._lock()
+        hold_journal(config, seams.disk)
         with (
             nothing_to_lose(EXIT_DONE),
             compiling(Console(stderr=True), 1 + 2 * strategies_to_load(config)) as step,
@@ -167,8 +169,7 @@ class App:
         await venue.start(core.engine)
         await self.meetings.first(live=config.mode == "live")
         core.engine.start(self.feed.ages_ns)
-        self._spawn(fetcher.run(self.feed.process_snapshot))
-        self._spawn(self.connections.run())
+        self._follow_market(exchange, fetcher)
         self._spawn(self.meetings.run())
         self._keep_memories(core)
         self._every_second()
@@ -179,20 +180,6 @@ class App:
         latch = core.engine.risk.latch
         if latch is not None:
             self.log.warning("halted", since=latch.now_ns, reason=latch.reason, then="tickd resume")
-
-    def _lock(self) -> None:
-        path = Path(self.config.journal.path) / "lock"
-        try:
-            self.seams.disk.lock(path)
-        except BlockingIOError:
-            raise TickdError(
-                f"another daemon is running on the journal {path.parent}; stop it, "
-                "or give this one another name"
-            ) from None
-        except OSError as error:
-            raise TickdError(
-                f"the journal's folder {path.parent} cannot be used ({error.strerror})"
-            ) from None
 
     def _make_feed(self, exchange: Exchange, rings: NDArray[np.void]) -> SnapshotFetcher:
         feed, seams, instruments = self.config.feed, self.seams, self.core.engine.instruments
@@ -212,6 +199,13 @@ class App:
         subscriptions = exchange.subscriptions(feed.market, instruments, feed.streams, feed.ws_url)
         self.connections = FeedConnections(self.feed, subscriptions, fetcher, seams, stale_ms=feed.stale_ms)
         return fetcher
+
+    def _follow_market(self, exchange: Exchange, fetcher: SnapshotFetcher) -> None:
+        """Begin to hear of the market: its streams, its books, and whether it is open."""
+        self._spawn(fetcher.run(self.feed.process_snapshot))
+        self._spawn(self.connections.run())
+        ask = partial(ask_instruments, exchange, fetcher.get, self.config.feed)
+        self._spawn(self.core.engine.market.symbols.run(ask, self.seams))
 
     # --- while it runs --------------------------------------------------------------------------------------
     async def wait(self, seconds: float | None) -> None:

@@ -19,7 +19,7 @@ import msgspec
 from daemon import __version__
 from daemon.config_show import to_toml
 from daemon.core import build_orders, refuse_another_mode
-from daemon.errors import ConfigError, JournalError, NetError, TickdError, UsageError, VenueError
+from daemon.errors import ConfigError, JournalError, NetError, TickdError, VenueError
 from daemon.flatten import Flatten
 from daemon.memory_disk import MemoryDisk
 from daemon.orders.audit import Alarm, Filled, Moved
@@ -378,21 +378,3 @@ class Direct:
         small = instrument.is_dust(abs(units) // to_units(instrument.lot_size), Decimal(price))
         text = f"{to_text(units)} {instrument.base} of {whose}"
         (self.report.dust if price > 0 and small else self.report.left).append(text)
-
-
-def lock_journal(config: Config, disk: Disk) -> str:
-    """Keep daemons out; return a sentence where the folder cannot be used at all.
-
-    Raises UsageError where a daemon holds it.
-    """
-    path = Path(config.journal.path) / "lock"
-    try:
-        disk.lock(path)
-    except BlockingIOError:
-        raise UsageError(
-            f"a daemon holds the journal {path.parent}; use tickd flatten --name {config.name}, "
-            "or end that process first"
-        ) from None
-    except OSError as error:
-        return f"the journal's folder {path.parent} cannot be locked ({error.strerror}): start no daemon now"
-    return ""

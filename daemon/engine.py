@@ -336,6 +336,7 @@ class Engine:
         self.orders.apply(report)
         if kind == "REJECTED":
             self.rejections[report.code] += 1
+            self.market.symbols.on_rejected(report)
         elif kind == "TRADE":
             for runtime in self._runtimes_of[report.instrument]:
                 self._rouse(runtime, dt.WHY_FILL)

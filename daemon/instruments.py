@@ -91,6 +91,11 @@ class Instrument(msgspec.Struct, frozen=True):
     notional_max: Decimal = Decimal(0)  # of orders with a price
 
     @property
+    def trading(self) -> bool:
+        """Whether its exchange takes orders in it, as far as it says."""
+        return self.status in {"", "TRADING"}
+
+    @property
     def spot(self) -> bool:
         """Whether a position cannot go below zero."""
         return self.market == "spot"

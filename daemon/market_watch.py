@@ -14,6 +14,7 @@ import numpy as np
 
 from daemon.entry import bound
 from daemon.orders.audit import Alarm
+from daemon.symbol_watch import SymbolWatch
 from kernels import lag
 from kernels.dtypes import GATE_FEED_LAG, GATE_STALE_FEED
 
@@ -54,6 +55,8 @@ class FeedLag:
 class MarketWatch:
     """Holds the gates of silence and of lag, tells of overflows; the engine asks it to look.
 
+    `symbols` holds the gate of closed markets.
+
     It looks at all instruments in a few calls over arrays, and goes to one only where something changed: 500
     looked at one after the other would stop the loop for a millisecond, ten times a second.
     """
@@ -70,6 +73,7 @@ class MarketWatch:
         """Wire it; lag_ns_max of 0: no lag closes anything."""
         self.stale = np.zeros(len(rings), dtype=bool)
         self.lag = FeedLag(rings)
+        self.symbols = SymbolWatch(instruments, orders)
         self._lagging = self.stale.copy()
         self._instruments = instruments
         self._overflow: NDArray[np.int64] = rings["overflow"]

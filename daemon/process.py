@@ -12,7 +12,7 @@ from rich.console import Console
 
 from daemon.app import App
 from daemon.clock import LoopScheduler, SystemClock
-from daemon.direct import Direct, lock_journal
+from daemon.direct import Direct
 from daemon.disk import RealDisk, ThreadWorker
 from daemon.errors import EXIT_DONE, EXIT_FAILED, NotRunningError, TickdError, UsageError
 from daemon.faces.client import fetch_status
@@ -20,6 +20,7 @@ from daemon.faces.compiling import compiling
 from daemon.faces.direct_report import ask_direct, print_direct, tell_person
 from daemon.faces.show import print_status
 from daemon.feeds.exchanges import fetch_instruments, find_exchange
+from daemon.journal_lock import lock_journal
 from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
 from daemon.logs import open_logs
 from daemon.net import make_net

@@ -177,6 +177,7 @@ GATE_TICK_AGE: Final = 26
 GATE_FEED_LAG: Final = 27
 GATE_WINDOW: Final = 28
 GATE_LIQUIDATION: Final = 29
+GATE_MARKET_CLOSED: Final = 36  # the exchange has the symbol closed: it would take nothing
 GATE_LOW_BUDGET: Final = 35  # what the venue's rate limits leave is for cancels and queries
 # refused by the daemon after the kernels
 REFUSED_ORDER_RATE: Final = 30
@@ -210,6 +211,7 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     GATE_WINDOW: "window",
     GATE_LIQUIDATION: "liquidation",
     GATE_LOW_BUDGET: "low_budget",
+    GATE_MARKET_CLOSED: "market_closed",
     REFUSED_ORDER_RATE: "order_rate",
     REFUSED_SELF_TRADE: "self_trade",
     REFUSED_DUPLICATE: "duplicate",

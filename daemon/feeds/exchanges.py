@@ -8,8 +8,9 @@ from daemon.errors import ConfigError, NetError
 from daemon.feeds.binance_rest import Binance
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from daemon.config import FeedConfig
     from daemon.feeds.base import Exchange
     from daemon.instruments import Instrument, Market
     from daemon.seams import Net
@@ -45,3 +46,11 @@ async def fetch_instruments(
             f"{exchange.name} {market} refused the rules of {asked} (HTTP {answer.status}): {said}"
         )
     return exchange.instruments(market, symbols, answer.body)
+
+
+async def ask_instruments(
+    exchange: Exchange, get: Callable[[str], Awaitable[bytes | None]], feed: FeedConfig
+) -> list[Instrument] | None:
+    """Return the rules as they are by now, None where `get` brings none; raises as `fetch_instruments`."""
+    body = await get(exchange.instruments_url(feed.market, feed.symbols, feed.rest_url))
+    return None if body is None else exchange.instruments(feed.market, feed.symbols, body)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from daemon.errors import NetError
-from daemon.pause import Backoff
+from daemon.pause import Backoff, pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,7 +74,7 @@ class SnapshotFetcher:
         while True:
             index = await self._next()
             del self._due_ns[index]
-            body = await self._fetch(index)
+            body = await self.get(self._urls[index], instrument=index)
             if body is None:
                 self.failures += 1
                 self.request(index)
@@ -98,15 +98,16 @@ class SnapshotFetcher:
             finally:
                 timer.cancel()
 
-    async def _fetch(self, index: int) -> bytes | None:
-        """Make one request; None, and a word in the log, when it brought no book."""
-        url = self._urls[index]
+    async def get(self, url: str, **which: int) -> bytes | None:
+        """Make one request once nothing holds us back; None, and a word in the log, if it brings nothing."""
+        while (wait_ns := self._free_ns - self._seams.clock.now_ns()) > 0:
+            await pause(self._seams, wait_ns / 1e9)
         self.requests += 1
         try:
             answer = await self._seams.net.request("GET", url, {}, b"", _TIMEOUT_S)
         except NetError as error:
             self.hold(_SPACING_MS)
-            _log.warning("snapshot_failed", instrument=index, reason=str(error))
+            _log.warning("request_failed", **which, reason=str(error))
             return None
         self.hold(_SPACING_MS)
         if answer.status == 200:
@@ -115,12 +116,8 @@ class SnapshotFetcher:
             ban_s = _retry_after_s(answer.headers.get("Retry-After", ""), _BAN_S[answer.status])
             self.hold(int(ban_s * 1000))
             self.on_limited(answer.status, int(ban_s * 1000))
-        _log.warning(
-            "snapshot_refused",
-            instrument=index,
-            status=answer.status,
-            said=answer.body[:200].decode(errors="replace"),
-        )
+        said = answer.body[:200].decode(errors="replace")
+        _log.warning("request_refused", **which, status=answer.status, said=said)
         return None
 
 

@@ -26,6 +26,7 @@ from kernels.dtypes import (
     AMEND,
     BUY,
     GATE_HALTED,
+    GATE_MARKET_CLOSED,
     GATE_WINDOW,
     P_QTY,
     PLACE,
@@ -41,6 +42,7 @@ from kernels.dtypes import (
     X_LEVEL,
     X_PRICE_TICKS,
     X_QTY_LOTS,
+    X_REDUCES,
     X_REFUSAL,
     X_SIDE,
 )
@@ -104,6 +106,9 @@ class Risk:
         #: what the end of a trading window takes beside that; likewise
         self.withdraw: Callable[[int], object] = bool
         self._in_window = True
+        self.suspended: set[int] = (
+            set()
+        )  # instruments whose exchange takes no order, not even one that reduces
         self.refusals: dict[int, int] = {}  # by code, every one
         #: open orders per instrument; the manager keeps them
         self.live: list[list[Order]] = [[] for _ in instruments]
@@ -132,8 +137,8 @@ class Risk:
             held = desk.orders[row][slot]
             if verb == PLACE:
                 gate = desk.gate[row]
-                if gate and not (reduces and self._really_reduces(desk, action)):
-                    code = gate
+                if gate and (code := self._hold_back(gate, desk, action)):
+                    pass
                 elif held is not None:
                     code = REFUSED_NO_SLOT
                 elif not self.live[instrument] or not (code := self._collides(desk, action)):
@@ -148,6 +153,12 @@ class Risk:
             return self.refuse(code, desk, action, now_ns)
         self._number = number = self._number + 1
         return Approved(SEAL, number, desk, action, instrument, now_ns)
+
+    def _hold_back(self, gate: int, desk: Desk, action: list[int]) -> int:
+        """Return what a closed gate refuses an order for; 0 where it reduces and the market takes it."""
+        if desk.instruments[action[X_INSTRUMENT]] in self.suspended:
+            return GATE_MARKET_CLOSED
+        return 0 if action[X_REDUCES] and self._really_reduces(desk, action) else gate
 
     def _really_reduces(self, desk: Desk, action: list[int]) -> bool:
         """Whether an order let through a closed gate is no larger than the position it claims to reduce."""
@@ -200,6 +211,17 @@ class Risk:
             self._append(body + desk.rows[row].tobytes(), now_ns)
         self._tell(refused)
         return refused
+
+    # --- closed markets -----------------------------------------------------------------------------------
+    def suspend(self, instrument: int) -> None:
+        """Let nothing leave in an instrument."""
+        self.suspended.add(instrument)
+        self.close(instrument, GATE_MARKET_CLOSED)
+
+    def restore(self, instrument: int) -> None:
+        """Let it leave again."""
+        self.suspended.discard(instrument)
+        self.open(instrument, GATE_MARKET_CLOSED)
 
     # --- the kill switch ----------------------------------------------------------------------------------
     def halt(self, source: str, reason: str, now_ns: int) -> bool:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.config import Config, FeedConfig, JournalConfig, RiskConfig, StrategyConfig, VenueConfig
-from daemon.direct import Direct, lock_journal
-from daemon.errors import NetError, TickdError, UsageError
+from daemon.direct import Direct
+from daemon.errors import NetError, TickdError
 from daemon.events import Balance, ExecutionReport, OpenOrder, VenueSnapshot, VenueStatus
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
@@ -290,12 +290,3 @@ def test_a_person_can_end_it(scene):
     began_ns = scene.time.now_ns()
     assert scene.flatten().left == ["0.005 BTC of maker"]
     assert scene.time.now_ns() - began_ns < 4 * SECOND
-
-
-def test_a_held_lock_names_the_daemon_that_should_be_asked():
-    disk = MemoryDisk()
-    assert lock_journal(CONFIG, disk) == ""
-    with pytest.raises(
-        UsageError, match="a daemon holds the journal /journal; use tickd flatten --name test"
-    ):
-        lock_journal(CONFIG, disk)

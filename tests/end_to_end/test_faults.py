@@ -87,6 +87,26 @@ def test_it_trades_on_through_faults_and_agrees_with_the_exchange_at_the_end(ben
     assert daemon.child.end() == 0
 
 
+def test_a_symbol_in_a_break_is_left_alone_at_the_start_and_later_and_traded_once_it_is_over(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    port = int(exchange.urls["spot"].rpartition(":")[2])
+    post(port, {"kind": "break", "lasts_s": 600})
+    daemon = bench.live(exchange, CROSS)
+    for _ in ("at the start", "later"):
+        daemon.until(
+            lambda state: state["instruments"][0]["gate"] == "market_closed", "the symbol is closed", 60
+        )
+        assert daemon.state()["state"] in {"WARMING", "READY"}
+        assert fetch(port, "/_simulator/faults", "DELETE")[0] == 200
+        daemon.filled()
+        post(port, {"kind": "break", "lasts_s": 600})
+    assert daemon.child.end() == 0
+    said = daemon.log.read_text()
+    assert "BTC/USDT is BREAK at binance: no order leaves until it is TRADING" in said
+    assert "BTC/USDT is closed at binance" in said
+    assert "kill_switch" not in said
+
+
 def post(port, fault):
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     line.request("POST", "/_simulator/faults", json.dumps(fault))
