@@ -18,7 +18,7 @@ from daemon.errors import ConfigError, NetError
 from daemon.proxy import parse_proxy
 from daemon.redact import bare_url
 from daemon.seams import Response
-from daemon.wire import Line, Terms, sentence
+from daemon.wire import DeclinedError, Line, Terms, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -105,6 +105,9 @@ class RealNet:
                 return await self._open(url, handler, self._terms, self._context() if secure else None)
         except TimeoutError:
             raise NetError(f"{bare_url(url)} did not answer within {limit_s:g} s") from None
+        except DeclinedError as error:
+            text = f"cannot connect to {bare_url(url)}: {sentence(error)}"
+            raise NetError(text, error.status, error.retry_after_s) from None
         except (OSError, ValueError) as error:
             raise NetError(f"cannot connect to {bare_url(url)}: {sentence(error)}") from None
 

@@ -12,10 +12,19 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import (
+    WSCloseCode,
+    WSError,
+    WSFrame,
+    WSHandshakeError,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
 
 from daemon.proxy import tunnel
-from daemon.wire import MESSAGE_TOO_BIG, PROTOCOL_ERROR, SILENT, Line, closed_by
+from daemon.wire import MESSAGE_TOO_BIG, PROTOCOL_ERROR, SILENT, DeclinedError, Line, closed_by
 
 if TYPE_CHECKING:
     import ssl
@@ -57,6 +66,10 @@ async def open_socket(url: str, handler: Handler, terms: Terms, tls: ssl.SSLCont
             read_buffer_init_size=READ_BUFFER_BYTES,
             socket_factory=through,
         )
+    except WSHandshakeError as error:
+        if error.response is None:
+            raise ConnectionError(str(error)) from None
+        raise DeclinedError(str(error), int(error.response.status), error.response.headers) from None
     except WSError as error:
         raise ConnectionError(str(error)) from None
     return socket

@@ -10,14 +10,14 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import PayloadTooBig, WebSocketException
+from websockets.exceptions import InvalidStatus, PayloadTooBig, WebSocketException
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from daemon.proxy import tunnel
-from daemon.wire import SILENT, Line, closed_by, sentence
+from daemon.wire import SILENT, DeclinedError, Line, closed_by, sentence
 
 if TYPE_CHECKING:
     import ssl
@@ -49,6 +49,8 @@ async def open_socket(url: str, handler: Handler, terms: Terms, tls: ssl.SSLCont
         except BaseException:
             await socket.abort()
             raise
+    except InvalidStatus as error:
+        raise DeclinedError(str(error), error.response.status_code, error.response.headers) from None
     except WebSocketException as error:
         raise ConnectionError(str(error)) from None
     return socket

@@ -14,7 +14,7 @@ from daemon.errors import NetError
 from daemon.redact import bare_url, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from daemon.proxy import Proxy
     from daemon.seams import Handler
@@ -40,6 +40,21 @@ class Terms(NamedTuple):
     proxy: Proxy | None
     compress: bool
     sockets: set[Line]
+
+
+class DeclinedError(ConnectionError):
+    """An HTTP answer came in place of a websocket."""
+
+    def __init__(self, text: str, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(text)
+        self.status = status
+        self.retry_after_s = retry_after_s(headers)
+
+
+def retry_after_s(headers: Mapping[str, str]) -> int:
+    """Return the seconds that a Retry-After header asks for; 0 where it does not say a number."""
+    text = headers.get("Retry-After", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
 
 
 class Line(ABC):

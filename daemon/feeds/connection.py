@@ -17,6 +17,7 @@ import numpy as np
 import structlog
 
 from daemon.errors import NetError
+from daemon.feeds.snapshots import BAN_S
 from daemon.pause import Backoff, pause
 
 if TYPE_CHECKING:
@@ -147,12 +148,16 @@ class FeedConnection:
         """Connect, trying for ever, later each time."""
         clock = self._seams.clock
         while True:
+            while held_s := self._snapshots.held_s:  # a connection while we are banned only lengthens the ban
+                await pause(self._seams, held_s)
             link = Link(self, self._core)
             link.opened_ns = clock.now_ns()
             try:
                 link.wire = await self._seams.net.connect(self._subscription.url, link)
             except NetError as error:
                 link.live = False
+                if error.status in BAN_S:
+                    self._snapshots.limited(error.status, error.retry_after_s)
                 delay_s = self._backoff.next_s()
                 _log.warning("feed_connect_failed", reason=str(error), retry_s=round(delay_s, 1))
                 await pause(self._seams, delay_s)

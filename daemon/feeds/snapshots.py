@@ -9,6 +9,7 @@ import structlog
 
 from daemon.errors import NetError
 from daemon.pause import Backoff, pause
+from daemon.wire import retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ _SPACING_MS: Final = 500
 #: a book asked for again within this time waits longer each time, up to a minute
 _CALM_NS: Final = 300_000_000_000
 #: how long to keep still after a 429 or 418 that does not say
-_BAN_S: Final = {429: 60.0, 418: 300.0}
+BAN_S: Final = {429: 60.0, 418: 300.0}
 
 
 class SnapshotFetcher:
@@ -40,7 +41,8 @@ class SnapshotFetcher:
         self._backoffs = [Backoff(0.5, 60.0, seams.random) for _ in urls]
         self._asked_ns = [0] * len(urls)
         self._wake = asyncio.Event()
-        self._free_ns = 0  # nothing is sent before
+        self._free_ns = 0  # books are spaced: nothing is asked for before
+        self._held_until_ns = 0  # nor while we are to keep still
         #: told of a 429 or 418 and for how many ms: it holds for whoever asks from this address
         self.on_limited: Callable[[int, int], object] = _nobody
         self.requests = 0
@@ -65,8 +67,19 @@ class SnapshotFetcher:
         self._due_ns.pop(index, None)
 
     def hold(self, wait_ms: int) -> None:
-        """Send nothing for so long: somebody else was told to keep still."""
-        self._free_ns = max(self._free_ns, self._seams.clock.now_ns() + wait_ms * 1_000_000)
+        """Send nothing for so long: somebody was told to keep still."""
+        self._held_until_ns = max(self._held_until_ns, self._seams.clock.now_ns() + wait_ms * 1_000_000)
+
+    def limited(self, status: int, retry_after_s: int) -> None:
+        """Take a 429 or 418, whoever got it; everybody who asks from this address is told."""
+        wait_ms = int(1000 * (retry_after_s or BAN_S[status]))
+        self.hold(wait_ms)
+        self.on_limited(status, wait_ms)
+
+    @property
+    def held_s(self) -> float:
+        """For how long nothing may be sent."""
+        return max(self._held_until_ns - self._seams.clock.now_ns(), 0) / 1e9
 
     async def run(self, take: Callable[[int, bytes, int], None]) -> None:
         """Serve requests until cancelled; `take` is FeedCore.process_snapshot."""
@@ -89,7 +102,7 @@ class SnapshotFetcher:
                 await self._wake.wait()
                 continue
             index = min(self._due_ns, key=self._due_ns.__getitem__)
-            due_ns = max(self._due_ns[index], self._free_ns)
+            due_ns = max(self._due_ns[index], self._free_ns, self._held_until_ns)
             if due_ns <= self._seams.clock.now_ns():
                 return index
             timer = self._seams.scheduler.call_at(due_ns, self._wake.set)
@@ -100,22 +113,20 @@ class SnapshotFetcher:
 
     async def get(self, url: str, **which: int) -> bytes | None:
         """Make one request once nothing holds us back; None, and a word in the log, if it brings nothing."""
-        while (wait_ns := self._free_ns - self._seams.clock.now_ns()) > 0:
-            await pause(self._seams, wait_ns / 1e9)
+        while self.held_s:
+            await pause(self._seams, self.held_s)
         self.requests += 1
         try:
             answer = await self._seams.net.request("GET", url, {}, b"", _TIMEOUT_S)
         except NetError as error:
-            self.hold(_SPACING_MS)
             _log.warning("request_failed", **which, reason=str(error))
             return None
-        self.hold(_SPACING_MS)
+        finally:
+            self._free_ns = self._seams.clock.now_ns() + _SPACING_MS * 1_000_000
         if answer.status == 200:
             return answer.body
-        if answer.status in _BAN_S:
-            ban_s = _retry_after_s(answer.headers.get("Retry-After", ""), _BAN_S[answer.status])
-            self.hold(int(ban_s * 1000))
-            self.on_limited(answer.status, int(ban_s * 1000))
+        if answer.status in BAN_S:
+            self.limited(answer.status, retry_after_s(answer.headers))
         said = answer.body[:200].decode(errors="replace")
         _log.warning("request_refused", **which, status=answer.status, said=said)
         return None
@@ -123,8 +134,3 @@ class SnapshotFetcher:
 
 def _nobody(*_: int) -> None:
     """Tell nobody."""
-
-
-def _retry_after_s(text: str, default_s: float) -> float:
-    """Return the seconds a Retry-After header asks for; the default where it does not say a number."""
-    return float(text) if text.isdigit() and len(text) < 7 else default_s

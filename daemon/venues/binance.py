@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import NOT_SENT, ExecutionReport, VenueStatus
 from daemon.pause import Backoff, pause, within
-from daemon.venues.binance_limits import Budget
+from daemon.venues.binance_limits import BACKOFF_MS, Budget
 from daemon.venues.binance_protocol import SPOT, Protocol
 from daemon.venues.binance_requests import request
 from daemon.venues.binance_rest import BACKOFF_S_FIRST, BACKOFF_S_MAX
@@ -183,8 +183,8 @@ class BinanceVenue:
         """Send nothing until then."""
         self.budget.block(status, self.server.time_ms(self._clock.now_ns()), until_ms)
 
-    def on_feed_limited(self, status: int, wait_ms: int) -> None:
-        """Send nothing for so long: the feed was told to keep still."""
+    def on_told_to_wait(self, status: int, wait_ms: int) -> None:
+        """Send nothing for so long: the feed or a handshake was told to keep still."""
         time_ms = self.server.time_ms(self._clock.now_ns())
         self.budget.block(status, time_ms, time_ms + wait_ms)
 
@@ -275,6 +275,8 @@ class BinanceVenue:
                     raise
                 if self._session is None:
                     self._tell(up=False, reason=str(error))
+                if isinstance(error, NetError) and error.status in BACKOFF_MS:
+                    self.on_told_to_wait(error.status, error.retry_after_s * 1000)
                 await pause(self._seams, backoff.next_s())
                 continue
             old, self._session = self._session, session

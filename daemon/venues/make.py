@@ -80,7 +80,7 @@ def share_limits(venue: Venue, fetcher: SnapshotFetcher, url: str) -> None:
     """
     if isinstance(venue, BinanceVenue) and urlsplit(url).hostname == urlsplit(venue.rest_url).hostname:
         venue.budget.on_block = fetcher.hold
-        fetcher.on_limited = venue.on_feed_limited
+        fetcher.on_limited = venue.on_told_to_wait
 
 
 def make_rehearsal(

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from daemon.errors import NetError
 from daemon.net import RealNet
+from daemon.wire import retry_after_s
 from tests.daemon.sockets import (
     CLOSE,
     CONTINUATION,
@@ -430,12 +431,13 @@ def test_a_connection_refused_is_one_sentence_without_the_query(run: Run, make: 
 def test_a_server_that_is_no_websocket_is_said_so(run: Run, make: Make) -> None:
     async def main() -> None:
         async def page(request: web.Request) -> web.Response:
-            return web.Response(status=429, text="slow down canary-canary")
+            return web.Response(status=429, text="slow down canary-canary", headers={"retry-after": "7"})
 
         async with http_server(page) as url:
             with pytest.raises(NetError, match="429") as refused:
                 await make().connect(url.replace("http", "ws") + "/ws", Heard())
             assert "canary" not in str(refused.value)
+            assert (refused.value.status, refused.value.retry_after_s) == (429, 7)
 
     run(main())
 
@@ -471,3 +473,19 @@ def test_a_server_that_does_not_answer_is_given_up(run: Run, make: Make) -> None
         await server.wait_closed()
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 0),
+        ("99999999999999", 0),
+        ("", 0),
+        ("\u0667", 0),
+        ("-1", 0),
+    ],
+)
+def test_how_long_to_keep_still_is_a_number_of_seconds(text: str, seconds: int) -> None:
+    assert retry_after_s({"Retry-After": text}) == seconds
+    assert retry_after_s({}) == 0

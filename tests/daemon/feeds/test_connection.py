@@ -54,6 +54,7 @@ class Network:
     def __init__(self) -> None:
         self.sockets: list[Socket] = []
         self.refuse = 0
+        self.refusal = NetError("connection refused")
         self.attempts: list[int] = []
         self.snapshot = b""
 
@@ -62,7 +63,7 @@ class Network:
         self.attempts.append(self.time.now_ns())
         if self.refuse:
             self.refuse -= 1
-            raise NetError("connection refused")
+            raise self.refusal
         self.sockets.append(Socket(handler))
         return self.sockets[-1]
 
@@ -349,3 +350,26 @@ def test_a_thousand_cuts_leave_one_connection_and_one_timer(bench, instrument, f
 
     rig.run(scenario)
     assert rig.connection.connects > 500
+
+
+def test_a_handshake_that_is_told_to_wait_is_made_again_after_that_and_everybody_is_told(
+    bench, instrument, frames
+) -> None:
+    rig = make_rig(bench, instrument)
+    rig.net.snapshot = frames.snapshot(1)
+    told: list[tuple[int, int]] = []
+    rig.snapshots.on_limited = lambda *words: told.append(words)
+
+    async def scenario() -> None:
+        await rig.pass_time(2, talker(rig, frames))
+        rig.net.refuse, rig.net.refusal = 1, NetError("cannot connect: HTTP 418", 418, 90)
+        rig.net.sockets[0].cut()
+        await rig.pass_time(60)
+        assert (len(rig.net.attempts), told) == (2, [(418, 90_000)])
+        rig.snapshots.hold(100_000)  # orders were told too
+        await rig.pass_time(99)
+        assert len(rig.net.attempts) == 2
+        await rig.pass_time(2)
+        assert (len(rig.net.attempts), rig.connection.connected) == (3, True)
+
+    rig.run(scenario)

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.clock import VirtualTime
 from daemon.errors import NetError
-from daemon.feeds.snapshots import SnapshotFetcher, _retry_after_s
+from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.seams import Response, Seams
 
 S = 1_000_000_000
@@ -182,10 +182,3 @@ def test_a_forgotten_request_is_not_served() -> None:
 
     rig.run(scenario)
     assert len(rig.net.asked) == 1
-
-
-def test_a_retry_after_that_is_no_number_is_not_believed() -> None:
-    assert _retry_after_s("7", 60.0) == 7.0
-    assert _retry_after_s("Wed, 21 Oct 2026 07:28:00 GMT", 60.0) == 60.0
-    assert _retry_after_s("99999999999999", 60.0) == 60.0
-    assert _retry_after_s("", 60.0) == 60.0

@@ -94,12 +94,15 @@ class MiniExchange:
         self.refusals: dict[str, dict[str, Any]] = {}
         self.silent = False
         self.unreachable = 0  # connections to refuse
+        self.declines: list[NetError] = []  # likewise, with these words
 
     async def connect(self, url: str, handler: Handler) -> Line:
         assert url == "wss://ws.example/ws-api/v3"
         if self.unreachable:
             self.unreachable -= 1
             raise NetError("cannot connect to wss://ws.example/ws-api/v3: refused")
+        if self.declines:
+            raise self.declines.pop(0)
         self.lines.append(Line(self, handler))
         return self.lines[-1]
 
@@ -470,6 +473,24 @@ def test_while_it_is_banned_no_connection_is_made_and_one_as_soon_as_that_ends()
         await desk.pass_s(88)
         assert len(desk.exchange.lines) == 1
         await desk.pass_s(3)
+        assert (len(desk.exchange.lines), desk.venue.up) == (2, True)
+
+    run(scenario)
+
+
+def test_a_handshake_that_is_told_to_wait_holds_back_everything_and_is_made_again_after_that() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.start()
+        held: list[int] = []
+        desk.venue.budget.on_block = held.append
+        desk.exchange.declines = [NetError("cannot connect: HTTP 429", 429, 40)]
+        desk.line.cut()
+        await desk.pass_s(39)
+        assert (len(desk.exchange.lines), desk.exchange.declines, held) == (1, [], [40_500])
+        desk.venue.place(order(2))
+        await desk.pass_s(0)
+        assert desk.sink.reports[-1].reason == "not sent: the venue is down"
+        await desk.pass_s(4)
         assert (len(desk.exchange.lines), desk.venue.up) == (2, True)
 
     run(scenario)

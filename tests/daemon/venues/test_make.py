@@ -158,9 +158,14 @@ def test_without_the_package_ccxt_the_start_ends_with_one_sentence(config_of, mo
         check_keys(config, RealDisk(), KEYS)
 
 
-def test_an_exchange_that_is_not_known_is_told_before_anything_is_compiled(config_of):
-    with pytest.raises(ConfigError, match=r"venue.exchange 'nowhere' is not among"):
-        check_keys(config_of(kind="ccxt", exchange="nowhere"), RealDisk(), KEYS)
+def test_secrets_that_the_file_names_take_the_place_of_key_and_secret(config_of, make):
+    named = {"kind": "ccxt", "exchange": "binance", "credentials": {"walletAddress": "W", "privateKey": "P"}}
+    venue, _ = make({"W": "0x1", "P": "0x2"}, **named)
+    config = config_of(**named)
+    assert (venue._client.walletAddress, venue._client.privateKey) == ("0x1", "0x2")
+    assert not venue._client.apiKey
+    with pytest.raises(ConfigError, match="the environment variable P has the venue's key"):
+        check_keys(config, RealDisk(), {**KEYS, "W": "0x1"})
 
 
 def test_only_orders_for_binance_are_rehearsed(config_of):
