@@ -177,9 +177,15 @@ class App:
         self._pulse.start()
         self._garbage.begin()
         self.log.info("ready", symbols=", ".join(feed.symbols), venue=venue.name)
-        latch = core.engine.risk.latch
+        self._say_halted()
+
+    def _say_halted(self) -> None:
+        latch = self.core.engine.risk.latch
         if latch is not None:
-            self.log.warning("halted", since=latch.now_ns, reason=latch.reason, then="tickd resume")
+            then = (
+                "every position is being closed; tickd resume ends that" if latch.flatten else "tickd resume"
+            )
+            self.log.warning("halted", since=latch.now_ns, reason=latch.reason, then=then)
 
     def _make_feed(self, exchange: Exchange, rings: NDArray[np.void]) -> SnapshotFetcher:
         feed, seams, instruments = self.config.feed, self.seams, self.core.engine.instruments

@@ -50,18 +50,21 @@ class Flatten:
     def begin(self, now_ns: int) -> None:
         """Close what there is, and go on (`go_on`) until all is closed."""
         self.active = True
+        self._answered = self._orders.risk.latch
         self._told.clear()
         self.go_on(now_ns)
 
     def look(self, now_ns: int) -> None:
-        """Go on with what is under way; begin where the kill switch tripped, in the run before too."""
+        """Go on with what is under way; begin where it was asked for or the switch tripped, before too."""
         latch = self._orders.risk.latch
-        if self._on_trip and latch is not None and latch is not self._answered and latch.source in _TRIPS:
-            self._answered = latch
+        if latch is not None and latch is not self._answered and self._closes(latch):
             self._orders.cancel_all(now_ns, stops=True)
             self.begin(now_ns)
         elif self.active:
             self.go_on(now_ns)
+
+    def _closes(self, latch: Latch) -> bool:
+        return latch.flatten or (self._on_trip and latch.source in _TRIPS)
 
     def end(self) -> None:
         """Leave what is still open as it is: a person resumed."""

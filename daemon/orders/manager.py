@@ -277,17 +277,17 @@ class Orders:
         if command.verb == "halt":
             self.halt(command.source, command.reason, now_ns)
         elif command.verb == "flatten":
-            self.halt(command.source, command.reason or "flatten", now_ns)
+            self.halt(command.source, command.reason or "flatten", now_ns, flatten=True)
             self.cancel_all(now_ns, stops=True)
         elif command.verb == "stop":
             self.cancel_all(now_ns)
 
-    def halt(self, source: str, reason: str, now_ns: int | None = None) -> None:
+    def halt(self, source: str, reason: str, now_ns: int | None = None, *, flatten: bool = False) -> None:
         """Throw the kill switch: gates close, all but protective stops are cancelled, restarts remember."""
         if self.restoring:
             return
         now_ns = self.clock.now_ns() if now_ns is None else now_ns
-        if self.risk.halt(source, reason, now_ns):
+        if self.risk.halt(source, reason, now_ns, flatten=flatten):
             self.cancel_all(now_ns)
 
     def resume(self, source: str, now_ns: int | None = None) -> None:

@@ -137,12 +137,13 @@ class CommandTaken(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Latch(msgspec.Struct, frozen=True, array_like=True):
-    """The kill switch as it now stands."""
+    """The kill switch as it now stands; `flatten`: a person wants everything closed, by the next run too."""
 
     now_ns: int
     halted: bool
     source: str
     reason: str
+    flatten: bool = False
 
 
 class Adopted(msgspec.Struct, frozen=True, array_like=True):

@@ -70,8 +70,8 @@ class Recovery:
             records.Asked: self._on_asked,
             ExecutionReport: self._on_report,
             Funding: orders.portfolio.fund,
-            records.Latch: orders.risk.set_latch,
             records.CommandTaken: self._on_command,
+            records.Latch: orders.risk.set_latch,
             records.Adopted: self._on_adopted,
             records.Voided: self._on_voided,
             records.Balances: self._on_balances,
@@ -225,7 +225,12 @@ class Recovery:
         self._life.enter(order)
 
     def _on_command(self, taken: records.CommandTaken) -> None:
+        """Throw the kill switch for who commanded it, where the run ended before that was recorded."""
         self._stopped = self._stopped or taken.command.verb == "stop"
+        risk, command = self._orders.risk, taken.command
+        if command.verb in {"halt", "flatten"} and not risk.halted:
+            flatten = command.verb == "flatten"
+            risk.set_latch(records.Latch(taken.now_ns, True, command.source, command.reason, flatten))
 
     def _on_fee_valued(self, fee: records.FeeValued) -> None:
         self._orders.portfolio.value_fee(fee, self._desk(fee.strategy).index)

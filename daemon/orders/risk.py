@@ -14,6 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from daemon.errors import JournalError
 from daemon.orders.audit import Alarm, Latched
@@ -224,12 +225,20 @@ class Risk:
         self.open(instrument, GATE_MARKET_CLOSED)
 
     # --- the kill switch ----------------------------------------------------------------------------------
-    def halt(self, source: str, reason: str, now_ns: int) -> bool:
-        """Throw the kill switch; return whether it was not thrown yet. `Orders.halt` also cancels."""
-        if self.latch is not None:
+    def halt(self, source: str, reason: str, now_ns: int, *, flatten: bool = False) -> bool:
+        """Throw the kill switch; return whether it was not thrown yet. `Orders.halt` also cancels.
+
+        flatten: the next run goes on closing what this one does not close.
+        """
+        was = self.latch
+        if was is not None and (was.flatten or not flatten):
             return False
-        self.set_latch(Latch(now_ns, halted=True, source=source, reason=reason))
-        self._append(pack(self.latch), now_ns)  # type: ignore[arg-type]
+        latch = was or Latch(now_ns, halted=True, source=source, reason=reason)
+        latch = replace(latch, flatten=flatten)
+        self.set_latch(latch)
+        self._append(pack(latch), now_ns)
+        if was is not None:
+            return False
         self._tell(Latched(halted=True, source=source, reason=reason, now_ns=now_ns))
         return True
 

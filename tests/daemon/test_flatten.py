@@ -198,6 +198,29 @@ def test_without_it_a_loss_halts_and_leaves_the_position_under_its_stop(new_floo
     assert [order.kind for order in floor.core.orders.life.open.values()] == [d.STOP]
 
 
+@pytest.mark.parametrize("halted_before", [False, True])
+def test_a_flatten_that_was_commanded_goes_on_after_a_restart_and_ends_with_a_resume(
+    new_floor, script, halted_before
+):
+    floor = new_floor(script)
+    floor.go_long(2.0)
+    if halted_before:
+        floor.command("halt")
+    floor.quote(99.0, 99.02, qty=0.5)  # so much is bid for
+    floor.command("flatten")
+    floor.later(0.15)
+    assert 0.0 < floor.position() < 2.0
+    later = floor.restarted()
+    assert later.engine.state == "HALTED"
+    later.quote(99.0, 99.02)
+    later.later(0.5)
+    assert later.position() == 0.0
+    third = later.restarted()
+    assert (third.engine.state, third.core.engine.risk.latch.flatten) == ("HALTED", True)
+    third.command("resume")
+    assert third.restarted().engine.state != "HALTED"
+
+
 def test_a_persons_halt_flattens_nothing(new_floor, script):
     floor = new_floor(script, risk=RiskConfig(flatten_on_halt=True))
     floor.go_long(2.0)

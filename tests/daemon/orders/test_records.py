@@ -28,6 +28,7 @@ REPORT = ExecutionReport(
         REPORT,
         r.CommandTaken(1, Command(verb="halt", source="cli", reason="why")),
         r.Latch(1, halted=True, source="cli", reason="why"),
+        r.Latch(1, halted=True, source="cli", reason="why", flatten=True),
         r.Adopted(1, ORDER),
         r.Voided(1, "t-1-1"),
         r.Balances(1, {"USDT": "100000000000000000000000"}),
@@ -81,3 +82,9 @@ def test_every_type_has_a_name():
         for key, value in constants.items()
         if key not in {"VERSION", "BODY_BYTES_MAX", "X_REFUSAL"}
     }
+
+
+def test_a_kill_switch_of_an_older_version_flattened_nothing():
+    body = r.pack(r.Latch(1, halted=True, source="cli", reason="why"))
+    older = body[:1] + msgspec.msgpack.encode(msgspec.msgpack.decode(body[1:])[:4])
+    assert r.unpack(older) == r.Latch(1, True, "cli", "why", flatten=False)

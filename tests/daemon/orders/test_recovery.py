@@ -7,6 +7,7 @@ from daemon.events import Command, ExecutionReport
 from daemon.orders.intents import Approved
 from daemon.orders.money import UNIT
 from daemon.orders.order import State
+from daemon.orders.records import CommandTaken, pack
 from daemon.seams import Boot
 from kernels import dtypes as d
 from tests.daemon.orders.conftest import BOOT, SECOND
@@ -119,6 +120,14 @@ def test_the_kill_switch_stays_thrown_over_restarts_until_somebody_resumes(world
     assert again.check(level=9, slot=9).reason == "halted"
     again.orders.resume("cli")
     assert isinstance(again.restarted().check(), Approved)
+
+
+@pytest.mark.parametrize(("verb", "flatten"), [("halt", False), ("flatten", True), ("stop", None)])
+def test_a_command_that_was_recorded_and_no_more_throws_the_switch_after_a_restart(world, verb, flatten):
+    world.orders.record(pack(CommandTaken(1, Command(verb=verb, source="http", reason="why"))))
+    latch = world.restarted().risk.latch
+    assert (latch and latch.flatten) is flatten
+    assert latch is None or (latch.source, latch.reason) == ("http", "why")
 
 
 def test_day_and_drawdown_go_on_after_a_restart(world):
