@@ -25,6 +25,7 @@ from daemon.memory_disk import MemoryDisk
 from daemon.orders.audit import Alarm, Filled, Moved
 from daemon.orders.checkpoint import save
 from daemon.orders.funding import take_funding
+from daemon.orders.liquidation import take_margin_call
 from daemon.orders.money import Holding, to_text, to_units
 from daemon.orders.order import State
 from daemon.orders.reader import History, read_history
@@ -109,6 +110,7 @@ class Direct:
         self.orders, self._recovery = self._open()
         self.orders.doubts.ask_snapshot = self._meet_soon
         self.on_funding = partial(take_funding, self.orders)
+        self.on_margin_call = partial(take_margin_call, self.orders)
         self._flatten = Flatten(self.orders, instruments, self._touch, config.risk.collar)
 
     # --- the journal ---------------------------------------------------------------------------------------

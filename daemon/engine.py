@@ -26,6 +26,7 @@ from daemon.orders.closing import withdraw
 from daemon.orders.fees import value_fees
 from daemon.orders.funding import take_funding
 from daemon.orders.intents import Approved
+from daemon.orders.liquidation import take_margin_call
 from daemon.orders.order import Order
 from daemon.pulse import STEADY
 from daemon.readiness import Readiness
@@ -354,6 +355,10 @@ class Engine:
         """Gate orders on the connection they travel by; meeting the venue's snapshot opens it again."""
         self.venue_up = status.up
         self.orders.venue_status(status)
+
+    def on_margin_call(self, text: str, wire_ns: int) -> None:
+        """Record and tell that the venue calls for margin; what orders may do the gates know already."""
+        take_margin_call(self.orders, text, wire_ns)
 
     # --- 4. commands and timers ------------------------------------------------------------------------
     def on_command(self, command: Command) -> None:

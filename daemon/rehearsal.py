@@ -137,6 +137,9 @@ class Rehearsal:
     def on_funding(self, funding: Funding) -> None:
         """Do nothing: it holds nothing for so long."""
 
+    def on_margin_call(self, text: str, wire_ns: int) -> None:
+        """Do nothing."""
+
     def on_venue_status(self, status: VenueStatus) -> None:
         """Do nothing: it is up for ever."""
 

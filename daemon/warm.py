@@ -168,6 +168,9 @@ class _Nobody:
     def on_funding(self, funding: Funding) -> None:
         """Do nothing."""
 
+    def on_margin_call(self, text: str, wire_ns: int) -> None:
+        """Do nothing."""
+
     def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:  # noqa: ARG002
         """Know nothing."""
         return False

@@ -78,6 +78,7 @@ ALARMS: Final = (
     "gap",  # ticks were missed, and a strategy begins anew
     "flatten",  # a position has no market to be closed in
     "liquidation_near",  # a position's distance from liquidation is below its limit
+    "margin_call",  # the venue says that positions are near their liquidation
     "position_closed",  # the venue closed a position by itself: liquidation, deleveraging, settlement
     "market_closed",  # the exchange takes no orders in a symbol: a break, a halt, the end of its listing
     "balance",  # the venue's balance is not what the trades make it

@@ -225,7 +225,7 @@ class Recovery:
         self._life.enter(order)
 
     def _on_command(self, taken: records.CommandTaken) -> None:
-        """Throw the kill switch for who commanded it, where the run ended before that was recorded."""
+        """Note an orderly end; throw the switch for who commanded it, where the run ended before it did."""
         self._stopped = self._stopped or taken.command.verb == "stop"
         risk, command = self._orders.risk, taken.command
         if command.verb in {"halt", "flatten"} and not risk.halted:

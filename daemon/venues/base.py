@@ -30,6 +30,9 @@ class VenueSink(Protocol):
     def on_funding(self, funding: Funding) -> None:
         """Take what open derivatives cost or brought by themselves."""
 
+    def on_margin_call(self, text: str, wire_ns: int) -> None:
+        """Learn that the venue calls for margin."""
+
     def on_venue_status(self, status: VenueStatus) -> None:
         """Learn that the connection on which orders travel came up or went down."""
 

@@ -116,6 +116,11 @@ class UsdmVenue(BinanceVenue):
         if self._sink is not None:
             self._sink.on_funding(funding)
 
+    def on_margin_call(self, text: str, wire_ns: int) -> None:
+        """Hand on that positions are near their liquidation."""
+        if self._sink is not None:
+            self._sink.on_margin_call(text, wire_ns)
+
     # --- the connection -------------------------------------------------------------------------------------
     async def start(self, sink: VenueSink) -> None:
         """Connect and stay connected, as on Spot; raises ConfigError where the account cannot be set up."""

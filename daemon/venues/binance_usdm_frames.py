@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from daemon.events import ReportKind
     from daemon.instruments import Instrument
     from daemon.orders.order import Order
-    from daemon.venues.binance_usdm_wire import AccountEvent, AlgoEvent, OrderUpdate, PositionRow
+    from daemon.venues.binance_usdm_wire import AccountEvent, AlgoEvent, MarginEvent, OrderUpdate, PositionRow
     from daemon.venues.binance_wire import OrderRow, TradeRow
 
 #: what just happened, by the venue's execution type
@@ -184,6 +184,15 @@ class UsdmFrames(OrderFrames):
         if event.a.m not in BY_THEMSELVES:
             return []
         return [Funding(wire_ns, row.a, amount_of(str(row.bc)), to_ns(event.T)) for row in event.a.B]
+
+    @staticmethod
+    def margin_call(event: MarginEvent) -> str:
+        """Return a sentence about the positions that are near their liquidation; empty: none is."""
+        near = "; ".join(
+            f"{one.pa} {one.s} at a mark price of {one.mp}, open profit {one.up}, maintenance margin {one.mm}"
+            for one in event.p
+        )
+        return f"the exchange calls for margin, add some or reduce: {near}" if near else ""
 
     # --- answers --------------------------------------------------------------------------------------------
     def placed(self, result: msgspec.Raw, order: Order, wire_ns: int) -> list[ExecutionReport]:

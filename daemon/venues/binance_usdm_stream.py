@@ -12,7 +12,7 @@ from daemon.errors import FrameError
 from daemon.orders.order import State
 from daemon.redact import redact
 from daemon.venues.binance_session import PLACE, Owner, Session
-from daemon.venues.binance_usdm_wire import AccountEvent, AlgoEvent, ExpiredEvent, OrderEvent
+from daemon.venues.binance_usdm_wire import AccountEvent, AlgoEvent, ExpiredEvent, MarginEvent, OrderEvent
 
 if TYPE_CHECKING:
     import msgspec
@@ -28,6 +28,9 @@ class StreamOwner(Owner, Protocol):
 
     def on_funding(self, funding: Funding) -> None:
         """Take what open positions cost or brought by themselves."""
+
+    def on_margin_call(self, text: str, wire_ns: int) -> None:
+        """Learn that positions are near their liquidation."""
 
 
 class UsdmSession(Session):
@@ -97,6 +100,9 @@ class UserStream:
             elif isinstance(event, AccountEvent):
                 for funding in self._frames.funding(event, wire_ns):
                     self._owner.on_funding(funding)
+            elif isinstance(event, MarginEvent):
+                if text := self._frames.margin_call(event):
+                    self._owner.on_margin_call(text, wire_ns)
             elif isinstance(event, ExpiredEvent):
                 self._session.close("the user data stream's key ended")
         except FrameError as error:

@@ -89,8 +89,20 @@ class ConfigEvent(msgspec.Struct, gc=False, tag_field="e", tag="ACCOUNT_CONFIG_U
     """Somebody changed a leverage or the assets mode."""
 
 
+class MarginCall(msgspec.Struct, gc=False):
+    """A position that is near its liquidation: its amount, mark price, open profit, and what it must keep."""
+
+    s: str = ""
+    pa: str = ""
+    mp: str = ""
+    up: str = ""
+    mm: str = ""
+
+
 class MarginEvent(msgspec.Struct, gc=False, tag_field="e", tag="MARGIN_CALL"):
-    """A position is near its liquidation."""
+    """Positions are near their liquidation."""
+
+    p: list[MarginCall] = []
 
 
 class StrategyEvent(msgspec.Struct, gc=False, tag_field="e", tag="STRATEGY_UPDATE"):

@@ -41,6 +41,9 @@ class _Owner(FakeOwner):
     def on_funding(self, funding: Any) -> None:
         assert funding.amount.is_finite()
 
+    def on_margin_call(self, text: str, wire_ns: int) -> None:
+        """Nothing is made of it."""
+
 
 # --- Binance Spot -------------------------------------------------------------------------------------------
 def session() -> Callable[[bytes], object]:

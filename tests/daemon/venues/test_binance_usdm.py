@@ -88,6 +88,9 @@ class Heard(spot.Heard):
     def on_funding(self, funding: Funding) -> None:
         self.funded.append(funding)
 
+    def on_margin_call(self, text: str, wire_ns: int) -> None:
+        """Nothing is made of it."""
+
 
 class Desk(spot.Desk):
     exchange: Exchange

@@ -76,6 +76,9 @@ class UsdmHeard(Heard):
         self.funded.append(funding)
         self._changed.set()
 
+    def on_margin_call(self, text: str, wire_ns: int) -> None:
+        """Nothing is made of it."""
+
 
 class Session:
     """A venue connected to the simulator, and the market as it stands there."""

@@ -27,6 +27,7 @@ class Owner:
     def __init__(self) -> None:
         self.reports: list[Any] = []
         self.funded: list[Any] = []
+        self.calls: list[str] = []
         self.errors: list[str] = []
         self.ended: list[str] = []
         self.asked: list[tuple[Any, ...]] = []
@@ -41,6 +42,9 @@ class Owner:
 
     def on_funding(self, funding: Any) -> None:
         self.funded.append(funding)
+
+    def on_margin_call(self, text: str, wire_ns: int) -> None:
+        self.calls.append(text)
 
     def on_frame_error(self, error: Any) -> None:
         self.errors.append(error.reason)
@@ -98,6 +102,22 @@ def test_what_is_known_already_is_not_told_again(pair: Pair) -> None:
 def test_what_concerns_no_order_is_passed_over(pair: Pair, event: bytes) -> None:
     pair.stream.on_frame(event, True)
     assert (pair.owner.reports, pair.owner.errors, pair.api.closed) == ([], [], 0)
+
+
+def test_a_call_for_margin_is_one_sentence(pair: Pair) -> None:
+    position = (
+        b'{"s":"ETHUSDT","ps":"LONG","pa":"1.327","mt":"CROSSED","iw":"0","mp":"187.17127","up":"-1.166074",'
+        b'"mm":"1.614445"}'
+    )
+    pair.stream.on_frame(
+        b'{"e":"MARGIN_CALL","E":1587727187525,"cw":"3.16812045","p":[' + position + b"]}", True
+    )
+    (said,) = pair.owner.calls
+    assert said == (
+        "the exchange calls for margin, add some or reduce: 1.327 ETHUSDT at a mark price of 187.17127, "
+        "open profit -1.166074, maintenance margin 1.614445"
+    )
+    assert (pair.owner.errors, pair.api.closed) == ([], 0)
 
 
 def test_an_event_nobody_has_heard_of_is_counted_and_does_no_harm(pair: Pair) -> None:
