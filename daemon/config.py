@@ -154,6 +154,8 @@ class StrategyConfig(_Section, frozen=True):
     warmup_ticks: Annotated[int, Meta(ge=0, le=100_000_000)] = 200
     #: what missed ticks do to its memory (strategies/base.py); empty: what the strategy says itself
     on_gap: Literal["", "reset", "mark"] = ""
+    #: what becomes of its resting orders while it sees no market; likewise
+    on_silence: Literal["", "withdraw", "leave"] = ""
 
 
 class RiskConfig(_Section, frozen=True):

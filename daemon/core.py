@@ -97,6 +97,8 @@ def make_runtimes(
         strategy = plan.strategy
         if plan.config.on_gap:
             strategy = strategy._replace(on_gap=plan.config.on_gap)
+        if plan.config.on_silence:
+            strategy = strategy._replace(on_silence=plan.config.on_silence)
         ticks = plan.config.warmup_ticks
         runtimes.append(Runtime(index, strategy, owned, memory, plan.trees, ticks))
     return runtimes

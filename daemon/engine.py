@@ -385,6 +385,7 @@ class Engine:
         self.risk.watch(self.portfolio, now_ns)
         short = self.orders.venue.is_short()
         (self.risk.close_all if short else self.risk.open_all)(dt.GATE_LOW_BUDGET)
-        if self._cold or short or self.risk.shut:
-            withdraw(self.orders, now_ns, stops=self._flatten.active, quotes=short)
+        blind = self._readiness.blind(self.market.unseen(self.synced))
+        if self._cold or short or self.risk.shut or blind:
+            withdraw(self.orders, now_ns, stops=self._flatten.active, quotes=short, blind=blind)
         self._flatten.look(now_ns)

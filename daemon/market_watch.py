@@ -94,6 +94,12 @@ class MarketWatch:
                 if now_ns - self._told_ns[instrument] >= _OVERFLOW_AGAIN_NS:
                     self._tell_overflow(instrument, now_ns)
 
+    def unseen(self, synced: Sequence[bool]) -> list[int]:
+        """Return the instruments whose market nobody can see: silent, or with a gap in the book."""
+        if all(synced) and not self.stale.any():
+            return []
+        return np.flatnonzero(self.stale | ~np.array(synced)).tolist()
+
     def _tell_overflow(self, instrument: int, now_ns: int) -> None:
         lost = self._overflow.item(instrument)
         more, self._told[instrument] = lost - self._told.item(instrument), lost

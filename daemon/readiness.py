@@ -100,6 +100,15 @@ class Readiness:
             self._withdraw(runtime, now_ns)
         return cold
 
+    def blind(self, unseen: Iterable[int]) -> set[tuple[int, int]]:
+        """Return (strategy, instrument) of those who withdraw what rests in a market that nobody sees."""
+        return {
+            (runtime.index, instrument)
+            for instrument in unseen
+            for runtime, _ in self._owners[instrument]
+            if runtime.strategy.on_silence == "withdraw"
+        }
+
     def _chill(self, runtimes: Sequence[Runtime]) -> bool:
         """Keep strategies that have to warm up from acting; their ticks count from here on."""
         if self._started:

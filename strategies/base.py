@@ -18,6 +18,7 @@ A strategy is a module with:
     TIMER_S      seconds between timer wake-ups, 0.0 for none
     decide       the function, compiled by @njit or plain Python
     ON_GAP       what ticks that were missed mean to it (left out: "reset")
+    ON_SILENCE   what becomes of its resting orders while it sees no market (left out: "withdraw")
 
 Ticks are missed when a connection is cut, when the exchange's trade ids jump, and between a checkpoint and
 the start that takes it up. "reset": what features and state had learnt is forgotten, and it warms up before
@@ -25,6 +26,10 @@ it acts again. "mark": both go on, and the gap is counted. To features a gap is 
 weighed by time decays by its length, bars in it close at the last mid, and what is weighed by ticks takes the
 next one as if none were missing; one longer than the tuning's `silence_s` begins them anew by itself. Let a
 strategy go on only if it stays right so: one that quotes by its volatility would find it low.
+
+While an instrument's feed is silent beyond its limit, or its book has a gap, a strategy cannot move what it
+has resting there. "withdraw": it is cancelled, and reconcile places it anew once there is a market. "leave":
+it stands, as for one whose orders are meant to wait far away for days. Protective stops stand either way.
 """
 
 from __future__ import annotations
@@ -58,6 +63,9 @@ DECIDE_SIGNATURE = int64(
 #: what missed ticks mean to a strategy
 OnGap = Literal["reset", "mark"]
 _ON_GAP: Final = get_args(OnGap)
+#: what a market that is not seen means to a strategy's resting orders
+OnSilence = Literal["withdraw", "leave"]
+_ON_SILENCE: Final = get_args(OnSilence)
 
 
 class Decide(Protocol):
@@ -90,6 +98,7 @@ class Strategy(NamedTuple):
     timer_s: float
     source: str  # the module's text and its helpers', hashed into the compiled kernel's name
     on_gap: OnGap = "reset"
+    on_silence: OnSilence = "withdraw"
 
 
 SHIPPED = ("ema_cross", "market_maker", "pairs", "ml")
@@ -118,6 +127,7 @@ def from_module(name: str, module: Any, source: str) -> Strategy:
             timer_s=float(module.TIMER_S),
             source=source,
             on_gap=getattr(module, "ON_GAP", "reset"),
+            on_silence=getattr(module, "ON_SILENCE", "withdraw"),
         )
     except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise StrategyError(f"strategy {name} does not follow strategies/base.py: {error}") from None
@@ -125,10 +135,12 @@ def from_module(name: str, module: Any, source: str) -> Strategy:
         raise StrategyError(f"strategy {name}: decide is no function")
     if not (strategy.instruments >= 1 and strategy.states >= 0 and 0.0 <= strategy.timer_s < math.inf):
         raise StrategyError(f"strategy {name}: INSTRUMENTS is at least 1, STATES and TIMER_S at least 0")
-    if strategy.on_gap not in _ON_GAP:
-        raise StrategyError(
-            f"strategy {name}: ON_GAP is {strategy.on_gap!r}, and can be {' or '.join(_ON_GAP)}"
-        )
+    for word, said, known in (
+        ("ON_GAP", strategy.on_gap, _ON_GAP),
+        ("ON_SILENCE", strategy.on_silence, _ON_SILENCE),
+    ):
+        if said not in known:
+            raise StrategyError(f"strategy {name}: {word} is {said!r}, and can be {' or '.join(known)}")
     return strategy
 
 

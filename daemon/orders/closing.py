@@ -28,6 +28,8 @@ from kernels.dtypes import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
     from daemon.orders.order import Order
@@ -37,8 +39,17 @@ _AGAIN_NS: Final = 1_000_000_000
 _STANDING: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
 
 
-def withdraw(orders: Orders, now_ns: int, *, stops: bool = False, quotes: bool = False) -> None:
+def withdraw(
+    orders: Orders,
+    now_ns: int,
+    *,
+    stops: bool = False,
+    quotes: bool = False,
+    blind: Collection[tuple[int, int]] = (),
+) -> None:
     """Cancel again what should be gone and stands; protective stops and all quotes only if asked to.
+
+    blind: (strategy, instrument) whose quotes go, since who quotes sees no market.
 
     Nothing should stand once the kill switch is thrown or a trading window is over, nor of a strategy that
     warms up. It was cancelled then; but a cancel may be lost or refused, the order's own acceptance may come
@@ -48,7 +59,8 @@ def withdraw(orders: Orders, now_ns: int, *, stops: bool = False, quotes: bool =
         if order.state not in _STANDING or (order.kind == STOP and not stops):
             continue
         unwanted = orders.risk.shut or not orders.desks[order.strategy].ready
-        unwanted = unwanted or (quotes and order.kind == REST)  # it could not be moved, and would go stale
+        if order.kind == REST:  # one that could not be moved would go stale
+            unwanted = unwanted or quotes or (order.strategy, order.instrument) in blind
         if unwanted and not 0 <= now_ns - order.asked_ns < _AGAIN_NS:
             orders.cancel(order, now_ns)
 

@@ -67,6 +67,7 @@ GATES = {
 def test_a_closed_gate_keeps_risk_in_and_lets_reducing_orders_and_cancels_out(new_floor, script, name):
     close, reopen = GATES[name]
     floor = new_floor(script, streams=("trade", "quote", "depth"))
+    leaves(floor)
     floor.depth(11, "", "")
     floor.snapshot(10)
     floor.go_long(2.0)
@@ -104,6 +105,42 @@ def test_a_closed_gate_keeps_risk_in_and_lets_reducing_orders_and_cancels_out(ne
     floor.quote()
     floor.later(0.01)
     assert floor.position() == 2.0
+
+
+def leaves(floor):
+    """Let the strategy leave what rests while it sees no market."""
+    (runtime,) = floor.engine.runtimes
+    runtime.strategy = runtime.strategy._replace(on_silence="leave")
+
+
+@pytest.mark.parametrize("name", ["stale_feed", "book_gap"])
+@pytest.mark.parametrize("leave", [False, True])
+def test_what_rests_where_no_market_is_seen_is_withdrawn_but_for_stops_and_comes_back(
+    new_floor, script, name, leave
+):
+    close, reopen = GATES[name]
+    floor = new_floor(script, streams=("trade", "quote", "depth"))
+    if leave:
+        leaves(floor)
+    floor.depth(11, "", "")
+    floor.snapshot(10)
+    floor.go_long(2.0)
+    script.wants = [[d.REST, 0, 0, BUY, 99.9, 1.0], [d.STOP, 0, 1, SELL, 95.0, 1.0]]
+    floor.quote()
+    floor.later(0.2)
+    standing = {order.kind for order in floor.core.orders.life.open.values()}
+    assert standing == {d.REST, d.STOP}
+    close(floor)
+    floor.later(1.2)
+    assert {order.kind for order in floor.core.orders.life.open.values()} == (
+        {d.REST, d.STOP} if leave else {d.STOP}
+    )
+    script.wants = None
+    reopen(floor)
+    script.wants = [[d.REST, 0, 0, BUY, 99.9, 1.0], [d.STOP, 0, 1, SELL, 95.0, 1.0]]
+    floor.quote()
+    floor.later(0.2)
+    assert {order.kind for order in floor.core.orders.life.open.values()} == {d.REST, d.STOP}
 
 
 def test_nothing_leaves_before_the_start(new_floor, script):

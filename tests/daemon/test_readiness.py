@@ -167,3 +167,11 @@ def test_time_in_a_gap_does_not_let_features_explode(new_floor):
         known = ~np.isnan(now) & ~np.isnan(calm)
         assert np.all(np.abs(now[known]) <= 10 * np.abs(calm[known]) + 200)
     assert gaps(floor) == [3]
+
+
+def test_who_withdraws_in_a_market_that_nobody_sees_says_itself_or_its_configuration(new_floor):
+    leave = msgspec.structs.replace(CROSS, on_silence="leave")
+    floor = new_floor(CROSS, leave)
+    readiness = floor.engine._readiness
+    assert readiness.blind([]) == set()
+    assert readiness.blind([0]) == {(0, 0)}

@@ -47,6 +47,7 @@ def test_a_missing_part_is_named(part):
         ("TIMER_S", float("nan"), "STATES and TIMER_S at least 0"),
         ("decide", 3, "strategy mine: decide is no function"),
         ("ON_GAP", "forget", "ON_GAP is 'forget', and can be reset or mark"),
+        ("ON_SILENCE", "wait", "ON_SILENCE is 'wait', and can be withdraw or leave"),
     ],
 )
 def test_a_part_that_is_not_what_the_contract_says_is_refused_in_one_sentence(part, value, sentence):
