@@ -41,6 +41,8 @@ Fraction = Annotated[float, Meta(gt=0, le=1)]
 Amount = Annotated[float, Meta(gt=0, le=1e12)]
 Latency = Annotated[int, Meta(ge=0, le=10_000_000)]
 Steps = Annotated[int, Meta(ge=0, le=1_000_000)]
+#: what the values are of which others chose the names: balances, secrets and words of an exchange
+_NAMED: Final = ((Decimal,), (str,), (Any,))
 _NAME_FORM: Final = "1 to 16 of a-z, 0-9, _ and -, and begin with a letter or digit"
 #: it becomes a folder, a client order id's prefix and a metric's label
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}$", description=_NAME_FORM)]
@@ -335,8 +337,8 @@ def _override(tree: dict[str, Any], variable: str, text: str) -> list[str]:
     kind: Any = Config
     node: Any = tree
     for depth, word in enumerate(keys):
-        # assets are upper case everywhere, every other key is lower case
-        key = keys[depth] = word if get_args(kind)[1:] == (Decimal,) else word.lower()
+        # names of assets and of ccxt are as they are, every other key is lower case
+        key = keys[depth] = word if get_args(kind)[1:] in _NAMED else word.lower()
         kind = below(kind, key)
         if kind is None:
             where = ".".join(keys[: depth + 1])

@@ -63,6 +63,8 @@ def test_a_venue_on_ccxt_is_the_feed_s_exchange_and_has_a_journal_of_its_own():
     form = '[venue.form]\nid = "client_order_id"\nid_length = 36\nimmediate = { ioc = true }\n'
     assert "which lacks post_only (" in refusal(unknown + form)
     told = read(unknown + "post_only = false\n" + form).venue.form
+    named = read(live, TICKD__VENUE__CREDENTIALS__apiKey="K").venue
+    assert named.credentials == {"apiKey": "K"}
     assert (told.id, told.options) == ("client_order_id", {"defaultType": "spot"})
     assert "too short for those of this daemon" in refusal(
         unknown + "post_only = false\n" + form.replace("36", "9")
