@@ -203,7 +203,14 @@ class App:
             streams=feed.streams,
         )
         subscriptions = exchange.subscriptions(feed.market, instruments, feed.streams, feed.ws_url)
-        self.connections = FeedConnections(self.feed, subscriptions, fetcher, seams, stale_ms=feed.stale_ms)
+        self.connections = FeedConnections(
+            self.feed,
+            subscriptions,
+            fetcher,
+            seams,
+            stale_ms=feed.stale_ms,
+            backoff_s_max=feed.backoff_s_max,
+        )
         return fetcher
 
     def _follow_market(self, exchange: Exchange, fetcher: SnapshotFetcher) -> None:

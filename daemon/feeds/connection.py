@@ -87,6 +87,7 @@ class FeedConnection:
         seams: Seams,
         *,
         stale_ms: int,
+        backoff_s_max: float = 30.0,
     ) -> None:
         self._core = core
         self._subscription = subscription
@@ -94,7 +95,7 @@ class FeedConnection:
         self._snapshots = snapshots
         self._seams = seams
         self._stale_ns = stale_ms * 1_000_000
-        self._backoff = Backoff(0.5, 30.0, seams.random)
+        self._backoff = Backoff(0.5, backoff_s_max, seams.random)
         self._patience = 1
         self._links: list[Link] = []  # one, or two during a rollover
         self._timer: Timer | None = None

@@ -34,8 +34,12 @@ class FeedConnections:
         seams: Seams,
         *,
         stale_ms: int,
+        backoff_s_max: float = 30.0,
     ) -> None:
-        self._each = [FeedConnection(core, one, snapshots, seams, stale_ms=stale_ms) for one in subscriptions]
+        self._each = [
+            FeedConnection(core, one, snapshots, seams, stale_ms=stale_ms, backoff_s_max=backoff_s_max)
+            for one in subscriptions
+        ]
         self._clock = seams.clock
         self._announced_ns = 0
         core.on_control = self._on_control

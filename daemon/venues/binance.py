@@ -18,7 +18,7 @@ from daemon.pause import Backoff, pause, within
 from daemon.venues.binance_limits import BACKOFF_MS, Budget
 from daemon.venues.binance_protocol import SPOT, Protocol
 from daemon.venues.binance_requests import request
-from daemon.venues.binance_rest import BACKOFF_S_FIRST, BACKOFF_S_MAX
+from daemon.venues.binance_rest import BACKOFF_S_FIRST
 from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, REFUSALS, TIME, TRADES, Asked
 from daemon.venues.server_clock import ServerClock
 from daemon.venues.signing import HmacSigner, check_encrypted
@@ -263,7 +263,7 @@ class BinanceVenue:
         return await self.rest.touches(instruments)
 
     async def _supervise(self, ready: asyncio.Future[None]) -> None:
-        backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)
+        backoff = Backoff(BACKOFF_S_FIRST, self._settings.backoff_s_max, self._seams.random)
         while True:
             blocked_ms = self.budget.blocked_ms(self.server.time_ms(self._clock.now_ns()))
             if blocked_ms:  # a connection that may say nothing only lengthens the ban

@@ -21,6 +21,7 @@ class BinanceSettings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: int = 2000  # an answer later than this is no answer
     heartbeat_ms: int = 5000  # how often the exchange's clock is asked
     lifetime_ns: int = LIFETIME_NS
+    backoff_s_max: float = 30.0  # between two attempts to connect
 
 
 class UsdmSettings(BinanceSettings, frozen=True, kw_only=True):

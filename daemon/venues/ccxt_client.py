@@ -54,6 +54,7 @@ class CcxtSettings(msgspec.Struct, frozen=True, kw_only=True):
     stops: bool = True
     recv_window_ms: int = 5000
     timeout_ms: int = 2000
+    backoff_s_max: float = 30.0  # between two attempts to connect
 
     def find_form(self) -> ExchangeForm:
         """Return how the exchange takes orders; raises ConfigError."""

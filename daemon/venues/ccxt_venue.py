@@ -24,7 +24,7 @@ from daemon.venues.ccxt_reports import order_report, refusal_report
 from daemon.venues.ccxt_requests import Requests
 from daemon.venues.ccxt_rows import Rows
 from daemon.venues.ccxt_start import check_features, check_rules, rehearse
-from daemon.venues.ccxt_watch import BACKOFF_S_FIRST, BACKOFF_S_MAX, Watch
+from daemon.venues.ccxt_watch import BACKOFF_S_FIRST, Watch
 from kernels.dtypes import REST, SELL, STOP, TARGET
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ class CcxtVenue:
         self._looking: set[str] = set()
         #: trades that came before it was known whose order they are of: (order number, trade)
         self._orphans: deque[tuple[str, Any]] = deque(maxlen=_ORPHANS_MAX)
-        self._watch = Watch(self._client, self._account, self._rows, self._instruments, seams, self)
+        self._watch = Watch(
+            self._client, self._account, self._rows, self._instruments, seams, self, settings.backoff_s_max
+        )
         self._sink: VenueSink | None = None
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -302,7 +304,7 @@ class CcxtVenue:
         self._session = connect_client(self._client, self._settings.proxy, self._context)
         settings = self._settings
         check_features(self._client, self._form, post_only=settings.post_only, stops=settings.stops)
-        backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)
+        backoff = Backoff(BACKOFF_S_FIRST, settings.backoff_s_max, self._seams.random)
         while True:
             try:
                 await self._check()

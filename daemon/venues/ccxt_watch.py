@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from daemon.venues.ccxt_rows import Rows
 
 BACKOFF_S_FIRST: Final = 0.25
-BACKOFF_S_MAX: Final = 30.0
 BEAT_NS: Final = 5_000_000_000
 LOOK_S: Final = 1.0
 LOOK_NS_STREAM: Final = 5_000_000_000
@@ -68,6 +67,7 @@ class Watch:
         instruments: Sequence[Instrument],
         seams: Seams,
         owner: Owner,
+        backoff_s_max: float,
     ) -> None:
         self.streams_up = 0
         self.losses = 0  # of streams
@@ -77,6 +77,7 @@ class Watch:
         self._instruments = instruments
         self._seams = seams
         self._owner = owner
+        self._backoff_s_max = backoff_s_max
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """Return what must run."""
@@ -141,7 +142,7 @@ class Watch:
         self, listen: Callable[[], Coroutine[Any, Any, Any]], take: Callable[[Any], None]
     ) -> None:
         """Take a private stream's events; one that fails is opened again, later and later."""
-        backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)
+        backoff = Backoff(BACKOFF_S_FIRST, self._backoff_s_max, self._seams.random)
         while True:
             self.streams_up += 1
             try:

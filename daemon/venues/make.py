@@ -180,13 +180,18 @@ def _binance(
     usdm = UsdmSettings(
         recv_window_ms=venue.recv_window_ms,
         timeout_ms=venue.timeout_ms,
+        backoff_s_max=venue.backoff_s_max,
         leverage=venue.leverage,
         margin=venue.margin,
         position_notional_max=config.risk.position_notional_max,
         as_it_is=as_it_is,
         countdown_ms=0 if as_it_is else venue.dead_man_s * 1000,
     )
-    spot = BinanceSettings(recv_window_ms=venue.recv_window_ms, timeout_ms=venue.timeout_ms)
+    spot = BinanceSettings(
+        recv_window_ms=venue.recv_window_ms,
+        timeout_ms=venue.timeout_ms,
+        backoff_s_max=venue.backoff_s_max,
+    )
     urls = {name: url for name in ("ws_url", "rest_url", "stream_url") if (url := getattr(venue, name))}
     if venue.environment != "production" and config.feed.market == "spot":
         place = PLACES[venue.environment]
@@ -229,6 +234,7 @@ def _ccxt_settings(
         stops=venue.stops,
         recv_window_ms=venue.recv_window_ms,
         timeout_ms=venue.timeout_ms,
+        backoff_s_max=venue.backoff_s_max,
     )
     return settings, trust(venue.ca_file) if venue.ca_file else None
 

@@ -93,7 +93,12 @@ def soak(bench: Bench, minutes: float, seed: int, say: Callable[[str], object] =
     exchange = bench.exchange(*listed, "--rate", RATE // len(_SYMBOLS), "--seed", seed)
     held, orders = exchange.balance("BTC"), len(exchange.orders())
     port = int(exchange.urls["spot"].rpartition(":")[2])
-    env = {"TICKD__venue__absence_s": "10.0", "TICKD__feed__symbols": json.dumps(_SYMBOLS)}
+    env = {
+        "TICKD__venue__absence_s": "10.0",
+        "TICKD__venue__backoff_s_max": "0.5",
+        "TICKD__feed__backoff_s_max": "0.5",
+        "TICKD__feed__symbols": json.dumps(_SYMBOLS),
+    }
     strategies = (one.replace("warmup_ticks = 20", _ONE) for one in (CROSS, MAKER))
     daemon = bench.live(exchange, *strategies, env=env)
     daemon.ready()

@@ -43,7 +43,9 @@ class There:
         self.alive, self.queue = True, asyncio.Queue()
         self.time = VirtualTime(1_700_000_000 * SECOND)
         seams = Seams(self.time, self.time, NoNet(), RealDisk(), InlineWorker(), Random(1))
-        self.watch = Watch(self, self, Rows([btc_usdt()], EXCHANGES["binance"]), [btc_usdt()], seams, self)
+        self.watch = Watch(
+            self, self, Rows([btc_usdt()], EXCHANGES["binance"]), [btc_usdt()], seams, self, 30.0
+        )
 
     # the client's and the account's
     async def load_time_difference(self):
