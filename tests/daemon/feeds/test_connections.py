@@ -34,7 +34,9 @@ class Network:
 
 
 class Asked:
-    """Remembers which instruments were forgotten."""
+    """Remembers which instruments were forgotten; nobody has to keep still."""
+
+    held_s = 0.0
 
     def __init__(self) -> None:
         self.forgotten: list[int] = []
