@@ -221,7 +221,7 @@ def parse(text: str) -> ast.Module:
 
 @pytest.fixture(scope="module")
 def trees():
-    gc.disable()  # what a collection ends within ast.parse has been taken for an error of its own: SystemError
+    gc.disable()  # a collection within ast.parse was once taken for an error of its: SystemError
     try:
         return {path: parse(path.read_text()) for path in MODULES}
     finally:
