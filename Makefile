@@ -23,7 +23,7 @@ test: WORKERS = 3
 test: .venv/.dev ## all tests but the heavy ones
 	$(PYTEST) -m "not heavy" $(ARGS)
 
-verify: .venv/.dev ## the heavy proofs: long property tests, kills, whole captures
+verify: .venv/.dev .venv-peers/.peers ## the heavy proofs: long property tests, kills, whole captures
 	$(PYTEST) -m "heavy or hypothesis" --hypothesis-profile heavy $(ARGS)
 
 simulate: .venv/.dev ## play the daemon's whole world on virtual time, with faults from a seed; SEEDS=1000
