@@ -61,6 +61,10 @@ DRAIN_NS: Final = 3_000_000_000
 _POLL_S: Final = 0.02
 _LEFT: Final = "start again, or: tickd flatten --direct"
 _SECOND_NS: Final = 1_000_000_000
+_TOO_WIDE: Final = (
+    "risk.collar lets orders in {} be {} away from the market, and the exchange rejects what is more than {} "
+    "away from its own average or mark price"
+)
 #: states in which the venue owes an answer
 _WAITING: Final = frozenset({State.PENDING_NEW, State.PENDING_REPLACE, State.PENDING_CANCEL})
 
@@ -215,6 +219,10 @@ class App:
 
     def _follow_market(self, exchange: Exchange, fetcher: SnapshotFetcher) -> None:
         """Begin to hear of the market: its streams, its books, and whether it is open."""
+        collar = self.config.risk.collar
+        for one in self.core.engine.instruments:
+            if 0 < one.reference_bound < collar:
+                self.log.warning("collar", text=_TOO_WIDE.format(one.symbol, collar, one.reference_bound))
         self._spawn(fetcher.run(self.feed.process_snapshot))
         self._spawn(self.connections.run())
         ask = partial(ask_instruments, exchange, fetcher.get, self.config.feed)

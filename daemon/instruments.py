@@ -89,6 +89,8 @@ class Instrument(msgspec.Struct, frozen=True):
     price_min: Decimal = Decimal(0)
     price_max: Decimal = Decimal(0)
     notional_max: Decimal = Decimal(0)  # of orders with a price
+    #: how far from a reference of the venue's own, an average or the mark, it takes a price, as a fraction
+    reference_bound: Decimal = Decimal(0)
 
     @property
     def trading(self) -> bool:
@@ -124,6 +126,7 @@ def make_instrument(
     price_min: str = "0",
     price_max: str = "0",
     notional_max: str = "0",
+    reference_bound: Decimal = Decimal(0),
 ) -> Instrument:
     """Build an instrument from the decimal texts an exchange publishes."""
     unified = unify(symbol, market)
@@ -147,6 +150,7 @@ def make_instrument(
         price_min=Decimal(price_min),
         price_max=Decimal(price_max),
         notional_max=Decimal(notional_max),
+        reference_bound=reference_bound,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from decimal import InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
@@ -61,6 +61,13 @@ class _Filter(msgspec.Struct):
     notional_min: str = msgspec.field(default="", name="minNotional")
     notional: str = ""  # the futures' word for it
     notional_max: str = msgspec.field(default="0", name="maxNotional")
+    #: of the average or mark price: of both sides, or of each
+    up: str = msgspec.field(default="", name="multiplierUp")
+    down: str = msgspec.field(default="", name="multiplierDown")
+    bid_up: str = msgspec.field(default="", name="bidMultiplierUp")
+    bid_down: str = msgspec.field(default="", name="bidMultiplierDown")
+    ask_up: str = msgspec.field(default="", name="askMultiplierUp")
+    ask_down: str = msgspec.field(default="", name="askMultiplierDown")
 
 
 class _Symbol(msgspec.Struct):
@@ -193,6 +200,16 @@ def _instrument(index: int, market: Market, symbol: _Symbol) -> Instrument:
             price_min=price.price_min,
             price_max=price.price_max,
             notional_max=notional.notional_max if notional else "0",
+            reference_bound=_reference_bound(by_kind),
         )
     except InvalidOperation:
         raise NetError(f"binance {market} tells rules of {symbol.symbol} that are no numbers") from None
+
+
+def _reference_bound(by_kind: dict[str, _Filter]) -> Decimal:
+    """Return how far from its own reference the exchange takes a price at least; 0: it does not say."""
+    one = by_kind.get("PERCENT_PRICE_BY_SIDE") or by_kind.get("PERCENT_PRICE")
+    if one is None:
+        return Decimal(0)
+    told = (one.up, one.down, one.bid_up, one.bid_down, one.ask_up, one.ask_down)
+    return min((abs(Decimal(text) - 1) for text in told if text), default=Decimal(0))

@@ -551,3 +551,17 @@ def test_a_clock_that_jumps_is_measured_anew_and_the_meetings_go_on(tmp_path, mo
     status, _, said = meet_after(tmp_path, jump, lambda _, meetings: meetings >= 2)
     assert (status.state, status.kill_switch) == ("READY", False)
     assert "irreconcilable" not in said
+
+
+@pytest.mark.parametrize(("collar", "warned"), [(0.01, False), (0.9, True)])
+def test_a_collar_that_reaches_beyond_the_exchange_s_own_bounds_is_told(tmp_path, collar, warned):
+    async def go():
+        async with stand(tmp_path, risk={"collar": collar}) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await one.ready(life)
+            one.app.ask_stop("test")
+            await life
+            return one.said
+
+    words = "risk.collar lets orders in BTC/USDT be 0.9 away from the market, and the exchange rejects"
+    assert (words in asyncio.run(go())) is warned

@@ -68,6 +68,29 @@ def test_rules_come_from_the_filters() -> None:
     assert coinm.notional_min == 0
 
 
+SIDES = {
+    "bidMultiplierUp": "5",
+    "bidMultiplierDown": "0.2",
+    "askMultiplierUp": "4",
+    "askMultiplierDown": "0.3",
+}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "least"),
+    [
+        ({}, "0"),
+        ({"filterType": "PERCENT_PRICE", "multiplierUp": "1.0500", "multiplierDown": "0.9600"}, "0.04"),
+        ({"filterType": "PERCENT_PRICE_BY_SIDE", **SIDES}, "0.7"),
+        ({"filterType": "PERCENT_PRICE"}, "0"),
+    ],
+)
+def test_how_far_from_its_own_reference_an_exchange_takes_a_price(bounds, least) -> None:
+    filters = [*SPOT["filters"], *([bounds] if bounds else [])]
+    [spot] = BINANCE.instruments("spot", ["BTC/USDT"], info({**SPOT, "filters": filters}))
+    assert spot.reference_bound == Decimal(least)
+
+
 def test_instruments_come_in_the_order_asked_for() -> None:
     eth = {**SPOT, "symbol": "ETHUSDT", "baseAsset": "ETH"}
     found = BINANCE.instruments("spot", ["ETH/USDT", "BTC/USDT"], info(SPOT, eth))
