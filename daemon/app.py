@@ -194,7 +194,7 @@ class App:
     def _make_feed(self, exchange: Exchange, rings: NDArray[np.void]) -> SnapshotFetcher:
         feed, seams, instruments = self.config.feed, self.seams, self.core.engine.instruments
         urls = [exchange.snapshot_url(instrument, feed.rest_url) for instrument in instruments]
-        fetcher = SnapshotFetcher(urls, seams)
+        fetcher = SnapshotFetcher(urls, seams, feed.backoff_s_max)
         make.share_limits(self.core.orders.venue, fetcher, urls[0])
         self.feed = FeedCore(
             instruments,

@@ -76,7 +76,7 @@ class LineConfig(_Section, frozen=True):
     compress: bool = False  # where the other side can, at about a sixth of the rate
     proxy: str = ""  # http://host:port or http://user:password@host:port
     ca_file: str = ""  # the certificates to trust in place of the system's, PEM
-    #: a connection that fails is made again later and later, up to so much later
+    #: what fails again and again, a connection or a book, is tried again later each time, up to so much later
     backoff_s_max: Annotated[float, Meta(ge=0.5, le=300)] = 30.0
 
 

@@ -21,7 +21,7 @@ _log = structlog.get_logger(component="feed")
 _TIMEOUT_S: Final = 10.0
 #: between two requests: a 1,000-level book costs Spot 50 of 6,000 weight a minute
 _SPACING_MS: Final = 500
-#: a book asked for again within this time waits longer each time, up to a minute
+#: a book asked for again within this time waits longer each time
 _CALM_NS: Final = 300_000_000_000
 #: how long to keep still after a 429 or 418 that does not say
 BAN_S: Final = {429: 60.0, 418: 300.0}
@@ -34,11 +34,11 @@ class SnapshotFetcher:
     again, later each time, and after a 429 or 418 nothing is sent at all until Retry-After is over.
     """
 
-    def __init__(self, urls: Sequence[str], seams: Seams) -> None:
+    def __init__(self, urls: Sequence[str], seams: Seams, backoff_s_max: float = 30.0) -> None:
         self._urls = urls
         self._seams = seams
         self._due_ns: dict[int, int] = {}
-        self._backoffs = [Backoff(0.5, 60.0, seams.random) for _ in urls]
+        self._backoffs = [Backoff(0.5, backoff_s_max, seams.random) for _ in urls]
         self._asked_ns = [0] * len(urls)
         self._wake = asyncio.Event()
         self._free_ns = 0  # books are spaced: nothing is asked for before

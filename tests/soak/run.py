@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import cycle
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -29,7 +30,11 @@ _OTHERS: Final = ("ETH", "SOL", "XRP", "BNB", "ADA", "DOGE", "TRX", "AVAX", "LIN
 _SYMBOLS: Final = ("BTC/USDT", *(f"{name}/USDT" for name in _OTHERS))
 _ONE: Final = 'warmup_ticks = 20\nsymbols = ["BTC/USDT"]'
 _SAMPLE_S: Final = 1.0
-_CUT_S: Final = 3.0
+#: between cuts of the market data; every eighth is of orders too: each of those takes a snapshot of the
+#: account, and for more of these an exchange has no room
+_CUT_S: Final = 3.5
+_MARKET: Final = {"kind": "disconnect", "of": "market"}
+_CUTS: Final = (*(_MARKET,) * 7, {"kind": "disconnect"})
 _FAULT_S: Final = 20.0
 #: none lasts into the next
 FAULTS: Final = (
@@ -125,11 +130,12 @@ def _suffer(
     begin = time.monotonic()
     cut_s, fault_s, told_s = _CUT_S, _FAULT_S / 2, 60.0
     samples: list[dict[str, float]] = []
+    cuts = cycle(_CUTS)
     while (now_s := time.monotonic() - begin) < seconds:
         assert daemon.child.alive, daemon.child.err[-2000:]
         if now_s >= cut_s:
             cut_s = now_s + _CUT_S
-            post(port, {"kind": "disconnect"})
+            post(port, next(cuts))
         if now_s >= fault_s:
             fault_s = now_s + _FAULT_S
             post(port, random.choice(FAULTS))

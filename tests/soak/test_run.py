@@ -21,6 +21,6 @@ def test_a_daemon_on_a_bad_line_keeps_nothing_open_and_agrees_at_the_end(tmp_pat
         outcome = soak(bench, 1.5, seed=2)
     for line in outcome.lines():
         record_property("figure", f"soak: {line.strip()}")
-    assert outcome.reconnects >= 25
+    assert outcome.reconnects >= 15
     assert outcome.fills > 0
     assert not {"descriptors", "threads", "tasks"} & set(outcome.leaks())
