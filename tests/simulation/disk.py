@@ -36,13 +36,13 @@ class FaultyDisk(MemoryDisk):
         return Boot(str(self._cuts), self._time.now_ns() - self._cut_ns)
 
     def power_cut(self) -> None:
-        """Keep a random part of what was not synced, its end garbled now and then; lose every lock."""
+        """Keep nothing or a random part of what was not synced, garbled now and then; lose every lock."""
         self._cuts += 1
         self._cut_ns = self._time.now_ns()
         for content in self._files.values():
             unsynced = len(content.data) - content.durable
             if unsynced:
-                keep = self._random.randrange(unsynced + 1)
+                keep = self._random.randrange(unsynced + 1) if self._random.random() < 0.5 else 0
                 del content.data[content.durable + keep :]
                 if keep and self._random.random() < 0.3:
                     at = content.durable + self._random.randrange(keep)

@@ -162,8 +162,8 @@ BUGS: dict[str, Bug] = {
     "terminal on timeout": Bug(_over_on_timeout, _ANSWERS),
     "no dedupe": Bug(_no_dedupe, {"repeat_report": 4, "cut_orders": 4, "kill": 3}),
     "no reserve for UNKNOWN": Bug(_no_reserve_for_unknown, {"mute": 1}),
-    "run number not durable": Bug(_run_number_not_durable, {"blackouts": 1}),
-    "adoption not journalled": Bug(_adoption_not_journalled, {"power_cut": 6, "slow_disk": 6, "kill": 6}),
+    "run number not durable": Bug(_run_number_not_durable, {"blackouts": 1, "repeat_report": 9}),
+    "adoption not journalled": Bug(_adoption_not_journalled, {"blackouts": 2, "slow_disk": 4, "kill": 6}),
 }
 #: what messages cannot show
 BYTE_BUGS: dict[str, Bug] = {"half-open not noticed": Bug(_half_open_not_noticed, {"swallow": 1})}
