@@ -366,7 +366,7 @@ class Direct:
         ]
         report.left += snapshot.notes  # orders that could not be read
         if snapshot.positions is not None:  # a derivative's is the account's, whoever opened it
-            report.left += orders.portfolio.position_differences(snapshot.positions)
+            report.left += [one.text for one in orders.portfolio.position_differences(snapshot.positions)]
         for desk in orders.desks:
             for row, index in enumerate(desk.instruments):
                 self._sum_up_position(index, orders.portfolio.holdings[desk.index, row].qty, desk.name)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from daemon.events import VenueSnapshot
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
+    from daemon.orders.money import Apart
 
 #: the level id of an order found at the venue, which no strategy asked for
 ADOPTED_LEVEL: Final = -1
@@ -50,8 +51,8 @@ class Meeting:
         self._orders = orders
         self._life = orders.life
         self._detach = detach
-        self._balances_before: list[str] = []
-        self._positions_before: list[str] = []
+        self._balances_before: list[Apart] = []
+        self._positions_before: list[Apart] = []
 
     def meet(self, snapshot: VenueSnapshot, asked_ns: int) -> Differences:
         """Settle with a snapshot that was asked for at `asked_ns`."""
@@ -201,12 +202,12 @@ class Meeting:
         if snapshot.positions is None:
             return
         differences = self._orders.portfolio.position_differences(snapshot.positions)
-        if differences and moving and differences != self._positions_before:
+        if differences and moving and not _same(differences, self._positions_before):
             self._positions_before = differences
             self._orders.doubts.ask_snapshot()
             return
         self._positions_before = []
-        found.fatal += differences
+        found.fatal += [one.text for one in differences]
 
     def _meet_balances(self, snapshot: VenueSnapshot, asked_ns: int, found: Differences) -> None:
         """Take over the balances, unless a trade may lie between them and us: then the next time decides."""
@@ -214,19 +215,24 @@ class Meeting:
         portfolio = orders.portfolio
         differences = [] if self.first else portfolio.differences(snapshot.balances)
         may_be_moving = bool(life.open) or life.last_trade_wire_ns >= asked_ns
-        found.notes += differences
-        if differences and may_be_moving and differences != self._balances_before:
+        found.notes += [one.text for one in differences]
+        if differences and may_be_moving and not _same(differences, self._balances_before):
             self._balances_before = differences
             return
         self._balances_before = []
-        for text in differences:
-            orders.tell(Alarm("balance", text, snapshot.wire_ns))
+        for one in differences:
+            orders.tell(Alarm("balance", one.text, snapshot.wire_ns))
         if self.first or differences:
             portfolio.adopt(snapshot.balances, moved=not self.first)
             orders.record(records.pack(portfolio.balances_record(snapshot.wire_ns)))
         else:
             portfolio.revalue()  # what additions have moved is summed anew, so that no rounding adds up
         found.fatal += portfolio.short_of()
+
+
+def _same(now: list[Apart], before: list[Apart]) -> bool:
+    """Whether two looks found the same differences."""
+    return len(now) == len(before) and all(one.same(then) for one, then in zip(now, before, strict=True))
 
 
 def _status(listed: OpenOrder, now_ns: int) -> ExecutionReport:

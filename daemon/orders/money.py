@@ -7,7 +7,7 @@ end, so that what the daemon believes to own can be compared with the venue's fi
 from __future__ import annotations
 
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from daemon.errors import ConfigError
 
@@ -35,6 +35,23 @@ def to_text(units: int) -> str:
     """Return the amount as plain text without an exponent or trailing zeros."""
     text = f"{to_decimal(units):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+class Apart(NamedTuple):
+    """Something of which the venue has so much more (or less) than our trades make it.
+
+    Both move with each trade, and a look may fall between a trade and its report; what is apart for good
+    stays the same, within what the venue rounds.
+    """
+
+    of: str
+    units: int
+    text: str
+    slack: int = 0
+
+    def same(self, other: Apart) -> bool:
+        """Whether another look found the same."""
+        return self.of == other.of and abs(self.units - other.units) <= self.slack
 
 
 class Multipliers:

@@ -12,7 +12,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from daemon.orders.funding import Fundings
-from daemon.orders.money import UNIT, Holding, Multipliers, to_text, to_units
+from daemon.orders.money import UNIT, Apart, Holding, Multipliers, to_text, to_units
 from daemon.orders.purse import MarginPurse, Purse
 from daemon.orders.records import Balances
 from daemon.orders.trades import TradeIds
@@ -316,19 +316,20 @@ class Portfolio:
         self.show_account()
 
     # --- the venue's figures ------------------------------------------------------------------------------
-    def differences(self, balances: Mapping[str, Balance]) -> list[str]:
-        """Return a sentence for each of the venue's balances that is not what the trades make it."""
-        told = _totals(balances)
+    def differences(self, balances: Mapping[str, Balance]) -> list[Apart]:
+        """Return each of the venue's balances that is not what the trades make it."""
+        told, found = _totals(balances), []
         rounded = {one.quote for one in self.instruments if not one.spot}
-        return [
-            f"the venue has {to_text(told.get(asset, 0))} {asset} where our trades make it "
-            f"{to_text(self.purse(asset).total)}"
-            for asset in sorted(told.keys() | self.purses.keys())
-            if abs(told.get(asset, 0) - self.purse(asset).total) > (_ROUNDED if asset in rounded else 0)
-        ]
+        for asset in sorted(told.keys() | self.purses.keys()):
+            theirs, ours = told.get(asset, 0), self.purse(asset).total
+            slack = _ROUNDED if asset in rounded else 0
+            if abs(theirs - ours) > slack:
+                text = f"the venue has {to_text(theirs)} {asset} where our trades make it {to_text(ours)}"
+                found.append(Apart(asset, theirs - ours, text, slack))
+        return found
 
-    def position_differences(self, positions: Mapping[int, int]) -> list[str]:
-        """Return a sentence for each derivative of which the venue holds another position (lots) than we."""
+    def position_differences(self, positions: Mapping[int, int]) -> list[Apart]:
+        """Return each derivative of which the venue holds another position (lots) than we."""
         found = []
         for index, instrument in enumerate(self.instruments):
             if instrument.spot:
@@ -336,11 +337,12 @@ class Portfolio:
             theirs = positions.get(index, 0) * self._by[index].lot
             ours = sum(holding.qty for _, _, holding in self._held[index])
             if theirs != ours:
-                found.append(
+                text = (
                     f"the venue holds a position of {to_text(theirs)} {instrument.symbol} where our trades "
                     f"make it {to_text(ours)}: close the difference there by hand, or move the journal away, "
                     "and resume"
                 )
+                found.append(Apart(instrument.symbol, theirs - ours, text))
         return found
 
     def adopt(self, balances: Mapping[str, Balance], *, moved: bool) -> None:

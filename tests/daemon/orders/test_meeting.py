@@ -171,6 +171,24 @@ def test_balances_that_may_be_moving_are_taken_over_the_second_time(world):
     assert world.account(d.A_FREE_QUOTE) == 5.0 - 0.6
 
 
+def test_money_moved_by_hand_is_taken_over_though_trades_come_between_two_looks(world):
+    resting = world.place(qty=1, level=1)
+    world.report("NEW", resting)
+    for trade, told in ((1, {"USDT": "89400", "BTC": "10.01"}), (2, {"USDT": "88800", "BTC": "10.02"})):
+        world.fill(world.place(kind=d.TARGET, qty=1000, price=6_000_000), trade, 1000)
+        world.meet(told, open_orders=[World.listed(resting)])  # 10,000 are gone
+    assert world.account(d.A_FREE_QUOTE) == 88_800.0 - 0.6
+    assert world.alarms() == ["balance"]
+
+
+def test_two_looks_that_each_find_a_trade_on_its_way_find_nothing(world):
+    resting = world.place(qty=1)
+    world.report("NEW", resting)
+    for told in ({"USDT": "99400", "BTC": "10.01"}, {"USDT": "98800.1", "BTC": "10.02"}):
+        world.meet(told, open_orders=[World.listed(resting)])
+    assert world.alarms() == []
+
+
 def test_a_position_the_account_does_not_cover_halts(world):
     order = world.place(qty=100_000)
     world.fill(order, 1, 100_000)

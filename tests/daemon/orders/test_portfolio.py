@@ -110,7 +110,7 @@ def test_balances_moved_by_hand_are_named_and_taken_over_as_no_profit(world):
     world.portfolio.mark(0, 60_000.0)
     world.risk.watch(world.portfolio, world.time.now_ns())
     told = {"USDT": Balance(Decimal(110_000), Decimal(500)), "XRP": Balance(Decimal(1), Decimal(0))}
-    assert world.portfolio.differences(told) == [
+    assert [one.text for one in world.portfolio.differences(told)] == [
         "the venue has 0 BTC where our trades make it 10",
         "the venue has 110500 USDT where our trades make it 100000",
         "the venue has 1 XRP where our trades make it 0",
