@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -43,6 +43,7 @@ class Checks:
         self._heard_ns = 0
         self.orders = 0
         self.fills = 0
+        self.requests = 0
 
     def _fail(self, kind: str, text: str) -> None:
         error = ViolationError(kind, f"at {self._world.now_s:.3f} s, {text}")
@@ -84,7 +85,7 @@ class Checks:
         if name not in self._recorded:
             self._fail("sent before it was recorded", name)
         core = run.app.core
-        if params["side"] == "BUY":  # on spot only these add risk
+        if self.adds_risk(params):
             if core.orders.risk.latch is not None:
                 self._fail("sent while halted", name)
             silent_ns = self._world.time.now_ns() - self._heard_ns
@@ -102,6 +103,10 @@ class Checks:
                 self._fail("arrived twice", name)
             self._arrived.add(name)
 
+    def adds_risk(self, params: dict[str, Any]) -> bool:
+        """Whether an order may make a position larger: on spot each that buys."""
+        return params["side"] == "BUY"
+
     def exposed(self) -> None:
         """Judge what the exchange holds: position and whatever may still buy, at the price it would pay."""
         world = self._world
@@ -112,13 +117,14 @@ class Checks:
             price = market.touch()[0] / 1e8
             worth = (balance.free + balance.locked) / 1e8 * price
             for order in world.exchange.registry.open_orders(world.account, symbol):
-                if order.side > 0:
+                if order.side > 0 and order.client_id.startswith(f"{world.config.name}-"):
                     worth += order.leaves / 1e8 * price
             if worth > limit:
                 self._fail("limit exceeded", f"{symbol}: {worth:.2f} of {limit:.2f}")
 
     def asked(self, run: Run) -> None:
         """Judge that nothing is asked of an exchange that has banned us, and said until when."""
+        self.requests += 1
         left_ns = run.banned_until_ns - self._world.time.now_ns()
         if left_ns > 0:
             self._fail("asked while banned", f"which lasts {left_ns / 1e9:.3f} s more")
@@ -130,14 +136,24 @@ class Checks:
 
     def settled(self, run: Run) -> None:
         """Judge that daemon and exchange agree."""
-        world, core = self._world, run.app.core
-        theirs = {o.client_id for o in world.exchange.registry.open_orders(world.account)}
+        core = run.app.core
+        theirs = self.their_orders()
         ours = set(core.orders.life.open)
         if ours != theirs:
             self._fail("open orders differ", f"ours {sorted(ours)}, theirs {sorted(theirs)}")
         unknown = [o.client_order_id for o in core.orders.life.open.values() if o.state is State.UNKNOWN]
         if unknown:
             self._fail("still unknown", ", ".join(unknown))
+        self.books_differ(run)
+
+    def their_orders(self) -> set[str]:
+        """Return the ids of what is open at the exchange."""
+        world = self._world
+        return {order.client_id for order in world.exchange.registry.open_orders(world.account)}
+
+    def books_differ(self, run: Run) -> None:
+        """Judge positions and balances."""
+        world, core = self._world, run.app.core
         for index, desk in enumerate(core.orders.desks):
             instrument = core.engine.instruments[desk.instruments[0]]
             held = world.account.balance(instrument.base)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from daemon.simulator.errors import ApiError
 from daemon.simulator.fault import read_one
+from daemon.simulator.newrequest import NewOrder
+from daemon.simulator.symbols import UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +22,7 @@ FIRST_S, LAST_S = 10.0, 150.0
 FAULTS_MIN, FAULTS_MAX = 10, 18
 _S = 1_000_000_000
 
-Level = Literal["messages", "bytes"]
+Level = Literal["messages", "bytes", "usdm"]
 
 
 class Fault(NamedTuple):
@@ -129,6 +133,31 @@ def _halt(world: World, fault: Fault) -> None:
     world.after(fault.lasts_s, lambda: world.command("resume"))
 
 
+def _foreign_order(world: World, _: Fault) -> None:
+    """Let somebody place an order of another program's on the account, too far away to be filled."""
+    market = world.random.choice(list(world.exchange.markets.values()))
+    symbol, bid = market.symbol, market.touch()[0]
+    order = NewOrder(
+        side=1,
+        type="LIMIT",
+        tif="GTC",
+        price=bid * 9 // 10 // symbol.tick * symbol.tick,
+        qty=round(150 * UNIT / bid * UNIT) // symbol.lot * symbol.lot,
+        quote_qty=0,
+        stop_price=0,
+        client_id="",
+        response="ACK",
+        stp="NONE",
+    )
+    with suppress(ApiError):  # a closed market refuses it
+        world.exchange.place(world.account, market, order)
+
+
+def _transfer(world: World, fault: Fault) -> None:
+    """Let somebody pay money in, or take it out."""
+    world.exchange.deposit(world.account, "USDT", (fault.size - 200) * UNIT)
+
+
 def _slow_disk(world: World, fault: Fault) -> None:
     world.disk.sync_ns = fault.size * 1_000_000
     world.after(fault.lasts_s, lambda: setattr(world.disk, "sync_ns", 0))
@@ -185,6 +214,8 @@ KINDS: dict[str, Kind] = {
     "disk_full": Kind(_set("disk", "full", True, False), 1, (0.2, 5.0)),
     "clock_step": Kind(_clock_step, 1, size=(0, 5_000)),
     "halt": Kind(_halt, 1, (1.0, 10.0)),
+    "foreign_order": Kind(_foreign_order, 2),
+    "transfer": Kind(_transfer, 2, size=(0, 400)),
     "5xx_done": Kind(_exchange("http_5xx", method="order.place"), 2, size=(1, 3)),
     "5xx_undone": Kind(_exchange("http_5xx", method="order.place", executed=False), 2, size=(1, 3)),
     "5xx_rest": Kind(_exchange("http_5xx", of="rest"), 1, size=(1, 6)),
@@ -212,7 +243,11 @@ BYTE_KINDS: dict[str, Kind] = {
     "unresolved": Kind(_set("weather", "unresolved", True, False), 2, (1.0, 20.0)),
     "unread": Kind(_unread, 3, (0.5, 15.0)),
 }
-KINDS_OF: dict[Level, dict[str, Kind]] = {"messages": KINDS, "bytes": KINDS | BYTE_KINDS}
+KINDS_OF: dict[Level, dict[str, Kind]] = {
+    "messages": KINDS,
+    "bytes": KINDS | BYTE_KINDS,
+    "usdm": KINDS,  # messages too
+}
 
 
 def draw(seed: int, mix: Mapping[str, int] | None = None, level: Level = "messages") -> list[Fault]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from daemon.simulator.streams import Outbox
     from tests.simulation.world import World
 
+#: websockets that carry orders, or what is told of them
+ORDER_PATHS = ("/ws-api", "/ws-fapi", "/private")
 _UNAVAILABLE = Answer(503, {}, b"<html>Service Unavailable</html>")
 
 
@@ -39,7 +41,7 @@ class Gate:
 
     def connect(self, target: str, outbox: Outbox, address: str) -> Session:
         """Open a websocket path of which each message passes by the weather."""
-        door = Door(self._world, outbox, orders=target.startswith("/ws-api"))
+        door = Door(self._world, outbox, orders=target.startswith(ORDER_PATHS))
         opened = self._gateway.connect(target, door, address)
         if opened.session is not None:
             door.hear = opened.session.receive

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from daemon.errors import NetError
 from daemon.seams import Response
+from tests.simulation.gate import ORDER_PATHS
 from tests.simulation.weather import ADDRESS
 
 if TYPE_CHECKING:
@@ -150,8 +151,9 @@ class RunNet:
         """Open a line; raises NetError when the exchange cannot be had."""
         run, world = self._run, self._run.world
         run.touch("connect")
+        run.seam.connects()
         parts = urlsplit(url)
-        orders = parts.path.startswith("/ws-api")
+        orders = parts.path.startswith(ORDER_PATHS)
         line = Line(run, handler, orders)
         await run.sleep_until(world.weather.arrives(line))
         if world.weather.refuses(orders):
@@ -162,7 +164,7 @@ class RunNet:
             raise NetError(f"cannot connect to {parts.netloc}: status {opened.status}")
         line.session = opened.session
         world.lines.append(line)
-        self._lines.append(line)
+        self._lines = [*(one for one in self._lines if one.open), line]
         await run.sleep_until(world.weather.arrives(line))
         run.touch("connected")
         return line
@@ -179,6 +181,8 @@ class RunNet:
         run.seam.asks(method, target, body)
         fate = world.weather.http()
         await run.sleep_until(world.weather.arrives(None))
+        if fate == "unresolved":
+            raise NetError(f"{method} {parts.netloc} failed: the name does not resolve")
         lower = {name.lower(): value for name, value in headers.items()}
         answer = world.gate.meet(fate, method, target, lower, body.decode(), ADDRESS)
         if not answer.status:

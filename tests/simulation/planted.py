@@ -11,11 +11,15 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
+from msgspec.structs import replace
+
 from daemon import core
+from daemon.core import order_rules
 from daemon.errors import NetError
 from daemon.orders.journal import Journal
 from daemon.orders.lifecycle import Lifecycle
 from daemon.orders.manager import Orders
+from daemon.orders.meeting import Meeting
 from daemon.orders.order import State
 from daemon.orders.records import ADOPT, PLACE
 from daemon.orders.risk import Risk
@@ -147,6 +151,24 @@ def _half_open_not_noticed() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _strangers_left_alone() -> Iterator[None]:
+    with patch.object(core, "order_rules", lambda venue: replace(order_rules(venue), foreign="ignore")):
+        yield
+
+
+@contextmanager
+def _balances_not_compared() -> Iterator[None]:
+    compare = Meeting._meet_balances
+
+    def blind(self: Meeting, *told: Any) -> None:
+        if self.first:
+            compare(self, *told)
+
+    with patch.object(Meeting, "_meet_balances", blind):
+        yield
+
+
 _ANSWERS = {
     "mute": 4,
     "lose_answer": 6,
@@ -164,7 +186,9 @@ BUGS: dict[str, Bug] = {
     "no reserve for UNKNOWN": Bug(_no_reserve_for_unknown, {"mute": 1}),
     "run number not durable": Bug(_run_number_not_durable, {"blackouts": 1, "repeat_report": 9}),
     "adoption not journalled": Bug(_adoption_not_journalled, {"blackouts": 2, "slow_disk": 4, "kill": 6}),
+    "strangers' orders left alone": Bug(_strangers_left_alone, {"foreign_order": 1}),
+    "balances not compared": Bug(_balances_not_compared, {"transfer": 1}),
 }
 #: what messages cannot show
 BYTE_BUGS: dict[str, Bug] = {"half-open not noticed": Bug(_half_open_not_noticed, {"swallow": 1})}
-BUGS_OF: dict[Level, dict[str, Bug]] = {"messages": BUGS, "bytes": BUGS | BYTE_BUGS}
+BUGS_OF: dict[Level, dict[str, Bug]] = {"messages": BUGS, "bytes": BUGS | BYTE_BUGS, "usdm": BUGS}

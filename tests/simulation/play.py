@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tests.simulation.faults import draw
 from tests.simulation.planted import BUGS_OF
 from tests.simulation.shrink import kind_of
-from tests.simulation.world import World
+from tests.simulation.usdm import UsdmWorld
+from tests.simulation.world import World, daemon_config, exchange_settings
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -48,7 +49,11 @@ def play(
     began = time.process_time()
     broken = text = ""
     with planted.plant() if planted else nullcontext():
-        world = World(seed, faults, sync=sync, level=level)
+        if level == "usdm":
+            world: World = UsdmWorld(seed, faults, sync)
+        else:
+            config = daemon_config(sync, "websockets" if level == "bytes" and seed % 4 == 0 else "picows")
+            world = World(seed, faults, config, exchange_settings(seed), level=level)
         try:
             world.play()
         except Exception as error:  # a violation, or a bug that shows as any other exception

@@ -18,6 +18,10 @@ class Seam:
         self._run = run
         self._world = run.world
 
+    def connects(self) -> None:
+        """Judge a connection that is asked for."""
+        self._world.checks.asked(self._run)
+
     def sends(self, payload: bytes, orders: bool) -> None:
         """Judge a frame that leaves."""
         if orders:

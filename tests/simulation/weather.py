@@ -29,6 +29,7 @@ class Weather:
         self.refusing_orders = self.refusing_market = False
         self.held_until_ns = {True: 0, False: 0}  # by whether a line carries orders
         self.http_fate = ""
+        self.http_share = 0.7  # of the requests that it befalls
         # of bytes alone:
         self.unread_until_ns = {True: 0, False: 0}  # likewise
         self.unresolved = self.shredding = False
@@ -60,7 +61,7 @@ class Weather:
 
     def http(self) -> str:
         """Return what befalls a request that leaves now: nothing (empty), or a word of Gate.meet."""
-        return self.http_fate if self._random.random() < 0.7 else ""
+        return self.http_fate if self._random.random() < self.http_share else ""
 
     # --- single frames --------------------------------------------------------------------------------------
     def _takes(self, what: str) -> bool:
@@ -83,7 +84,7 @@ class Weather:
             return [payload]
         if self.muted and self._is_mute(payload):
             return []
-        if b'"executionReport"' in payload:
+        if b'"executionReport"' in payload or b'"ORDER_TRADE_UPDATE"' in payload:
             if self._takes("lose_report"):
                 return []
             if self._takes("repeat_report"):

@@ -33,6 +33,7 @@ from tests.simulation.weather import Weather
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from daemon.config import Config
     from tests.simulation.faults import Fault, Level
 
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01
@@ -65,8 +66,8 @@ class _Untidy(Garbage):
         pass
 
 
-def config(sync: str, transport: str) -> Any:
-    """Return the daemon's configuration."""
+def daemon_config(sync: str = "group", transport: str = "picows", **sections: Any) -> Config:
+    """Return the daemon's configuration, whole sections of it (as in TOML) replaced."""
     place = f"{byte_net.HOST}:{byte_net.PORT}"
     here = Path(__file__).parent / "quoter.py"
     tree = {
@@ -99,7 +100,14 @@ def config(sync: str, transport: str) -> Any:
         "journal": {"path": "/journal", "sync": sync, "checkpoint_s": 10.0},
         "http": {"socket": "/run/none"},
     }
-    return from_tree(tree, {}, "the simulation")
+    return from_tree(tree | sections, {}, "the simulation")
+
+
+def exchange_settings(seed: int, **more: Any) -> SimulatorSettings:
+    """Return the exchange's."""
+    key = Key(ENVIRON["TICKD_KEY"], "main", secret=ENVIRON["TICKD_SECRET"].encode())
+    usual = {"symbols": SYMBOLS, "rate": 40.0, "balances": {"USDT": "100000"}}
+    return SimulatorSettings(seed=seed, key=key, **(usual | more))
 
 
 class World:
@@ -110,14 +118,20 @@ class World:
     """
 
     def __init__(
-        self, seed: int, faults: Sequence[Fault], *, sync: str = "group", level: Level = "messages"
+        self,
+        seed: int,
+        faults: Sequence[Fault],
+        config: Config,
+        settings: SimulatorSettings,
+        *,
+        level: Level = "messages",
     ) -> None:
         self.seed = seed
         self.drawn = faults
         self.time = VirtualTime(START_NS)
         self.random = Random(f"world {seed}")
         self.level = level
-        self.config = config(sync, "websockets" if level == "bytes" and seed % 4 == 0 else "picows")
+        self.config = config
         self.disk = FaultyDisk(Random(f"disk {seed}"), self.time)
         self.weather = Weather(self)
         self.network = byte_net.make_network(self)
@@ -128,18 +142,16 @@ class World:
         self.counts: Counter[str] = Counter()
         self.starts = 0
         self.log: list[str] = []
-        key = Key(ENVIRON["TICKD_KEY"], "main", secret=ENVIRON["TICKD_SECRET"].encode())
-        self._settings = SimulatorSettings(
-            symbols=SYMBOLS, seed=seed, rate=40.0, key=key, balances={"USDT": "100000"}
-        )
-        self._built = built = build(self._settings, self.time, Random(f"exchange {seed}"))
-        self.gateway = built.gateways["spot"]
+        self._settings = settings
+        self._built = built = build(settings, self.time, Random(f"exchange {seed}"))
+        self.gateway = built.gateways[settings.market]
         self.gate = Gate(self)
         self.exchange = self.gateway.exchange
         self.account = self.exchange.accounts["main"]
         self.faults = Faults(built.gateways, self.time, self.time, seed, lambda: None)
         self._drivers = built.drivers
         self._broken: BaseException | None = None  # the first promise that was, or what ended the daemon
+        self._keeper: asyncio.Task[None]
         self.run: Run
         self._front: Any = None
 
@@ -217,10 +229,9 @@ class World:
     async def _main(self) -> None:
         if self.level == "bytes":
             self._front = await byte_net.open_front(self, self._built, self._settings)
-        self._step()
+        self._begin()
         for fault in self.drawn:
             self.after(fault.at_s, lambda fault=fault: self._strike(fault))  # type: ignore[misc]
-        keeper = asyncio.get_running_loop().create_task(self._keep_running())
         await self._until(WELL_S)
         self._mend()
         await self._until(READY_S)
@@ -234,7 +245,16 @@ class World:
         while self.checks.on_the_way(self.run) and self.now_s < END_S + 5:  # what reduces is still quoted
             await self._until(self.now_s + 0.005)
         self.checks.settled(self.run)
-        keeper.cancel()
+        await self._end()
+
+    def _begin(self) -> None:
+        """Let the market move, and the daemon run whenever it can."""
+        self._step()
+        self._keeper = asyncio.get_running_loop().create_task(self._keep_running())
+
+    async def _end(self) -> None:
+        """End the daemon as a person does."""
+        self._keeper.cancel()
         self.run.app.ask_stop("the end")
         await self.run.ended.wait()
         if self.run.failure is not None:
@@ -254,7 +274,7 @@ class World:
 
     async def _until(self, at_s: float) -> None:
         """Wait until then, or until something is broken."""
-        at_ns = START_NS + int(at_s * 1e9)
+        at_ns = START_NS + round(at_s * 1e9)
         while self.time.now_ns() < at_ns and self._broken is None:
             await sleep_until(self.time, min(at_ns, self.time.now_ns() + LOOK_NS))
         if self._broken is not None:

@@ -1,0 +1,80 @@
+"""A symbol stops trading, the exchange closes, a replacement ends half done: no loop, and a known state."""
+
+from __future__ import annotations
+
+from daemon.orders.closed_markets import ClosedMarkets
+from daemon.orders.lifecycle import Lifecycle
+from daemon.orders.order import State
+from daemon.pause import Backoff
+from daemon.venues import binance_session
+from tests.failures.stage import ignore, mutation, play
+
+CLOSED_S = 60.0
+
+
+def test_20_closed_markets():
+    play(the_symbol_breaks)
+    play(the_exchange_closes)
+    play(half_a_replacement)
+
+
+async def the_symbol_breaks(stage):
+    stage.want(stage.hold(0.01))
+    await stage.until(lambda: stage.position[0] > 0, "it holds", 2)
+    for wish in (stage.hold(0.02), stage.hold(0)):  # what adds risk, and what reduces it
+        stage.go_wrong("break", symbol="BTCUSDT", lasts_s=CLOSED_S)
+        sent = len(stage.sent)
+        stage.want(wish)
+        await stage.rest(CLOSED_S)
+        assert 0 < len(stage.sent) - sent <= 12, "orders are sent to a closed market again and again"
+        assert stage.state == "READY", "one closed market halts everything"
+        before = stage.position[1]
+        await stage.until(lambda before=before: stage.position[1] != before, "it trades again", 62)
+        await stage.agree()
+
+
+async def the_exchange_closes(stage):
+    stage.want(stage.bid())
+    await stage.until(lambda: stage.ours and stage.ours[0].state is State.WORKING, "a bid stands", 2)
+    asked = stage.checks.requests
+    stage.go_wrong("maintenance", lasts_s=CLOSED_S)
+    await stage.rest(CLOSED_S)
+    assert stage.checks.requests - asked < 4 * CLOSED_S, "a closed exchange is asked again and again"
+    assert stage.ours, "an order was given up since the exchange was closed"
+    await stage.agree(60)
+
+
+async def half_a_replacement(stage):
+    """The old order is cancelled and the new one refused: either is a request with its own answer."""
+    stage.want(stage.bid(0.01))
+    await stage.until(lambda: stage.ours and stage.ours[0].state is State.WORKING, "a bid stands", 2)
+    (old,) = stage.ours
+    stage.go_wrong("http_5xx", method="order.place", executed=False, count=1)
+    stage.want(stage.bid(0.01, 0.003))
+    await stage.rest(2)
+    assert old.state is State.CANCELED
+    assert [order.state for order in stage.ours] == [State.UNKNOWN], "half a replacement is taken for a whole"
+    await stage.agree(100)  # once the absence rule has ended it, it is placed anew
+    await stage.until(lambda: [order.state for order in stage.ours] == [State.WORKING], "a bid stands", 5)
+
+
+MUTATIONS = (
+    mutation(
+        ClosedMarkets,
+        "refused",
+        "a closed market is tried at each tick",
+        ignore,
+        "orders are sent to a closed market again and again",
+    ),
+    mutation(
+        binance_session,
+        "_is_closed",
+        "a closed market's refusal is like any other",
+        lambda _: False,
+        "orders are sent to a closed market again and again",
+    ),
+    mutation(Backoff, "next_s", "a closed exchange is tried at once", lambda _: 0.0, "asked again and again"),
+    mutation(
+        Lifecycle, "_on_doubt", "an error of the server is no order", ignore, "half a replacement is taken"
+    ),
+)

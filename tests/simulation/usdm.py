@@ -1,0 +1,100 @@
+"""The world of a seed at USD-M futures: positions both ways, funding, margin, and what must hold of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daemon.simulator.usdm.account import FuturesAccount
+from daemon.simulator.usdm.exchange import FuturesExchange
+from tests.simulation.checks import OURS, SLACK, Checks
+from tests.simulation.world import SYMBOLS, World, daemon_config, exchange_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.simulation.faults import Fault
+    from tests.simulation.run import Run
+
+#: of the exchange's rounding of each profit, in its units
+ROUNDED = 10_000
+
+
+class UsdmChecks(Checks):
+    """What must hold at futures, where selling adds risk too."""
+
+    def adds_risk(self, params: dict[str, Any]) -> bool:
+        return params.get("reduceOnly") != "true"
+
+    def exposed(self) -> None:
+        """Judge the largest position there may be, at the price of now."""
+        world = self._world
+        limit = world.config.risk.position_notional_max * SLACK
+        for symbol, market in world.exchange.markets.items():
+            held = world.account.position(market.symbol).qty
+            longest = shortest = held
+            for order in world.exchange.registry.open_orders(world.account, symbol):
+                if not order.reduce_only and order.client_id.startswith(f"{world.config.name}-"):
+                    longest += order.leaves if order.side > 0 else 0
+                    shortest -= order.leaves if order.side < 0 else 0
+            worth = max(longest, -shortest) / 1e8 * market.touch()[0] / 1e8
+            if worth > limit:
+                self._fail("limit exceeded", f"{symbol}: {worth:.2f} of {limit:.2f}")
+
+    def their_orders(self) -> set[str]:
+        """Return the ids of what is open at the exchange, its conditional orders among them."""
+        waiting = {algo.client_id for algo in self._world.exchange.algos.values() if algo.open}
+        return super().their_orders() | waiting
+
+    def books_differ(self, run: Run) -> None:
+        """Judge positions and wallets."""
+        world, core = self._world, run.app.core
+        for instrument in core.engine.instruments:
+            symbol = world.exchange.markets[instrument.exchange_symbol].symbol
+            ours = sum(
+                holding.qty
+                for (desk, row), holding in core.portfolio.holdings.items()
+                if core.orders.desks[desk].instruments[row] == instrument.index
+            )
+            theirs = world.account.position(symbol).qty * OURS
+            if ours != theirs:
+                self._fail("position differs", f"{instrument.symbol}: ours {ours}, theirs {theirs}")
+        for asset in world.account.balances:
+            ours, theirs = core.portfolio.purse(asset).total, world.account.wallet(asset) * OURS
+            if abs(ours - theirs) > ROUNDED * OURS:
+                self._fail("balance differs", f"{asset}: ours {ours}, theirs {theirs}")
+
+
+class UsdmWorld(World):
+    """A seed at futures, funded every 21 seconds, not when it ends."""
+
+    def __init__(self, seed: int, faults: Sequence[Fault], sync: str = "group") -> None:
+        local = {"ws_url": "ws://127.0.0.1:1", "rest_url": "http://127.0.0.1:1"}
+        swinger = Path(__file__).parent / "swinger.py"
+        config = daemon_config(
+            sync,
+            feed={"market": "usdm", "symbols": list(SYMBOLS), "stale_ms": 2000, **local},
+            venue={
+                "kind": "binance",
+                "ws_url": "ws://127.0.0.1:1/ws-fapi/v1",
+                "rest_url": local["rest_url"],
+                "stream_url": "ws://127.0.0.1:1/private",
+                "reconcile_s": 20.0,
+                "leverage": 5,
+            },
+            strategy=[
+                {
+                    "name": f"{swinger}:decide",
+                    "symbols": [symbol],
+                    "params": {"who": float(who), "qty": qty},
+                    "warmup_ticks": 20,
+                }
+                for who, (symbol, qty) in enumerate(zip(SYMBOLS, (0.002, 0.045), strict=True))
+            ],
+            risk={"order_notional_max": 300.0, "position_notional_max": 300.0, "orders_per_s_max": 20.0},
+        )
+        settings = exchange_settings(seed, market="usdm", funding_s=21.0)
+        super().__init__(seed, faults, config, settings)
+        assert isinstance(self.account, FuturesAccount)
+        assert isinstance(self.exchange, FuturesExchange)
+        self.checks = UsdmChecks(self)
