@@ -1,6 +1,6 @@
 # One command for each thing a developer does. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo picture setup test verify simulate torture fuzz soak bench peers lint format lock clean
+.PHONY: help demo picture setup test verify failures simulate torture fuzz soak bench peers lint format lock clean
 ARGS ?=
 WORKERS ?= 2
 SEEDS ?= 100
@@ -25,6 +25,9 @@ test: .venv/.dev ## all tests but the heavy ones
 
 verify: .venv/.dev .venv-peers/.peers ## the heavy proofs: long property tests, kills, whole captures
 	$(PYTEST) -m "heavy or hypothesis" --hypothesis-profile heavy $(ARGS)
+
+failures: .venv/.dev ## the twenty failures that hit live bots, and each without its handling; ARGS="-k 09"
+	.venv/bin/python -m pytest -q -m "heavy or not heavy" tests/failures $(ARGS)
 
 simulate: .venv/.dev ## play the daemon's whole world on virtual time, with faults from a seed; SEEDS=1000
 	.venv/bin/python -m tests.simulation --seeds $(SEEDS) $(ARGS)

@@ -16,6 +16,7 @@ import msgspec
 
 from daemon.simulator.fault import read_one
 from kernels import dtypes as d
+from tests.simulation.byte_net import HOST, PORT
 from tests.simulation.faults import KINDS, Fault
 from tests.simulation.planted import BUGS
 from tests.simulation.world import World, daemon_config, exchange_settings
@@ -31,8 +32,8 @@ SYMBOL = "BTC/USDT"
 FEED: dict[str, Any] = {
     "symbols": [SYMBOL],
     "stale_ms": 2000,
-    "ws_url": "ws://127.0.0.1:1",
-    "rest_url": "http://127.0.0.1:1",
+    "ws_url": f"ws://{HOST}:{PORT}",
+    "rest_url": f"http://{HOST}:{PORT}",
 }
 #: where every script begins: fed, warm and READY
 READY_S = 30.0
@@ -203,6 +204,7 @@ class Stage(World):
             except AssertionError:
                 if self.now_s > end_s:
                     raise
+                self._broken = None  # not yet
             else:
                 return
             await self._until(self.now_s + LOOK_S)

@@ -21,7 +21,7 @@ async def nothing_can_be_reached(stage):
     stage.want(stage.bid())
     await stage.until(lambda: stage.theirs, "the order is at the exchange", 2)
     assert stage.ours[0].state is State.PENDING_NEW, "the scene is another: it was answered already"
-    stage.weather.http_share, stage.weather.http_fate = 1.0, "refused"
+    stage.weather.http_share, stage.weather.http_fate = 1.0, "unresolved"
     stage.after(CUT_S, lambda: setattr(stage.weather, "http_fate", ""))
     for kind in ("cut_orders", "cut_market", "refuse_orders", "refuse_market"):
         stage.befall(kind, lasts_s=CUT_S)

@@ -9,7 +9,7 @@ from daemon.pause import Backoff
 from daemon.simulator.rates import Limits
 from daemon.venues.binance_limits import Budget
 from tests.failures.stage import Mutation, both, mutation, play
-from tests.simulation.net import ADDRESS
+from tests.simulation.weather import ADDRESS
 
 #: a tenth of the weight there is, so that a storm of a minute is near it
 LIMITS = Limits(weight_1m=600, connections_5m=100)

@@ -32,12 +32,8 @@ async def banned(stage, then):
     await stage.until(lambda: stage.position[0] > 0, "it trades again", 5)
 
 
-async def _at_once(self):
-    """Let a connection be made."""
-
-
 MUTATIONS = (
     mutation(Budget, "block", "no latch closes", ignore, "asked while banned"),
-    mutation(SnapshotFetcher, "permitted", "the feed connects all the same", _at_once, "asked while banned"),
+    mutation(SnapshotFetcher, "held_s", "the feed connects all the same", 0.0, "asked while banned"),
     mutation(SnapshotFetcher, "hold", "books are fetched all the same", ignore, "asked while banned"),
 )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from daemon.orders.closed_markets import ClosedMarkets
 from daemon.orders.lifecycle import Lifecycle
 from daemon.orders.order import State
 from daemon.pause import Backoff
-from daemon.venues import binance_session
+from daemon.symbol_watch import SymbolWatch
 from tests.failures.stage import ignore, mutation, play
 
 CLOSED_S = 60.0
@@ -60,17 +59,10 @@ async def half_a_replacement(stage):
 
 MUTATIONS = (
     mutation(
-        ClosedMarkets,
-        "refused",
-        "a closed market is tried at each tick",
-        ignore,
-        "orders are sent to a closed market again and again",
-    ),
-    mutation(
-        binance_session,
-        "_is_closed",
+        SymbolWatch,
+        "on_rejected",
         "a closed market's refusal is like any other",
-        lambda _: False,
+        ignore,
         "orders are sent to a closed market again and again",
     ),
     mutation(Backoff, "next_s", "a closed exchange is tried at once", lambda _: 0.0, "asked again and again"),
