@@ -46,7 +46,7 @@ def commands(page, name):
 def test_every_exchange_of_the_page_starts(bench, page):
     (bench.folder / "faults.toml").write_text(re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[0])
     starts, _ = commands(page, "tickd simulate")
-    assert len(starts) == 3
+    assert len(starts) == 4
     for words in starts:
         child = bench.tickd(*words[1:])
         ready = json.loads(until(lambda child=child: child.out.partition("\n")[0], "it is ready", READY_S))

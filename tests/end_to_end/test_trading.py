@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -234,11 +235,11 @@ def test_top_shows_it_line_by_line_until_it_is_gone(bench, exchange):
     daemon.ready()
     ended, left = (bench.tickd("top", "--interval", "0.1") for _ in range(2))
     until(lambda: min(one.out.count("READY ") for one in (ended, left)) > 2, "both show three lines")
-    ended.send(signal.SIGINT)
-    try:
-        ended.popen.wait(10)
-    except subprocess.TimeoutExpired:  # seen once in hundreds: a person would press it again
+    for _ in range(3):  # one that was not heard is seen once in hundreds: a person would press it again
         ended.send(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            ended.popen.wait(10)
+            break
     assert ended.wait() == 0
     assert "BTC/USDT" in bench.run("state").out
     assert daemon.child.end() == 0

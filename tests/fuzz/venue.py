@@ -36,7 +36,7 @@ def rest() -> Callable[[bytes], object]:
                 kit.signed(verb, path, **dict(part.partition("=")[::2] for part in query.split("&"))),
             ):
                 assert 200 <= answer.status < 600
-                if answer.body:
+                if answer.body and "html" not in answer.headers.get("Content-Type", ""):
                     msgspec.json.decode(answer.body)
         _check(kit.account)
 
