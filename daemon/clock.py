@@ -49,19 +49,23 @@ class SystemClock:
 
 
 class LoopTimer:
-    """One pending call on the loop; never early, whatever the loop rounds to (uvloop: milliseconds)."""
+    """One pending call on the loop; never early, whatever the loop rounds to (uvloop: milliseconds).
 
-    __slots__ = ("_clock", "_fn", "_handle", "_loop", "_when_ns")
+    It waits by the monotonic clock: the wall clock may be set back by an hour meanwhile.
+    """
+
+    __slots__ = ("_clock", "_due_ns", "_fn", "_handle", "_loop")
 
     def __init__(self, clock: Clock, when_ns: int, fn: Callable[[], None]) -> None:
         self._clock = clock
-        self._when_ns = when_ns
+        wait_ns = max(0, when_ns - clock.now_ns())
+        self._due_ns = clock.mono_ns() + wait_ns
         self._fn = fn
         self._loop = asyncio.get_running_loop()
-        self._handle = self._loop.call_later(max(0, when_ns - clock.now_ns()) / 1e9, self._ring)
+        self._handle = self._loop.call_later(wait_ns / 1e9, self._ring)
 
     def _ring(self) -> None:
-        left_ns = self._when_ns - self._clock.now_ns()
+        left_ns = self._due_ns - self._clock.mono_ns()
         if left_ns > 0:
             self._handle = self._loop.call_later(left_ns / 1e9, self._ring)
         else:

@@ -40,6 +40,7 @@ class Doubt(msgspec.Struct, gc=False):
     since_ns: int
     next_ns: int
     distance_ns: int
+    absent_ns: int  # on the monotonic clock: before that it is not absent, however the wall clock was set
     not_found: int = 0
 
 
@@ -70,7 +71,9 @@ class Doubts:
         """Begin to ask about an order, at once."""
         if order.client_order_id not in self._by_id:
             first_ns = self._rules.query_ns_first
-            self._by_id[order.client_order_id] = Doubt(order, now_ns, now_ns + first_ns, first_ns)
+            waits_ns = self._rules.absence_ns - max(0, now_ns - order.sent_ns)
+            absent_ns = self._clock.mono_ns() + waits_ns
+            self._by_id[order.client_order_id] = Doubt(order, now_ns, now_ns + first_ns, first_ns, absent_ns)
             if not self._owes_trades(order) and self._venue.up:
                 self._venue.query(order)
             self._arm()
@@ -111,7 +114,8 @@ class Doubts:
             return False
         doubt.not_found += 1
         due_ns = order.sent_ns + self._rules.absence_ns
-        if doubt.not_found < self._rules.not_found_min or now_ns < due_ns:
+        early = now_ns < due_ns or self._clock.mono_ns() < doubt.absent_ns
+        if doubt.not_found < self._rules.not_found_min or early:
             return False
         if self.trades_asked_ns < due_ns:
             self.ask_snapshot()

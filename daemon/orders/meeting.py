@@ -140,12 +140,13 @@ class Meeting:
     def _adopt(self, listed: OpenOrder, now_ns: int, found: Differences) -> Order:
         """Take an order nobody here remembers into the books, so that its fills are accounted for.
 
-        Of one of ours all trades are still to come; those of somebody else's are in the balances. One that is
+        Of one of ours all trades are still to come; those of somebody else's are in the balances, as all are
+        that were made before the first meeting. One that is
         to stand has no slot, or its strategy, which does not want it, would cancel it.
         """
         orders = self._orders
         ours = self._is_ours(listed.client_order_id)
-        filled_lots = 0 if ours else listed.cum_lots
+        filled_lots = 0 if ours and not self.first else listed.cum_lots
         stands = not ours and orders.rules.foreign == "adopt"
         owners = [desk for desk in orders.desks if listed.instrument in desk.instruments]
         desk = owners[0] if owners else self._detach(ADOPTED, (listed.instrument,))

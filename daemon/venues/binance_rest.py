@@ -14,6 +14,7 @@ import msgspec
 from daemon.errors import DECODE_ERRORS, FrameError, NetError, VenueError
 from daemon.events import Balance, OpenOrder, VenueSnapshot
 from daemon.pause import Backoff, pause
+from daemon.redact import redact
 from daemon.venues.binance_frames import decoded
 from daemon.venues.binance_requests import CLIENT_ID_LENGTH_MAX, original_id
 from daemon.venues.binance_wire import BookTicker, ErrorBody
@@ -42,10 +43,12 @@ BACKOFF_S_MAX: Final = 30.0
 ROWS_MAX: Final = 1000  # the longest list the exchange sends at once
 _INVALID_TIMESTAMP: Final = -1021
 _UNKNOWN: Final = -1000
+#: our own code for an answer that is not as documented; one that stays so cannot be agreed with
+UNREADABLE: Final = -1
 _LIMITED: Final = -1003
 _NO_SUCH_ORDER: Final = -2013
 #: refusals after which to ask again: soon, and once the exchange lets us or has heard of an order that traded
-_PASSING: Final = frozenset({_INVALID_TIMESTAMP, _UNKNOWN})
+_PASSING: Final = frozenset({_INVALID_TIMESTAMP, _UNKNOWN, UNREADABLE})
 _PASSING_PATIENT: Final = _PASSING | {_LIMITED, _NO_SUCH_ORDER}
 _BOOK_TICKER: Final = msgspec.json.Decoder(BookTicker, strict=False)  # prices are strings
 
@@ -135,7 +138,8 @@ class RestReader:
             return read(body)
         except FrameError as error:
             self._on_frame_error(error)
-            raise VenueError(_UNKNOWN, f"the answer to GET {path} could not be read: {error}") from None
+            text = f"the answer to GET {path} could not be read: {redact(str(error))}"
+            raise VenueError(UNREADABLE, text) from None
 
     async def _signed(self, method: str, path: str, params: dict[str, str | int], weight: int) -> bytes:
         signed = {
@@ -169,7 +173,7 @@ class RestReader:
             code = _UNKNOWN if answer.status >= 500 else -answer.status
             raise VenueError(code, f"{method} {path} was answered with HTTP status {answer.status}") from None
         code = _UNKNOWN if answer.status >= 500 else error.code
-        raise VenueError(code, f"{method} {path} was refused: {error.msg} (code {error.code})")
+        raise VenueError(code, f"{method} {path} was refused: {redact(error.msg)} (code {error.code})")
 
     def _time_ms(self) -> int:
         return self._server.time_ms(self._seams.clock.now_ns())

@@ -227,6 +227,8 @@ async def _rehearse_order(
         return bool(_SIGNS[kind].search(ticket.request.partition(" ")[2].replace(their_id, "")))
 
     ticket = await said()
+    if ticket.request.startswith("GET "):  # whatever is in between takes it for reading, and may repeat it
+        raise ConfigError(f"ccxt sends {what} to {name} by GET, which may arrive twice")
     if not says_id():
         requests.id_word = form.id
         ticket = await said()

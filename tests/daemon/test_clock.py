@@ -153,3 +153,21 @@ def test_a_period_on_the_real_loop_rings_once_each():
     uvloop.run(go())
     assert len(rung) > 10
     assert len(rung) == len(set(rung))
+
+
+def test_a_clock_that_is_set_back_or_forward_keeps_no_timer_waiting(monkeypatch):
+    wall = [1_700_000_000_000_000_000 - time.monotonic_ns()]
+    monkeypatch.setattr(module, "_wall", lambda: time.monotonic_ns() + wall[0])
+    clock = SystemClock()
+    rung = []
+
+    async def go():
+        scheduler = LoopScheduler(clock)
+        for step_s in (-3600, 3600):
+            scheduler.call_at(clock.now_ns() + 20_000_000, lambda step_s=step_s: rung.append(step_s))
+            wall[0] += step_s * 1_000_000_000
+            clock.resync()
+        await asyncio.sleep(0.2)
+
+    asyncio.run(go())
+    assert rung == [-3600, 3600]

@@ -170,3 +170,18 @@ def test_going_down_closes_the_gate_and_meeting_opens_it(world):
     assert world.risk.gate(0) == d.GATE_VENUE_DOWN
     world.meet()
     assert world.risk.gate(0) == 0
+
+
+def test_a_clock_set_forward_makes_no_order_absent(world):
+    order = doubted(world)
+    mono = world.time.now_ns
+    stepped_ns = 90 * 1_000_000_000
+    world.orders.doubts._clock = type(
+        "Stepped", (), {"now_ns": lambda _: mono() + stepped_ns, "mono_ns": lambda _: mono()}
+    )()
+    world.orders.doubts.trades_asked_ns = world.time.now_ns() + 2 * stepped_ns
+    for _ in range(10):
+        world.report("NOT_FOUND", order, code=-2013, wire_ns=world.time.now_ns() + stepped_ns)
+    assert order.state is State.UNKNOWN
+    not_found_for(world, order, 70)
+    assert order.state is State.VOID

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from daemon.events import VenueStatus
+from daemon.events import OpenOrder, VenueStatus
 from daemon.orders import records
 from daemon.orders.doubts import OrderRules
 from daemon.orders.order import State
@@ -345,3 +345,24 @@ def test_an_order_adopted_where_no_strategy_trades_is_known_after_a_restart_and_
     run, checkpoint = world.journal.checkpoint()
     assert run.strategies == [("maker", ["BTC/USDT"]), ("adopted", ["ETH/BTC"])]
     assert [order.strategy for order in checkpoint.orders] == [1]
+
+
+def test_what_an_own_order_traded_before_the_first_meeting_is_not_owed(new_world):
+    world = new_world(begin=False)
+    world.recovery.begin("0", "", BOOT)
+    mine = f"test-{world.ids.run - 1}-7"
+    listed = OpenOrder(
+        client_order_id=mine,
+        venue_order_id="17",
+        instrument=0,
+        side=d.BUY,
+        price_ticks=6_000_000,
+        qty_lots=1000,
+        cum_lots=300,
+    )
+    world.meet({"USDT": "1000"}, open_orders=[listed], trades=[World.trade(mine, 4, 300)])
+    order = world.orders.life.open[mine]
+    assert (order.filled_lots, order.state) == (300, State.PENDING_CANCEL)
+    world.report("CANCELED", order, cum_lots=300)
+    assert order.state is State.CANCELED
+    assert not world.orders.life.owed

@@ -13,11 +13,12 @@ from daemon.clock import VirtualTime
 from daemon.errors import NetError, VenueError
 from daemon.events import Balance
 from daemon.instruments import make_instrument
+from daemon.meetings import BUSY
 from daemon.memory_disk import InlineWorker
 from daemon.seams import Response, Seams
 from daemon.venues.binance_frames import OrderFrames
 from daemon.venues.binance_limits import Budget
-from daemon.venues.binance_rest import RestReader
+from daemon.venues.binance_rest import UNREADABLE, RestReader
 from daemon.venues.binance_wire import RateLimit
 from daemon.venues.server_clock import ServerClock
 from daemon.venues.signing import HmacSigner
@@ -276,6 +277,10 @@ def test_a_refusal_is_not_repeated_and_shows_no_signature() -> None:
     assert str(refused.value) == "GET /api/v3/account was refused: Invalid API-key. (code -2015)"
     assert refused.value.code == -2015
     assert len(desk.net.asked) == 1
+    desk = Desk(lambda path, params: Response(400, {}, b'{"code":-1,"msg":"no apiKey apikeyapikey"}'))
+    with pytest.raises(VenueError) as refused:
+        desk.run(desk.rest.get("/api/v3/account", {}, 20, bytes))
+    assert "apikeyapikey" not in str(refused.value)
 
 
 def test_a_wrong_clock_is_measured_and_the_request_made_again() -> None:
@@ -355,7 +360,8 @@ def test_an_answer_that_cannot_be_read_is_the_venue_s_failure_and_counted(path: 
     desk = Desk(lambda asked, params: Response(200, {}, body) if asked == path else ANSWERS[asked])
     with pytest.raises(VenueError, match=rf"the answer to GET /api/v3/{path} could not be read: .") as failed:
         desk.run(desk.rest.snapshot([INSTRUMENT], 1, {5: "known"}))
-    assert failed.value.code == -1000
+    assert failed.value.code == UNREADABLE
+    assert UNREADABLE not in BUSY  # one that stays so halts
     assert desk.frame_errors
 
 
