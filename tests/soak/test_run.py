@@ -23,4 +23,8 @@ def test_a_daemon_on_a_bad_line_keeps_nothing_open_and_agrees_at_the_end(tmp_pat
         record_property("figure", f"soak: {line.strip()}")
     assert outcome.reconnects >= 15
     assert outcome.fills > 0
-    assert not {"descriptors", "threads", "tasks"} & set(outcome.leaks())
+    # so short a line tells nothing of slopes, but what each reconnect left open would be seen
+    last = {name: one.last for name, one in outcome.slopes.items()}
+    assert last["descriptors"] < 60
+    assert last["threads"] < 20
+    assert last["tasks"] < 40
