@@ -6,10 +6,12 @@ serves all tests of a worker, in any order: orders may be left there, but no pos
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
 import time
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -20,6 +22,21 @@ from tests.end_to_end.harness import ROOT, Bench, Exchange, fetch, until
 PAGE = (ROOT / "docs" / "simulator.md").read_text()
 #: client -> its snippet
 SNIPPETS = dict(re.findall(r"^### (\S+)$.*?^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE))
+
+
+def run(work):
+    """Run what a client does, for a minute at most."""
+    asyncio.run(asyncio.wait_for(work, 60))
+
+
+@asynccontextmanager
+async def connected(place, name):
+    """Give the client of a snippet, and close it."""
+    one = place.client(name)["client"]
+    try:
+        yield one
+    finally:
+        await one.close()
 
 
 class Place:

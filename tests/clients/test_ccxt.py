@@ -1,8 +1,8 @@
 """Fidelity, judged by a client that is not ours: ccxt.pro trades, watches and is refused."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from ccxt.base.errors import (
@@ -17,22 +17,12 @@ from ccxt.base.errors import (
     RequestTimeout,
 )
 
+from tests.clients.conftest import connected, run
+
 
 @pytest.fixture
 def ccxt_client(spot):
-    @asynccontextmanager
-    async def client():
-        one = spot.client("ccxt")["client"]
-        try:
-            yield one
-        finally:
-            await one.close()
-
-    return client
-
-
-def run(work):
-    asyncio.run(asyncio.wait_for(work, 60))
+    return partial(connected, spot, "ccxt")
 
 
 def test_ccxt_reads_the_rules_the_market_and_the_account(spot, ccxt_client):

@@ -1,29 +1,19 @@
 """Fidelity, judged by a client that is not ours: ccxt.pro's binanceusdm trades, watches and is refused."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from ccxt.base.errors import ExchangeError, InvalidOrder, OrderNotFound
+
+from tests.clients.conftest import connected, run
 
 SYMBOL = "BTC/USDT:USDT"
 
 
 @pytest.fixture
 def ccxt_client(usdm):
-    @asynccontextmanager
-    async def client():
-        one = usdm.client("ccxt-usdm")["client"]
-        try:
-            yield one
-        finally:
-            await one.close()
-
-    return client
-
-
-def run(work):
-    asyncio.run(asyncio.wait_for(work, 60))
+    return partial(connected, usdm, "ccxt-usdm")
 
 
 def test_ccxt_reads_the_rules_and_the_account(ccxt_client):

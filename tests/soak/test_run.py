@@ -23,8 +23,8 @@ def test_a_daemon_on_a_bad_line_keeps_nothing_open_and_agrees_at_the_end(tmp_pat
         record_property("figure", f"soak: {line.strip()}")
     assert outcome.reconnects >= 15
     assert outcome.fills > 0
-    # so short a line tells nothing of slopes, but what each reconnect left open would be seen
+    # so short a line tells nothing of slopes; one left open at each reconnect would be 15 more than there are
     last = {name: one.last for name, one in outcome.slopes.items()}
-    assert last["descriptors"] < 60
-    assert last["threads"] < 20
-    assert last["tasks"] < 40
+    assert last["descriptors"] < 34
+    assert last["threads"] < 14
+    assert last["tasks"] < 24
