@@ -382,10 +382,10 @@ class Engine:
         self._marks.all()
         if self.portfolio.unvalued:
             value_fees(self.portfolio, self.orders.record, now_ns)
-        self.risk.watch(self.portfolio, now_ns)
-        short = self.orders.venue.is_short()
-        (self.risk.close_all if short else self.risk.open_all)(dt.GATE_LOW_BUDGET)
-        blind = self._readiness.blind(self.market.unseen(self.synced))
-        if self._cold or short or self.risk.shut or blind:
-            withdraw(self.orders, now_ns, stops=self._flatten.active, quotes=short, blind=blind)
+        risk = self.risk
+        risk.watch(self.portfolio, now_ns)
+        risk.ration(self.orders.venue.is_short())
+        risk.blind = self._readiness.blind(self.market.unseen(self.synced))
+        if self._cold or risk.shut or risk.short or risk.unpriced or risk.blind:
+            withdraw(self.orders, now_ns, stops=self._flatten.active)
         self._flatten.look(now_ns)

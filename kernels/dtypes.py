@@ -178,6 +178,7 @@ GATE_FEED_LAG: Final = 27
 GATE_WINDOW: Final = 28
 GATE_LIQUIDATION: Final = 29
 GATE_MARKET_CLOSED: Final = 36  # the exchange has the symbol closed: it would take nothing
+GATE_UNPRICED: Final = 37  # nobody knows what the account is worth, so no limit on losses can act
 GATE_LOW_BUDGET: Final = 35  # what the venue's rate limits leave is for cancels and queries
 # refused by the daemon after the kernels
 REFUSED_ORDER_RATE: Final = 30
@@ -212,6 +213,7 @@ REFUSAL_NAMES: Final[dict[int, str]] = {
     GATE_LIQUIDATION: "liquidation",
     GATE_LOW_BUDGET: "low_budget",
     GATE_MARKET_CLOSED: "market_closed",
+    GATE_UNPRICED: "unpriced",
     REFUSED_ORDER_RATE: "order_rate",
     REFUSED_SELF_TRADE: "self_trade",
     REFUSED_DUPLICATE: "duplicate",

@@ -28,8 +28,6 @@ from kernels.dtypes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
     from daemon.orders.order import Order
@@ -39,17 +37,8 @@ _AGAIN_NS: Final = 1_000_000_000
 _STANDING: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
 
 
-def withdraw(
-    orders: Orders,
-    now_ns: int,
-    *,
-    stops: bool = False,
-    quotes: bool = False,
-    blind: Collection[tuple[int, int]] = (),
-) -> None:
-    """Cancel again what should be gone and stands; protective stops and all quotes only if asked to.
-
-    blind: (strategy, instrument) whose quotes go, since who quotes sees no market.
+def withdraw(orders: Orders, now_ns: int, *, stops: bool = False) -> None:
+    """Cancel again what should be gone and stands; protective stops only if asked to.
 
     Nothing should stand once the kill switch is thrown or a trading window is over, nor of a strategy that
     warms up. It was cancelled then; but a cancel may be lost or refused, the order's own acceptance may come
@@ -58,9 +47,10 @@ def withdraw(
     for order in list(orders.life.open.values()):
         if order.state not in _STANDING or (order.kind == STOP and not stops):
             continue
-        unwanted = orders.risk.shut or not orders.desks[order.strategy].ready
+        desk = orders.desks[order.strategy]
+        unwanted = orders.risk.shut or not desk.ready
         if order.kind == REST:  # one that could not be moved would go stale
-            unwanted = unwanted or quotes or (order.strategy, order.instrument) in blind
+            unwanted = not orders.risk.may_quote(desk, order.instrument)
         if unwanted and not 0 <= now_ns - order.asked_ns < _AGAIN_NS:
             orders.cancel(order, now_ns)
 

@@ -27,7 +27,9 @@ from kernels.dtypes import (
     AMEND,
     BUY,
     GATE_HALTED,
+    GATE_LOW_BUDGET,
     GATE_MARKET_CLOSED,
+    GATE_UNPRICED,
     GATE_WINDOW,
     P_QTY,
     PLACE,
@@ -49,7 +51,7 @@ from kernels.dtypes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from daemon.instruments import Instrument
     from daemon.orders.audit import Audit, Observer
@@ -107,9 +109,10 @@ class Risk:
         #: what the end of a trading window takes beside that; likewise
         self.withdraw: Callable[[int], object] = bool
         self._in_window = True
-        self.suspended: set[int] = (
-            set()
-        )  # instruments whose exchange takes no order, not even one that reduces
+        #: instruments whose exchange takes no order, not even one that reduces
+        self.suspended: set[int] = set()
+        self.short = False  # the venue's rate limits leave little
+        self.blind: Collection[tuple[int, int]] = ()  # (strategy, instrument): it quotes no market unseen
         self.refusals: dict[int, int] = {}  # by code, every one
         #: open orders per instrument; the manager keeps them
         self.live: list[list[Order]] = [[] for _ in instruments]
@@ -126,6 +129,7 @@ class Risk:
         self._tokens = self._burst
         self._filled_ns = 0
         self._told: dict[tuple[int, ...], tuple[int, int]] = {}
+        self.unpriced = False  # nobody knows what the account is worth, so no limit on losses can act
         self._unpriced_ns = 0  # when the value was first found unknown, 0 while it is known
         self._unpriced_due_ns = 0  # when a person is told next
 
@@ -159,6 +163,8 @@ class Risk:
         """Return what a closed gate refuses an order for; 0 where it reduces and the market takes it."""
         if desk.instruments[action[X_INSTRUMENT]] in self.suspended:
             return GATE_MARKET_CLOSED
+        if action[X_KIND] == REST and not self.may_quote(desk, desk.instruments[action[X_INSTRUMENT]]):
+            return gate  # it would be withdrawn at once, and asked for again for ever
         return 0 if action[X_REDUCES] and self._really_reduces(desk, action) else gate
 
     def _really_reduces(self, desk: Desk, action: list[int]) -> bool:
@@ -223,6 +229,18 @@ class Risk:
         """Let it leave again."""
         self.suspended.discard(instrument)
         self.open(instrument, GATE_MARKET_CLOSED)
+
+    # --- quotes -------------------------------------------------------------------------------------------
+    def may_quote(self, desk: Desk, instrument: int) -> bool:
+        """Whether quotes of a strategy may stand in an instrument; those that reduce like those that add."""
+        if self.shut or self.short or self.unpriced or not desk.ready:
+            return False
+        return (desk.index, instrument) not in self.blind
+
+    def ration(self, short: bool) -> None:
+        """Take whether what the venue's rate limits leave is for cancels and queries alone."""
+        self.short = short
+        (self.close_all if short else self.open_all)(GATE_LOW_BUDGET)
 
     # --- the kill switch ----------------------------------------------------------------------------------
     def halt(self, source: str, reason: str, now_ns: int, *, flatten: bool = False) -> bool:
@@ -292,16 +310,21 @@ class Risk:
                 self.trip("risk", breach, now_ns)
 
     def _watch_value(self, portfolio: Portfolio, now_ns: int) -> None:
-        """Tell a person when a loss could go unseen: no value, and something held or on order."""
+        """Add no risk where a loss could go unseen, and tell a person: no value, and something at stake."""
         limited = min(self.limits.daily_loss_max, self.limits.drawdown_max) < inf
         if portfolio.worth.known or not limited or not (portfolio.at_stake or any(self.live)):
             self._unpriced_ns = 0
+            if self.unpriced:
+                self.unpriced = False
+                self.open_all(GATE_UNPRICED)
             return
         if not self._unpriced_ns:
             self._unpriced_ns = now_ns
             self._unpriced_due_ns = now_ns + _UNPRICED_NS
         if now_ns > self._unpriced_due_ns:
             self._unpriced_due_ns = now_ns + _UNPRICED_AGAIN_NS
+            self.unpriced = True
+            self.close_all(GATE_UNPRICED)
             unknown_s = (now_ns - self._unpriced_ns) * 1e-9
             text = (
                 f"for {unknown_s:.0f} s nobody has known what the account is worth, so "

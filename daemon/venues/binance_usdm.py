@@ -177,11 +177,12 @@ class UsdmVenue(BinanceVenue):
             self._kept_ns = 0  # the next beat tries again
 
     async def _count_down(self) -> None:
-        """Tell the exchange again and again not to cancel everything yet."""
+        """Tell the exchange again and again not to cancel everything yet, while we could do so ourselves."""
         wait_ms = self._setup.countdown_ms
         while True:
-            with suppress(NetError, VenueError):  # told in time or not, the exchange does what it was asked
-                await self.rest.count_down(self._instruments, wait_ms)
+            if self.up:
+                with suppress(NetError, VenueError):  # told or not, the exchange does what it was asked
+                    await self.rest.count_down(self._instruments, wait_ms)
             await pause(self._seams, wait_ms / _COUNTDOWN_SHARE / 1000)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

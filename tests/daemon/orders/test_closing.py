@@ -140,5 +140,6 @@ def test_quotes_alone_are_withdrawn_where_only_they_are_meant(world):
     quote, stop = stand(world), stand(world, kind=d.STOP, side=d.SELL)
     assert withdrawn(world) == []
     world.later(1)
-    assert withdrawn(world, quotes=True) == [quote.client_order_id]
+    world.risk.ration(True)
+    assert withdrawn(world) == [quote.client_order_id]
     assert stop.state is State.WORKING

@@ -154,12 +154,16 @@ def test_a_value_unknown_for_long_with_money_at_stake_is_told_once(new_world):
 
     assert [watch(1), watch(20)] == [0, 0]  # nothing is at stake
     world.report("NEW", world.place())
-    assert [watch(1), watch(9), watch(2), watch(1), watch(300)] == [0, 0, 1, 1, 1]
+    assert [watch(1), watch(9)] == [0, 0]
+    assert world.risk.gate(0) == 0
+    assert [watch(2), watch(1), watch(300)] == [1, 1, 1]
+    assert world.risk.gate(0) == d.GATE_UNPRICED  # no loss could be seen
     assert world.audits[-1].text.startswith("for 11 s nobody has known what the account is worth")
     assert "BTC/USDT" in world.audits[-1].text
     assert watch(600) == 2
     world.portfolio.mark(0, 60_000.0)
     assert watch(1000) == 2
+    assert world.risk.gate(0) == 0
 
 
 def test_without_a_limit_on_losses_an_unknown_value_is_nobodys_business(world):
@@ -192,3 +196,38 @@ def test_refusals_are_journalled_after_the_clock_was_set_back(world):
         world.risk.check(world.desks[0], world.action(refusal=d.REFUSED_COLLAR), earlier_ns)
     every = read_all(world.disk, world.folder)
     assert len([record for _, _, record in every if isinstance(record, RefusedAction)]) == 2
+
+
+def see_nothing(world):
+    world.risk.close(0, d.GATE_STALE_FEED)
+    world.risk.blind = {(0, 0)}
+
+
+def know_no_value(world):
+    world.risk.unpriced = True
+    world.risk.close_all(d.GATE_UNPRICED)
+
+
+@pytest.mark.parametrize(
+    ("shut", "reason"),
+    [
+        (lambda world: world.orders.halt("cli", "now"), "halted"),
+        (lambda world: world.risk.ration(True), "low_budget"),
+        (lambda world: world.risk.set_ready(world.desks[0], False), "not_ready"),
+        (see_nothing, "stale_feed"),
+        (know_no_value, "unpriced"),
+    ],
+)
+def test_nothing_is_quoted_that_would_be_withdrawn_at_once_not_even_what_reduces(world, shut, reason):
+    world.fill(world.place(qty=100), 1, 100)
+    reducing = {"side": d.SELL, "qty": 50, "reduces": True, "level": 3}
+    shut(world)
+    assert world.check(kind=d.REST, **reducing).reason == reason
+    assert isinstance(world.check(kind=d.TARGET, **reducing), Approved)
+
+
+def test_what_reduces_is_quoted_through_a_gate_that_withdraws_nothing(world):
+    world.fill(world.place(qty=100), 1, 100)
+    world.risk.close(0, d.GATE_UNKNOWN_ORDER)
+    quote = world.check(kind=d.REST, side=d.SELL, qty=50, reduces=True, level=3)
+    assert isinstance(quote, Approved)

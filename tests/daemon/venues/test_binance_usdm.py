@@ -309,6 +309,27 @@ def test_a_countdown_is_renewed_whatever_becomes_of_one_and_not_any_more_after_t
     run(scenario, Desk(countdown_ms=3000))
 
 
+def test_a_countdown_runs_out_while_nothing_could_be_cancelled_from_here() -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.exchange.answers["v1/countdownCancelAll"] = {}
+        await desk.start()
+        await desk.pass_s(5)
+        desk.exchange.unreachable = 10**6
+        desk.line.close()
+        await desk.settle()
+        before = len(desk.exchange.rested)
+        await desk.pass_s(20)
+        assert not desk.venue.up
+        assert "POST v1/countdownCancelAll" not in desk.exchange.rested[before:]
+        desk.exchange.unreachable = 0
+        before = len(desk.exchange.rested)
+        await desk.pass_s(60)
+        assert desk.venue.up
+        assert "POST v1/countdownCancelAll" in desk.exchange.rested[before:]
+
+    run(scenario, Desk(countdown_ms=3000))
+
+
 def test_without_one_nothing_counts_down() -> None:
     async def scenario(desk: Desk) -> None:
         await desk.start()
