@@ -166,8 +166,8 @@ class RiskConfig(_Section, frozen=True):
     """Hard limits. Notionals are in the quote currency, loss and drawdown in `currency`."""
 
     order_notional_max: Amount = 1_000.0
-    position_notional_max: Amount = 5_000.0
-    open_orders_max: Annotated[int, Meta(ge=1, le=1000)] = 20  # per instrument
+    position_notional_max: Amount = 5_000.0  # in an instrument, of each strategy and of all together
+    open_orders_max: Annotated[int, Meta(ge=1, le=1000)] = 20  # of a strategy in an instrument
     collar: Fraction = 0.01  # how far a price may lie through the other side, or away from mid
     #: of derivatives: the share of wallet and open profit that may be initial margin, open orders included
     margin_used_max: Fraction = 0.8

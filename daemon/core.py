@@ -211,6 +211,7 @@ def build_orders(
     desks = make_desks(runtimes)
     limits = RiskLimits(
         orders_per_s_max=config.risk.orders_per_s_max,
+        position_notional_max=config.risk.position_notional_max,
         daily_loss_max=config.risk.daily_loss_max,
         drawdown_max=config.risk.drawdown_max,
         liquidation_distance_min=config.risk.liquidation_distance_min,

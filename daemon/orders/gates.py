@@ -56,19 +56,23 @@ _GRAVEST: Final = [
 class Gates:
     """Which gates are closed. All begin closed: NOT_READY everywhere, until start-up says otherwise."""
 
-    __slots__ = ("_by_instrument", "_everywhere", "_rows")
+    __slots__ = ("_by_instrument", "_everywhere", "rows", "shared")
 
     def __init__(self, instruments: int, desks: Iterable[Desk]) -> None:
         self._by_instrument = [0] * instruments
         self._everywhere = _BIT[GATE_NOT_READY]
-        self._rows: list[list[tuple[Desk, int]]] = [[] for _ in range(instruments)]
+        #: each strategy's desk and row in an instrument
+        self.rows: list[list[tuple[Desk, int]]] = [[] for _ in range(instruments)]
+        #: whether more may be held or on order in it than one strategy's memory shows
+        self.shared = [False] * instruments
         for desk in desks:
             self.add_desk(desk)
 
     def add_desk(self, desk: Desk) -> None:
         """Show the gates in another desk's memory too."""
         for row, instrument in enumerate(desk.instruments):
-            self._rows[instrument].append((desk, row))
+            self.rows[instrument].append((desk, row))
+            self.shared[instrument] |= len(self.rows[instrument]) > 1
             self._show(instrument)
 
     def gate(self, instrument: int) -> int:
@@ -107,9 +111,9 @@ class Gates:
 
     def _show(self, instrument: int) -> None:
         bits = self._by_instrument[instrument] | self._everywhere
-        for desk, row in self._rows[instrument]:
+        for desk, row in self.rows[instrument]:
             desk.gate[row] = _GRAVEST[bits if desk.ready else bits | _WARMING]
 
     def _show_all(self) -> None:
-        for instrument in range(len(self._rows)):
+        for instrument in range(len(self.rows)):
             self._show(instrument)

@@ -113,6 +113,8 @@ class Lifecycle:
         desk = self.desks[order.strategy]
         if order.slot >= 0:
             desk.orders[order.row][order.slot] = order
+        else:
+            self._risk.gates.shared[order.instrument] = True  # what its strategy cannot see
         desk.show(order, leaves)
 
     def _leave(self, order: Order) -> None:

@@ -37,9 +37,11 @@ from kernels.dtypes import (
     REFUSED_DUPLICATE,
     REFUSED_NO_SLOT,
     REFUSED_ORDER_RATE,
+    REFUSED_POSITION_NOTIONAL,
     REFUSED_SELF_TRADE,
     REST,
     STOP,
+    X_DECIDED_HALF_TICKS,
     X_INSTRUMENT,
     X_KIND,
     X_LEVEL,
@@ -76,6 +78,7 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What the daemon checks beside the limits of kernels/limits.py; money in the reporting currency."""
 
     orders_per_s_max: float = 10.0
+    position_notional_max: float = inf  # of all strategies together, in the quote; of each: the kernel's
     daily_loss_max: float = inf
     drawdown_max: float = inf
     liquidation_distance_min: float = 0.0  # of positions in derivatives, as a fraction of their price
@@ -120,6 +123,7 @@ class Risk:
             instruments, limits.liquidation_distance_min, self.gates, self._tell
         )
         self._lot = [instrument.qty.as_float for instrument in instruments]
+        self._tick = [instrument.price.as_float for instrument in instruments]
         self._journal = journal
         self._observers = observers
         self._number = 0
@@ -146,7 +150,9 @@ class Risk:
                     pass
                 elif held is not None:
                     code = REFUSED_NO_SLOT
-                elif not self.live[instrument] or not (code := self._collides(desk, action)):
+                elif self.live[instrument] and (code := self._collides(desk, action)):
+                    pass
+                elif reduces or not (code := self._crowds(action, instrument)):
                     code = self._spend(now_ns, 1.0 if reduces else self._needed)
             elif held is None:
                 code = REFUSED_NO_SLOT
@@ -188,6 +194,20 @@ class Risk:
             ):
                 return REFUSED_SELF_TRADE
         return 0
+
+    def _crowds(self, action: list[int], instrument: int) -> int:
+        """Refuse what, in the worst case, makes the position of all strategies together too large.
+
+        The kernel counts what is in one strategy's slots: neither another's, nor an order that was adopted.
+        """
+        if not self.gates.shared[instrument]:
+            return 0
+        live, side, lot = self.live[instrument], action[X_SIDE], self._lot[instrument]
+        held = sum(desk.position[row * POSITION_COLUMNS + P_QTY] for desk, row in self.gates.rows[instrument])
+        lots = action[X_QTY_LOTS] + sum(order.leaves_lots for order in live if order.side == side)
+        ticks = max(action[X_PRICE_TICKS], action[X_DECIDED_HALF_TICKS] / 2)
+        notional = (side * held + lots * lot) * ticks * self._tick[instrument]
+        return 0 if notional <= self.limits.position_notional_max else REFUSED_POSITION_NOTIONAL
 
     def _spend(self, now_ns: int, needed: float) -> int:
         """Take one order off the budget, of which so much must be left; return a refusal or 0."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.orders.audit import Latched
+from daemon.orders.doubts import OrderRules
 from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.order import State
 from daemon.orders.reader import read_all
@@ -10,6 +11,7 @@ from daemon.orders.records import RefusedAction
 from daemon.orders.risk import RiskLimits
 from kernels import dtypes as d
 from kernels.dtypes import REFUSAL_NAMES
+from tests.daemon.orders.conftest import World
 
 
 def test_the_kernels_refusals_pass_through(world):
@@ -62,6 +64,33 @@ def test_no_strategy_trades_with_another(new_world, side, against, through):
             assert world.check(strategy=1, side=side, price=price, kind=kind).reason == "self_trade"
     assert isinstance(world.check(strategy=1, side=side, price=against - through), Approved)
     assert isinstance(world.check(strategy=1, side=side, price=against, kind=d.STOP), Approved)
+
+
+def test_the_limit_on_a_position_counts_what_all_strategies_hold_and_have_on_order(new_world):
+    """Each of 1000 lots at 60,000 is worth 600."""
+    limits = RiskLimits(orders_per_s_max=1000.0, position_notional_max=1_850.0)
+    world = new_world(strategies={"one": (0,), "two": (0,)}, limits=limits)
+    more = {"price": 6_000_000, "decided": 12_000_000}
+    world.fill(world.place(0, qty=1000, **more), 1, 1000)
+    world.place(0, qty=1000, **more)  # on its way
+    assert world.check(1, qty=1100, **more).reason == "position_notional_max"
+    assert isinstance(world.check(1, qty=1000, **more), Approved)
+    dear = {"price": 6_000_000, "decided": 12_400_000}  # worth more than the order's price says
+    assert world.check(1, qty=1000, **dear).reason == "position_notional_max"
+    assert isinstance(world.check(1, side=d.BUY, kind=d.TARGET, qty=9000, reduces=True, **more), Approved)
+
+
+def test_the_limit_on_a_position_counts_an_order_that_was_adopted(new_world):
+    limits = RiskLimits(orders_per_s_max=1000.0, position_notional_max=1_000.0)
+    rules = OrderRules(foreign="adopt")
+    world = new_world(strategies={"one": (0,)}, limits=limits, rules=rules)
+    assert isinstance(world.check(0, qty=1000, level=1), Approved)
+    listed = [World.listed("by-hand", qty_lots=1000)]
+    world.meet(open_orders=listed)
+    again = world.restarted(limits=limits, rules=rules)
+    again.meet(open_orders=listed)
+    for each in (world, again):
+        assert each.check(0, qty=1000, level=1).reason == "position_notional_max"
 
 
 def test_the_order_rate_is_a_budget_of_which_risk_reducing_orders_own_a_part(new_world):
