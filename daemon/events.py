@@ -130,6 +130,7 @@ class Funding(msgspec.Struct, frozen=True):
     amount: Decimal
     exch_ns: int = 0
     id: int = 0  # the venue's number; 0: the stream told it, which has none
+    instrument: int = -1  # of the daemon's; -1: the stream names none, or it is not ours
 
 
 class MarginTerms(msgspec.Struct, frozen=True):

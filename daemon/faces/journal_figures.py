@@ -46,9 +46,9 @@ def figures(summary: Summary) -> Iterator[str]:
     yield ""
     for line in summary.lines:
         yield from _details(line)
-    if summary.funding:
-        told = ", ".join(f"{amount} {asset}" for asset, amount in summary.funding.items())
-        yield f"funding of the whole account: {told}"
+    for symbol, amounts in summary.funding.items():
+        told = ", ".join(f"{amount} {asset}" for asset, amount in amounts.items())
+        yield f"funding {f'on {symbol}' if symbol else 'of which the instrument is not told yet'}: {told}"
     if summary.halts or summary.halted:
         now = ", and still is" if summary.halted else ""
         yield f"halts: {summary.halts:,}, {summary.halted_s:,.3f} s in all{now}"

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from daemon.events import ExecutionReport, Funding
+from daemon.faces.journal_funding import FundingSums
 from daemon.faces.journal_table import iso, stamp
 from daemon.faces.journal_views import worth
 from daemon.orders.audit import Filled, Moved
 from daemon.orders.money import to_text, to_units
 from daemon.orders.order import State
-from daemon.orders.records import Asked, Checkpoint, Latch, Placed, RefusedAction
+from daemon.orders.records import Asked, Checkpoint, FundingNamed, Latch, Placed, RefusedAction
 from daemon.orders.retelling import Retelling, Spells
 from kernels.dtypes import REFUSAL_NAMES
 
@@ -71,7 +72,8 @@ class Summary(msgspec.Struct, kw_only=True):
     runs: int
     lines: list[Line]
     totals: list[Line]  # by quote
-    funding: dict[str, str]  # the whole account's, by asset, what was paid below zero: it names no instrument
+    #: what was paid below zero, by instrument and asset; "": the venue has not told yet of which it was
+    funding: dict[str, dict[str, str]]
     halts: int
     halted_s: float
     halted: bool  # at the end
@@ -131,7 +133,7 @@ class Summing:
         self._marks: dict[str, _Mark] = {}
         self._quotes: dict[str, str] = {}
         self._before: dict[tuple[str, str], tuple[int, int]] = {}  # realised and fees when the span began
-        self._funding: Counter[str] = Counter()
+        self._funding = FundingSums(since_ns or 0, self._symbol)
         self._spells = Spells()
         self._halted_since: int | None = None
         self._halts = self._halted_ns = 0
@@ -186,7 +188,7 @@ class Summing:
             runs=len(self._runs),
             lines=lines,
             totals=[self._line("", "", quote, count) for quote, count in sorted(totals.items())],
-            funding={asset: to_text(units) for asset, units in sorted(self._funding.items())},
+            funding=self._funding.told(),
             halts=self._halts,
             halted_s=halted_ns / 1e9,
             halted=self._halted_since is not None,
@@ -228,7 +230,9 @@ class Summing:
             if order is not None:
                 self._of(order).cancels += 1
         elif isinstance(record, Funding):
-            self._funding[record.asset] += to_units(record.amount)
+            self._funding.add(record)
+        elif isinstance(record, FundingNamed):
+            self._funding.name(record)
 
     def _fill(self, filled: Filled) -> None:
         telling, report, order = self._telling, filled.report, filled.order
@@ -280,7 +284,12 @@ class Summing:
         orders = self._telling.orders
         assert orders is not None
         name = orders.desks[strategy].name if strategy < len(orders.desks) else str(strategy)
-        return self._named(name, orders.instruments[instrument].symbol)
+        return self._named(name, self._symbol(instrument))
+
+    def _symbol(self, instrument: int) -> str:
+        orders = self._telling.orders
+        assert orders is not None
+        return orders.instruments[instrument].symbol
 
     def _clip(self, ns: int) -> int:
         """Return when something began that lasts, within what is told of."""

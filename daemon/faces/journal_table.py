@@ -168,6 +168,7 @@ class RowReader:
             records.Checkpoint: self._checkpoint,
             records.Met: self._met,
             records.FeeValued: self._fee_valued,
+            records.FundingNamed: self._funding_named,
         }
 
     def row(self, record: Record) -> Row | None:
@@ -289,7 +290,10 @@ class RowReader:
         return Row(iso(balances.now_ns), "balances", reason=", ".join(amounts))
 
     def _funding(self, funding: Funding) -> Row:
-        return Row(iso(funding.wire_ns), "funding", reason=f"{funding.amount:f} {funding.asset}")
+        symbol = self._symbol(funding.instrument)
+        return Row(
+            iso(funding.wire_ns), "funding", instrument=symbol, reason=f"{funding.amount:f} {funding.asset}"
+        )
 
     def _baseline(self, moved: records.BaselineMoved) -> Row:
         day, peak = moved.baseline.day_start, moved.baseline.peak
@@ -309,6 +313,10 @@ class RowReader:
         text = f"{to_text(int(fee.paid))} {fee.asset} come to {to_text(int(fee.value))} in the quote"
         return Row(iso(fee.now_ns), "fee valued", strategy=self._strategy(fee.strategy), reason=text)
 
+    def _funding_named(self, named: records.FundingNamed) -> Row:
+        parts = (f"{one.amount:f} {one.asset} of {self._symbol(one.instrument)}" for one in named.parts)
+        return Row(iso(named.now_ns), "funding named", reason=", ".join(parts))
+
     # --- what the indices mean ----------------------------------------------------------------------------
     def _remember(self, order: Order) -> _About:
         about = _About(self._strategy(order.strategy), order.instrument, SIDES.get(order.side, ""))
@@ -317,6 +325,9 @@ class RowReader:
 
     def _strategy(self, index: int) -> str:
         return self._strategies[index] if 0 <= index < len(self._strategies) else str(index)
+
+    def _symbol(self, index: int) -> str:
+        return self._instruments[index] if 0 <= index < len(self._instruments) else ""
 
     def _line(
         self,
@@ -334,7 +345,7 @@ class RowReader:
         if about is None:
             about = _About("", -1, "")
         index = about.instrument
-        symbol = self._instruments[index] if 0 <= index < len(self._instruments) else ""
+        symbol = self._symbol(index)
         price, qty = f"{ticks} ticks", f"{lots} lots"
         if 0 <= index < len(self._scales):
             price, qty = self._scales[index][0].text(ticks), self._scales[index][1].text(lots)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from daemon.orders.records import pack
+from daemon.orders.records import FundingNamed, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,6 +31,7 @@ class Fundings:
         self.since_ns = 0  # earlier ones are in the balances; 0: the venue was never met
         self.ids: dict[int, int] = {}  # the venue's number -> when it was
         self.loose: list[Funding] = []  # accounted for, and told by one of the sources only so far
+        self.named: list[Funding] = []  # of the last list: what the stream had told of without an instrument
 
     def remember(self, funding: Funding) -> None:
         """Take note of one that is being accounted for."""
@@ -48,12 +49,14 @@ class Fundings:
             self.since_ns = asked_ns
         news = [one for one in listed if one.exch_ns >= self.since_ns and one.id not in self.ids]
         self.ids.update((one.id, one.exch_ns) for one in news)
+        listed = news
         news = [one for one in news if not self._settles(one)]
         for told in [one for one in self.loose if not one.id]:
             parts = [one for one in news if _is_near(one, told)]
             if parts and sum(one.amount for one in parts) == told.amount:
                 self.loose.remove(told)
                 news = [one for one in news if one not in parts]
+        self.named = [one for one in listed if one not in news and one.instrument >= 0]
         self._forget(asked_ns - _LISTED_NS)
         return news
 
@@ -88,7 +91,7 @@ def _is_near(one: Funding, other: Funding) -> bool:
 def take_funding(orders: Orders, funding: Funding) -> None:
     """Account for what the stream tells: the wallet moves and the day's result, no strategy's position.
 
-    In cross margin the venue names the asset alone, so it is the account's and not one strategy's.
+    In cross margin the venue names the asset alone; which instrument it was of, its list says later.
     """
     if not orders.closed and orders.portfolio.fundings.is_news(funding):
         _account_for(orders, [funding])
@@ -96,8 +99,11 @@ def take_funding(orders: Orders, funding: Funding) -> None:
 
 def meet_fundings(orders: Orders, listed: Sequence[Funding], asked_ns: int) -> list[str]:
     """Account for what nobody told of; return a sentence for each."""
-    news = orders.portfolio.fundings.missing(listed, asked_ns)
+    fundings = orders.portfolio.fundings
+    news = fundings.missing(listed, asked_ns)
     _account_for(orders, news)
+    if fundings.named:
+        orders.record(pack(FundingNamed(asked_ns, fundings.named)))
     return [
         f"funding of {one.amount.normalize():f} {one.asset} came unheard, and is accounted for now"
         for one in news

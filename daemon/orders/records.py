@@ -45,6 +45,7 @@ FUNDING: Final = 14
 MARK: Final = 16
 MET: Final = 17
 FEE_VALUED: Final = 18
+FUNDING_NAMED: Final = 19
 
 NAMES: Final[dict[int, str]] = {
     RUN: "run",
@@ -64,6 +65,7 @@ NAMES: Final[dict[int, str]] = {
     MARK: "mark",
     MET: "met",
     FEE_VALUED: "fee_valued",
+    FUNDING_NAMED: "funding_named",
 }
 
 #: type, now_ns, seq or refusal, strategy, instrument, and the X_* to X_REFUSAL, in whose place a PLACE has
@@ -231,6 +233,13 @@ class FeeValued(msgspec.Struct, frozen=True, array_like=True):
     value: str
 
 
+class FundingNamed(msgspec.Struct, frozen=True, array_like=True):
+    """Of what instruments funding was that the stream had told of without one, by the venue's list."""
+
+    now_ns: int
+    parts: list[Funding]
+
+
 class Marked(msgspec.Struct, frozen=True):
     """Everything before `offset` was durable."""
 
@@ -254,6 +263,7 @@ Record = (
     | Marked
     | Met
     | FeeValued
+    | FundingNamed
 )
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -270,6 +280,7 @@ _TYPES: Final[dict[type, int]] = {
     Checkpoint: CHECKPOINT,
     Met: MET,
     FeeValued: FEE_VALUED,
+    FundingNamed: FUNDING_NAMED,
 }
 _HEADS: Final = {kind: bytes([number]) for kind, number in _TYPES.items()}
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Record]]] = {

@@ -294,10 +294,13 @@ class UsdmFrames(OrderFrames):
 
     def fundings(self, body: bytes, wire_ns: int) -> list[Funding]:
         """Return the fundings of a list of incomes."""
-        return [
-            Funding(wire_ns, row.asset, amount_of(str(row.income)), to_ns(row.time), row.tranId)
-            for row in decoded(self._incomes, body)
-        ]
+        fundings = []
+        for row in decoded(self._incomes, body):
+            amount = amount_of(str(row.income))
+            ours = self._symbols.get(row.symbol)
+            index = -1 if ours is None else ours[0]
+            fundings.append(Funding(wire_ns, row.asset, amount, to_ns(row.time), row.tranId, index))
+        return fundings
 
     def maintenance_rate(self, body: bytes, value: float) -> float:
         """Return the maintenance margin of a position of a value, as a fraction: the most of our symbols."""

@@ -182,6 +182,7 @@ class IncomeRow(msgspec.Struct, gc=False):
     asset: str
     time: Time
     tranId: TradeId  # noqa: N815
+    symbol: str = ""
 
 
 class Bracket(msgspec.Struct, gc=False):

@@ -67,7 +67,9 @@ def test_what_fits_no_table_is_told_below_it():
     )
     assert halts == "halts: 2, 5.000 s in all, and still is"
     assert note == "so it is"
-    assert "funding of the whole account: -0.1 USDT" in figures(summary(line, funding={"USDT": "-0.1"}))
+    told = list(figures(summary(line, funding={"": {"USDT": "-0.1"}, "A/B": {"B": "2", "C": "-1"}})))
+    assert "funding of which the instrument is not told yet: -0.1 USDT" in told
+    assert "funding on A/B: 2 B, -1 C" in told
 
 
 def test_a_time_without_records_says_so():

@@ -188,14 +188,25 @@ def test_an_older_journal_is_counted_without_money(busy, told):
     assert "so money is unknown" in summary.notes[0]
 
 
-def test_funding_is_summed_by_asset_for_the_whole_account(told):
+def test_funding_is_summed_by_the_instrument_once_that_is_told(told):
     world = World([btc_usdt(market="usdm")])
-    for at, amount in enumerate(("-0.12", "0.02")):
-        world.orders.record(r.pack(Funding(START_NS + at * SECOND, "USDT", Decimal(amount))))
+    fundings = [
+        Funding(ns, "USDT", Decimal(amount), ns, number, instrument)
+        for ns, amount, number, instrument in (
+            (START_NS, "-0.12", 0, -1),
+            (START_NS + SECOND, "0.02", 0, -1),
+            (START_NS + 2 * SECOND, "0.5", 9, 0),
+        )
+    ]
+    named = Funding(START_NS + 3 * SECOND, "USDT", Decimal("-0.12"), START_NS, 7, 0)
+    for record in (*fundings, r.FundingNamed(START_NS + 3 * SECOND, [named])):
+        world.orders.record(r.pack(record))
     summary = summed(told(world))
-    assert summary.funding == {"USDT": "-0.1"}
+    assert summary.funding == {"": {"USDT": "0.02"}, world.instruments[0].symbol: {"USDT": "0.38"}}
     assert summary.notes == []
-    assert summed(told(world), until_ns=START_NS + SECOND).funding == {"USDT": "-0.12"}
+    assert summed(told(world), until_ns=START_NS + SECOND).funding == {"": {"USDT": "-0.12"}}
+    later = summed(told(world), since_ns=START_NS + 2 * SECOND)
+    assert later.funding == {world.instruments[0].symbol: {"USDT": "0.5"}}
 
 
 def test_a_short_derivative_is_valued_too(told):

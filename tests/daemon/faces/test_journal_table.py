@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from daemon.events import Command, ExecutionReport
+from daemon.events import Command, ExecutionReport, Funding
 from daemon.faces.journal_table import Row, RowReader, rows_of, stamp, table
 from daemon.orders import records as r
 from daemon.orders.order import Order, State
@@ -72,6 +72,15 @@ def test_a_fee_s_value_is_told_with_whose_it_is():
     line = only(r.FeeValued(NS, 0, 0, "BNB", str(10**15), str(5 * 10**17)))
     assert (line["what"], line["strategy"]) == ("fee valued", "maker")
     assert line["reason"] == "0.001 BNB come to 0.5 in the quote"
+
+
+def test_funding_is_told_with_its_instrument_also_where_that_came_later():
+    line = only(Funding(NS, "USDT", Decimal("-0.5"), NS, 7, 1))
+    assert (line["what"], line["instrument"], line["reason"]) == ("funding", "ETH/USDT", "-0.5 USDT")
+    line = only(Funding(NS, "USDT", Decimal("-0.5"), NS))
+    assert (line["what"], line.get("instrument")) == ("funding", None)
+    line = only(r.FundingNamed(NS, [Funding(NS, "USDT", Decimal("-0.5"), NS, 7, 1)]))
+    assert (line["what"], line["reason"]) == ("funding named", "-0.5 USDT of ETH/USDT")
 
 
 def test_a_refusal_says_what_was_refused_and_why():

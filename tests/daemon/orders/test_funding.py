@@ -11,7 +11,8 @@ from daemon.events import Funding
 from daemon.orders.checkpoint import save
 from daemon.orders.funding import Fundings, take_funding
 from daemon.orders.money import UNIT
-from daemon.orders.records import Checkpoint
+from daemon.orders.reader import read_all
+from daemon.orders.records import Checkpoint, FundingNamed
 from kernels import dtypes as d
 from tests.daemon.orders.conftest import SECOND, World
 
@@ -65,6 +66,20 @@ def test_what_comes_after_the_end_is_not_believed(new_world, perpetual):
     world.orders.close()
     take_funding(world.orders, paid(world, "1"))
     assert world.portfolio.purse("USDT").total == 10_000 * 10**18
+
+
+def test_the_venues_list_tells_of_which_instrument_it_was(world):
+    take_funding(world.orders, paid(world, "-1.0"))
+    listed = [
+        msgspec.structs.replace(paid(world, amount, number), instrument=instrument)
+        for amount, number, instrument in (("-1.5", 7, 0), ("0.5", 8, -1))
+    ]
+    for _ in range(2):
+        assert meet(world, *listed) == []
+    every = [record for _, _, record in read_all(world.disk, world.folder)]
+    named = [record for record in every if isinstance(record, FundingNamed)]
+    assert [record.parts for record in named] == [listed[:1]]
+    assert wallet(world) == wallet(world.restarted()) == 9_999
 
 
 # --- what came while nobody listened ------------------------------------------------------------------------

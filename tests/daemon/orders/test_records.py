@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from daemon.events import Command, ExecutionReport
+from daemon.events import Command, ExecutionReport, Funding
 from daemon.orders import records as r
 from daemon.orders.order import Order, State
 from daemon.orders.valuation import Baseline
@@ -39,6 +39,7 @@ REPORT = ExecutionReport(
             {"BTC": "1"}, {"BTC": "2"}, [(-1, [3, 4])], Baseline(1, 2.0, 3.0), 77, [(0, 1, "BNB", "5")],
         ),
         r.FeeValued(1, 0, 1, "BNB", "5", "2500"),
+        r.FundingNamed(1, [Funding(1, "USDT", Decimal("-0.5"), 1, 7, 0)]),
     ],
 )  # fmt: skip
 def test_a_record_is_read_as_it_was_written(record):

@@ -283,7 +283,7 @@ def test_it_lists_what_positions_cost_by_themselves_from_when_that_was_last_hear
     desk = Desk(lambda method, path, params: ANSWERS[path])
     now_ns = desk.time.now_ns()
     snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], now_ns - DAY_MS * 1_000_000, {}))
-    funding = Funding(now_ns, "USDT", spot.Decimal("-0.375"), 1570608000000 * 1_000_000, 9689322392)
+    funding = Funding(now_ns, "USDT", spot.Decimal("-0.375"), 1570608000000 * 1_000_000, 9689322392, 0)
     assert snapshot.funding == [funding] * 2  # our answers know no kinds
     desk.run(desk.rest.snapshot([INSTRUMENT], now_ns, {}))
     asked = [params for _, path, params in desk.usdm.asked if path == "v1/income"]
