@@ -99,7 +99,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--sync", choices=("group", "intent", "os"), default="group")
-    parser.add_argument("--level", choices=("messages", "bytes", "both", "usdm"), default="messages")
+    parser.add_argument(
+        "--level", choices=("messages", "bytes", "both", "usdm", "usdm-bytes"), default="messages"
+    )
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--planted", action="store_true", help="plant known bugs, and count who finds them")
     parser.add_argument("--log", action="store_true", help="print what befell each")

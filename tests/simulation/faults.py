@@ -22,7 +22,7 @@ FIRST_S, LAST_S = 10.0, 150.0
 FAULTS_MIN, FAULTS_MAX = 10, 18
 _S = 1_000_000_000
 
-Level = Literal["messages", "bytes", "usdm"]
+Level = Literal["messages", "bytes", "usdm", "usdm-bytes"]
 
 
 class Fault(NamedTuple):
@@ -247,6 +247,7 @@ KINDS_OF: dict[Level, dict[str, Kind]] = {
     "messages": KINDS,
     "bytes": KINDS | BYTE_KINDS,
     "usdm": KINDS,  # messages too
+    "usdm-bytes": KINDS | BYTE_KINDS,
 }
 
 

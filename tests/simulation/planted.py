@@ -191,4 +191,9 @@ BUGS: dict[str, Bug] = {
 }
 #: what messages cannot show
 BYTE_BUGS: dict[str, Bug] = {"half-open not noticed": Bug(_half_open_not_noticed, {"swallow": 1})}
-BUGS_OF: dict[Level, dict[str, Bug]] = {"messages": BUGS, "bytes": BUGS | BYTE_BUGS, "usdm": BUGS}
+BUGS_OF: dict[Level, dict[str, Bug]] = {
+    "messages": BUGS,
+    "bytes": BUGS | BYTE_BUGS,
+    "usdm": BUGS,
+    "usdm-bytes": BUGS | BYTE_BUGS,
+}

@@ -49,11 +49,13 @@ def play(
     began = time.process_time()
     broken = text = ""
     with planted.plant() if planted else nullcontext():
-        if level == "usdm":
-            world: World = UsdmWorld(seed, faults, sync)
+        carried: Level = "bytes" if level.endswith("bytes") else "messages"
+        transport = "websockets" if carried == "bytes" and seed % 4 == 0 else "picows"
+        if level.startswith("usdm"):
+            world: World = UsdmWorld(seed, faults, sync, transport, carried)
         else:
-            config = daemon_config(sync, "websockets" if level == "bytes" and seed % 4 == 0 else "picows")
-            world = World(seed, faults, config, exchange_settings(seed), level=level)
+            config = daemon_config(sync, transport)
+            world = World(seed, faults, config, exchange_settings(seed), level=carried)
         try:
             world.play()
         except Exception as error:  # a violation, or a bug that shows as any other exception

@@ -42,7 +42,9 @@ def test_every_sync_policy_keeps_the_promises(sync):
     assert not outcome.broken, outcome.text
 
 
-@pytest.mark.parametrize(("level", "seed"), [("messages", 5), ("bytes", 4)])  # 4: by websockets
+@pytest.mark.parametrize(
+    ("level", "seed"), [("messages", 5), ("bytes", 4), ("usdm-bytes", 3)]
+)  # 4: by websockets
 def test_another_process_with_another_hash_seed_plays_the_same(level, seed):
     outcome = play(seed, level=level)
     assert not outcome.broken, outcome.text

@@ -10,8 +10,9 @@ from tests.simulation.play import play
 from tests.simulation.usdm import UsdmWorld
 
 
-def test_a_seed_at_futures_breaks_no_promise():
-    outcome = play(13, level="usdm")
+@pytest.mark.parametrize(("seed", "level"), [(13, "usdm"), (2, "usdm-bytes")])
+def test_a_seed_at_futures_breaks_no_promise(seed, level):
+    outcome = play(seed, level=level)
     assert not outcome.broken, outcome.text
     assert outcome.orders >= 200
     assert outcome.fills >= 100
@@ -52,5 +53,5 @@ def test_what_is_planted_is_found_at_futures_too(bug):
 @pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(1000, 1020))
 def test_twenty_seeds_at_futures_break_no_promise(seed):
-    outcome = play(seed, level="usdm")
+    outcome = play(seed, level="usdm-bytes" if seed % 2 else "usdm")
     assert not outcome.broken, outcome.text

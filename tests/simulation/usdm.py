@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.simulator.usdm.account import FuturesAccount
 from daemon.simulator.usdm.exchange import FuturesExchange
+from tests.simulation import byte_net
 from tests.simulation.checks import OURS, SLACK, Checks
 from tests.simulation.world import SYMBOLS, World, daemon_config, exchange_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.simulation.faults import Fault
+    from tests.simulation.faults import Fault, Level
     from tests.simulation.run import Run
 
 #: of the exchange's rounding of each profit, in its units
@@ -68,17 +69,25 @@ class UsdmChecks(Checks):
 class UsdmWorld(World):
     """A seed at futures, funded every 21 seconds, not when it ends."""
 
-    def __init__(self, seed: int, faults: Sequence[Fault], sync: str = "group") -> None:
-        local = {"ws_url": "ws://127.0.0.1:1", "rest_url": "http://127.0.0.1:1"}
+    def __init__(
+        self,
+        seed: int,
+        faults: Sequence[Fault],
+        sync: str = "group",
+        transport: str = "picows",
+        level: Level = "messages",
+    ) -> None:
+        place, orders = (f"{byte_net.HOST}:{port}" for port in (byte_net.PORT, byte_net.ORDERS_PORT))
+        local = {"ws_url": f"ws://{place}", "rest_url": f"http://{place}", "transport": transport}
         swinger = Path(__file__).parent / "swinger.py"
         config = daemon_config(
             sync,
             feed={"market": "usdm", "symbols": list(SYMBOLS), "stale_ms": 2000, **local},
-            venue={
+            venue=local
+            | {
                 "kind": "binance",
-                "ws_url": "ws://127.0.0.1:1/ws-fapi/v1",
-                "rest_url": local["rest_url"],
-                "stream_url": "ws://127.0.0.1:1/private",
+                "ws_url": f"ws://{orders}/ws-fapi/v1",
+                "stream_url": f"ws://{orders}/private",
                 "reconcile_s": 20.0,
                 "leverage": 5,
             },
@@ -94,7 +103,7 @@ class UsdmWorld(World):
             risk={"order_notional_max": 300.0, "position_notional_max": 300.0, "orders_per_s_max": 20.0},
         )
         settings = exchange_settings(seed, market="usdm", funding_s=21.0)
-        super().__init__(seed, faults, config, settings)
+        super().__init__(seed, faults, config, settings, level=level)
         assert isinstance(self.account, FuturesAccount)
         assert isinstance(self.exchange, FuturesExchange)
         self.checks = UsdmChecks(self)
