@@ -24,6 +24,7 @@ from daemon.flatten import Flatten
 from daemon.memory_disk import MemoryDisk
 from daemon.orders.audit import Alarm, Filled, Moved
 from daemon.orders.checkpoint import save
+from daemon.orders.closing import STANDING
 from daemon.orders.funding import take_funding
 from daemon.orders.liquidation import take_margin_call
 from daemon.orders.money import Holding, to_text, to_units
@@ -32,7 +33,7 @@ from daemon.orders.reader import History, read_history
 from daemon.orders.records import pack
 from daemon.orders.recovery import Recovery
 from daemon.pause import pause, within
-from kernels.dtypes import TARGET
+from kernels.dtypes import REST, STOP, TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -108,6 +109,9 @@ class Direct:
         self._must_meet = True
         self._stopped = False
         self.orders, self._recovery = self._open()
+        for one in instruments:
+            if not one.trading:
+                self.orders.risk.suspend(one.index)
         self.orders.doubts.ask_snapshot = self._meet_soon
         self.on_funding = partial(take_funding, self.orders)
         self.on_margin_call = partial(take_margin_call, self.orders)
@@ -238,14 +242,22 @@ class Direct:
         return [self._instruments[index] for index in sorted(held)]
 
     def _work(self) -> bool:
-        """Cancel what stands and send what closes positions; return whether there was nothing to do."""
+        """Cancel what stands and send what closes positions; return whether there was nothing to do.
+
+        Nothing can be done about a position whose market is closed, and its stops stand.
+        """
         now_ns = self._seams.clock.now_ns()
         for order in list(self.orders.life.open.values()):
             # a TARGET takes what is there and goes; what is UNKNOWN is being asked about
-            if order.kind != TARGET and order.state is not State.UNKNOWN:
+            if order.kind == REST and order.state is not State.UNKNOWN:
                 self.orders.cancel(order, now_ns)
         self._flatten.go_on(now_ns)
-        return not self.orders.life.open and not self._flatten.under_way
+        closed = self.orders.risk.suspended
+        busy = any(
+            order.kind != STOP or order.state not in STANDING or order.instrument not in closed
+            for order in self.orders.life.open.values()
+        )
+        return not busy and not self._flatten.under_way
 
     async def _meet(self) -> VenueSnapshot:
         self._must_meet = False

@@ -131,7 +131,7 @@ class Engine:
         self._readiness = Readiness(runtimes, desks, self._owners, rings, orders, self._turns.settle)
         self._cold = self._readiness.cold
         self._acting = False
-        self._flatten = Flatten(orders, instruments, self.touch, collar)
+        self._flatten = Flatten(orders, instruments, self.touch, collar, self.market.seen)
         self._reports: deque[ExecutionReport] = deque()  # what a venue answered while we were still sending
         self._timers: list[Timer] = []
         self._shut()
@@ -387,5 +387,5 @@ class Engine:
         risk.ration(self.orders.venue.is_short())
         risk.blind = self._readiness.blind(self.market.unseen(self.synced))
         if self._cold or risk.shut or risk.short or risk.unpriced or risk.blind:
-            withdraw(self.orders, now_ns, stops=self._flatten.active)
+            withdraw(self.orders, now_ns)
         self._flatten.look(now_ns)

@@ -1,11 +1,15 @@
-"""Closing every position: at once what can be, and again until nothing but dust is left."""
+"""Closing every position: at once what can be, and again until nothing but dust is left.
+
+A protective stop stands until what it protects is closed. Where it holds back what the closing order needs,
+as coins on spot, it goes once nothing else is in the way of that order, and is waited for.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from daemon.orders.audit import Alarm
-from daemon.orders.closing import close_position
+from daemon.orders.closing import STANDING, close_position, lots_of, release
 from kernels import dtypes as dt
 
 if TYPE_CHECKING:
@@ -14,12 +18,19 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
+    from daemon.orders.order import Order
     from daemon.orders.records import Latch
+
+    #: (strategy, row) -> the position there, where it is more than dust
+    Held = dict[tuple[int, int], float]
 
 #: who throws the kill switch because of what was traded, and not because the books cannot be trusted
 _TRIPS: Final = frozenset({"risk", "strategy"})
 #: how much of the collar a flatten may use, so that the order stays within it when the market moves on
 _SHARE: Final = 0.9
+#: a position without a stop that cannot be closed for so long is told of, and again at such distances
+_BARE_NS: Final = 10_000_000_000
+_BARE_AGAIN_NS: Final = 600_000_000_000
 
 
 class Flatten:
@@ -35,30 +46,37 @@ class Flatten:
         instruments: Sequence[Instrument],
         touch: Callable[[int], tuple[float, float]],
         collar: float,
+        fresh: Callable[[int], bool] = lambda _: True,
     ) -> None:
-        """Wire it. touch(instrument): its newest bid and ask; collar: how far from them a price may be."""
+        """Wire it.
+
+        touch(instrument): its newest bid and ask; fresh(instrument): whether they are of now. collar: how far
+        from them a price may be.
+        """
         self.active = False  # until a person resumes: what is bought by a late fill is closed too
-        self.under_way = False  # something is left that can be closed
+        self.under_way = False  # something is left, in a market that is open
         self._on_trip = orders.risk.limits.flatten_on_halt
         self._answered: Latch | None = None  # the trip that was
         self._orders = orders
         self._instruments = instruments
         self._touch = touch
         self._collar = collar
-        self._told: set[tuple[int, int]] = set()  # (desk, row) that could not be closed, as a person knows
+        self._fresh = fresh
+        self._told: set[tuple[int, int, str]] = set()  # (strategy, row) and why it cannot be closed, as told
+        self._bare: dict[tuple[int, int], int] = {}  # when a person is told of what no stop protects
 
     def begin(self, now_ns: int) -> None:
         """Close what there is, and go on (`go_on`) until all is closed."""
         self.active = True
         self._answered = self._orders.risk.latch
         self._told.clear()
+        self._bare.clear()
         self.go_on(now_ns)
 
     def look(self, now_ns: int) -> None:
         """Go on with what is under way; begin where it was asked for or the switch tripped, before too."""
         latch = self._orders.risk.latch
         if latch is not None and latch is not self._answered and self._closes(latch):
-            self._orders.cancel_all(now_ns, stops=True)
             self.begin(now_ns)
         elif self.active:
             self.go_on(now_ns)
@@ -74,32 +92,115 @@ class Flatten:
         """Close every position, of strategies no longer configured too, at prices within the collar.
 
         What our own orders, until they are cancelled, or a thin market keep open is tried again, and so is
-        what has no market at all, of which a person is told.
+        what cannot be closed yet, of which a person is told. Stops go that have nothing left to protect.
         """
-        self.under_way = False
-        for desk in self._orders.desks:
-            for row, index in enumerate(desk.instruments):
-                qty = desk.position[row * dt.POSITION_COLUMNS + dt.P_QTY]
-                if qty and not self._close(desk, row, index, qty, now_ns):
-                    self.under_way = True
+        orders = self._orders
+        held = self._held()
+        for (strategy, row), qty in held.items():
+            self._close(orders.desks[strategy], row, qty, now_ns)
+        indices = {orders.desks[strategy].instruments[row] for strategy, row in held}
+        self.under_way = bool(indices - orders.risk.suspended)
+        for key in self._bare.keys() - held.keys():
+            del self._bare[key]
+        release(orders, [stop for stop in self._stops() if not self._protects(stop, held)], now_ns)
 
-    def _close(self, desk: Desk, row: int, index: int, qty: float, now_ns: int) -> bool:
-        """Send what closes one position; return whether nothing is left to do but dust."""
-        side = dt.SELL if qty > 0 else dt.BUY
+    # --- what is held, and what protects it -----------------------------------------------------------------
+    def _held(self) -> Held:
+        return {
+            (desk.index, row): qty
+            for desk in self._orders.desks
+            for row, index in enumerate(desk.instruments)
+            if (qty := desk.position[row * dt.POSITION_COLUMNS + dt.P_QTY]) and not self._is_dust(index, qty)
+        }
+
+    def _is_dust(self, index: int, qty: float) -> bool:
+        instrument = self._instruments[index]
+        lots, worst_ticks = lots_of(instrument, qty), self._worst_ticks(index, qty)
+        if not lots or not worst_ticks:
+            return not lots  # how much it is worth nobody knows
+        return instrument.is_dust(lots, instrument.price.decimal(worst_ticks))
+
+    def _worst_ticks(self, index: int, qty: float) -> int:
+        """Return the worst price to close a position at, 0 where there is no market."""
         bid, ask = self._touch(index)
-        touch = bid if qty > 0 else ask
+        touch, side = (bid, dt.SELL) if qty > 0 else (ask, dt.BUY)
         if not touch > 0:
-            if (desk.index, row) not in self._told:
-                self._told.add((desk.index, row))
-                instrument = self._instruments[index]
-                text = (
-                    f"flatten cannot close {qty:g} {instrument.base} of {desk.name}: "
-                    f"{instrument.symbol} shows no price yet; it is tried again until one comes"
-                )
-                self._orders.tell(Alarm("flatten", text, now_ns))
-            return False
-        price = self._instruments[index].price
-        worst = price.count(touch * (1 + side * _SHARE * self._collar))
-        decided = price.count(bid) + price.count(ask) if bid > 0 and ask > 0 else 0
-        closing = close_position(self._orders, desk, row, worst, now_ns, decided)
-        return closing is None and not any(desk.orders[row])
+            return 0
+        return self._instruments[index].price.count(touch * (1 + side * _SHARE * self._collar))
+
+    def _stops(self) -> list[Order]:
+        return [order for order in self._orders.life.open.values() if order.kind == dt.STOP]
+
+    def _protects(self, stop: Order, held: Held) -> bool:
+        """Whether a stop would reduce a position: its strategy's, or what a derivative's exchange nets."""
+        if self._instruments[stop.instrument].spot:
+            qty = held.get((stop.strategy, stop.row), 0.0)
+        else:
+            desks = self._orders.desks
+            qty = sum(
+                part for (at, row), part in held.items() if desks[at].instruments[row] == stop.instrument
+            )
+        return stop.side * qty < 0
+
+    # --- closing --------------------------------------------------------------------------------------------
+    def _close(self, desk: Desk, row: int, qty: float, now_ns: int) -> None:
+        """Send what closes one position, or let go what holds it back."""
+        orders, index = self._orders, desk.instruments[row]
+        stops = [one for one in self._stops() if self._protects(one, {(desk.index, row): qty})]
+        why = self._why_not(index, qty)
+        if not why:
+            bid, ask = self._touch(index)
+            price = self._instruments[index].price
+            decided = price.count(bid) + price.count(ask) if bid > 0 and ask > 0 else 0
+            closing = close_position(orders, desk, row, self._worst_ticks(index, qty), now_ns, decided)
+            if stops and (closing is None or desk.free_slot(row) < 0) and not self._others(desk, index):
+                if self._fresh(index):
+                    release(orders, stops, now_ns)
+                else:
+                    why = f"the prices of {self._instruments[index].symbol} are stale"
+        if why:
+            self._tell_why(desk, row, qty, why, now_ns, protected=bool(stops))
+        self._look_at_bare(desk, row, qty, stops, now_ns)
+
+    def _why_not(self, index: int, qty: float) -> str:
+        """Return what no closing order can get past."""
+        instrument = self._instruments[index]
+        if index in self._orders.risk.suspended:
+            status = "closed" if instrument.trading else instrument.status
+            return f"{instrument.symbol} is {status} at {instrument.exchange}"
+        if not self._orders.venue.up:
+            return "the connection for orders is down"
+        return "" if self._worst_ticks(index, qty) else f"{instrument.symbol} shows no price"
+
+    def _others(self, desk: Desk, index: int) -> bool:
+        """Whether orders that are no stops stand in a closing order's way, until they end."""
+        return any(
+            order.kind != dt.STOP and (order.strategy == desk.index or order.kind == dt.REST)
+            for order in self._orders.risk.live[index]
+        )
+
+    # --- what a person is told ------------------------------------------------------------------------------
+    def _name(self, desk: Desk, row: int, qty: float) -> str:
+        return f"{qty:g} {self._instruments[desk.instruments[row]].base} of {desk.name}"
+
+    def _tell_why(self, desk: Desk, row: int, qty: float, why: str, now_ns: int, *, protected: bool) -> None:
+        """Tell once each reason why a position cannot be closed yet."""
+        if (desk.index, row, why) in self._told:
+            return
+        self._told.add((desk.index, row, why))
+        then = "its stop stands" if protected else "no stop protects it"
+        text = f"flatten cannot close {self._name(desk, row, qty)} while {why}: {then}"
+        self._orders.tell(Alarm("flatten", text, now_ns))
+
+    def _look_at_bare(self, desk: Desk, row: int, qty: float, stops: Sequence[Order], now_ns: int) -> None:
+        """Tell of a position that cannot be closed for long and that no stop protects."""
+        key = (desk.index, row)
+        if any(stop.state in STANDING for stop in stops):
+            self._bare.pop(key, None)
+        elif now_ns >= self._bare.setdefault(key, now_ns + _BARE_NS):
+            self._bare[key] = now_ns + _BARE_AGAIN_NS
+            text = (
+                f"{self._name(desk, row, qty)} is unprotected: flatten has not closed it for "
+                f"{_BARE_NS / 1e9:g} s, and no stop stands; it goes on, look at the venue"
+            )
+            self._orders.tell(Alarm("unprotected", text, now_ns))

@@ -94,6 +94,10 @@ class MarketWatch:
                 if now_ns - self._told_ns[instrument] >= _OVERFLOW_AGAIN_NS:
                     self._tell_overflow(instrument, now_ns)
 
+    def seen(self, instrument: int) -> bool:
+        """Whether an instrument's feed is not silent."""
+        return not self.stale[instrument]
+
     def unseen(self, synced: Sequence[bool]) -> list[int]:
         """Return the instruments whose market nobody can see: silent, or with a gap in the book."""
         if all(synced) and not self.stale.any():

@@ -76,7 +76,8 @@ ALARMS: Final = (
     "void",  # an order was declared absent, or turned up after that
     "ring_overflow",  # ticks came faster than they were taken, and were lost to who came too late
     "gap",  # ticks were missed, and a strategy begins anew
-    "flatten",  # a position has no market to be closed in
+    "flatten",  # a position cannot be closed yet
+    "unprotected",  # a flatten could not close a position for long, and no stop protects it
     "liquidation_near",  # a position's distance from liquidation is below its limit
     "margin_call",  # the venue says that positions are near their liquidation
     "position_closed",  # the venue closed a position by itself: liquidation, deleveraging, settlement

@@ -28,24 +28,27 @@ from kernels.dtypes import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from daemon.instruments import Instrument
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
     from daemon.orders.order import Order
 
 #: an order is cancelled again so long after something was last asked of it
 _AGAIN_NS: Final = 1_000_000_000
-_STANDING: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
+STANDING: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
 
 
-def withdraw(orders: Orders, now_ns: int, *, stops: bool = False) -> None:
-    """Cancel again what should be gone and stands; protective stops only if asked to.
+def withdraw(orders: Orders, now_ns: int) -> None:
+    """Cancel again what should be gone and stands, but for protective stops.
 
     Nothing should stand once the kill switch is thrown or a trading window is over, nor of a strategy that
     warms up. It was cancelled then; but a cancel may be lost or refused, the order's own acceptance may come
     later, and the run that asked may have ended.
     """
     for order in list(orders.life.open.values()):
-        if order.state not in _STANDING or (order.kind == STOP and not stops):
+        if order.state not in STANDING or order.kind == STOP:
             continue
         desk = orders.desks[order.strategy]
         unwanted = orders.risk.shut or not desk.ready
@@ -53,6 +56,19 @@ def withdraw(orders: Orders, now_ns: int, *, stops: bool = False) -> None:
             unwanted = not orders.risk.may_quote(desk, order.instrument)
         if unwanted and not 0 <= now_ns - order.asked_ns < _AGAIN_NS:
             orders.cancel(order, now_ns)
+
+
+def release(orders: Orders, stops: Iterable[Order], now_ns: int) -> None:
+    """Cancel protective stops, and again where that was refused."""
+    for stop in stops:
+        asked = stop.asked_ns > stop.since_ns  # since it stands
+        if stop.state in STANDING and not (asked and 0 <= now_ns - stop.asked_ns < _AGAIN_NS):
+            orders.cancel(stop, now_ns)
+
+
+def lots_of(instrument: Instrument, qty: float) -> int:
+    """Return the whole lots in a quantity, whatever its sign."""
+    return int(abs(qty) / instrument.qty.as_float * (1 + 1e-12))
 
 
 def close_position(
@@ -66,7 +82,7 @@ def close_position(
     instrument = orders.instruments[desk.instruments[row]]
     position = desk.position[row * POSITION_COLUMNS + P_QTY]
     side = -1 if position > 0 else 1
-    qty_lots = int(abs(position) / instrument.qty.as_float * (1 + 1e-12))
+    qty_lots = lots_of(instrument, position)
     if instrument.spot:
         qty_lots -= sum(
             orders.life.leaves(order)
@@ -75,7 +91,7 @@ def close_position(
         )
     if instrument.spot and side < 0:
         free = orders.portfolio.purse(instrument.base).free / UNIT
-        qty_lots = min(qty_lots, int(free / instrument.qty.as_float * (1 + 1e-12)))
+        qty_lots = min(qty_lots, lots_of(instrument, max(free, 0.0)))
     qty_lots = min(qty_lots, int(instrument.qty_max / instrument.lot_size))
     if instrument.is_dust(qty_lots, instrument.price.decimal(worst_ticks)):
         return None

@@ -210,13 +210,13 @@ class Orders:
             self.tell(Sent(AMEND, order, now_ns))
         return True
 
-    def cancel_all(self, now_ns: int | None = None, *, stops: bool = False) -> int:
-        """Cancel every open order, protective stops only if asked to; return how many were asked for."""
+    def cancel_all(self, now_ns: int | None = None) -> int:
+        """Cancel every open order but protective stops; return how many were asked for."""
         now_ns = self.clock.now_ns() if now_ns is None else now_ns
         chosen = [
             order
             for order in self.life.open.values()
-            if (stops or order.kind != STOP) and order.state is not State.PENDING_CANCEL
+            if order.kind != STOP and order.state is not State.PENDING_CANCEL
         ]
         for order in chosen:
             self.cancel(order, now_ns)
@@ -269,7 +269,8 @@ class Orders:
     def command(self, command: Command, now_ns: int) -> None:
         """Journal a command and do its order side. Raises JournalError for a resume that cannot be recorded.
 
-        "flatten" halts and cancels everything; the engine, which knows prices, then closes positions.
+        "flatten" halts and cancels what a halt cancels; the engine, which knows prices, then closes positions
+        and cancels their stops (daemon/flatten.py).
         """
         if command.verb == "resume":
             self.resume(command.source, now_ns)
@@ -278,7 +279,7 @@ class Orders:
             self.halt(command.source, command.reason, now_ns)
         elif command.verb == "flatten":
             self.halt(command.source, command.reason or "flatten", now_ns, flatten=True)
-            self.cancel_all(now_ns, stops=True)
+            self.cancel_all(now_ns)
         elif command.verb == "stop":
             self.cancel_all(now_ns)
 

@@ -7,6 +7,7 @@ import random
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from daemon.config import Config, FeedConfig, JournalConfig, RiskConfig, StrategyConfig, VenueConfig
@@ -64,10 +65,10 @@ class Market:
             self._time.call_at(self._time.now_ns() + 1000, lambda: self._sink.on_report(report))
         return report
 
-    def stand(self, cid, side=d.BUY, lots=100):
+    def stand(self, cid, side=d.BUY, lots=100, *, stop=False):
         self.standing[cid] = OpenOrder(
             client_order_id=cid, venue_order_id="7", instrument=0, side=side, price_ticks=BID - 50_000,
-            qty_lots=lots, cum_lots=0,
+            qty_lots=lots, cum_lots=0, stop=stop,
         )  # fmt: skip
 
     def is_short(self):
@@ -171,6 +172,14 @@ class Scene:
 
         return asyncio.run(run())
 
+    def protect(self):
+        """Let a stop stand below what is held; return its id."""
+        stop = self.dead.place(
+            kind=d.STOP, side=d.SELL, price=BID - 50_000, qty=HELD_LOTS, level=1, reduces=True
+        )
+        self.market.stand(stop.client_order_id, d.SELL, HELD_LOTS, stop=True)
+        return stop.client_order_id
+
     def sold(self):
         return Decimal("10.005") - self.market.base
 
@@ -228,6 +237,37 @@ def test_what_has_no_price_is_left_and_told(scene):
     assert report.left == ["0.005 BTC of maker"]
     assert "flatten cannot close 0.005 BTC of maker" in report.notes[0]
     assert scene.market.placed == []
+
+
+def test_a_stop_stands_while_there_is_no_price_and_goes_before_what_it_protected_is_sold(scene):
+    stop, bid = scene.protect(), scene.market.bid
+    scene.market.bid = 0.0
+    looked = []
+
+    def show():
+        looked.append(list(scene.market.standing))
+        scene.market.bid = bid
+
+    scene.time.call_at(scene.time.now_ns() + 5 * SECOND, show)
+    report = scene.flatten()
+    assert looked == [[stop]]
+    assert (report.left, report.canceled, scene.market.standing) == ([], [stop], {})
+    assert scene.sold() == Decimal("0.005")
+
+
+def test_a_symbol_that_is_not_trading_keeps_its_position_and_stop_and_is_told_at_once(scene):
+    stop, began_ns = scene.protect(), scene.time.now_ns()
+    quote = scene.dead.place(level=3, price=BID - 60_000)
+    scene.market.stand(quote.client_order_id)
+    scene.dead.instruments[0] = msgspec.structs.replace(scene.dead.instruments[0], status="BREAK")
+    report = scene.flatten()
+    assert list(scene.market.standing) == [stop]
+    assert report.notes == [
+        "flatten cannot close 0.005 BTC of maker while BTC/USDT is BREAK at binance: its stop stands"
+    ]
+    assert report.left == [f"order {stop} in BTC/USDT is WORKING", "0.005 BTC of maker"]
+    assert scene.market.placed == []
+    assert scene.time.now_ns() - began_ns < 5 * SECOND
 
 
 def test_with_everything_what_no_strategy_bought_is_sold_too(scene):

@@ -243,3 +243,132 @@ def test_a_flatten_of_the_kill_switch_goes_on_after_a_restart_and_ends_with_a_re
     later.command("resume")
     later.later(0.5)
     assert later.engine.state == "READY"
+
+
+def protected(new_floor, script, *, stop=2.0, **more):
+    """Return a floor that holds 2 BTC, all that there is of them, over a stop of so many."""
+    floor = new_floor(script, **{"balances": {"USDT": "100000"}} | more)
+    floor.go_long(2.0)
+    script.wants = [[d.STOP, 0, 1, SELL, 80.0, stop]]
+    floor.quote()
+    floor.later(0.2)
+    script.wants = None
+    assert stops(floor) == [State.WORKING]
+    floor.audits.clear()
+    return floor
+
+
+def stops(floor):
+    return [order.state for order in floor.core.orders.life.open.values() if order.kind == d.STOP]
+
+
+def alarms(floor):
+    return [(audit.kind, audit.text) for audit in floor.audits if isinstance(audit, Alarm)]
+
+
+def close_market(floor):
+    floor.core.orders.risk.suspend(0)
+    return lambda: floor.core.orders.risk.restore(0)
+
+
+def cut_line(floor):
+    floor.venue.up = False
+
+    def mend():
+        floor.venue.up = True
+
+    return mend
+
+
+def fall_silent(floor):
+    floor.later(5)
+    return bool
+
+
+@pytest.mark.parametrize(
+    ("trouble", "why"),
+    [
+        (close_market, "BTC/USDT is closed at binance"),
+        (cut_line, "the connection for orders is down"),
+        (fall_silent, "the prices of BTC/USDT are stale"),
+    ],
+)
+def test_a_stop_stands_while_what_it_protects_cannot_be_closed(new_floor, script, trouble, why):
+    floor = protected(new_floor, script, streams=("quote",))
+    mend = trouble(floor)
+    floor.command("flatten")
+    floor.later(20)
+    assert stops(floor) == [State.WORKING]
+    assert floor.sent() == []
+    assert alarms(floor) == [
+        (
+            "flatten",
+            f"flatten cannot close 2 BTC of {floor.core.runtimes[0].name} while {why}: its stop stands",
+        )
+    ]
+    mend()
+    floor.quote()
+    floor.later(0.4)
+    assert (floor.position(), stops(floor)) == (0.0, [])
+
+
+def test_a_trip_of_the_kill_switch_leaves_the_stop_of_a_closed_market_too(new_floor, script):
+    floor = protected(new_floor, script, risk=RiskConfig(flatten_on_halt=True))
+    mend = close_market(floor)
+    floor.core.orders.halt("strategy", "it broke")
+    floor.later(1)
+    assert stops(floor) == [State.WORKING]
+    mend()
+    floor.quote()
+    floor.later(0.4)
+    assert (floor.position(), stops(floor)) == (0.0, [])
+
+
+def test_a_stop_goes_last_of_what_holds_coins(new_floor, script):
+    floor = protected(new_floor, script, stop=0.5)
+    floor.command("flatten")
+    assert [order.qty_lots for order in floor.sent()] == [150_000]
+    assert stops(floor) == [State.WORKING]
+    floor.later(0.4)
+    assert [order.qty_lots for order in floor.sent()] == [150_000, 50_000]
+    assert (floor.position(), stops(floor)) == (0.0, [])
+
+
+def test_a_stop_of_a_derivative_stands_until_its_position_is_closed(new_floor, script):
+    floor = protected(new_floor, script, market="usdm")
+    floor.quote(qty=0.5)  # so much is bid for
+    floor.command("flatten")
+    floor.later(0.3)
+    assert (floor.position(), stops(floor)) == (1.5, [State.WORKING])
+    floor.quote(99.99, 100.02)
+    floor.later(0.4)
+    assert (floor.position(), stops(floor)) == (0.0, [])
+
+
+def test_stops_that_protect_nothing_are_cancelled_though_a_market_is_closed(new_floor, script):
+    floor = new_floor(script)
+    floor.go_long(2.0)
+    orders, desk = floor.core.orders, floor.core.orders.desks[0]
+    for slot, side, ticks in ((1, BUY, 12_000), (2, SELL, 8_000)):
+        action = [d.PLACE, 0, slot, d.STOP, slot, side, ticks, 100_000, 0, 0, 0]
+        assert orders.submit(orders.risk.check(desk, action, floor.time.now_ns())).kind == d.STOP
+    floor.later(0.2)
+    assert stops(floor) == [State.WORKING] * 2
+    close_market(floor)
+    floor.command("flatten")
+    floor.later(0.2)
+    assert floor.position() == 2.0
+    assert [order.side for order in orders.life.open.values()] == [SELL]
+
+
+def test_a_position_that_nothing_protects_and_nobody_takes_raises_an_alarm(new_floor, script):
+    floor = protected(new_floor, script)
+    floor.quote(qty=0.5)  # so much is bid for
+    floor.command("flatten")
+    floor.later(9)
+    assert (floor.position(), stops(floor)) == (1.5, [])
+    assert alarms(floor) == []
+    floor.later(60)
+    ((kind, text),) = alarms(floor)
+    assert kind == "unprotected"
+    assert "1.5 BTC" in text

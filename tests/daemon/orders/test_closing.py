@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from daemon.orders.closing import close_position, withdraw
+from daemon.orders.closing import close_position, release, withdraw
 from daemon.orders.order import State
 from kernels import dtypes as d
 from tests.daemon.orders.conftest import btc_usdt
@@ -71,14 +71,21 @@ def test_what_a_strategy_that_warms_up_left_standing_is_cancelled(new_world):
     assert withdrawn(world) == [mine.client_order_id]
 
 
-def test_a_protective_stop_stands_unless_everything_is_closed(world):
+def test_a_protective_stop_stands_until_it_is_released_and_is_cancelled_again_where_that_is_refused(world):
     bought = stand(world, qty=100)
     world.fill(bought, 1, 100)
     stop = stand(world, kind=d.STOP, side=d.SELL, price=5_900_000, qty=100, reduces=True)
     world.orders.halt("cli", "enough")
     world.later(2)
     assert withdrawn(world) == []
-    assert withdrawn(world, stops=True) == [stop.client_order_id]
+    release(world.orders, [stop], world.time.now_ns())
+    assert world.venue.canceled == [stop.client_order_id]
+    refuse_cancel(world, stop)
+    release(world.orders, [stop], world.time.now_ns())
+    assert len(world.venue.canceled) == 1  # in a moment
+    world.later(1)
+    release(world.orders, [stop], world.time.now_ns())
+    assert len(world.venue.canceled) == 2
 
 
 def test_flattening_sells_what_is_free_and_no_more(world):
@@ -118,8 +125,8 @@ def test_what_open_orders_may_still_close_is_not_closed_twice(world):
     bought = stand(world, qty=1000)
     world.fill(bought, 1, 1000)
     stop = stand(world, kind=d.STOP, side=d.SELL, price=5_900_000, qty=600, level=1)
-    world.orders.cancel_all(stops=True)  # it may be triggered before that arrives
     now_ns = world.time.now_ns()
+    world.orders.cancel(stop, now_ns)  # it may be triggered before that arrives
     closing = close_position(world.orders, world.desks[0], 0, 5_900_000, now_ns)
     assert (closing.side, closing.qty_lots) == (d.SELL, 400)
     assert close_position(world.orders, world.desks[0], 0, 5_900_000, now_ns) is None

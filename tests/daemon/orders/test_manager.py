@@ -212,7 +212,7 @@ def test_trading_goes_on_after_room_was_made_and_somebody_resumed(world):
     assert world.place().state is State.PENDING_NEW
 
 
-def test_halt_cancels_all_but_protective_stops_and_flatten_these_too(world):
+def test_neither_halt_nor_flatten_cancels_protective_stops_by_itself(world):
     quote = world.place(level=1)
     stop = world.place(level=2, kind=d.STOP, side=d.SELL, price=5_000_000)
     for order in (quote, stop):
@@ -222,7 +222,8 @@ def test_halt_cancels_all_but_protective_stops_and_flatten_these_too(world):
     assert world.risk.latch is not None
     assert world.risk.latch.reason == "lunch"
     world.orders.command(Command(verb="flatten", source="cli"), world.time.now_ns())
-    assert world.venue.canceled == [quote.client_order_id, stop.client_order_id]
+    assert world.venue.canceled == [quote.client_order_id]
+    assert stop.state is State.WORKING
 
 
 def test_a_series_of_rejections_throws_the_kill_switch(new_world):
