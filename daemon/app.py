@@ -253,8 +253,16 @@ class App:
         status.gc_collections = self._garbage.by_generation()
         return status
 
-    def _on_command(self, command: Command) -> None:
+    async def _on_command(self, command: Command) -> None:
+        """Do what a person asks; return once no power cut undoes it. Raises TickdError."""
+        journal = self.core.journal
+        failures = journal.failures
         self.core.engine.on_command(command)
+        with suppress(JournalError):
+            await journal.sync_now()
+        if journal.failures > failures:
+            state = self.core.engine.state
+            raise JournalError(f"{journal.failure}; the daemon is {state}, which a restart may not know")
 
     def _on_http(self, audit: HttpAudit) -> None:
         self.log.warning("command", **msgspec.structs.asdict(audit))

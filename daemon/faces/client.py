@@ -85,7 +85,9 @@ def _request(path: Path, method: str, target: str, headers: Mapping[str, str], b
     finally:
         connection.close()
     if response.status >= 400:
-        raise TickdError(f"the daemon refused {target[1:]}: {_sentence(data)}")
+        # a command may have been done and not be on the disk
+        what = f"could not {target[1:]} for good" if response.status == 503 else f"refused {target[1:]}"
+        raise TickdError(f"the daemon {what}: {_sentence(data)}")
     return data
 
 

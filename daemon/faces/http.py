@@ -5,7 +5,7 @@ GET  /readyz    200 while READY, else 503 with the state
 GET  /metrics   Prometheus text
 GET  /state     the Status as JSON
 POST /halt, /resume, /flatten      202; a body {"reason": "..."} is optional and is kept on the record;
-                                   503 with a sentence when it cannot be done
+                                   503 with a sentence when it cannot be done, or not be made durable
 
 The socket file has mode 0600: who can open it owns the daemon. Over the port commands want
 `Authorization: Bearer TOKEN`, and without a token there are none. A web page in a browser of the same machine
@@ -68,12 +68,12 @@ class _RefusedError(Exception):
 
 
 class HttpFace:
-    """Serves one daemon. `read` makes a Status, `command` hands a Command to the engine as an event."""
+    """Serves one daemon. `read` makes a Status, `command` returns once a Command was taken and is on disk."""
 
     def __init__(
         self,
         read: Callable[[], Status],
-        command: Callable[[Command], None],
+        command: Callable[[Command], Awaitable[None]],
         audit: Callable[[Audit], None],
         token: str = "",
         frames: Callable[[], Iterable[bytes]] = tuple,
@@ -155,7 +155,7 @@ class HttpFace:
             return await handler(request)
         except _RefusedError as refused:
             return _json(refused.status, {"error": str(refused)})
-        except TickdError as error:  # a command that could not be done, such as a resume on a full disk
+        except TickdError as error:  # a command that could not be done, or not be recorded: a full disk
             return _json(503, {"error": str(error)})
         except web.HTTPException as error:
             return _json(error.status, {"error": f"{request.method} {request.path}: {error.reason}"})
@@ -199,7 +199,7 @@ class HttpFace:
                 self._audit(Audit(verb=verb, reason=reason, via=via, accepted=False, refusal=str(refused)))
                 raise
             self._audit(Audit(verb=verb, reason=reason, via=via, accepted=True))
-            self._command(Command(verb=verb, source="http", reason=reason))
+            await self._command(Command(verb=verb, source="http", reason=reason))
             return _json(202, {"accepted": verb, "state": self._read().state})
 
         return handle

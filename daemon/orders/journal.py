@@ -65,6 +65,7 @@ class Journal:
         self.records = 0
         self.syncs = 0
         self.failures = 0
+        self.failure = ""  # the latest, as a sentence
         #: called with a sentence when a sync failed, since no caller of `append` is there to hear of it
         self.on_failure: Callable[[str], None] = _ignore
         #: gives the state a new segment begins with
@@ -82,6 +83,7 @@ class Journal:
         self._closed_size = 0  # of the segments that are
         self._synced = 0  # records of this run that a sync has made durable
         self._closing = False
+        self._turn = asyncio.Lock()  # a segment is not left while it is synced
 
     # --- segments -----------------------------------------------------------------------------------------
     def begin(self, run: Run, checkpoint: Checkpoint) -> None:
@@ -109,11 +111,12 @@ class Journal:
 
     async def _rotate(self) -> None:
         """Begin the next segment once this one is large; the old one is durable before it is left."""
-        file = self._file
-        if file is None or file.size < self._segment_bytes_max or self.checkpoint is None:
-            return
-        await self._worker.call(file.sync)
-        self.begin(*self.checkpoint())
+        async with self._turn:
+            file = self._file
+            if file is None or file.size < self._segment_bytes_max or self.checkpoint is None:
+                return
+            await self._worker.call(file.sync)
+            self.begin(*self.checkpoint())
 
     # --- the hot path -------------------------------------------------------------------------------------
     def append(self, body: bytes) -> None:
@@ -158,8 +161,9 @@ class Journal:
 
     async def sync_now(self) -> None:
         """Make everything appended so far durable, in the worker; raises JournalError."""
-        if self._file is not None and self._synced < self.records:
-            await self._sync_file(self._file)
+        async with self._turn:
+            if self._file is not None and self._synced < self.records:
+                await self._sync_file(self._file)
 
     async def _sync_file(self, file: File) -> None:
         """Sync, and mark how far; what a failed sync covered is still to be synced."""
@@ -176,15 +180,16 @@ class Journal:
     async def close(self) -> None:
         """End `run`, sync once more whatever was synced before, and close; raises JournalError."""
         self._closing = True
-        file = self._file
-        if file is None:
-            return
-        try:
-            await self._sync_file(file)
-        finally:
-            self._closed_size += file.size
-            self._file = None
-            file.close()
+        async with self._turn:
+            file = self._file
+            if file is None:
+                return
+            try:
+                await self._sync_file(file)
+            finally:
+                self._closed_size += file.size
+                self._file = None
+                file.close()
 
     @property
     def size(self) -> int:
@@ -198,11 +203,11 @@ class Journal:
 
     def _error(self, error: OSError) -> JournalError:
         self.failures += 1
-        why = error.strerror or str(error)
-        return JournalError(
-            f"the journal {self._path} cannot be written ({why}): nothing that adds risk leaves until "
-            "this is mended and trading is resumed"
+        self.failure = (
+            f"the journal {self._path} cannot be written ({error.strerror or error}): nothing that adds risk "
+            "leaves until this is mended and trading is resumed"
         )
+        return JournalError(self.failure)
 
 
 def _ignore(_: str) -> None:

@@ -72,7 +72,7 @@ def test_a_full_disk_halts_and_room_on_it_mends(bench, exchange, small_disk):
     orders = len(exchange.orders())
     daemon = bench.live(exchange, CROSS, MAKER)
     check_halted(bench, exchange, daemon, orders)
-    assert refused_resume(bench, daemon).startswith("the daemon refused resume: the journal ")
+    assert refused_resume(bench, daemon).startswith("the daemon could not resume for good: the journal ")
     assert daemon.state()["state"] == "HALTED"
     subprocess.run(["mount", "-o", f"remount,size={64 * BYTES}", str(small_disk)], check=True)
     assert bench.run("resume").out == "resume accepted; the daemon is READY\n"

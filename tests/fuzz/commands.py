@@ -34,7 +34,7 @@ class _Door:
         self._port = _free_port()
         self.commands: list[Command] = []
         self.audits: list[Audit] = []
-        face = HttpFace(lambda: _STATUS, self.commands.append, self.audits.append, _TOKEN)
+        face = HttpFace(lambda: _STATUS, self._take, self.audits.append, _TOKEN)
         self._loop.run_until_complete(face.start(path, self._port))
 
     def __call__(self, data: bytes) -> None:
@@ -46,6 +46,9 @@ class _Door:
         assert len(self.commands) == accepted, "a command that nobody audits, or the other way round"
         assert accepted == 0 or _TOKEN.encode() in data, "a command without the token"
         assert {one.verb for one in self.commands} <= set(COMMANDS)
+
+    async def _take(self, command: Command) -> None:
+        self.commands.append(command)
 
     async def _ask(self, data: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)

@@ -21,8 +21,11 @@ def ask(tmp_path, question):
     path = tmp_path / "t.sock"
     commands = []
 
+    async def take(command):
+        commands.append(command)
+
     async def scenario():
-        face = HttpFace(status, commands.append, lambda audit: None, "a-token")
+        face = HttpFace(status, take, lambda audit: None, "a-token")
         await face.start(path)
         try:
             return await asyncio.to_thread(question, path)

@@ -26,7 +26,7 @@ class Daemon:
     def status(self):
         return Status(name="t", mode="paper", version="1", state=self.state, now_ns=1, uptime_s=2.0)
 
-    def command(self, command):
+    async def command(self, command):
         self.commands.append(command)
         self.state = "HALTED"
 
@@ -105,7 +105,7 @@ def test_a_command_becomes_an_event_and_is_audited(tmp_path, verb):
 
 
 def test_a_command_that_cannot_be_done_says_why(tmp_path):
-    def refuse(command):
+    async def refuse(command):
         raise JournalError("the journal cannot be written")
 
     async def scenario():

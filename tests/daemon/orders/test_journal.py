@@ -67,6 +67,33 @@ def test_a_sync_marks_how_far_and_nothing_new_is_no_reason_to_sync():
     assert marks[0].offset == [at for _, at, _ in read_all(disk, FOLDER)][-1]
 
 
+def test_what_is_appended_while_a_segment_is_left_survives_in_the_state_that_the_next_begins_with():
+    class SlowWorker:
+        """Does what it is asked, and lets the loop turn before it says so."""
+
+        async def call(self, fn, *args):
+            answer = fn(*args)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            return answer
+
+    disk = MemoryDisk()
+    journal = Journal(disk, SlowWorker(), FOLDER, segment_bytes_max=1)
+    journal.checkpoint = lambda: (RUN, EMPTY)
+    journal.begin(RUN, EMPTY)
+
+    async def scene():
+        leaving = asyncio.ensure_future(journal._rotate())
+        await asyncio.sleep(0)  # the segment is synced
+        journal.append(pack(Voided(1, "x")))
+        await journal.sync_now()
+        await leaving
+
+    asyncio.run(scene())
+    disk.power_cut()
+    assert len([record for _, _, record in read_all(disk, FOLDER) if isinstance(record, Checkpoint)]) == 2
+
+
 def test_the_group_loop_syncs_until_it_is_closed():
     disk = MemoryDisk()
     journal = begun(disk, group_ms=1)
