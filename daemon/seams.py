@@ -111,9 +111,9 @@ class File(Appender, Protocol):
 
 
 class Boot(NamedTuple):
-    """One start of the machine; a power cut lies before the next."""
+    """One start of one machine; before another lies a power cut, or the journal's way to that machine."""
 
-    name: str  # "": not known, and no other's
+    name: str  # no other start has it, of no machine; "": not known
     age_ns: int  # how long ago it was
 
 

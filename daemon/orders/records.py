@@ -88,6 +88,8 @@ class Run(msgspec.Struct, frozen=True, array_like=True):
     config: str  # as it ran, secrets masked
     steps: list[tuple[str, str]] = []  # tick and lot size, by instrument; older versions wrote none
     boot: str = ""  # the start of the machine that it ran in (daemon/seams.py), "" where that is not known
+    #: how long after that start each order of runs before is listed at the venue; 0: it did not wait for any
+    listed_age_ns: int = 0
 
     @property
     def sync(self) -> str:

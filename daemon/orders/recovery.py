@@ -105,10 +105,10 @@ class Recovery:
     def begin(self, program: str, config: str, boot: Boot) -> None:
         """Begin this run's first segment; raises JournalError. `config` is as it runs, secrets masked.
 
-        While orders may still come to light it is not of this start of the machine: should it be killed, the
-        next run waits for them in its place.
+        It says until when orders may still come to light: should it be killed, the next run waits for them.
         """
         orders = self._orders
+        waits_ns = self.forgets_ns(boot)
         now_ns = orders.clock.now_ns()
         self._life.last_trade_ns = self._life.last_trade_ns or now_ns
         run = records.Run(
@@ -120,7 +120,8 @@ class Recovery:
             instruments=[instrument.symbol for instrument in orders.instruments],
             config=config,
             steps=[(str(one.tick_size), str(one.lot_size)) for one in orders.instruments],
-            boot=boot.name if self._run is None or not self.forgets_ns(boot) else self._run.boot,
+            boot=boot.name,
+            listed_age_ns=boot.age_ns + waits_ns if waits_ns else 0,
         )
         orders.journal.checkpoint = lambda: (
             msgspec.structs.replace(run, strategies=self._strategies()),  # desks may have been added
@@ -267,13 +268,18 @@ class Recovery:
     def forgets_ns(self, boot: Boot) -> int:
         """Return how long orders that a power cut has taken from the journal may still come to light.
 
-        0 where none can be: the last run was asked to end, or had each order on the disk before it left, or
-        the machine has not started anew since (`boot`): a process that is killed loses nothing written.
+        Nothing in a journal tells when the last of them was sent, nor on which machine: images share its id,
+        and the start of this one may lie long before, where the journal was brought from another. So it is as
+        long as an order may be on its way, from this run's start on; 0 where none can be lost: the last run
+        was asked to end, or had each order on the disk before it left, or was of this start of this machine
+        (`boot`), for a process that is killed loses nothing written.
         """
         run = self._run
-        if run is None or self._stopped or run.sync == "intent" or (run.boot and run.boot == boot.name):
+        if run is None:
             return 0
-        return max(0, self._orders.rules.absence_ns - boot.age_ns)
+        if run.boot and run.boot == boot.name:
+            return max(0, run.listed_age_ns - boot.age_ns)
+        return 0 if self._stopped or run.sync == "intent" else self._orders.rules.absence_ns
 
     def meet(self, snapshot: VenueSnapshot, asked_ns: int | None = None) -> Differences:
         """Compare with the venue's word, asked for at `asked_ns` (or told at its `wire_ns`), and settle."""

@@ -48,8 +48,15 @@ def test_a_record_is_read_as_it_was_written(record):
 
 def test_a_run_of_an_older_version_is_read_without_the_sizes_of_tick_and_lot():
     run = r.Run(1, "t", 3, "0.1", [], ["BTC/USDT"], "text")
-    fields = list(msgspec.structs.astuple(run))[:-1]
+    fields = list(msgspec.structs.astuple(run))[:7]
     assert r.unpack(bytes([r.RUN]) + msgspec.msgpack.encode(fields)) == run
+
+
+def test_a_run_of_an_older_version_waited_for_nothing():
+    run = r.Run(1, "t", 3, "0.1", [], ["BTC/USDT"], "text", [], "a start", 5)
+    body = r.pack(run)
+    older = body[:1] + msgspec.msgpack.encode(msgspec.msgpack.decode(body[1:])[:-1])
+    assert (r.unpack(older).boot, r.unpack(older).listed_age_ns) == ("a start", 0)
 
 
 def test_a_placed_order_of_an_older_version_does_not_know_at_what_it_was_decided():

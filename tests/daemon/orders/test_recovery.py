@@ -307,10 +307,11 @@ def next_run(world, sync="group"):
     return world.restarted(begin=False)
 
 
-def test_after_a_power_cut_orders_may_come_to_light_as_long_as_absent_ones(world):
+@pytest.mark.parametrize("age_s", [10, 90_000])  # the power was cut; the journal came from another machine
+def test_in_another_start_of_a_machine_orders_may_come_to_light_as_long_as_absent_ones(world, age_s):
     after = next_run(world)
-    assert after.recovery.forgets_ns(CUT) == 50 * SECOND
-    assert after.recovery.forgets_ns(Boot("after the cut", 90 * SECOND)) == 0
+    after.later(86_400)  # the last record tells nothing of when the last order left
+    assert after.recovery.forgets_ns(Boot("another", age_s * SECOND)) == 60 * SECOND
 
 
 def test_a_killed_process_forgets_nothing_and_neither_does_a_first_one(world, new_world):
@@ -332,14 +333,18 @@ def test_a_run_that_was_asked_to_end_sent_nothing_after_that(world):
     assert world.restarted(begin=False).recovery.forgets_ns(CUT) == 0
     went_on = world.restarted()
     went_on.place()
-    assert went_on.restarted(begin=False).recovery.forgets_ns(CUT) == 50 * SECOND
+    assert went_on.restarted(begin=False).recovery.forgets_ns(CUT) == 60 * SECOND
 
 
-def test_who_is_killed_while_waiting_is_waited_for_by_the_next(world):
+def test_who_is_killed_while_waiting_is_waited_for_by_the_next_and_who_waited_is_not(world):
     waiting = next_run(world)
-    waiting.recovery.begin("0", SYNCED.format("group"), CUT)
+    waiting.recovery.begin("0", SYNCED.format("group"), CUT)  # 10 s after the start
     later = Boot(CUT.name, 25 * SECOND)
     again = waiting.restarted(begin=False)
-    assert again.recovery.forgets_ns(later) == 35 * SECOND
-    again.recovery.begin("0", SYNCED.format("group"), Boot(CUT.name, 61 * SECOND))
-    assert again.restarted(begin=False).recovery.forgets_ns(later) == 0
+    assert again.recovery.forgets_ns(later) == 45 * SECOND
+    assert again.recovery.forgets_ns(Boot(CUT.name, 71 * SECOND)) == 0
+    again.recovery.begin("0", SYNCED.format("group"), later)
+    third = again.restarted(begin=False)
+    assert third.recovery.forgets_ns(Boot(CUT.name, 30 * SECOND)) == 40 * SECOND
+    third.recovery.begin("0", SYNCED.format("group"), Boot(CUT.name, 71 * SECOND))
+    assert third.restarted(begin=False).recovery.forgets_ns(Boot(CUT.name, 72 * SECOND)) == 0
