@@ -162,6 +162,11 @@ class Engine:
                 self._arm(now_ns, period_ns, partial(self._wake, runtime))
         self._arm(now_ns, WATCH_NS, self._watch)
 
+    def withdraw_unseen(self) -> None:
+        """Cancel what earlier runs left and should not stand while no market is seen: start-up waits."""
+        self.risk.blind = self._readiness.blind(range(len(self.instruments)))
+        withdraw(self.orders, self._now())
+
     def stop(self) -> None:
         """Let no more risk be added, and wake nobody; reports still come in."""
         self.phase = "DRAINING"

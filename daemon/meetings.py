@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 REFUSALS_MAX: Final = 3
 BUSY: Final = frozenset({-1000, -1001, -1003, -1021, -2013, -418, -429})
 
+#: while orders are waited for: what should not stand is cancelled so often, as soon as it is known to
+_WITHDRAW_S: Final = 0.1
+
 
 class Meetings:
     """Keeps the order side and the venue agreed."""
@@ -37,7 +40,8 @@ class Meetings:
         """Meet the venue before anything is sent; raises NetError or VenueError.
 
         live: orders may stand at the venue of which a power cut has taken the record. Such an order may be
-        listed, or even arrive, as late as an absent one may be there after all, so it is waited for.
+        listed, or even arrive, as late as an absent one may be there after all, so it is waited for. What
+        the last run left resting is withdrawn meanwhile, as in a silent market: nobody could move it.
         """
         self._asked.clear()
         await self.meet()
@@ -45,7 +49,10 @@ class Meetings:
         if waits_ns:
             text = "the power was cut: orders of the last moment may have no record, and be listed late"
             self._log.warning("waiting", text=text, s=round(waits_ns / 1e9, 1))
-            await pause(self._seams, waits_ns / 1e9)
+            until_ns = self._seams.clock.mono_ns() + waits_ns
+            while (left_ns := until_ns - self._seams.clock.mono_ns()) > 0:
+                self._core.engine.withdraw_unseen()
+                await pause(self._seams, min(left_ns / 1e9, _WITHDRAW_S))
             await self.meet()
 
     async def meet(self) -> None:

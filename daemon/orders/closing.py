@@ -43,6 +43,8 @@ STANDING: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
 def withdraw(orders: Orders, now_ns: int) -> None:
     """Cancel again what should be gone and stands, but for protective stops.
 
+    Orders of others that were adopted (no slot) are no quotes: nobody here would move them.
+
     Nothing should stand once the kill switch is thrown or a trading window is over, nor of a strategy that
     warms up. It was cancelled then; but a cancel may be lost or refused, the order's own acceptance may come
     later, and the run that asked may have ended.
@@ -52,7 +54,7 @@ def withdraw(orders: Orders, now_ns: int) -> None:
             continue
         desk = orders.desks[order.strategy]
         unwanted = orders.risk.shut or not desk.ready
-        if order.kind == REST:  # one that could not be moved would go stale
+        if order.kind == REST and order.slot >= 0:  # one that could not be moved would go stale
             unwanted = not orders.risk.may_quote(desk, order.instrument)
         if unwanted and not 0 <= now_ns - order.asked_ns < _AGAIN_NS:
             orders.cancel(order, now_ns)

@@ -143,6 +143,23 @@ def test_what_rests_where_no_market_is_seen_is_withdrawn_but_for_stops_and_comes
     assert {order.kind for order in floor.core.orders.life.open.values()} == {d.REST, d.STOP}
 
 
+@pytest.mark.parametrize(("leave", "stands"), [(False, {d.STOP}), (True, {d.REST, d.STOP})])
+def test_what_the_run_before_left_resting_is_withdrawn_while_the_start_waits(
+    new_floor, script, leave, stands
+):
+    floor = new_floor(script)
+    floor.go_long(2.0)
+    script.wants = [[d.REST, 0, 0, BUY, 99.9, 1.0], [d.STOP, 0, 1, SELL, 95.0, 1.0]]
+    floor.quote()
+    floor.later(2)
+    waiting = floor.restarted(start=False)
+    if leave:
+        leaves(waiting)
+    waiting.engine.withdraw_unseen()
+    waiting.later(0.01)
+    assert {order.kind for order in waiting.core.orders.life.open.values()} == stands
+
+
 def test_nothing_leaves_before_the_start(new_floor, script):
     floor = new_floor(script, start=False)
     assert (floor.engine.state, floor.gate()) == ("STARTING", "not_ready")

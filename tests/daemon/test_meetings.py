@@ -35,6 +35,8 @@ class Core:
         self.fails = []  # what the next snapshots raise
         self.forgets = 0
         self.halts = []
+        self.withdrawn = []  # when
+        self.engine = SimpleNamespace(withdraw_unseen=lambda: self.withdrawn.append(time.now_ns()))
         self.orders = SimpleNamespace(
             venue=SimpleNamespace(snapshot=self.snapshot), halt=lambda *why: self.halts.append(why)
         )
@@ -100,6 +102,7 @@ def test_after_a_power_cut_a_live_daemon_looks_again_when_all_that_was_sent_must
     asyncio.run(desk.play(desk.meetings.first(live=live), 100))
     assert desk.core.asked == asked
     assert any(event == "waiting" for event, _ in desk.log.lines) is live
+    assert desk.core.withdrawn == ([at * SECOND // 10 for at in range(420)] if live else [])
 
 
 def test_the_next_meeting_is_due_on_the_injected_time_and_at_once_when_asked_for(desk):

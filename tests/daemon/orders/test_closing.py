@@ -3,6 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from daemon.orders.closing import close_position, release, withdraw
+from daemon.orders.doubts import OrderRules
 from daemon.orders.order import State
 from kernels import dtypes as d
 from tests.daemon.orders.conftest import btc_usdt
@@ -15,10 +16,10 @@ def stand(world, **more):
     return order
 
 
-def withdrawn(world, **more):
+def withdrawn(world):
     """Return what is cancelled by looking now."""
     before = len(world.venue.canceled)
-    withdraw(world.orders, world.time.now_ns(), **more)
+    withdraw(world.orders, world.time.now_ns())
     return world.venue.canceled[before:]
 
 
@@ -150,3 +151,13 @@ def test_quotes_alone_are_withdrawn_where_only_they_are_meant(world):
     world.risk.ration(True)
     assert withdrawn(world) == [quote.client_order_id]
     assert stop.state is State.WORKING
+
+
+def test_a_strangers_order_that_is_to_stand_is_no_quote_of_ours(new_world):
+    world = new_world(rules=OrderRules(foreign="adopt"))
+    world.meet(open_orders=[world.listed("by-hand")])
+    mine = stand(world, level=1)
+    world.later(1)
+    world.risk.blind = {(0, 0)}
+    assert withdrawn(world) == [mine.client_order_id]
+    assert world.orders.life.open["by-hand"].state is State.WORKING
