@@ -6,7 +6,8 @@ late is closed here, below everything in it that could (read in ccxt 4.5 and aio
 - ccxt's own retries (`maxRetriesOnFailure`) are off, and so are redirects, which repeat a POST elsewhere;
 - aiohttp repeats PUT and DELETE when a kept connection turns out to be closed: each attempt passes `_once`,
   which lets one writing request of an order through and no other, whoever asks for it;
-- ccxt's rate limiter queues: an order that would have to wait is refused (daemon/venues/ccxt_throttle.py).
+- ccxt's rate limiter queues: an order that would have to wait is refused (daemon/venues/ccxt_throttle.py);
+- ccxt goes on asking an exchange that told it to keep still, and is banned for longer: nothing passes.
 
 Numbers stay text from the exchange's JSON to our Decimals: ccxt's own would be floats.
 """
@@ -25,10 +26,12 @@ import ccxt.async_support
 import ccxt.pro
 import msgspec
 from ccxt.async_support.base.exchange import Exchange
+from ccxt.base.errors import DDoSProtection, RateLimitExceeded
 
 from daemon.errors import ConfigError, NetError, nearest
 from daemon.venues.ccxt_exchanges import ExchangeForm, find_form
 from daemon.venues.ccxt_throttle import Throttle
+from daemon.wire import retry_after_s
 
 if TYPE_CHECKING:
     import ssl
@@ -38,6 +41,10 @@ if TYPE_CHECKING:
 
 #: reading requests have so long; those about orders the venue's own time
 READ_TIMEOUT_MS: Final = 10_000
+#: how long to keep still where the exchange does not say: after too many requests, which are counted over
+#: seconds, and after a ban, of which Bybit's is over in ten minutes and Kraken's in fifteen
+_STILL_S: Final = 10
+_BANNED_S: Final = 600
 
 
 class CcxtSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +66,10 @@ class CcxtSettings(msgspec.Struct, frozen=True, kw_only=True):
     def find_form(self) -> ExchangeForm:
         """Return how the exchange takes orders; raises ConfigError."""
         return find_form(self.exchange, self.name, self.form, post_only=self.post_only)
+
+
+#: ccxt's words for too many requests
+_TOO_MUCH: Final = (RateLimitExceeded, DDoSProtection)
 
 
 class Ticket:
@@ -102,6 +113,16 @@ class Guarded(Exchange):  # type: ignore[misc] # ccxt is untyped
     timeout_on_exit = 0
     clock: Clock
     order_timeout_ms: int
+    _still_until_ns = 0  # on the monotonic clock
+
+    @property
+    def still_s(self) -> float:
+        """Return for how long nothing may be sent; 0.0: the exchange did not tell us to keep still."""
+        return max(0, self._still_until_ns - self.clock.mono_ns()) / 1e9
+
+    def keep_still(self, seconds: float) -> None:
+        """Send nothing for so long; the latest end counts."""
+        self._still_until_ns = max(self._still_until_ns, self.clock.mono_ns() + int(seconds * 1e9))
 
     @property
     def timeout(self) -> int:
@@ -134,14 +155,27 @@ class Guarded(Exchange):  # type: ignore[misc] # ccxt is untyped
             if method != "GET" or ticket.dry in text:
                 ticket.request, ticket.fields = text, fields(url, body or "")
                 raise DryError
-        answer = await super().fetch(url, method, headers, body)
+        try:
+            answer = await super().fetch(url, method, headers, body)
+        except DDoSProtection as error:
+            if "lockout" in str(error):  # of Kraken, by a plain answer
+                self.keep_still(_BANNED_S)
+            raise
         if ticket is not None and ticket.left:
             ticket.answered = True
         return answer
 
 
-async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Let an order's request pass once, and no redirect: each attempt of aiohttp comes by here."""
+async def _once(
+    client: Guarded, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Let an order's request pass once, and no redirect: each attempt of aiohttp comes by here, streams' too.
+
+    What ccxt raises for too many requests it also raises for an order rate, or a full list of stops: what
+    the exchange wants is told by its status.
+    """
+    if client.still_s:
+        raise RateLimitExceeded(f"{client.id} wants us to keep still for {client.still_s:.1f} s more")
     ticket = TICKET.get()
     writes = ticket is not None and ticket.leave(request.method)
     try:
@@ -152,6 +186,10 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
         raise
     if ticket is not None:
         ticket.status = answer.status
+    if answer.status == 429:
+        client.keep_still(retry_after_s(answer.headers) or _STILL_S)
+    elif client.httpExceptions.get(str(answer.status)) in _TOO_MUCH:  # 418, and 403 of Bybit
+        client.keep_still(retry_after_s(answer.headers) or _BANNED_S)
     if 300 <= answer.status < 400:
         answer.close()
         raise aiohttp.ClientError(f"a redirect (HTTP {answer.status}) is not followed")
@@ -194,7 +232,7 @@ def connect_client(client: Any, proxy: str, context: ssl.SSLContext | None) -> a
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=context or True, limit=0, keepalive_timeout=60),
         cookie_jar=aiohttp.DummyCookieJar(),
-        middlewares=(_once,),
+        middlewares=(partial(_once, client),),
         proxy=proxy or None,
     )
     client.session, client.own_session = session, False

@@ -51,6 +51,11 @@ class OrderRow(msgspec.Struct, frozen=True):
     exch_ns: int
     trades: Sequence[Any]
 
+    @property
+    def untold(self) -> bool:
+        """Whether it has ended and does not say with how much: its trades tell."""
+        return self.end is not None and self.cum_lots is None
+
 
 class Rows:
     """Reads what ccxt returns about some instruments."""
@@ -71,7 +76,7 @@ class Rows:
             row.get("price") or row.get("stopLossPrice") or row.get("triggerPrice") or row.get("stopPrice")
         )
         word = row.get("status") or ""
-        if word == "closed" and (cum_lots or 0) >= (qty_lots or 0):
+        if word == "closed" and cum_lots is not None and cum_lots >= (qty_lots or 0):
             word = "filled"
         end, status = _WORDS.get(word, (None, ""))
         return OrderRow(

@@ -87,8 +87,8 @@ class CcxtVenue:
 
     # --- orders ---------------------------------------------------------------------------------------------
     def is_short(self) -> bool:
-        """Return False: it tells of no budget."""
-        return False
+        """Whether the exchange told us to keep still; of a budget it tells nothing."""
+        return bool(self._client.still_s)
 
     def place(self, order: Order) -> None:
         """Send a new order."""
@@ -159,7 +159,7 @@ class CcxtVenue:
             self._failed(order, report_of(error, ticket, "CANCEL_REJECTED"), error, ticket)
             return
         TICKET.set(None)
-        if row.end is not None and row.cum_lots is not None:
+        if row.end is not None and not row.untold:
             self._take(order, row)
         else:  # it only says that it heard
             await self.look(order)
@@ -173,7 +173,7 @@ class CcxtVenue:
         trades: list[ExecutionReport] = []
         try:
             row = self._rows.order(await self._account.find(order, instrument.symbol), instrument)
-            if (row.cum_lots or 0) > order.filled_lots:
+            if row.untold or (row.cum_lots or 0) > order.filled_lots:
                 told = await self._account.trades_of(row.number, order, instrument.symbol)
                 trades = [self._read_trade(one, instrument, row.number, order) for one in told]
         except Exception as error:  # as above; it is asked again while its order is in doubt
@@ -198,7 +198,7 @@ class CcxtVenue:
         self._learn(order, row)
         for trade in trades:
             self._tell_trade(trade)
-        if (row.cum_lots or 0) > order.filled_lots:
+        if row.untold or (row.cum_lots or 0) > order.filled_lots:
             self._look_soon(order, row.cum_lots or 0)
         elif row.end is not None and not order.state.terminal:
             self._report(row.end, order, row)

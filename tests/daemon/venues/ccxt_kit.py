@@ -40,6 +40,11 @@ RULES = OrderRules(answer_ns=SECOND, query_ns_first=SECOND // 10, absence_ns=60 
 class RealTime(SystemClock):
     """Clock and scheduler in one, as the order side's test world wants them."""
 
+    later_ns = 0  # the monotonic clock is moved on by so much
+
+    def mono_ns(self) -> int:
+        return super().mono_ns() + self.later_ns
+
     def __init__(self) -> None:
         super().__init__()
         self.call_at = LoopScheduler(self).call_at

@@ -8,7 +8,14 @@ from contextlib import asynccontextmanager
 import ccxt.pro
 import pytest
 from aiohttp import web
-from ccxt.base.errors import ExchangeError, ExchangeNotAvailable, RequestTimeout
+from ccxt.base.errors import (
+    DDoSProtection,
+    ExchangeError,
+    ExchangeNotAvailable,
+    NetworkError,
+    RateLimitExceeded,
+    RequestTimeout,
+)
 
 from daemon.clock import SystemClock
 from daemon.errors import NetError
@@ -24,10 +31,19 @@ from daemon.venues.ccxt_client import (
 )
 
 
-def client_of(**more):
+class Clock(SystemClock):
+    """A clock of which the monotonic part can be moved on."""
+
+    later_ns = 0
+
+    def mono_ns(self):
+        return super().mono_ns() + self.later_ns
+
+
+def client_of(exchange="binance", **more):
     keys = {"apiKey": "k", "secret": "s"}
-    settings = CcxtSettings(exchange="binance", name="one", credentials=keys, timeout_ms=300, **more)
-    return make_client(settings, {}, SystemClock())
+    settings = CcxtSettings(exchange=exchange, name="one", credentials=keys, timeout_ms=300, **more)
+    return make_client(settings, {}, Clock())
 
 
 class Server:
@@ -45,7 +61,7 @@ class Server:
 
 
 @asynccontextmanager
-async def client_and_server():
+async def client_and_server(exchange="binance"):
     server = Server()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server._take)
@@ -53,7 +69,7 @@ async def client_and_server():
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    client = client_of(rest_url=url)
+    client = client_of(exchange, rest_url=url)
     session = connect_client(client, "", None)
     try:
         yield client, server, url
@@ -63,9 +79,9 @@ async def client_and_server():
         await runner.cleanup()
 
 
-def run(work):
+def run(work, exchange="binance"):
     async def main():
-        async with client_and_server() as (client, server, url):
+        async with client_and_server(exchange) as (client, server, url):
             await asyncio.wait_for(work(client, server, url), 20)
 
     asyncio.run(main())
@@ -272,3 +288,63 @@ def test_the_numbers_of_a_request():
 )
 def test_what_a_request_says_is_found_by_name(url, body, found):
     assert fields(url, body) == found
+
+
+@pytest.mark.parametrize(
+    ("exchange", "status", "headers", "body", "still_s"),
+    [
+        ("binance", 429, {"Retry-After": "7"}, "", 7),
+        ("binance", 429, {}, '{"code": -1015}', 10),  # its orders are counted over ten seconds
+        ("okx", 429, {}, "", 10),  # to ccxt it is an exchange that is not there
+        ("binance", 418, {"Retry-After": "3600"}, "", 3600),
+        ("binance", 418, {}, "", 600),
+        ("bybit", 403, {}, "", 600),  # its way to ban an address
+        ("kraken", 200, {}, '{"error": ["EGeneral:Temporary lockout"]}', 600),
+    ],
+)
+def test_told_to_keep_still_nothing_is_sent_until_then(exchange, status, headers, body, still_s):
+    async def work(client, server, url):
+        server.answer = lambda request: web.Response(status=status, headers=headers, text=body)
+        with pytest.raises(NetworkError):
+            await client.fetch(url)
+        assert still_s - 1 < client.still_s <= still_s
+        ticket = hold()
+        said = rf"{exchange} wants us to keep still for \d+\.\d s more"
+        for method in ("GET", "POST", "DELETE"):
+            with pytest.raises(RateLimitExceeded, match=said):
+                await client.fetch(url, method)
+        with pytest.raises(RateLimitExceeded):
+            await client.session.ws_connect(url)
+        assert (server.came, ticket.left) == (["GET"], False)
+        client.clock.later_ns = still_s * 1_000_000_000
+        server.answer = lambda request: web.Response(text='{"code": "0", "retCode": 0, "error": []}')
+        await client.fetch(url, "POST")
+        assert server.came == ["GET", "POST"]
+
+    run(work, exchange)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "status", "body"),
+    [
+        ("binance", 400, '{"code": -1015, "msg": "Too many new orders."}'),
+        ("kraken", 200, '{"error": ["EOrder:Rate limit exceeded"]}'),
+        ("binance", 403, "<html>forbidden</html>"),  # not a word of ours: a wall before the exchange
+    ],
+)
+def test_a_refusal_of_one_request_keeps_nobody_still(exchange, status, body):
+    async def work(client, server, url):
+        server.answer = lambda request: web.Response(status=status, text=body)
+        with pytest.raises((NetworkError, ExchangeError)) as refused:
+            await client.fetch(url, "POST")
+        assert isinstance(refused.value, (RateLimitExceeded, DDoSProtection)) is (status != 403)
+        assert client.still_s == 0
+
+    run(work, exchange)
+
+
+def test_the_longest_of_two_words_to_keep_still_counts():
+    client = client_of()
+    client.keep_still(9)
+    client.keep_still(2)
+    assert client.still_s > 8

@@ -46,6 +46,7 @@ def test_no_number_passes_through_a_float(ticks, lots):
         ("canceling", "0", None, "PENDING_CANCEL"),
         ("closed", "0.0123", None, "FILLED"),  # its last trade ends it
         ("closed", "0.003", "EXPIRED", "EXPIRED"),  # an exchange's word for the rest of an IOC
+        ("closed", None, "EXPIRED", "EXPIRED"),  # with what, its trades tell
         ("canceled", "0.003", "CANCELED", "CANCELED"),
         ("expired", "0", "EXPIRED", "EXPIRED"),
         ("rejected", "0", "REJECTED", "REJECTED"),
@@ -56,6 +57,7 @@ def test_no_number_passes_through_a_float(ticks, lots):
 def test_the_words_for_an_order(status, filled, end, word):
     row = ROWS.order({**ORDER, "status": status, "filled": filled}, BTC)
     assert (row.end, row.status) == (end, word)
+    assert row.untold is (end is not None and filled is None)
 
 
 def test_an_answer_that_is_only_a_number_is_an_order_too():
