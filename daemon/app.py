@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from rich.console import Console
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from daemon.logs import Logs
     from daemon.seams import Net, Seams, Timer
     from daemon.status import Status
+    from daemon.venues.ccxt_venue import CcxtVenue
 
 #: how long the end waits for the venue's word on what was cancelled
 DRAIN_NS: Final = 3_000_000_000
@@ -225,8 +226,14 @@ class App:
                 self.log.warning("collar", text=_TOO_WIDE.format(one.symbol, collar, one.reference_bound))
         self._spawn(fetcher.run(self.feed.process_snapshot))
         self._spawn(self.connections.run())
-        ask = partial(ask_instruments, exchange, fetcher.get, self.config.feed)
-        self._spawn(self.core.engine.market.symbols.run(ask, self.seams))
+        symbols = self.core.engine.market.symbols
+        if self.config.venue.kind == "ccxt":  # its exchange may be another than the feed's
+            venue = cast("CcxtVenue", self.core.orders.venue)
+            symbols.take(venue.markets())
+            self._spawn(symbols.run(venue.ask_markets, self.seams, coarse=True))
+        else:
+            ask = partial(ask_instruments, exchange, fetcher.get, self.config.feed)
+            self._spawn(symbols.run(ask, self.seams))
 
     # --- while it runs --------------------------------------------------------------------------------------
     async def wait(self, seconds: float | None) -> None:

@@ -35,6 +35,8 @@ _log = structlog.get_logger(component="feed")
 #: a closed symbol is asked about so often, and nothing more often than that
 _CLOSED_S: Final = 5.0
 _APART_S: Final = 2.0
+#: where ccxt tells, by a list of all markets and with a coarse word for each: nothing more often than that
+_COARSE_S: Final = 60.0
 #: "Market is closed." of Spot, "Symbol is closed." of USD-M, ccxt's MarketClosed
 _SAYS_CLOSED: Final = re.compile(r"(market|symbol) ?(is )?closed", re.IGNORECASE)
 
@@ -44,7 +46,7 @@ class SymbolWatch:
 
     def __init__(self, instruments: Sequence[Instrument], orders: Orders) -> None:
         self._now = orders.clock.now_ns
-        self._instruments = instruments
+        self._instruments = list(instruments)
         self._risk = orders.risk
         self._tell = orders.tell
         self._doubt = asyncio.Event()
@@ -53,6 +55,7 @@ class SymbolWatch:
     def take(self, instruments: Sequence[Instrument]) -> None:
         """Take what the exchange says."""
         for one in instruments:
+            self._instruments[one.index] = one
             was, closed = one.index in self._risk.suspended, not one.trading
             if closed and not was:
                 self._close(one, one.status)
@@ -75,17 +78,22 @@ class SymbolWatch:
         )
         self._tell(Alarm("market_closed", text, self._now()))
 
-    async def run(self, ask: Ask, seams: Seams) -> None:
-        """Ask while there is a reason to, until cancelled."""
+    async def run(self, ask: Ask, seams: Seams, *, coarse: bool = False) -> None:
+        """Ask while there is a reason to, until cancelled.
+
+        coarse: a market may be told open that refuses orders as closed, which asking at once would not mend.
+        """
         while True:
-            if self._risk.suspended:
+            if not self._risk.suspended:
+                await self._doubt.wait()
+            if self._risk.suspended and coarse:
+                await pause(seams, _COARSE_S)
+            elif self._risk.suspended:
                 with suppress(TimeoutError):
                     await within(seams, _CLOSED_S, self._doubt.wait())
-            else:
-                await self._doubt.wait()
             self._doubt.clear()
             try:
                 self.take(await ask() or ())
             except TickdError as error:  # one that it lists no more, or no answer: as it was
                 _log.warning("symbols_unknown", reason=str(error))
-            await pause(seams, _APART_S)
+            await pause(seams, _COARSE_S if coarse and not self._risk.suspended else _APART_S)

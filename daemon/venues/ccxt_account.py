@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from ccxt.base.errors import OrderNotFound
+from msgspec.structs import replace
 
 from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import OpenOrder, VenueSnapshot
@@ -116,6 +117,25 @@ class Account:
                 found.append((max(bids, default=0.0), min(asks, default=0.0)))
         return found
 
+    async def ask_markets(self) -> list[Instrument]:
+        """Return what `markets` does, asked anew; raises as `snapshot` does."""
+        with self._reading("its markets"):
+            await self._client.load_markets(True)
+        return self.markets()
+
+    def markets(self) -> list[Instrument]:
+        """Return the instruments with what the exchange said last of whether they are open."""
+
+        def status(symbol: str) -> str:
+            market = self._client.markets.get(symbol)
+            if market is None:
+                return "not listed"
+            return "inactive" if market["active"] is False else "TRADING"
+
+        return [
+            replace(one, exchange=self._client.id, status=status(one.symbol)) for one in self._instruments
+        ]
+
     # --- the whole ------------------------------------------------------------------------------------------
     async def snapshot(self, since_ns: int) -> VenueSnapshot:
         """Return balances, open orders and trades since `since_ns`, as they were at `wire_ns` or later.
@@ -159,6 +179,8 @@ class Account:
                     "and is left alone: look at it there"
                 )
                 continue
+            if row.client_order_id:
+                self.remember(row.number, row.client_order_id)  # its trades are read next
             name = row.client_order_id or self.names.get(row.number, row.number)
             found.append(
                 OpenOrder(
@@ -179,7 +201,7 @@ class Account:
         reports = []
         for row in raw:
             number = str(row.get("order"))
-            name = self.names.get(number, "")
+            name = self.names.get(number, "")  # "": a meeting knows whether it may be ours
             reports.append(self._rows.trade(row, instrument, number, name, wire_ns))
         return reports
 
@@ -197,7 +219,10 @@ class Account:
             self._name(number, await self._requests.fetch_number(instrument.symbol, number))
 
     def _name(self, number: str, raw: Any) -> None:
-        self.remember(number, self._requests.form.ours(str(raw.get("clientOrderId") or "")) or number)
+        """Learn whose an order is, unless an exchange that leaves out our ids says nothing of that."""
+        name = self._requests.form.ours(str(raw.get("clientOrderId") or ""))
+        if name or self.tells_ids:
+            self.remember(number, name or number)
 
     def remember(self, number: str, name: str) -> None:
         """Remember whose order a number is."""

@@ -145,13 +145,14 @@ def _read_back(client: Any, form: ExchangeForm) -> str | None:
 
 
 def check_rules(client: Any, instrument: Instrument) -> None:
-    """Raise ConfigError unless a market is traded by the rules that its instrument has from the feed."""
+    """Raise ConfigError unless a market is traded by the rules that its instrument has from the feed.
+
+    One that is not open now may be so later (daemon/symbol_watch.py).
+    """
     market = client.markets.get(instrument.symbol)
     name, symbol = client.id, instrument.symbol
     if market is None or not market["spot"]:
         raise ConfigError(f"{name} has no spot market {symbol}; correct feed.symbols")
-    if market["active"] is False:
-        raise ConfigError(f"{symbol} is not open for trading at {name}")
     try:
         rules = read_rules(market, client.precisionMode)
     except ValueError as error:

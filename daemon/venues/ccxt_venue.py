@@ -207,7 +207,7 @@ class CcxtVenue:
         """Remember an order's number, and tell the trades that came before it was known."""
         if row.client_order_id == order.client_order_id:
             self._account.tells_ids = True
-        if not row.number or row.number in self._account.names:
+        if not row.number or self._account.names.get(row.number) == order.client_order_id:
             return
         self._account.remember(row.number, order.client_order_id)
         waiting = list(self._orphans)
@@ -348,6 +348,14 @@ class CcxtVenue:
     async def touches(self, instruments: Sequence[Instrument]) -> list[tuple[float, float]]:
         """Return the best bid and ask of each instrument now; raises VenueError or NetError."""
         return await self._account.touches(instruments)
+
+    def markets(self) -> list[Instrument]:
+        """Return the instruments with what the exchange said last of whether they are open."""
+        return self._account.markets()
+
+    async def ask_markets(self) -> list[Instrument]:
+        """Return the same, asked anew; raises VenueError or NetError."""
+        return await self._account.ask_markets()
 
     def on_alive(self) -> None:
         """Be up."""

@@ -28,6 +28,13 @@ def rejected(floor, reason):
     floor.engine.market.symbols.on_rejected(SimpleNamespace(reason=reason, instrument=0))
 
 
+async def later(floor, seconds):
+    for _ in range(round(seconds * 10)):
+        floor.time.advance(floor.time.now_ns() + SECOND // 10)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
 def test_nothing_leaves_in_a_closed_symbol_and_what_reduces_does_not_either(new_floor, script):
     floor = new_floor(script)
     floor.go_long(2.0)
@@ -99,30 +106,24 @@ def test_it_is_asked_about_while_there_is_a_reason_to(new_floor, script):
             raise answer
         return answer and said(floor, answer)
 
-    async def later(seconds):
-        for _ in range(round(seconds * 10)):
-            floor.time.advance(floor.time.now_ns() + SECOND // 10)
-            for _ in range(5):
-                await asyncio.sleep(0)
-
     async def main():
         task = asyncio.ensure_future(floor.engine.market.symbols.run(ask, floor.seams))
-        await later(20)
+        await later(floor, 20)
         rejected(floor, "not sent: the venue is down")
-        await later(20)
+        await later(floor, 20)
         assert asked == []  # no reason, no question
 
         answers.extend(["TRADING", "BREAK"])
         rejected(floor, "Filter failure: NOTIONAL")
-        await later(0.1)
+        await later(floor, 0.1)
         rejected(floor, "Filter failure: NOTIONAL")
-        await later(1.0)
+        await later(floor, 1.0)
         assert len(asked) == 1  # not so soon again
-        await later(1.2)
+        await later(floor, 1.2)
         assert (len(asked), floor.gate()) == (2, "market_closed")
 
         answers.extend([None, ConfigError("binance spot lists no BTC/USDT"), "BREAK", "TRADING"])
-        await later(30)
+        await later(floor, 30)
         assert (len(asked), answers, floor.gate()) == (6, [], "stale_feed")  # no quote came meanwhile
         task.cancel()
 
@@ -134,3 +135,41 @@ def test_it_is_asked_about_while_there_is_a_reason_to(new_floor, script):
     floor.quote()
     floor.later(0.01)
     assert [order.side for order in floor.sent()] == [BUY]
+
+
+def test_a_coarse_word_for_a_market_is_not_asked_for_at_once_after_it_refused_as_closed(new_floor, script):
+    floor = new_floor(script)
+    floor.open_market()
+    symbols, asked = floor.engine.market.symbols, []
+
+    async def ask():
+        asked.append(floor.time.now_ns())
+        return [replace(one, exchange="kraken") for one in floor.instruments]  # always open, as it has it
+
+    async def main():
+        task = asyncio.ensure_future(symbols.run(ask, floor.seams, coarse=True))
+        await later(floor, 0.1)
+        for turn in range(1, 4):
+            rejected(floor, "MarketClosed: there")
+            await later(floor, 59)
+            assert (len(asked), floor.gate()) == (turn - 1, "market_closed")
+            await later(floor, 2)
+            assert (len(asked), 0 in floor.engine.risk.suspended) == (turn, False)
+            await later(floor, 60)
+        texts = [audit.text for audit in floor.audits if isinstance(audit, Alarm)]
+        assert [text.partition(":")[0] for text in texts] == [
+            f"BTC/USDT is closed at {name}" for name in ("binance", "kraken", "kraken")
+        ]
+
+        rejected(floor, "OrderImmediatelyFillable: there")
+        await later(floor, 0.1)
+        assert len(asked) == 4  # it may be why
+        for _ in range(5):
+            rejected(floor, "OrderImmediatelyFillable: there")
+            await later(floor, 10)
+        assert len(asked) == 4  # a list of all its markets
+        await later(floor, 20)
+        assert len(asked) == 5
+        task.cancel()
+
+    asyncio.run(main())

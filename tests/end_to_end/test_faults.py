@@ -107,6 +107,20 @@ def test_a_symbol_in_a_break_is_left_alone_at_the_start_and_later_and_traded_onc
     assert "kill_switch" not in said
 
 
+@pytest.mark.heavy  # ccxt's word is asked for once a minute
+def test_through_ccxt_a_symbol_in_a_break_at_the_start_is_closed_and_traded_once_it_is_over(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    port = int(exchange.urls["spot"].rpartition(":")[2])
+    post(port, {"kind": "break", "lasts_s": 600})
+    daemon = bench.live(exchange, CROSS, kind="ccxt")
+    daemon.until(lambda state: state["instruments"][0]["gate"] == "market_closed", "the symbol is closed", 60)
+    assert fetch(port, "/_simulator/faults", "DELETE")[0] == 200
+    daemon.until(lambda state: state["instruments"][0]["gate"] == "", "the symbol is open", 120)
+    daemon.filled()
+    assert daemon.child.end() == 0
+    assert "BTC/USDT is BREAK at binance: no order leaves until it is TRADING" in daemon.log.read_text()
+
+
 def post(port, fault):
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     line.request("POST", "/_simulator/faults", json.dumps(fault))

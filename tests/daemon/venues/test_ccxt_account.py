@@ -6,7 +6,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from ccxt.base.errors import OrderNotFound
+from ccxt.base.errors import ExchangeNotAvailable, OrderNotFound
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,6 +128,34 @@ def test_prices_that_cannot_be_had_are_an_error_of_the_network():
     client.fetch_order_book = fetch_order_book
     with pytest.raises(NetError, match=r"^there was asked for prices: KeyError: 'bids'"):
         asyncio.run(account_of(client).touches([btc_usdt()]))
+
+
+def test_which_markets_are_open_is_asked_anew_and_told_in_the_exchange_s_name():
+    client = Client()
+    client.markets, later = {"BTC/USDT": {"active": False}}, {"BTC/USDT": {"active": None}}
+
+    async def load_markets(reload):
+        assert reload
+        client.markets = later
+
+    client.load_markets = load_markets
+    account = account_of(client)
+    (told,) = account.markets()
+    assert (told.exchange, told.status, told.trading, told.index) == ("there", "inactive", False, 0)
+    assert [one.trading for one in asyncio.run(account.ask_markets())] == [True]
+    client.markets = {}
+    assert [one.status for one in account.markets()] == ["not listed"]
+
+
+def test_markets_that_cannot_be_had_are_an_error_of_the_network():
+    client = Client()
+
+    async def load_markets(reload):
+        raise ExchangeNotAvailable("gone")
+
+    client.load_markets = load_markets
+    with pytest.raises(NetError, match=r"^there was asked for its markets: ExchangeNotAvailable: gone"):
+        asyncio.run(account_of(client).ask_markets())
 
 
 def test_more_trades_of_one_moment_than_a_list_holds_are_an_error_and_no_gap():

@@ -208,7 +208,6 @@ def test_an_exchange_that_ccxt_cannot_read_is_refused_by_name():
         ),
         ({"precision": {"price": "0.01", "amount": "0.0001"}}, "lot size of BTC/USDT is 0.0001"),
         ({"precision": {"price": None, "amount": "0.0001"}}, "has no fixed steps"),
-        ({"active": False}, "not open for trading at binance"),
         ({"spot": False}, "binance has no spot market BTC/USDT"),
         ({"limits": {"amount": {"min": "1", "max": None}, "cost": {}}}, "more narrowly than the feed"),
         ({"limits": {"amount": {}, "cost": {"min": "5.01"}}}, "more narrowly than the feed"),
@@ -219,6 +218,10 @@ def test_a_market_of_other_rules_than_the_feed_s_is_refused(change, sentence):
     client = client_of("binance", **change)
     with pytest.raises(ConfigError, match=sentence):
         check_rules(client, BTC)
+
+
+def test_a_market_that_is_not_open_now_may_be_later():
+    check_rules(client_of("binance", active=False), BTC)
 
 
 def test_rules_are_exact_whatever_ccxt_counts_in():
