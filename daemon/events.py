@@ -70,6 +70,7 @@ NOT_SENT: Final = "not sent"
 class ExecutionReport(msgspec.Struct, frozen=True):
     """One order message, whatever the venue calls it.
 
+    A TRADE of a snapshot without `client_order_id` is of an order that the venue does not say whose it is.
     Fields are named when one is made, but for trades, where names would cost 0.5 us.
     """
 

@@ -48,8 +48,11 @@ class Meeting:
     def __init__(self, orders: Orders, detach: Callable[[str, tuple[int, ...]], Desk]) -> None:
         """`detach` makes a desk for orders in instruments that no strategy owns."""
         self.first = True  # none is on record: the venue's word is all there is
+        #: when the oldest trade was that waits until it is known whose it is; 0: none does
+        self.unnamed_ns = 0
         self._orders = orders
         self._life = orders.life
+        self._numbered: dict[tuple[int, str], Order] = {}  # by the venue's numbers, as of this meeting
         self._detach = detach
         self._balances_before: list[Apart] = []
         self._positions_before: list[Apart] = []
@@ -59,23 +62,30 @@ class Meeting:
         orders, life, now_ns = self._orders, self._life, snapshot.wire_ns
         moving = bool(life.open) or life.last_trade_wire_ns >= asked_ns
         found = Differences(notes=[], fatal=[])
+        self._numbered = {
+            (order.instrument, order.venue_order_id): order
+            for order in (*life.ended.values(), *life.open.values())
+            if order.venue_order_id
+        }
         unwanted = [
             self._adopt(listed, now_ns, found)
             for listed in snapshot.open_orders  # ours first: their trades then find them
-            if life.find(listed.client_order_id) is None and self._is_ours(listed.client_order_id)
+            if self._find(listed) is None and self._is_ours(listed.client_order_id)
         ]
         self._meet_trades(snapshot, found)
+        there = set()
         for listed in snapshot.open_orders:
-            order = life.find(listed.client_order_id)
+            order = self._find(listed)
             if order is not None:
                 self._meet_open(order, listed, asked_ns, now_ns, found)
-            elif orders.rules.foreign != "ignore":
+                there.add(order.client_order_id)
+            elif orders.rules.foreign != "ignore" and not self._may_list_ours(listed):
                 order = self._adopt(listed, now_ns, found)
+                there.add(order.client_order_id)
                 if orders.rules.foreign == "cancel":
                     unwanted.append(order)
-        listed_ids = {listed.client_order_id for listed in snapshot.open_orders}
         for order in list(life.open.values()):
-            if order.client_order_id not in listed_ids:
+            if order.client_order_id not in there:
                 self._meet_missing(order, asked_ns, now_ns, found)
         self._meet_positions(snapshot, moving, found)
         found.notes += meet_fundings(orders, snapshot.funding, asked_ns)
@@ -96,32 +106,51 @@ class Meeting:
     def _is_ours(self, client_order_id: str) -> bool:
         return self._orders.ids.parse(client_order_id) is not None
 
+    def _find(self, told: OpenOrder | ExecutionReport) -> Order | None:
+        """Return the order told of: who cancels one by hand gives it another id, some venues tell none."""
+        order = self._life.find(told.client_order_id)
+        return order or self._numbered.get((told.instrument, told.venue_order_id))
+
+    def _nameless(self, instrument: int, side: int) -> list[Order]:
+        """Return the orders of which the venue has told no number.
+
+        What may be of one of them, and is told without a name, waits: the meetings to come are told of it
+        again, until the order has its number or is gone.
+        """
+        live = self._orders.risk.live[instrument]
+        return [order for order in live if not order.venue_order_id and order.side == side]
+
     # --- trades -------------------------------------------------------------------------------------------
     def _meet_trades(self, snapshot: VenueSnapshot, found: Differences) -> None:
-        orders, life = self._orders, self._life
+        orders = self._orders
+        self.unnamed_ns = 0
         trades = sorted(snapshot.trades, key=lambda trade: (trade.exch_ns, trade.trade_id))
-        numbered = {
-            (order.instrument, order.venue_order_id): order
-            for order in (*life.ended.values(), *life.open.values())
-        }
         for report in trades:
             seen = orders.portfolio.trades[report.instrument]
             cid = report.client_order_id
-            order = life.find(cid)
-            if order is None and report.venue_order_id:  # who cancels an order by hand gives it another id
-                order = numbered.get((report.instrument, report.venue_order_id))
+            order = self._find(report)
             side = report.side if order is None else order.side
             if seen.has(report.trade_id, side):
                 continue
             if self.first:
                 seen.add(report.trade_id, side)  # before our time: the balances hold it already
                 continue
+            if order is None and not cid and self._may_be_ours(report):
+                self.unnamed_ns = self.unnamed_ns or report.exch_ns or report.wire_ns
+                continue
             if order is None and self._is_ours(cid):
                 lots = sum(trade.last_lots for trade in trades if trade.client_order_id == cid)
                 order = self._adopt(_as_open(report, max(lots, report.qty_lots)), snapshot.wire_ns, found)
             found.trades += 1
-            name = cid if order is None else order.client_order_id
+            name = (cid or report.venue_order_id) if order is None else order.client_order_id
             orders.apply(msgspec.structs.replace(report, client_order_id=name))
+
+    def _may_be_ours(self, trade: ExecutionReport) -> bool:
+        """Whether it may be of an order without a number."""
+        return any(
+            order.kind == STOP or order.side * (order.price_ticks - trade.last_ticks) >= 0
+            for order in self._nameless(trade.instrument, trade.side)
+        )
 
     # --- orders -------------------------------------------------------------------------------------------
     def _meet_open(
@@ -136,6 +165,14 @@ class Meeting:
             return
         if order.state in {State.UNKNOWN, State.VOID} or listed.cum_lots > order.filled_lots:
             self._orders.apply(_status(listed, now_ns))
+
+    def _may_list_ours(self, listed: OpenOrder) -> bool:
+        """Whether an open order that only has a number may be one of ours without it."""
+        return listed.client_order_id == listed.venue_order_id and any(
+            order.qty_lots == listed.qty_lots
+            and (order.kind == STOP or order.price_ticks == listed.price_ticks)
+            for order in self._nameless(listed.instrument, listed.side)
+        )
 
     def _adopt(self, listed: OpenOrder, now_ns: int, found: Differences) -> Order:
         """Take an order nobody here remembers into the books, so that its fills are accounted for.
@@ -212,6 +249,8 @@ class Meeting:
 
     def _meet_balances(self, snapshot: VenueSnapshot, asked_ns: int, found: Differences) -> None:
         """Take over the balances, unless a trade may lie between them and us: then the next time decides."""
+        if self.unnamed_ns:  # one does: they hold it, whosever it is
+            return
         orders, life = self._orders, self._life
         portfolio = orders.portfolio
         differences = [] if self.first else portfolio.differences(snapshot.balances)

@@ -140,10 +140,9 @@ class Recovery:
     @property
     def since_ns(self) -> int:
         """Return from when on trades must be asked for."""
-        oldest_ns = min(
-            (order.sent_ns for order in self._life.open.values()), default=self._life.last_trade_ns
-        )
-        return max(min(oldest_ns, self._life.last_trade_ns) - _MARGIN_NS, 0)
+        last_ns = self._life.last_trade_ns
+        oldest_ns = min((order.sent_ns for order in self._life.open.values()), default=last_ns)
+        return max(min(oldest_ns, last_ns, self._meeting.unnamed_ns or last_ns) - _MARGIN_NS, 0)
 
     def _on_run(self, run: records.Run) -> None:
         orders = self._orders

@@ -10,7 +10,7 @@ from daemon.orders.doubts import OrderRules
 from daemon.orders.order import State
 from daemon.orders.reader import read_history
 from kernels import dtypes as d
-from tests.daemon.orders.conftest import BOOT, World
+from tests.daemon.orders.conftest import BOOT, SECOND, START_NS, World
 
 
 def test_open_orders_the_venue_lists_go_on_and_fills_count(world):
@@ -366,3 +366,91 @@ def test_what_an_own_order_traded_before_the_first_meeting_is_not_owed(new_world
     world.report("CANCELED", order, cum_lots=300)
     assert order.state is State.CANCELED
     assert not world.orders.life.owed
+
+
+def unnamed(trade_id, lots, number, **more):
+    """A trade of which the venue does not say whose it is."""
+    return World.trade("", trade_id, lots, venue_order_id=number, exch_ns=START_NS, **more)
+
+
+def balances(world, lots):
+    """What the account has once it bought so many lots more."""
+    return {"USDT": str(100_000 - lots * 6 / 10), "BTC": str(10 + lots / 100_000)}
+
+
+def test_a_trade_that_comes_before_the_number_of_its_order_waits_for_it(world):
+    order = world.place()
+    trade = unnamed(4, 40, "17")
+    for _ in range(3):  # told again and again
+        found = world.meet(balances(world, 40), trades=[trade])
+        assert (found.trades, found.notes, world.position(d.P_QTY)) == (0, [], 0.0)
+    world.report("NEW", order, venue_order_id="17")
+    for _ in range(2):
+        world.meet(balances(world, 40), trades=[trade])
+        assert (order.filled_lots, world.position(d.P_QTY)) == (40, pytest.approx(4e-4))
+    world.fill(order, 4, 40)  # and by the stream
+    assert (order.filled_lots, world.alarms()) == (40, [])
+
+
+def test_a_trade_that_is_none_of_two_orders_is_somebody_else_s_once_both_have_their_numbers(world):
+    first, second = world.place(), world.place(level=1)
+    trades = [unnamed(4, 40, "17"), unnamed(5, 60, "18"), unnamed(6, 10, "19")]
+    world.meet(balances(world, 110), trades=trades)
+    world.report("NEW", first, venue_order_id="18")
+    found = world.meet(balances(world, 110), trades=trades)
+    assert (found.trades, first.filled_lots, world.alarms()) == (1, 60, [])
+    world.report("NEW", second, venue_order_id="17")
+    found = world.meet(balances(world, 110), trades=trades)
+    assert (found.trades, first.filled_lots, second.filled_lots) == (2, 60, 40)
+    assert world.alarms() == ["foreign_trade"]
+    assert world.audits[-1].text == "order 19, which we never sent, traded 10 lots"
+    assert world.position(d.P_QTY) == pytest.approx(1e-3)
+    assert world.meet(balances(world, 110), trades=trades).notes == []
+
+
+def test_a_trade_is_somebody_else_s_once_the_order_it_may_have_been_of_is_gone(world):
+    order, other = world.place(), world.place(level=1)
+    world.report("NEW", other, venue_order_id="16")
+    world.meet(balances(world, 40), trades=[unnamed(4, 40, "17")])
+    world.later(300)
+    world.fill(other, 9, 100, exch_ns=world.time.now_ns())
+    world.report("REJECTED", order)
+    assert world.recovery.since_ns == START_NS - 60 * SECOND  # no order is open, and yet it is told again
+    world.meet(balances(world, 140), trades=[unnamed(4, 40, "17")])
+    assert (world.alarms(), world.position(d.P_QTY)) == (["foreign_trade"], pytest.approx(1e-3))
+    assert world.recovery.since_ns == START_NS + 240 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("order", "ours"),
+    [
+        ({"price": 6_000_000}, True),
+        ({"price": 5_999_999}, False),  # a buy that pays no more than that
+        ({"side": d.SELL, "price": 6_000_000}, False),
+        ({"kind": d.STOP, "price": 5_900_000}, True),  # takes what there is once it triggers
+        ({"instrument": "ETH/BTC"}, False),
+    ],
+)
+def test_only_a_trade_that_an_order_could_have_made_waits_for_it(new_world, pair, order, ours):
+    world = new_world(pair, {"maker": (0, 1)})
+    row = int(order.pop("instrument", "") != "")
+    world.place(**{**order, **({"row": 1, "price": 3_000} if row else {})})
+    found = world.meet(trades=[unnamed(4, 40, "17")])
+    assert (found.trades, world.alarms()) == ((0, []) if ours else (1, ["foreign_trade"]))
+
+
+def test_a_trade_that_waits_when_the_daemon_is_killed_finds_its_order_after_the_restart(world):
+    order = world.place()
+    world.meet(balances(world, 40), trades=[unnamed(4, 40, "17")])
+    asyncio.run(world.journal.sync_now())
+    again = world.restarted()
+    assert again.recovery.since_ns <= order.sent_ns - 60 * SECOND
+    found = again.meet(balances(world, 40), trades=[unnamed(4, 40, "17")])
+    assert (found.trades, again.alarms()) == (0, [])
+    mine = again.orders.life.open[order.client_order_id]
+    again.report("STATUS", mine, status="NEW", venue_order_id="17", cum_lots=40)
+    again.meet(balances(world, 40), trades=[unnamed(4, 40, "17")])
+    assert (mine.filled_lots, again.position(d.P_QTY)) == (40, pytest.approx(4e-4))
+    assert again.alarms() == []
+    last = again.restarted()
+    assert last.position(d.P_QTY) == pytest.approx(4e-4)

@@ -40,18 +40,19 @@ class There:
 
     async def create_order(self, *words: Any) -> Any:
         self.came.append("create")
-        return await self._say(self.placed)
+        return await self._say("placed")
 
     async def cancel_order(self, number: str, *words: Any) -> Any:
         self.came.append(f"cancel {number}")
-        return await self._say(self.cancelled)
+        return await self._say("cancelled")
 
-    async def _say(self, answer: Any) -> Any:
+    async def _say(self, what: str) -> Any:
         ticket = TICKET.get()
         assert ticket is not None
         ticket.left = True
         if self.held is not None:
             await self.held.wait()
+        answer = getattr(self, what)
         if isinstance(answer, Exception):
             raise answer
         ticket.answered = True
@@ -120,21 +121,22 @@ class Scripted(Kit):
 
 
 async def new_scripted(
-    there: There, time: VirtualTime, disk: MemoryDisk | None = None, has: Any = None, **changes: Any
+    there: There, time: VirtualTime, disk: MemoryDisk | None = None, *, blind: bool = False, **changes: Any
 ) -> Scripted:
-    """Return a venue that is up; `has` changes what ccxt can ask of the exchange."""
+    """Return a venue that is up; blind: the exchange tells of no single order, and leaves out our ids."""
     seams = Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), random.Random(1))
     credentials = {"apiKey": KEY.api_key, "secret": KEY.secret.decode()}
     settings = CcxtSettings(exchange="binance", name="test", credentials=credentials, **changes)
     venue = CcxtVenue([btc_usdt()], settings, seams)
     client = venue._client
-    client.has = {**client.has, "fetchOrderTrades": False, **(has or {})}
+    client.has = {**client.has, "fetchOrderTrades": False}
     for name in (
         *("create_order", "cancel_order", "fetch_order", "fetch_orders", "fetch_open_orders"),
         *("fetch_my_trades", "fetch_balance"),
     ):
         setattr(client, name, getattr(there, name))
-    venue._requests.tells_by_id = client.has["fetchOrder"]
+    account = venue._account
+    account.tells_ids = account._has_one = venue._requests.tells_by_id = not blind
     venue._requests.cancels_by_id = True
     kit = Scripted(await new_world(venue, disk), venue, None)  # type: ignore[arg-type]
     kit.there = there
@@ -144,11 +146,11 @@ async def new_scripted(
     return kit
 
 
-def play(work: Callable[[Scripted], Any], has: Any = None, **changes: Any) -> None:
+def play(work: Callable[[Scripted], Any], **changes: Any) -> None:
     """Run `work(kit)` on virtual time."""
 
     async def main() -> None:
-        kit = await new_scripted(There(), VirtualTime(START_NS), None, has, **changes)
+        kit = await new_scripted(There(), VirtualTime(START_NS), **changes)
         try:
             await work(kit)
         finally:
