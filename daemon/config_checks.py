@@ -30,6 +30,13 @@ def check_market(config: Config, strategies: Sequence[StrategyConfig], source: s
         raise ConfigError(f'{source}: orders can be sent for feed.market = "spot" or "usdm", not "coinm"')
     if market != "spot" and venue.kind == "ccxt":
         raise ConfigError(f'{source}: venue.kind = "ccxt" trades feed.market = "spot" only, not {market!r}')
+    for number, one in enumerate(strategies):
+        quotes = sorted({symbol.partition(":")[0].partition("/")[2] for symbol in one.symbols})
+        if len(quotes) > 1:
+            raise ConfigError(
+                f"{source}: strategy[{number}] trades in {' and '.join(quotes)}, and would know what is free "
+                "of one alone; give each quote a strategy of its own"
+            )
     if market == "spot":
         if (venue.leverage, venue.margin, venue.dead_man_s, venue.stream_url) != (1, "cross", 0, ""):
             names = "venue.leverage, margin, dead_man_s and stream_url"

@@ -391,6 +391,6 @@ class Engine:
         risk.watch(self.portfolio, now_ns)
         risk.ration(self.orders.venue.is_short())
         risk.blind = self._readiness.blind(self.market.unseen(self.synced))
-        if self._cold or risk.shut or risk.short or risk.unpriced or risk.blind:
+        if self._cold or risk.shut or risk.short or risk.losses.unseen or risk.blind:
             withdraw(self.orders, now_ns)
         self._flatten.look(now_ns)

@@ -69,6 +69,7 @@ ALARMS: Final = (
     "foreign_trade",
     "journal",  # it cannot be written
     "journal_cut",  # it ended in a torn tail, which the start cut off
+    "loss",  # beyond its limit, while the kill switch was thrown already
     "lost_trades",  # the venue counts more than the trades we saw
     "overfill",
     "unpriced",  # what the account is worth is unknown, so no limit on losses can act

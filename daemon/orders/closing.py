@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 #: an order is cancelled again so long after something was last asked of it
 _AGAIN_NS: Final = 1_000_000_000
+#: how far two quantities that are the same may lie apart as floats
+_ROUNDING: Final = 1e-15
 STANDING: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
 
 
@@ -70,7 +72,9 @@ def release(orders: Orders, stops: Iterable[Order], now_ns: int) -> None:
 
 def lots_of(instrument: Instrument, qty: float) -> int:
     """Return the whole lots in a quantity, whatever its sign."""
-    return int(abs(qty) / instrument.qty.as_float * (1 + 1e-12))
+    lots = abs(qty) / instrument.qty.as_float
+    nearest = round(lots)
+    return nearest if abs(lots - nearest) <= 1e-6 + lots * _ROUNDING else int(lots)
 
 
 def close_position(
@@ -78,8 +82,9 @@ def close_position(
 ) -> Order | Refused | None:
     """Take a strategy's position to zero, at no worse than a price; None where what is left is dust.
 
-    One order takes no more than the instrument's largest quantity; the caller repeats until None. What open
-    orders may still close is theirs, or both would: only a derivative's exchange knows what reduces.
+    One order takes no more than the instrument's largest quantity and notional; the caller repeats until
+    None. What open orders may still close is theirs, or both would: only a derivative's exchange knows what
+    reduces.
     """
     instrument = orders.instruments[desk.instruments[row]]
     position = desk.position[row * POSITION_COLUMNS + P_QTY]
@@ -95,6 +100,9 @@ def close_position(
         free = orders.portfolio.purse(instrument.base).free / UNIT
         qty_lots = min(qty_lots, lots_of(instrument, max(free, 0.0)))
     qty_lots = min(qty_lots, int(instrument.qty_max / instrument.lot_size))
+    if instrument.notional_max:
+        worth = instrument.price.decimal(worst_ticks) * instrument.lot_size
+        qty_lots = min(qty_lots, int(instrument.notional_max / worth))
     if instrument.is_dust(qty_lots, instrument.price.decimal(worst_ticks)):
         return None
     action = [0] * ACTION_COLUMNS

@@ -21,6 +21,7 @@ from daemon.orders.audit import Alarm, Latched
 from daemon.orders.gates import Gates
 from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.liquidation import LiquidationWatch
+from daemon.orders.losses import LossWatch
 from daemon.orders.records import REFUSE, Latch, pack, pack_action
 from daemon.orders.windows import ALWAYS, Windows
 from kernels.dtypes import (
@@ -29,12 +30,13 @@ from kernels.dtypes import (
     GATE_HALTED,
     GATE_LOW_BUDGET,
     GATE_MARKET_CLOSED,
-    GATE_UNPRICED,
     GATE_WINDOW,
+    P_FREE_BASE,
     P_QTY,
     PLACE,
     POSITION_COLUMNS,
     REFUSED_DUPLICATE,
+    REFUSED_FREE_BALANCE,
     REFUSED_NO_SLOT,
     REFUSED_ORDER_RATE,
     REFUSED_POSITION_NOTIONAL,
@@ -61,15 +63,13 @@ if TYPE_CHECKING:
     from daemon.orders.journal import Journal
     from daemon.orders.order import Order
     from daemon.orders.portfolio import Portfolio
-    from daemon.orders.valuation import Valuation
 
 #: share of the order budget that only actions which reduce risk may use
 _RESERVED_SHARE: Final = 0.2
 #: the same refusal of the same wish is journalled at most so often
 _REFUSAL_NS: Final = 1_000_000_000
-#: with money at stake, a value unknown for so long is told to a person, and again at such distances
-_UNPRICED_NS: Final = 10_000_000_000
-_UNPRICED_AGAIN_NS: Final = 600_000_000_000
+#: who throws the switch where the books cannot be trusted: by them nothing is closed
+_DOUBTED: Final = frozenset({"recovery", "journal", "venue", "orders"})
 #: wishes whose last refusal is remembered
 _REFUSALS_KEPT: Final = 4096
 
@@ -107,6 +107,8 @@ class Risk:
         self.open_all = self.gates.open_all
         self.set_ready = self.gates.set_ready
         self.latch: Latch | None = None  # as thrown, or None
+        self._recorded: Latch | None = None  # as the journal has it
+        self._lost: Latch | None = None  # while it was thrown so, a loss beyond its limit was seen
         #: what throwing the switch takes beside closing the gates; the manager, which can cancel, sets it
         self.trip: Callable[[str, str, int], object] = self.halt
         #: what the end of a trading window takes beside that; likewise
@@ -119,10 +121,12 @@ class Risk:
         self.refusals: dict[int, int] = {}  # by code, every one
         #: open orders per instrument; the manager keeps them
         self.live: list[list[Order]] = [[] for _ in instruments]
+        self.losses = LossWatch(limits.daily_loss_max, limits.drawdown_max, self.gates, self.live, self._tell)
         self._liquidation = LiquidationWatch(
             instruments, limits.liquidation_distance_min, self.gates, self._tell
         )
         self._lot = [instrument.qty.as_float for instrument in instruments]
+        self._spot = [instrument.spot for instrument in instruments]
         self._tick = [instrument.price.as_float for instrument in instruments]
         self._journal = journal
         self._observers = observers
@@ -133,9 +137,6 @@ class Risk:
         self._tokens = self._burst
         self._filled_ns = 0
         self._told: dict[tuple[int, ...], tuple[int, int]] = {}
-        self.unpriced = False  # nobody knows what the account is worth, so no limit on losses can act
-        self._unpriced_ns = 0  # when the value was first found unknown, 0 while it is known
-        self._unpriced_due_ns = 0  # when a person is told next
 
     # --- the hot path -------------------------------------------------------------------------------------
     def check(self, desk: Desk, action: list[int], now_ns: int) -> Approved | Refused:
@@ -152,7 +153,7 @@ class Risk:
                     code = REFUSED_NO_SLOT
                 elif self.live[instrument] and (code := self._collides(desk, action)):
                     pass
-                elif reduces or not (code := self._crowds(action, instrument)):
+                elif reduces or not (code := self._crowds(desk, action, instrument)):
                     code = self._spend(now_ns, 1.0 if reduces else self._needed)
             elif held is None:
                 code = REFUSED_NO_SLOT
@@ -195,19 +196,40 @@ class Risk:
                 return REFUSED_SELF_TRADE
         return 0
 
-    def _crowds(self, action: list[int], instrument: int) -> int:
+    def _crowds(self, desk: Desk, action: list[int], instrument: int) -> int:
         """Refuse what, in the worst case, makes the position of all strategies together too large.
 
-        The kernel counts what is in one strategy's slots: neither another's, nor an order that was adopted.
+        On spot also what would sell the coins that another holds. The kernel counts what is in one strategy's
+        slots: neither another's, nor an order that was adopted.
         """
         if not self.gates.shared[instrument]:
             return 0
         live, side, lot = self.live[instrument], action[X_SIDE], self._lot[instrument]
+        if side != BUY and self._spot[instrument] and self._sells_others(desk, action):
+            return REFUSED_FREE_BALANCE
         held = sum(desk.position[row * POSITION_COLUMNS + P_QTY] for desk, row in self.gates.rows[instrument])
         lots = action[X_QTY_LOTS] + sum(order.leaves_lots for order in live if order.side == side)
         ticks = max(action[X_PRICE_TICKS], action[X_DECIDED_HALF_TICKS] / 2)
         notional = (side * held + lots * lot) * ticks * self._tick[instrument]
         return 0 if notional <= self.limits.position_notional_max else REFUSED_POSITION_NOTIONAL
+
+    def _sells_others(self, desk: Desk, action: list[int]) -> bool:
+        """Whether an order needs coins that other strategies hold in its instrument and are not selling."""
+        row = action[X_INSTRUMENT]
+        instrument = desk.instruments[row]
+        theirs = sum(
+            max(other.position[at * POSITION_COLUMNS + P_QTY], 0.0)
+            for other, at in self.gates.rows[instrument]
+            if other is not desk
+        )
+        selling = sum(
+            order.leaves_lots
+            for order in self.live[instrument]
+            if order.side != BUY and order.strategy != desk.index
+        )
+        lot = self._lot[instrument]
+        free = desk.position[row * POSITION_COLUMNS + P_FREE_BASE] - max(theirs - selling * lot, 0.0)
+        return action[X_QTY_LOTS] * lot > free * (1 + 1e-9)
 
     def _spend(self, now_ns: int, needed: float) -> int:
         """Take one order off the budget, of which so much must be left; return a refusal or 0."""
@@ -253,7 +275,7 @@ class Risk:
     # --- quotes -------------------------------------------------------------------------------------------
     def may_quote(self, desk: Desk, instrument: int) -> bool:
         """Whether quotes of a strategy may stand in an instrument; those that reduce like those that add."""
-        if self.shut or self.short or self.unpriced or not desk.ready:
+        if self.shut or self.short or self.losses.unseen or not desk.ready:
             return False
         return (desk.index, instrument) not in self.blind
 
@@ -274,7 +296,8 @@ class Risk:
         latch = was or Latch(now_ns, halted=True, source=source, reason=reason)
         latch = replace(latch, flatten=flatten)
         self.set_latch(latch)
-        self._append(pack(latch), now_ns)
+        self._recorded = was
+        self._record_latch(now_ns)
         if was is not None:
             return False
         self._tell(Latched(halted=True, source=source, reason=reason, now_ns=now_ns))
@@ -291,11 +314,21 @@ class Risk:
 
     def set_latch(self, latch: Latch | None) -> None:
         """Put the switch as the journal remembers it."""
-        self.latch = latch if latch is not None and latch.halted else None
+        self.latch = self._recorded = latch if latch is not None and latch.halted else None
         if self.latch is not None:
             self.close_all(GATE_HALTED)
         else:
             self.open_all(GATE_HALTED)
+
+    def _record_latch(self, now_ns: int, *, again: bool = False) -> None:
+        """Journal the switch as thrown; one that could not be is tried again: a restart must know of it."""
+        assert self.latch is not None
+        try:
+            self._journal.append(pack(self.latch))
+            self._recorded = self.latch
+        except JournalError as error:
+            if not again:
+                self._tell(Alarm("journal", str(error), now_ns))
 
     @property
     def halted(self) -> bool:
@@ -322,44 +355,24 @@ class Risk:
                 self.withdraw(now_ns)
         if portfolio.worth.roll(now_ns):
             portfolio.show_account()
-        self._watch_value(portfolio, now_ns)
+        breach = self.losses.look(portfolio, now_ns)
         self._liquidation.look(portfolio, now_ns)
-        if self.latch is None:
-            breach = self.breach(portfolio.worth)
-            if breach:
-                self.trip("risk", breach, now_ns)
+        if self.latch is not self._recorded:
+            self._record_latch(now_ns, again=True)
+        if breach and self.latch is None:
+            self.trip("risk", breach, now_ns)
+            self._lost = self.latch
+        elif breach and self.latch is not self._lost:
+            self._lose_more(breach, now_ns)
 
-    def _watch_value(self, portfolio: Portfolio, now_ns: int) -> None:
-        """Add no risk where a loss could go unseen, and tell a person: no value, and something at stake."""
-        limited = min(self.limits.daily_loss_max, self.limits.drawdown_max) < inf
-        if portfolio.worth.known or not limited or not (portfolio.at_stake or any(self.live)):
-            self._unpriced_ns = 0
-            if self.unpriced:
-                self.unpriced = False
-                self.open_all(GATE_UNPRICED)
-            return
-        if not self._unpriced_ns:
-            self._unpriced_ns = now_ns
-            self._unpriced_due_ns = now_ns + _UNPRICED_NS
-        if now_ns > self._unpriced_due_ns:
-            self._unpriced_due_ns = now_ns + _UNPRICED_AGAIN_NS
-            self.unpriced = True
-            self.close_all(GATE_UNPRICED)
-            unknown_s = (now_ns - self._unpriced_ns) * 1e-9
-            text = (
-                f"for {unknown_s:.0f} s nobody has known what the account is worth, so "
-                f"no limit on losses can act: no price of {', '.join(portfolio.worth.unmarked)} was seen"
-            )
-            self._tell(Alarm("unpriced", text, now_ns))
-
-    def breach(self, worth: Valuation) -> str:
-        """Return the sentence for a loss beyond its limit, or an empty one."""
-        limits = self.limits
-        if worth.day_pnl < -limits.daily_loss_max:
-            return f"the day lost {-worth.day_pnl:.2f} {worth.reporting}, more than {limits.daily_loss_max:g}"
-        if worth.drawdown > limits.drawdown_max:
-            return f"the value fell {worth.drawdown:.2f} {worth.reporting}, more than {limits.drawdown_max:g}"
-        return ""
+    def _lose_more(self, breach: str, now_ns: int) -> None:
+        """Tell of a loss beyond its limit while the switch is thrown; close what is to be closed."""
+        latch = self.latch
+        assert latch is not None
+        self._tell(Alarm("loss", f"{breach}; the kill switch was thrown before", now_ns))
+        if self.limits.flatten_on_halt and latch.source not in _DOUBTED:
+            self.halt("risk", breach, now_ns, flatten=True)
+        self._lost = self.latch
 
     def _append(self, body: bytes, now_ns: int) -> None:
         """Journal what must happen even if it cannot be recorded."""

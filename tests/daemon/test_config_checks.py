@@ -39,6 +39,12 @@ def test_each_market_takes_what_is_its_own():
         check_market(usdm, usdm.strategy * 2, "f.toml")
 
 
+def test_a_strategy_knows_what_is_free_of_one_quote():
+    mixed = live("spot", feed={"symbols": ["BTC/USDT", "ETH/USDT", "ETH/BTC"]})
+    with pytest.raises(ConfigError, match=r"f.toml: strategy\[0\] trades in BTC and USDT, and would know"):
+        check_market(mixed, mixed.strategy, "f.toml")
+
+
 def test_an_isolated_position_that_begins_too_near_its_liquidation_is_refused():
     for leverage, margin, taken in ((19, "isolated", True), (20, "isolated", False), (125, "cross", True)):
         config = live("usdm", venue={"leverage": leverage, "margin": margin})

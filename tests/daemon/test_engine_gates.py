@@ -675,3 +675,21 @@ def test_losses_are_counted_in_the_currency_that_is_named(new_floor, script):
     floor.later(0.2)
     worth = floor.core.portfolio.worth
     assert (worth.reporting, worth.value) == ("BTC", pytest.approx(2.0))
+
+
+def test_a_strategy_does_not_sell_what_another_holds(new_floor, new_script):
+    holder, seller = new_script(), new_script()
+    floor = new_floor(holder, seller, balances={"USDT": "100000"})
+    floor.go_long(2.0, script=0)  # all BTC there is
+    seller.rest((SELL, 100.05, 2.0))
+    floor.quote()
+    floor.later(0.2)
+    seller.wants = None
+    floor.trade(100.06, 50.0)
+    floor.quote(100.06, 100.08)
+    floor.later(0.2)
+    holder.target(0.0, 99.0)
+    for _ in range(5):
+        floor.quote()
+        floor.later(0.2)
+    assert floor.position(0) == 0.0

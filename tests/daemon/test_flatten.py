@@ -372,3 +372,24 @@ def test_a_position_that_nothing_protects_and_nobody_takes_raises_an_alarm(new_f
     ((kind, text),) = alarms(floor)
     assert kind == "unprotected"
     assert "1.5 BTC" in text
+
+
+def test_a_loss_beyond_its_limit_is_flattened_where_a_person_had_halted(new_floor, script):
+    risk = RiskConfig(daily_loss_max=5.0, flatten_on_halt=True)
+    floor = new_floor(script, risk=risk, balances={"USDT": "100000"})
+    floor.go_long(2.0)
+    floor.command("halt", "lunch")
+    floor.quote(90.0, 90.02)
+    floor.later(0.5)
+    assert floor.position() == 0.0
+
+
+def test_a_loss_beyond_its_limit_is_told_where_a_person_had_halted(new_floor, script):
+    floor = new_floor(script, risk=RiskConfig(daily_loss_max=5.0), balances={"USDT": "100000"})
+    floor.go_long(2.0)
+    floor.command("halt", "lunch")
+    floor.audits.clear()
+    floor.quote(50.0, 50.02)
+    floor.later(5)
+    assert [audit.kind for audit in floor.audits if isinstance(audit, Alarm)] == ["loss"]
+    assert floor.position() == 2.0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from daemon.instruments import make_instrument
 from daemon.orders.closing import close_position, release, withdraw
 from daemon.orders.doubts import OrderRules
 from daemon.orders.order import State
@@ -161,3 +162,31 @@ def test_a_strangers_order_that_is_to_stand_is_no_quote_of_ours(new_world):
     world.risk.blind = {(0, 0)}
     assert withdrawn(world) == [mine.client_order_id]
     assert world.orders.life.open["by-hand"].state is State.WORKING
+
+
+def test_a_position_of_many_tiny_lots_is_closed_by_no_more_than_it_is(new_world):
+    doge = make_instrument(  # Kraken's
+        0, "kraken", "spot", "DOGE/USDT",
+        tick_size="0.0000001", lot_size="0.00000001", qty_min="13", qty_max="100000000", notional_min="0.5",
+    )  # fmt: skip
+    world = new_world([doge], balances={"USDT": "1000000"})
+    lots = 1_000_000 * 10**8
+    bought = world.place(price=1_000_000, qty=lots)
+    world.report("NEW", bought)
+    world.fill(bought, 1, lots)
+    closing = close_position(world.orders, world.desks[0], 0, 990_000, world.time.now_ns())
+    assert closing.qty_lots == lots
+
+
+def test_what_closes_a_position_is_of_no_more_notional_than_the_venue_takes(new_world):
+    btc = make_instrument(
+        0, "binance", "spot", "BTC/USDT", tick_size="0.01", lot_size="0.00001", qty_min="0.00001",
+        qty_max="9000", notional_min="5", notional_max="9000000",
+    )  # fmt: skip
+    world = new_world([btc], balances={"USDT": "20000000"})
+    for trade in (1, 2):
+        bought = world.place(price=6_000_000, qty=100 * 10**5)
+        world.report("NEW", bought)
+        world.fill(bought, trade, 100 * 10**5)
+    closing = close_position(world.orders, world.desks[0], 0, 5_950_000, world.time.now_ns())
+    assert btc.qty.decimal(closing.qty_lots) * btc.price.decimal(closing.price_ticks) <= 9_000_000

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.orders.audit import Latched
+from daemon.events import Command
 from daemon.orders.doubts import OrderRules
 from daemon.orders.intents import SEAL, Approved, Refused
-from daemon.orders.order import State
 from daemon.orders.reader import read_all
 from daemon.orders.records import RefusedAction
 from daemon.orders.risk import RiskLimits
@@ -132,28 +131,6 @@ def test_a_refusal_is_journalled_with_its_row_when_it_is_news_and_counted_always
     assert len(journalled()[0].row) == 25 * 8
 
 
-@pytest.mark.parametrize(
-    ("limits", "sentence"),
-    [
-        (RiskLimits(daily_loss_max=100.0), "the day lost 1000.00 USDT, more than 100"),
-        (RiskLimits(drawdown_max=500.0), "the value fell 1000.00 USDT, more than 500"),
-    ],
-)
-def test_a_loss_throws_the_kill_switch_once_and_cancels(new_world, limits, sentence):
-    world = new_world(limits=limits)
-    world.portfolio.mark(0, 60_000.0)
-    world.risk.watch(world.portfolio, world.time.now_ns())
-    order = world.place()
-    world.report("NEW", order)
-    world.portfolio.mark(0, 59_900.0)  # ten coins
-    for _ in range(3):
-        world.risk.watch(world.portfolio, world.time.now_ns())
-    assert world.risk.latch.reason == sentence
-    assert world.check(level=5, slot=5).reason == "halted"
-    assert order.state is State.PENDING_CANCEL
-    assert len([audit for audit in world.audits if isinstance(audit, Latched)]) == 1
-
-
 def test_a_person_resumes_from_here_and_not_from_the_loss(new_world):
     world = new_world(limits=RiskLimits(drawdown_max=500.0))
     world.portfolio.mark(0, 60_000.0)
@@ -171,36 +148,6 @@ def test_the_kill_switch_is_thrown_even_if_that_cannot_be_recorded(world):
     world.orders.halt("cli", "now")
     assert world.risk.halted
     assert "journal" in world.alarms()
-
-
-def test_a_value_unknown_for_long_with_money_at_stake_is_told_once(new_world):
-    world = new_world(limits=RiskLimits(drawdown_max=500.0))
-
-    def watch(seconds):
-        world.later(seconds)
-        world.risk.watch(world.portfolio, world.time.now_ns())
-        return world.alarms().count("unpriced")
-
-    assert [watch(1), watch(20)] == [0, 0]  # nothing is at stake
-    world.report("NEW", world.place())
-    assert [watch(1), watch(9)] == [0, 0]
-    assert world.risk.gate(0) == 0
-    assert [watch(2), watch(1), watch(300)] == [1, 1, 1]
-    assert world.risk.gate(0) == d.GATE_UNPRICED  # no loss could be seen
-    assert world.audits[-1].text.startswith("for 11 s nobody has known what the account is worth")
-    assert "BTC/USDT" in world.audits[-1].text
-    assert watch(600) == 2
-    world.portfolio.mark(0, 60_000.0)
-    assert watch(1000) == 2
-    assert world.risk.gate(0) == 0
-
-
-def test_without_a_limit_on_losses_an_unknown_value_is_nobodys_business(world):
-    world.report("NEW", world.place())
-    for _ in range(3):
-        world.later(20)
-        world.risk.watch(world.portfolio, world.time.now_ns())
-    assert world.alarms() == []
 
 
 def test_the_budget_goes_on_filling_after_the_clock_was_set_back(new_world):
@@ -233,7 +180,7 @@ def see_nothing(world):
 
 
 def know_no_value(world):
-    world.risk.unpriced = True
+    world.risk.losses.unseen = True
     world.risk.close_all(d.GATE_UNPRICED)
 
 
@@ -260,3 +207,17 @@ def test_what_reduces_is_quoted_through_a_gate_that_withdraws_nothing(world):
     world.risk.close(0, d.GATE_UNKNOWN_ORDER)
     quote = world.check(kind=d.REST, side=d.SELL, qty=50, reduces=True, level=3)
     assert isinstance(quote, Approved)
+
+
+def test_a_switch_thrown_on_a_full_disk_is_on_record_once_the_disk_has_room(world):
+    order = world.place()
+    world.report("NEW", order)
+    world.disk.bytes_max = 0
+    world.orders.command(Command(verb="flatten", source="http", reason="out"), world.time.now_ns())
+    assert world.risk.halted
+    world.disk.bytes_max = None
+    world.risk.watch(world.portfolio, world.time.now_ns())
+    world.report("CANCELED", order)  # the journal is written again
+    latch = world.restarted().risk.latch  # kill -9, and the service manager starts it again
+    assert latch is not None
+    assert latch.flatten
