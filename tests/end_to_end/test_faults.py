@@ -122,7 +122,7 @@ def test_through_ccxt_a_symbol_in_a_break_at_the_start_is_closed_and_traded_once
 
 
 def post(port, fault):
-    line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)  # it may be busy
     line.request("POST", "/_simulator/faults", json.dumps(fault))
     answer = line.getresponse()
     assert answer.status == 200, answer.read()
