@@ -222,7 +222,7 @@ def _top(args: Namespace) -> int:
 def _command(args: Namespace) -> int:
     from daemon.faces.client import command
 
-    state = command(_socket(args), args.verb, args.reason)
+    state = command(_socket(args), args.verb, args.reason, rebase=getattr(args, "rebase", False))
     print(f"{args.verb} accepted; the daemon is {state}")
     return EXIT_DONE
 

@@ -367,7 +367,7 @@ class Engine:
 
     # --- 4. commands and timers ------------------------------------------------------------------------
     def on_command(self, command: Command) -> None:
-        """Do what a person or a signal asks; raises JournalError for a resume that cannot be recorded."""
+        """Do what a person or a signal asks; raises TickdError for a resume that cannot be."""
         now_ns = self._now()
         self.orders.command(command, now_ns)
         if command.verb == "flatten":

@@ -175,3 +175,4 @@ class Command(msgspec.Struct, frozen=True):
     verb: Verb
     source: str  # "http", "signal", "cli", "risk"
     reason: str = ""
+    rebase: bool = False  # of a resume: measure the day's loss and the fall anew

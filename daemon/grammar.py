@@ -177,6 +177,8 @@ def _add_commands(verb: Callable[[str, str], Parser]) -> None:
         one = verb(name, text)
         _add_remote(one)
         one.add_argument("--reason", default="", help="kept on the record")
+        if name == "resume":
+            one.add_argument("--rebase", action="store_true", help="measure the day's loss and the fall anew")
     one.add_argument(
         "--direct", type=Path, metavar="CONFIG", help="with the keys alone, when no daemon runs: of this file"
     )

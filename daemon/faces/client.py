@@ -52,10 +52,11 @@ def fetch_status(path: Path) -> Status:
         ) from None
 
 
-def command(path: Path, verb: str, reason: str) -> str:
+def command(path: Path, verb: str, reason: str, *, rebase: bool = False) -> str:
     """Give a command; return the state the daemon is in after it. Raises TickdError when it is refused."""
+    asked = {"reason": reason} | ({"rebase": True} if rebase else {})
     headers = {"Content-Type": "application/json"}
-    body = _request(path, "POST", f"/{verb}", headers, json.dumps({"reason": reason}).encode())
+    body = _request(path, "POST", f"/{verb}", headers, json.dumps(asked).encode())
     return str(json.loads(body)["state"])
 
 
@@ -87,7 +88,8 @@ def _request(path: Path, method: str, target: str, headers: Mapping[str, str], b
     if response.status >= 400:
         # a command may have been done and not be on the disk
         what = f"could not {target[1:]} for good" if response.status == 503 else f"refused {target[1:]}"
-        raise TickdError(f"the daemon {what}: {_sentence(data)}")
+        kind = UsageError if response.status == 409 else TickdError
+        raise kind(f"the daemon {what}: {_sentence(data)}")
     return data
 
 

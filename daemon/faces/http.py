@@ -4,8 +4,9 @@ GET  /healthz   200 while the loop turns
 GET  /readyz    200 while READY, else 503 with the state
 GET  /metrics   Prometheus text
 GET  /state     the Status as JSON
-POST /halt, /resume, /flatten      202; a body {"reason": "..."} is optional and is kept on the record;
-                                   503 with a sentence when it cannot be done, or not be made durable
+POST /halt, /resume, /flatten      202; a body {"reason": "..."} is optional and is kept on the record, of a
+                                   resume also {"rebase": true}: measure losses anew; 409 with a sentence
+                                   where losses forbid it, 503 where it cannot be done, or made durable
 
 The socket file has mode 0600: who can open it owns the daemon. Over the port commands want
 `Authorization: Bearer TOKEN`, and without a token there are none. A web page in a browser of the same machine
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from aiohttp import web
 
-from daemon.errors import DECODE_ERRORS, ConfigError, TickdError
+from daemon.errors import DECODE_ERRORS, ConfigError, TickdError, UsageError
 from daemon.events import Command, Verb
 from daemon.faces.metrics import CONTENT_TYPE, exposition
 
@@ -52,11 +53,13 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     via: str  # "socket" or "port"
     accepted: bool
+    rebase: bool = False
     refusal: str = ""
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):
     reason: str = ""
+    rebase: bool = False
 
 
 class _RefusedError(Exception):
@@ -155,6 +158,8 @@ class HttpFace:
             return await handler(request)
         except _RefusedError as refused:
             return _json(refused.status, {"error": str(refused)})
+        except UsageError as error:  # a resume with losses beyond their limits
+            return _json(409, {"error": str(error)})
         except TickdError as error:  # a command that could not be done, or not be recorded: a full disk
             return _json(503, {"error": str(error)})
         except web.HTTPException as error:
@@ -191,15 +196,14 @@ class HttpFace:
     def _post(self, verb: Verb) -> _Handler:
         async def handle(request: web.Request) -> web.Response:
             via = self._via(request)
-            reason = ""
             try:
                 self._authorise(request, via)
-                reason = _reason(await request.read())
+                body = _read_body(await request.read(), verb)
             except (_RefusedError, web.HTTPException) as refused:
-                self._audit(Audit(verb=verb, reason=reason, via=via, accepted=False, refusal=str(refused)))
+                self._audit(Audit(verb=verb, reason="", via=via, accepted=False, refusal=str(refused)))
                 raise
-            self._audit(Audit(verb=verb, reason=reason, via=via, accepted=True))
-            await self._command(Command(verb=verb, source="http", reason=reason))
+            self._audit(Audit(verb=verb, reason=body.reason, via=via, accepted=True, rebase=body.rebase))
+            await self._command(Command(verb=verb, source="http", reason=body.reason, rebase=body.rebase))
             return _json(202, {"accepted": verb, "state": self._read().state})
 
         return handle
@@ -216,16 +220,18 @@ class HttpFace:
             raise _RefusedError(401, "the token is missing or wrong")
 
 
-def _reason(body: bytes) -> str:
-    if not body:
-        return ""
+def _read_body(data: bytes, verb: Verb) -> _Body:
+    if not data:
+        return _Body()
     try:
-        reason = msgspec.json.decode(body, type=_Body).reason
+        body = msgspec.json.decode(data, type=_Body)
     except DECODE_ERRORS:
         raise _RefusedError(400, 'the body must be empty or {"reason": "..."}') from None
-    if len(reason) > REASON_CHARS_MAX or not reason.isprintable():
+    if len(body.reason) > REASON_CHARS_MAX or not body.reason.isprintable():
         raise _RefusedError(400, f"a reason is one line of at most {REASON_CHARS_MAX} characters")
-    return reason
+    if body.rebase and verb != "resume":
+        raise _RefusedError(400, "rebase goes with resume")
+    return body
 
 
 def _json(status: int, value: object) -> web.Response:

@@ -35,6 +35,7 @@ from kernels.dtypes import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from daemon.events import Command
     from daemon.orders.order import Order
     from daemon.orders.records import Record
 
@@ -279,7 +280,7 @@ class RowReader:
 
     def _command(self, taken: records.CommandTaken) -> Row:
         command = taken.command
-        return Row(iso(taken.now_ns), command.verb, reason=said(command.source, command.reason))
+        return Row(iso(taken.now_ns), asked(command), reason=said(command.source, command.reason))
 
     def _latch(self, latch: records.Latch) -> Row:
         what = "halted" if latch.halted else "resumed"
@@ -372,6 +373,11 @@ def wish(action: tuple[int, ...]) -> str:
     """Return what a strategy wanted to have standing, in words."""
     kind = KINDS.get(action[X_KIND], str(action[X_KIND]))
     return kind if action[X_KIND] == TARGET else f"{kind}, level {action[X_LEVEL]}"
+
+
+def asked(command: Command) -> str:
+    """Return what a command asked for, as on the command line."""
+    return f"{command.verb} --rebase" if command.rebase else command.verb
 
 
 def said(source: str, reason: str) -> str:

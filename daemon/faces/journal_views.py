@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from daemon.faces.journal_table import KINDS, SIDES, VERBS, iso, rows_of
+from daemon.faces.journal_table import KINDS, SIDES, VERBS, asked, iso, rows_of
 from daemon.orders.audit import Filled, Moved
 from daemon.orders.money import UNIT, to_text
 from daemon.orders.records import Checkpoint, CommandTaken, Latch, RefusedAction
@@ -168,7 +168,10 @@ def commands(journal: Iterable[Record]) -> Iterator[tuple[int, CommandRow]]:
     for record in journal:
         if isinstance(record, CommandTaken):
             command = record.command
-            yield record.now_ns, CommandRow(iso(record.now_ns), command.verb, command.source, command.reason)
+            yield (
+                record.now_ns,
+                CommandRow(iso(record.now_ns), asked(command), command.source, command.reason),
+            )
         elif isinstance(record, Latch):
             kind = "halted" if record.halted else "resumed"
             yield record.now_ns, CommandRow(iso(record.now_ns), kind, record.source, record.reason)

@@ -45,7 +45,7 @@ class LossWatch:
     def look(self, portfolio: Portfolio, now_ns: int) -> str:
         """Return the sentence for a loss beyond its limit, or an empty one."""
         self._watch_value(portfolio, now_ns)
-        return self._breach(portfolio.worth)
+        return self.breach(portfolio.worth)
 
     def _watch_value(self, portfolio: Portfolio, now_ns: int) -> None:
         """Add no risk where a loss could go unseen, and tell a person: no value, and something at stake."""
@@ -70,7 +70,8 @@ class LossWatch:
             )
             self._tell(Alarm("unpriced", text, now_ns))
 
-    def _breach(self, worth: Valuation) -> str:
+    def breach(self, worth: Valuation) -> str:
+        """Return that sentence for a value."""
         lost, fell, reporting = -worth.day_pnl, worth.drawdown, worth.reporting
         if lost > self._daily_loss_max:
             return f"the day lost {lost:.2f} {reporting}, more than {self._daily_loss_max:g}"

@@ -11,7 +11,7 @@ from collections import deque
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
-from daemon.errors import JournalError
+from daemon.errors import JournalError, UsageError
 from daemon.events import ExecutionReport
 from daemon.orders import records
 from daemon.orders.audit import Alarm, Sent
@@ -267,13 +267,13 @@ class Orders:
 
     # --- commands and the kill switch ---------------------------------------------------------------------
     def command(self, command: Command, now_ns: int) -> None:
-        """Journal a command and do its order side. Raises JournalError for a resume that cannot be recorded.
+        """Journal a command and do its order side; raises TickdError for a resume that cannot be.
 
         "flatten" halts and cancels what a halt cancels; the engine, which knows prices, then closes positions
         and cancels their stops (daemon/flatten.py).
         """
         if command.verb == "resume":
-            self.resume(command.source, now_ns)
+            self.resume(command.source, now_ns, rebase=command.rebase)
         self.record(pack(CommandTaken(now_ns, command)))
         if command.verb == "halt":
             self.halt(command.source, command.reason, now_ns)
@@ -291,15 +291,23 @@ class Orders:
         if self.risk.halt(source, reason, now_ns, flatten=flatten):
             self.cancel_all(now_ns)
 
-    def resume(self, source: str, now_ns: int | None = None) -> None:
-        """Reset the kill switch, and measure day and drawdown anew; after a JournalError it stays thrown.
+    def resume(self, source: str, now_ns: int | None = None, *, rebase: bool = False) -> None:
+        """Reset the kill switch; after a JournalError, or a UsageError for losses, it stays thrown.
 
-        The venue is asked at once: what could not be agreed on halts again if it is still so.
+        rebase: measure day and drawdown anew. The venue is asked at once: what could not be agreed on halts
+        again if it is still so.
         """
         now_ns = self.clock.now_ns() if now_ns is None else now_ns
-        if self.risk.resume(source, now_ns):
+        if not rebase and (loss := self.risk.losses.breach(self.portfolio.worth)):
+            raise UsageError(
+                f"{loss}, so trading would halt again at once; tickd resume --rebase measures the day's loss "
+                "and the fall anew, from now on"
+            )
+        resumed = self.risk.resume(source, now_ns)
+        if rebase:
             self.portfolio.rebase()
             self._record_baseline(self.portfolio.worth.save(), now_ns)
+        if resumed:
             self.doubts.ask_snapshot()
 
     def save_baseline(self, now_ns: int) -> None:

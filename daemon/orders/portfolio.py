@@ -311,7 +311,7 @@ class Portfolio:
         position[at + P_UNREALISED] = holding.qty_float * mid - holding.cost_float if isfinite(mid) else 0.0
 
     def rebase(self) -> None:
-        """Measure day and drawdown from now: a person resumed."""
+        """Measure day and drawdown from now: a person asked for it."""
         self.worth.rebase()
         self.show_account()
 

@@ -214,7 +214,7 @@ class Valuation:
             self.moved[asset] = self.moved.get(asset, 0) + amount
 
     def rebase(self) -> None:
-        """Measure from the present value, or from the first one known: after a person resumed."""
+        """Measure from the present value, or from the first one known: a person asked for it."""
         self.moved.clear()
         self.settle()
         self.day_start = self.peak = self.value

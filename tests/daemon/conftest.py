@@ -297,8 +297,8 @@ class Floor:
         payload = f'{{"lastUpdateId":{number},"bids":[{bids}],"asks":[{asks}]}}'.encode()
         self.feed.process_snapshot(0, payload, self.time.now_ns())
 
-    def command(self, verb: Any, reason: str = "") -> None:
-        self.engine.on_command(Command(verb=verb, source="test", reason=reason))
+    def command(self, verb: Any, reason: str = "", *, rebase: bool = False) -> None:
+        self.engine.on_command(Command(verb=verb, source="test", reason=reason, rebase=rebase))
 
     def open_market(self) -> None:
         """Let every instrument quote, and time pass until the watch has seen it."""

@@ -240,7 +240,7 @@ def test_a_flatten_of_the_kill_switch_goes_on_after_a_restart_and_ends_with_a_re
     later.quote(90.0, 90.02)
     later.later(0.5)
     assert later.position() == 0.0
-    later.command("resume")
+    later.command("resume", rebase=True)
     later.later(0.5)
     assert later.engine.state == "READY"
 

@@ -63,6 +63,14 @@ def test_a_command_arrives_with_its_reason(tmp_path):
     assert [(one.verb, one.reason) for one in commands] == [("halt", "lunch")]
 
 
+def test_a_resume_says_whether_losses_are_measured_anew(tmp_path):
+    _, commands = ask(tmp_path, lambda path: client.command(path, "resume", "", rebase=True))
+    _, others = ask(tmp_path, lambda path: client.command(path, "resume", ""))
+    assert [one.rebase for one in commands + others] == [True, False]
+    with pytest.raises(TickdError, match="the daemon refused halt: rebase goes with resume"):
+        ask(tmp_path, lambda path: client.command(path, "halt", "", rebase=True))
+
+
 def test_a_refusal_is_the_daemons_own_sentence(tmp_path):
     with pytest.raises(TickdError, match="the daemon refused halt: a reason is one line of at most"):
         ask(tmp_path, lambda path: client.command(path, "halt", "two\nlines"))

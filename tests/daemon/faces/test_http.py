@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from daemon.errors import ConfigError, JournalError, TickdError
+from daemon.errors import ConfigError, JournalError, TickdError, UsageError
 from daemon.faces.http import BODY_BYTES_MAX, REASON_CHARS_MAX, HttpFace
 from daemon.status import Status
 
@@ -104,15 +104,16 @@ def test_a_command_becomes_an_event_and_is_audited(tmp_path, verb):
     run(scenario())
 
 
-def test_a_command_that_cannot_be_done_says_why(tmp_path):
+@pytest.mark.parametrize(("error", "status"), [(JournalError, 503), (UsageError, 409)])
+def test_a_command_that_cannot_be_done_says_why(tmp_path, error, status):
     async def refuse(command):
-        raise JournalError("the journal cannot be written")
+        raise error("the journal cannot be written")
 
     async def scenario():
         daemon = Daemon()
         daemon.face._command = refuse
         async with served(tmp_path, daemon) as session, session.post("/resume") as answer:
-            assert answer.status == 503
+            assert answer.status == status
             assert await answer.json() == {"error": "the journal cannot be written"}
 
     run(scenario())

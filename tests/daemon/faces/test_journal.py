@@ -45,7 +45,7 @@ def test_a_journal_is_listed_record_by_record(tmp_path, capsys):
     assert "collar" in second
     run(tmp_path, json=True)
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
-    assert first["command"] == {"verb": "halt", "source": "cli", "reason": "lunch"}
+    assert first["command"] == {"verb": "halt", "source": "cli", "reason": "lunch", "rebase": False}
     assert second["row"] == [0.5, -1.0]
     assert first["offset"] == records.HEADER.size
 

@@ -165,6 +165,7 @@ def test_orders_of_a_checkpoint_and_adopted_ones_are_known_afterwards():
     ("record", "what", "reason"),
     [
         (r.CommandTaken(NS, Command("halt", "cli", "lunch")), "halt", "cli: lunch"),
+        (r.CommandTaken(NS, Command("resume", "cli", rebase=True)), "resume --rebase", "cli"),
         (r.Latch(NS, True, "risk", "daily loss"), "halted", "risk: daily loss"),
         (r.Latch(NS, False, "http", ""), "resumed", "http"),
         (r.Balances(NS, {"BTC": "1500000000000000000", "USDT": "0"}), "balances", "1.5 BTC, 0 USDT"),

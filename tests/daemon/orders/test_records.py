@@ -92,6 +92,14 @@ def test_every_type_has_a_name():
     }
 
 
+def test_a_resume_of_an_older_version_says_nothing_of_losses():
+    body = r.pack(r.CommandTaken(1, Command(verb="resume", source="cli", rebase=True)))
+    now_ns, command = msgspec.msgpack.decode(body[1:])
+    del command["rebase"]
+    older = r.unpack(body[:1] + msgspec.msgpack.encode([now_ns, command]))
+    assert older.command == Command(verb="resume", source="cli")
+
+
 def test_a_kill_switch_of_an_older_version_flattened_nothing():
     body = r.pack(r.Latch(1, halted=True, source="cli", reason="why"))
     older = body[:1] + msgspec.msgpack.encode(msgspec.msgpack.decode(body[1:])[:4])

@@ -276,13 +276,13 @@ def test_money_that_came_while_nobody_knew_the_price_is_no_profit(world, restart
     assert again.account(d.A_EQUITY) == 720_000.0
 
 
-def test_a_resume_without_a_price_measures_anew_after_a_restart_too(world):
+def test_a_resume_that_measures_anew_without_a_price_does_so_after_a_restart_too(world):
     world.portfolio.mark(0, 60_000.0)
     world.risk.watch(world.portfolio, world.time.now_ns())
     world.orders.save_baseline(world.time.now_ns())
     again = world.restarted()
     again.orders.halt("cli", "enough")
-    again.orders.resume("cli")
+    again.orders.resume("cli", rebase=True)
     last = again.restarted()
     last.portfolio.mark(0, 50_000.0)
     last.risk.watch(last.portfolio, last.time.now_ns())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from daemon.errors import UsageError
 from daemon.events import Command
 from daemon.orders.doubts import OrderRules
 from daemon.orders.intents import SEAL, Approved, Refused
@@ -131,16 +132,55 @@ def test_a_refusal_is_journalled_with_its_row_when_it_is_news_and_counted_always
     assert len(journalled()[0].row) == 25 * 8
 
 
-def test_a_person_resumes_from_here_and_not_from_the_loss(new_world):
-    world = new_world(limits=RiskLimits(drawdown_max=500.0))
+def lost(new_world, **limits):
+    """Return a world that lost 1000 USDT, and looked."""
+    world = new_world(limits=RiskLimits(**limits))
     world.portfolio.mark(0, 60_000.0)
+    world.risk.watch(world.portfolio, world.time.now_ns())
     world.portfolio.mark(0, 59_900.0)
     world.risk.watch(world.portfolio, world.time.now_ns())
-    assert world.risk.halted
+    world.orders.save_baseline(world.time.now_ns())
+    return world
+
+
+@pytest.mark.parametrize("limit", ["daily_loss_max", "drawdown_max"])
+def test_a_loss_beyond_its_limit_is_resumed_from_only_by_who_measures_it_anew(new_world, limit):
+    world = lost(new_world, **{limit: 500.0})
+    for restarts in (False, True):
+        if restarts:
+            world = world.restarted(limits=world.risk.limits)
+            world.portfolio.mark(0, 59_900.0)
+        with pytest.raises(UsageError, match=r"1000.00 USDT, more than 500, .*tickd resume --rebase"):
+            world.orders.command(Command("resume", "cli"), world.time.now_ns())
+        assert world.risk.halted
+    world.orders.command(Command("resume", "cli", rebase=True), world.time.now_ns())
+    world.risk.watch(world.portfolio, world.time.now_ns())
+    assert (world.risk.halted, world.risk.gate(0)) == (False, 0)
+    world.portfolio.mark(0, 59_860.0)  # 400 since
+    again = world.restarted(limits=world.risk.limits)
+    for mid, halted in ((59_860.0, False), (59_840.0, True)):
+        again.portfolio.mark(0, mid)
+        again.risk.watch(again.portfolio, again.time.now_ns())
+        assert again.risk.halted is halted
+
+
+def test_a_day_that_lost_too_much_is_resumed_from_on_the_next(new_world):
+    world = lost(new_world, daily_loss_max=500.0)
+    world.later(86_400)
+    world.risk.watch(world.portfolio, world.time.now_ns())
     world.orders.resume("cli")
     world.risk.watch(world.portfolio, world.time.now_ns())
     assert not world.risk.halted
-    assert world.risk.gate(0) == 0
+
+
+def test_a_persons_halt_and_resume_forgive_no_loss(new_world):
+    world = lost(new_world, daily_loss_max=1500.0, drawdown_max=1500.0)
+    world.orders.halt("cli", "lunch")
+    world.orders.resume("cli")
+    assert (world.portfolio.worth.day_pnl, world.portfolio.worth.drawdown) == (-1000.0, 1000.0)
+    world.portfolio.mark(0, 59_840.0)
+    world.risk.watch(world.portfolio, world.time.now_ns())
+    assert world.risk.halted
 
 
 def test_the_kill_switch_is_thrown_even_if_that_cannot_be_recorded(world):
