@@ -74,26 +74,26 @@ class Account:
 
     async def _asked(self, order: Order, symbol: str) -> Any:
         row = await self._requests.fetch_id(symbol, order.client_order_id)
-        told = self._requests.form.ours(str(row.get("clientOrderId") or ""))
+        told = self._requests.ids.ours(str(row.get("clientOrderId") or ""))
         if not self.tells_ids and told != order.client_order_id:
             raise OrderNotFound(f"{self._client.id} told of {told or 'an order without an id'} instead")
         return row
 
     async def _listed(self, order: Order, symbol: str) -> Any:
-        number, form = order.venue_order_id, self._requests.form
+        number, ids = order.venue_order_id, self._requests.ids
         since_ms = order.sent_ns // 1_000_000 - _MARGIN_MS
         strangers = set()
         for row in await self.open_orders(symbol) + await self._orders(symbol, since_ms):
             if number and str(row.get("id")) == number:
                 return row
-            if form.ours(str(row.get("clientOrderId") or "")) == order.client_order_id:
+            if ids.ours(str(row.get("clientOrderId") or "")) == order.client_order_id:
                 return row
             strangers.add(str(row.get("id")))
         strangers -= self.names.keys()
         if strangers and not number and not self.tells_ids:
             which = f"{len(strangers)} of {symbol} that may be {order.client_order_id}"
             raise VenueError(0, f"{self._client.id} has told no order by our id yet, and {which}")
-        raise OrderNotFound(f"{form.theirs(order.client_order_id)} is in no list of {self._client.id}")
+        raise OrderNotFound(f"{ids.theirs(order.client_order_id)} is in no list of {self._client.id}")
 
     async def trades_of(self, number: str, order: Order, symbol: str) -> list[Any]:
         """Return the trades of an order, by its number."""
@@ -220,7 +220,7 @@ class Account:
 
     def _name(self, number: str, raw: Any) -> None:
         """Learn whose an order is, unless an exchange that leaves out our ids says nothing of that."""
-        name = self._requests.form.ours(str(raw.get("clientOrderId") or ""))
+        name = self._requests.ids.ours(str(raw.get("clientOrderId") or ""))
         if name or self.tells_ids:
             self.remember(number, name or number)
 

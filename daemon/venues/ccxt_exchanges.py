@@ -8,19 +8,20 @@ not sent.
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
 from daemon.errors import ConfigError
+from daemon.venues.ccxt_ids import ClientIds
 
 #: room for the digits of an id: run, and a million orders a run
 _RUN_DIGITS: Final = 9
 _SEQ_DIGITS: Final = 6
-_OURS: Final = re.compile(r"(.+)r([0-9]+)s([0-9]+)")
+#: how long the ids of a kind are, whatever the name
+_LENGTHS: Final = {"uuid": 36, "number": 19}
 
 
 class ExchangeForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,7 +29,8 @@ class ExchangeForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     id: str = ""  # what the request calls a client order id
     id_length: Annotated[int, Meta(ge=0, le=1000)] = 0  # the longest it takes, without the prefix
-    id_alphanumeric: bool = False  # of letters and digits alone: no dash
+    #: what it must be: any text, letters and digits alone, a UUID, or a number of up to 63 bits
+    id_kind: Literal["text", "alphanumeric", "uuid", "number"] = "text"
     id_prefix: str = ""  # what ccxt puts before it, and the exchange repeats
     id_answer: str = ""  # what answers call it; empty: the same
     #: what a request about one order calls it; empty: there is none, and lists of orders are searched
@@ -39,24 +41,6 @@ class ExchangeForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     post_only: dict[str, Any] = {}
     rows: Annotated[int, Meta(ge=0, le=100_000)] = 0  # the most in one list, where ccxt does not say
     options: dict[str, Any] = {}  # of ccxt itself
-
-    def theirs(self, client_order_id: str) -> str:
-        """Return an id of ours in the exchange's form; one of somebody else's as it is."""
-        parts = client_order_id.rsplit("-", 2)
-        if not self.id_alphanumeric or len(parts) < 3:
-            return client_order_id
-        return f"{parts[0]}r{parts[1]}s{parts[2]}"
-
-    def ours(self, text: str) -> str:
-        """Return the id that `theirs` made `text` of."""
-        text = text.removeprefix(self.id_prefix).removesuffix(self.cancel_mark)
-        found = _OURS.fullmatch(text) if self.id_alphanumeric else None
-        return "-".join(found.groups()) if found else text
-
-    @property
-    def cancel_mark(self) -> str:
-        """Return how an id ends that a cancel gives an order, where it must give one."""
-        return ("c" if self.id_alphanumeric else "-c") if self.id_cancel else ""
 
 
 _BINANCE: Final = ExchangeForm(
@@ -69,7 +53,7 @@ _BINANCE: Final = ExchangeForm(
 )
 _BYBIT: Final = ExchangeForm(id="orderLinkId", id_length=36)
 _GATE: Final = ExchangeForm(id="text", id_length=28, id_prefix="t-", id_query="text")
-_OKX: Final = ExchangeForm(id="clOrdId", id_length=32, id_alphanumeric=True, id_query="clOrdId")
+_OKX: Final = ExchangeForm(id="clOrdId", id_length=32, id_kind="alphanumeric", id_query="clOrdId")
 
 EXCHANGES: Final[dict[str, ExchangeForm]] = {
     "bigone": ExchangeForm(
@@ -83,7 +67,7 @@ EXCHANGES: Final[dict[str, ExchangeForm]] = {
     "bingx": ExchangeForm(  # no dash there either; one order is told by our id for two hours alone
         id="newClientOrderId",
         id_length=40,
-        id_alphanumeric=True,
+        id_kind="alphanumeric",
         id_answer="clientOrderID",
         immediate={"timeInForce": "IOC"},
         post_only={"timeInForce": "PostOnly"},
@@ -101,7 +85,7 @@ EXCHANGES: Final[dict[str, ExchangeForm]] = {
     "gate": _GATE,
     "gateeu": _GATE,
     "htx": ExchangeForm(id="client-order-id", id_length=64, id_query="clientOrderId"),
-    "kraken": ExchangeForm(id="cl_ord_id", id_length=18, rows=50),
+    "kraken": ExchangeForm(id="cl_ord_id", id_length=36, id_kind="uuid", rows=50),
     "kucoin": ExchangeForm(id="clientOid", id_length=40, id_query="clientOid", rows=100),
     "mexc": ExchangeForm(
         id="newClientOrderId", id_length=32, id_answer="clientOrderId", id_query="origClientOrderId"
@@ -123,7 +107,9 @@ def find_form(
     told: what its file says of it. post_only: whether orders may rest.
     """
     form = _complete(exchange, told or ExchangeForm(), post_only=post_only)
-    room = form.id_length - (_RUN_DIGITS + _SEQ_DIGITS + 2) - len(form.cancel_mark)
+    if form.id_kind in _LENGTHS:
+        return form
+    room = form.id_length - (_RUN_DIGITS + _SEQ_DIGITS + 2) - len(ClientIds(form, name).cancel_mark)
     if room < 1:
         raise ConfigError(
             f"client order ids of {form.id_length} characters are too short for those of this daemon, so "
@@ -134,7 +120,7 @@ def find_form(
             f"the name {name!r} makes client order ids longer than the {form.id_length} characters that "
             f"{exchange} takes; a name there has {room} at most"
         )
-    if form.id_alphanumeric and not name.isalnum():
+    if form.id_kind == "alphanumeric" and not name.isalnum():
         raise ConfigError(
             f"{exchange} takes letters and digits alone in client order ids, so the name {name!r} must be "
             "of them too"
@@ -149,6 +135,13 @@ def _complete(exchange: str, told: ExchangeForm, *, post_only: bool) -> Exchange
         if told not in (ExchangeForm(), known):
             raise ConfigError(f"venue.form is known for {exchange}; leave the section out")
         return known
+    length = _LENGTHS.get(told.id_kind, 0)
+    if length and (told.id_length not in {0, length} or told.id_cancel):
+        raise ConfigError(
+            f'venue.form: ids of id_kind = "{told.id_kind}" have {length} characters, and no cancel can give '
+            "one: leave id_length and id_cancel out"
+        )
+    told = replace(told, id_length=length or told.id_length)
     wanted = ("id", "id_length", "immediate", *["post_only"] * post_only)
     missing = [key for key in wanted if not getattr(told, key)]
     if missing:

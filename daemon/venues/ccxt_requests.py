@@ -8,7 +8,7 @@ from kernels.dtypes import REST, SELL, STOP, TARGET
 
 if TYPE_CHECKING:
     from daemon.instruments import Instrument
-    from daemon.venues.ccxt_exchanges import ExchangeForm
+    from daemon.venues.ccxt_ids import ClientIds
 
 _PARAMS: Final[dict[int, dict[str, Any]]] = {TARGET: {"timeInForce": "IOC"}, REST: {"postOnly": True}}
 
@@ -16,9 +16,10 @@ _PARAMS: Final[dict[int, dict[str, Any]]] = {TARGET: {"timeInForce": "IOC"}, RES
 class Requests:
     """What is asked of an exchange about one order; each call is one request that writes, or only reads."""
 
-    def __init__(self, client: Any, form: ExchangeForm) -> None:
+    def __init__(self, client: Any, ids: ClientIds) -> None:
         self.client = client
-        self.form = form
+        self.ids = ids
+        self.form = ids.form
         #: what ccxt is told: in its own words, or in the exchange's where it has none (`rehearse` finds out)
         self.id_word = "clientOrderId"
         self.words = dict(_PARAMS)
@@ -30,7 +31,7 @@ class Requests:
         self, instrument: Instrument, kind: int, side: int, price: str, qty: str, client_order_id: str
     ) -> Any:
         """Place an order: a limit that takes or goes, a limit that only makes, or a stop that then takes."""
-        params: dict[str, Any] = {self.id_word: self.form.theirs(client_order_id)}
+        params: dict[str, Any] = {self.id_word: self._said(client_order_id)}
         way = "sell" if side == SELL else "buy"
         if kind == STOP:
             params["stopLossPrice"] = price
@@ -44,7 +45,7 @@ class Requests:
 
     async def cancel_id(self, symbol: str, client_order_id: str) -> Any:
         """Cancel an order by our id."""
-        params = {"clientOrderId": self.form.theirs(client_order_id), **self._mark(client_order_id)}
+        params = {"clientOrderId": self._said(client_order_id), **self._mark(client_order_id)}
         return await self.client.cancel_order(None, symbol, params)
 
     async def fetch_number(self, symbol: str, number: str) -> Any:
@@ -53,11 +54,13 @@ class Requests:
 
     async def fetch_id(self, symbol: str, client_order_id: str) -> Any:
         """Return an order by our id."""
-        return await self.client.fetch_order(
-            None, symbol, {"clientOrderId": self.form.theirs(client_order_id)}
-        )
+        return await self.client.fetch_order(None, symbol, {"clientOrderId": self._said(client_order_id)})
+
+    def _said(self, client_order_id: str) -> str | int:
+        theirs = self.ids.theirs(client_order_id)
+        return int(theirs) if self.form.id_kind == "number" else theirs
 
     def _mark(self, client_order_id: str) -> dict[str, str]:
         """Keep a cancel from calling the order something we cannot read."""
-        form = self.form
-        return {form.id_cancel: form.theirs(client_order_id) + form.cancel_mark} if form.id_cancel else {}
+        ids, name = self.ids, self.form.id_cancel
+        return {name: ids.theirs(client_order_id) + ids.cancel_mark} if name else {}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from daemon.events import ReportKind
     from daemon.instruments import Instrument, Scale
-    from daemon.venues.ccxt_exchanges import ExchangeForm
+    from daemon.venues.ccxt_ids import ClientIds
 
 _SIDES: Final = {"buy": BUY, "sell": SELL}
 #: ccxt's word for an order -> (the report that tells its end, the status of a STATUS report)
@@ -60,8 +60,8 @@ class OrderRow(msgspec.Struct, frozen=True):
 class Rows:
     """Reads what ccxt returns about some instruments."""
 
-    def __init__(self, instruments: Sequence[Instrument], form: ExchangeForm) -> None:
-        self._form = form
+    def __init__(self, instruments: Sequence[Instrument], ids: ClientIds) -> None:
+        self._ids = ids
         self._by_symbol = {one.symbol: one for one in instruments}
 
     def instrument(self, row: Any) -> Instrument | None:
@@ -81,7 +81,7 @@ class Rows:
         end, status = _WORDS.get(word, (None, ""))
         return OrderRow(
             number=str(row.get("id") or ""),
-            client_order_id=self._form.ours(str(row.get("clientOrderId") or "")),
+            client_order_id=self._ids.ours(str(row.get("clientOrderId") or "")),
             end=end,
             status=status,
             side=_SIDES.get(row.get("side") or "", 0),

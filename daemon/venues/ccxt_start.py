@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from daemon.instruments import Instrument
     from daemon.venues.ccxt_exchanges import ExchangeForm
+    from daemon.venues.ccxt_ids import ClientIds
     from daemon.venues.ccxt_requests import Requests
 
 #: a position is what was traded, so every trade must be found again, whoever failed to tell of it
@@ -40,7 +41,6 @@ _SIGNS: Final = {
 #: whole numbers with digits of their own, so that one is not found in place of another
 _TICKS: Final = 123_457
 _LOTS: Final = 76_543
-_PROBE: Final = "ab-217000000-12"
 
 
 class Rules(NamedTuple):
@@ -72,7 +72,7 @@ def read_rules(market: Any, precision_mode: int) -> Rules:
     )
 
 
-def check_features(client: Any, form: ExchangeForm, *, post_only: bool, stops: bool) -> None:
+def check_features(client: Any, ids: ClientIds, *, post_only: bool, stops: bool) -> None:
     """Raise ConfigError where ccxt, the exchange or the keys lack what orders need."""
     name = client.id
     if client.requiredCredentials.get("password") and not client.password:
@@ -99,7 +99,7 @@ def check_features(client: Any, form: ExchangeForm, *, post_only: bool, stops: b
             f"{name} has no post-only orders, which resting orders are sent as; set venue.post_only = false "
             "to trade there without any"
         )
-    _check_lists(client, form)
+    _check_lists(client, ids)
     if not stops:
         return
     if not can.get("stopLossPrice"):
@@ -113,9 +113,9 @@ def check_features(client: Any, form: ExchangeForm, *, post_only: bool, stops: b
     raise ConfigError(f"{name} {why}; set venue.stops = false to trade there without any")
 
 
-def _check_lists(client: Any, form: ExchangeForm) -> None:
+def _check_lists(client: Any, ids: ClientIds) -> None:
     """Raise ConfigError where an order whose answer is lost could not be found, nor a list be read whole."""
-    name, ended = client.id, order_lists(client)
+    name, form, ended = client.id, ids.form, order_lists(client)
     if not ended and not (form.id_query and client.has.get("fetchOrder") is True):
         raise ConfigError(
             f"ccxt neither lists {name}'s ended orders nor asks about one by our id, so what became of an "
@@ -127,17 +127,17 @@ def _check_lists(client: Any, form: ExchangeForm) -> None:
                 f"ccxt does not say how many rows {name} tells at once ({verb}); look it up there and set "
                 "venue.form.rows"
             )
-    read_back = _read_back(client, form)
-    if read_back is not None and form.ours(read_back) != _PROBE:
+    probe = ids.at(217_000_000, 12)
+    read_back = _read_back(client, form, form.id_prefix + ids.theirs(probe))
+    if read_back is not None and ids.ours(read_back) != probe:
         raise ConfigError(
             f"ccxt does not read a client order id of {name} as {form.id_answer or form.id!r}, so no order "
             "of ours could be recognised"
         )
 
 
-def _read_back(client: Any, form: ExchangeForm) -> str | None:
+def _read_back(client: Any, form: ExchangeForm, theirs: str) -> str | None:
     """Return the client order id that ccxt reads in an order of theirs; None: it wants more than that."""
-    theirs = form.id_prefix + form.theirs(_PROBE)
     try:
         return str(client.parse_order({form.id_answer or form.id: theirs}).get("clientOrderId") or "")
     except Exception:  # an order that only has an id is none to some: the first real one shows it
@@ -187,7 +187,7 @@ async def rehearse(
     asked about by our id.
     """
     symbol, form, name = instrument.symbol, requests.form, requests.client.id
-    their_id = form.theirs(client_order_id)
+    their_id = requests.ids.theirs(client_order_id)
     for kind in kinds:
         await _rehearse_order(requests, instrument, kind, client_order_id)
     await _dry(
@@ -206,7 +206,7 @@ async def _rehearse_order(
     requests: Requests, instrument: Instrument, kind: int, client_order_id: str
 ) -> None:
     form, name = requests.form, requests.client.id
-    their_id, what = form.theirs(client_order_id), _KINDS[kind]
+    their_id, what = requests.ids.theirs(client_order_id), _KINDS[kind]
     price, qty = instrument.price.text(_TICKS), instrument.qty.text(_LOTS)
 
     async def said() -> Ticket:

@@ -20,6 +20,7 @@ from daemon.pause import Backoff, pause
 from daemon.venues.ccxt_account import Account
 from daemon.venues.ccxt_client import TICKET, Ticket, connect_client, make_client
 from daemon.venues.ccxt_errors import KEY_REFUSED, reason_of, report_of
+from daemon.venues.ccxt_ids import ClientIds
 from daemon.venues.ccxt_reports import order_report, refusal_report
 from daemon.venues.ccxt_requests import Requests
 from daemon.venues.ccxt_rows import Rows
@@ -71,8 +72,9 @@ class CcxtVenue:
         self._clock = seams.clock
         self._context = context
         self._client = make_client(settings, self._form.options, seams.clock)
-        self._rows = Rows(instruments, self._form)
-        self._requests = Requests(self._client, self._form)
+        self._ids = ClientIds(self._form, settings.name)
+        self._rows = Rows(instruments, self._ids)
+        self._requests = Requests(self._client, self._ids)
         self._account = Account(self._requests, self._rows, self._instruments, self._clock)
         self.live: dict[str, Order] = {}  # what may still change
         self._looking: set[str] = set()
@@ -92,7 +94,7 @@ class CcxtVenue:
 
     def place(self, order: Order) -> None:
         """Send a new order."""
-        if len(self._form.theirs(order.client_order_id)) > self._form.id_length:
+        if not self._ids.fits(order.client_order_id):
             self._refuse("REJECTED", order, f"its id is longer than {self.name} takes")
         elif order.kind == STOP and not self._settings.stops:
             self._refuse("REJECTED", order, "venue.stops is false")
@@ -303,7 +305,7 @@ class CcxtVenue:
         self._sink = sink
         self._session = connect_client(self._client, self._settings.proxy, self._context)
         settings = self._settings
-        check_features(self._client, self._form, post_only=settings.post_only, stops=settings.stops)
+        check_features(self._client, self._ids, post_only=settings.post_only, stops=settings.stops)
         backoff = Backoff(BACKOFF_S_FIRST, settings.backoff_s_max, self._seams.random)
         while True:
             try:
@@ -323,7 +325,7 @@ class CcxtVenue:
         await self._watch.ask_time()
         await self._client.load_markets()
         settings = self._settings
-        longest = f"{settings.name}-{10**8}-{10**5}"
+        longest = self._ids.at(10**8, 10**5)
         kinds = [TARGET, *[REST] * settings.post_only, *[STOP] * settings.stops]
         for instrument in self._instruments:
             check_rules(self._client, instrument)

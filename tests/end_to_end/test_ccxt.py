@@ -45,7 +45,7 @@ def test_it_leaves_no_order_behind(bench, exchange):
                     "venue.exchange 'nowhere' is not among those known here",
                 ),
                 ({"TICKD__VENUE__EXCHANGE": "okx"}, "okx wants a password"),
-                ({"TICKD__NAME": "averylongname-xx", "TICKD__VENUE__EXCHANGE": "kraken"}, "18 characters"),
+                ({"TICKD__NAME": "averylongname-xx", "TICKD__VENUE__EXCHANGE": "gate"}, "28 characters"),
                 ({"TICKD_SECRET": ""}, "the environment variable TICKD_SECRET has the"),
             )
         ),

@@ -14,6 +14,7 @@ from daemon.clock import VirtualTime
 from daemon.errors import NetError, VenueError
 from daemon.venues.ccxt_account import Account, list_told, order_lists
 from daemon.venues.ccxt_exchanges import EXCHANGES
+from daemon.venues.ccxt_ids import ClientIds
 from daemon.venues.ccxt_requests import Requests
 from daemon.venues.ccxt_rows import Rows
 from tests.daemon.orders.conftest import btc_usdt
@@ -66,8 +67,8 @@ class Client:
 
 
 def account_of(client, exchange="binance", names=None):
-    requests = Requests(client, EXCHANGES[exchange])
-    rows = Rows([btc_usdt()], EXCHANGES[exchange])
+    requests = Requests(client, ClientIds(EXCHANGES[exchange], "one"))
+    rows = Rows([btc_usdt()], requests.ids)
     time = VirtualTime(NOW_MS * 1_000_000)
     account = Account(requests, rows, [btc_usdt()], time)
     account.names.update(names or {})

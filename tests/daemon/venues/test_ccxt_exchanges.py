@@ -1,48 +1,21 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from daemon.errors import ConfigError
-from daemon.orders.ids import Ids
-from daemon.venues.ccxt_exchanges import EXCHANGES, find_form
-
-NAMES = st.from_regex(r"[a-z0-9]{1,7}", fullmatch=True)
-NUMBERS = st.integers(1, 999_999)
-
-
-@pytest.mark.parametrize("exchange", EXCHANGES)
-@given(name=NAMES, run=st.integers(1, 999_999_999), seq=NUMBERS)
-def test_an_id_goes_there_and_comes_back_and_is_never_too_long(exchange, name, run, seq):
-    form = EXCHANGES[exchange]
-    ours = Ids(name, run).at(run, seq)
-    theirs = form.theirs(ours)
-    assert form.ours(form.id_prefix + theirs) == ours
-    if form.id_alphanumeric:
-        assert theirs.isalnum()
-    try:
-        find_form(exchange, name)
-    except ConfigError:
-        return
-    assert len(theirs) <= form.id_length
-
-
-@pytest.mark.parametrize("exchange", EXCHANGES)
-@given(text=st.text("abcrs019-_", max_size=20))
-def test_the_ids_of_others_are_not_taken_for_ours(exchange, text):
-    assert Ids("mine", 7).parse(EXCHANGES[exchange].ours(text)) is None
-
-
-def test_a_cancelled_order_is_known_by_the_mark_that_its_cancel_left():
-    assert EXCHANGES["binance"].ours("one-7-12-c") == "one-7-12"
+from daemon.venues.ccxt_exchanges import ExchangeForm, find_form
 
 
 @pytest.mark.parametrize(
     ("exchange", "name", "sentence"),
     [
         ("coinbase", "one", r"'coinbase' is not among those known here \(b.*, okxus\): look up in"),
-        ("kraken", "one", "longer than the 18 characters that kraken takes; a name there has 1 at most"),
+        (
+            "gate",
+            "onetwothree4",
+            "longer than the 28 characters that gate takes; a name there has 11 at most",
+        ),
+        ("kraken", "sixteenletters-x", None),  # a UUID has room for every name
         ("okx", "my-bot", "okx takes letters and digits alone in client order ids, so the name 'my-bot'"),
         ("binance", "sixteenletters-x", None),
     ],
@@ -53,3 +26,18 @@ def test_a_name_must_fit_into_the_exchange_s_ids(exchange, name, sentence):
         return
     with pytest.raises(ConfigError, match=sentence):
         find_form(exchange, name)
+
+
+@pytest.mark.parametrize("change", [{"id_length": 20}, {"id_cancel": "newId"}])
+def test_a_kind_of_ids_has_its_own_length_and_none_that_a_cancel_gives(change):
+    told = {"id": "cid", "id_kind": "uuid", "immediate": {"ioc": True}, "post_only": {"maker": True}}
+    assert find_form("there", "sixteenletters-x", ExchangeForm(**told)).id_length == 36
+    assert find_form("there", "one", ExchangeForm(**{**told, "id_kind": "number"})).id_length == 19
+    with pytest.raises(ConfigError, match=r'id_kind = "uuid" have 36 characters, .* leave id_length'):
+        find_form("there", "one", ExchangeForm(**told, **change))
+
+
+def test_ids_that_are_too_short_for_any_name_are_refused():
+    told = ExchangeForm(id="cid", id_length=17, immediate={"ioc": True}, post_only={"maker": True})
+    with pytest.raises(ConfigError, match=r"of 17 characters are too short .* cannot be sent to there"):
+        find_form("there", "o", told)

@@ -9,9 +9,11 @@ import pytest
 
 from daemon.config import from_tree
 from daemon.memory_disk import MemoryDisk
+from daemon.orders.audit import Alarm
 from daemon.orders.order import State
 from daemon.simulator.warm import warm_up
 from daemon.venues.ccxt_exchanges import EXCHANGES
+from daemon.venues.ccxt_venue import CcxtVenue
 from daemon.venues.make import make_live
 from kernels.dtypes import REST, STOP, TARGET
 from tests.daemon.orders.conftest import btc_usdt
@@ -51,7 +53,7 @@ def _unlisted(monkeypatch):
     monkeypatch.delitem(EXCHANGES, "binanceus")
 
 
-def trade(work, *, streams=True, **form):
+def trade(work, *, streams=True, name="one", **form):
     """Run `work(kit)` with a venue as the file asks for it, and further keys of its form."""
 
     async def main():
@@ -62,6 +64,7 @@ def trade(work, *, streams=True, **form):
                 "ws_url": front.url.replace("http", "ws") if streams else "ws://127.0.0.1:1",
             }
             tree["venue"]["form"] |= form
+            tree["name"] = name
             time = RealTime()
             venue = make_live(from_tree(tree, {}, "f"), [btc_usdt()], new_venue(time)._seams, KEYS)
             venue._clock = time
@@ -89,6 +92,32 @@ def test_orders_live_their_lives_and_a_lost_answer_is_found():
         assert kit.front.placed == [resting.client_order_id, taken.client_order_id]
 
     trade(work)
+
+
+def test_orders_known_by_uuids_live_their_lives_and_are_recognised_when_the_journal_is_lost():
+    async def work(kit):
+        ids, world = kit.venue._ids, kit.world
+        bid, ask = await kit.touch()
+        resting = world.place(kind=REST, price=bid - 50_000, qty=5_000)
+        await kit.until(lambda: resting.state is State.WORKING)
+        kit.front.faults["POST"] = "lose"
+        taken = world.place(kind=TARGET, price=ask + 10_000, qty=2_000)
+        await kit.until(lambda: taken.state is State.FILLED)
+        theirs = [ids.theirs(order.client_order_id) for order in (resting, taken)]
+        assert kit.front.placed == theirs
+        assert (await kit.truth()).keys() == set(theirs)
+        assert (await kit.meet()).notes == []
+        await kit.venue.stop()
+
+        venue = CcxtVenue([btc_usdt()], kit.venue._settings, kit.venue._seams)
+        async with connected(kit.front, await new_world(venue, MemoryDisk()), venue) as again:
+            assert again.world.audits[-1].order.client_order_id == resting.client_order_id
+            await again.until(lambda: again.said("CANCELED"))
+            assert again.world.alarms() == ["foreign_order"]
+            (alarm,) = [one for one in again.world.audits if isinstance(one, Alarm)]
+            assert alarm.text == f"the venue has order {resting.client_order_id}, which the journal lost"
+
+    trade(work, name="test", id_kind="uuid")
 
 
 @pytest.mark.parametrize("query", ["", "origClientOrderId"])

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from daemon.venues.ccxt_exchanges import EXCHANGES
+from daemon.venues.ccxt_ids import ClientIds
 from daemon.venues.ccxt_requests import Requests
 from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
 from tests.daemon.orders.conftest import btc_usdt
@@ -25,7 +26,7 @@ class Client:
 
 def said(exchange, call):
     client = Client()
-    asyncio.run(call(Requests(client, EXCHANGES[exchange])))
+    asyncio.run(call(Requests(client, ClientIds(EXCHANGES[exchange], "one"))))
     return client.calls
 
 

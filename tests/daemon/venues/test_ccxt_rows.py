@@ -10,12 +10,13 @@ from daemon.errors import FrameError
 from daemon.events import Balance
 from daemon.orders.trades import hashed_id
 from daemon.venues.ccxt_exchanges import EXCHANGES
+from daemon.venues.ccxt_ids import ClientIds
 from daemon.venues.ccxt_rows import Rows
 from kernels.dtypes import BUY, SELL
 from tests.daemon.orders.conftest import btc_usdt
 
 BTC = btc_usdt()
-ROWS = Rows([BTC], EXCHANGES["binance"])
+ROWS = Rows([BTC], ClientIds(EXCHANGES["binance"], "one"))
 ORDER = {
     "id": "77", "clientOrderId": "one-7-1", "status": "open", "side": "sell", "price": "60000.10",
     "amount": "0.01230", "filled": "0.003", "timestamp": 1_700_000_000_123, "symbol": "BTC/USDT",

@@ -14,6 +14,7 @@ from daemon.errors import ConfigError
 from daemon.instruments import make_instrument
 from daemon.venues.ccxt_client import CcxtSettings, make_client
 from daemon.venues.ccxt_exchanges import EXCHANGES, STOPS, ExchangeForm
+from daemon.venues.ccxt_ids import ClientIds
 from daemon.venues.ccxt_requests import Requests
 from daemon.venues.ccxt_start import check_features, check_rules, read_rules, rehearse
 from kernels.dtypes import REST, STOP, TARGET
@@ -35,6 +36,7 @@ ACCOUNT = {
     "/v5/account/info": {"retCode": 0, "result": {"unifiedMarginStatus": 5}},
     "/api/v3/account/settings": {"code": "00000", "data": {"accountMode": "classic"}},
     "/api/v4/account/detail": {"user_id": 1},
+    "/v1/users/hmac/login": {"token": "t", "authorizer": "a"},
 }
 
 
@@ -55,6 +57,10 @@ def market(exchange, **changes):
     }  # fmt: skip
 
 
+def ids(form):
+    return ClientIds(form, "ab")
+
+
 def client_of(exchange, **changes):
     credentials = {"apiKey": "k" * 32, "secret": base64.b64encode(b"s" * 64).decode(), "password": "p"}
     settings = CcxtSettings(exchange=exchange, name="ab", credentials=credentials)
@@ -64,7 +70,7 @@ def client_of(exchange, **changes):
 
 
 def features_of(client, *, post_only=True, stops=False):
-    check_features(client, EXCHANGES[client.id], post_only=post_only, stops=stops)
+    check_features(client, ids(EXCHANGES[client.id]), post_only=post_only, stops=stops)
 
 
 def rehearsed(client, instrument=BTC, *, stops=False, form=None):
@@ -78,7 +84,7 @@ def rehearsed(client, instrument=BTC, *, stops=False, form=None):
         raise AssertionError(f"{url} was asked for")
 
     async def main():
-        requests = Requests(client, form or EXCHANGES[client.id])
+        requests = Requests(client, ids(form or EXCHANGES[client.id]))
         kinds = (TARGET, REST, STOP) if stops else (TARGET, REST)
         await rehearse(requests, instrument, "ab-217000000-12", kinds)
         return requests
@@ -91,14 +97,14 @@ def rehearsed(client, instrument=BTC, *, stops=False, form=None):
 @pytest.mark.parametrize("exchange", EXCHANGES)
 def test_each_exchange_is_sent_exact_orders_that_carry_our_id(exchange):
     client = client_of(exchange)
-    check_features(client, EXCHANGES[exchange], post_only=True, stops=exchange in STOPS)
+    check_features(client, ids(EXCHANGES[exchange]), post_only=True, stops=exchange in STOPS)
     check_rules(client, BTC)
     requests = rehearsed(client, stops=exchange in STOPS)
     asks = bool(EXCHANGES[exchange].id_query)
     assert requests.tells_by_id is asks
     assert requests.cancels_by_id is (asks and exchange not in {"gate", "gateeu"})
     assert requests.id_word == ("client_oid" if exchange == "cryptocom" else "clientOrderId")
-    assert requests.words == Requests(client, EXCHANGES[exchange]).words  # ccxt's own are enough
+    assert requests.words == Requests(client, ids(EXCHANGES[exchange])).words  # ccxt's own are enough
 
 
 @pytest.mark.parametrize("exchange", sorted(set(EXCHANGES) - STOPS))
@@ -128,7 +134,7 @@ def test_a_missing_password_is_told():
 def test_secrets_that_an_exchange_wants_are_named():
     settings = CcxtSettings(exchange="hyperliquid", name="ab", credentials={"walletAddress": "0x1"})
     with pytest.raises(ConfigError, match=r"^hyperliquid wants privateKey: name .* in \[venue.credentials\]"):
-        check_features(make_client(settings, {}, SystemClock()), TOLD, post_only=True, stops=False)
+        check_features(make_client(settings, {}, SystemClock()), ids(TOLD), post_only=True, stops=False)
 
 
 def test_an_exchange_that_ccxt_does_not_have_is_told_with_the_nearest():
@@ -153,7 +159,7 @@ def test_lists_of_an_unknown_length_are_asked_about():
     ):
         features_of(client)
     form = replace(EXCHANGES["binance"], rows=7)
-    check_features(client, form, post_only=True, stops=False)
+    check_features(client, ids(form), post_only=True, stops=False)
 
 
 def test_stops_that_are_not_known_to_keep_their_number_are_refused():
@@ -161,7 +167,7 @@ def test_stops_that_are_not_known_to_keep_their_number_are_refused():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("daemon.venues.ccxt_start.STOPS", ())
         with pytest.raises(ConfigError, match="binance is not known to keep a stop's number"):
-            check_features(client, TOLD, post_only=True, stops=True)
+            check_features(client, ids(TOLD), post_only=True, stops=True)
 
 
 def test_an_order_is_said_in_ccxt_s_words_where_they_are_the_exchange_s_and_else_in_its_own():

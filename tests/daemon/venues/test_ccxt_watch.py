@@ -16,6 +16,7 @@ from daemon.no_net import NoNet
 from daemon.orders.order import State
 from daemon.seams import Seams
 from daemon.venues.ccxt_exchanges import EXCHANGES
+from daemon.venues.ccxt_ids import ClientIds
 from daemon.venues.ccxt_rows import Rows
 from daemon.venues.ccxt_watch import Watch
 from tests.daemon.orders.conftest import btc_usdt
@@ -44,7 +45,13 @@ class There:
         self.time = VirtualTime(1_700_000_000 * SECOND)
         seams = Seams(self.time, self.time, NoNet(), RealDisk(), InlineWorker(), Random(1))
         self.watch = Watch(
-            self, self, Rows([btc_usdt()], EXCHANGES["binance"]), [btc_usdt()], seams, self, 30.0
+            self,
+            self,
+            Rows([btc_usdt()], ClientIds(EXCHANGES["binance"], "one")),
+            [btc_usdt()],
+            seams,
+            self,
+            30.0,
         )
 
     # the client's and the account's
