@@ -61,6 +61,7 @@ class There:
     async def fetch_order(self, number: str | None, symbol: str, params: Any = None) -> Any:
         wanted = number or params["clientOrderId"]
         self.came.append(f"order {wanted}")
+        await asyncio.sleep(0)
         for row in self.orders:
             if wanted in {row.get("id"), row.get("clientOrderId")}:
                 return row

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from ccxt.base.errors import RequestTimeout
+from msgspec.structs import replace
 
 from daemon.orders.order import State
+from kernels.dtypes import REST, TARGET
 from tests.daemon.venues.ccxt_scripted import new_scripted, play
 
 
@@ -120,5 +123,214 @@ def test_an_order_that_was_taken_for_somebody_else_s_is_ours_once_its_answer_say
         await kit.settle()
         kit.venue.on_trade_event(kit.there.trade("t2", "7", "0.0006"))
         assert (order.filled_lots, kit.world.alarms()) == (60, ["foreign_trade"])
+
+    play(work)
+
+
+# --- refusals before anything leaves ------------------------------------------------------------------------
+def test_what_an_exchange_would_not_take_is_not_sent():
+    async def work(kit):
+        kit.place(kind=REST)
+        kit.venue._ids.form = replace(kit.venue._form, id_length=5)
+        kit.place(kind=TARGET, level=1)
+        await kit.settle(0.1)
+        reasons = [report.reason for report in kit.said("REJECTED")]
+        assert reasons == [
+            "not sent: venue.post_only is false",
+            "not sent: its id is longer than binance takes",
+        ]
+        assert (kit.there.came, kit.venue.unsent) == (["trades"], 2)
+
+    play(work, post_only=False)
+
+
+def test_an_order_without_a_number_is_cancelled_only_where_our_id_names_it():
+    async def work(kit):
+        kit.venue._requests.cancels_by_id = False
+        kit.there.held = asyncio.Event()
+        order = kit.place()
+        await kit.settle()
+        kit.venue.cancel(order)
+        await kit.settle(0.1)
+        (report,) = kit.said("CANCEL_REJECTED")
+        assert report.reason == "not sent: its number at the exchange is not known yet"
+        kit.venue._requests.cancels_by_id = True
+        kit.venue.cancel(order)
+        await kit.settle()
+        assert [word for word in kit.there.came if word.startswith("cancel")] == ["cancel None"]
+
+    play(work)
+
+
+def test_a_venue_that_is_down_asks_nothing_and_says_so():
+    async def work(kit):
+        kit.there.placed = {"id": "7"}
+        order = kit.place()
+        await kit.settle()
+        came = len(kit.there.came)
+        kit.venue.on_lost("the line is cut")
+        kit.venue.on_lost("still")
+        kit.venue.cancel(order)
+        kit.venue.query(order)
+        await kit.settle(0.1)
+        assert [(one.kind, one.reason) for one in kit.reports[-2:]] == [
+            ("CANCEL_REJECTED", "not sent: the venue is down"),
+            ("TIMEOUT", "not sent: the venue is down"),
+        ]
+        assert (len(kit.there.came), kit.venue.losses) == (came, 1)
+        kit.venue.on_alive()
+        kit.venue.on_alive()
+        assert [(one.up, one.reason) for one in kit.statuses] == [
+            (True, "the exchange answers again"),
+            (False, "the line is cut"),
+            (True, "the exchange answers again"),
+        ]
+
+    play(work)
+
+
+# --- asking, and what comes by itself -----------------------------------------------------------------------
+def test_an_order_is_asked_about_once_at_a_time():
+    async def work(kit):
+        kit.there.placed = {"id": "7"}
+        order = kit.place()
+        await kit.settle()
+        kit.there.order("7", order.client_order_id)
+        for _ in range(3):
+            kit.venue.query(order)
+        await kit.settle()
+        assert kit.there.came.count("order 7") == 1
+        kit.venue.query(order)
+        await kit.settle()
+        assert kit.there.came.count("order 7") == 2
+
+    play(work)
+
+
+def test_a_look_that_fails_says_nothing_of_an_order_that_nobody_doubts():
+    async def work(kit):
+        kit.there.placed = {"id": "7"}
+        order = kit.place()
+        await kit.settle()
+        kit.venue.query(order)  # it is not found
+        await kit.settle()
+        assert (order.state, kit.said("NOT_FOUND"), kit.said("TIMEOUT")) == (State.WORKING, [], [])
+
+    play(work)
+
+
+def test_an_answer_that_does_not_say_how_an_order_stands_leaves_it_in_doubt():
+    async def work(kit):
+        kit.there.placed = RequestTimeout("no answer")
+        order = kit.place()
+        kit.there.order("7", order.client_order_id, "a new word")
+        await kit.settle(0.5)
+        assert order.state is State.UNKNOWN
+        assert "VenueError: binance does not say how it stands" in {one.reason for one in kit.said("TIMEOUT")}
+        kit.there.order("7", order.client_order_id)
+        await kit.settle(2.0)
+        assert order.state is State.WORKING
+
+    play(work)
+
+
+def test_events_of_what_is_not_traded_here_or_names_no_order_are_passed_over():
+    async def work(kit):
+        kit.there.placed = {"id": "7"}
+        order = kit.place()
+        await kit.settle()
+        reports = list(kit.reports)
+        for row in (
+            {"symbol": "ETH/USDT", "order": "7", "id": "t1"},
+            {"symbol": "BTC/USDT", "order": None, "id": "t1"},
+        ):
+            kit.venue.on_trade_event(row)
+        kit.venue.on_order_event({"symbol": "ETH/USDT", "id": "7", "status": "canceled"})
+        kit.venue.on_order_event({"symbol": "BTC/USDT", "id": "8", "status": "canceled"})
+        await kit.settle(1.0)
+        assert (kit.reports, order.state) == (reports, State.WORKING)
+
+    play(work)
+
+
+def test_an_event_tells_of_an_order_before_its_answer_does():
+    async def work(kit):
+        kit.there.held = asyncio.Event()
+        kit.there.placed = {"id": "7"}
+        order = kit.place()
+        await kit.settle()
+        kit.venue.on_order_event(kit.there.order("7", order.client_order_id))
+        assert (order.state, order.venue_order_id) == (State.WORKING, "7")
+        kit.there.held.set()
+        await kit.settle()
+        assert len(kit.said("NEW")) == 1
+
+    play(work)
+
+
+def test_trades_that_an_answer_brings_count_once_and_end_the_order():
+    async def work(kit):
+        there = kit.there
+        there.placed = {
+            "id": "7", "status": "closed", "filled": "0.001", "amount": "0.001", "symbol": "BTC/USDT",
+            "trades": [{"id": "t1", "price": "60000", "amount": "0.001"}, {"price": "60000", "amount": "1"}],
+        }  # fmt: skip
+        order = kit.place(kind=TARGET)
+        await kit.settle(1.0)
+        assert (order.state, order.filled_lots, len(kit.said("TRADE"))) == (State.FILLED, 100, 1)
+        assert "order 7" not in there.came  # nothing is left to ask about
+
+    play(work)
+
+
+def test_trades_that_come_by_themselves_in_time_are_not_asked_for():
+    async def work(kit):
+        there = kit.there
+        there.placed = {"id": "7"}
+        order = kit.place()
+        await kit.settle()
+        kit.venue._watch.streams_up = 1
+        row = there.order("7", order.client_order_id, "closed", filled="0.001")
+        kit.venue.on_order_event(row)
+        kit.venue.on_trade_event(there.trade("t1", "7", "0.001"))
+        await kit.settle(1.0)
+        assert (order.state, "order 7" in there.came) == (State.FILLED, False)
+
+    play(work)
+
+
+def test_after_the_stop_nothing_is_told_any_more():
+    async def work(kit):
+        there = kit.there
+        there.placed = {"id": "7"}
+        order = kit.place()
+        await kit.settle()
+        row = there.order("7", order.client_order_id, filled="0.0004")
+        kit.venue.on_order_event(row)  # its trades are looked for in a moment
+        kit.venue.amend(order, 10)  # refused in a moment
+        await kit.venue.stop()
+        reports, came = list(kit.reports), list(there.came)
+        await kit.settle(1.0)
+        kit.venue.on_order_event(there.order("7", order.client_order_id, "canceled"))
+        kit.venue._failed(order, "TIMEOUT", RequestTimeout("late"))
+        kit.venue.on_alive()
+        assert (kit.reports, there.came) == (reports, came)
+
+    play(work)
+
+
+def test_a_defect_of_ours_in_a_task_is_told_to_the_loop():
+    async def work(kit):
+        told = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+
+        async def fails():
+            raise ZeroDivisionError
+
+        kit.venue._spawn(fails())
+        await kit.settle()
+        (context,) = told
+        assert context["message"] == "the ccxt venue failed"
+        assert isinstance(context["exception"], ZeroDivisionError)
 
     play(work)

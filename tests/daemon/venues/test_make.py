@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import random
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from daemon.clock import VirtualTime
-from daemon.config import Config, FeedConfig, PaperConfig, StrategyConfig, VenueConfig
+from daemon.config import Config, FeedConfig, LoopConfig, PaperConfig, StrategyConfig, VenueConfig
 from daemon.disk import RealDisk
 from daemon.errors import ConfigError
 from daemon.events import Balance
@@ -25,7 +26,9 @@ from daemon.seams import Seams
 from daemon.venues.binance import BinanceVenue
 from daemon.venues.binance_settings import UsdmSettings
 from daemon.venues.binance_usdm import UsdmVenue
+from daemon.venues.hosts import PLACES
 from daemon.venues.make import (
+    check_key_rights,
     check_keys,
     make_paper,
     make_rehearsal,
@@ -169,11 +172,80 @@ def test_secrets_that_the_file_names_take_the_place_of_key_and_secret(config_of,
 
 
 def test_only_orders_for_binance_are_rehearsed(config_of):
-    from daemon.config import LoopConfig
-
     config = config_of(kind="ccxt", exchange="binance")
     spinning = msgspec.structs.replace(config, loop=LoopConfig(spin=True, rehearse_us=1_000))
     assert make_rehearsal(spinning, [], None, KEYS, lambda: 0) is None
+
+
+def test_orders_for_binance_are_rehearsed_where_that_is_asked_for(config_of, make):
+    venue, _ = make(kind="binance")
+    config = config_of(kind="binance")
+    for spin, rehearse_us, rehearsed in ((True, 1_000, True), (True, 0, False), (False, 1_000, False)):
+        loop = LoopConfig(spin=spin, rehearse_us=rehearse_us)
+        found = make_rehearsal(
+            msgspec.structs.replace(config, loop=loop), venue._instruments, venue._seams, KEYS, lambda: 0
+        )
+        assert (found is not None) is rehearsed
+
+
+def test_no_key_is_wanted_for_paper_and_the_signer_s_for_binance(config_of):
+    check_keys(config_of(kind="paper"), RealDisk(), {})
+    check_keys(config_of(kind="binance"), RealDisk(), KEYS)
+    with pytest.raises(ConfigError, match="TICKD_KEY has the venue's key"):
+        check_keys(config_of(kind="binance"), RealDisk(), {})
+
+
+def test_a_testnet_has_its_own_addresses_unless_the_file_says_others(make):
+    venue, _ = make(kind="binance", environment="testnet")
+    assert (venue._settings.ws_url, venue._settings.rest_url) == (
+        PLACES["testnet"].ws_url,
+        PLACES["testnet"].rest_url,
+    )
+    venue, _ = make(kind="binance", environment="testnet", rest_url="https://x")
+    assert (venue._settings.ws_url, venue._settings.rest_url) == (PLACES["testnet"].ws_url, "https://x")
+
+
+@pytest.mark.parametrize(
+    ("mode", "market", "url", "asked"),
+    [
+        ("paper", "spot", "", None),
+        ("live", "spot", "", "https://api.binance.com"),
+        ("live", "usdm", "", "https://api.binance.com"),  # only Spot tells what a key may do
+        ("live", "usdm", "https://x", "https://x"),
+    ],
+)
+def test_a_live_key_s_rights_are_asked_where_its_exchange_tells_them(
+    config_of, make, monkeypatch, mode, market, url, asked
+):
+    seen = []
+
+    async def refuse(rest, venue):
+        seen.append(rest._url)
+        return ["it may trade"]
+
+    monkeypatch.setattr("daemon.venues.make.refuse_withdrawals", refuse)
+    venue, _ = make(kind="binance", market=market, rest_url=url)
+    config = msgspec.structs.replace(config_of(market, kind="binance", rest_url=url), mode=mode)
+    told = asyncio.run(check_key_rights(config, venue, venue._seams, KEYS))
+    assert (seen, told) == (([asked], ["it may trade"]) if asked else ([], []))
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_through_ccxt_the_exchange_of_the_orders_is_asked_with_the_keys_of_the_file(
+    config_of, make, monkeypatch, allowed
+):
+    seen = []
+
+    async def refuse(settings, clock, context, *, allowed):
+        seen.append((settings.exchange, settings.credentials["apiKey"], allowed))
+        return []
+
+    monkeypatch.setattr("daemon.venues.ccxt_rights.refuse_withdrawals", refuse)
+    told = {"kind": "ccxt", "exchange": "kraken", "allow_withdrawals": allowed}
+    venue, _ = make(**told)
+    config = msgspec.structs.replace(config_of(**told), mode="live")
+    assert asyncio.run(check_key_rights(config, venue, venue._seams, KEYS)) == []
+    assert seen == [("kraken", "thekey", allowed)]
 
 
 def test_an_ed25519_key_is_read_from_its_file(make, tmp_path):
