@@ -420,3 +420,11 @@ def test_a_snapshot_of_hundreds_of_symbols_waits_for_its_part_of_the_weight() ->
     assert len(desk.net.asked) == 402
     assert 2980 < max(most) <= 3000
     assert desk.time.now_ns() == 1_700_000_100_000_000_000  # 20 s into a minute, then two minutes more began
+
+
+def test_an_open_order_of_a_symbol_that_is_not_traded_here_is_left_alone() -> None:
+    rows = [row(5, symbol="ETHUSDT"), row(6)]
+    desk = Desk(lambda path, params: rows if path == "openOrders" else ANSWERS[path])
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 1, {5: "known"}))
+    assert [one.venue_order_id for one in snapshot.open_orders] == ["6"]
+    assert snapshot.notes == []

@@ -388,3 +388,25 @@ def test_a_call_returns_its_result_or_raises_why_not(desk: Desk) -> None:
             await task
 
     asyncio.run(main())
+
+
+def test_an_event_of_a_symbol_that_is_not_traded_here_is_passed_over(desk: Desk) -> None:
+    assert desk.event(EVENT | {"s": "ETHUSDT"}) == []
+    assert desk.wire.open
+
+
+def test_an_answer_that_nobody_waits_for_any_more_changes_nothing(desk: Desk) -> None:
+    async def main() -> None:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        desk.ask(1, TIME, answer=answer)
+        answer.cancel()
+        assert desk.answer(1, result={"serverTime": 1}) == []
+        assert desk.session.asked == {}
+
+    asyncio.run(main())
+
+
+def test_a_refusal_that_is_about_no_order_is_told_to_nobody(desk: Desk) -> None:
+    desk.ask(1, TIME)
+    assert desk.refuse(1, -1021) == ["clock refused"]
+    assert desk.owner.reports == []

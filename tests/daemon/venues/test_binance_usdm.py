@@ -84,12 +84,13 @@ class Heard(spot.Heard):
     def __init__(self) -> None:
         super().__init__()
         self.funded: list[Funding] = []
+        self.calls: list[str] = []
 
     def on_funding(self, funding: Funding) -> None:
         self.funded.append(funding)
 
     def on_margin_call(self, text: str, wire_ns: int) -> None:
-        """Nothing is made of it."""
+        self.calls.append(text)
 
 
 class Desk(spot.Desk):
@@ -362,5 +363,22 @@ def test_stopping_ends_both_connections() -> None:
         await asyncio.sleep(0)
         assert not desk.line.open
         assert not desk.stream.open
+
+    run(scenario)
+
+
+def test_after_stop_neither_funding_nor_a_call_for_margin_is_told() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.start()
+        call = b'{"e":"MARGIN_CALL","E":1,"cw":"3","p":[{"s":"BTCUSDT","ps":"BOTH","pa":"1","mt":"CROSSED",'
+        call += b'"iw":"0","mp":"187","up":"-1","mm":"1.6"}]}'
+        desk.hear(FUNDING % b"FUNDING_FEE")
+        desk.hear(call)
+        assert (len(desk.sink.funded), len(desk.sink.calls)) == (1, 1)
+        stream = desk.stream
+        await desk.venue.stop()
+        stream.handler.on_frame(FUNDING % b"FUNDING_FEE", True)
+        stream.handler.on_frame(call, True)
+        assert (len(desk.sink.funded), len(desk.sink.calls)) == (1, 1)
 
     run(scenario)

@@ -145,3 +145,11 @@ def test_either_one_s_end_is_the_other_s(pair: Pair) -> None:
     other.session.on_close("cut")
     assert other.user.closed == 1
     assert other.owner.ended == ["cut"]
+
+
+@pytest.mark.parametrize("end", ["close", "on_close"])
+def test_a_session_that_ends_before_its_stream_is_open_ends_alone(end: str) -> None:
+    pair = Pair()
+    pair.session.stream = None
+    getattr(pair.session, end)("cut")
+    assert (pair.owner.ended, pair.user.closed) == (["cut"] if end == "on_close" else [], 0)

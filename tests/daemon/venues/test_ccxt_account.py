@@ -261,3 +261,11 @@ def test_cancelled_orders_are_as_many_at_once_as_ended_ones():
     client = SimpleNamespace(features={"spot": told})
     rows = [list_told(client, verb).get("limit") for verb in ("fetchCanceledOrders", "fetchMyTrades", "x")]
     assert rows == [50, 100, None]
+
+
+def test_the_oldest_names_are_forgotten_first_and_no_more_than_must(monkeypatch):
+    monkeypatch.setattr("daemon.venues.ccxt_account._NAMES_MAX", 2)
+    account = account_of(Client())
+    for number in ("1", "2", "3"):
+        account.remember(number, f"one-7-{number}")
+    assert account.names == {"2": "one-7-2", "3": "one-7-3"}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.errors import ConfigError
-from daemon.venues.ccxt_exchanges import ExchangeForm, find_form
+from daemon.venues.ccxt_exchanges import EXCHANGES, ExchangeForm, find_form
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,10 @@ def test_ids_that_are_too_short_for_any_name_are_refused():
     told = ExchangeForm(id="cid", id_length=17, immediate={"ioc": True}, post_only={"maker": True})
     with pytest.raises(ConfigError, match=r"of 17 characters are too short .* cannot be sent to there"):
         find_form("there", "o", told)
+
+
+def test_what_is_known_of_an_exchange_is_not_said_otherwise_in_the_file():
+    known = EXCHANGES["binance"]
+    assert find_form("binance", "one", known) is known
+    with pytest.raises(ConfigError, match=r"^venue.form is known for binance; leave the section out"):
+        find_form("binance", "one", ExchangeForm(id="x"))

@@ -7,6 +7,7 @@ import base64
 from decimal import Decimal
 
 import pytest
+from ccxt.base.errors import ExchangeError, RequestTimeout
 from msgspec.structs import replace
 
 from daemon.clock import SystemClock
@@ -296,4 +297,30 @@ def test_an_order_without_our_id_is_found_before_it_is_sent():
 
     client.create_order = forget
     with pytest.raises(ConfigError, match="does not send our id"):
+        rehearsed(client)
+
+
+def test_an_order_that_would_be_sent_by_get_is_refused():
+    client = client_of("binance")
+
+    async def create(symbol, kind, side, amount, price, params):
+        await client.fetch(f"https://there/order?id={params['clientOrderId']}")
+
+    client.create_order = create
+    with pytest.raises(ConfigError, match=r"sends an immediate-or-cancel order to binance by GET, which may"):
+        rehearsed(client)
+
+
+@pytest.mark.parametrize(("error", "raised"), [(RequestTimeout, RequestTimeout), (ExchangeError, None)])
+def test_whether_our_id_asks_is_not_decided_while_the_exchange_cannot_be_reached(error, raised):
+    client = client_of("binance")
+
+    async def fetch_order(number, symbol, params):
+        raise error("there")
+
+    client.fetch_order = fetch_order
+    if raised is None:
+        assert rehearsed(client).tells_by_id is False
+        return
+    with pytest.raises(raised):
         rehearsed(client)

@@ -66,6 +66,9 @@ class There:
             raise found
         return found
 
+    async def fetch_balance(self):
+        self.said.append("balance")
+
     async def open_orders(self, symbol):
         self.said.append("list")
         return self.open
@@ -189,3 +192,12 @@ def test_a_stream_that_fails_is_opened_again_whatever_it_raised():
         assert there.watch.losses == 3
 
     run(work)
+
+
+def test_an_exchange_without_a_clock_is_asked_for_the_balance_instead():
+    async def work(there):
+        there.has["fetchTime"] = False
+        await there.watch.ask_time()
+        assert there.said == ["balance"]
+
+    run(work, streams=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from daemon.config import from_tree
@@ -136,3 +137,7 @@ def test_the_network_itself_refuses_what_a_configuration_let_by(environment):
             await net.close()
 
     asyncio.run(ask())
+
+
+def test_the_demo_reaches_this_machine_alone():
+    assert venue_hosts(msgspec.structs.replace(read(mode="paper"), mode="demo")) == LOOPBACK
