@@ -62,7 +62,7 @@ class RealDisk:
     """The files the daemon writes."""
 
     def __init__(self) -> None:
-        self._locks: list[int] = []
+        self._locks: list[tuple[int, Path]] = []
 
     def append(self, path: Path) -> AppendFile:
         """Open for appending, creating it and its folders."""
@@ -135,18 +135,26 @@ class RealDisk:
     def lock(self, path: Path) -> None:
         """Take the exclusive lock on `path` until this process ends; raises BlockingIOError if held."""
         _make_folder(path.parent)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
-            raise
-        self._locks.append(fd)  # open as long as this object, which lives as long as the process
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(fd)
+                raise
+            if _is_at(fd, path):
+                break
+            os.close(fd)  # who held it gave it back meanwhile: this is no file any more
+        self._locks.append((fd, path))  # open as long as this object, which lives as long as the process
 
     def release(self) -> None:
-        """Give every lock back; a process that ends does so anyway."""
+        """Give every lock back, and remove its file; a process that is killed leaves the file, unlocked."""
         while self._locks:
-            os.close(self._locks.pop())
+            fd, path = self._locks.pop()
+            if _is_at(fd, path):
+                with suppress(OSError):  # a folder that cannot be written any more
+                    path.unlink()
+            os.close(fd)
 
 
 class ThreadWorker:
@@ -162,6 +170,14 @@ class ThreadWorker:
     def close(self) -> None:
         """Let what was asked for finish, then end the thread."""
         self._executor.shutdown(wait=True)
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    """Whether an open file is still the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except OSError:
+        return False
 
 
 def _make_folder(folder: Path) -> None:

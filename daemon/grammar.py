@@ -91,7 +91,7 @@ def _add_trading(verb: Callable[[str, str], Parser]) -> None:
     _add_tape(one)
     one.add_argument("--seed", type=_seed, default=1, help="of the synthetic market (1)")
     one.add_argument("--strategy", default="ml", help="a shipped strategy or FILE.py:decide (ml)")
-    one.add_argument("--port", type=_port, default=0, help="serve HTTP on this loopback port too")
+    one.add_argument("--port", type=port, default=0, help="serve HTTP on this loopback port too")
     one.add_argument("--svg", type=Path, metavar="FILE", help="draw the last live view into FILE")
     _add_json(one)
 
@@ -289,7 +289,8 @@ def _counts(text: str) -> tuple[int, ...]:
     return counts
 
 
-def _port(text: str) -> int:
+def port(text: str) -> int:
+    """Return a TCP port, 0: any; raises ArgumentTypeError."""
     value = int(_number(text, int))
     if not 0 <= value <= PORT_MAX:
         raise argparse.ArgumentTypeError(f"{text} is not a port")

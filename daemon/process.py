@@ -59,9 +59,12 @@ def flatten_direct(config: Config, options: DirectOptions) -> int:
         raise UsageError(f"a daemon answers on {socket}; use tickd flatten --socket {socket}")
     disk = RealDisk()
     unlocked = lock_journal(config, disk)
-    if not options.yes:
-        ask_direct(config, everything=options.everything)
-    report = uvloop.run(_flatten_direct(config, options, disk))
+    try:
+        if not options.yes:
+            ask_direct(config, everything=options.everything)
+        report = uvloop.run(_flatten_direct(config, options, disk))
+    finally:
+        disk.release()
     if unlocked:
         report.notes.append(unlocked)
     print_direct(report, as_json=options.json)
@@ -125,7 +128,8 @@ def _make_seams(config: Config, disk: RealDisk) -> tuple[Seams, ThreadWorker, tu
 
 
 async def _serve(config: Config, options: RunOptions) -> App:
-    seams, worker, nets = _make_seams(config, RealDisk())
+    disk = RealDisk()
+    seams, worker, nets = _make_seams(config, disk)
     logs = open_logs(config.log, seams)
     venue_net: Net = nets[1]
     if crash_at := os.environ.get("TICKD_CRASH_AT"):
@@ -146,4 +150,5 @@ async def _serve(config: Config, options: RunOptions) -> App:
             await net.close()
         logs.stop()
         worker.close()
+        disk.release()
     return app

@@ -30,6 +30,17 @@ def kept(settings: SimulatorSettings, clock: Clock, random: Random) -> Iterator[
         return
     disk = RealDisk()
     try:
+        with _opened(settings, path, disk, clock, random) as world:
+            yield world
+    finally:
+        disk.release()
+
+
+@contextmanager
+def _opened(
+    settings: SimulatorSettings, path: Path, disk: RealDisk, clock: Clock, random: Random
+) -> Iterator[World]:
+    try:
         disk.lock(path.with_name(f"{path.name}.lock"))
         past = _past(disk, path, clock.now_ns())
         world = build(_resumed(settings, past, clock.now_ns()), clock, random)
@@ -48,7 +59,6 @@ def kept(settings: SimulatorSettings, clock: Clock, random: Random) -> Iterator[
         yield world
     finally:
         file.close()
-        disk.release()
 
 
 def _past(disk: RealDisk, path: Path, now_ns: int) -> Past:

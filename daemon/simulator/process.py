@@ -23,6 +23,7 @@ from rich.console import Console
 from daemon.clock import SystemClock
 from daemon.errors import EXIT_DONE, ConfigError, TickdError, UsageError
 from daemon.faces.compiling import compiling
+from daemon.grammar import port
 from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
 from daemon.simulator import KEY_ENV, SECRET_ENV
 from daemon.simulator.auth import Key
@@ -57,10 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rate", type=float, default=200.0, help="events a second and symbol of the synthetic market (200)"
     )
     parser.add_argument("--host", default="127.0.0.1", help="to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=int, default=0, help="of the spot server (0: a free one)")
+    parser.add_argument("--port", type=port, default=0, help="of the spot server (0: a free one)")
     parser.add_argument(
         "--futures-port",
-        type=int,
+        type=port,
         default=0,
         help="of the futures server, where there is one (0: a free one)",
     )
@@ -80,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(options: argparse.Namespace) -> SimulatorSettings:
-    """Return the settings that the options and the environment's key ask for; raises ConfigError."""
+    """Return the settings that the options and the environment's key ask for; raises TickdError."""
     if options.speed == "max":
         speed = 0.0
     else:
@@ -89,7 +90,7 @@ def settings_of(options: argparse.Namespace) -> SimulatorSettings:
         except ValueError:
             speed = -1.0
         if not 0 < speed < 1e9:
-            raise ConfigError(f"--speed {options.speed!r} is no speed; give a factor such as 20, or max")
+            raise UsageError(f"--speed {options.speed!r} is no speed; give a factor such as 20, or max")
     nothing = Limits(weight_1m=0, orders_10s=0, orders_1d=0, connections_5m=0, messages_1s=0, streams=0)
     return SimulatorSettings(
         market=options.market,
@@ -197,7 +198,11 @@ def run(options: argparse.Namespace) -> int:
     """Run the process for parsed options; what `tickd simulate` calls. Raises TickdError."""
     import uvloop  # noqa: PLC0415 - only a process of its own picks the loop
 
-    uvloop.run(serve(settings_of(options), with_parent=options.with_parent))
+    settings = settings_of(options)
+    try:
+        uvloop.run(serve(settings, with_parent=options.with_parent))
+    except ConfigError as error:  # all that the settings are is on the command line
+        raise UsageError(str(error)) from None
     return EXIT_DONE
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import resource
 import signal
@@ -143,6 +144,43 @@ def test_a_lock_keeps_a_second_process_out_until_the_first_ends(
     disk.lock(path)
     with pytest.raises(BlockingIOError):
         RealDisk().lock(path)
+
+
+def test_a_lock_that_is_given_back_leaves_no_file(disk: RealDisk, tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    disk.lock(path)
+    disk.release()
+    assert list(tmp_path.iterdir()) == []
+    disk.lock(path)
+
+
+def test_a_lock_on_a_file_that_was_removed_meanwhile_is_taken_on_the_one_that_is_there(
+    disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = tmp_path / "lock", RealDisk()
+    other.lock(path)
+    take = fcntl.flock
+
+    def late(fd: int, how: int) -> None:
+        other.release()  # between our opening the file and locking it
+        take(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    disk.lock(path)
+    monkeypatch.undo()
+    with pytest.raises(BlockingIOError):
+        other.lock(path)
+
+
+def test_a_lock_file_that_is_anothers_by_now_is_left_to_it(disk: RealDisk, tmp_path: Path) -> None:
+    path, other = tmp_path / "lock", RealDisk()
+    disk.lock(path)
+    path.unlink()  # by hand
+    other.lock(path)
+    disk.release()
+    with pytest.raises(BlockingIOError):
+        disk.lock(path)
+    other.release()
 
 
 def test_the_worker_runs_calls_in_order_off_the_loop_and_hands_errors_back() -> None:

@@ -69,6 +69,7 @@ def test_a_wrong_configuration_names_the_key_and_the_nearest_one(bench, more, se
 def test_a_strategy_that_cannot_be_had_is_named_before_anybody_is_asked(bench, strategy, sentence):
     path = bench.config(NOWHERE, strategy, **PAPER)
     assert sentence in refused(bench, "run", path, code=78)
+    assert not list(bench.folder.glob("var/*/journal*/lock"))
     assert sentence in refused(bench, "config", "show", path, code=78)
 
 

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from daemon.errors import ConfigError
+from daemon.errors import EXIT_USAGE, ConfigError, UsageError
 from daemon.simulator import process
 from daemon.simulator.fault import Fault
 from daemon.simulator.process import add_arguments, main, read_key, settings_of
@@ -54,7 +54,7 @@ def test_every_option_tells_its_default():
 
 @pytest.mark.parametrize("speed", ["fast", "-1", "0", "nan"])
 def test_a_speed_that_is_none_is_refused(speed):
-    with pytest.raises(ConfigError, match="--speed"):
+    with pytest.raises(UsageError, match="--speed"):
         settings_of(options("--speed", speed))
 
 
@@ -74,8 +74,26 @@ def test_the_key_comes_from_the_environment_or_is_made_up(monkeypatch):
         read_key()
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["--rate -1", "--rate nan", "--funding-s 0", "--symbol X", "--speed fast", "--state {}/s --rate -1"],
+)
+def test_a_wrong_command_line_is_one_and_leaves_nothing_behind(capsys, tmp_path, words):
+    assert main(words.format(tmp_path).split()) == EXIT_USAGE
+    assert capsys.readouterr().err.startswith("tickd: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--port", "--futures-port"])
+def test_what_is_no_port_is_refused(capsys, option):
+    with pytest.raises(SystemExit) as ended:
+        main([option, "99999"])
+    assert ended.value.code == EXIT_USAGE
+    assert "99999 is not a port" in capsys.readouterr().err
+
+
 def test_a_refusal_is_one_sentence_and_the_right_exit_code(capsys, tmp_path):
-    assert main(["--speed", "fast"]) == 78
+    assert main(["--speed", "fast"]) == EXIT_USAGE
     assert main(["--tape", str(tmp_path / "nothing.gz")]) == 1
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 2
