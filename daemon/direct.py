@@ -85,13 +85,15 @@ class Direct:
         touches: Touches,
         seams: Seams,
         *,
+        markets: Callable[[], Sequence[Instrument]] | None = None,
         everything: bool = False,
         reason: str = "",
         say: Callable[[str], object] = bool,
     ) -> None:
         """Open the journal; raises TickdError where what is held cannot be known.
 
-        touches(instruments): their bids and asks now. everything: of each symbol's base asset all that the
+        touches(instruments): their bids and asks now. markets(): which are open, once the venue is reached,
+        where the instruments as they are do not tell. everything: of each symbol's base asset all that the
         account has is sold, whoever bought it, and each position in a derivative is closed. say: is told what
         a person should hear at once.
         """
@@ -100,6 +102,7 @@ class Direct:
         self._instruments = instruments
         self._venue = venue
         self._ask_touches = touches
+        self._markets = markets or (lambda: instruments)
         self._seams = seams
         self._everything = everything
         self._reason = reason or "flatten --direct"
@@ -109,9 +112,6 @@ class Direct:
         self._must_meet = True
         self._stopped = False
         self.orders, self._recovery = self._open()
-        for one in instruments:
-            if not one.trading:
-                self.orders.risk.suspend(one.index)
         self.orders.doubts.ask_snapshot = self._meet_soon
         self.on_funding = partial(take_funding, self.orders)
         self.on_margin_call = partial(take_margin_call, self.orders)
@@ -187,6 +187,9 @@ class Direct:
             raise NetError(
                 f"{self._venue.name} could not be reached within {_START_S:g} s; nothing was sent"
             ) from None
+        for one in self._markets():
+            if not one.trading:
+                orders.risk.suspend(one.index)
         snapshot = await self._meet()
         if self._everything:
             self._take_over(snapshot)

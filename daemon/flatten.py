@@ -166,8 +166,7 @@ class Flatten:
         """Return what no closing order can get past."""
         instrument = self._instruments[index]
         if index in self._orders.risk.suspended:
-            status = "closed" if instrument.trading else instrument.status
-            return f"{instrument.symbol} is {status} at {instrument.exchange}"
+            return f"{instrument.symbol} is not TRADING"
         if not self._orders.venue.up:
             return "the connection for orders is down"
         return "" if self._worst_ticks(index, qty) else f"{instrument.symbol} shows no price"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import uvloop
 from rich.console import Console
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from daemon.net import RealNet
     from daemon.options import DirectOptions, RunOptions
     from daemon.seams import Net
+    from daemon.venues.ccxt_venue import CcxtVenue
 
 
 def run(config: Config, options: RunOptions) -> int:
@@ -101,6 +102,7 @@ async def _flatten_direct(config: Config, options: DirectOptions, disk: RealDisk
             venue,
             venue.touches,
             seams,
+            markets=cast("CcxtVenue", venue).markets if config.venue.kind == "ccxt" else None,
             everything=options.everything,
             reason=options.reason,
             say=tell_person,

@@ -263,11 +263,19 @@ def test_a_symbol_that_is_not_trading_keeps_its_position_and_stop_and_is_told_at
     report = scene.flatten()
     assert list(scene.market.standing) == [stop]
     assert report.notes == [
-        "flatten cannot close 0.005 BTC of maker while BTC/USDT is BREAK at binance: its stop stands"
+        "flatten cannot close 0.005 BTC of maker while BTC/USDT is not TRADING: its stop stands"
     ]
     assert report.left == [f"order {stop} in BTC/USDT is WORKING", "0.005 BTC of maker"]
     assert scene.market.placed == []
     assert scene.time.now_ns() - began_ns < 5 * SECOND
+
+
+def test_the_venue_itself_tells_which_markets_are_open_where_it_can(scene):
+    stop = scene.protect()
+    closed = [msgspec.structs.replace(one, status="inactive") for one in scene.dead.instruments]
+    report = scene.flatten(markets=lambda: closed if scene.market.up else [])
+    assert list(scene.market.standing) == [stop]
+    assert report.left == [f"order {stop} in BTC/USDT is WORKING", "0.005 BTC of maker"]
 
 
 def test_with_everything_what_no_strategy_bought_is_sold_too(scene):

@@ -288,7 +288,7 @@ def fall_silent(floor):
 @pytest.mark.parametrize(
     ("trouble", "why"),
     [
-        (close_market, "BTC/USDT is closed at binance"),
+        (close_market, "BTC/USDT is not TRADING"),
         (cut_line, "the connection for orders is down"),
         (fall_silent, "the prices of BTC/USDT are stale"),
     ],
