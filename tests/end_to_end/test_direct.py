@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from tests.end_to_end.harness import CROSS, MAKER, until
+from tests.end_to_end.harness import CROSS, MAKER, fetch, until
 from tests.end_to_end.lossy import Lossy
+from tests.end_to_end.test_faults import post
 
 DUST = Decimal("0.0005")  # of BTC: 30 USDT, more than the exchange's least order and less than any position
 
@@ -71,6 +72,22 @@ def test_through_ccxt_it_leaves_nothing_either(bench):
     records = bench.run("journal", bench.folder / "var" / "one" / "journal-live-binance").out
     assert "adopt" not in records
     assert "flatten --direct" in records
+
+
+def test_a_symbol_in_a_break_is_left_as_it_is_and_closed_after_it(bench):
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    path, before = left_behind(bench, exchange)
+    orders = len(exchange.orders())
+    port = int(exchange.urls["spot"].rpartition(":")[2])
+    post(port, {"kind": "break", "lasts_s": 600})
+    report = flatten(bench, exchange, path, code=1).json
+    assert report["closed"] == []
+    assert any("while BTC/USDT is not TRADING: no stop protects it" in note for note in report["notes"])
+    assert any(" BTC of " in text for text in report["left"])
+    assert len(exchange.orders()) == orders
+    assert fetch(port, "/_simulator/faults", "DELETE")[0] == 200
+    assert flatten(bench, exchange, path).json["left"] == []
+    assert abs(exchange.balance("BTC") - before) < DUST
 
 
 @pytest.mark.parametrize("how", ["cut", "mute"])
