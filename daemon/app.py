@@ -143,7 +143,9 @@ class App:
         for text in await make.check_key_rights(config, venue, self._venue_seams, environ):
             self.log.warning("key", text=text)
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
-        runtimes = make_runtimes(config, plans, instruments, fees, can_amend=venue.can_amend)
+        runtimes = make_runtimes(
+            config, plans, instruments, fees, can_amend=venue.can_amend, can_replace=venue.can_replace
+        )
         self.started_ns = seams.clock.now_ns()
         observers = [AuditLog(self.logs, instruments)]
         self.core = core = build(

@@ -131,6 +131,8 @@ class VenueConfig(LineConfig, frozen=True):
     timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = 2000
     #: one that nobody finds so long after it was sent is VOID; 0: as soon as that is safe, 60 s at least
     absence_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    #: of Spot: a resting order is moved by one request (order.cancelReplace), not by a cancel and a new order
+    replace: bool = True
     #: open orders in the traded symbols that the daemon never sent
     foreign_orders: Literal["cancel", "adopt", "ignore"] = "cancel"
     #: its orders, trades and balances are compared with ours so often, and after each reconnect

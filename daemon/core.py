@@ -87,13 +87,14 @@ def make_runtimes(
     fees: tuple[float, float],
     *,
     can_amend: bool,
+    can_replace: bool = False,
 ) -> list[Runtime]:
     """Put planned strategies to work on their instruments; raises ConfigError where one does not compile."""
     by_symbol = {instrument.symbol: instrument for instrument in instruments}
     runtimes = []
     for index, plan in enumerate(plans):
         owned = [by_symbol[symbol] for symbol in plan.config.symbols]
-        memory = plan.memory(config, owned, fees, can_amend=can_amend)
+        memory = plan.memory(config, owned, fees, can_amend=can_amend, can_replace=can_replace)
         strategy = plan.strategy
         if plan.config.on_gap:
             strategy = strategy._replace(on_gap=plan.config.on_gap)

@@ -42,7 +42,13 @@ class Plan(NamedTuple):
     trees: Forest
 
     def memory(
-        self, config: Config, instruments: Sequence[Instrument], fees: tuple[float, float], *, can_amend: bool
+        self,
+        config: Config,
+        instruments: Sequence[Instrument],
+        fees: tuple[float, float],
+        *,
+        can_amend: bool,
+        can_replace: bool = False,
     ) -> NDArray[np.void]:
         """Return its memory before the first tick; raises ConfigError."""
         return new_memory(
@@ -55,6 +61,7 @@ class Plan(NamedTuple):
             config.venue,
             fees,
             can_amend=can_amend,
+            can_replace=can_replace,
         )
 
 

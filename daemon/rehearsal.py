@@ -109,7 +109,7 @@ class Rehearsal:
     def _order(self, now_ns: int) -> None:
         side = SELL if self.walks % 2 else BUY
         slot = self._desk.free_slot(0)
-        action = [PLACE, 0, slot, TARGET, 0, side, _TICKS, _LOTS, 0, 0, 2 * _TICKS]
+        action = [PLACE, 0, slot, TARGET, 0, side, _TICKS, _LOTS, 0, 0, 2 * _TICKS, 0]
         verdict = self._orders.risk.check(self._desk, action, now_ns)
         if type(verdict) is Approved:
             self._orders.submit(verdict)

@@ -151,6 +151,7 @@ def new_memory(
     fees: tuple[float, float],
     *,
     can_amend: bool,
+    can_replace: bool = False,
 ) -> NDArray[np.void]:
     """Return a strategy's memory before its first tick: rules, limits and parameters set, every gate shut.
 
@@ -185,7 +186,9 @@ def new_memory(
     for row, instrument in enumerate(instruments):
         record["ring"][row] = instrument.index
         features.init(record["feature_f"][row], record["feature_i"][row], tuning)
-        record["rules"][row] = rules_of(instrument, reconcile, fees, can_amend=can_amend)
+        record["rules"][row] = rules_of(
+            instrument, reconcile, fees, can_amend=can_amend, can_replace=can_replace
+        )
         record["limits"][row, dt.M_ORDER_NOTIONAL_MAX] = risk.order_notional_max
         record["limits"][row, dt.M_POSITION_NOTIONAL_MAX] = risk.position_notional_max
         record["limits"][row, dt.M_OPEN_ORDERS_MAX] = risk.open_orders_max
@@ -199,7 +202,12 @@ def new_memory(
 
 
 def rules_of(
-    instrument: Instrument, reconcile: ReconcileConfig, fees: tuple[float, float], *, can_amend: bool
+    instrument: Instrument,
+    reconcile: ReconcileConfig,
+    fees: tuple[float, float],
+    *,
+    can_amend: bool,
+    can_replace: bool = False,
 ) -> NDArray[np.float64]:
     """Return one row of `rules`: the exchange's, and how reconcile is to treat the instrument."""
     rules = np.zeros(dt.RULES_COLUMNS)
@@ -215,6 +223,7 @@ def rules_of(
     rules[dt.R_NOTIONAL_MIN] = float(instrument.notional_min)
     rules[dt.R_SPOT] = float(instrument.spot)
     rules[dt.R_CAN_AMEND] = float(can_amend and instrument.spot)  # futures send it to the end of the queue
+    rules[dt.R_CAN_REPLACE] = float(can_replace)
     rules[dt.R_PRICE_TOLERANCE_TICKS] = reconcile.price_tolerance_ticks
     rules[dt.R_QTY_TOLERANCE_LOTS] = reconcile.qty_tolerance_lots
     rules[dt.R_REST_NS_MIN] = reconcile.rest_ms_min * 1_000_000

@@ -113,7 +113,8 @@ R_NOTIONAL_MIN_STEPS: Final = 14
 R_NOTIONAL_MAX_STEPS: Final = 15  # 0: no largest notional
 R_MARGIN_RATE: Final = 16  # initial margin as a fraction of notional: one over the leverage; 0 on spot
 R_ISOLATED: Final = 17  # 1.0: a position is liquidated by its own margin, not by the account's
-RULES_COLUMNS: Final = 18
+R_CAN_REPLACE: Final = 18  # 1.0: one request cancels a resting order and places another
+RULES_COLUMNS: Final = 19
 
 # --- limits[k, M]: the numeric risk limits of an instrument -----------------------------------------------
 M_ORDER_NOTIONAL_MAX: Final = 0
@@ -125,9 +126,9 @@ M_LIQUIDATION_DISTANCE_MIN: Final = 5  # fraction all prices may move against us
 LIMITS_COLUMNS: Final = 6
 
 # --- actions[n, X]: what reconcile asks for, each approved or refused by limits (int64) --------------------
-X_VERB: Final = 0  # PLACE, AMEND or CANCEL
+X_VERB: Final = 0  # PLACE, AMEND, CANCEL or REPLACE
 X_INSTRUMENT: Final = 1
-X_SLOT: Final = 2  # the slot to amend or cancel; for PLACE the free slot it takes
+X_SLOT: Final = 2  # the slot to amend or cancel; for PLACE and REPLACE the free slot it takes
 X_KIND: Final = 3
 X_LEVEL: Final = 4
 X_SIDE: Final = 5
@@ -137,17 +138,20 @@ X_REDUCES: Final = 8  # 1: this can only bring the position nearer to zero
 X_REFUSAL: Final = 9  # 0: approved; else a Refusal code
 #: of an approved PLACE, what slippage is measured from: the mid that was decided on, of a STOP its trigger
 X_DECIDED_HALF_TICKS: Final = 10
-ACTION_COLUMNS: Final = 11
+X_REPLACES: Final = 11  # of a REPLACE: the slot of the order that it cancels
+ACTION_COLUMNS: Final = 12
 ACTIONS_PER_INSTRUMENT: Final = 24
 
 PLACE: Final = 1
 AMEND: Final = 2
 CANCEL: Final = 3
+#: cancel one order and, where that succeeds, place another: two orders, one request
+REPLACE: Final = 4
 
 # --- plan[4]: what one reconcile keeps count of ------------------------------------------------------------
 PLAN_COUNT: Final = 0  # actions
 PLAN_KEPT: Final = 1  # bits: slots of the instrument that a row of `out` speaks for
-PLAN_FILLED: Final = 2  # bits: empty slots given to a PLACE of this call
+PLAN_FILLED: Final = 2  # bits: empty slots given to an order of this call
 PLAN_SPARE: Final = 3  # lots free to sell
 PLAN: Final = 4
 

@@ -7,6 +7,9 @@ kernels.reconcile refused stays refused. Exposure is the worst case: every live 
 those on their way and of unknown fate too, and so do the orders approved earlier in the same call.
 
 - A CANCEL always passes, and so does an AMEND: it only lowers.
+- A REPLACE is judged as the order it places, beside the one it cancels: both count until the venue says that
+  the old one is gone. What does not fit beside it becomes the old one's CANCEL, and so does all while a gate
+  is closed.
 - An order that can only bring the position nearer to zero, even if everything else on its side fills, passes
   the gate and the limits on size; it must still be an order the venue takes, at a sane price. In a derivative
   it may be of any notional, since it says to the venue that it only reduces.
@@ -28,6 +31,7 @@ from kernels.dtypes import (
     A_MARGIN_BALANCE,
     APPROVED,
     BUY,
+    CANCEL,
     M_COLLAR,
     M_LIQUIDATION_DISTANCE_MIN,
     M_MARGIN_USED_MAX,
@@ -62,6 +66,7 @@ from kernels.dtypes import (
     REFUSED_POSITION_NOTIONAL,
     REFUSED_PRICE,
     REFUSED_QTY,
+    REPLACE,
     SELL,
     SLOT_EMPTY,
     STOP,
@@ -76,7 +81,9 @@ from kernels.dtypes import (
     X_QTY_LOTS,
     X_REDUCES,
     X_REFUSAL,
+    X_REPLACES,
     X_SIDE,
+    X_SLOT,
     X_VERB,
 )
 from kernels.wants import COUNT_MAX
@@ -98,13 +105,16 @@ def check(
     exposure = account[A_EXPOSURE]
     for x in range(n):
         action = actions[x]
-        if action[X_VERB] != PLACE:
+        if not _opens(action):
             action[X_REDUCES] = 1
             action[X_REFUSAL] = APPROVED
             continue
         if action[X_REFUSAL] != APPROVED:
             continue
         i = action[X_INSTRUMENT]
+        if action[X_VERB] == REPLACE and gate[i] != APPROVED:
+            action[X_REFUSAL] = gate[i]
+            continue
         action[X_REDUCES] = 1 if _reduces(x, actions, position[i], working[i], rules[i]) else 0
         action[X_REFUSAL] = _judge_order(action, book[i], rules[i], limits[i])
         if action[X_REFUSAL] != APPROVED:
@@ -129,6 +139,26 @@ def check(
                     exposure + growth, worst, growth, position[i], rules[i], limits[i], account
                 )
                 exposure += growth if action[X_REFUSAL] == APPROVED else 0.0
+    for x in range(n):
+        if actions[x, X_VERB] == REPLACE and actions[x, X_REFUSAL] != APPROVED:
+            _only_cancel(actions[x])
+
+
+@njit(cache=True)
+def _opens(action: Any) -> bool:
+    """Whether an action places an order."""
+    return bool(action[X_VERB] == PLACE or action[X_VERB] == REPLACE)
+
+
+@njit(cache=True)
+def _only_cancel(action: Any) -> None:
+    """Leave of a replacement the cancel: what it would place is placed once the slot is empty."""
+    action[X_VERB] = CANCEL
+    action[X_SLOT] = action[X_REPLACES]
+    action[X_QTY_LOTS] = 0
+    action[X_REDUCES] = 1
+    action[X_REFUSAL] = APPROVED
+    action[X_DECIDED_HALF_TICKS] = 0
 
 
 @njit(cache=True)
@@ -201,7 +231,7 @@ def _judge_balance(x: int, actions: Any, position: Any, rules: Any, account: Any
     need = 0.0
     for y in range(x + 1):
         other = actions[y]
-        if other[X_VERB] != PLACE or other[X_REFUSAL] != APPROVED or other[X_SIDE] != side:
+        if not _opens(other) or other[X_REFUSAL] != APPROVED or other[X_SIDE] != side:
             continue
         if side == SELL and other[X_INSTRUMENT] != i:
             continue
@@ -285,9 +315,9 @@ def _live_orders(x: int, actions: Any, working: Any) -> int:
 
 @njit(cache=True)
 def _approved_before(actions: Any, y: int, x: int) -> bool:
-    """Whether action y is an approved PLACE on the instrument of action x."""
+    """Whether action y is an approved order on the instrument of action x."""
     return bool(
-        actions[y, X_VERB] == PLACE
+        _opens(actions[y])
         and actions[y, X_REFUSAL] == APPROVED
         and actions[y, X_INSTRUMENT] == actions[x, X_INSTRUMENT]
     )

@@ -1,4 +1,4 @@
-"""What is wanted minus what is working: the orders to place, amend and cancel.
+"""What is wanted minus what is working: the orders to place, amend, cancel and replace.
 
     n_actions = reconcile(now_ns, n, out, position, working, book, rules, actions, clamped, plan)
 
@@ -8,6 +8,8 @@ wait:
 - a level has at most one live order. One that must move is cancelled, and placed anew once its slot is empty;
   one that must only shrink is amended where the venue keeps its priority. An order on its way, or of unknown
   fate, is waited for;
+- a REST that must move is replaced by one request where the venue can and its new price would rest. The level
+  has two orders until the venue has answered on both; kernels.limits counts both;
 - TARGET: one immediate-or-cancel order for what is missing to the wanted position, when the market shows a
   price as good as the worst one; never a second while one is out, nor one below the venue's smallest order to
   mend what a position lacks;
@@ -45,6 +47,7 @@ from kernels.dtypes import (
     PLAN_KEPT,
     PLAN_SPARE,
     R_CAN_AMEND,
+    R_CAN_REPLACE,
     R_PRICE_TOLERANCE_TICKS,
     R_QTY_MIN_LOTS,
     R_QTY_TOLERANCE_LOTS,
@@ -54,6 +57,7 @@ from kernels.dtypes import (
     REFUSED_DUPLICATE,
     REFUSED_NO_SLOT,
     REFUSED_PRICE,
+    REPLACE,
     REST,
     SELL,
     SLOT_EMPTY,
@@ -76,6 +80,7 @@ from kernels.dtypes import (
     X_QTY_LOTS,
     X_REDUCES,
     X_REFUSAL,
+    X_REPLACES,
     X_SIDE,
     X_SLOT,
     X_VERB,
@@ -196,7 +201,13 @@ def _want(
             return
         if slot >= 0:
             plan[PLAN_KEPT] |= 1 << slot
-            _adjust(actions, plan, now_ns, i, slot, working, rules, side, ticks, lots)
+            if kind == REST and rules[R_CAN_REPLACE] != 0:
+                other = _other_slot(working, slot)
+                if other != NO_SLOT:  # a replacement is under way
+                    if working[slot, W_STATE] != SLOT_WORKING or working[other, W_STATE] != SLOT_WORKING:
+                        plan[PLAN_KEPT] |= 1 << other
+                    return
+            _adjust(actions, plan, now_ns, i, slot, row, working, book, rules, side, ticks, lots)
             return
         if kind == REST and reaches(book, rules, side, ticks):
             return
@@ -228,13 +239,15 @@ def _adjust(
     now_ns: int,
     i: int,
     slot: int,
+    row: Any,
     working: Any,
+    book: Any,
     rules: Any,
     side: int,
     ticks: int,
     lots: int,
 ) -> None:
-    """Leave, amend or cancel the live order of a level that is wanted."""
+    """Leave, amend, replace or cancel the live order of a level that is wanted."""
     order = working[slot]
     if order[W_STATE] != SLOT_WORKING:
         return
@@ -249,8 +262,17 @@ def _adjust(
         return
     if not moved and surplus > 0 and rules[R_CAN_AMEND] != 0 and lots >= rules[R_QTY_MIN_LOTS]:
         _change(actions, plan, AMEND, i, slot, order, lots)
-    else:
-        _change(actions, plan, CANCEL, i, slot, order, 0)
+        return
+    if rules[R_CAN_REPLACE] != 0 and order[W_KIND] == REST and not reaches(book, rules, side, ticks):
+        free = _free_slot(working, plan[PLAN_FILLED])
+        if free != NO_SLOT:
+            plan[PLAN_FILLED] |= 1 << free
+            _place(actions, plan, i, free, row, side, ticks, lots, APPROVED)
+            action = actions[plan[PLAN_COUNT] - 1]
+            action[X_VERB] = REPLACE
+            action[X_REPLACES] = slot
+            return
+    _change(actions, plan, CANCEL, i, slot, order, 0)
 
 
 # --- slots and actions -------------------------------------------------------------------------------------
@@ -264,6 +286,17 @@ def _slot_of(working: Any, kind: int, level: float) -> int:
             and order[W_KIND] == kind
             and (kind == TARGET or order[W_LEVEL] == level)
         ):
+            return slot
+    return NO_SLOT
+
+
+@njit(cache=True)
+def _other_slot(working: Any, first: int) -> int:
+    """Return the slot of the second live order of a level whose first is known, or NO_SLOT."""
+    level, kind = working[first, W_LEVEL], working[first, W_KIND]
+    for slot in range(first + 1, WORKING_SLOTS):
+        order = working[slot]
+        if order[W_STATE] != SLOT_EMPTY and order[W_LEVEL] == level and order[W_KIND] == kind:
             return slot
     return NO_SLOT
 
@@ -294,6 +327,7 @@ def _place(
     action[X_REDUCES] = 0
     action[X_REFUSAL] = refusal
     action[X_DECIDED_HALF_TICKS] = 0
+    action[X_REPLACES] = 0
     plan[PLAN_COUNT] += 1
 
 
@@ -312,6 +346,7 @@ def _change(actions: Any, plan: Any, verb: int, i: int, slot: int, order: Any, l
     action[X_REDUCES] = 0
     action[X_REFUSAL] = APPROVED
     action[X_DECIDED_HALF_TICKS] = 0
+    action[X_REPLACES] = 0
     plan[PLAN_COUNT] += 1
 
 

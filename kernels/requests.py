@@ -25,6 +25,7 @@ INTEGER: Final = 6  # x as it is
 PRICE: Final = 7  # x ticks
 QTY: Final = 8  # y lots
 SIGNATURE: Final = 9
+LAST_NAME: Final = 10  # the last `mark` bytes of `name`, where that is two names
 
 PIECES_MAX: Final = 12
 TEXT_MAX: Final = 1024
@@ -134,6 +135,10 @@ def _fill(
             at = _decimal(out, at, x, one.price)
         elif hole == QTY:
             at = _decimal(out, at, y, one.qty)
+        elif hole == LAST_NAME:
+            for k in range(len(name) - mark, len(name)):
+                out[at] = name[k]
+                at += 1
         else:
             at = _copy(out, 0, _SIGNATURE_BYTES, out, at)
     return at

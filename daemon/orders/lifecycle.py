@@ -271,6 +271,8 @@ class Lifecycle:
         self._count(order, report)
 
     def _on_doubt(self, order: Order, report: ExecutionReport) -> None:
+        if report.kind == "CANCEL_REJECTED":
+            order.cancel_refused = True
         self.step(order, Event.DOUBT, report.wire_ns)
 
     def _on_status(self, order: Order, report: ExecutionReport) -> None:

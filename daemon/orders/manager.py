@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import isfinite
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from daemon.errors import JournalError, UsageError
 from daemon.events import ExecutionReport
@@ -30,9 +30,11 @@ from kernels.dtypes import (
     REFUSED_JOURNAL,
     REFUSED_NO_SLOT,
     REFUSED_QTY,
+    REPLACE,
     STOP,
     X_INSTRUMENT,
     X_QTY_LOTS,
+    X_REPLACES,
     X_SLOT,
     X_VERB,
 )
@@ -51,12 +53,14 @@ if TYPE_CHECKING:
     from daemon.orders.risk import Risk
     from daemon.orders.valuation import Baseline
     from daemon.seams import Clock, Scheduler, Timer
-    from daemon.venues.base import Venue
+    from daemon.venues.base import ReplacingVenue, Venue
 
 #: reports that come twice in the ordinary course of things
 _REPEATED: Final = frozenset({"NEW", "TRADE"})
 #: states in which every word of the venue counts
 _ASKED_ABOUT: Final = frozenset({State.UNKNOWN, State.VOID})
+#: states of an order that is simply open
+_OPEN: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
 #: states in which the venue owes an answer
 _WAITING: Final = frozenset({State.PENDING_NEW, State.PENDING_REPLACE, State.PENDING_CANCEL})
 
@@ -117,18 +121,36 @@ class Orders:
         verb = action[X_VERB]
         if verb == PLACE:
             return self._place(approved)
-        order = approved.desk.orders[action[X_INSTRUMENT]][action[X_SLOT]]
+        slot = action[X_REPLACES if verb == REPLACE else X_SLOT]
+        order = approved.desk.orders[action[X_INSTRUMENT]][slot]
         if order is None:
             return self.risk.refuse(REFUSED_NO_SLOT, approved.desk, action, approved.now_ns)
+        if verb == REPLACE:
+            return self._replace(approved, order)
         if verb == CANCEL:
             self.cancel(order, approved.now_ns)
         elif not self.amend(order, action[X_QTY_LOTS], approved.now_ns):
             return self.risk.refuse(REFUSED_QTY, approved.desk, action, approved.now_ns)
         return order
 
-    def _place(self, approved: Approved) -> Order | Refused:
+    def _replace(self, approved: Approved, old: Order) -> Order | Refused:
+        """Ask for an order's end and a new order in one request; both are orders like any other.
+
+        The cancel is recorded first: were it the last record, nothing has left.
+        """
+        now_ns, before = approved.now_ns, old.state
+        if before not in _OPEN or not self.venue.up:
+            self.cancel(old, now_ns)
+            return old
+        approved.action[X_VERB] = PLACE
+        self.record(pack_ask(records.CANCEL, now_ns, old.client_order_id, 0))
+        if old.state is not before:  # as in `cancel`
+            return self.risk.refuse(REFUSED_JOURNAL, approved.desk, approved.action, now_ns)
+        return self._place(approved, old)
+
+    def _place(self, approved: Approved, replaced: Order | None = None) -> Order | Refused:
         desk, instrument, now_ns = approved.desk, approved.instrument, approved.now_ns
-        _, row, slot, kind, level, side, price_ticks, qty_lots, reduces, _, decided = approved.action
+        _, row, slot, kind, level, side, price_ticks, qty_lots, reduces, _, decided, _ = approved.action
         if not self.venue.up:  # what reduces risk passes the gate, and cannot leave either
             return self.risk.refuse(GATE_VENUE_DOWN, desk, approved.action, now_ns)
         client_order_id = self.ids.next()
@@ -163,12 +185,20 @@ class Orders:
         order.decided_half_ticks = decided
         self.recorded_ns = self.clock.now_ns()
         try:
-            self.venue.place(order)
+            if replaced is None:
+                self.venue.place(order)
+            else:
+                cast("ReplacingVenue", self.venue).replace(replaced, order)
             self.written_ns = order.sent_ns = self.clock.now_ns()
         finally:  # nothing that can wait stands between the record and the wire
             self.life.enter(order)
             self._await_answer(order, now_ns)
+            if replaced is not None:
+                self.life.step(replaced, Event.CANCEL_ASKED, now_ns)
+                self._await_answer(replaced, now_ns)
         if self.observers:
+            if replaced is not None:
+                self.tell(Sent(CANCEL, replaced, now_ns))
             self.tell(Sent(PLACE, order, now_ns))
         return order
 
@@ -194,7 +224,7 @@ class Orders:
         Impossible are a larger quantity or none, and an order that is not simply open.
         """
         lowers = 0 < leaves_lots < order.leaves_lots
-        if not lowers or order.state not in {State.WORKING, State.PARTIALLY_FILLED}:
+        if not lowers or order.state not in _OPEN:
             return False
         order.asked_lots = order.filled_lots + leaves_lots
         before = order.state

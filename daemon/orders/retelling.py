@@ -44,6 +44,7 @@ class _NoVenue:
     up = False
     losses = 0
     can_amend = False
+    can_replace = False
 
     def is_short(self) -> bool:
         """Return False: nothing is asked."""

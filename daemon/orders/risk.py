@@ -27,6 +27,7 @@ from daemon.orders.windows import ALWAYS, Windows
 from kernels.dtypes import (
     AMEND,
     BUY,
+    CANCEL,
     GATE_HALTED,
     GATE_LOW_BUDGET,
     GATE_MARKET_CLOSED,
@@ -41,6 +42,7 @@ from kernels.dtypes import (
     REFUSED_ORDER_RATE,
     REFUSED_POSITION_NOTIONAL,
     REFUSED_SELF_TRADE,
+    REPLACE,
     REST,
     STOP,
     X_DECIDED_HALF_TICKS,
@@ -51,7 +53,9 @@ from kernels.dtypes import (
     X_QTY_LOTS,
     X_REDUCES,
     X_REFUSAL,
+    X_REPLACES,
     X_SIDE,
+    X_SLOT,
 )
 
 if TYPE_CHECKING:
@@ -141,7 +145,7 @@ class Risk:
     # --- the hot path -------------------------------------------------------------------------------------
     def check(self, desk: Desk, action: list[int], now_ns: int) -> Approved | Refused:
         """Judge one row of `actions` (as plain ints) of a drain at `now_ns`."""
-        verb, row, slot, _, _, _, _, _, reduces, code, _ = action
+        verb, row, slot, _, _, _, _, _, reduces, code, _, _ = action
         instrument = desk.instruments[row]
         if not code:
             held = desk.orders[row][slot]
@@ -155,6 +159,8 @@ class Risk:
                     pass
                 elif reduces or not (code := self._crowds(desk, action, instrument)):
                     code = self._spend(now_ns, 1.0 if reduces else self._needed)
+            elif verb == REPLACE:
+                action = self._replacement(desk, action, now_ns)
             elif held is None:
                 code = REFUSED_NO_SLOT
             elif (
@@ -181,12 +187,32 @@ class Risk:
         qty = action[X_QTY_LOTS] * self._lot[desk.instruments[row]]
         return position * action[X_SIDE] < 0 and qty <= abs(position) * (1 + 1e-9)
 
-    def _collides(self, desk: Desk, action: list[int]) -> int:
-        """Compare with every open order of the instrument, whichever strategy's."""
+    def _replacement(self, desk: Desk, action: list[int], now_ns: int) -> list[int]:
+        """Return a replacement as it may leave: whole, or of what it would place nothing, only the cancel."""
+        row = action[X_INSTRUMENT]
+        old = desk.orders[row][action[X_REPLACES]]
+        if (
+            old is not None
+            and not old.cancel_refused
+            and desk.orders[row][action[X_SLOT]] is None
+            and not desk.gate[row]
+            and not self._collides(desk, action, old)
+            and not self._spend(now_ns, 1.0 if action[X_REDUCES] else self._needed)
+        ):
+            return action
+        return [CANCEL, row, action[X_REPLACES], *action[X_SLOT + 1 :]]
+
+    def _collides(self, desk: Desk, action: list[int], replaced: Order | None = None) -> int:
+        """Compare with every open order of the instrument, whichever strategy's, but one to be replaced."""
         side, kind, price = action[X_SIDE], action[X_KIND], action[X_PRICE_TICKS]
         for order in self.live[desk.instruments[action[X_INSTRUMENT]]]:
             if order.side == side:
-                if order.strategy == desk.index and order.kind == kind and order.level == action[X_LEVEL]:
+                if (
+                    order.strategy == desk.index
+                    and order.kind == kind
+                    and order.level == action[X_LEVEL]
+                    and order is not replaced
+                ):
                     return REFUSED_DUPLICATE
             elif (
                 order.kind == REST

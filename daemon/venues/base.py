@@ -44,6 +44,7 @@ class Venue(Protocol):
     up: bool
     losses: int  # connections lost since the start
     can_amend: bool  # whether an order can be lowered and keep its place
+    can_replace: bool  # whether one request can cancel a resting order and place another
 
     def is_short(self) -> bool:
         """Whether its rate limits leave room for little more than cancels and queries."""
@@ -75,3 +76,13 @@ class LiveVenue(Venue, Protocol):
 
     async def touches(self, instruments: Sequence[Instrument]) -> list[tuple[float, float]]:
         """Return the best bid and ask of each now, 0.0 where there is none; raises NetError, VenueError."""
+
+
+class ReplacingVenue(Venue, Protocol):
+    """A venue that can replace a resting order by one request."""
+
+    def replace(self, old: Order, new: Order) -> None:
+        """Ask for the old order's cancellation and, where that succeeds, send the new one.
+
+        A plain call as those above. Reports follow on each, as if it had been asked for by itself.
+        """

@@ -54,6 +54,7 @@ class BinanceVenue:
 
     name = "binance"
     can_amend = True
+    can_replace = False
     protocol: Protocol = SPOT
 
     def __init__(

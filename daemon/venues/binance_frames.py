@@ -23,11 +23,13 @@ from daemon.venues.binance_requests import original_id
 from daemon.venues.binance_wire import (
     Account,
     AmendRow,
+    ErrorBody,
     ExecutionEvent,
     Message,
     OrderRow,
     PlacedRow,
     RateLimit,
+    ReplacedRow,
     ServerTime,
     TradeRow,
 )
@@ -78,6 +80,8 @@ class OrderFrames:
         self._order = msgspec.json.Decoder(OrderRow)
         self._orders = msgspec.json.Decoder(list[OrderRow])
         self._amend = msgspec.json.Decoder(AmendRow)
+        self._replaced = msgspec.json.Decoder(ReplacedRow)
+        self._error = msgspec.json.Decoder(ErrorBody)
         self._account = msgspec.json.Decoder(Account)
         self._time = msgspec.json.Decoder(ServerTime)
         self._trades = msgspec.json.Decoder(list[TradeRow])
@@ -214,6 +218,14 @@ class OrderFrames:
             qty(row.amendedOrder.executedQty),
         )
         return msgspec.structs.replace(report, qty_lots=qty(row.amendedOrder.qty))
+
+    def replaced(self, result: msgspec.Raw) -> ReplacedRow:
+        """Return what the answer to a cancelReplace says of its halves."""
+        return decoded(self._replaced, result)
+
+    def error(self, body: msgspec.Raw) -> ErrorBody:
+        """Return why a half of it failed."""
+        return decoded(self._error, body)
 
     def status(self, result: msgspec.Raw, order: Order, wire_ns: int) -> ExecutionReport:
         """Return what the answer to a query says."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from daemon.venues.binance_frames import OrderFrames
 from daemon.venues.binance_requests import OrderRequests
 from daemon.venues.binance_rest import RestReader
-from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, TIME, TRADES, Session
+from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, REPLACE, TIME, TRADES, Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,5 +30,5 @@ SPOT: Final = Protocol(
     RestReader,
     Session,
     "time",
-    {PLACE: 1, CANCEL: 1, AMEND: 4, QUERY: 4, TRADES: 5, TIME: 1},
+    {PLACE: 1, CANCEL: 1, AMEND: 4, QUERY: 4, TRADES: 5, TIME: 1, REPLACE: 1},
 )

@@ -13,11 +13,13 @@ import numpy as np
 from daemon.entry import bound
 from daemon.venues.binance_templates import (
     INTEGER,
+    LAST_NAME,
     MARKED_NAME,
     NAME,
     PRICE,
     QTY,
     SYMBOL,
+    Hole,
     make_listing,
     make_template,
 )
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 CLIENT_ID_LENGTH_MAX: Final = 36
 #: what a cancel calls the order from then on, so that its own id can be told from the answer of a later query
 CANCEL_MARK: Final = "-c"
+_CANCELED_NAME: Final = Hole(requests.NAME, quoted=True, tail=CANCEL_MARK)
 
 #: what happens where an order would meet one of ours is said with each, not left to the account's default:
 #: the new order goes and what rests keeps its place, but a protective stop never yields to a quote
@@ -86,6 +89,22 @@ class OrderRequests:
             "order.amend.keepPriority",
             {"newClientOrderId": NAME, "newQty": QTY, "origClientOrderId": NAME},
         )
+        replace: Params = {
+            "cancelOrigClientOrderId": NAME,
+            "cancelReplaceMode": "STOP_ON_FAILURE",
+            "newClientOrderId": LAST_NAME,
+            "price": PRICE,
+            "quantity": QTY,
+            **_TYPES[REST],
+        }
+        self._replace = {
+            (side, marked): template(
+                "order.cancelReplace",
+                {**replace, "cancelNewClientOrderId": _CANCELED_NAME if marked else NAME, "side": name},
+            )
+            for side, name in SIDES.items()
+            for marked in (False, True)
+        }
         self._query = template("order.status", {"origClientOrderId": NAME})
         self._query_by_id = template("order.status", {"orderId": INTEGER})
         self._trades = template("myTrades", {"orderId": INTEGER, "limit": 1000})
@@ -133,6 +152,13 @@ class OrderRequests:
         """Return the request to lower an order's whole quantity to `qty_lots`, keeping its id and place."""
         name = order.client_order_id
         return self._fill(self._amend, order.instrument, name, request_id, time_ms, 0, qty_lots)
+
+    def replace(self, request_id: int, order: Order, old: Order, time_ms: int) -> bytes:
+        """Return the request to cancel a resting order and, where that succeeds, place another."""
+        name, new = old.client_order_id, order.client_order_id
+        template = self._replace[order.side, cancel_id(name) != name]
+        ticks, lots, mark = order.price_ticks, order.qty_lots, len(new)
+        return self._fill(template, order.instrument, name + new, request_id, time_ms, ticks, lots, mark)
 
     def query(self, request_id: int, order: Order, time_ms: int) -> bytes:
         """Return the request for an order's status."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from daemon.errors import FrameError, NetError, VenueError
-from daemon.events import ExecutionReport
+from daemon.events import NOT_SENT, ExecutionReport
 from daemon.redact import redact
 from daemon.venues.binance_requests import request
-from daemon.venues.binance_wire import ExecutionEvent, ShutdownEvent, TerminatedEvent
+from daemon.venues.binance_wire import ErrorBody, ExecutionEvent, ShutdownEvent, TerminatedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from daemon.orders.order import Order
     from daemon.seams import Clock, Wire
     from daemon.venues.binance_frames import OrderFrames
-    from daemon.venues.binance_wire import ErrorBody, Message, RateLimit
+    from daemon.venues.binance_wire import Message, RateLimit, ReplacedRow
     from daemon.venues.signing import Signer
 
 # --- what a request asks -----------------------------------------------------------------------------------
@@ -36,6 +36,7 @@ QUERY: Final = 4
 TRADES: Final = 5  # the second half of a query, where trades were missing
 TIME: Final = 6
 CALL: Final = 7  # awaited by a coroutine
+REPLACE: Final = 8  # a CANCEL and a PLACE in one
 
 #: the report that a definite refusal becomes
 REFUSALS: Final[dict[int, ReportKind]] = {
@@ -48,10 +49,13 @@ REFUSALS: Final[dict[int, ReportKind]] = {
 #: error codes after which nobody knows whether the request was executed
 _UNKNOWN_OUTCOMES: Final = frozenset({-1000, -1001, -1006, -1007})
 _OK: Final = 200
+_BAD_REQUEST: Final = 400
 _NO_SUCH_ORDER: Final = -2013
 _NEW_ORDER_REJECTED: Final = -2010
 _DUPLICATE_ID: Final = -4116  # of futures
 _INVALID_TIMESTAMP: Final = -1021
+#: a cancelReplace of which a half, or neither, was done: its data says which
+_REPLACE_FAILED: Final = frozenset({-2021, -2022})
 #: the limits of answers are read so often, since each order's answer tells them: between, we count ourselves
 _LIMITS_NS: Final = 10_000_000
 #: answered requests are forgotten at once, unanswered ones when there are more than this
@@ -67,6 +71,7 @@ class Asked(msgspec.Struct, gc=False):
     told: bool = False  # its timeout was reported
     answer: asyncio.Future[Message] | None = None
     status: ExecutionReport | None = None  # of TRADES: what the query said
+    old: Order | None = None  # of REPLACE: what is cancelled
 
 
 class Owner(Protocol):
@@ -242,7 +247,12 @@ class Session:
                 asked.answer.set_result(message)
             return
         if message.error is not None:
-            self._on_refusal(asked, message.status, message.error, wire_ns)
+            if message.error.code == _INVALID_TIMESTAMP:
+                self._owner.on_clock_refused()
+            if asked.old is None:
+                self._on_refusal(asked.verb, asked.order, message.status, message.error, wire_ns)
+            else:
+                self._on_failed_replace(asked, message.status, message.error, wire_ns)
             return
         try:
             self._on_result(asked, message.result, wire_ns)
@@ -269,6 +279,8 @@ class Session:
             self._owner.on_report(frames.canceled(result, order, wire_ns))
         elif asked.verb == AMEND:
             self._owner.on_report(frames.amended(result, order, wire_ns))
+        elif asked.old is not None:
+            self._on_replaced(asked, frames.replaced(result), wire_ns)
         elif asked.verb == QUERY:
             status = frames.status(result, order, wire_ns)
             if status.cum_lots > order.filled_lots:
@@ -288,18 +300,48 @@ class Session:
         assert asked.status is not None, "trades are asked for after a status"
         self._owner.on_report(asked.status)
 
-    def _on_refusal(self, asked: Asked, status: int, error: ErrorBody, wire_ns: int) -> None:
-        if error.code == _INVALID_TIMESTAMP:
-            self._owner.on_clock_refused()
-        order = asked.order
+    def _on_replaced(self, asked: Asked, row: ReplacedRow, wire_ns: int, code: int = 0) -> None:
+        """Report on either half of a replacement, the cancel first; each is an answer by itself."""
+        for verb, order, result, body in (
+            (CANCEL, asked.old, row.cancelResult, row.cancelResponse),
+            (PLACE, asked.order, row.newOrderResult, row.newOrderResponse),
+        ):
+            half = Asked(verb, order, asked.sent_ns)
+            try:
+                if result == "SUCCESS":
+                    self._on_result(half, body, wire_ns)
+                elif result == "FAILURE":
+                    self._on_refusal(verb, order, _BAD_REQUEST, self._frames.error(body), wire_ns)
+                elif result == "NOT_ATTEMPTED":
+                    error = ErrorBody(code, f"{NOT_SENT}: the order before it was not cancelled")
+                    self._on_refusal(verb, order, _BAD_REQUEST, error, wire_ns)
+                else:
+                    self._unknown(half, "the answer does not tell")
+            except FrameError as error:
+                self._owner.on_frame_error(error)
+                self._unknown(half, f"the answer could not be read: {redact(str(error))}")
+
+    def _on_failed_replace(self, asked: Asked, status: int, error: ErrorBody, wire_ns: int) -> None:
+        """Report a replacement that was done in part, or refused before either half was tried."""
+        if error.data is not None and error.data.newOrderResult:
+            self._on_replaced(asked, error.data, wire_ns, error.code)
+        elif error.code in _REPLACE_FAILED:
+            self._unknown(asked, "the answer does not tell")
+        else:
+            self._on_refusal(CANCEL, asked.old, status, error, wire_ns)
+            self._on_refusal(PLACE, asked.order, status, error, wire_ns)
+
+    def _on_refusal(
+        self, verb: int, order: Order | None, status: int, error: ErrorBody, wire_ns: int
+    ) -> None:
         if order is None:
             return
-        kind = REFUSALS[asked.verb]
+        kind = REFUSALS[verb]
         if status >= 500 or error.code in _UNKNOWN_OUTCOMES:
             kind = "TIMEOUT"
-        elif asked.verb == QUERY and error.code == _NO_SUCH_ORDER:
+        elif verb == QUERY and error.code == _NO_SUCH_ORDER:
             kind = "NOT_FOUND"
-        elif asked.verb == PLACE and _is_taken(error):
+        elif verb == PLACE and _is_taken(error):
             kind = "TIMEOUT"  # an order of this id is there, and ids are never used twice: it is this one
         self._owner.on_report(
             ExecutionReport(
@@ -313,16 +355,17 @@ class Session:
         )
 
     def _unknown(self, asked: Asked, reason: str) -> None:
-        if asked.order is not None:
-            self._owner.on_report(
-                ExecutionReport(
-                    kind="TIMEOUT",
-                    client_order_id=asked.order.client_order_id,
-                    instrument=asked.order.instrument,
-                    wire_ns=self._clock.now_ns(),
-                    reason=reason,
+        for order in (asked.old, asked.order):
+            if order is not None:
+                self._owner.on_report(
+                    ExecutionReport(
+                        kind="TIMEOUT",
+                        client_order_id=order.client_order_id,
+                        instrument=order.instrument,
+                        wire_ns=self._clock.now_ns(),
+                        reason=reason,
+                    )
                 )
-            )
 
 
 def _is_taken(error: ErrorBody) -> bool:

@@ -19,17 +19,19 @@ if TYPE_CHECKING:
 
 
 class Hole:
-    """A place in a template, by what stands there; `quoted` where JSON wants a string."""
+    """A place in a template, by what stands there; `quoted` where JSON wants a string, with a `tail`."""
 
-    __slots__ = ("quoted", "value")
+    __slots__ = ("quoted", "tail", "value")
 
-    def __init__(self, value: int, *, quoted: bool) -> None:
+    def __init__(self, value: int, *, quoted: bool, tail: str = "") -> None:
         self.value = value
         self.quoted = quoted
+        self.tail = tail
 
 
 NAME: Final = Hole(requests.NAME, quoted=True)
 MARKED_NAME: Final = Hole(requests.MARKED_NAME, quoted=True)
+LAST_NAME: Final = Hole(requests.LAST_NAME, quoted=True)
 SYMBOL: Final = Hole(requests.SYMBOL, quoted=True)
 INTEGER: Final = Hole(requests.INTEGER, quoted=False)
 PRICE: Final = Hole(requests.PRICE, quoted=True)
@@ -71,7 +73,7 @@ def make_template(method: str, params: Params, signer: HmacSigner | None, recv_w
         prefix = "".join(f"{name}={value}&" for name, value in [*first, ("apiKey", signer.api_key)])
         signed: list[str | Hole] = [signer.bind(array, prefix.encode()).decode()]
         for name, value in ordered[len(first) :]:
-            signed += [f"{name}=", value if isinstance(value, Hole) else str(value), "&"]
+            signed += [f"{name}=", *([value, value.tail] if isinstance(value, Hole) else [str(value)]), "&"]
         text = _write_pieces(array, "signed", text, signed[:-1])
         pairs = [("apiKey", signer.api_key), *pairs, ("signature", SIGNATURE)]
     request: list[str | Hole] = ['{"id":', REQUEST_ID, f',"method":"{method}","params":{{']
@@ -99,7 +101,7 @@ def _write_pieces(template: NDArray[np.void], field: str, at: int, parts: list[s
 
 def _json(value: str | int | Hole) -> list[str | Hole]:
     if isinstance(value, Hole):
-        return ['"', value, '"'] if value.quoted else [value]
+        return ['"', value, f'{value.tail}"'] if value.quoted else [value]
     return [f'"{value}"' if isinstance(value, str) else str(value)]
 
 

@@ -23,8 +23,17 @@ class RateLimit(msgspec.Struct, gc=False):
     count: int
 
 
-class ErrorData(msgspec.Struct, gc=False):
-    """When a limited request may be repeated, in ms."""
+class ReplacedRow(msgspec.Struct, gc=False):
+    """What became of either half of a cancelReplace, with an order or an error for each that was tried."""
+
+    cancelResult: str = ""  # noqa: N815
+    newOrderResult: str = ""  # noqa: N815
+    cancelResponse: msgspec.Raw = msgspec.Raw()  # noqa: N815
+    newOrderResponse: msgspec.Raw = msgspec.Raw()  # noqa: N815
+
+
+class ErrorData(ReplacedRow, gc=False):
+    """When a limited request may be repeated, in ms; or what became of a cancelReplace's halves."""
 
     retryAfter: int = 0  # noqa: N815
 

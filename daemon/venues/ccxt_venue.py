@@ -50,6 +50,7 @@ _ORPHANS_MAX: Final = 1_000
 class CcxtVenue:
     """A venue (daemon/venues/base.py) on an exchange of ccxt."""
 
+    can_replace = False
     can_amend = False  # ccxt's editOrder is a cancel and a new order at most exchanges, and tells not where
 
     def __init__(

@@ -17,6 +17,7 @@ from daemon.orders.money import UNIT
 from daemon.redact import register
 from daemon.rehearsal import Rehearsal
 from daemon.venues.binance import BinanceVenue
+from daemon.venues.binance_replacing import ReplacingBinanceVenue
 from daemon.venues.binance_settings import BinanceSettings, UsdmSettings
 from daemon.venues.binance_usdm import UsdmVenue
 from daemon.venues.hosts import PLACES
@@ -199,7 +200,8 @@ def _binance(
     if config.feed.market == "usdm":
         return UsdmVenue(instruments, signer, msgspec.structs.replace(usdm, **urls), seams)
     urls.pop("stream_url", None)
-    return BinanceVenue(instruments, signer, msgspec.structs.replace(spot, **urls), seams)
+    kind = ReplacingBinanceVenue if venue.replace else BinanceVenue
+    return kind(instruments, signer, msgspec.structs.replace(spot, **urls), seams)
 
 
 def _ccxt(

@@ -90,6 +90,7 @@ class PaperVenue:
 
     name = "paper"
     can_amend = True
+    can_replace = False
     losses = 0  # there is no connection
 
     def __init__(

@@ -17,6 +17,7 @@ import msgspec
 from daemon.simulator.fault import read_one
 from kernels import dtypes as d
 from tests.simulation.byte_net import HOST, PORT
+from tests.simulation.checks import places
 from tests.simulation.faults import KINDS, Fault
 from tests.simulation.planted import BUGS
 from tests.simulation.world import World, daemon_config, exchange_settings
@@ -113,7 +114,7 @@ class Stage(World):
         standing.clear()
 
     def _on_sent(self, run: Any, payload: bytes) -> None:
-        if b'"order.place"' in payload:
+        if places(payload):
             params = msgspec.json.decode(payload)["params"]
             name, side, qty = params["newClientOrderId"], params["side"], float(params["quantity"])
             free = self.account.balance("BTC").free / 1e8

@@ -58,6 +58,7 @@ from kernels.dtypes import (
     REFUSED_POSITION_NOTIONAL,
     REFUSED_PRICE,
     REFUSED_QTY,
+    REPLACE,
     REST,
     RULES_COLUMNS,
     SELL,
@@ -72,8 +73,11 @@ from kernels.dtypes import (
     WORKING_COLUMNS,
     WORKING_SLOTS,
     X_DECIDED_HALF_TICKS,
+    X_QTY_LOTS,
     X_REDUCES,
     X_REFUSAL,
+    X_SLOT,
+    X_VERB,
 )
 
 INF = math.inf
@@ -108,7 +112,7 @@ class Desk:
         """Check (verb, kind, side, ticks, lots[, instrument]); return the refusals."""
         rows = np.zeros((max(len(actions), 1), ACTION_COLUMNS), np.int64)
         for x, (verb, kind, side, ticks, lots, *i) in enumerate(actions):
-            rows[x] = verb, i[0] if i else 0, 0, kind, x, side, ticks, lots, 0, APPROVED, 0
+            rows[x] = verb, i[0] if i else 0, 0, kind, x, side, ticks, lots, 0, APPROVED, 0, 0
         return self.check(rows, len(actions))
 
     def check(self, rows, n):
@@ -463,3 +467,63 @@ def test_exposure_never_passes_its_limit_nor_reducing_orders_zero():
 
 def test_it_has_one_signature():
     assert len(limits.check.signatures) == 1
+
+
+# --- replacements -------------------------------------------------------------------------------------------
+def replace(desk, side, ticks, lots, old=0, new=1):
+    """Check a replacement of the order in slot `old`; return what it became: (verb, slot, lots, refusal)."""
+    rows = np.zeros((1, ACTION_COLUMNS), np.int64)
+    rows[0] = REPLACE, 0, new, REST, old, side, ticks, lots, 0, APPROVED, 0, old
+    desk.check(rows, 1)
+    return tuple(rows[0, [X_VERB, X_SLOT, X_QTY_LOTS, X_REFUSAL]].tolist())
+
+
+def test_a_replacement_is_judged_with_the_old_order_still_there():
+    desk = Desk()
+    desk.order(0, BUY, 10)
+    desk.limits[0, M_POSITION_NOTIONAL_MAX] = 0.020 * 100.5
+    assert replace(desk, BUY, 200, 10) == (REPLACE, 1, 10, APPROVED)
+    assert desk.rows[0, X_DECIDED_HALF_TICKS] == 402
+    assert replace(desk, BUY, 200, 11) == (CANCEL, 0, 0, APPROVED)
+    assert desk.rows[0, X_DECIDED_HALF_TICKS] == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "limit"), [(M_OPEN_ORDERS_MAX, 1), (M_ORDER_NOTIONAL_MAX, 0.5), (M_COLLAR, 0.0001)]
+)
+def test_what_a_limit_refuses_beside_the_old_order_is_only_cancelled(what, limit):
+    desk = Desk()
+    desk.order(0, BUY, 10)
+    desk.limits[0, what] = limit
+    assert replace(desk, BUY, 190, 10) == (CANCEL, 0, 0, APPROVED)
+
+
+def test_behind_a_closed_gate_a_quote_is_cancelled_even_where_it_reduces():
+    desk = Desk()
+    desk.position[0, P_QTY] = 1.0
+    desk.order(0, SELL, 10)
+    assert replace(desk, SELL, 203, 10) == (REPLACE, 1, 10, APPROVED)
+    desk.gate[0] = GATE_HALTED
+    assert replace(desk, SELL, 203, 10) == (CANCEL, 0, 0, APPROVED)
+
+
+def test_on_spot_both_orders_must_be_covered_by_what_is_free():
+    desk = Desk(spot=True)
+    desk.order(0, BUY, 10)
+    desk.account[A_FREE_QUOTE] = 1.0  # beside what the old order holds back
+    assert replace(desk, BUY, 200, 10) == (REPLACE, 1, 10, APPROVED)
+    assert replace(desk, BUY, 202, 10) == (CANCEL, 0, 0, APPROVED)
+
+
+def test_what_comes_after_a_replacement_is_judged_with_both():
+    desk = Desk()
+    desk.order(0, BUY, 10)
+    desk.limits[0, M_POSITION_NOTIONAL_MAX] = 0.025 * 100.5
+    rows = np.zeros((2, ACTION_COLUMNS), np.int64)
+    rows[0] = REPLACE, 0, 1, REST, 0, BUY, 200, 10, 0, APPROVED, 0, 0
+    rows[1] = PLACE, 0, 2, REST, 1, BUY, 200, 10, 0, APPROVED, 0, 0
+    assert desk.check(rows, 2) == [APPROVED, REFUSED_POSITION_NOTIONAL]
+    rows[0, X_REFUSAL] = rows[1, X_REFUSAL] = APPROVED
+    rows[0, X_QTY_LOTS] = 20  # too much beside the old one, so it counts for nothing
+    assert desk.check(rows, 2) == [APPROVED, APPROVED]
+    assert rows[:, X_VERB].tolist() == [CANCEL, PLACE]

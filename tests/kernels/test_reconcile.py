@@ -25,6 +25,7 @@ from kernels.dtypes import (
     PLAN,
     POSITION_COLUMNS,
     R_CAN_AMEND,
+    R_CAN_REPLACE,
     R_LOT_SIZE,
     R_NOTIONAL_MIN,
     R_PRICE_TOLERANCE_TICKS,
@@ -38,6 +39,7 @@ from kernels.dtypes import (
     REFUSED_NO_SLOT,
     REFUSED_PRICE,
     REFUSED_QTY,
+    REPLACE,
     REST,
     RULES_COLUMNS,
     SELL,
@@ -58,6 +60,7 @@ from kernels.dtypes import (
     X_PRICE_TICKS,
     X_QTY_LOTS,
     X_REFUSAL,
+    X_REPLACES,
     X_SIDE,
     X_SLOT,
     X_VERB,
@@ -540,3 +543,85 @@ def test_there_is_room_for_every_action(data, k):
 
 def test_it_has_one_signature():
     assert len(reconcile.signatures) == 1
+
+
+# --- one request for both -----------------------------------------------------------------------------------
+def replacing():
+    """A desk whose venue can replace, a bid of 10 lots standing at 99.5 in slot 2."""
+    desk = Desk()
+    desk.rules[0, R_CAN_REPLACE] = 1
+    desk.order(2, REST, 0, BUY, 199, 10)
+    return desk
+
+
+def test_a_quote_that_moves_is_replaced_by_an_order_in_a_free_slot():
+    desk = replacing()
+    assert desk.ask(rest(0, BUY, 99.0, 0.010)) == [(REPLACE, 0, REST, 0, BUY, 198, 10, APPROVED)]
+    assert desk.actions[0, X_REPLACES] == 2
+
+
+def test_a_quote_that_grows_is_replaced_and_one_that_shrinks_is_amended():
+    desk = replacing()
+    desk.rules[0, R_CAN_AMEND] = 1
+    assert desk.ask(rest(0, BUY, 99.5, 0.020)) == [(REPLACE, 0, REST, 0, BUY, 199, 20, APPROVED)]
+    assert desk.ask(rest(0, BUY, 99.5, 0.005)) == [(AMEND, 2, REST, 0, BUY, 199, 5, APPROVED)]
+
+
+@pytest.mark.parametrize("want", [(BUY, 100.5), (BUY, 101.0), (SELL, 101.0)])
+def test_what_would_take_or_changes_sides_is_only_cancelled(want):
+    desk = replacing()
+    desk.position[0, P_FREE_BASE] = 1.0
+    assert desk.ask(rest(0, *want, 0.010)) == [(CANCEL, 2, REST, 0, BUY, 199, 0, APPROVED)]
+
+
+def test_a_stop_is_not_replaced():
+    desk = Desk()
+    desk.rules[0, R_CAN_REPLACE] = 1
+    desk.position[0, P_QTY] = desk.position[0, P_FREE_BASE] = 0.010
+    desk.order(2, STOP, 0, SELL, 190, 10)
+    assert [action[0] for action in desk.ask(stop(0, SELL, 96.0, 0.010))] == [CANCEL]
+
+
+def test_a_young_quote_is_not_replaced():
+    desk = replacing()
+    desk.rules[0, R_REST_NS_MIN] = 1000
+    desk.order(2, REST, 0, BUY, 199, 10, since_ns=NOW_NS)
+    assert desk.ask(rest(0, BUY, 99.0, 0.010)) == []
+
+
+def test_without_a_free_slot_it_is_only_cancelled():
+    desk = replacing()
+    for slot in range(WORKING_SLOTS):
+        if slot != 2:
+            desk.order(slot, REST, 100 + slot, BUY, 190, 1, state=SLOT_UNKNOWN)
+    assert [action[:2] for action in desk.ask(rest(0, BUY, 99.0, 0.010))] == [(CANCEL, 2)]
+
+
+def test_two_replacements_and_a_new_order_take_three_slots():
+    desk = replacing()
+    desk.order(1, REST, 1, BUY, 198, 10)
+    got = desk.ask(rest(0, BUY, 99.0, 0.010), rest(1, BUY, 98.5, 0.010), rest(2, BUY, 98.0, 0.010))
+    assert [(action[0], action[1], action[3]) for action in got] == [
+        (REPLACE, 0, 0),
+        (REPLACE, 3, 1),
+        (PLACE, 4, 2),
+    ]
+    assert desk.actions[:3, X_REPLACES].tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize("first", [1, 3])  # the new order's slot, before the old one's or behind it
+@pytest.mark.parametrize("old", LIVE)
+@pytest.mark.parametrize("new", LIVE)
+def test_while_either_half_is_on_its_way_the_level_is_waited_for(first, old, new):
+    desk = replacing()
+    desk.order(2, REST, 0, BUY, 199, 10, state=old)
+    desk.order(first, REST, 0, BUY, 198, 10, state=new)
+    got = [action[:2] for action in desk.ask(rest(0, BUY, 97.0, 0.010))]
+    both = old == new == SLOT_WORKING  # which cannot be, and of which one must go
+    assert got == ([(CANCEL, max(first, 2))] if both else [])
+
+
+def test_a_level_that_is_wanted_no_more_loses_both_orders():
+    desk = replacing()
+    desk.order(3, REST, 0, BUY, 198, 10)
+    assert [action[:2] for action in desk.ask(n=0)] == [(CANCEL, 2), (CANCEL, 3)]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 WATCH_NS = 150_000_000
 #: what prices may move between an order's approval and its arrival
 SLACK = 1.02
+#: requests that carry a new order
+_PLACING = (b'"order.place"', b'"order.cancelReplace"')
 _WAITING = {State.PENDING_NEW, State.PENDING_CANCEL, State.PENDING_REPLACE}
 #: of the daemon's units of money in one of the exchange's
 OURS = 10**10
@@ -31,6 +33,11 @@ class ViolationError(AssertionError):
         self.kind = kind
 
 
+def places(payload: bytes) -> bool:
+    """Whether a request carries a new order."""
+    return any(method in payload for method in _PLACING)
+
+
 class Checks:
     """Looks on from outside: at what is written, sent and held."""
 
@@ -42,6 +49,7 @@ class Checks:
         self._arrived: set[str] = set()
         self._heard_ns = 0
         self.orders = 0
+        self.replacements = 0  # of these
         self.fills = 0
         self.requests = 0
 
@@ -74,8 +82,9 @@ class Checks:
 
     def sent(self, run: Run, payload: bytes) -> None:
         """Judge a request that leaves."""
-        if b'"order.place"' not in payload:
+        if not places(payload):
             return
+        self.replacements += b'"order.cancelReplace"' in payload
         params = msgspec.json.decode(payload)["params"]
         name = params["newClientOrderId"]
         self.orders += 1
@@ -97,7 +106,7 @@ class Checks:
 
     def arrived(self, payload: bytes) -> None:
         """Judge a request that the exchange hears: what left once may not come twice, whoever repeats it."""
-        if b'"order.place"' in payload:
+        if places(payload):
             name = msgspec.json.decode(payload)["params"]["newClientOrderId"]
             if name in self._arrived:
                 self._fail("arrived twice", name)

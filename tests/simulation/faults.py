@@ -224,6 +224,7 @@ KINDS: dict[str, Kind] = {
     "-1007_undone": Kind(_exchange("-1007", of="api", executed=False), 2, size=(1, 4)),
     "rate_429": Kind(_exchange("rate_429", delay_s=8.0), 2, size=(1, 3)),
     "ban_418": Kind(_exchange("ban_418"), 1, (5.0, 25.0)),
+    "half_replaced": Kind(_exchange("cancel_replace_half"), 2, size=(1, 3)),
     "query_lag": Kind(_exchange("query_lag", delay_s=8.0), 3, (10.0, 60.0)),
     "depth_gap": Kind(_exchange("depth_gap"), 2, size=(1, 4)),
     "crossed_book": Kind(_exchange("crossed_book"), 1, size=(1, 2)),

@@ -30,6 +30,7 @@ class Outcome(NamedTuple):
     counts: Counter[str]
     starts: int
     orders: int
+    replacements: int  # of these
     fills: int
     cpu_s: float
     log: list[str]
@@ -64,9 +65,9 @@ def play(
     fills = len(world.exchange.registry.fills)
     cpu_s = time.process_time() - began
     digest = world.digest.hexdigest()
-    return Outcome(
-        seed, broken, text, digest, world.counts, world.starts, world.checks.orders, fills, cpu_s, world.log
-    )
+    checks = world.checks
+    counted = (world.counts, world.starts, checks.orders, checks.replacements, fills, cpu_s)
+    return Outcome(seed, broken, text, digest, *counted, world.log)
 
 
 def play_task(task: tuple[int, str, str, Level]) -> Outcome:

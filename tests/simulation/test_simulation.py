@@ -24,6 +24,7 @@ def test_a_seed_breaks_no_promise(level, seed):
     outcome = play(seed, level=level)
     assert not outcome.broken, outcome.text
     assert outcome.orders >= 60
+    assert outcome.replacements >= 5
     assert outcome.fills >= 12
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tests.simulation.checks import places
+
 if TYPE_CHECKING:
     from tests.simulation.gate import Door
     from tests.simulation.net import Line
@@ -73,7 +75,7 @@ class Weather:
 
     def loses_up(self, line: Door, payload: bytes) -> bool:
         """Whether a request gets lost; of the order of a muted one nobody hears for a while."""
-        if line.orders and b'"order.place"' in payload and self._takes("mute"):
+        if line.orders and places(payload) and self._takes("mute"):
             name = msgspec.json.decode(payload)["params"]["newClientOrderId"]
             self.muted[name.encode()] = self._world.time.now_ns() + self.mute_ns
         return line.orders and b'"order.' in payload and self._takes("lose_request")

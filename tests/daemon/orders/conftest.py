@@ -82,6 +82,7 @@ class FakeVenue:
         self.placed: list[str] = []
         self.canceled: list[str] = []
         self.amended: list[tuple[str, int]] = []
+        self.replaced: list[tuple[str, str]] = []
         self.queried: list[str] = []
 
     def is_short(self):
@@ -95,6 +96,9 @@ class FakeVenue:
 
     def amend(self, order: Order, qty_lots: int) -> None:
         self.amended.append((order.client_order_id, qty_lots))
+
+    def replace(self, old: Order, new: Order) -> None:
+        self.replaced.append((old.client_order_id, new.client_order_id))
 
     def query(self, order: Order) -> None:
         self.queried.append(order.client_order_id)
@@ -205,8 +209,9 @@ class World:
         reduces: bool = False,
         refusal: int = 0,
         decided: int = 0,
+        replaces: int = 0,
     ) -> list[int]:
-        return [verb, row, slot, kind, level, side, price, qty, int(reduces), refusal, decided]
+        return [verb, row, slot, kind, level, side, price, qty, int(reduces), refusal, decided, replaces]
 
     def place(self, strategy: int = 0, **more: Any) -> Order:
         """Approve and submit one order; fails when it is refused."""
@@ -217,6 +222,14 @@ class World:
         order = self.orders.submit(verdict)
         assert type(order).__name__ == "Order"
         return order  # type: ignore[return-value]
+
+    def replace(self, old: Order, **more: Any) -> Order:
+        """Approve and submit the replacement of an order."""
+        slot = self.desks[old.strategy].free_slot(old.row)
+        usual: dict[str, Any] = {"level": old.level, "side": old.side, "price": old.price_ticks - 100}
+        verdict = self.check(verb=d.REPLACE, slot=slot, replaces=old.slot, **(usual | more))
+        assert isinstance(verdict, Approved), verdict.reason
+        return self.orders.submit(verdict)  # type: ignore[return-value]
 
     def check(self, strategy: int = 0, **more: Any) -> Any:
         return self.risk.check(self.desks[strategy], self.action(**more), self.time.now_ns())
