@@ -92,8 +92,8 @@ class Stage(World):
     """One script with its world."""
 
     def __init__(self, script: Callable[[Stage], Awaitable[None]], **sections: Any) -> None:
-        """Build it; `sections` replace the configuration's, `exchange` adds to the exchange's."""
-        more = sections.pop("exchange", {})
+        """Build it; `sections` replace the configuration's, `exchange` and `venue` add to theirs."""
+        more, venue = sections.pop("exchange", {}), sections.pop("venue", {})
         puppet = {"name": f"{Path(__file__).parent / 'strategy' / 'puppet.py'}:decide", "warmup_ticks": 20}
         usual: dict[str, Any] = {
             "strategy": [puppet],
@@ -106,7 +106,9 @@ class Stage(World):
             },
         }
         settings = exchange_settings(1, **({"symbols": (SYMBOL,)} | more))
-        super().__init__(1, [], daemon_config(**(usual | sections)), settings)
+        config = daemon_config(**(usual | sections))
+        config = msgspec.structs.replace(config, venue=msgspec.structs.replace(config.venue, **venue))
+        super().__init__(1, [], config, settings)
         self._script = script
         self.sent: list[Sent] = []
         self.market = self.exchange.markets["BTCUSDT"]

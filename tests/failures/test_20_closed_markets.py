@@ -6,6 +6,7 @@ from daemon.orders.lifecycle import Lifecycle
 from daemon.orders.order import State
 from daemon.pause import Backoff
 from daemon.symbol_watch import SymbolWatch
+from daemon.venues.binance_session import CANCEL, PLACE, Session
 from tests.failures.stage import ignore, mutation, play
 
 CLOSED_S = 60.0
@@ -15,6 +16,7 @@ def test_20_closed_markets():
     play(the_symbol_breaks)
     play(the_exchange_closes)
     play(half_a_replacement)
+    play(half_of_two_requests, venue={"replace": False})
 
 
 async def the_symbol_breaks(stage):
@@ -44,9 +46,28 @@ async def the_exchange_closes(stage):
 
 
 async def half_a_replacement(stage):
-    """The old order is cancelled and the new one refused: either is a request with its own answer."""
-    stage.want(stage.bid(0.01))
-    await stage.until(lambda: stage.ours and stage.ours[0].state is State.WORKING, "a bid stands", 2)
+    """409, -2021: the old order is cancelled, the new one refused."""
+    await stand(stage)
+    for number in range(3):
+        (old,) = stage.ours
+        stage.go_wrong("cancel_replace_half", count=1)
+        tried, placed = stage.checks.replacements, len(stage.theirs)
+        stage.want(stage.bid(0.01, 0.003 + 0.001 * number))
+        await stage.until(lambda old=old: old.state is State.CANCELED, "the old bid is gone", 2)
+        await stage.until(
+            lambda old=old: stage.ours and stage.ours[0] is not old and standing(stage),
+            "after half a replacement a bid stands again",
+            1,
+        )
+        assert stage.checks.replacements - tried == 1, "a replacement is tried again and again"
+        assert len(stage.theirs) - placed == 1, "a replacement is tried again and again"
+    assert stage.core.engine.rejections[-2010] == 3, "why half a replacement was refused is lost"
+    await stage.agree()
+
+
+async def half_of_two_requests(stage):
+    """The old order is cancelled and the new one lost: either is a request with its own answer."""
+    await stand(stage)
     (old,) = stage.ours
     stage.go_wrong("http_5xx", method="order.place", executed=False, count=1)
     stage.want(stage.bid(0.01, 0.003))
@@ -54,7 +75,22 @@ async def half_a_replacement(stage):
     assert old.state is State.CANCELED
     assert [order.state for order in stage.ours] == [State.UNKNOWN], "half a replacement is taken for a whole"
     await stage.agree(100)  # once the absence rule has ended it, it is placed anew
-    await stage.until(lambda: [order.state for order in stage.ours] == [State.WORKING], "a bid stands", 5)
+    await stage.until(lambda: standing(stage), "a bid stands", 5)
+
+
+def standing(stage):
+    return [order.state for order in stage.ours] == [State.WORKING]
+
+
+async def stand(stage):
+    stage.want(stage.bid(0.01))
+    await stage.until(lambda: standing(stage), "a bid stands", 2)
+
+
+def as_a_whole(session, asked, status, error, wire_ns):
+    """Take an error for one of both halves, whatever its data say."""
+    session._on_refusal(CANCEL, asked.old, status, error, wire_ns)
+    session._on_refusal(PLACE, asked.order, status, error, wire_ns)
 
 
 MUTATIONS = (
@@ -66,6 +102,16 @@ MUTATIONS = (
         "orders are sent to a closed market again and again",
     ),
     mutation(Backoff, "next_s", "a closed exchange is tried at once", lambda _: 0.0, "asked again and again"),
+    mutation(
+        Session,
+        "_on_failed_replace",
+        "half a replacement is no answer",
+        ignore,
+        "not within 1 s: after half a replacement a bid stands again",
+    ),
+    mutation(
+        Session, "_on_failed_replace", "its halves are not told apart", as_a_whole, "was refused is lost"
+    ),
     mutation(
         Lifecycle, "_on_doubt", "an error of the server is no order", ignore, "half a replacement is taken"
     ),

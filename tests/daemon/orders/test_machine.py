@@ -1,5 +1,7 @@
 """Any orders at any venue: reports lost, doubled and out of order, cancels racing fills, kills at any time.
 
+Replacements too, with each end they can have: done, the cancel refused, half done, lost.
+
 The venue here keeps its own books, apart from everything under test. Whatever happens, no id reaches it
 twice, nothing it holds open is forgotten, its worst case is reserved; and once the dust has settled both
 sides agree to the last unit.
@@ -52,7 +54,7 @@ class ModelVenue:
 
     name: str = "model"
     up: bool = True
-    fate: str = "accept"  # of the next request: accept, reject, lose
+    fate: str = "accept"  # of the next request: accept, reject, lose; half: of a replacement's new order
     held: dict[str, Held] = field(default_factory=dict)
     arrived: list[str] = field(default_factory=list)
     outbox: list[ExecutionReport] = field(default_factory=list)
@@ -79,14 +81,21 @@ class ModelVenue:
         return False
 
     def place(self, order):
+        fate = self.receive(order)
+        if fate != "lose":
+            self.take(order, fate)
+
+    def receive(self, order):
+        """Take note of a new order, and return what becomes of its request."""
         assert order.client_order_id not in self.arrived, "sent twice"
         self.arrived.append(order.client_order_id)
         fate, self.fate = self.fate, "accept"
-        if fate == "lose":
-            return
+        return fate
+
+    def take(self, order, fate):
         held = Held(order.client_order_id, order.side, order.price_ticks, order.qty_lots)
         self.held[held.cid] = held
-        if fate == "reject":
+        if fate in {"reject", "half"}:
             held.status = "REJECTED"
             self.say("REJECTED", held.cid, reason="no")
         else:
@@ -102,6 +111,23 @@ class ModelVenue:
         else:
             held.status = "CANCELED"
             self.say("CANCELED", held.cid)
+
+    def replace(self, old, new):
+        """Cancel and, where that succeeds, place: in one request with one fate."""
+        fate = self.receive(new)
+        if fate == "lose":
+            return
+        held = self.held.get(old.client_order_id)
+        if held is None or not held.open or fate == "reject":
+            self.say("CANCEL_REJECTED", old.client_order_id, code=-2011)
+            self.held[new.client_order_id] = tried = Held(
+                new.client_order_id, new.side, new.price_ticks, new.qty_lots, status="REJECTED"
+            )
+            self.say("REJECTED", tried.cid, code=-2022)
+            return
+        held.status = "CANCELED"
+        self.say("CANCELED", held.cid)
+        self.take(new, fate)
 
     def amend(self, order, qty_lots):
         fate, self.fate = self.fate, "accept"
@@ -176,6 +202,26 @@ class Machine(RuleBasedStateMachine):
         )
         if isinstance(verdict, Approved):
             self.world.orders.submit(verdict)
+
+    @precondition(lambda self: any(order.kind == d.REST for order in self.open))
+    @rule(
+        data=st.data(),
+        lots=st.integers(1, 100),
+        fate=st.sampled_from(["accept", "accept", "half", "reject", "lose"]),
+    )
+    def replace(self, data, lots, fate):
+        old = data.draw(st.sampled_from([order for order in self.open if order.kind == d.REST]))
+        slot = self.world.desks[0].free_slot(0)
+        if slot < 0 or old.slot < 0:
+            return
+        self.venue.fate = fate
+        verdict = self.world.check(
+            verb=d.REPLACE, slot=slot, replaces=old.slot, level=old.level, side=old.side, qty=lots,
+            price=old.price_ticks - old.side * 10,
+        )  # fmt: skip
+        if isinstance(verdict, Approved):
+            self.world.orders.submit(verdict)
+        self.venue.fate = "accept"
 
     @rule(fate=st.sampled_from(["reject", "lose"]))
     def next_request(self, fate):
