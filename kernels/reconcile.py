@@ -201,13 +201,8 @@ def _want(
             return
         if slot >= 0:
             plan[PLAN_KEPT] |= 1 << slot
-            if kind == REST and rules[R_CAN_REPLACE] != 0:
-                other = _other_slot(working, slot)
-                if other != NO_SLOT:  # a replacement is under way
-                    if working[slot, W_STATE] != SLOT_WORKING or working[other, W_STATE] != SLOT_WORKING:
-                        plan[PLAN_KEPT] |= 1 << other
-                    return
-            _adjust(actions, plan, now_ns, i, slot, row, working, book, rules, side, ticks, lots)
+            if not _fits(working[slot], rules, side, ticks, lots):
+                _adjust(actions, plan, now_ns, i, slot, row, working, book, rules, side, ticks, lots)
             return
         if kind == REST and reaches(book, rules, side, ticks):
             return
@@ -232,6 +227,17 @@ def _sellable(i: int, slot: int, lots: int, working: Any, rules: Any, clamped: A
     return lots
 
 
+@njit(cache=True, forceinline=True)
+def _fits(order: Any, rules: Any, side: int, ticks: int, lots: int) -> bool:
+    """Whether an order stands as it is wanted, within the tolerances."""
+    return bool(
+        order[W_STATE] == SLOT_WORKING
+        and order[W_SIDE] == side
+        and abs(order[W_PRICE_TICKS] - ticks) <= rules[R_PRICE_TOLERANCE_TICKS]
+        and abs(order[W_LEAVES_LOTS] - lots) <= rules[R_QTY_TOLERANCE_LOTS]
+    )
+
+
 @njit(cache=True)
 def _adjust(
     actions: Any,
@@ -247,8 +253,14 @@ def _adjust(
     ticks: int,
     lots: int,
 ) -> None:
-    """Leave, amend, replace or cancel the live order of a level that is wanted."""
+    """Amend, replace or cancel the live order of a level where it can; while it is replaced, wait."""
     order = working[slot]
+    if order[W_KIND] == REST and rules[R_CAN_REPLACE] != 0:
+        other = _other_slot(working, slot)
+        if other != NO_SLOT:
+            if order[W_STATE] != SLOT_WORKING or working[other, W_STATE] != SLOT_WORKING:
+                plan[PLAN_KEPT] |= 1 << other
+            return
     if order[W_STATE] != SLOT_WORKING:
         return
     if order[W_SIDE] != side:
@@ -256,8 +268,6 @@ def _adjust(
         return
     moved = abs(order[W_PRICE_TICKS] - ticks) > rules[R_PRICE_TOLERANCE_TICKS]
     surplus = order[W_LEAVES_LOTS] - lots
-    if not moved and abs(surplus) <= rules[R_QTY_TOLERANCE_LOTS]:
-        return
     if now_ns - order[W_SINCE_NS] < rules[R_REST_NS_MIN]:
         return
     if not moved and surplus > 0 and rules[R_CAN_AMEND] != 0 and lots >= rules[R_QTY_MIN_LOTS]:

@@ -191,8 +191,12 @@ class Machine(RuleBasedStateMachine):
         side=st.sampled_from([d.BUY, d.SELL]),
         lots=st.integers(1, 100),
         kind=st.sampled_from([d.TARGET, d.REST]),
+        told=st.booleans(),
     )
-    def place(self, side, lots, kind):
+    def place(self, side, lots, kind, told):
+        self.send(side, lots, kind, told)
+
+    def send(self, side, lots, kind, told):
         self.level += 1
         slot = self.world.desks[0].free_slot(0)
         if slot < 0:
@@ -202,15 +206,35 @@ class Machine(RuleBasedStateMachine):
         )
         if isinstance(verdict, Approved):
             self.world.orders.submit(verdict)
+            if told and self.venue.outbox:  # at once
+                self.deliver(self.venue.outbox.pop())
 
-    @precondition(lambda self: any(order.kind == d.REST for order in self.open))
+    @property
+    def quotes(self):
+        """What a replacement can leave for."""
+        open_states = {State.WORKING, State.PARTIALLY_FILLED}
+        shut = self.world.risk.gate(0)
+        return [] if shut else [o for o in self.open if o.kind == d.REST and o.state in open_states]
+
+    def clear_up(self):
+        """Let the line work again for a while, so that what is open stands and no doubt shuts the gate."""
+        for _ in range(3):
+            while self.venue.outbox:
+                self.deliver(self.venue.outbox.pop(0))
+            self.world.later(1)
+
     @rule(
         data=st.data(),
         lots=st.integers(1, 100),
         fate=st.sampled_from(["accept", "accept", "half", "reject", "lose"]),
     )
     def replace(self, data, lots, fate):
-        old = data.draw(st.sampled_from([order for order in self.open if order.kind == d.REST]))
+        if not self.quotes:
+            self.clear_up()
+            self.send(d.BUY, 50, d.REST, told=True)
+        if not self.quotes:
+            return
+        old = data.draw(st.sampled_from(self.quotes))
         slot = self.world.desks[0].free_slot(0)
         if slot < 0 or old.slot < 0:
             return
