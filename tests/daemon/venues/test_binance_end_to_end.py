@@ -22,7 +22,7 @@ from daemon.instruments import make_instrument
 from daemon.net import RealNet
 from daemon.orders.order import Order
 from daemon.seams import Seams
-from daemon.venues.binance import BinanceVenue
+from daemon.venues.binance_replacing import ReplacingBinanceVenue
 from daemon.venues.binance_settings import BinanceSettings
 from daemon.venues.signing import Ed25519Signer, HmacSigner, make_signer
 from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
@@ -125,7 +125,7 @@ class Heard:
 class Session:
     """A venue connected to the simulator, and the market as it stands there."""
 
-    def __init__(self, venue: BinanceVenue, heard: Heard, seams: Seams, url: str) -> None:
+    def __init__(self, venue: ReplacingBinanceVenue, heard: Heard, seams: Seams, url: str) -> None:
         self.venue = venue
         self.heard = heard
         self.seams = seams
@@ -173,7 +173,7 @@ async def connected(url: str, signer: HmacSigner | Ed25519Signer) -> AsyncIterat
     settings = BinanceSettings(
         ws_url=f"{url.replace('http', 'ws')}/ws-api/v3", rest_url=url, timeout_ms=10_000
     )
-    venue = BinanceVenue([INSTRUMENT], signer, settings, seams)
+    venue = ReplacingBinanceVenue([INSTRUMENT], signer, settings, seams)
     heard = Heard()
     try:
         await venue.start(heard)
@@ -260,6 +260,33 @@ async def _life_of_orders(session: Session) -> None:
     assert "orders_10s" in used
 
 
+async def _replacements(session: Session) -> None:
+    """One that is done, one whose old order is gone, one whose new order would take."""
+    venue, heard = session.venue, session.heard
+    bid, ask = await session.touch()
+    first, second = (order(n, REST, BUY, bid - cents, 2_000) for n, cents in ((30, 500_00), (31, 600_00)))
+    venue.place(first)
+    await heard.has(30, "NEW")
+    venue.replace(first, second)
+    assert (await heard.has(30, "CANCELED", 2)).qty_lots == 2_000  # by the answer and by the stream
+    await heard.has(31, "NEW", 2)
+    venue.query(second)
+    status = await heard.has(31, "STATUS")
+    assert (status.status, status.price_ticks) == ("NEW", bid - 600_00)
+
+    venue.replace(first, order(32, REST, BUY, bid - 700_00, 2_000))
+    assert (await heard.has(30, "CANCEL_REJECTED")).code == -2011
+    assert (await heard.has(32, "REJECTED")).code == -2022
+
+    venue.replace(second, order(33, REST, BUY, ask + 500_00, 2_000))
+    rejected = await heard.has(33, "REJECTED")
+    assert (rejected.code, rejected.reason) == (-2010, "Order would immediately match and take.")
+    await heard.has(31, "CANCELED", 2)
+    venue.query(first)
+    assert (await heard.has(30, "STATUS")).status == "CANCELED"
+    assert venue.frame_errors == {}
+
+
 async def _a_cut(session: Session) -> None:
     """A fill while the connection is down is found by asking, with its trade."""
     venue, heard = session.venue, session.heard
@@ -288,6 +315,7 @@ def test_orders_live_their_lives_and_survive_a_cut(root: Path, key_type: str) ->
         signer = make_signer("hmac", API_KEY, SECRET) if key_type == "hmac" else Ed25519Signer(API_KEY, PEM)
         async with simulator(root, **keys) as url, connected(url, signer) as session:
             await _life_of_orders(session)
+            await _replacements(session)
             await _a_cut(session)
 
     uvloop.run(main())
