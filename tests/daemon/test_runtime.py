@@ -51,8 +51,14 @@ def test_rules_are_counted_in_ticks_and_lots():
         can_amend=False,
     )
     reconcile, filters = [1.0, 0.0, 2.0, 4.0, 7e6, 0.001, 0.002], [0.0, 0.0, 55_000.0, 0.0]
-    assert rules.tolist() == [0.05, 0.002, 5.0, 450_000.0, 5.5, *reconcile, *filters, 0.0, 0.0]
+    assert rules.tolist() == [0.05, 0.002, 5.0, 450_000.0, 5.5, *reconcile, *filters, 0.0, 0.0, 0.0]
     assert rules_of(instrument(market="usdm"), ReconcileConfig(), (0, 0), can_amend=True)[d.R_SPOT] == 0.0
+
+
+@pytest.mark.parametrize("can_replace", [False, True])
+def test_whether_quotes_are_replaced_is_a_rule(can_replace):
+    rules = rules_of(instrument(), ReconcileConfig(), (0, 0), can_amend=True, can_replace=can_replace)
+    assert rules[d.R_CAN_REPLACE] == can_replace
 
 
 def test_how_margin_is_taken_is_a_rule_of_derivatives():

@@ -96,6 +96,31 @@ def test_a_rest_is_post_only_and_a_stop_has_a_trigger_and_no_price() -> None:
     }
 
 
+def test_a_replacement_names_the_old_order_and_the_new_one() -> None:
+    new = order(kind=REST, client_order_id="demo-7-22")
+    frame = OrderRequests([instrument()], None, 5000).replace(
+        7, new, order(venue_order_id="42"), 1700000000000
+    )
+    assert frame == (
+        b'{"id":7,"method":"order.cancelReplace","params":{"cancelNewClientOrderId":"demo-7-1-c",'
+        b'"cancelOrigClientOrderId":"demo-7-1","cancelReplaceMode":"STOP_ON_FAILURE",'
+        b'"newClientOrderId":"demo-7-22","price":"61737.63","quantity":"0.01200",'
+        b'"selfTradePreventionMode":"EXPIRE_TAKER","side":"BUY","symbol":"BTCUSDT",'
+        b'"timestamp":1700000000000,"type":"LIMIT_MAKER"}}'
+    )
+    signed = verified(OrderRequests([instrument()], SIGNER, 3000).replace(1, new, order(), 9))
+    assert (signed["cancelNewClientOrderId"], signed["newClientOrderId"]) == ("demo-7-1-c", "demo-7-22")
+
+
+def test_an_id_without_room_for_the_mark_keeps_its_name() -> None:
+    long = "d" * 35
+    requests = OrderRequests([instrument()], SIGNER, 5000)
+    new = order(kind=REST, side=SELL, client_order_id="e" * 36)
+    signed = verified(requests.replace(1, new, order(client_order_id=long), 9))
+    assert (signed["cancelNewClientOrderId"], signed["cancelOrigClientOrderId"]) == (long, long)
+    assert (signed["newClientOrderId"], signed["side"]) == ("e" * 36, "SELL")
+
+
 def test_cancel_amend_query_and_trades_name_the_order() -> None:
     requests = OrderRequests([instrument()], SIGNER, 3000)
     common = {"symbol": "BTCUSDT", "timestamp": 9, "recvWindow": 3000}

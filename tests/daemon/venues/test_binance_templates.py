@@ -10,7 +10,15 @@ import pytest
 from daemon.entry import bound
 from daemon.errors import ConfigError
 from daemon.instruments import make_instrument
-from daemon.venues.binance_templates import INTEGER, NAME, SYMBOL, make_listing, make_template
+from daemon.venues.binance_templates import (
+    INTEGER,
+    LAST_NAME,
+    NAME,
+    SYMBOL,
+    Hole,
+    make_listing,
+    make_template,
+)
 from daemon.venues.signing import HmacSigner, sorted_payload
 from kernels import requests
 from tests.daemon.venues.test_binance_requests import instrument
@@ -49,6 +57,18 @@ def test_without_a_signer_there_is_neither_key_nor_signature():
         "method": "some.method",
         "params": {"recvWindow": 4000, "symbol": "BTCUSDT", "timestamp": 5},
     }
+
+
+def test_a_name_may_have_a_tail_and_stand_behind_another():
+    out = np.zeros(requests.OUT_BYTES, np.uint8)
+    marked = Hole(requests.NAME, quoted=True, tail="-c")
+    template = make_template("m", {"first": marked, "second": LAST_NAME}, SIGNER, 5000)
+    two = b"demo-7-1demo-7-22"
+    end = bound(requests.write)(template.array, make_listing(instrument()), out, two, 9, 3, 5, 42, 0)
+    params = json.loads(out[requests.FRAME_AT : end].tobytes())["params"]
+    signature = params.pop("signature")
+    assert signature == SIGNER.sign(sorted_payload(params)).decode()
+    assert (params["first"], params["second"]) == ("demo-7-1-c", "demo-7-22")
 
 
 def test_a_listing_writes_at_least_one_decimal():

@@ -103,6 +103,15 @@ def test_a_live_venue_has_the_configured_addresses_and_follows_nothing(make):
     assert venue._settings.timeout_ms == 300
 
 
+@pytest.mark.parametrize(
+    ("market", "replace", "replaces"), [("spot", True, True), ("spot", False, False), ("usdm", True, False)]
+)
+def test_quotes_are_replaced_on_spot_unless_the_file_says_no(make, market, replace, replaces):
+    venue, _ = make(market=market, kind="binance", replace=replace)
+    assert venue.can_replace is replaces
+    assert hasattr(venue, "replace") is replaces
+
+
 def test_without_an_address_it_is_the_exchanges_own(make):
     venue, _ = make(kind="binance")
     assert venue._settings.ws_url.startswith("wss://ws-api.binance.com")
