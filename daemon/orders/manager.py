@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from daemon.errors import JournalError, UsageError
 from daemon.events import ExecutionReport
-from daemon.orders import records
+from daemon.orders import records, replacing
 from daemon.orders.audit import Alarm, Sent
 from daemon.orders.doubts import Doubts, OrderRules
 from daemon.orders.foreign import take_foreign
@@ -59,8 +59,6 @@ if TYPE_CHECKING:
 _REPEATED: Final = frozenset({"NEW", "TRADE"})
 #: states in which every word of the venue counts
 _ASKED_ABOUT: Final = frozenset({State.UNKNOWN, State.VOID})
-#: states of an order that is simply open
-_OPEN: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
 #: states in which the venue owes an answer
 _WAITING: Final = frozenset({State.PENDING_NEW, State.PENDING_REPLACE, State.PENDING_CANCEL})
 
@@ -126,27 +124,12 @@ class Orders:
         if order is None:
             return self.risk.refuse(REFUSED_NO_SLOT, approved.desk, action, approved.now_ns)
         if verb == REPLACE:
-            return self._replace(approved, order)
+            return replacing.begin(self, approved, order) or self._place(approved, order)
         if verb == CANCEL:
             self.cancel(order, approved.now_ns)
         elif not self.amend(order, action[X_QTY_LOTS], approved.now_ns):
             return self.risk.refuse(REFUSED_QTY, approved.desk, action, approved.now_ns)
         return order
-
-    def _replace(self, approved: Approved, old: Order) -> Order | Refused:
-        """Ask for an order's end and a new order in one request; both are orders like any other.
-
-        The cancel is recorded first: were it the last record, nothing has left.
-        """
-        now_ns, before = approved.now_ns, old.state
-        if before not in _OPEN or not self.venue.up:
-            self.cancel(old, now_ns)
-            return old
-        approved.action[X_VERB] = PLACE
-        self.record(pack_ask(records.CANCEL, now_ns, old.client_order_id, 0))
-        if old.state is not before:  # as in `cancel`
-            return self.risk.refuse(REFUSED_JOURNAL, approved.desk, approved.action, now_ns)
-        return self._place(approved, old)
 
     def _place(self, approved: Approved, replaced: Order | None = None) -> Order | Refused:
         desk, instrument, now_ns = approved.desk, approved.instrument, approved.now_ns
@@ -224,7 +207,7 @@ class Orders:
         Impossible are a larger quantity or none, and an order that is not simply open.
         """
         lowers = 0 < leaves_lots < order.leaves_lots
-        if not lowers or order.state not in _OPEN:
+        if not lowers or order.state not in replacing.OPEN:
             return False
         order.asked_lots = order.filled_lots + leaves_lots
         before = order.state

@@ -23,11 +23,11 @@ from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.liquidation import LiquidationWatch
 from daemon.orders.losses import LossWatch
 from daemon.orders.records import REFUSE, Latch, pack, pack_action
+from daemon.orders.replacing import only_cancel, replaceable
 from daemon.orders.windows import ALWAYS, Windows
 from kernels.dtypes import (
     AMEND,
     BUY,
-    CANCEL,
     GATE_HALTED,
     GATE_LOW_BUDGET,
     GATE_MARKET_CLOSED,
@@ -53,9 +53,7 @@ from kernels.dtypes import (
     X_QTY_LOTS,
     X_REDUCES,
     X_REFUSAL,
-    X_REPLACES,
     X_SIDE,
-    X_SLOT,
 )
 
 if TYPE_CHECKING:
@@ -160,7 +158,14 @@ class Risk:
                 elif reduces or not (code := self._crowds(desk, action, instrument)):
                     code = self._spend(now_ns, 1.0 if reduces else self._needed)
             elif verb == REPLACE:
-                action = self._replacement(desk, action, now_ns)
+                old = replaceable(desk, action)
+                if (
+                    old is None
+                    or self._collides(desk, action, old)
+                    or (not reduces and self._crowds(desk, action, instrument))
+                    or self._spend(now_ns, 1.0 if reduces else self._needed)
+                ):
+                    action = only_cancel(action)
             elif held is None:
                 code = REFUSED_NO_SLOT
             elif (
@@ -187,32 +192,14 @@ class Risk:
         qty = action[X_QTY_LOTS] * self._lot[desk.instruments[row]]
         return position * action[X_SIDE] < 0 and qty <= abs(position) * (1 + 1e-9)
 
-    def _replacement(self, desk: Desk, action: list[int], now_ns: int) -> list[int]:
-        """Return a replacement as it may leave: whole, or of what it would place nothing, only the cancel."""
-        row = action[X_INSTRUMENT]
-        old = desk.orders[row][action[X_REPLACES]]
-        if (
-            old is not None
-            and not old.cancel_refused
-            and desk.orders[row][action[X_SLOT]] is None
-            and not desk.gate[row]
-            and not self._collides(desk, action, old)
-            and not self._spend(now_ns, 1.0 if action[X_REDUCES] else self._needed)
-        ):
-            return action
-        return [CANCEL, row, action[X_REPLACES], *action[X_SLOT + 1 :]]
-
     def _collides(self, desk: Desk, action: list[int], replaced: Order | None = None) -> int:
         """Compare with every open order of the instrument, whichever strategy's, but one to be replaced."""
         side, kind, price = action[X_SIDE], action[X_KIND], action[X_PRICE_TICKS]
         for order in self.live[desk.instruments[action[X_INSTRUMENT]]]:
+            if order is replaced:
+                continue
             if order.side == side:
-                if (
-                    order.strategy == desk.index
-                    and order.kind == kind
-                    and order.level == action[X_LEVEL]
-                    and order is not replaced
-                ):
+                if order.strategy == desk.index and order.kind == kind and order.level == action[X_LEVEL]:
                     return REFUSED_DUPLICATE
             elif (
                 order.kind == REST

@@ -178,6 +178,18 @@ def test_without_a_budget_for_orders_it_is_only_cancelled(new_world):
     assert only_cancelled(world, stand(world))
 
 
+@pytest.mark.parametrize(("limit", "whole"), [(150.0, False), (200.0, True)])
+def test_beside_what_another_strategy_has_out_it_must_fit_too(new_world, limit, whole):
+    limits = RiskLimits(orders_per_s_max=1000.0, position_notional_max=limit)
+    world = new_world(strategies={"a": (0,), "b": (0,)}, limits=limits)
+    old = stand(world)
+    world.report("NEW", world.place(strategy=1))
+    if whole:
+        assert world.replace(old) is not old
+    else:
+        assert only_cancelled(world, old)
+
+
 def test_against_an_own_order_it_is_only_cancelled(world):
     old = stand(world)
     stand(world, level=1, side=d.SELL, price=6_100_000)
