@@ -15,7 +15,7 @@ from kernels.dtypes import BUY, P_QTY, REST, SELL, TARGET
 from tests.daemon.venues.ccxt_kit import ORDER, RULES, SECOND, trade
 
 #: what the exchange never had is found absent within a test
-IMPATIENT = msgspec.structs.replace(RULES, absence_ns=2 * SECOND)
+IMPATIENT = msgspec.structs.replace(RULES, absence_ns=2 * SECOND, not_found_min=2)
 FAULTS = [
     "lose",
     "drop",
