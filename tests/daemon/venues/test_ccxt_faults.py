@@ -63,10 +63,12 @@ async def be_busy(kit, draw):
         await asyncio.sleep(draw.choice([0, 0.01, 0.1]))
 
 
-@pytest.mark.parametrize("seed", [1, 2, pytest.param(range(3, 16), marks=pytest.mark.heavy)], ids=str)
+@pytest.mark.parametrize(
+    "seed", [1, 2, *(pytest.param(seed, marks=pytest.mark.heavy) for seed in range(3, 16))]
+)
 def test_a_line_that_fails_at_random_costs_no_order_and_makes_none(seed):
-    async def work(kit, number):
-        await be_busy(kit, Random(number))
+    async def work(kit):
+        await be_busy(kit, Random(seed))
         kit.front.faults.clear()
         orders = kit.world.orders
         answered = (State.PENDING_NEW, State.PENDING_CANCEL, State.UNKNOWN)
@@ -88,5 +90,4 @@ def test_a_line_that_fails_at_random_costs_no_order_and_makes_none(seed):
         there = (await kit.venue.snapshot(kit.world.time.now_ns())).balances["BTC"].free
         assert float(there) == pytest.approx(1 + kit.world.position(P_QTY), abs=1e-9)
 
-    for number in seed if isinstance(seed, range) else [seed]:
-        trade(lambda kit, number=number: work(kit, number), rules=IMPATIENT)
+    trade(work, rules=IMPATIENT)
