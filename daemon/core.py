@@ -19,6 +19,7 @@ from daemon.errors import ConfigError
 from daemon.memory_checkpoint import Checkpoints
 from daemon.orders.audit import Alarm
 from daemon.orders.desk import Account, Desk
+from daemon.orders.detached import left_behind, refuse_netted
 from daemon.orders.doubts import OrderRules
 from daemon.orders.ids import Ids, next_run
 from daemon.orders.journal import Journal
@@ -181,8 +182,12 @@ def build(
     )
     recovery = Recovery(orders)
     recovery.restore(history)
+    refuse_netted(orders)
+    now_ns = seams.clock.now_ns()
     for text in history.cut:
-        orders.tell(Alarm("journal_cut", text, seams.clock.now_ns()))
+        orders.tell(Alarm("journal_cut", text, now_ns))
+    for text in left_behind(orders):
+        orders.tell(Alarm("left_behind", text, now_ns))
     recovery.begin(__version__, to_toml(config, {}), seams.disk.boot())
     return Core(
         engine, orders, orders.portfolio, orders.journal, recovery, runtimes, tally, spans, checkpoints

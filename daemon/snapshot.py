@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from daemon import __version__
 from daemon.footprint import footprint
 from daemon.latency import stage_latency
+from daemon.orders.detached import left_behind
 from daemon.orders.order import State
 from daemon.spans import STAGES
 from daemon.status import InstrumentStatus, OrderCounts, Status, StrategyStatus
@@ -173,6 +174,7 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         journal_bytes=core.journal.size,
         footprint=footprint(core, feed),
         strategies=[_strategy_status(one) for one in core.runtimes],
+        left_behind=left_behind(core.orders),
         checkpoints=core.checkpoints.written,
         strategy_faults={one.name: one.fault_text for one in core.runtimes if one.fault},
         latency=[stage_latency(stage, row) for stage, row in zip(STAGES, core.spans.histograms, strict=True)],

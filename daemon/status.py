@@ -114,6 +114,7 @@ class Status(msgspec.Struct, kw_only=True):
     coalesced: int = 0  # ticks that were not the last of their drain
     digest: str = ""  # over every decision, hexadecimal
     strategies: list[StrategyStatus] = []
+    left_behind: list[str] = []  # what no strategy minds any more, held or open, in sentences
     checkpoints: int = 0  # of the strategies' memories, written
     strategy_faults: dict[str, str] = {}  # what each strategy did that is not asked any more, until a resume
     # account

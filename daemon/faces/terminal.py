@@ -116,7 +116,7 @@ def render(status: Status, before: Status | None = None) -> RenderableType:
     """Return the whole view; `before` is an earlier Status of the same daemon, for rates."""
     below = Columns([_latency(status), _orders(status)], padding=(0, 2))
     faults = [Text(f"strategy {name} {what}", style="red") for name, what in _faults(status)]
-    memories = [Text(text, style="yellow") for text in _memories(status)]
+    memories = [Text(text, style="yellow") for text in (*status.left_behind, *_memories(status))]
     parts = Group(_headline(status, before), "", _instruments(status), "", *faults, *memories, below)
     return Panel(parts, title=_title(status), title_align="left", border_style="dim", box=box.ROUNDED)
 
@@ -137,6 +137,8 @@ def summary(status: Status) -> RenderableType:
     facts.add_row("decisions", f"{status.decisions:,} over {status.drains:,} drains")
     for name, what in _faults(status):
         facts.add_row("failed", Text(f"strategy {name} {what}", style="red"))
+    for text in status.left_behind:
+        facts.add_row("left behind", Text(text, style="yellow"))
     for text in _memories(status):
         facts.add_row("memory", text)
     orders = status.orders

@@ -70,6 +70,7 @@ ALARMS: Final = (
     "journal",  # it cannot be written
     "journal_cut",  # it ended in a torn tail, which the start cut off
     "loss",  # beyond its limit, while the kill switch was thrown already
+    "left_behind",  # a strategy that is not configured any more holds something, or has orders open
     "lost_trades",  # the venue counts more than the trades we saw
     "overfill",
     "unpriced",  # what the account is worth is unknown, so no limit on losses can act

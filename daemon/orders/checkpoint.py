@@ -59,28 +59,31 @@ def save(orders: Orders) -> records.Checkpoint:
 def load(
     orders: Orders,
     checkpoint: records.Checkpoint,
-    desk_of: Callable[[int], Desk],
+    place_of: Callable[[int, int], tuple[Desk, int]],
     instrument_of: Callable[[int], int],
 ) -> None:
     """Put the state back, replacing whatever stood.
 
-    The functions translate the indices of the run that saved it; they raise ConfigError for what is not
-    configured any more.
+    The functions translate a strategy's row, and an instrument, of the run that saved it; they raise
+    ConfigError for what is not configured any more.
     """
     life, portfolio = orders.life, orders.portfolio
     life.clear()
+    for desk in portfolio.desks:
+        for row in range(len(desk.instruments)):
+            portfolio.put_holding(desk, row, Holding())
     for saved in checkpoint.holdings:
         if saved.qty == "0" and saved.realised == "0" and saved.fees == "0":
             continue  # nothing is lost with a strategy that never traded
         holding = Holding(int(saved.qty), int(saved.cost), int(saved.realised), int(saved.fees))
-        portfolio.put_holding(desk_of(saved.strategy), saved.row, holding)
+        portfolio.put_holding(*place_of(saved.strategy, saved.row), holding)
     for asset, units in checkpoint.fees.items():
         portfolio.purse(asset).fees = int(units)
     portfolio.set_total({asset: int(units) for asset, units in checkpoint.total.items()})
-    portfolio.unvalued = {
-        (desk_of(strategy).index, row, asset): int(units)
-        for strategy, row, asset, units in checkpoint.unvalued
-    }
+    portfolio.unvalued = {}
+    for strategy, row, asset, units in checkpoint.unvalued:
+        desk, at = place_of(strategy, row)
+        portfolio.unvalued[desk.index, at, asset] = int(units)
     portfolio.worth.load(checkpoint.baseline)
     for index, (floor, ids) in enumerate(checkpoint.trades):
         if ids or floor >= 0:
@@ -94,7 +97,8 @@ def load(
     fundings.since_ns, fundings.loose = checkpoint.funded_ns, list(checkpoint.funding)
     fundings.ids = dict(checkpoint.funding_ids)
     for order in checkpoint.orders:
-        order.strategy = desk_of(order.strategy).index
+        desk, order.row = place_of(order.strategy, order.row)
+        order.strategy = desk.index
         order.instrument = instrument_of(order.instrument)
         order.reserved = 0
         if order.state >= State.FILLED:

@@ -10,6 +10,7 @@ made to agree throws the kill switch.
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from daemon.orders.records import Record
     from daemon.seams import Boot
 
+    #: a strategy's index in the journal's run, and its row
+    Place = tuple[int, int]
+
 #: trades are asked for from so long before the last one known: the exchanges' clocks and ours differ
 _MARGIN_NS = 60_000_000_000
 
@@ -54,7 +58,7 @@ class Recovery:
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
         self._life = orders.life
-        self._desk_of: dict[int, Desk] = {}  # the journal's strategy index -> desk
+        self._places: dict[Place, tuple[Desk, int]] = {}  # where it is now
         self._instrument_of: dict[int, int] = {}
         self._names: dict[int, str] = {}  # the journal's instrument index -> symbol
         self._run: records.Run | None = None  # of the journal, as it is read
@@ -131,11 +135,7 @@ class Recovery:
 
     def _strategies(self) -> list[tuple[str, list[str]]]:
         """Return name and symbols of every desk, by index."""
-        orders = self._orders
-        return [
-            (desk.name, [orders.instruments[index].symbol for index in desk.instruments])
-            for desk in orders.desks
-        ]
+        return [(desk.name, self._symbols(desk)) for desk in self._orders.desks]
 
     @property
     def since_ns(self) -> int:
@@ -148,18 +148,36 @@ class Recovery:
         orders = self._orders
         self._run = run
         self._stopped = False
-        self._desk_of.clear()
         here = {instrument.symbol: instrument.index for instrument in orders.instruments}
         self._names = dict(enumerate(run.instruments))
         self._instrument_of = {i: here[symbol] for i, symbol in self._names.items() if symbol in here}
-        taken: set[int] = set()
+        self._places = self._find_places(run)
+
+    def _find_places(self, run: records.Run) -> dict[Place, tuple[Desk, int]]:
+        """Return where the rows of a run's strategies are now: with the same strategy, or one of its name.
+
+        So a strategy keeps what it holds of each symbol that it still trades, whichever came or went beside.
+        """
+        places: dict[Place, tuple[Desk, int]] = {}
+        desks = list(self._orders.desks)
+        changed = []
         for index, (name, symbols) in enumerate(run.strategies):
-            for desk in orders.desks:
-                own = [orders.instruments[i].symbol for i in desk.instruments]
-                if desk.index not in taken and (desk.name, own) == (name, symbols):
-                    taken.add(desk.index)
-                    self._desk_of[index] = desk
-                    break
+            same = next((one for one in desks if (one.name, self._symbols(one)) == (name, symbols)), None)
+            rows = range(len(symbols))
+            if same is None:
+                changed += [((index, row), (name, symbols[row])) for row in rows]
+            else:
+                desks.remove(same)
+                places |= {(index, row): (same, row) for row in rows}
+        free: defaultdict[tuple[str, str], deque[tuple[Desk, int]]] = defaultdict(deque)
+        for desk in desks:
+            for row, symbol in enumerate(self._symbols(desk)):
+                free[desk.name, symbol].append((desk, row))
+        places |= {place: free[traded].popleft() for place, traded in changed if free[traded]}
+        return places
+
+    def _symbols(self, desk: Desk) -> list[str]:
+        return [self._orders.instruments[index].symbol for index in desk.instruments]
 
     def detach(self, name: str, instruments: tuple[int, ...]) -> Desk:
         """Keep the books of a strategy that is not configured any more, or of what none has sent."""
@@ -172,19 +190,20 @@ class Recovery:
         return desk
 
     def _on_checkpoint(self, checkpoint: records.Checkpoint) -> None:
-        load(self._orders, checkpoint, self._desk, self._instrument)
+        load(self._orders, checkpoint, self._place, self._instrument)
         self._met = self._met or any(total != "0" for total in checkpoint.total.values())
 
     def _on_placed(self, placed: records.Placed) -> None:
         assert self._run is not None
         action = placed.action
+        desk, row = self._place(placed.strategy, action[X_INSTRUMENT])
         order = Order(
             client_order_id=f"{self._run.prefix}-{self._run.run}-{placed.seq}",
             seq=placed.seq,
-            strategy=self._desk(placed.strategy).index,
+            strategy=desk.index,
             instrument=self._instrument(placed.instrument),
             slot=action[X_SLOT],
-            row=action[X_INSTRUMENT],
+            row=row,
             kind=action[X_KIND],
             level=action[X_LEVEL],
             side=action[X_SIDE],
@@ -213,14 +232,13 @@ class Recovery:
 
     def _on_adopted(self, adopted: records.Adopted) -> None:
         order = adopted.order
-        index = order.strategy
+        place = order.strategy, order.row
         order.instrument = self._instrument(order.instrument)
         assert self._run is not None
-        if (
-            index >= len(self._run.strategies) and index not in self._desk_of
-        ):  # made for it after the run began
-            self._desk_of[index] = self.detach(ADOPTED, (order.instrument,))
-        order.strategy = self._desk(index).index
+        if order.strategy >= len(self._run.strategies) and place not in self._places:
+            self._places[place] = self.detach(ADOPTED, (order.instrument,)), 0  # made after the run began
+        desk, order.row = self._place(*place)
+        order.strategy = desk.index
         order.reserved = 0
         self._life.enter(order)
 
@@ -228,12 +246,14 @@ class Recovery:
         """Note an orderly end; throw the switch for who commanded it, where the run ended before it did."""
         self._stopped = self._stopped or taken.command.verb == "stop"
         risk, command = self._orders.risk, taken.command
-        if command.verb in {"halt", "flatten"} and not risk.halted:
-            flatten = command.verb == "flatten"
-            risk.set_latch(records.Latch(taken.now_ns, True, command.source, command.reason, flatten))
+        flatten = command.verb == "flatten"
+        if command.verb == "halt" or flatten:
+            latch = risk.latch or records.Latch(taken.now_ns, True, command.source, command.reason)
+            risk.set_latch(msgspec.structs.replace(latch, flatten=latch.flatten or flatten))
 
     def _on_fee_valued(self, fee: records.FeeValued) -> None:
-        self._orders.portfolio.value_fee(fee, self._desk(fee.strategy).index)
+        desk, row = self._place(fee.strategy, fee.row)
+        self._orders.portfolio.value_fee(msgspec.structs.replace(fee, row=row), desk.index)
 
     def _on_voided(self, voided: records.Voided) -> None:
         order = self._life.open.get(voided.client_order_id)
@@ -246,17 +266,19 @@ class Recovery:
         self._orders.portfolio.set_total(total, moved=self._met)
         self._met = True
 
-    def _desk(self, index: int) -> Desk:
-        desk = self._desk_of.get(index)
-        if desk is None:
+    def _place(self, strategy: int, row: int) -> tuple[Desk, int]:
+        """Return where a row is now: on a desk of its own where no strategy of the name trades its symbol."""
+        place = self._places.get((strategy, row))
+        if place is None:
             assert self._run is not None
-            name, symbols = self._run.strategies[index]
-            here = {instrument.symbol: instrument.index for instrument in self._orders.instruments}
-            missing = [symbol for symbol in symbols if symbol not in here]
-            if missing:
-                raise ConfigError(f"the journal's strategy {name} traded {_gone(missing)}")
-            desk = self._desk_of[index] = self.detach(name, tuple(here[symbol] for symbol in symbols))
-        return desk
+            name, symbols = self._run.strategies[strategy]
+            orders = self._orders
+            here = {instrument.symbol: instrument.index for instrument in orders.instruments}
+            symbol = symbols[row]
+            if symbol not in here:
+                raise ConfigError(f"the journal's strategy {name} traded {_gone([symbol])}")
+            place = self._places[strategy, row] = self.detach(name, (here[symbol],)), 0
+        return place
 
     def _instrument(self, index: int) -> int:
         if index not in self._instrument_of:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -180,6 +181,43 @@ def test_a_journal_of_another_mode_is_refused(new_floor, script):
             floor.venue,
             floor.core.spans,
         )
+
+
+@pytest.mark.parametrize("market", ["spot", "usdm"])
+def test_a_position_that_another_strategys_trades_would_be_netted_with_ends_the_start(
+    new_floor, script, market
+):
+    floor = new_floor(script, market=market)
+    floor.go_long(1.0)
+    renamed = StrategyConfig(name="ema_cross")
+    told = (
+        "strategy probe holds 1 BTC of BTC/USDT:USDT, which ema_cross trades now.*: start with probe until "
+        "nothing is open, or close it by `tickd flatten --direct`"
+    )
+    with pytest.raises(ConfigError, match=told) if market == "usdm" else nullcontext():
+        later = floor.restarted(renamed, market=market)
+        (alarm,) = [one for one in later.audits if isinstance(one, Alarm)]
+        assert alarm.kind == "left_behind"
+    floor.command("flatten")
+    floor.later(0.01)
+    floor.restarted(renamed, market=market)
+
+
+def test_a_strategy_with_a_symbol_more_keeps_its_position_and_warms_up(new_floor, script):
+    before = StrategyConfig(name="pairs", symbols=("BTC/USDT", "ETH/USDT"), warmup_ticks=3)
+    bases = ("BTC", "ETH", "SOL")
+    floor = new_floor(before, bases=bases)
+    floor.open_market()
+    action = [d.PLACE, 1, 0, d.TARGET, 0, d.BUY, 10_002, 10_000, 0, 0, 0, 0]
+    orders = floor.core.orders
+    floor.engine.risk.set_ready(orders.desks[0], True)
+    orders.submit(orders.risk.check(orders.desks[0], action, floor.time.now_ns()))
+    floor.later(0.01)
+    assert floor.position(row=1) == 1.0
+    later = floor.restarted(msgspec.structs.replace(before, symbols=("ETH/USDT", "BTC/USDT")), bases=bases)
+    assert (later.position(row=0), later.position(row=1)) == (1.0, 0.0)
+    assert later.engine.state == "WARMING"
+    assert [one for one in later.audits if isinstance(one, Alarm)] == []
 
 
 def test_a_halt_outlives_a_restart_and_only_a_person_ends_it(new_floor, script):

@@ -232,6 +232,9 @@ def test_what_a_strategy_that_is_gone_left_behind_is_told_too(new_floor, script)
     btc, _ = status_of(later).instruments
     assert (btc.position, btc.bid, btc.ask) == (1.0, 110.0, 110.02)
     assert btc.unrealised == pytest.approx(110.01 - 100.02)
+    (told,) = status_of(later).left_behind
+    assert told.startswith("nobody minds 1 BTC of ")
+    assert status_of(floor).left_behind == []
 
 
 def test_a_strategy_that_failed_is_named_until_a_person_resumes(new_floor, script):

@@ -293,3 +293,8 @@ def test_a_strategy_that_failed_is_named_with_what_it_did(drawing):
     failed = make(strategy_faults={"ml": "raised ValueError: no rows"})
     assert "strategy ml raised ValueError: no rows" in text_of(drawing(failed))
     assert "strategy ml" not in text_of(drawing(make()))
+
+
+@pytest.mark.parametrize("drawing", [render, summary])
+def test_what_nobody_minds_is_told(drawing):
+    assert "nobody minds 1 BTC" in text_of(drawing(make(left_behind=["nobody minds 1 BTC"])))

@@ -34,7 +34,7 @@ def test_loading_replaces_whatever_stood(new_world):
 
 
 def world_desk(world):
-    return lambda index: world.desks[index]
+    return lambda index, row: (world.desks[index], row)
 
 
 def test_an_unknown_order_closes_its_instrument_again(new_world):
@@ -70,7 +70,7 @@ def test_what_is_not_configured_any_more_is_refused_by_who_translates(new_world)
     world, other = new_world(), new_world()
     world.be_busy()
 
-    def gone(index):
+    def gone(index, row):
         raise ConfigError("gone")
 
     with pytest.raises(ConfigError, match="gone"):

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from daemon.errors import ConfigError
 from daemon.events import Command, ExecutionReport
+from daemon.orders.detached import left_behind
 from daemon.orders.intents import Approved
 from daemon.orders.money import UNIT
 from daemon.orders.order import State
@@ -122,6 +125,14 @@ def test_the_kill_switch_stays_thrown_over_restarts_until_somebody_resumes(world
     assert isinstance(again.restarted().check(), Approved)
 
 
+def test_a_flatten_on_record_outlives_a_run_that_was_halted_already(world):
+    world.orders.halt("risk", "the day lost too much", world.time.now_ns())
+    command = Command(verb="flatten", source="http", reason="")
+    world.orders.record(pack(CommandTaken(world.time.now_ns(), command)))
+    latch = world.restarted().risk.latch
+    assert (latch.flatten, latch.source, latch.reason) == (True, "risk", "the day lost too much")
+
+
 @pytest.mark.parametrize(("verb", "flatten"), [("halt", False), ("flatten", True), ("stop", None)])
 def test_a_command_that_was_recorded_and_no_more_throws_the_switch_after_a_restart(world, verb, flatten):
     world.orders.record(pack(CommandTaken(1, Command(verb=verb, source="http", reason="why"))))
@@ -156,6 +167,64 @@ def test_a_strategy_that_is_gone_keeps_its_books(new_world):
     last = again.restarted(strategies={"kept": (0,)})
     assert [desk.name for desk in last.orders.desks] == ["kept", "old"]
     assert last.portfolio.holdings[1, 0].qty == 10**15
+
+
+def told(world):
+    """Return what each strategy holds and has open, by name and symbol, but for nothing at all."""
+    found = {}
+    for desk in world.orders.desks:
+        for row, index in enumerate(desk.instruments):
+            held = world.portfolio.holdings[desk.index, row]
+            live = [
+                one for one in world.orders.life.open.values() if (one.strategy, one.row) == (desk.index, row)
+            ]
+            assert all(one.instrument == index and desk.orders[row][one.slot] is one for one in live)
+            if held.qty or live:
+                symbol = world.instruments[index].symbol
+                found[desk.name, symbol, desk.detached] = held.qty, held.fees, len(live)
+    return found
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+@pytest.mark.parametrize(
+    ("strategies", "detached"),
+    [
+        ({"maker": (0,)}, {"ETH/BTC"}),
+        ({"maker": (0, 1)}, set()),
+        ({"maker": (1, 0)}, set()),
+        ({"other": (0,), "maker": (1, 0)}, set()),
+        ({"maker": (1,)}, {"BTC/USDT"}),
+        ({"other": (0, 1)}, {"BTC/USDT", "ETH/BTC"}),
+    ],
+)
+@pytest.mark.parametrize("rows", [(0, 1), (1, 0)])
+def test_a_strategy_keeps_what_it_has_of_each_symbol_that_it_still_trades(
+    new_world, pair, strategies, detached, rows, restarts
+):
+    world = new_world(pair, {"maker": rows}, balances={"USDT": "100000", "BTC": "10", "BNB": "1"})
+    btc = rows.index(0)
+    bought = world.place(row=btc, level=1, qty=1000)
+    world.report("NEW", bought)
+    world.fill(bought, 1, 400, commission=Decimal("0.001"), commission_asset="BNB")
+    world.place(row=1 - btc, level=2, price=5000, qty=10)
+    for _ in range(restarts):
+        world = world.restarted(strategies=strategies)
+    has = {"BTC/USDT": (4 * 10**15, 0, 1), "ETH/BTC": (0, 0, 1)}
+    assert told(world) == {("maker", symbol, symbol in detached): figures for symbol, figures in has.items()}
+    ((desk, row, _),) = world.portfolio.unvalued
+    assert world.orders.desks[desk].instruments[row] == 0
+    assert len(left_behind(world.orders)) == len(detached)
+
+
+def test_strategies_of_one_name_that_become_one_keep_all_that_they_had(new_world, pair):
+    world = new_world(pair, {"maker": (0,), "other": (1,)})
+    for desk in world.desks:
+        desk.name = "maker"
+    world.recovery.begin("0", "", BOOT)
+    world.place(strategy=0)
+    world.place(strategy=1, price=5000, qty=10)
+    again = world.restarted(strategies={"maker": (1, 0)})
+    assert told(again) == {("maker", "BTC/USDT", False): (0, 0, 1), ("maker", "ETH/BTC", False): (0, 0, 1)}
 
 
 def test_strategies_may_change_places(new_world, pair):
