@@ -1,5 +1,7 @@
 """Closing every position: at once what can be, and again until nothing but dust is left.
 
+Orders that trade nothing follow each other at growing distances: an exchange counts a day's orders.
+
 A protective stop stands until what it protects is closed. Where it holds back what the closing order needs,
 as coins on spot, it goes once nothing else is in the way of that order, and is waited for.
 """
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.orders.audit import Alarm
 from daemon.orders.closing import STANDING, close_position, lots_of, release
+from daemon.orders.netting import settle_opposite
+from daemon.orders.order import Order
 from kernels import dtypes as dt
 
 if TYPE_CHECKING:
@@ -18,7 +22,6 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
-    from daemon.orders.order import Order
     from daemon.orders.records import Latch
 
     #: (strategy, row) -> the position there, where it is more than dust
@@ -28,9 +31,54 @@ if TYPE_CHECKING:
 _TRIPS: Final = frozenset({"risk", "strategy"})
 #: how much of the collar a flatten may use, so that the order stays within it when the market moves on
 _SHARE: Final = 0.9
-#: a position without a stop that cannot be closed for so long is told of, and again at such distances
-_BARE_NS: Final = 10_000_000_000
-_BARE_AGAIN_NS: Final = 600_000_000_000
+#: after an order that traded nothing the next waits, longer each time: at first less than until the next look
+_WAIT_NS: Final = 50_000_000
+_WAIT_NS_MAX: Final = 5_000_000_000
+#: unless prices have moved by so much of the collar
+_MOVED: Final = 0.25
+#: a position that is not closed for so long is told of, and again at such distances
+_LATE_NS: Final = 10_000_000_000
+_LATE_AGAIN_NS: Final = 600_000_000_000
+
+
+class _Closing:
+    """How the closing of one position gets on."""
+
+    __slots__ = ("bare", "late_ns", "qty", "since_ns", "touch", "tried_ns", "wait_ns")
+
+    def __init__(self, now_ns: int) -> None:
+        self.qty = self.touch = 0.0  # that it was when it last got on
+        self.tried_ns = 0
+        self.wait_ns = 0
+        self.bare = False  # no stop protects it
+        self.since_ns = now_ns
+        self.late_ns = _LATE_NS  # after so long a person is told
+
+    def look(self, qty: float, touch: float, moved: float, now_ns: int) -> None:
+        """Take what is left and the price that it would find; where something came of it, wait no longer."""
+        traded = qty != self.qty
+        if traded or abs(touch - self.touch) > moved * self.touch:
+            self.qty, self.touch, self.wait_ns = qty, touch, 0
+        if traded and not self.bare:  # a position that is bare counts until it is closed
+            self.since_ns, self.late_ns = now_ns, _LATE_NS
+
+    def due(self, now_ns: int) -> bool:
+        """Whether an order may be sent again."""
+        return not 0 <= now_ns - self.tried_ns < self.wait_ns
+
+    def tried(self, now_ns: int) -> None:
+        """Note that an order was sent."""
+        self.tried_ns = now_ns
+        self.wait_ns = min(max(2 * self.wait_ns, _WAIT_NS), _WAIT_NS_MAX)
+
+    def late(self, now_ns: int, *, bare: bool, told: bool) -> bool:
+        """Whether a person is to be told now; bare: no stop protects it; told: they know why it must wait."""
+        if bare is not self.bare or (told and not bare):
+            self.bare, self.since_ns, self.late_ns = bare, now_ns, _LATE_NS
+        if 0 <= now_ns - self.since_ns < self.late_ns:
+            return False
+        self.since_ns, self.late_ns = now_ns, _LATE_AGAIN_NS
+        return True
 
 
 class Flatten:
@@ -63,14 +111,14 @@ class Flatten:
         self._collar = collar
         self._fresh = fresh
         self._told: set[tuple[int, int, str]] = set()  # (strategy, row) and why it cannot be closed, as told
-        self._bare: dict[tuple[int, int], int] = {}  # when a person is told of what no stop protects
+        self._closings: dict[tuple[int, int], _Closing] = {}  # by (strategy, row)
 
     def begin(self, now_ns: int) -> None:
         """Close what there is, and go on (`go_on`) until all is closed."""
         self.active = True
         self._answered = self._orders.risk.latch
         self._told.clear()
-        self._bare.clear()
+        self._closings.clear()
         self.go_on(now_ns)
 
     def look(self, now_ns: int) -> None:
@@ -95,13 +143,14 @@ class Flatten:
         what cannot be closed yet, of which a person is told. Stops go that have nothing left to protect.
         """
         orders = self._orders
+        settle_opposite(orders, now_ns)
         held = self._held()
         for (strategy, row), qty in held.items():
             self._close(orders.desks[strategy], row, qty, now_ns)
         indices = {orders.desks[strategy].instruments[row] for strategy, row in held}
         self.under_way = bool(indices - orders.risk.suspended)
-        for key in self._bare.keys() - held.keys():
-            del self._bare[key]
+        for key in self._closings.keys() - held.keys():
+            del self._closings[key]
         release(orders, [stop for stop in self._stops() if not self._protects(stop, held)], now_ns)
 
     # --- what is held, and what protects it -----------------------------------------------------------------
@@ -147,20 +196,28 @@ class Flatten:
         """Send what closes one position, or let go what holds it back."""
         orders, index = self._orders, desk.instruments[row]
         stops = [one for one in self._stops() if self._protects(one, {(desk.index, row): qty})]
+        bid, ask = self._touch(index)
+        closing = self._closings.setdefault((desk.index, row), _Closing(now_ns))
+        closing.look(qty, bid if qty > 0 else ask, _MOVED * self._collar, now_ns)
         why = self._why_not(index, qty)
-        if not why:
-            bid, ask = self._touch(index)
+        if why:
+            closing.wait_ns = 0  # it is tried at once when that ends
+        elif closing.due(now_ns):
             price = self._instruments[index].price
             decided = price.count(bid) + price.count(ask) if bid > 0 and ask > 0 else 0
-            closing = close_position(orders, desk, row, self._worst_ticks(index, qty), now_ns, decided)
-            if stops and (closing is None or desk.free_slot(row) < 0) and not self._others(desk, index):
+            sent = close_position(orders, desk, row, self._worst_ticks(index, qty), now_ns, decided)
+            if type(sent) is Order:
+                closing.tried(now_ns)
+            if stops and (sent is None or desk.free_slot(row) < 0) and not self._others(desk, index):
                 if self._fresh(index):
                     release(orders, stops, now_ns)
                 else:
                     why = f"the prices of {self._instruments[index].symbol} are stale"
         if why:
             self._tell_why(desk, row, qty, why, now_ns, protected=bool(stops))
-        self._look_at_bare(desk, row, qty, stops, now_ns)
+        bare = not any(stop.state in STANDING for stop in stops)
+        if closing.late(now_ns, bare=bare, told=bool(why)):
+            self._tell_late(desk, row, qty, now_ns, bare=bare)
 
     def _why_not(self, index: int, qty: float) -> str:
         """Return what no closing order can get past."""
@@ -191,15 +248,13 @@ class Flatten:
         text = f"flatten cannot close {self._name(desk, row, qty)} while {why}: {then}"
         self._orders.tell(Alarm("flatten", text, now_ns))
 
-    def _look_at_bare(self, desk: Desk, row: int, qty: float, stops: Sequence[Order], now_ns: int) -> None:
-        """Tell of a position that cannot be closed for long and that no stop protects."""
-        key = (desk.index, row)
-        if any(stop.state in STANDING for stop in stops):
-            self._bare.pop(key, None)
-        elif now_ns >= self._bare.setdefault(key, now_ns + _BARE_NS):
-            self._bare[key] = now_ns + _BARE_AGAIN_NS
-            text = (
-                f"{self._name(desk, row, qty)} is unprotected: flatten has not closed it for "
-                f"{_BARE_NS / 1e9:g} s, and no stop stands; it goes on, look at the venue"
-            )
+    def _tell_late(self, desk: Desk, row: int, qty: float, now_ns: int, *, bare: bool) -> None:
+        """Tell of a position that is not closed for long: it may be bare, or orders come to nothing."""
+        name, late = self._name(desk, row, qty), f"{_LATE_NS / 1e9:g} s"
+        then = "it goes on, look at the venue"
+        if bare:
+            text = f"{name} is unprotected: flatten has not closed it for {late}, and no stop stands; {then}"
             self._orders.tell(Alarm("unprotected", text, now_ns))
+        else:
+            text = f"flatten has traded nothing of {name} for {late}: its stop stands; {then}"
+            self._orders.tell(Alarm("flatten", text, now_ns))

@@ -79,6 +79,7 @@ ALARMS: Final = (
     "ring_overflow",  # ticks came faster than they were taken, and were lost to who came too late
     "gap",  # ticks were missed, and a strategy begins anew
     "flatten",  # a position cannot be closed yet
+    "settled",  # opposite positions of a derivative, which its exchange nets, have closed each other
     "unprotected",  # a flatten could not close a position for long, and no stop protects it
     "liquidation_near",  # a position's distance from liquidation is below its limit
     "margin_call",  # the venue says that positions are near their liquidation

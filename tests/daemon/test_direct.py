@@ -21,7 +21,7 @@ from daemon.orders.reader import read_all
 from daemon.orders.records import Adopted, Placed
 from daemon.seams import Seams
 from kernels import dtypes as d
-from tests.daemon.orders.conftest import BOOT, FOLDER, SECOND, World
+from tests.daemon.orders.conftest import BOOT, FOLDER, SECOND, World, btc_usdt
 
 if TYPE_CHECKING:
     from daemon.clock import VirtualTime
@@ -138,9 +138,9 @@ class Market:
 class Scene:
     """A dead daemon that held BTC, a market, and what flattens it."""
 
-    def __init__(self, disk=None):
+    def __init__(self, disk=None, **more):
         self.disk = disk or MemoryDisk()
-        self.dead = World(disk=self.disk, begin=False)
+        self.dead = World(disk=self.disk, begin=False, **more)
         self.dead.recovery.begin("0", 'mode = "live"', BOOT)
         self.dead.meet({"USDT": "100000", "BTC": "10"})
         self.dead.risk.open_all(d.GATE_NOT_READY)
@@ -229,6 +229,18 @@ def test_an_order_that_never_arrived_is_replaced_only_once_it_is_known_to_be_abs
     assert scene.sold() == Decimal("0.005")
     assert scene.time.now_ns() - began_ns > 60 * SECOND
     assert scene.direct.orders.life.ended[scene.market.placed[0]].state is State.VOID
+
+
+@pytest.mark.parametrize("lots", [HELD_LOTS, HELD_LOTS - 200])
+def test_of_futures_what_the_exchange_nets_is_settled_and_the_rest_is_closed(lots):
+    scene = Scene(instruments=[btc_usdt(market="usdm")], strategies={"old": (0,), "new": (0,)})
+    scene.dead.fill(scene.dead.place(1, kind=d.TARGET, side=d.SELL, qty=lots), 2, lots)
+    report = scene.flatten()
+    assert report.left == []
+    assert [order.qty_lots for order in scene.direct.orders.life.ended.values()][2:] == [200] * (
+        lots < HELD_LOTS
+    )
+    assert {holding.qty for holding in scene.dead.restarted().portfolio.holdings.values()} == {0}
 
 
 def test_what_has_no_price_is_left_and_told(scene):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from daemon.config import RiskConfig, StrategyConfig
@@ -28,11 +30,108 @@ def test_a_flatten_closes_every_position_within_the_collar_and_halts(new_floor, 
     assert [order.decided_half_ticks for order in floor.sent()] == [20_002, 20_002]
     floor.audits.clear()
     floor.command("flatten")
-    assert [(order.side, order.price_ticks) for order in floor.sent()] == [(SELL, 9910), (BUY, 10092)]
-    assert [order.decided_half_ticks for order in floor.sent()] == [20_002, 20_002]
+    (order,) = floor.sent()  # the exchange has 1 BTC in all
+    assert (order.side, order.price_ticks, order.qty_lots, order.decided_half_ticks) == (
+        SELL, 9910, 100_000, 20_002,
+    )  # fmt: skip
     floor.later(0.003)
     assert [floor.position(0), floor.position(1)] == [0.0, 0.0]
     assert floor.engine.state == "HALTED"
+
+
+def test_a_flatten_of_a_short_buys_within_the_collar(new_floor, script):
+    floor = new_floor(script, market="usdm")
+    floor.open_market()
+    script.target(-1.0, 99.9)
+    floor.quote()
+    floor.later(0.003)
+    script.wants = None
+    floor.audits.clear()
+    floor.command("flatten")
+    assert [(order.side, order.price_ticks) for order in floor.sent()] == [(BUY, 10092)]
+
+
+def test_a_flatten_of_futures_that_net_to_nothing_sends_nothing_and_ends(new_floor, new_script):
+    floor = new_floor(new_script(), new_script(), market="usdm")
+    floor.go_long(2.0)
+    floor.scripts[1].target(-2.0, 99.9)
+    floor.quote()
+    floor.later(0.003)
+    assert [floor.position(0), floor.position(1)] == [2.0, -2.0]
+    floor.audits.clear()
+    floor.command("flatten")
+    floor.later(5)
+    assert (floor.sent(), floor.engine._flatten.under_way) == ([], False)
+    assert [kind for kind, _ in alarms(floor)] == ["settled"]
+    later = floor.restarted(market="usdm")
+    assert [later.position(0), later.position(1)] == [0.0, 0.0]
+
+
+def nobody_bids(new_floor, script, **more):
+    """Return a floor that holds 2 BTC of which nobody takes any, after a minute of flattening."""
+    floor = new_floor(script, **more)
+    floor.go_long(2.0)
+    floor.audits.clear()
+    floor.quote(qty=0.0)
+    floor.command("flatten")
+    for _ in range(300):
+        floor.quote(qty=0.0)
+        floor.later(0.2)
+    assert floor.position() == 2.0
+    return floor
+
+
+def test_a_flatten_that_gets_nowhere_is_told_and_does_not_use_up_the_days_orders(new_floor, script):
+    floor = nobody_bids(new_floor, script)
+    assert [kind for kind, _ in alarms(floor)] == ["unprotected"]
+    times = [order.sent_ns for order in floor.sent()]
+    apart = [after - before for before, after in pairwise(times)]
+    assert apart == sorted(apart)
+    assert (apart[0], apart[-1]) == (pytest.approx(1e8, abs=5e7), pytest.approx(5e9, abs=1e8))
+    assert len(times) < 25
+    floor.later(600)
+    assert [kind for kind, _ in alarms(floor)] == ["unprotected"] * 2
+
+
+@pytest.mark.parametrize("price", [100.0, 99.0])
+def test_a_flatten_that_waits_goes_on_at_once_where_prices_have_moved(new_floor, script, price):
+    floor = nobody_bids(new_floor, script)
+    orders = len(floor.sent())
+    floor.quote(price, price + 0.02, qty=0.0)
+    floor.later(0.2)
+    assert (len(floor.sent()) > orders) is (price != 100.0)
+
+
+def test_a_flatten_that_was_held_up_goes_on_at_once(new_floor, script):
+    floor = nobody_bids(new_floor, script)
+    reopen = close_market(floor)
+    floor.later(0.2)
+    reopen()
+    floor.quote()
+    floor.later(0.2)
+    assert floor.position() == 0.0
+
+
+def test_what_trades_little_by_little_is_tried_ten_times_a_second(new_floor, script):
+    floor = nobody_bids(new_floor, script)
+    floor.quote(qty=0.1)
+    while floor.position() == 2.0:
+        floor.later(0.1)
+    for step in range(10):
+        floor.quote(99.99 - step / 100, 100.02, qty=0.1)  # too little of a move to count as one
+        floor.later(0.1)
+    assert floor.position() < 1.3
+
+
+def test_a_flatten_whose_orders_come_to_nothing_is_told_though_a_stop_stands(new_floor, script):
+    floor = protected(new_floor, script, market="usdm")
+    floor.quote(qty=0.0)
+    floor.command("flatten")
+    floor.later(60)
+    ((kind, text),) = alarms(floor)
+    assert kind == "flatten"
+    assert text.startswith("flatten has traded nothing of 2 BTC of")
+    assert stops(floor) == [State.WORKING]
 
 
 def test_a_flatten_gets_past_our_own_resting_orders(new_floor, script):
@@ -352,7 +451,7 @@ def test_stops_that_protect_nothing_are_cancelled_though_a_market_is_closed(new_
     floor.go_long(2.0)
     orders, desk = floor.core.orders, floor.core.orders.desks[0]
     for slot, side, ticks in ((1, BUY, 12_000), (2, SELL, 8_000)):
-        action = [d.PLACE, 0, slot, d.STOP, slot, side, ticks, 100_000, 0, 0, 0]
+        action = [d.PLACE, 0, slot, d.STOP, slot, side, ticks, 100_000, 0, 0, 0, 0]
         assert orders.submit(orders.risk.check(desk, action, floor.time.now_ns())).kind == d.STOP
     floor.later(0.2)
     assert stops(floor) == [State.WORKING] * 2
