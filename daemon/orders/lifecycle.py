@@ -14,7 +14,7 @@ from daemon.orders.fees import value_fees
 from daemon.orders.order import State
 from daemon.orders.records import Voided, pack
 from daemon.orders.state import Event, TransitionError, step
-from kernels.dtypes import GATE_UNKNOWN_ORDER
+from kernels.dtypes import GATE_UNKNOWN_ORDER, STOP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,6 +198,8 @@ class Lifecycle:
             self.doubts.hurry(order, report.wire_ns)
 
     def _on_new(self, order: Order, report: ExecutionReport) -> None:
+        if order.kind == STOP and order.state is State.REJECTED:
+            return  # it was refused at its trigger, and had been accepted before
         self._rejections[order.strategy] = 0
         self.step(order, Event.ACCEPTED, report.wire_ns)
         self._count(order, report)

@@ -133,7 +133,6 @@ TABLE: Final[dict[State, dict[Event, State]]] = {
     },
     _S.REJECTED: {
         _E.REJECTED: _S.REJECTED,
-        _E.ACCEPTED: _S.REJECTED,  # of a stop refused at its trigger, told late
         _E.DOUBT: _S.REJECTED,
     },
     _S.EXPIRED: {

@@ -142,3 +142,14 @@ def test_ended_orders_are_remembered_for_a_while(new_world):
     assert list(world.orders.life.ended) == [order.client_order_id for order in orders[2:]]
     world.report("NEW", orders[0])  # nobody remembers it, and nothing happens
     assert world.alarms() == []
+
+
+@pytest.mark.parametrize(("kind", "alarms"), [(d.REST, ["contradiction"]), (d.STOP, [])])
+def test_an_acceptance_after_a_rejection_is_a_contradiction_but_of_a_stop_refused_at_its_trigger(
+    world, kind, alarms
+):
+    order = world.place(kind=kind)
+    world.report("REJECTED", order, reason="x")
+    world.report("NEW", order, venue_order_id="7")
+    assert (world.alarms(), world.risk.halted) == (alarms, bool(alarms))
+    assert order.state is State.REJECTED
