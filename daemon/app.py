@@ -33,6 +33,7 @@ from daemon.journal_lock import hold_journal
 from daemon.lifetime import nothing_to_lose
 from daemon.loop import check_loop, lock_memory, settle_loop
 from daemon.meetings import Meetings
+from daemon.orders.closing import excess_stops, trim_stops
 from daemon.orders.order import State
 from daemon.pause import pause, within
 from daemon.plans import compile_plans, plan_strategies, strategies_to_load
@@ -343,12 +344,14 @@ class App:
         core = self.core
         core.engine.stop()
         core.engine.on_command(Command(verb="stop", source="daemon"))
-        deadline_ns = self.seams.clock.now_ns() + DRAIN_NS
-        while self._owed() and self.seams.clock.now_ns() < deadline_ns:
+        now_ns = self.seams.clock.now_ns
+        deadline_ns = now_ns() + DRAIN_NS
+        while (trim_stops(core.orders, now_ns()) or self._owed()) and now_ns() < deadline_ns:
             await pause(self.seams, _POLL_S)
-        for order in core.orders.life.open.values():  # its cancel was lost, or the venue cannot be reached
-            if order.kind != STOP:
-                self.log.error("left", order=order.client_order_id, state=order.state.name, then=_LEFT)
+        left = [order for order in core.orders.life.open.values() if order.kind != STOP]
+        left += [stop for stop, _ in excess_stops(core.orders)]
+        for order in left:  # its cancel was lost, or the venue cannot be reached
+            self.log.error("left", order=order.client_order_id, state=order.state.name, then=_LEFT)
         core.engine.phase = "STOPPED"
         self.last = self.status()
         if self.failure is None and self.config.journal.checkpoint_s:  # else nobody knows what they are worth

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from daemon.flatten import Flatten
 from daemon.market_watch import MarketWatch
 from daemon.marks import Marks
-from daemon.orders.closing import withdraw
+from daemon.orders.closing import trim_stops, withdraw
 from daemon.orders.fees import value_fees
 from daemon.orders.funding import take_funding
 from daemon.orders.intents import Approved
@@ -348,6 +348,8 @@ class Engine:
                 self._rouse(runtime, dt.WHY_FILL)
             self.woken += 1
             self.drain(report.wire_ns)
+            if self.phase != "READY":  # the watch is over
+                trim_stops(self.orders, report.wire_ns)
 
     def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:
         """Whether an order message says only what is known; what waits to be applied is not known yet."""
@@ -393,4 +395,5 @@ class Engine:
         risk.blind = self._readiness.blind(self.market.unseen(self.synced))
         if self._cold or risk.shut or risk.short or risk.losses.unseen or risk.blind:
             withdraw(self.orders, now_ns)
+        trim_stops(self.orders, now_ns)
         self._flatten.look(now_ns)

@@ -13,14 +13,17 @@ those on their way and of unknown fate too, and so do the orders approved earlie
 - An order that can only bring the position nearer to zero, even if everything else on its side fills, passes
   the gate and the limits on size; it must still be an order the venue takes, at a sane price. In a derivative
   it may be of any notional, since it says to the venue that it only reduces.
-- A STOP is reduce-only at the venue, so it reduces whenever it is no larger than the position it opposes.
+- A STOP in a derivative is reduce-only at the venue, so it reduces whenever it is no larger than the
+  position it opposes. On spot no venue knows what reduces: a STOP reduces like any other order there, and all
+  of a side together are never larger than the position. Beside an exit it leaves while the gate is open, as
+  an exit does beside a stop.
 - An order in a derivative must leave margin and a distance from liquidation; one that makes no possible
   position larger than it could be anyway is not asked.
 - A limit that is NaN refuses; infinity is no limit.
 """
 
 import math
-from typing import Any
+from typing import Any, Final
 
 from numba import njit
 
@@ -70,6 +73,7 @@ from kernels.dtypes import (
     SELL,
     SLOT_EMPTY,
     STOP,
+    W_KIND,
     W_LEAVES_LOTS,
     W_SIDE,
     W_STATE,
@@ -87,6 +91,9 @@ from kernels.dtypes import (
     X_VERB,
 )
 from kernels.wants import COUNT_MAX
+
+#: instead of a kind: orders of every kind
+_ANY: Final = 0
 
 
 @njit(cache=True)
@@ -207,14 +214,22 @@ def _decided_half_ticks(action: Any, book: Any, rules: Any) -> int:
 def _judge_exposure(
     x: int, actions: Any, position: Any, working: Any, book: Any, rules: Any, limits: Any
 ) -> int:
-    """Judge an order that may add risk by its size and by the worst case of everything on its side."""
+    """Judge an order that may add risk by its size and by the worst case of everything on its side.
+
+    A stop of spot adds none that the exits beside it do not, so long as the stops alone fit the position.
+    """
     action = actions[x]
     side = action[X_SIDE]
     lots = action[X_QTY_LOTS]
+    if action[X_KIND] == STOP and rules[R_SPOT] != 0:
+        stops = lots + _live_lots(x, actions, working, side, STOP)
+        return APPROVED if _opposes(stops, side, position, rules) else REFUSED_FREE_BALANCE
     price = action[X_PRICE_TICKS] * rules[R_TICK_SIZE]
     if not lots * rules[R_LOT_SIZE] * price <= limits[M_ORDER_NOTIONAL_MAX]:
         return REFUSED_ORDER_NOTIONAL
-    worst_lots = side * position[P_QTY] / rules[R_LOT_SIZE] + _live_lots(x, actions, working, side) + lots
+    worst_lots = (
+        side * position[P_QTY] / rules[R_LOT_SIZE] + _live_lots(x, actions, working, side, _ANY) + lots
+    )
     worst_price = max(price, 0.5 * (book[0, 0, 0] + book[1, 0, 0]))
     if not worst_lots * rules[R_LOT_SIZE] * worst_price <= limits[M_POSITION_NOTIONAL_MAX]:
         return REFUSED_POSITION_NOTIONAL
@@ -273,8 +288,8 @@ def _worst_value(
     side = actions[x, X_SIDE]
     price = max(actions[x, X_PRICE_TICKS] * rules[R_TICK_SIZE], 0.5 * (book[0, 0, 0] + book[1, 0, 0]))
     held = side * position[P_QTY] / rules[R_LOT_SIZE]
-    added = held + _live_lots(x, actions, working, side) + lots
-    worst_lots = max(abs(added), abs(held - _live_lots(x, actions, working, -side)))
+    added = held + _live_lots(x, actions, working, side, _ANY) + lots
+    worst_lots = max(abs(added), abs(held - _live_lots(x, actions, working, -side, _ANY)))
     return float(worst_lots * rules[R_LOT_SIZE] * price)
 
 
@@ -284,20 +299,34 @@ def _reduces(x: int, actions: Any, position: Any, working: Any, rules: Any) -> b
     action = actions[x]
     side = action[X_SIDE]
     lots = action[X_QTY_LOTS]
-    if action[X_KIND] != STOP:
-        lots += _live_lots(x, actions, working, side)
+    if action[X_KIND] != STOP or rules[R_SPOT] != 0:
+        lots += _live_lots(x, actions, working, side, _ANY)
+    return _opposes(lots, side, position, rules)
+
+
+@njit(cache=True)
+def _opposes(lots: int, side: int, position: Any, rules: Any) -> bool:
+    """Whether so much on a side only brings the position nearer to zero."""
     return bool(lots <= -side * position[P_QTY] / rules[R_LOT_SIZE] + 1e-6)
 
 
 @njit(cache=True)
-def _live_lots(x: int, actions: Any, working: Any, side: int) -> int:
-    """Return what may still be traded on a side: all live orders, and those approved before action x."""
+def _live_lots(x: int, actions: Any, working: Any, side: int, kind: int) -> int:
+    """Return what orders of a kind may still trade on a side: live ones, and those approved before x."""
     lots = 0
     for slot in range(WORKING_SLOTS):
-        if working[slot, W_STATE] != SLOT_EMPTY and working[slot, W_SIDE] == side:
+        if (
+            working[slot, W_STATE] != SLOT_EMPTY
+            and working[slot, W_SIDE] == side
+            and (kind == _ANY or working[slot, W_KIND] == kind)
+        ):
             lots += int(working[slot, W_LEAVES_LOTS])
     for y in range(x):
-        if _approved_before(actions, y, x) and actions[y, X_SIDE] == side:
+        if (
+            _approved_before(actions, y, x)
+            and actions[y, X_SIDE] == side
+            and (kind == _ANY or actions[y, X_KIND] == kind)
+        ):
             lots += actions[y, X_QTY_LOTS]
     return lots
 

@@ -15,7 +15,7 @@ wait:
   mend what a position lacks;
 - REST: left alone within the tolerances and until it has stood R_REST_NS_MIN. A price that would take is
   waited for;
-- STOP: never larger than the position it protects;
+- STOP: never larger than the position it protects, on spot all of a side together, the earlier rows first;
 - on spot nothing is sold that is not free to sell. Each want cut for that is counted in `clamped`. A target
   or a stop sells no more than the whole lots of the position, whatever else the account holds.
 
@@ -88,11 +88,11 @@ from kernels.dtypes import (
 from kernels.wants import (
     missing,
     names_something,
-    opposing_lots,
     reaches,
     rest_lots,
     said_before,
     sellable_lots,
+    stop_lots,
     to_ticks,
 )
 
@@ -194,7 +194,7 @@ def _want(
             return
     else:
         if kind == STOP:
-            lots = min(lots, opposing_lots(position, rules, side))
+            lots = stop_lots(r, lots, side, out, position, rules)
         if side == SELL:
             lots = _sellable(i, slot, lots, working, rules, clamped, plan)
         if lots == 0:

@@ -137,6 +137,28 @@ def opposing_lots(position: Any, rules: Any, side: int) -> int:
     return to_lots(max(-side * position[P_QTY], 0.0), rules[R_LOT_SIZE])
 
 
+@njit(cache=True)
+def stop_lots(r: int, lots: int, side: int, out: Any, position: Any, rules: Any) -> int:
+    """Cut the STOP of row r to the position it protects.
+
+    On spot a position is protected once: what the stops of earlier rows sell is theirs. A derivative's venue
+    cuts them itself.
+    """
+    left = opposing_lots(position, rules, side)
+    if rules[R_SPOT] != 0:
+        for q in range(r):
+            row = out[q]
+            if (
+                row[O_KIND] == STOP
+                and row[O_SIDE] == side
+                and row[O_INSTRUMENT] == out[r, O_INSTRUMENT]
+                and not said_before(out, q)
+            ):
+                earlier, _ = rest_lots(row, rules)
+                left -= min(earlier, left)
+    return min(lots, left)
+
+
 @njit(cache=True, forceinline=True)
 def sellable_lots(position: Any, rules: Any) -> int:
     """Return the lots free to sell: all there are on spot, no bound elsewhere."""

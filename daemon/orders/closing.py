@@ -70,6 +70,52 @@ def release(orders: Orders, stops: Iterable[Order], now_ns: int) -> None:
             orders.cancel(stop, now_ns)
 
 
+def excess_stops(orders: Orders) -> list[tuple[Order, int]]:
+    """Return the stops on Spot that would sell more than the position they protect, and what each may keep.
+
+    Nothing is reduce-only there: what exceeds the position would sell coins that no strategy bought. Those
+    nearest to the market come first. The stops of others are theirs.
+    """
+    stops = [
+        order
+        for order in orders.life.open.values()
+        if order.kind == STOP and order.state is not State.PENDING_CANCEL
+        if orders.instruments[order.instrument].spot and orders.ids.parse(order.client_order_id)
+    ]
+    left: dict[tuple[int, int, int], int] = {}
+    excess = []
+    for stop in sorted(stops, key=lambda stop: stop.side * stop.price_ticks):
+        key = (stop.strategy, stop.row, stop.side)
+        if key not in left:
+            position = orders.desks[stop.strategy].position[stop.row * POSITION_COLUMNS + P_QTY]
+            left[key] = lots_of(orders.instruments[stop.instrument], max(-stop.side * position, 0.0))
+        lots = orders.life.leaves(stop)
+        if stop.state is State.PENDING_REPLACE:
+            lots = min(lots, stop.asked_lots - stop.filled_lots)
+        if lots > left[key] and stop.state in STANDING:
+            excess.append((stop, left[key]))
+        left[key] -= min(lots, left[key])
+    return excess
+
+
+def trim_stops(orders: Orders, now_ns: int) -> bool:
+    """Lower or cancel the stops on Spot that exceed the position they protect; return whether any does.
+
+    A strategy that is asked does so itself. One that failed, warms up or is not configured any more does not,
+    and no run may leave such a stop behind.
+    """
+    excess = excess_stops(orders)
+    for stop, lots in excess:
+        asked = stop.asked_ns > stop.since_ns  # since it stands
+        if asked and 0 <= now_ns - stop.asked_ns < _AGAIN_NS:
+            continue
+        instrument = orders.instruments[stop.instrument]
+        dust = instrument.is_dust(lots, instrument.price.decimal(stop.price_ticks))
+        if dust or asked or not orders.venue.can_amend or not orders.amend(stop, lots, now_ns):
+            orders.cancel(stop, now_ns)
+    return bool(excess)
+
+
 def lots_of(instrument: Instrument, qty: float) -> int:
     """Return the whole lots in a quantity, whatever its sign."""
     lots = abs(qty) / instrument.qty.as_float

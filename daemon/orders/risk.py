@@ -187,10 +187,11 @@ class Risk:
 
     def _really_reduces(self, desk: Desk, action: list[int]) -> bool:
         """Whether an order let through a closed gate is no larger than the position it claims to reduce."""
-        row = action[X_INSTRUMENT]
+        row, side, lots = action[X_INSTRUMENT], action[X_SIDE], action[X_QTY_LOTS]
         position = desk.position[row * POSITION_COLUMNS + P_QTY]
-        qty = action[X_QTY_LOTS] * self._lot[desk.instruments[row]]
-        return position * action[X_SIDE] < 0 and qty <= abs(position) * (1 + 1e-9)
+        if action[X_KIND] == STOP and self._spot[desk.instruments[row]]:  # what else is there may sell first
+            lots += sum(order.leaves_lots for order in desk.orders[row] if order and order.side == side)
+        return position * side < 0 and lots * self._lot[desk.instruments[row]] <= abs(position) * (1 + 1e-9)
 
     def _collides(self, desk: Desk, action: list[int], replaced: Order | None = None) -> int:
         """Compare with every open order of the instrument, whichever strategy's, but one to be replaced."""

@@ -36,7 +36,7 @@ from daemon.simulator.settings import ACCOUNT, SimulatorSettings, build
 from daemon.simulator.symbols import UNIT
 from daemon.simulator.warm import warm_up
 from daemon.venues.signing import HmacSigner, signed_query
-from kernels.dtypes import REST, STOP
+from kernels.dtypes import PLACE, REST, SELL, STOP
 
 MS = 1_000_000
 KEY, SECRET = "k" * 64, "s" * 64
@@ -138,6 +138,25 @@ def test_it_trades_until_asked_to_stop_and_leaves_nothing_standing(tmp_path, tra
     assert app.core.engine.risk.latch is None
     assert "ready" in said
     assert "stopping reason='test'" in said
+
+
+def test_a_stop_on_its_way_that_protects_nothing_does_not_outlive_the_run(tmp_path):
+    async def go():
+        async with stand(tmp_path) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await one.ready(life)
+            orders = one.app.core.orders
+            desk = orders.desks[0]
+            action = [PLACE, 0, desk.free_slot(0), STOP, 9, SELL, 1_000_000, 1000, 0, 0, 0, 0]
+            stop = orders.submit(orders.risk.check(desk, action, one.app.seams.clock.now_ns()))
+            one.app.ask_stop("test")
+            await life
+            return stop, one.app.last, one.said
+
+    stop, last, said = asyncio.run(go())
+    assert stop.state is State.CANCELED
+    assert last.orders.by_state == {"CANCELED": last.orders.placed}
+    assert "left order=" not in said
 
 
 def test_one_that_is_held_connects_to_nothing_before_it_is_released(tmp_path, monkeypatch):

@@ -319,3 +319,57 @@ def test_a_plain_python_decide_makes_the_same_decisions_and_orders_as_the_compil
         found.append((orders, int(memory["digest"]), int(memory["decisions"]), floor.core.journal.digest()))
     assert found[0] == found[1]
     assert len(found[0][0]) > 20
+
+
+# --- stops on Spot, which no exchange cuts to the position --------------------------------------------------
+@pytest.mark.parametrize("halted", [False, True])
+def test_stops_of_spot_together_sell_no_more_than_the_position(new_floor, script, halted):
+    floor = new_floor(script)  # the account has 10 BTC that no strategy bought
+    floor.go_long(2.0)
+    if halted:
+        floor.command("halt")
+    script.wants = [[d.STOP, 0, level, SELL, 95.0 - level, 2.0] for level in range(4)]
+    floor.quote()
+    floor.later(0.2)
+    script.wants = None
+    floor.trade(90.0)
+    floor.quote(90.0, 90.02)
+    floor.later(1)
+    assert floor.position() == 0.0
+
+
+def exits_under_its_stop(new_floor, script):
+    """Return a floor whose strategy has a stop, and an order on its way that closes what it protects."""
+    floor = new_floor(script)
+    floor.go_long(2.0)
+    script.wants = [[d.STOP, 0, 1, SELL, 95.0, 2.0]]
+    floor.quote()
+    floor.later(0.2)
+    script.wants = [[d.TARGET, 0, 0, 0, 99.9, 0.0], [d.STOP, 0, 1, SELL, 95.0, 2.0]]
+    floor.quote()
+    assert {order.kind for order in floor.core.orders.life.open.values()} == {d.TARGET, d.STOP}
+    return floor
+
+
+def test_a_stop_of_spot_does_not_outlive_the_position_of_a_strategy_that_failed(new_floor, script):
+    floor = exits_under_its_stop(new_floor, script)
+
+    def fail():
+        raise RuntimeError("oops")
+
+    script.answer = fail
+    floor.later(1)
+    assert floor.position() == 0.0
+    floor.quote(94.0, 94.02)
+    floor.trade(94.0)
+    floor.later(1)
+    assert floor.core.orders.portfolio.purse("BTC").total == 10 * UNIT
+
+
+def test_a_stop_of_spot_does_not_outlive_the_position_of_a_run_that_ends(new_floor, script):
+    floor = exits_under_its_stop(new_floor, script)
+    floor.engine.stop()
+    floor.command("stop")
+    floor.later(3)
+    assert floor.position() == 0.0
+    assert not floor.core.orders.life.open

@@ -453,11 +453,11 @@ def test_stops_that_protect_nothing_are_cancelled_though_a_market_is_closed(new_
     for slot, side, ticks in ((1, BUY, 12_000), (2, SELL, 8_000)):
         action = [d.PLACE, 0, slot, d.STOP, slot, side, ticks, 100_000, 0, 0, 0, 0]
         assert orders.submit(orders.risk.check(desk, action, floor.time.now_ns())).kind == d.STOP
-    floor.later(0.2)
+    floor.later(0.003)  # before the watch sees to it
     assert stops(floor) == [State.WORKING] * 2
     close_market(floor)
     floor.command("flatten")
-    floor.later(0.2)
+    floor.later(0.003)
     assert floor.position() == 2.0
     assert [order.side for order in orders.life.open.values()] == [SELL]
 

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -275,13 +276,51 @@ def test_only_the_whole_lots_of_a_position_reduce_it():
     assert desk.judge(place(SELL, 202, 3)) == [APPROVED]
 
 
-def test_a_stop_reduces_whatever_else_is_out():
+def test_a_stop_in_a_derivative_reduces_whatever_else_is_out():
     desk = Desk()
     desk.gate[0] = GATE_HALTED
     desk.position[0, P_QTY] = 0.006
     desk.order(0, SELL, 6)
     assert desk.judge(place(SELL, 180, 6, STOP)) == [APPROVED]
     assert desk.judge(place(SELL, 180, 7, STOP)) == [GATE_HALTED]
+
+
+def spot_desk(qty):
+    desk = Desk(spot=True)
+    desk.position[0, P_QTY], desk.position[0, P_FREE_BASE] = qty, 1.0  # the account has coins of its own
+    return desk
+
+
+def test_a_stop_of_spot_reduces_no_more_than_what_nothing_else_may_sell():
+    desk = spot_desk(0.006)
+    desk.gate[0] = GATE_HALTED
+    stops = [place(SELL, 180 - level, 6, STOP) for level in range(4)]
+    assert desk.judge(*stops) == [APPROVED, *[GATE_HALTED] * 3]
+    desk.order(0, SELL, 2, kind=TARGET, state=SLOT_UNKNOWN)
+    assert desk.judge(place(SELL, 180, 5, STOP)) == [GATE_HALTED]
+    assert desk.judge(place(SELL, 180, 4, STOP)) == [APPROVED]
+
+
+@pytest.mark.parametrize("state", LIVE)
+def test_stops_of_spot_together_never_exceed_the_position(state):
+    desk = spot_desk(0.006)
+    desk.order(0, SELL, 4, kind=STOP, state=state)
+    assert desk.judge(place(SELL, 180, 3, STOP), place(SELL, 179, 2, STOP)) == [
+        REFUSED_FREE_BALANCE,
+        APPROVED,
+    ]
+    assert desk.judge(place(BUY, 210, 2, STOP)) == [REFUSED_FREE_BALANCE]
+
+
+def test_a_stop_of_spot_and_an_exit_stand_side_by_side_whichever_came_first():
+    desk = spot_desk(0.006)
+    desk.limits[0, [M_ORDER_NOTIONAL_MAX, M_OPEN_ORDERS_MAX]] = 0.6, 1
+    desk.order(0, SELL, 6)
+    assert desk.judge(place(SELL, 180, 6, STOP)) == [APPROVED]  # it protects, and adds nothing
+    assert desk.rows[0, X_REDUCES] == 0
+    desk = spot_desk(0.006)
+    desk.order(0, SELL, 6, kind=STOP)
+    assert desk.judge(place(SELL, 202, 6)) == [APPROVED]
 
 
 def test_what_reduces_passes_the_limits_on_size():
@@ -427,42 +466,50 @@ def test_elsewhere_balances_are_not_asked():
 
 def test_exposure_never_passes_its_limit_nor_reducing_orders_zero():
     """Ask for anything, fill any of it at any time."""
-    approved = 0
+    approved: Counter[tuple[int, bool]] = Counter()
     for seed in range(1500):
         rng = random.Random(seed)
-        desk = Desk()
+        spot = seed % 2 == 1
+        desk = Desk(spot=spot)
+        desk.account[A_FREE_QUOTE] = desk.position[0, P_FREE_BASE] = 1e9
         limit = rng.choice([0.5, 1.5, 4.0])
         most = limit / (0.001 * 100.5) + 1e-9  # lots at mid
         desk.limits[0, M_POSITION_NOTIONAL_MAX] = limit
-        desk.position[0, P_QTY] = rng.randint(-int(most), int(most)) / 1000
+        desk.position[0, P_QTY] = rng.randint(0 if spot else -int(most), int(most)) / 1000
         for _ in range(8):
             desk.gate[0] = rng.choice([0, 0, 0, GATE_HALTED])
             held = desk.position[0, P_QTY] / 0.001
             asked = [
-                place(rng.choice([BUY, SELL]), rng.randint(199, 203), rng.randint(2, 20)) for _ in range(3)
+                place(rng.choice([BUY, SELL]), ticks, rng.randint(2, 20), rng.choice([REST, REST, STOP]))
+                for ticks in rng.choices(range(199, 204), k=3)
             ]
             refusals = desk.judge(*asked)
             free = [s for s in range(WORKING_SLOTS) if not desk.working[0, s, W_STATE]]
-            for (_, _, side, _, lots, _), refusal, row in zip(asked, refusals, desk.rows, strict=True):
+            for (_, kind, side, _, lots, _), refusal, row in zip(asked, refusals, desk.rows, strict=True):
                 if refusal != APPROVED or not free:
                     continue
-                approved += 1
-                worst = {
-                    s: sum(o[5] for o in desk.working[0] if o[W_STATE] and o[3] == s) for s in (BUY, SELL)
-                }
+                approved[kind, spot] += 1
+                live = [o for o in desk.working[0] if o[W_STATE] and o[3] == side]
+                worst = lots + sum(o[5] for o in live)
+                stops = lots + sum(o[5] for o in live if o[1] == STOP)
+                opposed = -side * held + 1e-6
+                if kind == STOP and spot:
+                    assert stops <= opposed
                 if row[X_REDUCES]:
-                    assert lots + worst[side] <= -side * held + 1e-6
+                    assert (lots if kind == STOP and not spot else worst) <= opposed
                 else:
                     assert not desk.gate[0]
-                    assert side * held + worst[side] + lots <= most
-                desk.order(free.pop(), side, lots, state=rng.choice(LIVE))
+                    assert (kind == STOP and spot) or worst - opposed <= most
+                desk.order(free.pop(), side, lots, state=rng.choice(LIVE), kind=kind)
             for slot in range(WORKING_SLOTS):
                 order = desk.working[0, slot]
                 if order[W_STATE] and rng.random() < 0.3:
                     filled = rng.randint(0, int(order[5]))
                     desk.position[0, P_QTY] += order[3] * filled / 1000
                     order[:] = 0
-    assert approved > 3000
+    assert sum(approved.values()) > 3000
+    assert approved[STOP, True] > 100
+    assert approved[STOP, False] > 100
 
 
 def test_it_has_one_signature():

@@ -319,6 +319,19 @@ def test_a_stop_is_no_larger_than_the_position_it_protects():
     assert desk.ask(stop(1, BUY, 105.0, 0.01)) == []
 
 
+def test_on_spot_the_earlier_stops_leave_the_later_ones_what_they_do_not_protect():
+    desk = Desk()
+    desk.position[0, P_QTY], desk.position[0, P_FREE_BASE] = 0.004, 1.0
+    rows = stop(1, SELL, 95.0, 0.003), stop(2, SELL, 94.0, 0.003), stop(3, SELL, 93.0, 0.003)
+    assert [lots for *_, lots, _ in desk.ask(*rows)] == [3, 3, 3]
+    desk.rules[0, R_SPOT] = 1
+    assert [lots for *_, lots, _ in desk.ask(*rows)] == [3, 1]
+    desk.order(0, STOP, 1, SELL, 190, 3)
+    desk.order(1, STOP, 2, SELL, 188, 1)
+    desk.position[0, P_QTY] = 0.003  # a part was sold otherwise
+    assert desk.ask(*rows) == [(CANCEL, 1, STOP, 2, SELL, 188, 0, APPROVED)]
+
+
 def test_a_stop_goes_with_its_position():
     desk = Desk()
     desk.order(0, STOP, 1, SELL, 190, 4)
@@ -335,6 +348,7 @@ def expected(desk, rows):
     held = round(position[P_QTY] / 0.001)
     own = int(abs(position[P_QTY]) / 0.001 + 1e-6)  # whole lots to bring it to zero by
     spoken, todo = set(), []
+    protected = {BUY: 0, SELL: 0}  # by earlier stops
     for r, (kind, _, level, asked_side, price, qty) in enumerate(rows):
         side = asked_side
         same = [s for s in slots if slots[s][1] == kind and (kind == TARGET or slots[s][2] == level)]
@@ -367,7 +381,8 @@ def expected(desk, rows):
         else:
             lots = round(qty / 0.001)
             if kind == STOP:
-                lots = min(lots, own) if side * position[P_QTY] < 0 else 0
+                lots = min(lots, own - protected[side]) if side * position[P_QTY] < 0 else 0
+                protected[side] += lots if rules[R_SPOT] else 0
             if side == SELL:
                 standing = int(slots[slot][5]) if slot is not None and slots[slot][3] == SELL else 0
                 if lots > spare + standing:

@@ -78,7 +78,7 @@ class FakeVenue:
     name = "fake"
 
     def __init__(self) -> None:
-        self.up = True
+        self.up = self.can_amend = True
         self.placed: list[str] = []
         self.canceled: list[str] = []
         self.amended: list[tuple[str, int]] = []

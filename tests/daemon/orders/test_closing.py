@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from daemon.instruments import make_instrument
-from daemon.orders.closing import close_position, release, withdraw
+from daemon.orders.closing import close_position, excess_stops, release, trim_stops, withdraw
 from daemon.orders.doubts import OrderRules
 from daemon.orders.order import State
 from kernels import dtypes as d
@@ -190,3 +190,101 @@ def test_what_closes_a_position_is_of_no_more_notional_than_the_venue_takes(new_
         world.fill(bought, trade, 100 * 10**5)
     closing = close_position(world.orders, world.desks[0], 0, 5_950_000, world.time.now_ns())
     assert btc.qty.decimal(closing.qty_lots) * btc.price.decimal(closing.price_ticks) <= 9_000_000
+
+
+# --- stops on Spot, where no exchange knows what reduces ---------------------------------------------------
+def protect(world, *stops, bought=1000):
+    """Buy, and let stops of (trigger, lots) stand; return them."""
+    order = stand(world, qty=bought)
+    world.fill(order, 1, bought)
+    stopped = [
+        stand(world, kind=d.STOP, side=d.SELL, level=level, price=price, qty=qty)
+        for level, (price, qty) in enumerate(stops)
+    ]
+    world.later(1)
+    return stopped
+
+
+def sell(world, lots):
+    """Let an exit fill."""
+    world.fill(stand(world, side=d.SELL, price=6_100_000, qty=lots, kind=d.TARGET), 2, lots)
+
+
+def trimmed(world):
+    """Return what is cancelled and what is lowered by looking now."""
+    canceled, amended = len(world.venue.canceled), len(world.venue.amended)
+    trim_stops(world.orders, world.time.now_ns())
+    return world.venue.canceled[canceled:], world.venue.amended[amended:]
+
+
+def test_a_stop_that_lost_its_position_is_cancelled_and_again_where_that_is_refused(world):
+    (stop,) = protect(world, (5_900_000, 1000))
+    assert trimmed(world) == ([], [])
+    sell(world, 1000)
+    assert trimmed(world) == ([stop.client_order_id], [])
+    assert trimmed(world) == ([], [])
+    refuse_cancel(world, stop)
+    assert trimmed(world) == ([], [])  # in a moment
+    assert excess_stops(world.orders) == [(stop, 0)]
+    world.later(1)
+    assert trimmed(world) == ([stop.client_order_id], [])
+    world.report("CANCELED", stop)
+    assert excess_stops(world.orders) == []
+
+
+def test_the_stops_nearest_to_the_market_keep_what_is_left_to_protect(world):
+    far, near, middle = protect(world, (5_700_000, 300), (5_900_000, 300), (5_800_000, 400))
+    sell(world, 500)
+    assert trimmed(world) == ([far.client_order_id], [(middle.client_order_id, 200)])
+    world.report("REPLACED", middle, qty_lots=200)
+    world.report("CANCELED", far)
+    assert trimmed(world) == ([], [])
+    assert (near.state, middle.leaves_lots) == (State.WORKING, 200)
+
+
+def test_a_stop_that_cannot_be_lowered_is_cancelled(world):
+    (stop,) = protect(world, (5_900_000, 1000))
+    sell(world, 400)
+    assert trimmed(world) == ([], [(stop.client_order_id, 600)])
+    world.report("AMEND_REJECTED", stop)
+    world.report("STATUS", stop, status="NEW")
+    world.later(1)
+    assert trimmed(world) == ([stop.client_order_id], [])
+
+
+def test_where_the_venue_lowers_nothing_a_stop_that_is_too_large_goes(world):
+    world.venue.can_amend = False
+    (stop,) = protect(world, (5_900_000, 1000))
+    sell(world, 400)
+    assert trimmed(world) == ([stop.client_order_id], [])
+
+
+def test_a_stop_of_a_strategy_that_is_not_configured_any_more_goes_with_its_position(world):
+    (stop,) = protect(world, (5_900_000, 1000))
+    exits = stand(world, side=d.SELL, price=6_100_000, qty=1000, kind=d.TARGET)
+    later = world.restarted(strategies={"new": (0,)})
+    mine = later.orders.life.open[stop.client_order_id]
+    later.report("STATUS", mine, status="NEW")
+    assert later.orders.desks[mine.strategy].detached
+    assert trimmed(later) == ([], [])
+    later.fill(later.orders.life.open[exits.client_order_id], 2, 1000)
+    assert trimmed(later) == ([stop.client_order_id], [])
+
+
+def test_a_commission_leaves_no_stop_too_large_that_fits_to_the_lot(world):
+    bought = stand(world, qty=1000)
+    world.fill(bought, 1, 1000, commission=Decimal("0.000000000000001"), commission_asset="BTC")
+    assert world.position(d.P_QTY) < 0.01
+    stand(world, kind=d.STOP, side=d.SELL, price=5_900_000, qty=1000)
+    assert trimmed(world) == ([], [])
+
+
+def test_stops_of_futures_and_of_others_stand(new_world, perpetual):
+    world = new_world([perpetual])
+    protect(world, (5_900_000, 1000))
+    sell(world, 1000)
+    assert trimmed(world) == ([], [])  # the exchange knows that it only reduces
+    spot = new_world(rules=OrderRules(foreign="adopt"))
+    spot.meet(open_orders=[spot.listed("by-hand", stop=True, side=d.SELL, price_ticks=5_900_000)])
+    assert spot.orders.life.open["by-hand"].kind == d.STOP
+    assert trimmed(spot) == ([], [])

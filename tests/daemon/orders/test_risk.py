@@ -261,3 +261,15 @@ def test_a_switch_thrown_on_a_full_disk_is_on_record_once_the_disk_has_room(worl
     latch = world.restarted().risk.latch  # kill -9, and the service manager starts it again
     assert latch is not None
     assert latch.flatten
+
+
+@pytest.mark.parametrize("spot", [True, False])
+def test_only_a_derivatives_stop_passes_a_gate_beside_what_else_may_sell(new_world, perpetual, spot):
+    world = new_world() if spot else new_world([perpetual])
+    world.fill(world.place(qty=1000), 1, 1000)
+    world.place(kind=d.STOP, side=d.SELL, price=5_900_000, qty=600)
+    world.risk.close_all(d.GATE_WINDOW)
+    stop = {"kind": d.STOP, "side": d.SELL, "price": 5_800_000, "level": 1, "slot": 1, "reduces": True}
+    assert isinstance(world.check(qty=400, **stop), Approved)
+    verdict = world.check(qty=401, **stop)
+    assert isinstance(verdict, Refused) is spot
