@@ -33,6 +33,7 @@ from daemon.journal_lock import hold_journal
 from daemon.lifetime import nothing_to_lose
 from daemon.loop import check_loop, lock_memory, settle_loop
 from daemon.meetings import Meetings
+from daemon.orders import retention
 from daemon.orders.closing import excess_stops, trim_stops
 from daemon.orders.order import State
 from daemon.pause import pause, within
@@ -167,6 +168,8 @@ class App:
         core.engine.phase = "RECOVERING"
         await core.journal.sync_now()
         self._spawn(core.journal.run())
+        if days := config.journal.retention_days:
+            self._spawn(retention.run(Path(config.journal.path), days, seams, self.log))
         fetcher = self._make_feed(exchange, rings)
         # before the first order can leave: a busy port must not end a daemon that trades
         self._http = HttpFace(self.status, self._on_command, self._on_http, self._token(), self.feed.recent)

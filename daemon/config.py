@@ -206,6 +206,9 @@ class JournalConfig(_Section, frozen=True):
     checkpoint_s: Annotated[float, Meta(ge=0, le=3600)] = 10.0  # between two of strategies' memories; 0: none
     #: an older one is not taken up; nor is one from before a silence that features forget after (silence_s)
     checkpoint_age_s_max: Annotated[float, Meta(ge=0, le=86_400)] = 300.0
+    retention_days: Annotated[int, Meta(ge=0, le=36_500)] = (
+        0  # what is older is deleted, by whole files; 0: none
+    )
 
 
 class HttpConfig(_Section, frozen=True):

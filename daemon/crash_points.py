@@ -97,7 +97,7 @@ class _Disk:
     def __init__(self, disk: Disk, death: Death) -> None:
         self._disk = disk
         self._death = death
-        self.read, self.mode = disk.read, disk.mode
+        self.read, self.mode, self.remove = disk.read, disk.mode, disk.remove
         self.truncate, self.list, self.lock, self.boot = disk.truncate, disk.list, disk.lock, disk.boot
 
     def append(self, path: Path) -> Appender:

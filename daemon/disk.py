@@ -95,6 +95,11 @@ class RealDisk:
         finally:
             os.close(fd)
 
+    def remove(self, path: Path) -> None:
+        """Delete the file, durably."""
+        path.unlink()
+        _sync_folder(path.parent)
+
     def replace(self, path: Path, *parts: bytes) -> None:
         """Write a whole file: after a crash there is the old content or the new, never a mixture."""
         _make_folder(path.parent)

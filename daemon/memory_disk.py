@@ -82,6 +82,11 @@ class MemoryDisk:
         del content.data[size:]
         content.durable = len(content.data)
 
+    def remove(self, path: Path) -> None:
+        """Delete the file, durably."""
+        self._get(path)
+        del self._files[path]
+
     def replace(self, path: Path, *parts: bytes) -> None:
         """Write a whole file, durably and atomically."""
         data = b"".join(parts)

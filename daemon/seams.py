@@ -135,6 +135,9 @@ class Disk(Protocol):
     def truncate(self, path: Path, size: int) -> None:
         """Cut a torn tail, durably."""
 
+    def remove(self, path: Path) -> None:
+        """Delete the file, durably."""
+
     def replace(self, path: Path, *parts: bytes) -> None:
         """Write a whole file durably and atomically: temporary name, sync, rename, sync the folder."""
 

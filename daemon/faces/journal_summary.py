@@ -15,7 +15,7 @@ import msgspec
 from daemon.events import ExecutionReport, Funding
 from daemon.faces.journal_funding import FundingSums
 from daemon.faces.journal_table import iso, stamp
-from daemon.faces.journal_views import worth
+from daemon.faces.journal_views import expired, worth
 from daemon.orders.audit import Filled, Moved
 from daemon.orders.money import to_text, to_units
 from daemon.orders.order import State
@@ -129,6 +129,7 @@ class Summing:
         self._begun = since_ns is None
         self._first_ns = self._last_ns = self._records = 0
         self._runs: set[int] = set()
+        self._expired: list[str] = []  # a sentence where the journal does not begin at its beginning
         self._counts: dict[tuple[str, str], _Count] = {}
         self._marks: dict[str, _Mark] = {}
         self._quotes: dict[str, str] = {}
@@ -145,7 +146,7 @@ class Summing:
         ns = stamp(record)
         if ns and not self._begun and ns >= (self._since_ns or 0):
             self._begun = True
-            self._before = {key: (one.realised, one.fees) for key, one in self._balanced().items()}
+            self._leave_out()
         self._heard.clear()
         self._telling.take(record)
         if self._telling.orders is None:
@@ -165,6 +166,10 @@ class Summing:
                 self._fill(audit)
             elif isinstance(audit, Moved):
                 self._move(audit, record)
+
+    def _leave_out(self) -> None:
+        """Begin the span: what was realised and paid before is none of it."""
+        self._before = {key: (one.realised, one.fees) for key, one in self._balanced().items()}
 
     def summary(self, chosen: Callable[[Line], bool]) -> Summary:
         """Return what it came to, of the lines that are chosen; asked once, at the end."""
@@ -201,11 +206,13 @@ class Summing:
         telling = self._telling
         assert telling.orders is not None
         assert telling.run is not None
+        if not self._runs:
+            self._expired = expired(checkpoint)
+            self._leave_out()
         self._runs.add(telling.run.run)
         self._quotes.update((one.symbol, one.quote) for one in telling.orders.instruments)
         self._spells.loaded(telling.orders)
-        latch = checkpoint.latch
-        if latch is not None and latch.halted and self._halted_since is None:
+        if (latch := checkpoint.latch) is not None and latch.halted and self._halted_since is None:
             self._halted_since = latch.now_ns
 
     def _switch(self, latch: Latch) -> None:
@@ -326,7 +333,6 @@ class Summing:
         """Return a line; without a symbol one of sums, where a position means nothing."""
         money = self._telling.priced
         mark = self._marks.get(symbol) if money and count.qty else None
-        turnover = count.turnover
         return Line(
             strategy=strategy,
             instrument=symbol,
@@ -338,12 +344,12 @@ class Summing:
             mark_time=iso(mark.ns) if mark is not None else None,
             fees=to_text(count.fees) if money else None,
             fees_paid={asset: to_text(units) for asset, units in sorted(count.fees_paid.items())},
-            turnover=to_text(turnover) if money else None,
+            turnover=to_text(count.turnover) if money else None,
             slippage=to_text(count.slippage) if money and (count.decided or not count.own) else None,
             slippage_bps=_bps(count.slippage, count.decided),
             limit_slippage=to_text(count.limit_slippage) if money else None,
             limit_slippage_bps=_bps(count.limit_slippage, count.own),
-            maker_share=count.maker / turnover if turnover else None,
+            maker_share=count.maker / count.turnover if count.turnover else None,
             orders=count.orders,
             fills=count.fills,
             cancels=count.cancels,
@@ -359,11 +365,11 @@ class Summing:
         notes = []
         if not self._telling.priced:
             notes.append("the journal's version recorded no tick and lot sizes, so money is unknown")
-        unmarked = sorted(
-            {one.instrument for one in lines if one.unrealised is None and self._telling.priced}
-        )
+        unmarked = {one.instrument for one in lines if one.unrealised is None and self._telling.priced}
         if unmarked:
-            notes.append(f"{', '.join(unmarked)} had no trade on record, so what is open there has no value")
+            notes.append(
+                f"{', '.join(sorted(unmarked))} had no trade on record, so what is open there has no value"
+            )
         orders = self._telling.orders
         waiting = sorted({asset for _, _, asset in orders.portfolio.unvalued}) if orders is not None else []
         if waiting:
@@ -375,7 +381,7 @@ class Summing:
         if undecided and self._telling.priced:
             share = undecided / sum(one.own for one in self._counts.values())
             notes.append(f"slippage leaves out {share:.1%} of the turnover, decided at what is not on record")
-        return notes if self._funding else [*notes, _NO_FUNDING]
+        return [*notes, *self._expired] if self._funding else [*notes, *self._expired, _NO_FUNDING]
 
 
 def _bps(part: int, whole: int) -> float | None:

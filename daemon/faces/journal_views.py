@@ -377,3 +377,10 @@ def _position_row(telling: Retelling, order: Order, now_ns: int) -> PositionRow:
         to_text(held.realised) if money else "",
         to_text(held.fees) if money else "",
     )
+
+
+def expired(first: Checkpoint) -> list[str]:
+    """Return a sentence where a journal's first state says that files before it are gone, else none."""
+    if all(total == "0" for total in first.total.values()):
+        return []
+    return [f"older files of the journal are gone: figures count from {iso(first.now_ns)} on"]

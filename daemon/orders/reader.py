@@ -59,7 +59,7 @@ def read_history(disk: Disk, folder: Path) -> History:
     """Return what a start needs, cutting a torn tail; raises JournalError for damage and foreign files."""
     newest_first: list[list[Record]] = []
     cut: list[str] = []
-    for path in reversed(_segments(disk, folder)):
+    for path in reversed(segments(disk, folder)):
         data = _read(disk, path)
         segment = scan(data, path)
         if segment.end < segment.size:
@@ -86,7 +86,7 @@ def read_all(
     A file is looked through before its first record is told, and one file at a time is in memory. `on_cut` is
     told a sentence for each torn tail: the files stay as they are, a daemon may be writing.
     """
-    for path in _segments(disk, folder):
+    for path in segments(disk, folder):
         data = _read(disk, path)
         segment = scan(data, path)
         for at, record in zip(segment.offsets, _records(data, segment, path), strict=True):
@@ -118,7 +118,16 @@ def scan(data: bytes, path: Path) -> Segment:
     return Segment(offsets, at, max(filled - at, 0), len(data))
 
 
-def _segments(disk: Disk, folder: Path) -> list[Path]:
+def began_ns(disk: Disk, path: Path) -> int:
+    """Return when a segment began with the whole state, 0 where it does not; raises JournalError."""
+    data = _read(disk, path)
+    records = _records(data, scan(data, path), path)
+    first, second = next(records, None), next(records, None)
+    return second.now_ns if isinstance(first, Run) and isinstance(second, Checkpoint) else 0
+
+
+def segments(disk: Disk, folder: Path) -> list[Path]:
+    """Return the journal's files, oldest first."""
     return [path for path in disk.list(folder) if path.suffix == SUFFIX]
 
 

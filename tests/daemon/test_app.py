@@ -182,6 +182,24 @@ def test_one_that_is_held_connects_to_nothing_before_it_is_released(tmp_path, mo
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("days", [0, 30])
+def test_old_files_of_the_journal_go_only_where_that_is_asked_for(tmp_path, monkeypatch, days):
+    asked = []
+
+    async def run(folder, days, seams, log):
+        asked.append((folder, days))
+
+    monkeypatch.setattr(module.retention, "run", run)
+
+    async def go():
+        journal = {"path": str(tmp_path / "journal"), "retention_days": days}
+        async with stand(tmp_path, journal=journal) as one:
+            await one.app.live(0.01)
+
+    asyncio.run(go())
+    assert asked == ([(tmp_path / "journal", 30)] if days else [])
+
+
 def test_it_ends_by_itself_when_its_time_is_over(tmp_path):
     async def go():
         async with stand(tmp_path) as one:

@@ -146,6 +146,14 @@ def test_a_lock_keeps_a_second_process_out_until_the_first_ends(
         RealDisk().lock(path)
 
 
+def test_a_file_can_be_removed(disk: RealDisk, tmp_path: Path) -> None:
+    disk.replace(tmp_path / "one", b"1")
+    disk.remove(tmp_path / "one")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError):
+        disk.remove(tmp_path / "one")
+
+
 def test_a_lock_that_is_given_back_leaves_no_file(disk: RealDisk, tmp_path: Path) -> None:
     path = tmp_path / "lock"
     disk.lock(path)
