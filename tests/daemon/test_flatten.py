@@ -451,7 +451,8 @@ def test_stops_that_protect_nothing_are_cancelled_though_a_market_is_closed(new_
     floor.go_long(2.0)
     orders, desk = floor.core.orders, floor.core.orders.desks[0]
     for slot, side, ticks in ((1, BUY, 12_000), (2, SELL, 8_000)):
-        action = [d.PLACE, 0, slot, d.STOP, slot, side, ticks, 100_000, 0, 0, 0, 0]
+        placed = [d.PLACE, 0, slot, d.STOP, slot, side, ticks, 100_000]
+        action = placed + [0] * (d.ACTION_COLUMNS - len(placed))
         assert orders.submit(orders.risk.check(desk, action, floor.time.now_ns())).kind == d.STOP
     floor.later(0.003)  # before the watch sees to it
     assert stops(floor) == [State.WORKING] * 2
