@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
 
 DAY_NS: Final = 86_400_000_000_000
+#: so many of the latest days' begins are kept
+_DAYS_KEPT: Final = 4
 
 #: instruments whose mids lead from one asset to another, each with whether it is divided by
 Route: TypeAlias = tuple[tuple[int, bool], ...]
@@ -33,6 +35,7 @@ class Baseline(msgspec.Struct, frozen=True, array_like=True):
     day_start: float = nan
     peak: float = nan
     moved: dict[str, str] = {}  # units that came or went by hand, which no mid has priced yet
+    begun: dict[int, float] = {}  # the latest days, this one too: a clock may be set back into one
 
 
 class Valuation:
@@ -44,6 +47,7 @@ class Valuation:
         self.peak = nan
         self.day_start = nan
         self.day = -1
+        self._begun: dict[int, float] = {}  # day -> the value it began with, of the latest
         self.moved: dict[str, int] = {}  # units by asset, not yet in the baselines
         self.mids: list[float] = [nan] * len(instruments)
         #: of derivatives: the net quantity, and what it cost
@@ -175,6 +179,7 @@ class Valuation:
         self.moved.clear()
         self.day_start += change
         self.peak += change
+        self._begun = {day: start + change for day, start in self._begun.items()}
         return 0.0
 
     @property
@@ -194,16 +199,31 @@ class Valuation:
         )
 
     def roll(self, now_ns: int) -> bool:
-        """Begin a new day when it is time; return whether one began. The very first waits for a value."""
+        """Begin a new day when it is time; return whether one began. The very first waits for a value.
+
+        A clock that was set may lead back to a day that had begun, and on into one that it had begun too
+        early: the first goes on from its own begin, the second from the higher of its two, so that a clock
+        that is wrong for a moment forgives no loss.
+        """
         if now_ns < self._day_end_ns or not isfinite(self.value):
             return False
         day = (now_ns - self._day_offset_ns) // DAY_NS
         self._day_end_ns = (day + 1) * DAY_NS + self._day_offset_ns
         if day == self.day and isfinite(self.day_start):
             return False  # restarted within the day
+        if day < self.day and isfinite(self.day_start):
+            self.day_start = self._begun.get(day, self.day_start)
+        else:
+            self.day_start = max(self.value, self._begun.get(day, self.value))
         self.day = day
-        self.day_start = self.value
+        self._begun[day] = self.day_start
+        while len(self._begun) > _DAYS_KEPT:
+            del self._begun[next(iter(self._begun))]
         return True
+
+    def clock_stepped(self, _: int) -> None:
+        """Let the next `roll` look which day it is: the clock was set anew."""
+        self._day_end_ns = -1
 
     def shift(self, units: Mapping[str, int]) -> None:
         """Note money that came or went by hand: it is no profit.
@@ -216,20 +236,26 @@ class Valuation:
     def rebase(self) -> None:
         """Measure from the present value, or from the first one known: a person asked for it."""
         self.moved.clear()
+        self._begun.clear()
         self.settle()
         self.day_start = self.peak = self.value
+        if self.known:
+            self._begun[self.day] = self.value
         if not self.known:
             self._day_end_ns = -1  # `roll` then begins the day with the value
 
     def save(self) -> Baseline:
         """Return what a restart needs."""
         moved = {asset: str(units) for asset, units in self.moved.items()}
-        return Baseline(self.day, self.day_start, self.peak, moved)
+        return Baseline(self.day, self.day_start, self.peak, moved, dict(self._begun))
 
     def load(self, baseline: Baseline) -> None:
         """Go on from an earlier run's baselines."""
         self.day, self.day_start, self.peak = baseline.day, baseline.day_start, baseline.peak
         self.moved = {asset: int(units) for asset, units in baseline.moved.items()}
+        self._begun = dict(baseline.begun)
+        if isfinite(self.day_start):
+            self._begun[self.day] = self.day_start  # an older version kept no other
         self.settle()
 
     # --- prices -------------------------------------------------------------------------------------------

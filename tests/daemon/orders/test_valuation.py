@@ -217,3 +217,62 @@ def test_symbols_without_a_price_are_named():
     worth = worth_of("BTC/USDT", "ETH/USDT", BTC=1)
     worth.mark(0, 1.0)
     assert worth.unmarked == ["ETH/USDT"]
+
+
+def days_of(*looks):
+    """Return (day, the day's result) after each look: days since the first one, and the value then."""
+    worth = worth_of("BTC/USDT", BTC=1)
+    found = []
+    for day, value in looks:
+        worth.clock_stepped(0)  # by how much does not matter
+        worth.mark(0, value)
+        worth.roll((100 + day) * DAY_NS + 5)
+        again = worth_of("BTC/USDT", BTC=1)
+        again.load(worth.save())  # and a restart changes nothing
+        again.mark(0, value)
+        again.roll((100 + day) * DAY_NS + 5)
+        assert (again.day, again.day_pnl) == (worth.day, worth.day_pnl)
+        found.append((worth.day - 100, worth.day_pnl))
+    return found
+
+
+def test_a_clock_that_is_ahead_for_a_moment_forgives_no_loss():
+    assert days_of((0, 1000.0), (1, 910.0), (0, 910.0), (0, 820.0)) == [
+        (0, 0.0),
+        (1, 0.0),
+        (0, -90.0),
+        (0, -180.0),
+    ]
+    assert days_of((0, 1000.0), (1, 950.0), (2, 940.0), (0, 900.0))[-1] == (0, -100.0)
+
+
+def test_a_clock_that_is_behind_for_a_moment_forgives_no_loss():
+    assert days_of((0, 1000.0), (1, 950.0), (0, 900.0), (1, 890.0)) == [
+        (0, 0.0),
+        (1, 0.0),
+        (0, -100.0),
+        (1, -60.0),
+    ]
+    assert days_of((0, 1000.0), (-1, 950.0), (0, 940.0)) == [(0, 0.0), (-1, -50.0), (0, -60.0)]
+
+
+def test_a_day_that_was_begun_too_early_begins_at_the_higher_of_its_two_values():
+    assert days_of((0, 1000.0), (1, 1000.0), (0, 1100.0), (1, 1200.0), (1, 1150.0))[-1] == (1, -50.0)
+
+
+def test_money_that_came_moves_the_begin_of_the_day_before_too():
+    worth = worth_of("BTC/USDT", USDT=100)
+    worth.settle()
+    worth.roll(DAY_NS)
+    worth.clock_stepped(DAY_NS)
+    worth.roll(2 * DAY_NS)
+    worth.shift({"USDT": 50 * UNIT})
+    worth.set_balance("USDT", 150 * UNIT)
+    worth.settle()
+    worth.clock_stepped(-DAY_NS)
+    worth.roll(DAY_NS)
+    assert worth.day_pnl == 0.0
+    worth.clock_stepped(DAY_NS)
+    for day in range(9):
+        worth.roll((3 + day) * DAY_NS)
+    assert len(worth.save().begun) == 4
