@@ -124,6 +124,7 @@ WAITS_ALLOWED = {
     "daemon/orders/journal.py": {"asyncio.sleep"},  # between two syncs of a real disk; a replay runs none
     "daemon/simulator/drive.py": {"asyncio.sleep", "asyncio.wait_for"},  # the exchange's shell, real sockets
     "daemon/simulator/server.py": {"asyncio.sleep", "asyncio.wait_for"},  # likewise
+    "daemon/venues/ccxt_throttle.py": {"asyncio.sleep"},  # stands in for ccxt's own, on real sockets
 }
 #: started by name, or imported by a generated module (daemon/compile.py)
 ENTRIES = {"daemon.cli", "daemon.bench.__main__", "daemon.simulator.__main__", "kernels.pipeline"}

@@ -135,7 +135,7 @@ class Guarded(Exchange):  # type: ignore[misc] # ccxt is untyped
 
     def init_throttler(self, cost: Any = None) -> None:  # noqa: ARG002 - ccxt's own signature
         """Make the rate limiter."""
-        self.throttler = Throttle(self.tokenBucket, self.asyncio_loop, lambda: self.clock.now_ns() / 1e6)
+        self.throttler = Throttle(self.tokenBucket, self.asyncio_loop, lambda: self.clock.mono_ns() / 1e6)
 
     async def throttle(self, cost: float | None = None) -> None:
         """Wait for the rate limit; raises NetError where a request about an order must not wait."""

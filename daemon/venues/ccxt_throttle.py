@@ -20,20 +20,22 @@ class Throttle(Throttler):  # type: ignore[misc] # ccxt is untyped
     running: bool
 
     def __init__(self, config: dict[str, Any], loop: Any, now_ms: Callable[[], float]) -> None:
+        """`now_ms` is the monotonic clock."""
         super().__init__(config, loop)
         self._now_ms = now_ms
         self._filled_ms = now_ms()
 
     def take(self, cost: float | None) -> bool:
         """Count a request that leaves now; False: it would have to wait, and is not counted."""
-        if self.queue:
-            return False
+        return not self.queue and self._fits(cost)
+
+    def _fits(self, cost: float | None) -> bool:
         config = self.config
         cost = config["cost"] if cost is None else cost
         now_ms = self._now_ms()
         if config["algorithm"] == "leakyBucket":
             # ccxt fills the bucket while somebody waits, we whenever we look; it never holds more than one
-            elapsed_ms = max(now_ms - self._filled_ms, 0.0)
+            elapsed_ms = now_ms - self._filled_ms
             self._filled_ms = now_ms
             config["tokens"] = min(config["tokens"] + elapsed_ms * config["refillRate"], config["capacity"])
             if config["tokens"] < 0:
@@ -45,6 +47,26 @@ class Throttle(Throttler):  # type: ignore[misc] # ccxt is untyped
             return False
         self.timestamps.append({"timestamp": now_ms, "cost": cost})
         return True
+
+    async def looper(self) -> None:
+        """Let those who wait go in their turn; ccxt's own goes by the wall clock, which may be set back."""
+        while self.queue:
+            turn, cost = self.queue[0]
+            if not self._fits(cost):
+                await asyncio.sleep(self._wait_s())
+                continue
+            self.queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+            await asyncio.sleep(0)  # whose turn it is goes first
+        self.running = False
+
+    def _wait_s(self) -> float:
+        config = self.config
+        if config["algorithm"] == "leakyBucket":
+            return float(config["delay"])
+        oldest_ms: float = self.timestamps[0]["timestamp"]
+        return float(max(oldest_ms + config["windowSize"] - self._now_ms(), 1.0)) / 1000
 
     def first(self, cost: float | None) -> asyncio.Future[None]:
         """Wait for the next place, before all others."""

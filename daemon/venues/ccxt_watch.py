@@ -98,10 +98,10 @@ class Watch:
 
     async def _keep(self) -> None:
         clock, owner = self._seams.clock, self._owner
-        beat_ns = look_ns = clock.now_ns()
+        beat_ns = look_ns = clock.mono_ns()
         while True:
             await pause(self._seams, LOOK_S)
-            now_ns = clock.now_ns()
+            now_ns = clock.mono_ns()
             try:
                 if now_ns - beat_ns >= BEAT_NS:
                     beat_ns = now_ns

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,9 +51,8 @@ def test_a_bucket_is_refilled_while_nobody_asks_and_never_overflows(steps):
 
 def test_whoever_waits_comes_before_an_order_and_a_cancel_before_all():
     async def main():
-        # ccxt's queue looks at the system's own clock
         window = {**ROLLING, "windowSize": 1_000.0, "rateLimit": 1_000.0}
-        throttle = Throttle(window, None, lambda: time.time() * 1_000)
+        throttle = Throttle(window, None, lambda: time.monotonic() * 1_000)
         assert throttle.take(1.0)
         order = []
         read = asyncio.ensure_future(throttle(1.0))
@@ -65,3 +65,33 @@ def test_whoever_waits_comes_before_an_order_and_a_cancel_before_all():
         assert order == ["cancel", "read"]
 
     asyncio.run(main())
+
+
+@given(st.sampled_from([ROLLING, LEAKY]), st.lists(st.sampled_from([0.5, 1.0, 3.0]), min_size=1, max_size=20))
+def test_who_waits_goes_in_turn_and_as_soon_as_there_is_room(config, costs):
+    now, gone = Now(), []
+
+    async def sleep(seconds):
+        now.ms += seconds * 1_000
+        await real(0)
+
+    async def main():
+        throttle = Throttle(config, None, now)
+        turns = [throttle(cost) for cost in costs]
+        for place, turn in enumerate(turns):
+            turn.add_done_callback(lambda _, place=place: gone.append((place, now.ms)))
+        await asyncio.gather(*turns)
+        while throttle.running:
+            await real(0)
+
+    real = asyncio.sleep
+    with patch("asyncio.sleep", sleep):
+        asyncio.run(main())
+    assert [place for place, _ in gone] == list(range(len(costs)))
+    twin, sent = Now(), []
+    throttle = Throttle(config, None, twin)
+    for cost in costs:
+        while not throttle.take(cost):
+            twin.ms += 1
+        sent.append(twin.ms)
+    assert all(abs(at - due) <= 2 for (_, at), due in zip(gone, sent, strict=True))

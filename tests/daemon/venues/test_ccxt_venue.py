@@ -191,7 +191,7 @@ def test_an_order_that_would_wait_for_the_rate_limit_is_not_sent_and_a_cancel_wa
         await kit.until(lambda: stands.state is State.WORKING)
         limiter = kit.venue._client.throttler
         limiter.timestamps = [
-            {"timestamp": kit.world.time.now_ns() / 1e6 - 59_500, "cost": limiter.config["maxWeight"]}
+            {"timestamp": kit.world.time.mono_ns() / 1e6 - 59_500, "cost": limiter.config["maxWeight"]}
         ]
         refused = kit.world.place(kind=REST, level=1, price=bid - 60_000, qty=2_000)
         kit.world.orders.cancel(stands, kit.world.time.now_ns())
