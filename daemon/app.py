@@ -34,6 +34,7 @@ from daemon.lifetime import nothing_to_lose
 from daemon.loop import check_loop, lock_memory, settle_loop
 from daemon.meetings import Meetings
 from daemon.orders import retention
+from daemon.orders.clock_step import take_step
 from daemon.orders.closing import excess_stops, trim_stops
 from daemon.orders.order import State
 from daemon.pause import pause, within
@@ -64,6 +65,8 @@ DRAIN_NS: Final = 3_000_000_000
 _POLL_S: Final = 0.02
 _LEFT: Final = "start again, or: tickd flatten --direct"
 _SECOND_NS: Final = 1_000_000_000
+#: what moves the clock by less within a second is a clock that is being slewed, not one that was set
+_SLEW_NS: Final = 10_000_000
 _TOO_WIDE: Final = (
     "risk.collar lets orders in {} be {} away from the market, and the exchange rejects what is more than {} "
     "away from its own average or mark price"
@@ -294,6 +297,10 @@ class App:
             self.core.orders.save_baseline(now_ns)
             step_ns = clock.resync()
             self._pulse.clock_stepped(step_ns)
+            if abs(step_ns) > _SLEW_NS:
+                self.started_ns += step_ns
+                self.meetings.clock_stepped(step_ns)
+                take_step(self.core.orders, step_ns)
             if abs(step_ns) > _SECOND_NS // 2:
                 self.log.warning("clock_step", step_ms=step_ns / 1e6)
             if not self._stopping.is_set():

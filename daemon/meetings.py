@@ -34,7 +34,12 @@ class Meetings:
         self._log = log
         self._period_s = period_s
         self._asked = asyncio.Event()
+        self._asked_ns = 0  # when the word under way was asked for
         self.ask = self._asked.set
+
+    def clock_stepped(self, step_ns: int) -> None:
+        """Take the step of a clock that was set anew: what was asked for comes after what it came after."""
+        self._asked_ns += step_ns
 
     async def first(self, *, live: bool) -> None:
         """Meet the venue before anything is sent; raises NetError or VenueError.
@@ -58,9 +63,9 @@ class Meetings:
     async def meet(self) -> None:
         """Compare with the venue's word, and settle."""
         core = self._core
-        asked_ns = self._seams.clock.now_ns()
+        self._asked_ns = self._seams.clock.now_ns()
         snapshot = await core.orders.venue.snapshot(core.recovery.since_ns)
-        found = core.recovery.meet(snapshot, asked_ns)
+        found = core.recovery.meet(snapshot, self._asked_ns)
         for text in snapshot.notes:
             self._log.error("unread", text=text)
         for note in found.notes:

@@ -230,6 +230,7 @@ class FeedConnection:
     def _look(self, link: Link, now_ns: int) -> None:
         """End a link whose data, or one of whose streams, has been silent for too long."""
         limit_ns = self._stale_ns * self._patience
+        link.opened_ns = min(link.opened_ns, now_ns)  # the clock may have been set back
         newest_ns = self._core.newest_ns(self._instruments)
         if now_ns - max(newest_ns, link.opened_ns) > CONNECTION_PATIENCE * limit_ns:
             link.end("silent", f"no data for {CONNECTION_PATIENCE * limit_ns // 1_000_000} ms")

@@ -31,7 +31,8 @@ class SnapshotFetcher:
     """Serves `FeedCore.request_snapshot`: `request` is that function, `run` the task that does the work.
 
     `urls` has one address an instrument index. Every request is answered in the end: a failed one is tried
-    again, later each time, and after a 429 or 418 nothing is sent at all until Retry-After is over.
+    again, later each time, and after a 429 or 418 nothing is sent at all until Retry-After is over. Its times
+    are the monotonic clock's: a wall clock that is set back makes nobody wait.
     """
 
     def __init__(self, urls: Sequence[str], seams: Seams, backoff_s_max: float = 30.0) -> None:
@@ -52,7 +53,7 @@ class SnapshotFetcher:
         """Ask for an instrument's book: at once, unless that was done a moment ago."""
         if index in self._due_ns:
             return
-        now_ns = self._seams.clock.now_ns()
+        now_ns = self._seams.clock.mono_ns()
         backoff = self._backoffs[index]
         if now_ns - self._asked_ns[index] > _CALM_NS:
             backoff.reset()
@@ -68,7 +69,7 @@ class SnapshotFetcher:
 
     def hold(self, wait_ms: int) -> None:
         """Send nothing for so long: somebody was told to keep still."""
-        self._held_until_ns = max(self._held_until_ns, self._seams.clock.now_ns() + wait_ms * 1_000_000)
+        self._held_until_ns = max(self._held_until_ns, self._seams.clock.mono_ns() + wait_ms * 1_000_000)
 
     def limited(self, status: int, retry_after_s: int) -> None:
         """Take a 429 or 418, whoever got it; everybody who asks from this address is told."""
@@ -79,7 +80,7 @@ class SnapshotFetcher:
     @property
     def held_s(self) -> float:
         """For how long nothing may be sent."""
-        return max(self._held_until_ns - self._seams.clock.now_ns(), 0) / 1e9
+        return max(self._held_until_ns - self._seams.clock.mono_ns(), 0) / 1e9
 
     async def run(self, take: Callable[[int, bytes, int], None]) -> None:
         """Serve requests until cancelled; `take` is FeedCore.process_snapshot."""
@@ -103,9 +104,11 @@ class SnapshotFetcher:
                 continue
             index = min(self._due_ns, key=self._due_ns.__getitem__)
             due_ns = max(self._due_ns[index], self._free_ns, self._held_until_ns)
-            if due_ns <= self._seams.clock.now_ns():
+            if due_ns <= self._seams.clock.mono_ns():
                 return index
-            timer = self._seams.scheduler.call_at(due_ns, self._wake.set)
+            clock = self._seams.clock
+            when_ns = clock.now_ns() + due_ns - clock.mono_ns()
+            timer = self._seams.scheduler.call_at(when_ns, self._wake.set)
             try:
                 await self._wake.wait()
             finally:
@@ -122,7 +125,7 @@ class SnapshotFetcher:
             _log.warning("request_failed", **which, reason=str(error))
             return None
         finally:
-            self._free_ns = self._seams.clock.now_ns() + _SPACING_MS * 1_000_000
+            self._free_ns = self._seams.clock.mono_ns() + _SPACING_MS * 1_000_000
         if answer.status == 200:
             return answer.body
         if answer.status in BAN_S:

@@ -1,23 +1,30 @@
 """Orders in doubt: asked about until the venue's word, or the absence rule, ends the doubt.
 
 Queries are repeated, at growing distances: asking twice changes nothing at the venue. An order the venue
-counts more trades of than we saw needs those trades, not another answer about itself, so a snapshot is
-asked for. Absence: not found by so many queries, so long after sending that the venue's own windows have
-closed, and not among the trades asked for after that. What ever traded is never absent.
+counts more trades of than we saw needs those trades: they are asked for by the order, whose answer leads to
+them, and by time, with a snapshot. Absence: not found by so many queries, so long after sending that the
+venue's own windows have closed, and not among the trades asked for after that. What ever traded is never
+absent.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+from daemon.orders.audit import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from daemon.orders.audit import Audit
     from daemon.orders.order import Order
     from daemon.seams import Clock, Scheduler, Timer
     from daemon.venues.base import Venue
+
+#: trades that an order owes for so long are a person's matter
+_OWED_NS: Final = 60_000_000_000
 
 
 class OrderRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,11 +44,13 @@ class Doubt(msgspec.Struct, gc=False):
     """One order asked about."""
 
     order: Order
-    since_ns: int
     next_ns: int
     distance_ns: int
-    absent_ns: int  # on the monotonic clock: before that it is not absent, however the wall clock was set
+    #: on the monotonic clock: before that it is not absent, however the wall clock was set
+    absent_ns: int
+    owed_ns: int  # likewise: a person is told when it owes trades at that time
     not_found: int = 0
+    told: bool = False  # that it owes trades
 
 
 class Doubts:
@@ -54,6 +63,7 @@ class Doubts:
         venue: Venue,
         rules: OrderRules,
         owes_trades: Callable[[Order], bool],
+        tell: Callable[[Audit], object],
     ) -> None:
         #: asks for a snapshot of balances, open orders and trades; Recovery.meet takes the answer
         self.ask_snapshot: Callable[[], None] = _nobody
@@ -63,6 +73,7 @@ class Doubts:
         self._venue = venue
         self._rules = rules
         self._owes_trades = owes_trades
+        self._tell = tell
         self._by_id: dict[str, Doubt] = {}
         self._timer: Timer | None = None
         self._timer_ns = 0
@@ -72,8 +83,10 @@ class Doubts:
         if order.client_order_id not in self._by_id:
             first_ns = self._rules.query_ns_first
             waits_ns = self._rules.absence_ns - max(0, now_ns - order.sent_ns)
-            absent_ns = self._clock.mono_ns() + waits_ns
-            self._by_id[order.client_order_id] = Doubt(order, now_ns, now_ns + first_ns, first_ns, absent_ns)
+            mono_ns = self._clock.mono_ns()
+            self._by_id[order.client_order_id] = Doubt(
+                order, now_ns + first_ns, first_ns, mono_ns + waits_ns, mono_ns + _OWED_NS
+            )
             if not self._owes_trades(order) and self._venue.up:
                 self._venue.query(order)
             self._arm()
@@ -81,6 +94,13 @@ class Doubts:
     def drop(self, order: Order) -> None:
         """Stop asking: the doubt is over."""
         self._by_id.pop(order.client_order_id, None)
+
+    def clock_stepped(self, step_ns: int) -> None:
+        """Take the step of a clock that was set anew, which is no time that passed."""
+        for doubt in self._by_id.values():
+            doubt.next_ns += step_ns
+        self._timer_ns += step_ns
+        self.trades_asked_ns += step_ns
 
     def close(self) -> None:
         """Stop asking about anything, for good."""
@@ -144,13 +164,23 @@ class Doubts:
             doubt.next_ns = now_ns + doubt.distance_ns
             if not self._venue.up:
                 continue
+            self._venue.query(doubt.order)
             if self._owes_trades(doubt.order):
                 wants_trades = True
-            else:
-                self._venue.query(doubt.order)
+                self._tell_owed(doubt, now_ns)
         if wants_trades:
             self.ask_snapshot()
         self._arm()
+
+    def _tell_owed(self, doubt: Doubt, now_ns: int) -> None:
+        if doubt.told or self._clock.mono_ns() < doubt.owed_ns:
+            return
+        doubt.told = True
+        text = (
+            f"the venue counts more of {doubt.order.client_order_id} than the trades it lists: position and "
+            "balance may be wrong, and nothing is added to them until it lists the rest"
+        )
+        self._tell(Alarm("lost_trades", text, now_ns))
 
 
 def _nobody() -> None:

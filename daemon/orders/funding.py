@@ -33,6 +33,15 @@ class Fundings:
         self.loose: list[Funding] = []  # accounted for, and told by one of the sources only so far
         self.named: list[Funding] = []  # of the last list: what the stream had told of without an instrument
 
+    def clock_stepped(self, step_ns: int) -> None:
+        """Take the step of a clock that was set anew; what the venue has stamped stays."""
+        if self.since_ns:
+            self.since_ns += step_ns
+
+    def cap(self, now_ns: int) -> None:
+        """Let the list not begin ahead of the clock: an earlier run's was fast."""
+        self.since_ns = min(self.since_ns, now_ns)
+
     def remember(self, funding: Funding) -> None:
         """Take note of one that is being accounted for."""
         self.loose.append(funding)

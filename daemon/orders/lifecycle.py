@@ -103,6 +103,22 @@ class Lifecycle:
         self.ended.clear()
         self.owed.clear()
 
+    # --- the clock ----------------------------------------------------------------------------------------
+    def clock_stepped(self, step_ns: int) -> None:
+        """Take the step of a clock that was set anew: no order is younger or older for it."""
+        for order in (*self.open.values(), *self.ended.values()):
+            order.shift(step_ns)
+        for order in self.open.values():
+            self.desks[order.strategy].show(order, self.leaves(order))
+        self.last_trade_wire_ns += step_ns
+        self.last_trade_ns += min(step_ns, 0)  # of whose clock it is is not known: the earlier time is safe
+
+    def cap_stamps(self, now_ns: int) -> None:
+        """Let no stamp of an earlier run lie ahead of the clock, which was set back since."""
+        for order in (*self.open.values(), *self.ended.values()):
+            order.cap(now_ns)
+        self.last_trade_ns = min(self.last_trade_ns, now_ns)
+
     # --- entering and leaving -----------------------------------------------------------------------------
     def enter(self, order: Order) -> None:
         """Take an order in: its slot, its reserve, its place among the open ones."""

@@ -58,6 +58,10 @@ class LiquidationWatch:
             self._gates.open(index, GATE_LIQUIDATION)
         self._closed = closed
 
+    def clock_stepped(self, step_ns: int) -> None:
+        """Take the step of a clock that was set anew."""
+        self._due_ns = {index: due_ns + step_ns for index, due_ns in self._due_ns.items()}
+
     def _alarm(self, index: int, far: float, now_ns: int) -> None:
         if now_ns < self._due_ns.get(index, 0):
             return

@@ -70,6 +70,12 @@ class LossWatch:
             )
             self._tell(Alarm("unpriced", text, now_ns))
 
+    def clock_stepped(self, step_ns: int) -> None:
+        """Take the step of a clock that was set anew: the value is unknown for as long as before."""
+        if self._since_ns:
+            self._since_ns += step_ns
+            self._due_ns += step_ns
+
     def breach(self, worth: Valuation) -> str:
         """Return that sentence for a value."""
         lost, fell, reporting = -worth.day_pnl, worth.drawdown, worth.reporting

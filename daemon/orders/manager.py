@@ -92,7 +92,7 @@ class Orders:
         self.life = Lifecycle(
             self.desks, portfolio, risk, self.tell, self.halt, self.record, self.rules.ended_max
         )
-        self.doubts = Doubts(clock, scheduler, venue, self.rules, self.life.owes_trades)
+        self.doubts = Doubts(clock, scheduler, venue, self.rules, self.life.owes_trades, self.tell)
         self.life.doubts = self.doubts
         self.observers = observers
         #: while the journal is replayed: what came of each report is in there too, as records
@@ -103,7 +103,7 @@ class Orders:
         self.closed = False
         self._scheduler = scheduler
         self._number = 0  # of the latest approval submitted
-        self._waiting: deque[tuple[int, Order, int]] = deque()  # (due, order, when it was asked)
+        self.waiting: deque[tuple[int, Order, int]] = deque()  # (due, order, when it was asked)
         self._timer: Timer | None = None
         self._baseline: Baseline | None = None  # as last journalled
         journal.on_failure = self._on_journal_failure
@@ -337,7 +337,7 @@ class Orders:
     def _await_answer(self, order: Order, now_ns: int) -> None:
         order.asked_ns = now_ns
         due_ns = now_ns + self.rules.answer_ns
-        self._waiting.append((due_ns, order, now_ns))
+        self.waiting.append((due_ns, order, now_ns))
         if self._timer is None and not self.closed:
             self._timer = self._scheduler.call_at(due_ns, self._on_due)
 
@@ -352,7 +352,7 @@ class Orders:
     def _on_due(self) -> None:
         self._timer = None
         now_ns = self.clock.now_ns()
-        waiting = self._waiting
+        waiting = self.waiting
         while waiting:
             due_ns, order, asked_ns = waiting[0]
             answered = order.asked_ns != asked_ns or order.state not in _WAITING

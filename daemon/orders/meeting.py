@@ -59,7 +59,8 @@ class Meeting:
 
     def meet(self, snapshot: VenueSnapshot, asked_ns: int) -> Differences:
         """Settle with a snapshot that was asked for at `asked_ns`."""
-        orders, life, now_ns = self._orders, self._life, snapshot.wire_ns
+        orders, life = self._orders, self._life
+        now_ns = orders.clock.now_ns()  # the snapshot's own stamp may be from before the clock took a step
         moving = bool(life.open) or life.last_trade_wire_ns >= asked_ns
         found = Differences(notes=[], fatal=[])
         self._numbered = {
@@ -72,7 +73,7 @@ class Meeting:
             for listed in snapshot.open_orders  # ours first: their trades then find them
             if self._find(listed) is None and self._is_ours(listed.client_order_id)
         ]
-        self._meet_trades(snapshot, found)
+        self._meet_trades(snapshot, now_ns, found)
         there = set()
         for listed in snapshot.open_orders:
             order = self._find(listed)
@@ -121,7 +122,7 @@ class Meeting:
         return [order for order in live if not order.venue_order_id and order.side == side]
 
     # --- trades -------------------------------------------------------------------------------------------
-    def _meet_trades(self, snapshot: VenueSnapshot, found: Differences) -> None:
+    def _meet_trades(self, snapshot: VenueSnapshot, now_ns: int, found: Differences) -> None:
         orders = self._orders
         self.unnamed_ns = 0
         trades = sorted(snapshot.trades, key=lambda trade: (trade.exch_ns, trade.trade_id))
@@ -140,10 +141,10 @@ class Meeting:
                 continue
             if order is None and self._is_ours(cid):
                 lots = sum(trade.last_lots for trade in trades if trade.client_order_id == cid)
-                order = self._adopt(_as_open(report, max(lots, report.qty_lots)), snapshot.wire_ns, found)
+                order = self._adopt(_as_open(report, max(lots, report.qty_lots)), now_ns, found)
             found.trades += 1
             name = (cid or report.venue_order_id) if order is None else order.client_order_id
-            orders.apply(msgspec.structs.replace(report, client_order_id=name))
+            orders.apply(msgspec.structs.replace(report, client_order_id=name, wire_ns=now_ns))
 
     def _may_be_ours(self, trade: ExecutionReport) -> bool:
         """Whether it may be of an order without a number."""

@@ -56,6 +56,20 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     decided_half_ticks: int = 0  # the mid that was decided on, of a STOP its trigger; 0: not known
     reserved: int = 0  # what its worst case holds back, in units of daemon/orders/money.py
 
+    def shift(self, step_ns: int) -> None:
+        """Move what is compared with the clock along with a step of it."""
+        self.sent_ns += step_ns
+        self.changed_ns += step_ns
+        self.since_ns += step_ns
+        self.asked_ns += step_ns
+
+    def cap(self, now_ns: int) -> None:
+        """Let nothing that is compared with the clock lie ahead of it: an earlier run's clock was fast."""
+        self.sent_ns = min(self.sent_ns, now_ns)
+        self.changed_ns = min(self.changed_ns, now_ns)
+        self.since_ns = min(self.since_ns, now_ns)
+        self.asked_ns = min(self.asked_ns, now_ns)
+
     @property
     def leaves_lots(self) -> int:
         """What is still to be traded."""

@@ -96,6 +96,8 @@ class Recovery:
         self._meeting.first = not self._met
         life.doubts, orders.observers[:] = doubts, observers
         now_ns = orders.clock.now_ns()
+        life.cap_stamps(now_ns)
+        orders.portfolio.fundings.cap(now_ns)
         for order in list(life.open.values()):
             life.step(order, Event.DOUBT, now_ns)
             orders.doubts.add(order, now_ns)

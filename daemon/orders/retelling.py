@@ -62,6 +62,9 @@ class _NoVenue:
     def query(self, order: Order) -> None:
         """Ask nothing: the answer is on record, if there was one."""
 
+    def clock_stepped(self, step_ns: int) -> None:
+        """Likewise: its clock is the record's."""
+
     async def start(self, sink: VenueSink) -> None:
         """There is nothing to connect to."""
 

@@ -124,7 +124,7 @@ class Risk:
         #: open orders per instrument; the manager keeps them
         self.live: list[list[Order]] = [[] for _ in instruments]
         self.losses = LossWatch(limits.daily_loss_max, limits.drawdown_max, self.gates, self.live, self._tell)
-        self._liquidation = LiquidationWatch(
+        self.liquidation = LiquidationWatch(
             instruments, limits.liquidation_distance_min, self.gates, self._tell
         )
         self._lot = [instrument.qty.as_float for instrument in instruments]
@@ -370,7 +370,7 @@ class Risk:
         if portfolio.worth.roll(now_ns):
             portfolio.show_account()
         breach = self.losses.look(portfolio, now_ns)
-        self._liquidation.look(portfolio, now_ns)
+        self.liquidation.look(portfolio, now_ns)
         if self.latch is not self._recorded:
             self._record_latch(now_ns, again=True)
         if breach and self.latch is None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from daemon.events import ExecutionReport
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from daemon.events import ExecutionReport, Funding, VenueSnapshot, VenueStatus
+    from daemon.events import Funding, ReportKind, VenueSnapshot, VenueStatus
     from daemon.instruments import Instrument
     from daemon.orders.order import Order
 
@@ -61,6 +63,9 @@ class Venue(Protocol):
     def query(self, order: Order) -> None:
         """Ask what became of it; a STATUS or NOT_FOUND report follows."""
 
+    def clock_stepped(self, step_ns: int) -> None:
+        """Take the step of our clock, which was set anew by so much: the exchange's was not."""
+
     async def start(self, sink: VenueSink) -> None:
         """Connect, and keep connected until `stop`; returns once orders can be sent."""
 
@@ -86,3 +91,17 @@ class ReplacingVenue(Venue, Protocol):
 
         A plain call as those above. Reports follow on each, as if it had been asked for by itself.
         """
+
+
+def refusal_report(
+    order: Order, kind: ReportKind, reason: str, now_ns: int, code: int = 0
+) -> ExecutionReport:
+    """Return a report of a request that did nothing, or of which nothing is known."""
+    return ExecutionReport(
+        kind=kind,
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        wire_ns=now_ns,
+        code=code,
+        reason=reason,
+    )

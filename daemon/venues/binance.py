@@ -13,8 +13,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from daemon.errors import FrameError, NetError, VenueError
-from daemon.events import NOT_SENT, ExecutionReport, VenueStatus
+from daemon.events import NOT_SENT, VenueStatus
 from daemon.pause import Backoff, pause, within
+from daemon.venues.base import refusal_report
 from daemon.venues.binance_limits import BACKOFF_MS, Budget
 from daemon.venues.binance_protocol import SPOT, Protocol
 from daemon.venues.binance_requests import request
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     import msgspec
 
-    from daemon.events import VenueSnapshot
+    from daemon.events import ExecutionReport, VenueSnapshot
     from daemon.instruments import Instrument
     from daemon.orders.order import Order
     from daemon.seams import Seams, Timer, Wire
@@ -106,6 +107,12 @@ class BinanceVenue:
         session.begin(wire)
         return session
 
+    def clock_stepped(self, step_ns: int) -> None:
+        """Take the step of our clock: requests go on carrying the exchange's time."""
+        self.server.clock_stepped(step_ns)
+        if self._session is not None:
+            self._session.clock_stepped(step_ns)
+
     # --- orders ---------------------------------------------------------------------------------------------
     def is_short(self) -> bool:
         """Whether its limits leave room for little more than cancels and queries."""
@@ -149,14 +156,10 @@ class BinanceVenue:
     def _refuse(self, verb: int, order: Order, reason: str, now_ns: int) -> None:
         """Report what certainly did not leave, on the loop's next turn: who asked is not done with it yet."""
         self.unsent += 1
-        report = ExecutionReport(
-            kind=REFUSALS[verb],
-            client_order_id=order.client_order_id,
-            instrument=order.instrument,
-            wire_ns=now_ns,
-            reason=f"{NOT_SENT}: {reason}",
+        kind, reason = REFUSALS[verb], f"{NOT_SENT}: {reason}"
+        self._seams.scheduler.call_at(
+            now_ns, lambda: self.on_report(refusal_report(order, kind, reason, self._now()))
         )
-        self._seams.scheduler.call_at(now_ns, lambda: self.on_report(report))
 
     # --- the session's owner --------------------------------------------------------------------------------
     def on_report(self, report: ExecutionReport) -> None:
@@ -291,9 +294,8 @@ class BinanceVenue:
             if not ready.done():
                 ready.set_result(None)
             self._arm()
-            opened_ns = self._clock.now_ns()
             await self._ending.wait()
-            if self._clock.now_ns() - opened_ns > 60_000_000_000:
+            if self._clock.mono_ns() - session.opened_ns > 60_000_000_000:
                 backoff.reset()
             else:  # a connection that is lost again and again must not be made again and again
                 await pause(self._seams, backoff.next_s())
@@ -377,12 +379,10 @@ class BinanceVenue:
             return
         now_ns = self._clock.now_ns()
         overdue_ns = now_ns - self._settings.timeout_ms * 1_000_000
-        silent = any(asked.verb == TIME and asked.sent_ns < overdue_ns for asked in session.asked.values())
-        session.tell_overdue(overdue_ns)
-        if silent:
+        if session.tell_overdue(overdue_ns):
             session.close("the exchange does not answer")
             return
-        if now_ns - session.opened_ns > self._settings.lifetime_ns:
+        if self._clock.mono_ns() - session.opened_ns > self._settings.lifetime_ns:
             self._ending.set()
         self._ask_time(session)
         self._arm()

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from daemon.errors import FrameError, NetError, VenueError
-from daemon.events import NOT_SENT, ExecutionReport
+from daemon.events import NOT_SENT
 from daemon.redact import redact
+from daemon.venues.base import refusal_report
 from daemon.venues.binance_requests import request
 from daemon.venues.binance_wire import ErrorBody, ExecutionEvent, ShutdownEvent, TerminatedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from daemon.events import ReportKind
+    from daemon.events import ExecutionReport, ReportKind
     from daemon.orders.order import Order
     from daemon.seams import Clock, Wire
     from daemon.venues.binance_frames import OrderFrames
@@ -112,7 +113,7 @@ class Session:
     """A connection, from its handshake to its end."""
 
     def __init__(self, owner: Owner, frames: OrderFrames, clock: Clock) -> None:
-        self.opened_ns = clock.now_ns()
+        self.opened_ns = clock.mono_ns()
         self.asked: dict[int, Asked] = {}
         self.closed_reason = ""
         self._owner = owner
@@ -172,16 +173,27 @@ class Session:
         if self._wire is not None:
             self._wire.close()
 
-    def tell_overdue(self, before_ns: int) -> None:
-        """Report what was asked before `before_ns` and is unanswered; forget the oldest of too many."""
+    def tell_overdue(self, before_ns: int) -> bool:
+        """Report what was asked before `before_ns` and is unanswered; forget the oldest of too many.
+
+        Return whether the exchange owes its time since then: nobody is there.
+        """
+        silent = False
         for asked in list(self.asked.values()):
             if asked.sent_ns >= before_ns:
                 break  # they are in the order of asking
+            silent |= asked.verb == TIME
             if not asked.told:
                 asked.told = True
                 self._unknown(asked, "not answered in time")
         while len(self.asked) > _ASKED_MAX:
             del self.asked[next(iter(self.asked))]
+        return silent
+
+    def clock_stepped(self, step_ns: int) -> None:
+        """Take the step of a clock that was set anew: no answer is more or less overdue for it."""
+        for asked in self.asked.values():
+            asked.sent_ns += step_ns
 
     # --- in -------------------------------------------------------------------------------------------------
     def on_close(self, reason: str) -> None:
@@ -343,29 +355,12 @@ class Session:
             kind = "NOT_FOUND"
         elif verb == PLACE and _is_taken(error):
             kind = "TIMEOUT"  # an order of this id is there, and ids are never used twice: it is this one
-        self._owner.on_report(
-            ExecutionReport(
-                kind=kind,
-                client_order_id=order.client_order_id,
-                instrument=order.instrument,
-                wire_ns=wire_ns,
-                code=error.code,
-                reason=redact(error.msg),
-            )
-        )
+        self._owner.on_report(refusal_report(order, kind, redact(error.msg), wire_ns, error.code))
 
     def _unknown(self, asked: Asked, reason: str) -> None:
         for order in (asked.old, asked.order):
             if order is not None:
-                self._owner.on_report(
-                    ExecutionReport(
-                        kind="TIMEOUT",
-                        client_order_id=order.client_order_id,
-                        instrument=order.instrument,
-                        wire_ns=self._clock.now_ns(),
-                        reason=reason,
-                    )
-                )
+                self._owner.on_report(refusal_report(order, "TIMEOUT", reason, self._clock.now_ns()))
 
 
 def _is_taken(error: ErrorBody) -> bool:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from daemon import redact
 from daemon.errors import NetError, VenueError
-from daemon.events import ExecutionReport
 from daemon.pause import pause
+from daemon.venues.base import refusal_report
 from daemon.venues.binance import BinanceVenue
 from daemon.venues.binance_protocol import Protocol
 from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, TIME, Session
@@ -28,7 +28,7 @@ from kernels.dtypes import STOP
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from daemon.events import Funding, ReportKind
+    from daemon.events import ExecutionReport, Funding, ReportKind
     from daemon.instruments import Instrument
     from daemon.orders.order import Order
     from daemon.seams import Seams
@@ -66,7 +66,7 @@ class UsdmVenue(BinanceVenue):
         self._setup = settings
         self.rest.position_notional_max = settings.position_notional_max
         self._set_up = False
-        self._kept_ns = 0
+        self._kept_ns = -KEEP_NS  # when the listen key was last asked for, on the monotonic clock
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- orders ---------------------------------------------------------------------------------------------
@@ -100,16 +100,7 @@ class UsdmVenue(BinanceVenue):
             for report in reports:
                 self.on_report(report)
             return
-        self.on_report(
-            ExecutionReport(
-                kind=kind,
-                client_order_id=order.client_order_id,
-                instrument=order.instrument,
-                wire_ns=self._clock.now_ns(),
-                code=code,
-                reason=reason,
-            )
-        )
+        self.on_report(refusal_report(order, kind, reason, self._clock.now_ns(), code))
 
     def on_funding(self, funding: Funding) -> None:
         """Hand on what open positions cost or brought by themselves."""
@@ -147,7 +138,7 @@ class UsdmVenue(BinanceVenue):
             await self._call(session, "session.logon", self._window(), self._signer)
         key = self._frames.listen_key(await self._ask_stream(session, "start"))
         redact.register(key)
-        self._kept_ns = self._clock.now_ns()
+        self._kept_ns = self._clock.mono_ns()
         stream = UserStream(session, self, self._frames, self._clock)
         url = f"{self._setup.stream_url.rstrip('/')}/ws/{key}"
         stream.begin(await self._seams.net.connect(url, stream))
@@ -158,14 +149,14 @@ class UsdmVenue(BinanceVenue):
 
     def _on_beat(self) -> None:
         """Look after the session and its stream, which has no heartbeat, and keep its listen key alive."""
-        session, now_ns = self._session, self._clock.now_ns()
+        session, now_ns, mono_ns = self._session, self._clock.now_ns(), self._clock.mono_ns()
         super()._on_beat()
         if not isinstance(session, UsdmSession):
             return
         if session.owed_ns and now_ns - session.owed_ns > self._setup.timeout_ms * 1_000_000:
             session.close("the user data stream does not tell of an order that was accepted")
-        elif now_ns - self._kept_ns > KEEP_NS:
-            self._kept_ns = now_ns
+        elif mono_ns - self._kept_ns > KEEP_NS:
+            self._kept_ns = mono_ns
             self._spawn(self._keep(session))
 
     async def _keep(self, session: Session) -> None:
@@ -174,7 +165,7 @@ class UsdmVenue(BinanceVenue):
         except VenueError as error:
             session.close(f"the user data stream's key could not be kept: {error}")
         except NetError:
-            self._kept_ns = 0  # the next beat tries again
+            self._kept_ns = -KEEP_NS  # the next beat tries again
 
     async def _count_down(self) -> None:
         """Tell the exchange again and again not to cancel everything yet, while we could do so ourselves."""

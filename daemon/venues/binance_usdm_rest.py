@@ -201,9 +201,9 @@ class UsdmRest(RestReader):
             "symbol": self.symbols[order.instrument],
             "orderId": algo.actualOrderId,
         }
-        wire_ns = self._seams.clock.now_ns()
+        now_ns = self._seams.clock.now_ns
         status = await self.get(
-            "/fapi/v1/order", params, 1, lambda body: self._frames.status(msgspec.Raw(body), order, wire_ns)
+            "/fapi/v1/order", params, 1, lambda body: self._frames.status(msgspec.Raw(body), order, now_ns())
         )
         if status.cum_lots <= order.filled_lots:
             return [status]

@@ -39,6 +39,12 @@ class UsdmSession(Session):
     stream: UserStream | None = None
     owed_ns = 0  # since when the stream owes a word on an order that was accepted; 0: it does not
 
+    def clock_stepped(self, step_ns: int) -> None:
+        """Take the step of a clock that was set anew: nothing is owed longer or shorter for it."""
+        super().clock_stepped(step_ns)
+        if self.owed_ns:
+            self.owed_ns += step_ns
+
     def close(self, reason: str) -> None:
         """Begin to end both connections."""
         super().close(reason)

@@ -29,14 +29,3 @@ def order_report(
         cum_lots=(row.cum_lots or 0) if row else 0,
         status=row.status if row else "",
     )
-
-
-def refusal_report(order: Order, kind: ReportKind, reason: str, now_ns: int) -> ExecutionReport:
-    """Return a report of a request that did nothing, or of which nothing is known."""
-    return ExecutionReport(
-        kind=kind,
-        client_order_id=order.client_order_id,
-        instrument=order.instrument,
-        wire_ns=now_ns,
-        reason=reason,
-    )

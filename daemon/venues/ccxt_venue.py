@@ -17,11 +17,12 @@ from daemon.errors import FrameError, VenueError
 from daemon.events import NOT_SENT, VenueStatus
 from daemon.orders.order import State
 from daemon.pause import Backoff, pause
+from daemon.venues.base import refusal_report
 from daemon.venues.ccxt_account import Account
 from daemon.venues.ccxt_client import TICKET, Ticket, connect_client, make_client
 from daemon.venues.ccxt_errors import KEY_REFUSED, reason_of, report_of
 from daemon.venues.ccxt_ids import ClientIds
-from daemon.venues.ccxt_reports import order_report, refusal_report
+from daemon.venues.ccxt_reports import order_report
 from daemon.venues.ccxt_requests import Requests
 from daemon.venues.ccxt_rows import Rows
 from daemon.venues.ccxt_start import check_features, check_rules, rehearse
@@ -87,6 +88,9 @@ class CcxtVenue:
         self._sink: VenueSink | None = None
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def clock_stepped(self, step_ns: int) -> None:
+        """Change nothing: ccxt reads the machine's clock itself, and measures the difference every few s."""
 
     # --- orders ---------------------------------------------------------------------------------------------
     def is_short(self) -> bool:
@@ -288,13 +292,13 @@ class CcxtVenue:
     def _refuse(self, kind: ReportKind, order: Order, reason: str) -> None:
         """Report what certainly did not leave, on the loop's next turn: who asked is not done with it yet."""
         self.unsent += 1
-        report = refusal_report(order, kind, f"{NOT_SENT}: {reason}", self._clock.now_ns())
+        now_ns = self._clock.now_ns
 
         def tell() -> None:
             if self._sink is not None:
-                self._sink.on_report(report)
+                self._sink.on_report(refusal_report(order, kind, f"{NOT_SENT}: {reason}", now_ns()))
 
-        self._seams.scheduler.call_at(report.wire_ns, tell)
+        self._seams.scheduler.call_at(now_ns(), tell)
 
     # --- the connection -------------------------------------------------------------------------------------
     async def start(self, sink: VenueSink) -> None:

@@ -123,14 +123,12 @@ class PaperVenue:
         self._sink: VenueSink | None = None
         self._match_ticks = bound(fills.on_ticks)
         self._match_book = bound(fills.on_book)
-        # ids go on from the time, so that no trade of an earlier run is met again
-        self._last_id = clock.now_ns() // 1000
+        self._last_id = clock.now_ns() // 1000  # so that no trade of an earlier run is met again
 
     # --- the venue ------------------------------------------------------------------------------------------
     async def start(self, sink: VenueSink) -> None:
         """Accept orders from now on."""
-        self._sink = sink
-        self.up = True
+        self._sink, self.up = sink, True
         sink.on_venue_status(VenueStatus(up=True, reason="paper venue", wire_ns=self._clock.now_ns()))
 
     async def stop(self) -> None:
@@ -160,6 +158,9 @@ class PaperVenue:
             trades=[trade for trade in self._trades if trade.exch_ns >= since_ns],
             wire_ns=self._clock.now_ns(),
         )
+
+    def clock_stepped(self, step_ns: int) -> None:
+        """Change nothing: its clock is ours, and its timers run on."""
 
     def is_short(self) -> bool:
         """Return False: it tells of no budget."""

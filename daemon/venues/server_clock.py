@@ -29,6 +29,11 @@ class ServerClock:
         """Distrust earlier measurements: one of the two clocks was stepped."""
         self._measured.clear()
 
+    def clock_stepped(self, step_ns: int) -> None:
+        """Go on telling the same time, though our own clock was set anew by so much."""
+        self.offset_ns -= step_ns
+        self._measured = deque(((trip, offset - step_ns) for trip, offset in self._measured), maxlen=_KEPT)
+
     def time_ms(self, now_ns: int) -> int:
         """Return the exchange's time in ms at our time `now_ns`."""
         return (now_ns + self.offset_ns) // 1_000_000

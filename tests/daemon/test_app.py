@@ -470,18 +470,24 @@ def test_memory_is_locked_where_asked_for_and_trading_goes_on_where_it_is_not_pe
     assert ("memory_not_locked reason='no permission'" in said) == asked
 
 
-def test_a_step_of_the_systems_clock_is_logged(tmp_path, monkeypatch):
+def test_a_step_of_the_systems_clock_is_logged_and_told_to_all_who_compare_with_it(tmp_path, monkeypatch):
     monkeypatch.setattr(SystemClock, "resync", lambda _: 2_000_000_000)
 
     async def go():
         async with stand(tmp_path) as one:
             life = asyncio.ensure_future(one.app.live(None))
             await one.ready(life)
+            stepped = []
+            monkeypatch.setattr(one.app.core.orders.venue, "clock_stepped", stepped.append)
+            monkeypatch.setattr(one.app.meetings, "clock_stepped", stepped.append)
+            await one.until(lambda: len(stepped) >= 2)
             one.app.ask_stop("test")
             await life
-            return one.said
+            return stepped, one.said
 
-    assert "clock_step step_ms=2000.0" in asyncio.run(go())
+    stepped, said = asyncio.run(go())
+    assert set(stepped) == {2_000_000_000}
+    assert "clock_step step_ms=2000.0" in said
 
 
 def test_two_do_not_share_a_journal(tmp_path):

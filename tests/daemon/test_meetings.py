@@ -129,3 +129,17 @@ def test_one_that_is_only_busy_is_waited_for(desk):
     desk.core.fails = [VenueError(-1003, "too many requests")] * 9
     asyncio.run(desk.play(desk.meetings.run(), 40))
     assert desk.core.halts == []
+
+
+def test_a_clock_that_is_set_while_the_venue_is_asked_moves_when_it_was_asked(desk):
+    heard = []
+    desk.core.recovery.meet = lambda _, asked_ns: heard.append(asked_ns) or Differences([], [])
+    ask = desk.core.snapshot
+
+    async def snapshot(since_ns):
+        desk.meetings.clock_stepped(-7)
+        return await ask(since_ns)
+
+    desk.core.orders.venue.snapshot = snapshot
+    asyncio.run(desk.play(desk.meetings.first(live=True), 100))
+    assert heard == [-7]

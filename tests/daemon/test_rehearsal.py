@@ -96,7 +96,7 @@ def test_a_clock_set_back_neither_ends_it_nor_lets_it_grow(stage: Stage) -> None
         stage.idle(PERIOD_NS)
         stage.idle()
     assert stage.rehearsal.walks == 1_002
-    assert len(stage.orders._waiting) <= 1
+    assert len(stage.orders.waiting) <= 1
 
 
 def test_it_goes_on_for_ever_in_bounded_memory(stage: Stage) -> None:
@@ -107,7 +107,7 @@ def test_it_goes_on_for_ever_in_bounded_memory(stage: Stage) -> None:
     assert not stage.orders.risk.halted
     assert not stage.orders.risk.refusals
     assert len(stage.orders.life.ended) == stage.orders.rules.ended_max
-    assert len(stage.orders._waiting) <= 1
+    assert len(stage.orders.waiting) <= 1
     assert not stage.rehearsal._session.asked
     assert abs(stage.rehearsal._desk.position[0]) <= 1.0
 

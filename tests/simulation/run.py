@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from daemon.clock import VirtualTimer
     from tests.simulation.world import World
 
 #: whose task or callback it is
@@ -47,29 +49,6 @@ class RunClock:
         step_ns = self._world.clock_off_ns - self._offset_ns
         self._offset_ns = self._world.clock_off_ns
         return step_ns
-
-
-class _RunTimer:
-    """A pending call, never early on a clock that steps."""
-
-    __slots__ = ("_fn", "_run", "_timer", "_when_ns")
-
-    def __init__(self, run: Run, when_ns: int, fn: Callable[[], None]) -> None:
-        self._run, self._when_ns, self._fn = run, when_ns, fn
-        self._arm()
-
-    def _arm(self) -> None:
-        left_ns = max(0, self._when_ns - self._run.clock.now_ns())
-        self._timer = self._run.world.time.call_at(self._run.world.time.now_ns() + left_ns, self._ring)
-
-    def _ring(self) -> None:
-        if self._run.clock.now_ns() < self._when_ns:
-            self._arm()
-        else:
-            self._run.do(self._fn)
-
-    def cancel(self) -> None:
-        self._timer.cancel()
 
 
 class Run:
@@ -166,9 +145,10 @@ class Run:
         if path.suffix == ".journal":
             self.world.checks.recorded(data)
 
-    def call_at(self, when_ns: int, fn: Callable[[], None]) -> _RunTimer:
-        """Be the scheduler."""
-        return _RunTimer(self, when_ns, fn)
+    def call_at(self, when_ns: int, fn: Callable[[], None]) -> VirtualTimer:
+        """Be the scheduler: one that waits by the monotonic clock, as LoopTimer does."""
+        wait_ns = max(0, when_ns - self.clock.now_ns())
+        return self.world.time.call_at(self.world.time.now_ns() + wait_ns, partial(self.do, fn))
 
     async def sleep_until(self, at_ns: int) -> None:
         """Wait on the world's time."""

@@ -7,7 +7,6 @@ from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING
 
-from daemon.clock import VirtualTime
 from daemon.errors import NetError
 from daemon.feeds.base import Subscription
 from daemon.feeds.binance import BinanceDecoder
@@ -16,6 +15,7 @@ from daemon.feeds.connections import FeedConnections
 from daemon.feeds.core import FeedCore
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.seams import Response, Seams
+from tests.daemon.orders.conftest import SteppedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,7 @@ class Network:
 
 class Rig:
     def __init__(self, sink, instruments, requests=()) -> None:
-        self.time = VirtualTime(1_000_000 * S)
+        self.time = SteppedTime(1_000_000 * S)
         self.net = Network()
         self.net.time = self.time
         self.sink = sink
@@ -218,6 +218,18 @@ def test_a_silent_connection_is_replaced(bench, instrument, frames) -> None:
     assert rig.connection.ends["silent"] == 1
     assert rig.net.sockets[0].closed
     assert len(rig.net.sockets) == 2
+
+
+def test_a_clock_that_is_set_back_hides_no_silence(bench, instrument, frames) -> None:
+    rig = make_rig(bench, instrument)
+
+    async def scenario() -> None:
+        await rig.pass_time(10, talker(rig, frames))
+        rig.time.step_ns = -3600 * S
+        await rig.pass_time(CONNECTION_PATIENCE * STALE_MS / 1e3 + 8)
+
+    rig.run(scenario)
+    assert rig.connection.ends["silent"] == 1
 
 
 def test_one_silent_stream_among_speaking_ones_is_noticed(bench, instrument, frames) -> None:

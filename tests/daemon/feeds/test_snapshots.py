@@ -9,10 +9,10 @@ from random import Random
 
 import pytest
 
-from daemon.clock import VirtualTime
 from daemon.errors import NetError
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.seams import Response, Seams
+from tests.daemon.orders.conftest import SteppedTime
 
 S = 1_000_000_000
 
@@ -20,7 +20,7 @@ S = 1_000_000_000
 class Exchange:
     """Answers each request with the next of its answers, and remembers when it was asked for what."""
 
-    def __init__(self, time: VirtualTime, answers: list[Response | Exception]) -> None:
+    def __init__(self, time: SteppedTime, answers: list[Response | Exception]) -> None:
         self.time = time
         self.answers = answers
         self.asked: list[tuple[int, str]] = []
@@ -35,7 +35,7 @@ class Exchange:
 
 class Rig:
     def __init__(self, answers=(), urls=("u0", "u1")) -> None:
-        self.time = VirtualTime(1_000 * S)
+        self.time = SteppedTime(1_000 * S)
         self.net = Exchange(self.time, list(answers))
         self.taken: list[tuple[int, bytes, int]] = []
         seams = Seams(self.time, self.time, self.net, None, None, Random(3))
@@ -182,3 +182,17 @@ def test_a_forgotten_request_is_not_served() -> None:
 
     rig.run(scenario)
     assert len(rig.net.asked) == 1
+
+
+def test_a_clock_that_is_set_back_makes_no_book_wait() -> None:
+    rig = Rig([Response(500, {}, b"")])
+
+    async def scenario() -> None:
+        rig.fetcher.request(0)  # fails, and is due again
+        await rig.pass_time(0)
+        rig.time.step_ns = -3600 * S
+        rig.fetcher.request(1)
+        await rig.pass_time(5)
+
+    rig.run(scenario)
+    assert sorted(index for index, _, _ in rig.taken) == [0, 1]

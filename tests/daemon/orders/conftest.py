@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from daemon.clock import VirtualTime
+from daemon.clock import VirtualTime, VirtualTimer
 from daemon.events import Balance, ExecutionReport, OpenOrder, VenueSnapshot
 from daemon.instruments import Instrument, make_instrument
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.orders.audit import Alarm
+from daemon.orders.clock_step import take_step
 from daemon.orders.desk import Account, Desk
 from daemon.orders.ids import Ids, next_run
 from daemon.orders.intents import Approved
@@ -29,13 +30,39 @@ from daemon.seams import Boot
 from kernels import dtypes as d
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from daemon.orders.doubts import OrderRules
     from daemon.orders.order import Order
 
 FOLDER = Path("/journal")
 START_NS = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
+HOUR = 3600 * SECOND
 BOOT = Boot("memory", 0)
+
+
+class SteppedTime(VirtualTime):
+    """Virtual time by a wall clock that can be set; timers go by the monotonic one, as LoopTimer's do."""
+
+    step_ns = 0
+
+    def now_ns(self) -> int:
+        return super().now_ns() + self.step_ns
+
+    def mono_ns(self) -> int:
+        return super().now_ns()
+
+    def call_at(self, when_ns: int, fn: Callable[[], None]) -> VirtualTimer:
+        return super().call_at(when_ns - self.step_ns, fn)
+
+    @property
+    def next_ns(self) -> int | None:
+        next_ns = super().next_ns
+        return None if next_ns is None else next_ns + self.step_ns
+
+    def advance(self, to_ns: int) -> None:
+        super().advance(to_ns - self.step_ns)
 
 
 def btc_usdt(index: int = 0, market: str = "spot") -> Instrument:
@@ -79,6 +106,7 @@ class FakeVenue:
 
     def __init__(self) -> None:
         self.up = self.can_amend = True
+        self.stepped_ns = 0
         self.placed: list[str] = []
         self.canceled: list[str] = []
         self.amended: list[tuple[str, int]] = []
@@ -87,6 +115,9 @@ class FakeVenue:
 
     def is_short(self):
         return False
+
+    def clock_stepped(self, step_ns: int) -> None:
+        self.stepped_ns += step_ns
 
     def place(self, order: Order) -> None:
         self.placed.append(order.client_order_id)
@@ -128,7 +159,7 @@ class World:
         strategies = strategies or {"maker": (0,)}
         self.disk = disk or MemoryDisk()
         self.venue = venue or FakeVenue()
-        self.time = time or VirtualTime(START_NS)
+        self.time = time or SteppedTime(START_NS)
         self.audits: list[Any] = []
         history = read_history(self.disk, FOLDER)
         self.cut = history.cut
@@ -254,6 +285,12 @@ class World:
 
     def later(self, seconds: float) -> None:
         self.time.advance(self.time.now_ns() + int(seconds * SECOND))
+
+    def set_clock(self, step_ns: int) -> None:
+        """Set the wall clock by so much, and tell of it as the app's beat does."""
+        assert isinstance(self.time, SteppedTime)
+        self.time.step_ns += step_ns
+        take_step(self.orders, step_ns)
 
     def be_busy(self) -> tuple[Order, Order]:
         """Leave a bit of everything behind."""

@@ -8,6 +8,7 @@ from daemon.events import VenueStatus
 from daemon.orders.doubts import OrderRules
 from daemon.orders.order import State
 from kernels import dtypes as d
+from tests.daemon.orders.conftest import HOUR
 
 
 def doubted(world, **more):
@@ -148,7 +149,7 @@ def test_a_late_fill_of_a_void_order_is_accounted_for(world):
     assert world.alarms() == ["void", "void"]
 
 
-def test_missing_trades_are_asked_for_and_not_the_order(world):
+def test_missing_trades_are_asked_for_by_time_and_by_the_order(world):
     asked = []
     world.orders.doubts.ask_snapshot = lambda: asked.append(1)
     order = world.place(qty=100)
@@ -156,13 +157,13 @@ def test_missing_trades_are_asked_for_and_not_the_order(world):
     assert order.state is State.UNKNOWN
     world.later(5)
     assert asked
-    assert world.venue.queried == []
+    assert set(world.venue.queried) == {order.client_order_id}  # whose number leads to them
     world.fill(order, 1, 40, cum_lots=40)
     assert order.state is State.CANCELED
     world.later(0.3)
-    count = len(asked)
+    count = len(asked), len(world.venue.queried)
     world.later(100)
-    assert len(asked) == count
+    assert (len(asked), len(world.venue.queried)) == count
 
 
 def test_going_down_closes_the_gate_and_meeting_opens_it(world):
@@ -185,3 +186,36 @@ def test_a_clock_set_forward_makes_no_order_absent(world):
     assert order.state is State.UNKNOWN
     not_found_for(world, order, 70)
     assert order.state is State.VOID
+
+
+@pytest.mark.parametrize("step_ns", [-HOUR, HOUR])
+def test_a_clock_that_is_set_keeps_nobody_from_asking(world, step_ns):
+    asked_ns = []
+    world.venue.query = lambda order: asked_ns.append(world.time.mono_ns())
+    doubted(world)
+    world.set_clock(step_ns)
+    world.later(60)
+    distances = [(b - a) / 1e9 for a, b in pairwise(asked_ns)]
+    assert distances == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0]
+
+
+def test_a_clock_that_is_set_makes_no_order_absent_sooner_or_later(world):
+    for step_ns in (-HOUR, HOUR):
+        order = doubted(world, level=step_ns)
+        world.set_clock(step_ns)
+        not_found_for(world, order, 55)
+        world.meet()
+        assert order.state is State.UNKNOWN
+        world.later(5)
+        world.meet()
+        world.report("NOT_FOUND", order, code=-2013)
+        assert order.state is State.VOID
+
+
+def test_a_person_is_told_once_of_trades_that_nobody_lists(world):
+    order = world.place(qty=100)
+    world.report("CANCELED", order, cum_lots=40)
+    world.later(50)
+    assert world.alarms() == []
+    world.later(600)
+    assert world.alarms() == ["lost_trades"]

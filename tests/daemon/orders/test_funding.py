@@ -188,3 +188,15 @@ def test_each_funding_is_accounted_for_once_whoever_tells_it_first(cases):
             booked += one.amount
     hear(True)
     assert booked == sum(one.amount for one, _, _ in told)
+
+
+def test_a_clock_that_is_set_back_hides_no_funding():
+    books, hour_ns = Fundings(), HOUR * SECOND
+    books.clock_stepped(hour_ns)
+    assert books.since_ns == 0  # it was never met
+    assert books.missing([], 10 * hour_ns) == []
+    books.clock_stepped(-9 * hour_ns)  # the clock was fast
+    told = Funding(0, "USDT", Decimal(1), 2 * hour_ns, 1)
+    assert books.missing([told], 3 * hour_ns) == [told]
+    books.cap(hour_ns)
+    assert books.since_ns == hour_ns

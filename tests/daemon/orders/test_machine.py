@@ -28,8 +28,10 @@ from daemon.orders.intents import Approved
 from daemon.orders.money import to_units
 from daemon.orders.order import State
 from kernels import dtypes as d
-from tests.daemon.orders.conftest import World
+from tests.daemon.orders.conftest import HOUR, World
 from tests.daemon.orders.test_retelling import books, retold
+
+STEPS_NS = (-24 * HOUR, -HOUR, -3_000_000_000, 3_000_000_000, HOUR, 24 * HOUR)
 
 
 @dataclass
@@ -79,6 +81,9 @@ class ModelVenue:
 
     def is_short(self):
         return False
+
+    def clock_stepped(self, step_ns):
+        """Its clock is its own."""
 
     def place(self, order):
         fate = self.receive(order)
@@ -282,17 +287,22 @@ class Machine(RuleBasedStateMachine):
     def wait(self, seconds):
         self.world.later(seconds)
 
+    @rule(step_ns=st.sampled_from(STEPS_NS))
+    def set_clock(self, step_ns):
+        self.world.set_clock(step_ns)
+
     @rule()
     def meet(self):
         found = self.world.recovery.meet(self.venue.snapshot(self.world.time.now_ns()))
         assert found.fatal == []
         assert found.notes == []
 
-    @rule()
-    def kill(self):
-        """End without a word, and start again; what the line carried is lost."""
+    @rule(step_ns=st.sampled_from((0, 0, *STEPS_NS)))
+    def kill(self, step_ns):
+        """End without a word, and start again, maybe by another clock; what the line carried is lost."""
         self.venue.outbox.clear()
         before = self.world
+        before.time.step_ns += step_ns
         self.world = World(disk=before.disk, venue=self.venue, time=before.time)
         assert {asset: p.total for asset, p in self.world.portfolio.purses.items()} == {
             asset: p.total for asset, p in before.portfolio.purses.items()
@@ -354,6 +364,9 @@ class Machine(RuleBasedStateMachine):
         assert self.world.portfolio.holdings[0, 0].qty == to_units(self.venue.btc - 100)
         assert sum(order.reserved for order in self.open) == sum(purse.reserved for purse in purses.values())
         assert books(retold(self.world).orders) == books(self.world.orders)
+        now_ns = self.world.time.now_ns()
+        for order in self.open:
+            assert max(order.sent_ns, order.changed_ns, order.since_ns, order.asked_ns) <= now_ns
 
 
 def fields(report):

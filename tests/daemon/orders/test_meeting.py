@@ -10,7 +10,7 @@ from daemon.orders.doubts import OrderRules
 from daemon.orders.order import State
 from daemon.orders.reader import read_history
 from kernels import dtypes as d
-from tests.daemon.orders.conftest import BOOT, SECOND, START_NS, World
+from tests.daemon.orders.conftest import BOOT, HOUR, SECOND, START_NS, World
 
 
 def test_open_orders_the_venue_lists_go_on_and_fills_count(world):
@@ -454,3 +454,25 @@ def test_a_trade_that_waits_when_the_daemon_is_killed_finds_its_order_after_the_
     assert again.alarms() == []
     last = again.restarted()
     assert last.position(d.P_QTY) == pytest.approx(4e-4)
+
+
+def test_an_order_that_filled_unheard_while_the_clock_was_fast_is_missed(new_world):
+    world = new_world()
+    world.set_clock(HOUR)
+    order = world.place(qty=100)
+    world.report("NEW", order, venue_order_id="1")
+    world.set_clock(-HOUR)
+    world.later(5)
+    world.meet({"USDT": "99940", "BTC": "10.001"}, asked_ns=world.time.now_ns())
+    assert order.state is State.UNKNOWN
+
+
+def test_what_comes_of_a_snapshot_bears_the_time_of_the_meeting(world):
+    order = world.place(qty=100)
+    world.report("NEW", order, venue_order_id="1")
+    snapshot_ns = world.time.now_ns()
+    traded = world.trade(order.client_order_id, 7, 40, exch_ns=snapshot_ns)
+    world.set_clock(-HOUR)  # after it was read, and before it is taken over
+    assert traded.wire_ns != world.time.now_ns()
+    world.meet(trades=[traded], open_orders=[world.listed(order, cum_lots=40)], asked_ns=START_NS - HOUR)
+    assert order.changed_ns == world.orders.life.last_trade_wire_ns == world.time.now_ns()

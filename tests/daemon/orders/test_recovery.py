@@ -13,7 +13,7 @@ from daemon.orders.order import State
 from daemon.orders.records import CommandTaken, pack
 from daemon.seams import Boot
 from kernels import dtypes as d
-from tests.daemon.orders.conftest import BOOT, SECOND
+from tests.daemon.orders.conftest import BOOT, HOUR, SECOND, START_NS
 
 
 def state_of(world):
@@ -417,3 +417,26 @@ def test_who_is_killed_while_waiting_is_waited_for_by_the_next_and_who_waited_is
     assert third.recovery.forgets_ns(Boot(CUT.name, 30 * SECOND)) == 40 * SECOND
     third.recovery.begin("0", SYNCED.format("group"), Boot(CUT.name, 71 * SECOND))
     assert third.restarted(begin=False).recovery.forgets_ns(Boot(CUT.name, 72 * SECOND)) == 0
+
+
+@pytest.mark.parametrize("step_ns", [-HOUR, HOUR])
+def test_trades_are_asked_for_from_the_same_moment_after_the_clock_is_set(world, step_ns):
+    world.report("NEW", world.place())
+    world.later(600)
+    world.set_clock(step_ns)
+    assert world.recovery.since_ns == START_NS + min(step_ns, 0) - 60 * SECOND
+
+
+def test_a_run_whose_clock_was_fast_leaves_nothing_ahead_of_the_next_one_s(world):
+    world.set_clock(HOUR)
+    order = world.place(qty=100)
+    world.report("NEW", order, venue_order_id="1", exch_ns=START_NS)
+    ended = world.place(level=1)
+    world.report("NEW", ended)
+    world.report("CANCELED", ended)
+    world.time.step_ns = 0  # killed, and the machine's clock put right
+    later = world.restarted()
+    assert later.slot()[d.W_SINCE_NS] <= later.time.now_ns()
+    for order in (*later.orders.life.open.values(), *later.orders.life.ended.values()):
+        assert max(order.sent_ns, order.changed_ns, order.since_ns, order.asked_ns) <= later.time.now_ns()
+    assert later.recovery.since_ns <= later.time.now_ns() - 60 * 10**9

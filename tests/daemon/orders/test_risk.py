@@ -11,7 +11,7 @@ from daemon.orders.records import RefusedAction
 from daemon.orders.risk import RiskLimits
 from kernels import dtypes as d
 from kernels.dtypes import REFUSAL_NAMES
-from tests.daemon.orders.conftest import World
+from tests.daemon.orders.conftest import HOUR, World
 
 
 def test_the_kernels_refusals_pass_through(world):
@@ -273,3 +273,19 @@ def test_only_a_derivatives_stop_passes_a_gate_beside_what_else_may_sell(new_wor
     assert isinstance(world.check(qty=400, **stop), Approved)
     verdict = world.check(qty=401, **stop)
     assert isinstance(verdict, Refused) is spot
+
+
+def test_a_clock_a_day_ahead_for_a_moment_forgives_no_loss(new_world):
+    limits = RiskLimits(orders_per_s_max=1000.0, daily_loss_max=100.0)
+    world = new_world(balances={"USDT": "100000"}, limits=limits)
+    world.portfolio.mark(0, 60_000.0)
+    world.risk.watch(world.portfolio, world.time.now_ns())
+    bought = world.place(qty=100_000)
+    world.report("NEW", bought)
+    world.fill(bought, 1, 100_000)
+    for step_ns, mid in ((0, 59_910.0), (24 * HOUR, 59_910.0), (-24 * HOUR, 59_910.0), (0, 59_820.0)):
+        assert not world.risk.halted
+        world.set_clock(step_ns)
+        world.portfolio.mark(0, mid)
+        world.risk.watch(world.portfolio, world.time.now_ns())
+    assert world.risk.halted  # 180 lost, of 100

@@ -18,6 +18,7 @@ from daemon.venues.binance import BinanceVenue
 from daemon.venues.binance_settings import BinanceSettings
 from daemon.venues.signing import Ed25519Signer, HmacSigner, sorted_payload
 from kernels.dtypes import BUY, REST, TARGET
+from tests.daemon.orders.conftest import SteppedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -648,3 +649,29 @@ def test_the_secret_appears_in_no_repr_log_error_or_frame(caplog: pytest.LogCapt
         assert SECRET not in text
         assert "apikeyapikey" not in text
     assert not any(SECRET.encode() in frame for frame in desk.exchange.raw)
+
+
+@pytest.mark.parametrize("step_ns", [-3600 * SECOND, 3600 * SECOND])
+def test_a_step_of_our_clock_changes_neither_the_time_that_requests_carry_nor_what_is_overdue(
+    step_ns: int,
+) -> None:
+    async def scenario(desk: Desk) -> None:
+        time = cast("SteppedTime", desk.time)
+        await desk.start()
+        desk.venue.place(order(1))
+        await desk.pass_s(2)
+        time.step_ns += step_ns
+        desk.exchange.ahead_ns -= step_ns
+        desk.venue.clock_stepped(step_ns)
+        desk.venue.place(order(2))
+        told_ms = [one["params"]["timestamp"] for one in desk.line.requests if one["method"] == "order.place"]
+        assert told_ms == [START // 1_000_000, START // 1_000_000 + 2_000]
+        await desk.pass_s(60)
+        assert [report.client_order_id for report in desk.sink.reports] == ["demo-7-1", "demo-7-2"]
+        assert len(desk.exchange.lines) == 1  # nor was it silent, nor a day old
+
+    desk = Desk()
+    desk.time = desk.exchange.time = SteppedTime(START)
+    seams = Seams(desk.time, desk.time, desk.exchange, cast("Disk", None), InlineWorker(), random.Random(1))
+    desk.venue = BinanceVenue([INSTRUMENT], SIGNER, SETTINGS, seams)
+    run(scenario, desk)

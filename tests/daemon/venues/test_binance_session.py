@@ -410,3 +410,25 @@ def test_a_refusal_that_is_about_no_order_is_told_to_nobody(desk: Desk) -> None:
     desk.ask(1, TIME)
     assert desk.refuse(1, -1021) == ["clock refused"]
     assert desk.owner.reports == []
+
+
+@pytest.mark.parametrize("step_ns", [-3_600, 3_600])
+def test_a_clock_that_is_set_hides_no_request_behind_an_earlier_one(desk: Desk, step_ns: int) -> None:
+    desk.time.advance(10_000)
+    desk.ask(1, PLACE)
+    desk.time.advance(11_000)
+    desk.session.clock_stepped(step_ns)
+    desk.session.asked[2] = Asked(CANCEL, desk.session.asked[1].order, 11_000 + step_ns)
+    assert not desk.session.tell_overdue(10_500 + step_ns)
+    assert desk.owner.told == ["TIMEOUT"]
+    desk.session.tell_overdue(11_500 + step_ns)
+    assert desk.owner.told == ["TIMEOUT", "TIMEOUT"]
+
+
+def test_an_exchange_that_owes_its_time_is_silent(desk: Desk) -> None:
+    desk.ask(1, PLACE)
+    desk.time.advance(10_000)
+    desk.ask(2, TIME)
+    assert not desk.session.tell_overdue(before_ns=10_000)
+    assert desk.session.tell_overdue(before_ns=10_001)
+    assert desk.session.tell_overdue(before_ns=10_001)  # as long as it owes it

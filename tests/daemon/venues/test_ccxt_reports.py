@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from daemon.venues.ccxt_reports import order_report, refusal_report
+from daemon.venues.ccxt_reports import order_report
 from daemon.venues.ccxt_rows import OrderRow
 from kernels.dtypes import BUY
 
@@ -22,9 +22,3 @@ def test_a_report_says_what_the_exchange_said_and_else_what_we_believe():
     told = order_report("CANCELED", ORDER, 9, row)
     assert (told.venue_order_id, told.qty_lots, told.cum_lots, told.exch_ns) == ("4712", 8, 2, 77)
     assert (told.status, told.price_ticks, told.side) == ("CANCELED", 50, BUY)
-
-
-def test_a_refusal_has_its_reason_and_claims_nothing_of_the_order():
-    report = refusal_report(ORDER, "REJECTED", "not sent: the venue is down", 9)
-    assert (report.kind, report.reason, report.wire_ns) == ("REJECTED", "not sent: the venue is down", 9)
-    assert (report.venue_order_id, report.cum_lots, report.status) == ("", 0, "")

@@ -38,3 +38,12 @@ def test_a_measurement_over_a_step_of_our_clock_is_none() -> None:
     clock = ServerClock()
     clock.measure(sent_ns=100, server_ns=5, received_ns=50)
     assert clock.offset_ns == 0
+
+
+def test_a_step_of_our_clock_that_is_known_is_none_of_the_exchange_s() -> None:
+    clock = ServerClock()
+    clock.measure(0, 100 * MS, 2 * MS)
+    clock.clock_stepped(-40 * MS)
+    assert clock.time_ms(60 * MS) == 100 + 99
+    clock.measure(1000 * MS, 1500 * MS, 1400 * MS)  # a longer way
+    assert clock.time_ms(60 * MS) == 100 + 99
