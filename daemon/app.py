@@ -175,7 +175,7 @@ class App:
             self._spawn(retention.run(Path(config.journal.path), days, seams, self.log))
         fetcher = self._make_feed(exchange, rings)
         # before the first order can leave: a busy port must not end a daemon that trades
-        self._http = HttpFace(self.status, self._on_command, self._on_http, self._token(), self.feed.recent)
+        self._http = HttpFace(self.status, core.obey, self._on_http, self._token(), self.feed.recent)
         await self._http.start(Path(config.http.socket), config.http.port)
         # before the first connection: one made anew during the first meeting asks for another
         self.meetings = Meetings(core, seams, self.log, config.venue.reconcile_s)
@@ -268,17 +268,6 @@ class App:
         status.gc_pause = self._garbage.pauses()
         status.gc_collections = self._garbage.by_generation()
         return status
-
-    async def _on_command(self, command: Command) -> None:
-        """Do what a person asks; return once no power cut undoes it. Raises TickdError."""
-        journal = self.core.journal
-        failures = journal.failures
-        self.core.engine.on_command(command)
-        with suppress(JournalError):
-            await journal.sync_now()
-        if journal.failures > failures:
-            state = self.core.engine.state
-            raise JournalError(f"{journal.failure}; the daemon is {state}, which a restart may not know")
 
     def _on_http(self, audit: HttpAudit) -> None:
         self.log.warning("command", **msgspec.structs.asdict(audit))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +16,7 @@ from daemon import __version__
 from daemon.config_checks import absence_s_min
 from daemon.config_show import to_toml
 from daemon.engine import Engine
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, JournalError
 from daemon.memory_checkpoint import Checkpoints
 from daemon.orders.audit import Alarm
 from daemon.orders.desk import Account, Desk
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.config import Config, VenueConfig
+    from daemon.events import Command
     from daemon.feeds.base import MarketFollower
     from daemon.instruments import Instrument
     from daemon.orders.audit import Observer
@@ -65,6 +67,16 @@ class Core(NamedTuple):
     tally: Tally
     spans: Spans
     checkpoints: Checkpoints
+
+    async def obey(self, command: Command) -> None:
+        """Do what a person asks; return once no power cut undoes it. Raises TickdError."""
+        failures = self.journal.failures
+        self.engine.on_command(command)
+        with suppress(JournalError):
+            await self.journal.sync_now()
+        if self.journal.failures > failures:
+            text = f"{self.journal.failure}; the daemon is {self.engine.state}, which a restart may not know"
+            raise JournalError(text)
 
 
 def load_runtimes(

@@ -19,10 +19,9 @@ from daemon.clock import LoopScheduler, SystemClock
 from daemon.config import from_tree
 from daemon.disk import RealDisk, ThreadWorker
 from daemon.errors import ConfigError, FrameError, JournalError, NetError, TickdError, VenueError
-from daemon.events import Command, VenueStatus
+from daemon.events import VenueStatus
 from daemon.logs import Logs
 from daemon.meetings import REFUSALS_MAX, Meetings
-from daemon.memory_disk import MemoryFile
 from daemon.net import make_net
 from daemon.orders.money import UNIT as MONEY
 from daemon.orders.order import State
@@ -207,46 +206,6 @@ def test_it_ends_by_itself_when_its_time_is_over(tmp_path):
             return one.app.last
 
     assert asyncio.run(go()).state == "STOPPED"
-
-
-def commanding(floor, verb):
-    """Give a floor's daemon a command, as its HTTP face does."""
-    app = App(floor.config, floor.seams, Logs(floor.time, lambda _: None))
-    app.core = floor.core
-    floor.core.orders.doubts.ask_snapshot = bool  # of a loop that is not there
-    asyncio.run(app._on_command(Command(verb=verb, source="http")))
-
-
-def after_a_power_cut(floor):
-    floor.disk.power_cut()
-    return floor.restarted()
-
-
-def test_a_command_is_answered_once_a_power_cut_does_not_undo_it(new_floor, new_script):
-    floor = new_floor(new_script())
-    for verb, halted, flatten in (("halt", True, False), ("flatten", True, True), ("resume", False, False)):
-        commanding(floor, verb)
-        floor = after_a_power_cut(floor)
-        risk = floor.core.orders.risk
-        assert (risk.halted, risk.halted and risk.latch.flatten) == (halted, flatten)
-
-
-def test_a_command_that_the_disk_does_not_keep_is_answered_with_a_sentence(
-    new_floor, new_script, monkeypatch
-):
-    def fail(_):
-        raise OSError(5, "Input/output error")
-
-    floor = new_floor(new_script())
-    monkeypatch.setattr(MemoryFile, "sync", fail)
-    lost = r"\(Input/output error\).*; the daemon is HALTED, which a restart may not know"
-    with pytest.raises(JournalError, match=lost):
-        commanding(floor, "halt")
-    monkeypatch.undo()
-    floor.core.orders.resume("test")
-    floor.disk.bytes_max = 0
-    with pytest.raises(JournalError, match=r"\(No space left on device\).*; the daemon is HALTED, which"):
-        commanding(floor, "halt")
 
 
 def fail_with(tmp_path, cause):

@@ -12,8 +12,9 @@ from daemon.config import Config, FeedConfig, RiskConfig, StrategyConfig, VenueC
 from daemon.core import load_runtimes, order_rules
 from daemon.disk import RealDisk
 from daemon.errors import ConfigError, JournalError
+from daemon.events import Command
 from daemon.instruments import make_instrument
-from daemon.memory_disk import MemoryDisk
+from daemon.memory_disk import MemoryDisk, MemoryFile
 from daemon.orders.audit import Alarm
 from daemon.orders.order import State
 from daemon.research.bundle import read_bundle
@@ -259,3 +260,41 @@ def test_a_torn_tail_costs_the_last_record_only(new_floor, script):
     assert later.position() == 2.0
     (told,) = [one.text for one in later.audits if isinstance(one, Alarm)]
     assert "bytes of no whole record, cut at offset" in told
+
+
+def commanding(floor, verb):
+    """Give a floor's daemon a command, as its HTTP face does."""
+    floor.core.orders.doubts.ask_snapshot = bool  # of a loop that is not there
+    asyncio.run(floor.core.obey(Command(verb=verb, source="http")))
+
+
+def after_a_power_cut(floor):
+    floor.disk.power_cut()
+    return floor.restarted()
+
+
+def test_a_command_is_answered_once_a_power_cut_does_not_undo_it(new_floor, new_script):
+    floor = new_floor(new_script())
+    for verb, halted, flatten in (("halt", True, False), ("flatten", True, True), ("resume", False, False)):
+        commanding(floor, verb)
+        floor = after_a_power_cut(floor)
+        risk = floor.core.orders.risk
+        assert (risk.halted, risk.halted and risk.latch.flatten) == (halted, flatten)
+
+
+def test_a_command_that_the_disk_does_not_keep_is_answered_with_a_sentence(
+    new_floor, new_script, monkeypatch
+):
+    def fail(_):
+        raise OSError(5, "Input/output error")
+
+    floor = new_floor(new_script())
+    monkeypatch.setattr(MemoryFile, "sync", fail)
+    lost = r"\(Input/output error\).*; the daemon is HALTED, which a restart may not know"
+    with pytest.raises(JournalError, match=lost):
+        commanding(floor, "halt")
+    monkeypatch.undo()
+    floor.core.orders.resume("test")
+    floor.disk.bytes_max = 0
+    with pytest.raises(JournalError, match=r"\(No space left on device\).*; the daemon is HALTED, which"):
+        commanding(floor, "halt")
