@@ -291,6 +291,8 @@ class Lifecycle:
     def _on_doubt(self, order: Order, report: ExecutionReport) -> None:
         if report.kind == "CANCEL_REJECTED":
             order.cancel_refused = True
+        elif report.kind == "AMEND_REJECTED":  # an exchange takes so many of an order, and no more
+            order.amend_refused = order.amend_refused or not report.reason.startswith(NOT_SENT)
         self.step(order, Event.DOUBT, report.wire_ns)
 
     def _on_status(self, order: Order, report: ExecutionReport) -> None:

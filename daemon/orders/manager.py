@@ -204,11 +204,15 @@ class Orders:
     def amend(self, order: Order, leaves_lots: int, now_ns: int) -> bool:
         """Lower what is still to trade; return False where that is impossible now.
 
-        Impossible are a larger quantity or none, and an order that is not simply open.
+        Impossible are a larger quantity or none, and an order that is not simply open. One whose amend was
+        refused is cancelled instead: the next would be refused too, and the next.
         """
         lowers = 0 < leaves_lots < order.leaves_lots
         if not lowers or order.state not in replacing.OPEN:
             return False
+        if order.amend_refused:
+            self.cancel(order, now_ns)
+            return True
         order.asked_lots = order.filled_lots + leaves_lots
         before = order.state
         self.record(pack_ask(records.AMEND, now_ns, order.client_order_id, order.asked_lots))
@@ -307,8 +311,8 @@ class Orders:
     def resume(self, source: str, now_ns: int | None = None, *, rebase: bool = False) -> None:
         """Reset the kill switch; after a JournalError, or a UsageError for losses, it stays thrown.
 
-        rebase: measure day and drawdown anew. The venue is asked at once: what could not be agreed on halts
-        again if it is still so.
+        rebase: measure day and drawdown anew. The venue is asked at once, and until it has answered nothing
+        adds risk: what could not be agreed on halts again if it is still so.
         """
         now_ns = self.clock.now_ns() if now_ns is None else now_ns
         if not rebase and (loss := self.risk.losses.breach(self.portfolio.worth)):
@@ -321,6 +325,8 @@ class Orders:
             self.portfolio.rebase()
             self._record_baseline(self.portfolio.worth.save(), now_ns)
         if resumed:
+            self.venue_up_ns = now_ns  # a word asked for before does not count
+            self.risk.close_all(GATE_VENUE_DOWN)
             self.doubts.ask_snapshot()
 
     def save_baseline(self, now_ns: int) -> None:

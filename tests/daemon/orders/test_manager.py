@@ -164,6 +164,23 @@ def test_an_amend_asks_for_what_is_filled_and_what_shall_be_left(world):
     assert world.slot()[d.W_LEAVES_LOTS] == 20
 
 
+def test_an_order_whose_amend_was_refused_is_cancelled_where_it_should_be_lowered(world):
+    order = world.place(qty=100)
+    world.report("NEW", order)
+    for reason, refused in ((f"{NOT_SENT}: budget", False), ("Filter failure: MAX_NUM_ORDER_AMENDS", True)):
+        assert world.orders.amend(order, 80, world.time.now_ns())
+        world.report("AMEND_REJECTED", order, reason=reason)
+        world.report("STATUS", order, status="NEW")
+        assert (order.state, order.amend_refused) == (State.WORKING, refused)
+    again = world.restarted()
+    again.meet(open_orders=[World.listed(order)])
+    for each in (world, again):
+        standing = each.orders.life.open[order.client_order_id]
+        assert each.orders.amend(standing, 80, each.time.now_ns())
+        assert standing.state is State.PENDING_CANCEL
+    assert len(world.venue.amended) == 2
+
+
 def test_an_amend_told_twice_does_not_answer_the_next_one(world):
     order = world.place(qty=100)
     world.report("NEW", order)
@@ -209,6 +226,7 @@ def test_trading_goes_on_after_room_was_made_and_somebody_resumed(world):
     world.orders.submit(world.check())
     world.disk.bytes_max = None
     world.orders.resume("cli")
+    world.meet()
     assert world.place().state is State.PENDING_NEW
 
 

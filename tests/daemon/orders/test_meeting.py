@@ -213,6 +213,18 @@ def test_a_resume_has_the_venue_asked_at_once_whether_it_agrees_now(world):
     assert not world.risk.halted
 
 
+def test_after_a_resume_nothing_adds_risk_until_the_venue_has_said_what_it_holds(world):
+    asked_ns = world.time.now_ns()
+    world.orders.halt("cli", "lunch")
+    world.later(1)
+    world.orders.resume("cli")
+    world.meet(asked_ns=asked_ns)  # it was asked before
+    assert world.check().reason == "venue_down"
+    world.later(1)
+    world.meet()
+    assert world.risk.gate(0) == 0
+
+
 def test_everything_that_cannot_be_agreed_on_is_the_reason_and_what_differed_is_on_record(world):
     order = world.place(qty=100_000)
     world.fill(order, 1, 100_000)

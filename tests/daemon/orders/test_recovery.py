@@ -315,6 +315,7 @@ def test_rejections_are_counted_anew_after_a_resume(world):
         reject_all(world)
         assert world.risk.halted
         world.orders.resume("cli")
+        world.meet()
 
 
 def test_the_drawdown_outlives_a_restart_into_prices_that_come_late(world):

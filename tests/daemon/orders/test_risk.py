@@ -155,6 +155,7 @@ def test_a_loss_beyond_its_limit_is_resumed_from_only_by_who_measures_it_anew(ne
         assert world.risk.halted
     world.orders.command(Command("resume", "cli", rebase=True), world.time.now_ns())
     world.risk.watch(world.portfolio, world.time.now_ns())
+    world.meet()
     assert (world.risk.halted, world.risk.gate(0)) == (False, 0)
     world.portfolio.mark(0, 59_860.0)  # 400 since
     again = world.restarted(limits=world.risk.limits)
