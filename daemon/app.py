@@ -71,6 +71,7 @@ _TOO_WIDE: Final = (
     "risk.collar lets orders in {} be {} away from the market, and the exchange rejects what is more than {} "
     "away from its own average or mark price"
 )
+_UNPRICED: Final = "no symbol prices {}, so what the account has of it is no part of its value"
 #: states in which the venue owes an answer
 _WAITING: Final = frozenset({State.PENDING_NEW, State.PENDING_REPLACE, State.PENDING_CANCEL})
 
@@ -229,6 +230,8 @@ class App:
 
     def _follow_market(self, exchange: Exchange, fetcher: SnapshotFetcher) -> None:
         """Begin to hear of the market: its streams, its books, and whether it is open."""
+        if unpriced := self.core.portfolio.worth.unpriced:
+            self.log.warning("unpriced", text=_UNPRICED.format(", ".join(unpriced)))
         collar = self.config.risk.collar
         for one in self.core.engine.instruments:
             if 0 < one.reference_bound < collar:

@@ -13,7 +13,7 @@ from daemon.venues.ccxt_exchanges import ExchangeForm, find_form
 from daemon.venues.hosts import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from daemon.config import Config, PaperConfig, StrategyConfig, VenueConfig
 
@@ -119,10 +119,23 @@ def check_paper(paper: PaperConfig, source: str) -> None:
             )
 
 
-def check_currency(currency: str, symbols: Iterable[str]) -> None:
-    """Refuse a currency in which the account cannot be valued."""
-    known = sorted({asset for symbol in symbols for asset in symbol.partition(":")[0].split("/")})
-    if currency and currency not in known:
+def check_currency(currency: str, symbols: Sequence[str]) -> None:
+    """Refuse a currency, or the first symbol's quote, in which what is traded cannot be valued."""
+    near: dict[str, set[str]] = {}  # what is priced in what, either way
+    traded = []
+    for symbol in symbols:
+        base, quote = symbol.partition(":")[0].split("/")
+        near.setdefault(base, set()).add(quote)
+        near.setdefault(quote, set()).add(base)
+        traded += [(quote, symbol)] if ":" in symbol else [(base, symbol), (quote, symbol)]
+    if currency and currency not in near:
         raise ConfigError(
-            f"risk.currency is {currency!r}, which no symbol prices; it can be {', '.join(known)}"
+            f"risk.currency is {currency!r}, which no symbol prices; it can be {', '.join(sorted(near))}"
         )
+    into = currency or symbols[0].partition(":")[0].partition("/")[2]
+    for asset, symbol in traded:
+        if asset != into and into not in near[asset] and not near[asset] & near[into]:
+            raise ConfigError(
+                f"no symbol prices {asset} in {into}, over one other asset at most, so no loss in {symbol} "
+                f"would count: add {asset}/{into} to feed.symbols, or run it as a daemon of its own"
+            )

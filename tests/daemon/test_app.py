@@ -87,10 +87,10 @@ class Stand:
 
 
 @asynccontextmanager
-async def stand(tmp_path, **sections):
+async def stand(tmp_path, exchange=None, **sections):
     limits = Limits(weight_1m=0, orders_10s=0, orders_1d=0, connections_5m=0, messages_1s=0, streams=0)
     key = Key(KEY, ACCOUNT, secret=SECRET.encode())
-    settings = SimulatorSettings(symbols=("BTC/USDT",), key=key, limits=limits)
+    settings = SimulatorSettings(symbols=("BTC/USDT",), key=key, limits=limits, **(exchange or {}))
     async with running(settings, SystemClock(), Random(1), lambda _: None) as urls:
         one = Stand(tmp_path, urls, **sections)
         try:
@@ -608,3 +608,15 @@ def test_a_collar_that_reaches_beyond_the_exchange_s_own_bounds_is_told(tmp_path
 
     words = "risk.collar lets orders in BTC/USDT be 0.9 away from the market, and the exchange rejects"
     assert (words in asyncio.run(go())) is warned
+
+
+def test_balances_that_no_symbol_prices_are_told_to_be_no_part_of_the_value(tmp_path):
+    async def go():
+        async with stand(tmp_path, {"balances": {"USDT": "100000", "DOGE": "5"}}) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await one.ready(life)
+            one.app.ask_stop("test")
+            await life
+            return one.said
+
+    assert "no symbol prices DOGE, so what the account has of it is no part of its value" in asyncio.run(go())

@@ -28,6 +28,15 @@ def test_losses_are_counted_in_what_the_symbols_price_or_by_default():
         check_currency("EUR", ["BTC/USDT"])
 
 
+def test_what_is_traded_has_a_value_in_the_currency_of_losses():
+    check_currency("", ["BTC/USDT", "ETH/BTC", "BTC/FDUSD"])
+    check_currency("", ["BTC/USDT:USDT", "ETH/USDC:USDC", "BTC/USDC:USDC"])
+    with pytest.raises(ConfigError, match=r"prices ETH in USDT, .* so no loss in ETH/EUR would count"):
+        check_currency("", ["BTC/USDT", "ETH/EUR"])
+    with pytest.raises(ConfigError, match=r"prices USDC in USDT, .*: add USDC/USDT to feed.symbols"):
+        check_currency("USDT", ["BTC/USDT:USDT", "ETH/USDC:USDC"])
+
+
 def test_each_market_takes_what_is_its_own():
     spot, usdm = live("spot"), live("usdm", venue={"leverage": 3})
     check_market(spot, spot.strategy, "f.toml")
