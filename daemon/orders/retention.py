@@ -22,14 +22,14 @@ DAY_NS: Final = 86_400_000_000_000
 _EVERY_S: Final = 3600.0
 
 
-def expire(disk: Disk, folder: Path, before_ns: int) -> list[Path]:
+def expire(disk: Disk, folder: Path, before_ns: int, begins: dict[Path, int]) -> list[Path]:
     """Delete each segment of which nothing is newer than `before_ns`; return them. Raises JournalError.
 
-    What is damaged stays, and all behind it.
+    What is damaged stays, and all behind it. begins: when segments began, so that each is read once.
     """
     gone: list[Path] = []
     for path, following in pairwise(segments(disk, folder)):
-        began = began_ns(disk, following)
+        began = begins[following] = begins.get(following) or began_ns(disk, following)
         if not 0 < began < before_ns:
             break
         try:
@@ -42,10 +42,11 @@ def expire(disk: Disk, folder: Path, before_ns: int) -> list[Path]:
 
 async def run(folder: Path, days: int, seams: Seams, log: Any) -> None:
     """Delete what is older than so many days, now and every hour, in the worker."""
+    begins: dict[Path, int] = {}
     while True:
         try:
             before_ns = seams.clock.now_ns() - days * DAY_NS
-            for path in await seams.worker.call(expire, seams.disk, folder, before_ns):
+            for path in await seams.worker.call(expire, seams.disk, folder, before_ns, begins):
                 log.info("journal_expired", path=str(path))
         except JournalError as error:
             log.warning("journal_kept", reason=str(error))

@@ -36,7 +36,7 @@ def names(world):
 def test_what_is_older_goes_and_a_start_finds_everything(month, days, left):
     month.later(1)
     now_ns = month.time.now_ns()
-    expire(month.disk, FOLDER, now_ns - days * DAY_NS)
+    expire(month.disk, FOLDER, now_ns - days * DAY_NS, {})
     assert names(month) == list(left)
     again = month.restarted()
     assert again.position(d.P_QTY) == 0.01
@@ -46,16 +46,26 @@ def test_what_is_older_goes_and_a_start_finds_everything(month, days, left):
 def test_a_file_without_a_whole_state_behind_it_stays(month):
     *_, newest = segments(month.disk, FOLDER)
     month.disk.truncate(newest, 20)  # its header and no record, as a power cut leaves it
-    assert [path.stem[-1] for path in expire(month.disk, FOLDER, month.time.now_ns())] == ["1", "2"]
+    assert [path.stem[-1] for path in expire(month.disk, FOLDER, month.time.now_ns(), {})] == ["1", "2"]
     assert names(month) == ["3", "4"]
     assert read_history(month.disk, FOLDER).records
+
+
+def test_when_a_file_began_is_read_once(month, monkeypatch):
+    begins, read = {}, []
+    monkeypatch.setattr(
+        month.disk, "read", lambda path, whole=month.disk.read: read.append(path) or whole(path)
+    )
+    for _ in range(2):
+        expire(month.disk, FOLDER, month.time.now_ns() - 365 * DAY_NS, begins)
+    assert read == segments(month.disk, FOLDER)[1:2]
 
 
 def test_what_is_damaged_stays_and_is_told(month):
     second = segments(month.disk, FOLDER)[1]
     month.disk._files[second].data[40] ^= 1
     with pytest.raises(JournalError, match="damaged at offset"):
-        expire(month.disk, FOLDER, month.time.now_ns())
+        expire(month.disk, FOLDER, month.time.now_ns(), {})
     assert names(month) == list("1234")
 
 
@@ -98,7 +108,7 @@ def test_a_summary_tells_from_when_its_figures_count_and_leaves_out_what_was_bef
     lines = []
     for expires in (False, True):
         if expires:
-            expire(last.disk, FOLDER, last.time.now_ns())
+            expire(last.disk, FOLDER, last.time.now_ns(), {})
         summing = Summing()
         for _, _, record in read_all(last.disk, FOLDER):
             summing.take(record)
