@@ -36,7 +36,7 @@ from daemon.meetings import Meetings
 from daemon.orders import retention
 from daemon.orders.clock_step import take_step
 from daemon.orders.closing import excess_stops, trim_stops
-from daemon.orders.order import State
+from daemon.orders.order import ANSWER_DUE, State
 from daemon.pause import pause, within
 from daemon.plans import compile_plans, plan_strategies, strategies_to_load
 from daemon.pulse import Heartbeat
@@ -72,8 +72,6 @@ _TOO_WIDE: Final = (
     "away from its own average or mark price"
 )
 _UNPRICED: Final = "no symbol prices {}, so what the account has of it is no part of its value"
-#: states in which the venue owes an answer
-_WAITING: Final = frozenset({State.PENDING_NEW, State.PENDING_REPLACE, State.PENDING_CANCEL})
 
 
 class App:
@@ -367,7 +365,7 @@ class App:
     def _owed(self) -> bool:
         """Whether the venue owes its word: on an order that should not outlive us, on a stop it was sent."""
         return any(
-            order.state in _WAITING if order.kind == STOP else order.state is not State.UNKNOWN
+            order.state in ANSWER_DUE if order.kind == STOP else order.state is not State.UNKNOWN
             for order in self.core.orders.life.open.values()
         )
 

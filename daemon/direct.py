@@ -24,11 +24,10 @@ from daemon.flatten import Flatten
 from daemon.memory_disk import MemoryDisk
 from daemon.orders.audit import Alarm, Filled, Moved
 from daemon.orders.checkpoint import save
-from daemon.orders.closing import STANDING
 from daemon.orders.funding import take_funding
 from daemon.orders.liquidation import take_margin_call
 from daemon.orders.money import Holding, to_text, to_units
-from daemon.orders.order import State
+from daemon.orders.order import STANDING, State
 from daemon.orders.reader import History, read_history
 from daemon.orders.records import pack
 from daemon.orders.recovery import Recovery

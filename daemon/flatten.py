@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from daemon.orders.audit import Alarm
-from daemon.orders.closing import STANDING, close_position, lots_of, release
+from daemon.orders.closing import close_position, lots_of, release
 from daemon.orders.netting import settle_opposite
-from daemon.orders.order import Order
+from daemon.orders.order import STANDING, Order
 from kernels import dtypes as dt
 
 if TYPE_CHECKING:

@@ -213,15 +213,16 @@ class FeedConnection:
 
     def _watch(self, link: Link) -> None:
         """Look at a link's data twice per `stale_ms`, and end it at its planned time."""
-        rollover_ns = link.opened_ns + int((ROLLOVER_H - self._seams.random.random()) * _HOUR_NS)
+        clock = self._seams.clock
+        rollover_ns = clock.mono_ns() + int((ROLLOVER_H - self._seams.random.random()) * _HOUR_NS)
 
         def look() -> None:
             if link.ended.is_set() or link not in self._links:
                 return
-            now_ns = self._seams.clock.now_ns()
-            if now_ns >= rollover_ns:
+            if clock.mono_ns() >= rollover_ns:
                 link.end("rollover", "24 h are nearly over")
                 return
+            now_ns = clock.now_ns()
             self._look(link, now_ns)
             self._timer = self._seams.scheduler.call_at(now_ns + self._stale_ns // 2, look)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.orders.intents import Refused
 from daemon.orders.money import UNIT
-from daemon.orders.order import State
+from daemon.orders.order import STANDING, State
 from kernels.dtypes import (
     ACTION_COLUMNS,
     P_QTY,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 _AGAIN_NS: Final = 1_000_000_000
 #: how far two quantities that are the same may lie apart as floats
 _ROUNDING: Final = 1e-15
-STANDING: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
 
 
 def withdraw(orders: Orders, now_ns: int) -> None:

@@ -19,7 +19,7 @@ from daemon.orders.doubts import Doubts, OrderRules
 from daemon.orders.foreign import take_foreign
 from daemon.orders.intents import SEAL, Refused
 from daemon.orders.lifecycle import Lifecycle
-from daemon.orders.order import Order, State
+from daemon.orders.order import ANSWER_DUE, STANDING, Order, State
 from daemon.orders.records import BaselineMoved, CommandTaken, pack, pack_action, pack_ask
 from daemon.orders.state import Event
 from kernels.dtypes import (
@@ -59,8 +59,6 @@ if TYPE_CHECKING:
 _REPEATED: Final = frozenset({"NEW", "TRADE"})
 #: states in which every word of the venue counts
 _ASKED_ABOUT: Final = frozenset({State.UNKNOWN, State.VOID})
-#: states in which the venue owes an answer
-_WAITING: Final = frozenset({State.PENDING_NEW, State.PENDING_REPLACE, State.PENDING_CANCEL})
 
 
 class Orders:
@@ -208,7 +206,7 @@ class Orders:
         refused is cancelled instead: the next would be refused too, and the next.
         """
         lowers = 0 < leaves_lots < order.leaves_lots
-        if not lowers or order.state not in replacing.OPEN:
+        if not lowers or order.state not in STANDING:
             return False
         if order.amend_refused:
             self.cancel(order, now_ns)
@@ -361,7 +359,7 @@ class Orders:
         waiting = self.waiting
         while waiting:
             due_ns, order, asked_ns = waiting[0]
-            answered = order.asked_ns != asked_ns or order.state not in _WAITING
+            answered = order.asked_ns != asked_ns or order.state not in ANSWER_DUE
             if not answered and due_ns > now_ns:
                 self._timer = self._scheduler.call_at(due_ns, self._on_due)
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 import msgspec
 
@@ -26,6 +27,12 @@ class State(IntEnum):
     def terminal(self) -> bool:
         """Whether nothing more is expected of it."""
         return self >= State.FILLED
+
+
+#: simply open: the venue has it, and nothing else was asked of it
+STANDING: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
+#: the venue owes an answer
+ANSWER_DUE: Final = frozenset({State.PENDING_NEW, State.PENDING_REPLACE, State.PENDING_CANCEL})
 
 
 class Order(msgspec.Struct, kw_only=True, gc=False):

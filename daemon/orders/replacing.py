@@ -6,9 +6,9 @@ beside the old order is placed later; then the old one is only cancelled.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from daemon.orders.order import State
+from daemon.orders.order import STANDING
 from daemon.orders.records import CANCEL as CANCEL_RECORD
 from daemon.orders.records import pack_ask
 from kernels.dtypes import CANCEL, PLACE, REFUSED_JOURNAL, X_INSTRUMENT, X_REPLACES, X_SLOT, X_VERB
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from daemon.orders.intents import Approved, Refused
     from daemon.orders.manager import Orders
     from daemon.orders.order import Order
-
-#: states of an order that is simply open
-OPEN: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
 
 
 def replaceable(desk: Desk, action: list[int]) -> Order | None:
@@ -46,7 +43,7 @@ def begin(orders: Orders, approved: Approved, old: Order) -> Order | Refused | N
     The cancel comes first: were it the journal's last record, nothing has left.
     """
     now_ns, before = approved.now_ns, old.state
-    if before not in OPEN or not orders.venue.up:
+    if before not in STANDING or not orders.venue.up:
         orders.cancel(old, now_ns)
         return old
     approved.action[X_VERB] = PLACE  # which every version of the journal knows

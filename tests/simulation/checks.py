@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from daemon.orders.order import State
+from daemon.orders.order import ANSWER_DUE, State
 from daemon.orders.records import FRAME, HEADER, MAGIC, PLACE, RUN, Placed, unpack
 from daemon.orders.records import Run as RunRecord
 
@@ -20,7 +20,7 @@ WATCH_NS = 150_000_000
 SLACK = 1.02
 #: requests that carry a new order
 _PLACING = (b'"order.place"', b'"order.cancelReplace"')
-_WAITING = {State.PENDING_NEW, State.PENDING_CANCEL, State.PENDING_REPLACE}
+
 #: of the daemon's units of money in one of the exchange's
 OURS = 10**10
 
@@ -141,7 +141,7 @@ class Checks:
     # --- once it is quiet -----------------------------------------------------------------------------------
     def on_the_way(self, run: Run) -> bool:
         """Whether the exchange owes a word, so that two looks at one moment must differ."""
-        return any(order.state in _WAITING for order in run.app.core.orders.life.open.values())
+        return any(order.state in ANSWER_DUE for order in run.app.core.orders.life.open.values())
 
     def settled(self, run: Run) -> None:
         """Judge that daemon and exchange agree."""
