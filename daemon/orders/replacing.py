@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 from daemon.orders.order import STANDING
 from daemon.orders.records import CANCEL as CANCEL_RECORD
 from daemon.orders.records import pack_ask
-from kernels.dtypes import CANCEL, PLACE, REFUSED_JOURNAL, X_INSTRUMENT, X_REPLACES, X_SLOT, X_VERB
+from kernels.dtypes import (
+    CANCEL,
+    PLACE,
+    REFUSED_JOURNAL,
+    X_DECIDED_HALF_TICKS,
+    X_INSTRUMENT,
+    X_QTY_LOTS,
+    X_REDUCES,
+    X_REPLACES,
+    X_SLOT,
+    X_VERB,
+)
 
 if TYPE_CHECKING:
     from daemon.orders.desk import Desk
@@ -33,8 +44,11 @@ def replaceable(desk: Desk, action: list[int]) -> Order | None:
 
 
 def only_cancel(action: list[int]) -> list[int]:
-    """Return of a REPLACE the cancel."""
-    return [CANCEL, action[X_INSTRUMENT], action[X_REPLACES], *action[X_SLOT + 1 :]]
+    """Return of a REPLACE the cancel, as kernels/limits.py leaves it."""
+    cancel = list(action)
+    cancel[X_VERB], cancel[X_SLOT] = CANCEL, action[X_REPLACES]
+    cancel[X_QTY_LOTS], cancel[X_REDUCES], cancel[X_DECIDED_HALF_TICKS] = 0, 1, 0
+    return cancel
 
 
 def begin(orders: Orders, approved: Approved, old: Order) -> Order | Refused | None:

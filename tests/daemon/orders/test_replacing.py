@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from daemon.errors import JournalError
@@ -11,8 +12,10 @@ from daemon.orders.intents import Refused
 from daemon.orders.order import State
 from daemon.orders.reader import read_history
 from daemon.orders.records import Asked, Placed
+from daemon.orders.replacing import only_cancel
 from daemon.orders.risk import RiskLimits
 from kernels import dtypes as d
+from kernels import limits
 from tests.daemon.orders.conftest import FOLDER
 from tests.daemon.orders.test_retelling import books, retold
 
@@ -165,6 +168,14 @@ def only_cancelled(world, old, **more):
     assert world.venue.replaced == []
     assert world.venue.canceled == [old.client_order_id]
     return True
+
+
+def test_what_is_left_of_a_replacement_is_what_the_kernel_leaves_of_it():
+    action = [d.REPLACE, 0, 3, d.REST, 1, d.BUY, 6_000_000, 100, 0, 0, 12_000_001, 2]
+    row = np.array(action)
+    limits._only_cancel(row)
+    assert only_cancel(action) == row.tolist()
+    assert action[d.X_VERB] == d.REPLACE
 
 
 def test_behind_a_gate_that_closed_since_it_is_only_cancelled(world):
