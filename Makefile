@@ -19,7 +19,7 @@ picture: .venv/.base ## draw README's picture anew, from a demo
 setup: .venv/.dev ## make .venv with everything that tests and training need
 
 # they also wait, for processes and sockets: one worker more than CI has cores
-test verify: WORKERS = 3
+test: WORKERS = 3
 test: .venv/.dev ## all tests but the heavy ones
 	$(PYTEST) -m "not heavy" $(ARGS)
 
