@@ -22,6 +22,7 @@ from daemon.orders.audit import Alarm
 from daemon.orders.desk import Account, Desk
 from daemon.orders.detached import left_behind, refuse_netted
 from daemon.orders.doubts import OrderRules
+from daemon.orders.gone import without_gone
 from daemon.orders.ids import Ids, next_run
 from daemon.orders.journal import Journal
 from daemon.orders.manager import Orders
@@ -193,7 +194,7 @@ def build(
         pulse=pulse,
     )
     recovery = Recovery(orders)
-    recovery.restore(history)
+    recovery.restore(without_gone(history, orders))
     refuse_netted(orders)
     now_ns = seams.clock.now_ns()
     for text in history.cut:

@@ -25,6 +25,7 @@ from daemon.memory_disk import MemoryDisk
 from daemon.orders.audit import Alarm, Filled, Moved
 from daemon.orders.checkpoint import save
 from daemon.orders.funding import take_funding
+from daemon.orders.gone import without_gone
 from daemon.orders.liquidation import take_margin_call
 from daemon.orders.money import Holding, to_text, to_units
 from daemon.orders.order import STANDING, State
@@ -136,7 +137,7 @@ class Direct:
             history = read_history(self._seams.disk, Path(self._config.journal.path))
             refuse_another_mode(history, self._config)
             books = self._build(write_to, history)
-            books.recovery.restore(history)
+            books.recovery.restore(without_gone(history, books.orders))
             for text in history.cut:
                 self._note(text)
         except (ConfigError, JournalError, OSError) as error:

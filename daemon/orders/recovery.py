@@ -321,6 +321,6 @@ class Recovery:
 
 def _gone(symbols: list[str]) -> str:
     return (
-        f"{', '.join(symbols)}, which the configuration lacks now: start with it until nothing is open, or "
-        "move the journal away"
+        f"{', '.join(symbols)}, which the configuration lacks now: start with it until nothing is open in "
+        "it, or move the journal away"
     )

@@ -79,13 +79,15 @@ class _NoVenue:
 class Retelling:
     """The order side as it was after each record. `orders` is None before the first run."""
 
-    def __init__(self, observers: list[Observer]) -> None:
+    def __init__(self, observers: list[Observer], reporting: str = "") -> None:
+        """Wire it; `reporting` is the currency of values, by default the first instrument's quote."""
         self.orders: Orders | None = None
         self.by: list[Multipliers] = []  # what a lot is worth, by instrument
         self.run: records.Run | None = None
         #: whether prices and quantities can be told in money: older versions recorded counts alone
         self.priced = True
         self._observers = observers
+        self._reporting = reporting
         self._recovery: Recovery | None = None
 
     def take(self, record: Record) -> None:
@@ -107,7 +109,8 @@ class Retelling:
         ]
         time = VirtualTime(run.now_ns)
         journal = Journal(MemoryDisk(), InlineWorker(), Path())
-        portfolio = Portfolio(instruments, desks, instruments[0].quote if instruments else "")
+        reporting = self._reporting or (instruments[0].quote if instruments else "")
+        portfolio = Portfolio(instruments, desks, reporting)
         risk = Risk(RiskLimits(), instruments, desks, journal, self._observers)
         ids = Ids(run.prefix, run.run)
         self.orders = orders = Orders(

@@ -18,6 +18,7 @@ from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.orders.audit import Alarm
 from daemon.orders.clock_step import take_step
 from daemon.orders.desk import Account, Desk
+from daemon.orders.gone import without_gone
 from daemon.orders.ids import Ids, next_run
 from daemon.orders.intents import Approved
 from daemon.orders.journal import Journal
@@ -189,7 +190,7 @@ class World:
             rules,
         )
         self.recovery = Recovery(self.orders)
-        self.recovery.restore(history)
+        self.recovery.restore(without_gone(history, self.orders))
         if begin:
             self.recovery.begin("0", "", BOOT)
             asyncio.run(self.journal.sync_now())

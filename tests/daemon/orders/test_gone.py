@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from daemon.errors import ConfigError
+from daemon.events import Command
+from daemon.memory_disk import MemoryDisk
+from daemon.orders import records as r
+from daemon.orders.gone import without_gone
+from daemon.orders.reader import read_history
+from daemon.seams import Boot
+from kernels import dtypes as d
+
+ETH = {"price": 5000}
+
+
+@pytest.fixture
+def traded(new_world, pair):
+    """A world that bought and sold in both its symbols, and is flat in ETH/BTC."""
+    world = new_world(pair, {"maker": (0, 1)}, balances={"USDT": "100000", "BTC": "10", "ETH": "5"})
+    world.fill(world.place(qty=1000), 1, 400)
+    world.fill(world.place(row=1, qty=100, **ETH), 7, 100)
+    return world
+
+
+def flat_again(world):
+    sold = world.place(row=1, side=d.SELL, qty=100, **ETH)
+    fee = {"commission": Decimal("0.001"), "commission_asset": "BNB"}
+    world.fill(sold, 8, 100, **fee)
+    assert world.position(d.P_QTY, row=1) == 0
+
+
+def without_eth(world, pair):
+    return world.restarted(instruments=pair[:1], strategies={"maker": (0,)})
+
+
+def held(world):
+    one = world.portfolio.holdings[0, 0]
+    return one.qty, one.cost, one.realised, one.fees
+
+
+def smaller(world, pair):
+    return type(world)(pair[:1], {"maker": (0,)}, disk=MemoryDisk()).orders
+
+
+@pytest.mark.parametrize("restarts", [0, 1, 2])
+def test_a_symbol_that_is_flat_may_leave_and_all_else_stays(traded, pair, restarts):
+    flat_again(traded)
+    traded.portfolio.mark(0, 60_000.0)
+    for _ in range(restarts):  # so that it is the checkpoint that tells of it, not what follows
+        traded = traded.restarted()
+    traded.orders.halt("cli", "enough")
+    before = traded.portfolio
+    after = without_eth(traded, pair)
+    assert held(after) == held(traded)
+    assert after.portfolio.trades[0].dump() == before.trades[0].dump() == [2]
+    assert {a: p.total for a, p in after.portfolio.purses.items() if p.total} == {
+        a: p.total for a, p in before.purses.items() if p.total
+    }
+    assert set(after.orders.life.open) == set(traded.orders.life.open)
+    assert after.risk.latch == traded.risk.latch
+    assert after.orders.desks == after.desks  # none is kept for what nobody trades
+    assert not after.meet().fatal
+    assert held(without_eth(after, pair)) == held(traded)
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_a_position_or_an_open_order_keeps_its_symbol(traded, pair, restarts):
+    for _ in range(restarts):
+        traded = traded.restarted()
+    text = (
+        "the journal's strategy maker traded ETH/BTC, which the configuration lacks now: start with it until "
+        "nothing is open in it, or move the journal away"
+    )
+    with pytest.raises(ConfigError) as refused:
+        without_eth(traded, pair)
+    assert str(refused.value) == text
+    flat_again(traded)
+    order = traded.place(row=1, qty=10, **ETH)
+    with pytest.raises(ConfigError) as refused:
+        without_eth(traded, pair)
+    assert str(refused.value) == text
+    traded.report("NEW", order)
+    traded.report("CANCELED", order)
+    without_eth(traded, pair)
+
+
+def test_less_than_a_lot_is_no_position(new_world, pair):
+    world = new_world(pair, {"maker": (0, 1)}, balances={"BTC": "10"})
+    fee = {"commission": Decimal("0.00999"), "commission_asset": "ETH"}
+    world.fill(world.place(row=1, qty=100, **ETH), 7, 100, **fee)
+    assert world.position(d.P_QTY, row=1) == pytest.approx(1e-5)
+    assert without_eth(world, pair).desks[0].instruments == (0,)
+
+
+def test_where_a_symbol_is_gone_a_run_that_was_asked_to_end_still_was(traded, pair):
+    flat_again(traded)
+    traded.orders.record(r.pack(r.CommandTaken(1, Command(verb="stop", source="daemon"))))
+    after = traded.restarted(instruments=pair[:1], strategies={"maker": (0,)}, begin=False)
+    assert after.recovery.forgets_ns(Boot("another", 0)) == 0
+
+
+def test_a_journal_that_lacks_nothing_is_left_as_it_is(traded):
+    history = read_history(traded.disk, traded.folder)
+    assert without_gone(history, traded.orders) is history
+
+
+def test_an_older_journal_that_counts_in_unknown_lots_is_taken_as_it_is(traded, pair):
+    flat_again(traded)
+    history = read_history(traded.disk, traded.folder)
+    older = [
+        msgspec.structs.replace(one, steps=[]) if isinstance(one, r.Run) else one for one in history.records
+    ]
+    history = history._replace(records=older)
+    fewer = smaller(traded, pair)
+    assert without_gone(history, fewer) is history
+
+
+def test_a_run_whose_checkpoint_was_torn_began_nothing(traded, pair):
+    flat_again(traded)
+    history = read_history(traded.disk, traded.folder)
+    run = msgspec.structs.replace(history.records[0], run=2)
+    torn = history._replace(records=[*history.records, run])
+    found = without_gone(torn, smaller(traded, pair))
+    kept = [one for one in found.records[1].holdings if one.qty != "0"]
+    assert [(one.strategy, one.row) for one in kept] == [(0, 0)]
