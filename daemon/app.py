@@ -26,11 +26,12 @@ from daemon.faces.http import Audit as HttpAudit
 from daemon.faces.http import HttpFace
 from daemon.feeds.connections import FeedConnections
 from daemon.feeds.core import FeedCore
-from daemon.feeds.exchanges import ask_instruments, fetch_instruments, find_exchange
+from daemon.feeds.exchanges import ask_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.garbage import Garbage
 from daemon.journal_lock import hold_journal
 from daemon.lifetime import nothing_to_lose
+from daemon.listing import find_instruments
 from daemon.loop import check_loop, lock_memory, settle_loop
 from daemon.meetings import Meetings
 from daemon.orders import retention
@@ -140,8 +141,7 @@ class App:
             self.log.warning("memory_not_locked", reason=why)
         await self.released.wait()
         exchange = find_exchange(config.feed.exchange)
-        feed = config.feed
-        instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
+        instruments = await find_instruments(config, seams)
         rings = new_rings(len(instruments))
         venue, followers = make.make_venue(config, instruments, rings, self._venue_seams, environ)
         for text in await make.check_key_rights(config, venue, self._venue_seams, environ):
@@ -189,7 +189,7 @@ class App:
         settle_loop(config.loop, rehearsal.idle if rehearsal else None)
         self._pulse.start()
         self._garbage.begin()
-        self.log.info("ready", symbols=", ".join(feed.symbols), venue=venue.name)
+        self.log.info("ready", symbols=", ".join(config.feed.symbols), venue=venue.name)
         self._say_halted()
 
     def _say_halted(self) -> None:
@@ -215,7 +215,8 @@ class App:
             frames_kept=feed.ring,
             streams=feed.streams,
         )
-        subscriptions = exchange.subscriptions(feed.market, instruments, feed.streams, feed.ws_url)
+        listed = [one for one in instruments if one.listed]
+        subscriptions = exchange.subscriptions(feed.market, listed, feed.streams, feed.ws_url)
         self.connections = FeedConnections(
             self.feed,
             subscriptions,
@@ -242,7 +243,8 @@ class App:
             symbols.take(venue.markets())
             self._spawn(symbols.run(venue.ask_markets, self.seams, coarse=True))
         else:
-            ask = partial(ask_instruments, exchange, fetcher.get, self.config.feed)
+            instruments = self.core.engine.instruments
+            ask = partial(ask_instruments, exchange, fetcher.get, self.config.feed, instruments)
             self._spawn(symbols.run(ask, self.seams))
 
     # --- while it runs --------------------------------------------------------------------------------------

@@ -240,7 +240,7 @@ class Direct:
             index
             for desk in portfolio.desks
             for row, index in enumerate(desk.instruments)
-            if portfolio.holdings[desk.index, row].qty
+            if portfolio.holdings[desk.index, row].qty and self._instruments[index].listed
         }
         return [self._instruments[index] for index in sorted(held)]
 
@@ -285,7 +285,7 @@ class Direct:
             if not instrument.spot:
                 self._take_position(desk, row, snapshot)
                 continue
-            if instrument.base in seen:
+            if instrument.base in seen or not instrument.listed:
                 continue
             seen.add(instrument.base)
             held = sum(

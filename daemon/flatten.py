@@ -223,7 +223,7 @@ class Flatten:
         """Return what no closing order can get past."""
         instrument = self._instruments[index]
         if index in self._orders.risk.suspended:
-            return f"{instrument.symbol} is not TRADING"
+            return f"{instrument.symbol} is {'not TRADING' if instrument.listed else instrument.status}"
         if not self._orders.venue.up:
             return "the connection for orders is down"
         return "" if self._worst_ticks(index, qty) else f"{instrument.symbol} shows no price"

@@ -7,13 +7,16 @@ size; text and Decimal exist at the edges only, floats only in features.
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from daemon.errors import ConfigError
 
 Market = Literal["spot", "usdm", "coinm"]
+
+#: the status of what the journal remembers and its exchange has not any more
+NOT_LISTED: Final = "not listed"
 
 
 class Scale:
@@ -96,6 +99,11 @@ class Instrument(msgspec.Struct, frozen=True):
     def trading(self) -> bool:
         """Whether its exchange takes orders in it, as far as it says."""
         return self.status in {"", "TRADING"}
+
+    @property
+    def listed(self) -> bool:
+        """Whether its exchange can be asked about it."""
+        return self.status != NOT_LISTED
 
     @property
     def spot(self) -> bool:

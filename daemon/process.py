@@ -19,9 +19,9 @@ from daemon.faces.client import fetch_status
 from daemon.faces.compiling import compiling
 from daemon.faces.direct_report import ask_direct, print_direct, tell_person
 from daemon.faces.show import print_status
-from daemon.feeds.exchanges import fetch_instruments, find_exchange
 from daemon.journal_lock import lock_journal
 from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
+from daemon.listing import find_instruments
 from daemon.logs import open_logs
 from daemon.net import make_net
 from daemon.seams import Seams
@@ -91,9 +91,7 @@ async def _flatten_direct(config: Config, options: DirectOptions, disk: RealDisk
     seams, worker, nets = _make_seams(config, disk)
     direct = None
     try:
-        feed = config.feed
-        exchange = find_exchange(feed.exchange)
-        instruments = await fetch_instruments(exchange, seams.net, feed.market, feed.symbols, feed.rest_url)
+        instruments = await find_instruments(config, seams)
         line = seams._replace(net=nets[1])
         venue = make_live(config, instruments, line, os.environ, as_it_is=True)
         direct = Direct(

@@ -106,10 +106,19 @@ class Exchange(Protocol):
         """Return the REST address of an instrument's whole book."""
 
     def instruments_url(self, market: Market, symbols: Sequence[str], base_url: str = "") -> str:
-        """Return the REST address of the rules of these symbols (unified)."""
+        """Return the REST address of the rules of these symbols (unified), of all there are for none."""
 
-    def instruments(self, market: Market, symbols: Sequence[str], payload: bytes) -> list[Instrument]:
-        """Return the instruments in the order of `symbols`, indices from 0; raises ConfigError, NetError."""
+    def instruments(
+        self,
+        market: Market,
+        symbols: Sequence[str],
+        payload: bytes,
+        remembered: Mapping[str, Instrument] = ...,
+    ) -> list[Instrument]:
+        """Return the instruments in the order of `symbols`, indices from 0; raises ConfigError, NetError.
+
+        remembered: what to take, by unified symbol, for those that are not listed.
+        """
 
 
 #: (frame, its STREAM record, wire_ns) -> what kernels.pipeline says of a turn

@@ -15,7 +15,7 @@ from daemon.feeds.binance import BinanceDecoder
 from daemon.instruments import Instrument, make_instrument, unify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from daemon.feeds.base import Decoder, Stream
     from daemon.instruments import Market
@@ -32,6 +32,9 @@ _SYMBOLS_ASKED_MAX: Final = 100
 
 #: levels a side of a snapshot: what the captures hold; 5,000 would cost five times the request weight
 _SNAPSHOT_LEVELS: Final = 1000
+
+
+_NONE: Final[Mapping[str, Instrument]] = {}
 
 
 class _Place(NamedTuple):
@@ -131,15 +134,22 @@ class Binance:
         """Return the address of the rules; Spot can be asked for a few symbols, the futures tell all."""
         place = _PLACES[market]
         url = f"{(base_url or place.rest_url).rstrip('/')}{place.api}/exchangeInfo"
-        if market != "spot" or len(symbols) > _SYMBOLS_ASKED_MAX:
+        if market != "spot" or not 0 < len(symbols) <= _SYMBOLS_ASKED_MAX:
             return url
         names = ",".join(f'"{_exchange_symbol(symbol, market)}"' for symbol in symbols)
         return f"{url}?symbols={quote(f'[{names}]')}"
 
-    def instruments(self, market: Market, symbols: Sequence[str], payload: bytes) -> list[Instrument]:
+    def instruments(
+        self,
+        market: Market,
+        symbols: Sequence[str],
+        payload: bytes,
+        remembered: Mapping[str, Instrument] = _NONE,
+    ) -> list[Instrument]:
         """Return the instruments in the order of `symbols`, indices from 0.
 
-        Raises NetError when the answer is none of Binance's, ConfigError for a symbol it does not list.
+        Raises NetError when the answer is none of Binance's, ConfigError for a symbol that it does not list
+        and that is not `remembered` by its unified name.
         """
         try:
             info = _decode_info(payload)
@@ -150,6 +160,9 @@ class Binance:
         for index, symbol in enumerate(symbols):
             name = _exchange_symbol(symbol, market)
             if name not in listed:
+                if kept := remembered.get(unify(symbol, market)):
+                    found.append(msgspec.structs.replace(kept, index=index, exchange=self.name))
+                    continue
                 near = difflib.get_close_matches(name, listed, n=1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 raise ConfigError(f"binance {market} lists no {unify(symbol, market)}{hint}")

@@ -8,7 +8,7 @@ from daemon.errors import ConfigError, NetError
 from daemon.feeds.binance_rest import Binance
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from daemon.config import FeedConfig
     from daemon.feeds.base import Exchange
@@ -20,6 +20,7 @@ EXCHANGES: Final[dict[str, Exchange]] = {
 }
 
 _TIMEOUT_S: Final = 20.0
+_INVALID_SYMBOL: Final = b"-1121"
 
 
 def find_exchange(name: str) -> Exchange:
@@ -32,25 +33,51 @@ def find_exchange(name: str) -> Exchange:
 
 
 async def fetch_instruments(
-    exchange: Exchange, net: Net, market: Market, symbols: Sequence[str], base_url: str = ""
+    exchange: Exchange,
+    net: Net,
+    market: Market,
+    symbols: Sequence[str],
+    base_url: str = "",
+    remembered: Callable[[], Mapping[str, Instrument]] = dict,
 ) -> list[Instrument]:
-    """Ask the exchange for the rules of these symbols; raises NetError or ConfigError, one sentence each."""
+    """Ask the exchange for the rules of these symbols; raises NetError or ConfigError, one sentence each.
+
+    remembered(): by symbol, what to take for those that it lists no more.
+    """
     url = exchange.instruments_url(market, symbols, base_url)
     answer = await net.request("GET", url, {}, b"", _TIMEOUT_S)
+    if answer.status != 200 and _INVALID_SYMBOL in answer.body and remembered():  # it does not say which
+        url = exchange.instruments_url(market, (), base_url)
+        answer = await net.request("GET", url, {}, b"", _TIMEOUT_S)
     if answer.status != 200:
         said = answer.body[:200].decode(errors="replace")
         asked = ", ".join(symbols)
-        if b"-1121" in answer.body:  # invalid symbol
+        if _INVALID_SYMBOL in answer.body:
             raise ConfigError(f"{exchange.name} {market} does not list {asked}; correct feed.symbols")
         raise NetError(
             f"{exchange.name} {market} refused the rules of {asked} (HTTP {answer.status}): {said}"
         )
-    return exchange.instruments(market, symbols, answer.body)
+    try:
+        return exchange.instruments(market, symbols, answer.body)
+    except ConfigError:
+        if not (kept := remembered()):
+            raise
+        return exchange.instruments(market, symbols, answer.body, kept)
 
 
 async def ask_instruments(
-    exchange: Exchange, get: Callable[[str], Awaitable[bytes | None]], feed: FeedConfig
+    exchange: Exchange,
+    get: Callable[[str], Awaitable[bytes | None]],
+    feed: FeedConfig,
+    instruments: Sequence[Instrument],
 ) -> list[Instrument] | None:
-    """Return the rules as they are by now, None where `get` brings none; raises as `fetch_instruments`."""
-    body = await get(exchange.instruments_url(feed.market, feed.symbols, feed.rest_url))
-    return None if body is None else exchange.instruments(feed.market, feed.symbols, body)
+    """Return the rules as they are by now, None where `get` brings none; raises as `fetch_instruments`.
+
+    Of `instruments`, those that were not listed at the start are not asked about, and stay as they are.
+    """
+    listed = [one.symbol for one in instruments if one.listed]
+    if not listed:
+        return None
+    body = await get(exchange.instruments_url(feed.market, listed, feed.rest_url))
+    kept = {one.symbol: one for one in instruments if not one.listed}
+    return None if body is None else exchange.instruments(feed.market, feed.symbols, body, kept)

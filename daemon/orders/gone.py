@@ -1,7 +1,9 @@
-"""What a journal remembers of symbols that the configuration lacks by now: nothing, where nothing is open.
+"""Symbols that are gone from the configuration, or from their exchange, and what the journal has of them.
 
-Only the whole record tells whether something still is. So it is told again with the instruments it was made
-with (daemon/orders/retelling.py), and the start goes on from the state at its end, less what is settled.
+One that the configuration lacks is forgotten where nothing is open in it. Only the whole record tells: it is
+told again with the instruments it was made with (daemon/orders/retelling.py), and the start goes on from the
+state at its end, less what is settled. One that its exchange lists no more stays as the journal remembers it,
+and nothing is sent or asked for it: what else is traded goes on.
 """
 
 from __future__ import annotations
@@ -11,18 +13,35 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from daemon.errors import JournalError
+from daemon.instruments import NOT_LISTED
 from daemon.orders.checkpoint import save
 from daemon.orders.closing import lots_of
 from daemon.orders.money import UNIT
 from daemon.orders.order import State
+from daemon.orders.reader import last_run
 from daemon.orders.records import Checkpoint, CommandTaken, Run
-from daemon.orders.retelling import Retelling
+from daemon.orders.retelling import Retelling, instruments_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
+    from daemon.instruments import Instrument
     from daemon.orders.manager import Orders
     from daemon.orders.reader import History
+    from daemon.seams import Disk
+
+
+def remembered(disk: Disk, folder: Path) -> dict[str, Instrument]:
+    """Return by symbol what the journal's last run traded, for want of an exchange that lists it."""
+    try:
+        run = last_run(disk, folder)
+    except (JournalError, OSError):  # who opens it for good says what is wrong with it
+        return {}
+    if run is None or len(run.steps) != len(run.instruments):
+        return {}
+    return {one.symbol: msgspec.structs.replace(one, status=NOT_LISTED) for one in instruments_of(run)}
 
 
 def without_gone(history: History, orders: Orders) -> History:

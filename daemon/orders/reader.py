@@ -126,6 +126,16 @@ def began_ns(disk: Disk, path: Path) -> int:
     return second.now_ns if isinstance(first, Run) and isinstance(second, Checkpoint) else 0
 
 
+def last_run(disk: Disk, folder: Path) -> Run | None:
+    """Return the newest run on record, None where there is none; raises JournalError, and cuts nothing."""
+    for path in reversed(segments(disk, folder)):
+        data = _read(disk, path)
+        runs = [record for record in _records(data, scan(data, path), path) if isinstance(record, Run)]
+        if runs:
+            return runs[-1]
+    return None
+
+
 def segments(disk: Disk, folder: Path) -> list[Path]:
     """Return the journal's files, oldest first."""
     return [path for path in disk.list(folder) if path.suffix == SUFFIX]

@@ -100,7 +100,10 @@ class Recovery:
         orders.portfolio.fundings.cap(now_ns)
         for order in list(life.open.values()):
             life.step(order, Event.DOUBT, now_ns)
-            orders.doubts.add(order, now_ns)
+            if orders.instruments[order.instrument].listed:
+                orders.doubts.add(order, now_ns)
+            else:  # its exchange has no orders in it, and cannot be asked
+                life.step(order, Event.ABSENT, now_ns)
 
     def replay(self, record: Record) -> None:
         """Let one record happen again; what tells nothing of orders is passed over."""

@@ -100,7 +100,7 @@ class Retelling:
     def _begin(self, run: records.Run) -> None:
         self.run = run
         self.priced = len(run.steps) == len(run.instruments)
-        instruments = _instruments(run)
+        instruments = instruments_of(run)
         self.by = [Multipliers(instrument) for instrument in instruments]
         places = {instrument.symbol: instrument.index for instrument in instruments}
         desks = [
@@ -121,7 +121,8 @@ class Retelling:
         self._recovery = Recovery(orders)
 
 
-def _instruments(run: records.Run) -> list[Instrument]:
+def instruments_of(run: records.Run) -> list[Instrument]:
+    """Return the instruments of a run, as far as its record tells: what counts are of, and no limits."""
     steps = run.steps if len(run.steps) == len(run.instruments) else [_UNKNOWN_STEP] * len(run.instruments)
     return [
         make_instrument(

@@ -154,7 +154,7 @@ class Valuation:
                     value += amount * self._follow(route)
         for index, instrument in enumerate(self._instruments):
             quantity = self.quantity[index]
-            if quantity:
+            if quantity and instrument.listed:
                 open_value = quantity * self.mids[index] - self.cost[index]
                 value += open_value * self.rate(instrument.quote, self.reporting)
             if self._plain[index]:
@@ -188,7 +188,7 @@ class Valuation:
         return [
             instrument.symbol
             for instrument, mid in zip(self._instruments, self.mids, strict=True)
-            if not isfinite(mid)
+            if instrument.listed and not isfinite(mid)
         ]
 
     @property
@@ -280,13 +280,13 @@ class Valuation:
         if asset == into:
             return ()
         for index, instrument in enumerate(self._instruments):
-            if {asset, into} == {instrument.base, instrument.quote}:
+            if instrument.listed and {asset, into} == {instrument.base, instrument.quote}:
                 return ((index, instrument.base == into),)
         for first, one in enumerate(self._instruments):
-            if asset in {one.base, one.quote}:
+            if one.listed and asset in {one.base, one.quote}:
                 middle = one.quote if one.base == asset else one.base
                 for second, other in enumerate(self._instruments):
-                    if {middle, into} == {other.base, other.quote}:
+                    if other.listed and {middle, into} == {other.base, other.quote}:
                         return ((first, one.quote == asset), (second, other.base == into))
         return None
 

@@ -70,7 +70,7 @@ class BinanceVenue:
         self.losses = 0
         self.frame_errors: dict[str, int] = {}
         self.unsent = 0
-        self._instruments = tuple(instruments)
+        self._listed = tuple(one for one in instruments if one.listed)  # it refuses to tell of others
         self._signer = signer
         self._settings = settings
         self.rest_url = settings.rest_url
@@ -260,7 +260,7 @@ class BinanceVenue:
 
     async def snapshot(self, since_ns: int) -> VenueSnapshot:
         """Return balances, open orders and trades since `since_ns`; raises VenueError or NetError."""
-        return await self.rest.snapshot(self._instruments, since_ns, self._ids)
+        return await self.rest.snapshot(self._listed, since_ns, self._ids)
 
     async def touches(self, instruments: Sequence[Instrument]) -> list[tuple[float, float]]:
         """Return the best bid and ask of each now."""

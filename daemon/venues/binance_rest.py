@@ -7,7 +7,7 @@ repeated.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
@@ -166,14 +166,16 @@ class RestReader:
             wait = answer.headers.get("Retry-After", "")
             until_ms = time_ms + int(wait) * 1000 if wait.isdecimal() else 0
             self._budget.block(answer.status, time_ms, until_ms)
-        path = target.partition("?")[0]
+        path, _, query = target.partition("?")
+        symbol = dict(parse_qsl(query)).get("symbol")
+        asked = f"{method} {path} of {symbol}" if symbol else f"{method} {path}"
         try:
             error = self._error.decode(answer.body)
         except DECODE_ERRORS:
             code = _UNKNOWN if answer.status >= 500 else -answer.status
-            raise VenueError(code, f"{method} {path} was answered with HTTP status {answer.status}") from None
+            raise VenueError(code, f"{asked} was answered with HTTP status {answer.status}") from None
         code = _UNKNOWN if answer.status >= 500 else error.code
-        raise VenueError(code, f"{method} {path} was refused: {redact(error.msg)} (code {error.code})")
+        raise VenueError(code, f"{asked} was refused: {redact(error.msg)} (code {error.code})")
 
     def _time_ms(self) -> int:
         return self._server.time_ms(self._seams.clock.now_ns())

@@ -127,7 +127,7 @@ class UsdmVenue(BinanceVenue):
 
     async def _open(self) -> Session:
         if not self._set_up:
-            await self.rest.set_up(self._instruments, self._setup)
+            await self.rest.set_up(self._listed, self._setup)
             self._set_up = True
         return await super()._open()
 
@@ -173,7 +173,7 @@ class UsdmVenue(BinanceVenue):
         while True:
             if self.up:
                 with suppress(NetError, VenueError):  # told or not, the exchange does what it was asked
-                    await self.rest.count_down(self._instruments, wait_ms)
+                    await self.rest.count_down(self._listed, wait_ms)
             await pause(self._seams, wait_ms / _COUNTDOWN_SHARE / 1000)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -215,7 +215,7 @@ class UsdmRest(RestReader):
 
         In hedge mode no order of ours is taken, so it is asked for even where the account is left as it is.
         """
-        self.symbols = [instrument.exchange_symbol for instrument in instruments]
+        self.symbols = {instrument.index: instrument.exchange_symbol for instrument in instruments}
         await self.ask_time()
         if await self.get("/fapi/v1/positionSide/dual", {}, 30, self._usdm.hedges):
             raise ConfigError("the account is in hedge mode: switch it to one-way mode there")

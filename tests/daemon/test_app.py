@@ -46,13 +46,13 @@ MAKER["params"] = {"qty": 0.001, "half_spread_bps": 50.0, "volatility_weight": 0
 class Stand:
     """One daemon and the exchange it meets, in this loop."""
 
-    def __init__(self, tmp_path, urls, transport="picows", **sections):
+    def __init__(self, tmp_path, urls, transport="picows", symbols=("BTC/USDT",), **sections):
         ws = urls["spot"].replace("http", "ws", 1)
         line = {"transport": transport}
         tree = {
             "name": "one",
             "mode": "live",
-            "feed": {"symbols": ["BTC/USDT"], "rest_url": urls["spot"], "ws_url": ws, **line},
+            "feed": {"symbols": symbols, "rest_url": urls["spot"], "ws_url": ws, **line},
             "venue": {"kind": "binance", "rest_url": urls["spot"], "ws_url": f"{ws}/ws-api/v3", **line},
             "strategy": [MAKER],
             "journal": {"path": str(tmp_path / "journal")},
@@ -90,7 +90,8 @@ class Stand:
 async def stand(tmp_path, exchange=None, **sections):
     limits = Limits(weight_1m=0, orders_10s=0, orders_1d=0, connections_5m=0, messages_1s=0, streams=0)
     key = Key(KEY, ACCOUNT, secret=SECRET.encode())
-    settings = SimulatorSettings(symbols=("BTC/USDT",), key=key, limits=limits, **(exchange or {}))
+    told = {"symbols": ("BTC/USDT",), "key": key, "limits": limits} | (exchange or {})
+    settings = SimulatorSettings(**told)
     async with running(settings, SystemClock(), Random(1), lambda _: None) as urls:
         one = Stand(tmp_path, urls, **sections)
         try:
@@ -160,8 +161,8 @@ def test_a_stop_on_its_way_that_protects_nothing_does_not_outlive_the_run(tmp_pa
 
 def test_one_that_is_held_connects_to_nothing_before_it_is_released(tmp_path, monkeypatch):
     asked = []
-    fetch = module.fetch_instruments
-    monkeypatch.setattr(module, "fetch_instruments", lambda *args: asked.append(args) or fetch(*args))
+    fetch = module.find_instruments
+    monkeypatch.setattr(module, "find_instruments", lambda *args: asked.append(args) or fetch(*args))
 
     async def go():
         async with stand(tmp_path) as one:
@@ -268,7 +269,7 @@ def test_a_stop_before_it_is_ready_ends_the_start(tmp_path, monkeypatch):
     async def never(*_):
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(module, "fetch_instruments", never)
+    monkeypatch.setattr(module, "find_instruments", never)
 
     async def go():
         async with stand(tmp_path) as one:
@@ -582,8 +583,31 @@ def test_a_symbol_that_vanished_halts_and_every_face_says_why(tmp_path, worlds):
 
     status, _, said = meet_after(tmp_path, delist, lambda app, _: app.core.engine.state == "HALTED")
     assert status.kill_switch
-    assert status.reason.startswith("the venue does not say what it holds: GET /api/v3/myTrades was refused")
+    assert status.reason.startswith(
+        "the venue does not say what it holds: GET /api/v3/myTrades of BTCUSDT was refused"
+    )
     assert said.count("snapshot_failed") >= REFUSALS_MAX
+
+
+def test_a_symbol_that_was_delisted_is_suspended_and_the_others_trade(tmp_path):
+    symbols = ("ETH/USDT", "BTC/USDT")
+
+    async def go(listed):
+        maker = {**MAKER, "symbols": symbols[1:]}
+        async with stand(tmp_path, {"symbols": listed}, symbols=symbols, strategy=[maker]) as one:
+            life = asyncio.ensure_future(one.app.live(None))
+            await one.ready(life)
+            status, suspended = one.app.status(), sorted(one.app.core.engine.risk.suspended)
+            one.app.ask_stop("test")
+            await life
+            one.app.seams.disk.release()
+            return status.state, status.feed_connected, suspended, one.said
+
+    assert asyncio.run(go(symbols))[:3] == ("READY", True, [])
+    *found, said = asyncio.run(go(symbols[1:]))
+    assert found == ["READY", True, [0]]
+    assert "ETH/USDT is not listed at binance" in said
+    assert "snapshot_failed" not in said
 
 
 def test_a_clock_that_jumps_is_measured_anew_and_the_meetings_go_on(tmp_path, monkeypatch, worlds):

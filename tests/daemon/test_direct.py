@@ -14,6 +14,7 @@ from daemon.config import Config, FeedConfig, JournalConfig, RiskConfig, Strateg
 from daemon.direct import Direct
 from daemon.errors import NetError, TickdError
 from daemon.events import Balance, ExecutionReport, OpenOrder, VenueSnapshot, VenueStatus
+from daemon.instruments import NOT_LISTED
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
 from daemon.orders.order import State
@@ -280,6 +281,24 @@ def test_a_symbol_that_is_not_trading_keeps_its_position_and_stop_and_is_told_at
     assert report.left == [f"order {stop} in BTC/USDT is WORKING", "0.005 BTC of maker"]
     assert scene.market.placed == []
     assert scene.time.now_ns() - began_ns < 5 * SECOND
+
+
+def test_a_symbol_that_is_listed_no_more_keeps_its_position_and_nobody_is_asked_about_it(scene):
+    async def touches(instruments):
+        assert not instruments, "the exchange refuses to tell"
+        return []
+
+    scene.market.touches = touches
+    stop = scene.protect()
+    scene.market.standing.clear()  # the exchange ended it
+    scene.dead.instruments[0] = msgspec.structs.replace(scene.dead.instruments[0], status=NOT_LISTED)
+    report = scene.flatten(everything=True)
+    assert report.notes == [
+        "flatten cannot close 0.005 BTC of maker while BTC/USDT is not listed: no stop protects it"
+    ]
+    assert report.left == ["0.005 BTC of maker"]
+    assert scene.market.placed == []
+    assert scene.direct.orders.life.ended[stop].state is State.VOID
 
 
 def test_the_venue_itself_tells_which_markets_are_open_where_it_can(scene):

@@ -9,9 +9,12 @@ from daemon.errors import ConfigError
 from daemon.events import Command
 from daemon.memory_disk import MemoryDisk
 from daemon.orders import records as r
-from daemon.orders.gone import without_gone
+from daemon.orders.audit import Alarm
+from daemon.orders.gone import remembered, without_gone
+from daemon.orders.order import State
 from daemon.orders.reader import read_history
 from daemon.seams import Boot
+from daemon.symbol_watch import SymbolWatch
 from kernels import dtypes as d
 
 ETH = {"price": 5000}
@@ -127,3 +130,63 @@ def test_a_run_whose_checkpoint_was_torn_began_nothing(traded, pair):
     found = without_gone(torn, smaller(traded, pair))
     kept = [one for one in found.records[1].holdings if one.qty != "0"]
     assert [(one.strategy, one.row) for one in kept] == [(0, 0)]
+
+
+# --- listed no more -----------------------------------------------------------------------------------------
+def delisted(world, pair):
+    """Return the run after this one, whose exchange lists BTC/USDT alone."""
+    eth = msgspec.structs.replace(remembered(world.disk, world.folder)["ETH/BTC"], exchange="binance")
+    again = world.restarted(instruments=[pair[0], eth])
+    SymbolWatch(again.instruments, again.orders)
+    return again
+
+
+def test_what_the_last_run_traded_is_remembered(traded, pair):
+    found = remembered(traded.disk, traded.folder)
+    assert [one.index for one in found.values()] == [0, 1]
+    eth = found["ETH/BTC"]
+    assert (eth.tick_size, eth.lot_size, eth.exchange_symbol) == (
+        pair[1].tick_size,
+        pair[1].lot_size,
+        "ETHBTC",
+    )
+    assert not eth.trading
+    assert not eth.listed
+
+
+def test_nothing_is_remembered_without_a_journal_that_tells_it(traded):
+    assert remembered(MemoryDisk(), traded.folder) == {}
+    path = traded.disk.list(traded.folder)[0]
+    traded.disk.replace(path, b"no journal, by any measure")
+    assert remembered(traded.disk, traded.folder) == {}
+
+
+def test_a_delisted_symbol_keeps_its_position_and_loses_its_orders_and_the_rest_trades(traded, pair):
+    order = traded.place(row=1, qty=10, **ETH)
+    traded.report("NEW", order)
+    (bought,) = [one for one in traded.orders.life.open.values() if one.instrument == 0]
+    traded.venue.up = False  # as at every start
+    traded.venue.queried.clear()
+    again = delisted(traded, pair)
+    again.venue.up = True
+    again.later(60)
+    assert again.orders.life.ended[order.client_order_id].state is State.VOID
+    assert list(again.orders.life.open) == [bought.client_order_id]
+    assert set(again.venue.queried) == {bought.client_order_id}
+    assert again.position(d.P_QTY, row=1) == 0.01
+    assert again.check(row=1, level=5, qty=10, **ETH).code == d.GATE_MARKET_CLOSED
+    assert "ETH/BTC is not listed at binance: no order leaves until it is TRADING" in [
+        audit.text for audit in again.audits if isinstance(audit, Alarm)
+    ]
+    again.meet()
+    again.report("STATUS", bought.client_order_id, status="PARTIALLY_FILLED", cum_lots=400, qty_lots=1000)
+    again.place(level=7, qty=10)
+
+
+def test_what_a_delisted_symbol_is_worth_leaves_the_rest_known(traded, pair):
+    again = delisted(traded, pair)
+    again.meet()
+    again.portfolio.mark(0, 60_000.0)
+    assert again.portfolio.worth.known
+    assert again.portfolio.worth.unmarked == []
+    assert again.portfolio.worth.unpriced == ["ETH"]
