@@ -141,7 +141,7 @@ class App:
             self.log.warning("memory_not_locked", reason=why)
         await self.released.wait()
         exchange = find_exchange(config.feed.exchange)
-        instruments = await find_instruments(config, seams)
+        instruments = await find_instruments(config, seams, patient=config.mode != "demo")
         rings = new_rings(len(instruments))
         venue, followers = make.make_venue(config, instruments, rings, self._venue_seams, environ)
         for text in await make.check_key_rights(config, venue, self._venue_seams, environ):

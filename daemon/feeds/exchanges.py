@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from daemon.errors import ConfigError, NetError
 from daemon.feeds.binance_rest import Binance
@@ -13,11 +13,21 @@ if TYPE_CHECKING:
     from daemon.config import FeedConfig
     from daemon.feeds.base import Exchange
     from daemon.instruments import Instrument, Market
-    from daemon.seams import Net
+    from daemon.seams import Response
 
 EXCHANGES: Final[dict[str, Exchange]] = {
     "binance": Binance(),
 }
+
+
+class Asks(Protocol):
+    """Who makes HTTP requests: a Net, or one that is patient."""
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, timeout_s: float
+    ) -> Response:
+        """Make one; raises NetError."""
+
 
 _TIMEOUT_S: Final = 20.0
 _INVALID_SYMBOL: Final = b"-1121"
@@ -34,7 +44,7 @@ def find_exchange(name: str) -> Exchange:
 
 async def fetch_instruments(
     exchange: Exchange,
-    net: Net,
+    net: Asks,
     market: Market,
     symbols: Sequence[str],
     base_url: str = "",
