@@ -288,7 +288,8 @@ class Portfolio:
         self.show_account()
 
     def _value_derivative(self, index: int) -> None:
-        held = [holding for _, _, holding in self._held[index]]
+        # what is listed no more was settled, and nobody tells its price
+        held = [holding for _, _, holding in self._held[index]] if self.instruments[index].listed else []
         self.worth.quantity[index] = sum(holding.qty_float for holding in held)
         self.worth.cost[index] = sum(holding.cost_float for holding in held)
         self._move_margin(index)
@@ -332,7 +333,7 @@ class Portfolio:
         """Return each derivative of which the venue holds another position (lots) than we."""
         found = []
         for index, instrument in enumerate(self.instruments):
-            if instrument.spot:
+            if instrument.spot or not instrument.listed:
                 continue
             theirs = positions.get(index, 0) * self._by[index].lot
             ours = sum(holding.qty for _, _, holding in self._held[index])
@@ -379,7 +380,7 @@ class Portfolio:
         """Return a sentence for each base asset of which the strategies hold more than the account."""
         held: dict[str, int] = {}
         for index, instrument in enumerate(self.instruments):
-            if instrument.spot:
+            if instrument.spot and instrument.listed:
                 own = sum(max(holding.qty, 0) for _, _, holding in self._held[index])
                 held[instrument.base] = held.get(instrument.base, 0) + own
         return [

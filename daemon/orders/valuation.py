@@ -154,7 +154,7 @@ class Valuation:
                     value += amount * self._follow(route)
         for index, instrument in enumerate(self._instruments):
             quantity = self.quantity[index]
-            if quantity and instrument.listed:
+            if quantity:
                 open_value = quantity * self.mids[index] - self.cost[index]
                 value += open_value * self.rate(instrument.quote, self.reporting)
             if self._plain[index]:

@@ -301,6 +301,14 @@ def test_a_symbol_that_is_listed_no_more_keeps_its_position_and_nobody_is_asked_
     assert scene.direct.orders.life.ended[stop].state is State.VOID
 
 
+def test_with_everything_a_position_that_ended_with_its_contract_is_given_up():
+    scene = Scene(instruments=[btc_usdt(market="usdm")])
+    scene.dead.instruments[0] = msgspec.structs.replace(scene.dead.instruments[0], status=NOT_LISTED)
+    assert scene.flatten().left == ["0.005 BTC of maker"]
+    assert scene.flatten(everything=True).left == []
+    assert {holding.qty for holding in scene.dead.restarted().portfolio.holdings.values()} == {0}
+
+
 def test_the_venue_itself_tells_which_markets_are_open_where_it_can(scene):
     stop = scene.protect()
     closed = [msgspec.structs.replace(one, status="inactive") for one in scene.dead.instruments]

@@ -7,6 +7,7 @@ import pytest
 
 from daemon.errors import ConfigError
 from daemon.events import Command
+from daemon.instruments import make_instrument
 from daemon.memory_disk import MemoryDisk
 from daemon.orders import records as r
 from daemon.orders.audit import Alarm
@@ -135,7 +136,8 @@ def test_a_run_whose_checkpoint_was_torn_began_nothing(traded, pair):
 # --- listed no more -----------------------------------------------------------------------------------------
 def delisted(world, pair):
     """Return the run after this one, whose exchange lists BTC/USDT alone."""
-    eth = msgspec.structs.replace(remembered(world.disk, world.folder)["ETH/BTC"], exchange="binance")
+    (eth,) = [one for one in remembered(world.disk, world.folder).values() if one.base == "ETH"]
+    eth = msgspec.structs.replace(eth, exchange="binance")
     again = world.restarted(instruments=[pair[0], eth])
     SymbolWatch(again.instruments, again.orders)
     return again
@@ -190,3 +192,27 @@ def test_what_a_delisted_symbol_is_worth_leaves_the_rest_known(traded, pair):
     assert again.portfolio.worth.known
     assert again.portfolio.worth.unmarked == []
     assert again.portfolio.worth.unpriced == ["ETH"]
+
+
+def test_what_an_exchange_took_away_with_a_symbol_halts_nothing(traded, pair):
+    again = delisted(traded, pair)
+    for _ in range(2):  # the first look decides nothing while an order is open
+        found = again.meet({"USDT": "99760", "BTC": "10"})
+        assert found.fatal == []
+    assert again.portfolio.purse("ETH").total == 0
+    assert not again.risk.halted
+
+
+def test_a_delisted_derivative_is_no_part_of_margin_and_value(new_world, perpetual):
+    eth = make_instrument(
+        1, "binance", "usdm", "ETH/USDT", tick_size="0.01", lot_size="0.001", qty_min="0.001", qty_max="9000",
+        notional_min="5",
+    )  # fmt: skip
+    world = new_world([perpetual, eth], {"maker": (0, 1)}, balances={"USDT": "1000000"})
+    world.fill(world.place(row=1, kind=d.TARGET, price=300_000, qty=100), 1, 100)
+    again = delisted(world, [perpetual])
+    assert again.meet({"USDT": "1000000"}, positions={}).fatal == []
+    again.portfolio.mark(0, 60_000.0)
+    assert again.portfolio.worth.value == 1_000_000.0
+    assert again.portfolio.margins["USDT"].used == 0.0
+    assert again.position(d.P_QTY, row=1) == 0.1
