@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
@@ -12,19 +12,46 @@ from daemon.pause import Backoff, pause
 from daemon.wire import retry_after_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from daemon.seams import Seams
 
 _log = structlog.get_logger(component="feed")
 
 _TIMEOUT_S: Final = 10.0
-#: between two requests: a 1,000-level book costs Spot 50 of 6,000 weight a minute
+#: between two requests, so that many books do not come in one burst
 _SPACING_MS: Final = 500
 #: a book asked for again within this time waits longer each time
 _CALM_NS: Final = 300_000_000_000
 #: how long to keep still after a 429 or 418 that does not say
 BAN_S: Final = {429: 60.0, 418: 300.0}
+
+
+class Limits(Protocol):
+    """How much the exchange lets this address ask, counted by whoever else asks from it."""
+
+    def waits_ms(self) -> int:
+        """Return how long a request has to wait; 0: it need not, and counts as sent."""
+
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """Take the counts over that an answer tells."""
+
+    def limited(self, status: int, wait_ms: int) -> None:
+        """Take a 429 or 418 that holds for so long."""
+
+
+class Unshared:
+    """Limits (see above) of an address from which nobody else asks: spacing is all there is."""
+
+    def waits_ms(self) -> int:
+        """Let it be sent."""
+        return 0
+
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """Count nothing."""
+
+    def limited(self, status: int, wait_ms: int) -> None:
+        """Tell nobody."""
 
 
 class SnapshotFetcher:
@@ -44,8 +71,7 @@ class SnapshotFetcher:
         self._wake = asyncio.Event()
         self._free_ns = 0  # books are spaced: nothing is asked for before
         self._held_until_ns = 0  # nor while we are to keep still
-        #: told of a 429 or 418 and for how many ms: it holds for whoever asks from this address
-        self.on_limited: Callable[[int, int], object] = _nobody
+        self.limits: Limits = Unshared()
         self.requests = 0
         self.failures = 0
 
@@ -75,7 +101,7 @@ class SnapshotFetcher:
         """Take a 429 or 418, whoever got it; everybody who asks from this address is told."""
         wait_ms = int(1000 * (retry_after_s or BAN_S[status]))
         self.hold(wait_ms)
-        self.on_limited(status, wait_ms)
+        self.limits.limited(status, wait_ms)
 
     @property
     def held_s(self) -> float:
@@ -88,7 +114,7 @@ class SnapshotFetcher:
         while True:
             index = await self._next()
             del self._due_ns[index]
-            body = await self.get(self._urls[index], instrument=index)
+            body = await self._ask(self._urls[index], instrument=index)
             if body is None:
                 self.failures += 1
                 self.request(index)
@@ -96,7 +122,7 @@ class SnapshotFetcher:
                 take(index, body, clock.now_ns())
 
     async def _next(self) -> int:
-        """Wait for the request that is due first; a new one may overtake it meanwhile."""
+        """Wait for the request that is due first, and for room; a new one may overtake it meanwhile."""
         while True:
             self._wake.clear()
             if not self._due_ns:
@@ -104,9 +130,11 @@ class SnapshotFetcher:
                 continue
             index = min(self._due_ns, key=self._due_ns.__getitem__)
             due_ns = max(self._due_ns[index], self._free_ns, self._held_until_ns)
-            if due_ns <= self._seams.clock.mono_ns():
-                return index
             clock = self._seams.clock
+            if due_ns <= clock.mono_ns():
+                if not (waits_ms := self.limits.waits_ms()):
+                    return index
+                self._free_ns = due_ns = clock.mono_ns() + waits_ms * 1_000_000
             when_ns = clock.now_ns() + due_ns - clock.mono_ns()
             timer = self._seams.scheduler.call_at(when_ns, self._wake.set)
             try:
@@ -116,8 +144,11 @@ class SnapshotFetcher:
 
     async def get(self, url: str, **which: int) -> bytes | None:
         """Make one request once nothing holds us back; None, and a word in the log, if it brings nothing."""
-        while self.held_s:
-            await pause(self._seams, self.held_s)
+        while waits_s := self.held_s or self.limits.waits_ms() / 1000:
+            await pause(self._seams, waits_s)
+        return await self._ask(url, **which)
+
+    async def _ask(self, url: str, **which: int) -> bytes | None:
         self.requests += 1
         try:
             answer = await self._seams.net.request("GET", url, {}, b"", _TIMEOUT_S)
@@ -126,6 +157,7 @@ class SnapshotFetcher:
             return None
         finally:
             self._free_ns = self._seams.clock.mono_ns() + _SPACING_MS * 1_000_000
+        self.limits.learn(answer.headers)
         if answer.status == 200:
             return answer.body
         if answer.status in BAN_S:
@@ -133,7 +165,3 @@ class SnapshotFetcher:
         said = answer.body[:200].decode(errors="replace")
         _log.warning("request_refused", **which, status=answer.status, said=said)
         return None
-
-
-def _nobody(*_: int) -> None:
-    """Tell nobody."""

@@ -16,6 +16,7 @@ from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import NOT_SENT, VenueStatus
 from daemon.pause import Backoff, pause, within
 from daemon.venues.base import refusal_report
+from daemon.venues.binance_address import AddressBudget
 from daemon.venues.binance_limits import BACKOFF_MS, Budget
 from daemon.venues.binance_protocol import SPOT, Protocol
 from daemon.venues.binance_requests import request
@@ -92,6 +93,7 @@ class BinanceVenue:
             self.server,
             self.on_frame_error,
         )
+        self.address = AddressBudget(self.budget, self.server, seams.clock, self.rest.weight_book)
         self._sink: VenueSink | None = None
         self._session: Session | None = None
         self._ending: asyncio.Event = asyncio.Event()
@@ -187,11 +189,6 @@ class BinanceVenue:
         """Send nothing until then."""
         self.budget.block(status, self.server.time_ms(self._clock.now_ns()), until_ms)
 
-    def on_told_to_wait(self, status: int, wait_ms: int) -> None:
-        """Send nothing for so long: the feed or a handshake was told to keep still."""
-        time_ms = self.server.time_ms(self._clock.now_ns())
-        self.budget.block(status, time_ms, time_ms + wait_ms)
-
     def on_clock_refused(self) -> None:
         """Measure the exchange's clock anew."""
         self.server.forget()
@@ -280,7 +277,7 @@ class BinanceVenue:
                 if self._session is None:
                     self._tell(up=False, reason=str(error))
                 if isinstance(error, NetError) and error.status in BACKOFF_MS:
-                    self.on_told_to_wait(error.status, error.retry_after_s * 1000)
+                    self.address.limited(error.status, error.retry_after_s * 1000)
                 await pause(self._seams, backoff.next_s())
                 continue
             old, self._session = self._session, session

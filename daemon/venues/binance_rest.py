@@ -62,6 +62,8 @@ class RestReader:
     weight_trades, weight_names, weight_name = 20, 20, 4
     #: of the open orders of one symbol, and of all
     weight_open, weight_all_open = 6, 80
+    #: of a book as the feed asks for it, which is the heaviest thing that it asks for
+    weight_book = 50
 
     def __init__(
         self,

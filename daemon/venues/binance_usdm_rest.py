@@ -42,6 +42,7 @@ class UsdmRest(RestReader):
     trades_path = "userTrades"
     weight_trades, weight_names, weight_name = 5, 5, 1
     weight_open, weight_all_open = 1, 40
+    weight_book = 20
     #: of a position of this value the maintenance margin is looked up; the venue sets it
     position_notional_max = 0.0
     _terms_ns = _funded_ns = 0

@@ -75,13 +75,13 @@ def make_live(
 
 
 def share_limits(venue: Venue, fetcher: SnapshotFetcher, url: str) -> None:
-    """Let who is told to keep still, orders or the feed's books from `url`, hold back the other too.
+    """Let orders and the feed's books from `url` share one budget, and either's being told to keep still.
 
     An exchange limits and bans an address, whatever is asked from it.
     """
     if isinstance(venue, BinanceVenue) and urlsplit(url).hostname == urlsplit(venue.rest_url).hostname:
         venue.budget.on_block = fetcher.hold
-        fetcher.on_limited = venue.on_told_to_wait
+        fetcher.limits = venue.address
 
 
 def make_rehearsal(

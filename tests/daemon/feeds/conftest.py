@@ -10,6 +10,7 @@ from daemon.clock import VirtualTime
 from daemon.events import Tick
 from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.core import FeedCore
+from daemon.feeds.snapshots import SnapshotFetcher, Unshared
 from daemon.instruments import Instrument, Market, make_instrument
 from kernels.book import best_ask, best_bid
 from kernels.ring import MASK, new_rings
@@ -39,6 +40,18 @@ def instrument(market: Market = "spot", symbol: str = "BTC/USDT", index: int = 0
         qty_max="9000",
         notional_min="5",
     )
+
+
+def tell(fetcher: SnapshotFetcher) -> list[tuple[int, int]]:
+    """Return the 429s and 418s that whoever shares the fetcher's address will be told of."""
+    told: list[tuple[int, int]] = []
+
+    class Sharer(Unshared):
+        def limited(self, status: int, wait_ms: int) -> None:
+            told.append((status, wait_ms))
+
+    fetcher.limits = Sharer()
+    return told
 
 
 class Sink:

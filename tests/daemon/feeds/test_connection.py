@@ -15,6 +15,7 @@ from daemon.feeds.connections import FeedConnections
 from daemon.feeds.core import FeedCore
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.seams import Response, Seams
+from tests.daemon.feeds.conftest import tell
 from tests.daemon.orders.conftest import SteppedTime
 
 if TYPE_CHECKING:
@@ -369,8 +370,7 @@ def test_a_handshake_that_is_told_to_wait_is_made_again_after_that_and_everybody
 ) -> None:
     rig = make_rig(bench, instrument)
     rig.net.snapshot = frames.snapshot(1)
-    told: list[tuple[int, int]] = []
-    rig.snapshots.on_limited = lambda *words: told.append(words)
+    told = tell(rig.snapshots)
 
     async def scenario() -> None:
         await rig.pass_time(2, talker(rig, frames))

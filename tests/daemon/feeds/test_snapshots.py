@@ -12,6 +12,7 @@ import pytest
 from daemon.errors import NetError
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.seams import Response, Seams
+from tests.daemon.feeds.conftest import tell
 from tests.daemon.orders.conftest import SteppedTime
 
 S = 1_000_000_000
@@ -141,8 +142,7 @@ def test_after_a_ban_nothing_is_sent_for_any_instrument(
 
 def test_whoever_asks_from_this_address_is_told_and_can_hold_it_back() -> None:
     rig = Rig([Response(429, {"Retry-After": "7"}, b"")])
-    told: list[tuple[int, int]] = []
-    rig.fetcher.on_limited = lambda status, wait_ms: told.append((status, wait_ms))
+    told = tell(rig.fetcher)
 
     async def scenario() -> None:
         rig.fetcher.request(0)

@@ -24,6 +24,7 @@ from daemon.orders.portfolio import Portfolio
 from daemon.redact import redact
 from daemon.seams import Seams
 from daemon.venues.binance import BinanceVenue
+from daemon.venues.binance_address import AddressBudget
 from daemon.venues.binance_settings import UsdmSettings
 from daemon.venues.binance_usdm import UsdmVenue
 from daemon.venues.hosts import PLACES
@@ -324,10 +325,11 @@ def test_who_is_told_to_keep_still_holds_back_the_other_at_the_same_host(make, h
     time = VirtualTime(1)
     fetcher = SnapshotFetcher(["u"], Seams(time, time, NoNet(), None, InlineWorker(), random.Random(0)))
     share_limits(venue, fetcher, f"https://{host}/api/v3/depth")
-    fetcher.on_limited(418, 9_000)
+    fetcher.limits.limited(418, 9_000)
     assert (venue.budget.blocked_ms(venue.server.time_ms(1)) > 0) is shared
     held = []
     fetcher.hold = held.append
     share_limits(venue, fetcher, f"https://{host}/api/v3/depth")
     venue.on_limited(429, 0)
     assert bool(held) is shared
+    assert isinstance(fetcher.limits, AddressBudget) is shared
