@@ -379,6 +379,9 @@ class BinanceVenue:
         if session.tell_overdue(overdue_ns):
             session.close("the exchange does not answer")
             return
+        if session.is_mute(overdue_ns):
+            session.close("the user data stream does not tell of what was answered")
+            return
         if self._clock.mono_ns() - session.opened_ns > self._settings.lifetime_ns:
             self._ending.set()
         self._ask_time(session)

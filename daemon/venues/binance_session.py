@@ -14,6 +14,7 @@ import msgspec
 
 from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import NOT_SENT
+from daemon.orders.order import State
 from daemon.redact import redact
 from daemon.venues.base import refusal_report
 from daemon.venues.binance_requests import request
@@ -115,6 +116,7 @@ class Session:
     def __init__(self, owner: Owner, frames: OrderFrames, clock: Clock) -> None:
         self.opened_ns = clock.mono_ns()
         self.asked: dict[int, Asked] = {}
+        self.owed_ns = 0  # since when the user data stream owes a word on what an answer told; 0: it does not
         self.closed_reason = ""
         self._owner = owner
         self._frames = frames
@@ -190,10 +192,19 @@ class Session:
             del self.asked[next(iter(self.asked))]
         return silent
 
+    def is_mute(self, before_ns: int) -> bool:
+        """Whether an order that was accepted or cancelled before then was told of by the answer alone.
+
+        Any event is a word: a stream that loses single ones is the meetings' to find.
+        """
+        return 0 < self.owed_ns < before_ns
+
     def clock_stepped(self, step_ns: int) -> None:
-        """Take the step of a clock that was set anew: no answer is more or less overdue for it."""
+        """Take the step of a clock that was set anew: nothing is more or less overdue for it."""
         for asked in self.asked.values():
             asked.sent_ns += step_ns
+        if self.owed_ns:
+            self.owed_ns += step_ns
 
     # --- in -------------------------------------------------------------------------------------------------
     def on_close(self, reason: str) -> None:
@@ -216,6 +227,7 @@ class Session:
             message = self._frames.message(payload)
             event = message.event
             if type(event) is ExecutionEvent:
+                self.owed_ns = 0
                 # often it says only what an answer has said already
                 if self._owner.knows(event.x, event.c, self._frames.cum_lots(event), event.t):
                     return
@@ -285,9 +297,13 @@ class Session:
         if order is None:
             self._owner.on_time(asked.sent_ns, frames.server_time(result), wire_ns)
         elif asked.verb == PLACE:
+            if order.state is State.PENDING_NEW:
+                self.owed_ns = self.owed_ns or wire_ns
             for report in frames.placed(result, order, wire_ns):
                 self._owner.on_report(report)
         elif asked.verb == CANCEL:
+            if order.state is State.PENDING_CANCEL:
+                self.owed_ns = self.owed_ns or wire_ns
             self._owner.on_report(frames.canceled(result, order, wire_ns))
         elif asked.verb == AMEND:
             self._owner.on_report(frames.amended(result, order, wire_ns))

@@ -148,14 +148,10 @@ class UsdmVenue(BinanceVenue):
         return await self._call(session, f"userDataStream.{verb}", {"apiKey": self._signer.api_key})
 
     def _on_beat(self) -> None:
-        """Look after the session and its stream, which has no heartbeat, and keep its listen key alive."""
-        session, now_ns, mono_ns = self._session, self._clock.now_ns(), self._clock.mono_ns()
+        """Look after the session, and keep its stream's listen key alive."""
+        session, mono_ns = self._session, self._clock.mono_ns()
         super()._on_beat()
-        if not isinstance(session, UsdmSession):
-            return
-        if session.owed_ns and now_ns - session.owed_ns > self._setup.timeout_ms * 1_000_000:
-            session.close("the user data stream does not tell of an order that was accepted")
-        elif mono_ns - self._kept_ns > KEEP_NS:
+        if session is not None and not session.closed_reason and mono_ns - self._kept_ns > KEEP_NS:
             self._kept_ns = mono_ns
             self._spawn(self._keep(session))
 

@@ -9,17 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from daemon.errors import FrameError
-from daemon.orders.order import State
 from daemon.redact import redact
-from daemon.venues.binance_session import PLACE, Owner, Session
+from daemon.venues.binance_session import Owner, Session
 from daemon.venues.binance_usdm_wire import AccountEvent, AlgoEvent, ExpiredEvent, MarginEvent, OrderEvent
 
 if TYPE_CHECKING:
-    import msgspec
-
     from daemon.events import Funding
     from daemon.seams import Clock, Wire
-    from daemon.venues.binance_session import Asked
     from daemon.venues.binance_usdm_frames import UsdmFrames
 
 
@@ -37,13 +33,6 @@ class UsdmSession(Session):
     """A connection to the WebSocket API, and the user data stream beside it."""
 
     stream: UserStream | None = None
-    owed_ns = 0  # since when the stream owes a word on an order that was accepted; 0: it does not
-
-    def clock_stepped(self, step_ns: int) -> None:
-        """Take the step of a clock that was set anew: nothing is owed longer or shorter for it."""
-        super().clock_stepped(step_ns)
-        if self.owed_ns:
-            self.owed_ns += step_ns
 
     def close(self, reason: str) -> None:
         """Begin to end both connections."""
@@ -56,11 +45,6 @@ class UsdmSession(Session):
         super().on_close(reason)
         if self.stream is not None:
             self.stream.close()
-
-    def _on_result(self, asked: Asked, result: msgspec.Raw, wire_ns: int) -> None:
-        if asked.verb == PLACE and asked.order is not None and asked.order.state is State.PENDING_NEW:
-            self.owed_ns = self.owed_ns or wire_ns
-        super()._on_result(asked, result, wire_ns)
 
 
 class UserStream:

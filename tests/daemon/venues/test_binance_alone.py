@@ -1,4 +1,4 @@
-"""The venue while nobody listens, nothing is connected, or nothing more may be asked."""
+"""The venue while nobody listens, nothing is connected or told, or nothing more may be asked."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 
 from daemon.errors import NetError
 from daemon.events import ExecutionReport
+from daemon.orders.order import State
 from daemon.venues.binance_session import Session
-from tests.daemon.venues.test_binance import INSTRUMENT, Desk, order, run
+from tests.daemon.venues.test_binance import EVENT, INSTRUMENT, Desk, order, run
 
 STATUS = ExecutionReport(
     kind="STATUS", client_order_id="demo-7-1", instrument=0, wire_ns=1, venue_order_id="9", cum_lots=5
@@ -57,6 +58,42 @@ def test_without_room_for_a_request_trades_are_not_asked_for_and_the_order_stays
         with pytest.raises(NetError, match="was not sent: rate limited"):
             await desk.venue._call(desk.venue._session, "session.status", {})
         assert len(desk.exchange.methods) == asked
+
+    run(scenario)
+
+
+def told(desk: Desk, method: str) -> None:
+    """Let an order be accepted, or an older one's cancellation, with no event before."""
+    one = order()
+    if method == "order.cancel":
+        one.state = State.PENDING_CANCEL
+        desk.venue.cancel(one)
+    else:
+        desk.venue.place(one)
+    row = {"symbol": "BTCUSDT", "orderId": 9, "clientOrderId": "demo-7-1", "status": "NEW"}
+    desk.line.say({"id": desk.line.requests[-1]["id"], "status": 200, "result": row})
+
+
+@pytest.mark.parametrize("method", ["order.place", "order.cancel"])
+def test_a_stream_that_tells_nothing_of_what_was_answered_is_given_up_once(method: str) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.start()
+        told(desk, method)
+        await desk.pass_s(120)
+        assert [status.up for status in desk.sink.statuses] == [True, False, True]
+        assert "does not tell" in desk.sink.statuses[1].reason
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("method", ["order.place", "order.cancel"])
+def test_a_stream_that_tells_is_kept(method: str) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.start()
+        told(desk, method)
+        desk.line.say({"subscriptionId": 0, "event": EVENT})
+        await desk.pass_s(120)
+        assert (desk.venue.losses, len(desk.exchange.lines)) == (0, 1)
 
     run(scenario)
 

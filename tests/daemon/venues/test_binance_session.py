@@ -9,7 +9,7 @@ import pytest
 from daemon.clock import VirtualTime
 from daemon.errors import FrameError, NetError, VenueError
 from daemon.instruments import make_instrument
-from daemon.orders.order import Order
+from daemon.orders.order import Order, State
 from daemon.venues.binance_frames import OrderFrames
 from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, TIME, TRADES, Asked, Session
 from kernels.dtypes import BUY, REST
@@ -432,3 +432,30 @@ def test_an_exchange_that_owes_its_time_is_silent(desk: Desk) -> None:
     assert not desk.session.tell_overdue(before_ns=10_000)
     assert desk.session.tell_overdue(before_ns=10_001)
     assert desk.session.tell_overdue(before_ns=10_001)  # as long as it owes it
+
+
+@pytest.mark.parametrize("step_ns", [0, -3_600, 3_600])
+def test_what_an_answer_told_before_the_stream_is_owed_from_then_on_whatever_our_clock_does(
+    desk: Desk, step_ns: int
+) -> None:
+    desk.time.advance(10_000)
+    desk.ask(1, PLACE)
+    desk.answer(1, result=ROW)
+    desk.ask(2, PLACE)
+    desk.time.advance(11_000)
+    desk.answer(2, result=ROW)
+    desk.session.clock_stepped(step_ns)
+    assert not desk.session.is_mute(10_000 + step_ns)
+    assert desk.session.is_mute(10_001 + step_ns)
+    desk.event(EVENT)
+    assert not desk.session.is_mute(20_000)
+
+
+@pytest.mark.parametrize(
+    ("verb", "state"), [(PLACE, State.WORKING), (PLACE, State.CANCELED), (CANCEL, State.CANCELED)]
+)
+def test_what_the_stream_told_first_is_not_owed(desk: Desk, verb: int, state: State) -> None:
+    desk.ask(1, verb)
+    desk.order.state = state
+    desk.answer(1, result=ROW)
+    assert not desk.session.is_mute(10**9)
