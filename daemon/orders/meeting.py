@@ -1,12 +1,14 @@
 """The venue's word against ours: what start-up, a reconnect and the periodic look have in common.
 
-Trades we never heard of are applied, open orders confirmed, unknown ones adopted, missing ones asked about,
-balances taken over. An order that carries our own id and of which the journal knows nothing lost its record
-in a power cut: it and its trades are taken in, and it is cancelled. Orders of others follow a policy.
+Trades we never heard of are applied and noted, open orders confirmed, unknown ones adopted, missing ones
+asked about, balances taken over. An order that carries our own id and of which the journal knows nothing lost
+its record in a power cut: it and its trades are taken in, and it is cancelled. Orders of others follow a
+policy.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -73,7 +75,7 @@ class Meeting:
             for listed in snapshot.open_orders  # ours first: their trades then find them
             if self._find(listed) is None and self._is_ours(listed.client_order_id)
         ]
-        self._meet_trades(snapshot, now_ns, found)
+        self._meet_trades(snapshot, asked_ns, now_ns, found)
         there = set()
         for listed in snapshot.open_orders:
             order = self._find(listed)
@@ -122,8 +124,9 @@ class Meeting:
         return [order for order in live if not order.venue_order_id and order.side == side]
 
     # --- trades -------------------------------------------------------------------------------------------
-    def _meet_trades(self, snapshot: VenueSnapshot, now_ns: int, found: Differences) -> None:
+    def _meet_trades(self, snapshot: VenueSnapshot, asked_ns: int, now_ns: int, found: Differences) -> None:
         orders = self._orders
+        unheard: Counter[int] = Counter()
         self.unnamed_ns = 0
         trades = sorted(snapshot.trades, key=lambda trade: (trade.exch_ns, trade.trade_id))
         for report in trades:
@@ -143,8 +146,16 @@ class Meeting:
                 lots = sum(trade.last_lots for trade in trades if trade.client_order_id == cid)
                 order = self._adopt(_as_open(report, max(lots, report.qty_lots)), now_ns, found)
             found.trades += 1
+            # one made since the asking may be on its way, and what is not ours is told of by itself
+            if order is not None and order.level != ADOPTED_LEVEL and report.exch_ns < asked_ns:
+                unheard[report.instrument] += 1
             name = (cid or report.venue_order_id) if order is None else order.client_order_id
             orders.apply(msgspec.structs.replace(report, client_order_id=name, wire_ns=now_ns))
+        found.notes += [
+            f"{count} trade{'s' if count > 1 else ''} in {orders.instruments[index].symbol} came unheard, "
+            "and only the venue's list tells of them: accounted for now"
+            for index, count in unheard.items()
+        ]
 
     def _may_be_ours(self, trade: ExecutionReport) -> bool:
         """Whether it may be of an order without a number."""

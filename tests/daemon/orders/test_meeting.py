@@ -39,6 +39,23 @@ def test_trades_made_while_away_are_applied_once(world):
     assert final.position(d.P_QTY) == once
 
 
+def test_trades_that_came_unheard_are_noted_counted_and_on_record_and_no_alarm(world):
+    order = world.place(qty=300)
+    world.report("NEW", order)
+    asked_ns = world.time.now_ns()
+    name = order.client_order_id
+    trades = [World.trade(name, number, 100, exch_ns=asked_ns - 1) for number in (4, 5)]
+    on_its_way = World.trade(name, 6, 100, exch_ns=asked_ns)
+    found = world.meet(balances(world, 300), trades=[*trades, on_its_way], asked_ns=asked_ns)
+    (note,) = found.notes
+    assert note.startswith("2 trades in BTC/USDT came unheard")
+    assert (found.trades, world.recovery.differences, world.alarms()) == (3, 1, [])
+    assert [
+        one.settled for one in read_history(world.disk, World.folder).records if isinstance(one, records.Met)
+    ] == [[note]]
+    assert world.meet(balances(world, 300), trades=trades).notes == []
+
+
 def test_an_order_the_venue_does_not_list_is_asked_about_and_never_assumed_gone(world):
     order = world.place()
     world.report("NEW", order)
