@@ -193,7 +193,7 @@ def test_orders_for_binance_are_rehearsed_where_that_is_asked_for(config_of, mak
     for spin, rehearse_us, rehearsed in ((True, 1_000, True), (True, 0, False), (False, 1_000, False)):
         loop = LoopConfig(spin=spin, rehearse_us=rehearse_us)
         found = make_rehearsal(
-            msgspec.structs.replace(config, loop=loop), venue._instruments, venue._seams, KEYS, lambda: 0
+            msgspec.structs.replace(config, loop=loop), venue._listed, venue._seams, KEYS, lambda: 0
         )
         assert (found is not None) is rehearsed
 
