@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.events import Command
-from daemon.instruments import Instrument
+from daemon.flatten import Flatten
 from daemon.orders.portfolio import Portfolio
 from tests.failures.stage import mutation, play
 
@@ -42,5 +42,5 @@ MUTATIONS = (
         lambda *_: True,
         "more is sold than is free|balance differs|HALTED",
     ),
-    mutation(Instrument, "is_dust", "nothing is dust", lambda *_: False, "dust is closed for ever"),
+    mutation(Flatten, "_is_dust", "nothing is dust", lambda *_: False, "dust is closed for ever"),
 )
