@@ -292,6 +292,7 @@ class App:
             if abs(step_ns) > _SLEW_NS:
                 self.started_ns += step_ns
                 self.meetings.clock_stepped(step_ns)
+                self.feed.clock_stepped(step_ns)
                 take_step(self.core.orders, step_ns)
             if abs(step_ns) > _SECOND_NS // 2:
                 self.log.warning("clock_step", step_ms=step_ns / 1e6)

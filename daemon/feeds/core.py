@@ -85,6 +85,7 @@ class FeedCore:
         ]
         silence = Silence(records["newest_ns"], streams)
         self.ages_ns = silence.ages_ns
+        self.clock_stepped = silence.clock_stepped
         self.newest_ns = silence.newest_ns
         # frames that are nothing; the levels of a depth update are refused after it counted
         self._refused = 0

@@ -45,6 +45,12 @@ class Silence:
         spoken_ns = newest_ns[:, self._looked_at].min(axis=1)
         return np.where(spoken_ns, now_ns - spoken_ns, _NEVER_NS)
 
+    def clock_stepped(self, step_ns: int) -> None:
+        """Take the step of a clock that was set anew: nobody is silent for longer or shorter by it."""
+        newest_ns = self._newest_ns
+        newest_ns[newest_ns > 0] += step_ns
+        self._asked_ns += step_ns
+
     def newest_ns(self, instruments: NDArray[np.intp]) -> int:
         """Return when anything last came of these instruments, 0 before the first."""
         return int(self._newest_ns[instruments].max())

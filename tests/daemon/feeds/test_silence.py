@@ -32,6 +32,14 @@ def test_a_clock_set_back_lets_nothing_be_younger_than_now() -> None:
     assert silence.ages_ns(2_500).tolist() == [500]
 
 
+def test_a_clock_that_is_set_makes_no_silence_longer_or_shorter() -> None:
+    silence = Silence(times({QUOTE: 5_000}, {}), ("quote",))
+    for now_ns, step_ns in ((6_000, -3_000), (3_000, 900_000), (903_000, 0)):
+        assert silence.ages_ns(now_ns)[0] == 1_000
+        assert silence.ages_ns(now_ns)[1] > 1 << 60
+        silence.clock_stepped(step_ns)
+
+
 def test_the_newest_word_of_a_connection_is_any_of_its_instruments() -> None:
     silence = Silence(times({QUOTE: 5}, {TRADE: 9}, {DEPTH: 90}), ("quote",))
     assert silence.newest_ns(np.array([0, 1])) == 9
