@@ -36,7 +36,9 @@ class Seam:
             self._world.checks.heard(self._run)
         elif b'"status":418' in payload:
             until_ms = msgspec.json.decode(payload)["error"]["data"]["retryAfter"]
-            self._run.banned_until_ns = until_ms * 1_000_000
+            world = self._world  # the end is told by the exchange's clock, which a fault may have set
+            ahead_ns = world.exchange.clock.now_ns() - world.time.now_ns()
+            self._run.banned_until_ns = until_ms * 1_000_000 - ahead_ns
 
     def ends(self, reason: str) -> None:
         """Take note of a websocket's end."""
