@@ -41,6 +41,15 @@ _AGAIN_NS: Final = 1_000_000_000
 _ROUNDING: Final = 1e-15
 
 
+def _asked_lately(order: Order, now_ns: int) -> bool:
+    return 0 <= now_ns - order.asked_ns < _AGAIN_NS
+
+
+def _was_asked(order: Order) -> bool:
+    """Whether something was asked of an order since it stands."""
+    return order.asked_ns > order.since_ns
+
+
 def withdraw(orders: Orders, now_ns: int) -> None:
     """Cancel again what should be gone and stands, but for protective stops.
 
@@ -57,15 +66,14 @@ def withdraw(orders: Orders, now_ns: int) -> None:
         unwanted = orders.risk.shut or not desk.ready
         if order.kind == REST and order.slot >= 0:  # one that could not be moved would go stale
             unwanted = not orders.risk.may_quote(desk, order.instrument)
-        if unwanted and not 0 <= now_ns - order.asked_ns < _AGAIN_NS:
+        if unwanted and not _asked_lately(order, now_ns):
             orders.cancel(order, now_ns)
 
 
 def release(orders: Orders, stops: Iterable[Order], now_ns: int) -> None:
     """Cancel protective stops, and again where that was refused."""
     for stop in stops:
-        asked = stop.asked_ns > stop.since_ns  # since it stands
-        if stop.state in STANDING and not (asked and 0 <= now_ns - stop.asked_ns < _AGAIN_NS):
+        if stop.state in STANDING and not (_was_asked(stop) and _asked_lately(stop, now_ns)):
             orders.cancel(stop, now_ns)
 
 
@@ -105,8 +113,8 @@ def trim_stops(orders: Orders, now_ns: int) -> bool:
     """
     excess = excess_stops(orders)
     for stop, lots in excess:
-        asked = stop.asked_ns > stop.since_ns  # since it stands
-        if asked and 0 <= now_ns - stop.asked_ns < _AGAIN_NS:
+        asked = _was_asked(stop)
+        if asked and _asked_lately(stop, now_ns):
             continue
         instrument = orders.instruments[stop.instrument]
         dust = instrument.is_dust(lots, instrument.price.decimal(stop.price_ticks))
