@@ -33,12 +33,15 @@ _HELD_LOTS: Final = strategy.LOW_LOTS + strategy.BAND_LOTS + 5_000
 
 
 @njit(cache=True)
-def judge(mem: Any, now_ns: int) -> int:
-    """Reconcile the one target in `out`, and check what comes of it; return how many actions that is."""
+def judge(mem: Any, now_ns: int, wanted: int) -> int:
+    """Reconcile the targets in `out`, and check what comes of them; return how many actions that is.
+
+    How many targets there are is asked for, as when trading: for a constant numba compiles another kernel.
+    """
     m = mem[0]
     position, working, book, rules, actions = m.position[:], m.working[:], m.book[:], m.rules[:], m.actions[:]
     n = reconcile.reconcile(
-        now_ns, 1, m.out[:], position, working, book, rules, actions, m.clamped[:], m.plan[:]
+        now_ns, wanted, m.out[:], position, working, book, rules, actions, m.clamped[:], m.plan[:]
     )
     limits.check(n, actions, position, working, book, rules, m.limits[:], m.gate[:], m.account[:])
     return int(n)
@@ -60,7 +63,7 @@ class Judge:
         record["book"][0, :, 0] = (_BID, 1.0), (_ASK, 1.0)
         record["account"][:] = 1e12
         record["position"][0, [dt.P_QTY, dt.P_FREE_BASE]] = _HELD_LOTS * 1e-5
-        judge(self._memory, 0)
+        judge(self._memory, 0, 1)
 
     def measure(self) -> NDArray[np.int64]:
         """Return the ns of COUNT judgements on this thread's core, each of another target."""
@@ -74,7 +77,7 @@ class Judge:
         for place, (price, qty) in enumerate(zip(worst.tolist(), (lots * 1e-5).tolist(), strict=True)):
             out[0] = dt.TARGET, 0, np.nan, np.nan, price, qty
             start_ns = now_ns()
-            count = call(memory, start_ns)
+            count = call(memory, start_ns, 1)
             taken[place] = now_ns() - start_ns
             assert count == 1, "a target is one order"
             assert actions[0, dt.X_REFUSAL] == dt.APPROVED, "an order within all limits is approved"
