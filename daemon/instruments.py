@@ -92,6 +92,9 @@ class Instrument(msgspec.Struct, frozen=True):
     price_min: Decimal = Decimal(0)
     price_max: Decimal = Decimal(0)
     notional_max: Decimal = Decimal(0)  # of orders with a price
+    stop_qty_max: Decimal = Decimal(0)  # of a stop, which becomes a market order
+    orders_max: int = 0  # open at once
+    stops_max: int = 0
     #: how far from a reference of the venue's own, an average or the mark, it takes a price, as a fraction
     reference_bound: Decimal = Decimal(0)
 
@@ -134,6 +137,9 @@ def make_instrument(
     price_min: str = "0",
     price_max: str = "0",
     notional_max: str = "0",
+    stop_qty_max: str = "0",
+    orders_max: int = 0,
+    stops_max: int = 0,
     reference_bound: Decimal = Decimal(0),
 ) -> Instrument:
     """Build an instrument from the decimal texts an exchange publishes."""
@@ -158,6 +164,9 @@ def make_instrument(
         price_min=Decimal(price_min),
         price_max=Decimal(price_max),
         notional_max=Decimal(notional_max),
+        stop_qty_max=Decimal(stop_qty_max),
+        orders_max=orders_max,
+        stops_max=stops_max,
         reference_bound=reference_bound,
     )
 

@@ -216,6 +216,9 @@ def rules_of(
     tick, lot = instrument.tick_size, instrument.lot_size
     rules[dt.R_QTY_MIN_LOTS] = ceil(instrument.qty_min / lot)
     rules[dt.R_QTY_MAX_LOTS] = floor(instrument.qty_max / lot)
+    rules[dt.R_STOP_QTY_MAX_LOTS] = floor(
+        min(instrument.qty_max, instrument.stop_qty_max or instrument.qty_max) / lot
+    )
     rules[dt.R_PRICE_MIN_TICKS] = ceil(instrument.price_min / tick)
     rules[dt.R_PRICE_MAX_TICKS] = floor(instrument.price_max / tick)
     rules[dt.R_NOTIONAL_MIN_STEPS] = ceil(instrument.notional_min / (tick * lot))

@@ -114,7 +114,8 @@ R_NOTIONAL_MAX_STEPS: Final = 15  # 0: no largest notional
 R_MARGIN_RATE: Final = 16  # initial margin as a fraction of notional: one over the leverage; 0 on spot
 R_ISOLATED: Final = 17  # 1.0: a position is liquidated by its own margin, not by the account's
 R_CAN_REPLACE: Final = 18  # 1.0: one request cancels a resting order and places another
-RULES_COLUMNS: Final = 19
+R_STOP_QTY_MAX_LOTS: Final = 19  # of a stop, which becomes a market order
+RULES_COLUMNS: Final = 20
 
 # --- limits[k, M]: the numeric risk limits of an instrument -----------------------------------------------
 M_ORDER_NOTIONAL_MAX: Final = 0

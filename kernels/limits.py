@@ -56,6 +56,7 @@ from kernels.dtypes import (
     R_QTY_MAX_LOTS,
     R_QTY_MIN_LOTS,
     R_SPOT,
+    R_STOP_QTY_MAX_LOTS,
     R_TICK_SIZE,
     REFUSED_COLLAR,
     REFUSED_FREE_BALANCE,
@@ -176,7 +177,8 @@ def _judge_order(action: Any, book: Any, rules: Any, limits: Any) -> int:
         return REFUSED_PRICE
     if rules[R_PRICE_MAX_TICKS] > 0 and ticks > rules[R_PRICE_MAX_TICKS]:
         return REFUSED_PRICE
-    if not (lots > 0 and rules[R_QTY_MIN_LOTS] <= lots <= rules[R_QTY_MAX_LOTS]):
+    most = rules[R_STOP_QTY_MAX_LOTS] if action[X_KIND] == STOP else rules[R_QTY_MAX_LOTS]
+    if not (lots > 0 and rules[R_QTY_MIN_LOTS] <= lots <= most):
         return REFUSED_QTY
     price = ticks * rules[R_TICK_SIZE]
     bid, ask = book[0, 0, 0], book[1, 0, 0]

@@ -64,6 +64,9 @@ class _Filter(msgspec.Struct):
     notional_min: str = msgspec.field(default="", name="minNotional")
     notional: str = ""  # the futures' word for it
     notional_max: str = msgspec.field(default="0", name="maxNotional")
+    orders_max: int = msgspec.field(default=0, name="maxNumOrders")
+    stops_max: int = msgspec.field(default=0, name="maxNumAlgoOrders")
+    limit: int = 0  # the futures' word for either
     #: of the average or mark price: of both sides, or of each
     up: str = msgspec.field(default="", name="multiplierUp")
     down: str = msgspec.field(default="", name="multiplierDown")
@@ -197,6 +200,8 @@ def _instrument(index: int, market: Market, symbol: _Symbol) -> Instrument:
         raise ConfigError(
             f"binance {market} tells no tick or lot size for {symbol.symbol}; it cannot be traded"
         )
+    market_lot, orders = by_kind.get("MARKET_LOT_SIZE"), by_kind.get("MAX_NUM_ORDERS")
+    stops = by_kind.get("MAX_NUM_ALGO_ORDERS")
     notional = by_kind.get("NOTIONAL") or by_kind.get("MIN_NOTIONAL")
     try:
         return make_instrument(
@@ -213,6 +218,9 @@ def _instrument(index: int, market: Market, symbol: _Symbol) -> Instrument:
             price_min=price.price_min,
             price_max=price.price_max,
             notional_max=notional.notional_max if notional else "0",
+            stop_qty_max=market_lot.qty_max if market_lot else "0",
+            orders_max=(orders.orders_max or orders.limit) if orders else 0,
+            stops_max=(stops.stops_max or stops.limit) if stops else 0,
             reference_bound=_reference_bound(by_kind),
         )
     except InvalidOperation:

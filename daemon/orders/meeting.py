@@ -17,8 +17,9 @@ from daemon.events import ExecutionReport, OpenOrder
 from daemon.orders import records
 from daemon.orders.audit import Alarm
 from daemon.orders.funding import meet_fundings
+from daemon.orders.money import to_units
 from daemon.orders.order import Order, State
-from kernels.dtypes import GATE_VENUE_DOWN, REST, STOP
+from kernels.dtypes import BUY, GATE_VENUE_DOWN, REST, STOP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,7 @@ class Meeting:
         self._numbered: dict[tuple[int, str], Order] = {}  # by the venue's numbers, as of this meeting
         self._detach = detach
         self._balances_before: list[Apart] = []
+        self._locked_before: dict[str, int] = {}
         self._positions_before: list[Apart] = []
 
     def meet(self, snapshot: VenueSnapshot, asked_ns: int) -> Differences:
@@ -96,6 +98,7 @@ class Meeting:
             for margin in orders.portfolio.margins.values():
                 margin.learn(snapshot.margin)
         self._meet_balances(snapshot, asked_ns, found)
+        self._meet_locks(snapshot)
         unwanted += [o for o in life.open.values() if orders.desks[o.strategy].detached and o.kind != STOP]
         for order in unwanted:
             orders.cancel(order, now_ns)
@@ -280,6 +283,30 @@ class Meeting:
         else:
             portfolio.revalue()  # what additions have moved is summed anew, so that no rounding adds up
         found.fatal += portfolio.short_of()
+
+    def _meet_locks(self, snapshot: VenueSnapshot) -> None:
+        """Take what orders that we do not count have locked of each asset: in symbols not traded here, say.
+
+        Balances and orders are not told of at one moment, so while there are any it is what two looks found.
+        """
+        portfolio = self._orders.portfolio
+        ours: Counter[str] = Counter()
+        for listed in snapshot.open_orders:
+            instrument = portfolio.instruments[listed.instrument]
+            if instrument.spot and self._find(listed) is not None:
+                qty = instrument.qty.decimal(listed.qty_lots - listed.cum_lots)
+                if listed.side == BUY:
+                    ours[instrument.quote] += to_units(qty * instrument.price.decimal(listed.price_ticks))
+                else:
+                    ours[instrument.base] += to_units(qty)
+        locked = {asset: to_units(balance.locked) for asset, balance in snapshot.balances.items()}
+        for asset, purse in portfolio.purses.items():
+            if asset not in portfolio.margins:
+                theirs = max(locked.get(asset, 0) - ours[asset], 0)
+                before = self._locked_before.get(asset, theirs)
+                purse.elsewhere = min(theirs, before) if self._life.open else theirs
+                self._locked_before[asset] = theirs
+                purse.show()
 
 
 def _same(now: list[Apart], before: list[Apart]) -> bool:

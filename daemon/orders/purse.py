@@ -33,19 +33,20 @@ assert [A_FREE_QUOTE + n for n in (1, 2, 3)] == [A_MARGIN_BALANCE, A_EXPOSURE, A
 class Purse:
     """What the account has of one asset, in units, and where the desks read what is free of it."""
 
-    __slots__ = ("_shown", "asset", "fees", "reserved", "total")
+    __slots__ = ("_shown", "asset", "elsewhere", "fees", "reserved", "total")
 
     def __init__(self, asset: str) -> None:
         self.asset = asset
         self.total = 0  # the venue's free and locked
         self.reserved = 0  # the worst case of open orders
+        self.elsewhere = 0  # locked by orders that we know nothing of
         self.fees = 0  # paid in this asset so far
         self._shown: list[memoryview[float]] = []
 
     @property
     def free(self) -> int:
         """Return what may still be spent."""
-        return self.total - self.reserved
+        return self.total - self.reserved - self.elsewhere
 
     def show_in(self, view: memoryview[float], at: int) -> None:
         """Show what is free in a desk from now on."""
@@ -53,7 +54,7 @@ class Purse:
 
     def show(self) -> None:
         """Write what is free into every desk that trades the asset."""
-        free = (self.total - self.reserved) / UNIT
+        free = (self.total - self.reserved - self.elsewhere) / UNIT  # the property would cost 30 ns
         for view in self._shown:
             view[0] = free
 

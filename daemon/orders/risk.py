@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from daemon.errors import JournalError
 from daemon.orders.audit import Alarm, Latched
+from daemon.orders.crowd import Crowd
 from daemon.orders.gates import Gates
 from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.liquidation import LiquidationWatch
@@ -27,29 +28,20 @@ from daemon.orders.replacing import only_cancel, replaceable
 from daemon.orders.windows import ALWAYS, Windows
 from kernels.dtypes import (
     AMEND,
-    BUY,
     GATE_HALTED,
     GATE_LOW_BUDGET,
     GATE_MARKET_CLOSED,
     GATE_WINDOW,
-    P_FREE_BASE,
     P_QTY,
     PLACE,
     POSITION_COLUMNS,
-    REFUSED_DUPLICATE,
-    REFUSED_FREE_BALANCE,
     REFUSED_NO_SLOT,
     REFUSED_ORDER_RATE,
-    REFUSED_POSITION_NOTIONAL,
-    REFUSED_SELF_TRADE,
     REPLACE,
     REST,
     STOP,
-    X_DECIDED_HALF_TICKS,
     X_INSTRUMENT,
     X_KIND,
-    X_LEVEL,
-    X_PRICE_TICKS,
     X_QTY_LOTS,
     X_REDUCES,
     X_REFUSAL,
@@ -121,15 +113,15 @@ class Risk:
         self.short = False  # the venue's rate limits leave little
         self.blind: Collection[tuple[int, int]] = ()  # (strategy, instrument): it quotes no market unseen
         self.refusals: dict[int, int] = {}  # by code, every one
-        #: open orders per instrument; the manager keeps them
-        self.live: list[list[Order]] = [[] for _ in instruments]
+        crowd = Crowd(instruments, self.gates, limits.position_notional_max)
+        self._collides, self._crowds = crowd.collides, crowd.crowds
+        self.live = crowd.live
         self.losses = LossWatch(limits.daily_loss_max, limits.drawdown_max, self.gates, self.live, self._tell)
         self.liquidation = LiquidationWatch(
             instruments, limits.liquidation_distance_min, self.gates, self._tell
         )
         self._lot = [instrument.qty.as_float for instrument in instruments]
         self._spot = [instrument.spot for instrument in instruments]
-        self._tick = [instrument.price.as_float for instrument in instruments]
         self._journal = journal
         self._observers = observers
         self._number = 0
@@ -148,15 +140,7 @@ class Risk:
         if not code:
             held = desk.orders[row][slot]
             if verb == PLACE:
-                gate = desk.gate[row]
-                if gate and (code := self._hold_back(gate, desk, action)):
-                    pass
-                elif held is not None:
-                    code = REFUSED_NO_SLOT
-                elif self.live[instrument] and (code := self._collides(desk, action)):
-                    pass
-                elif reduces or not (code := self._crowds(desk, action, instrument)):
-                    code = self._spend(now_ns, 1.0 if reduces else self._needed)
+                code = self._judge_place(desk, action, held, instrument, now_ns)
             elif verb == REPLACE:
                 old = replaceable(desk, action)
                 if (
@@ -177,6 +161,21 @@ class Risk:
         self._number = number = self._number + 1
         return Approved(SEAL, number, desk, action, instrument, now_ns)
 
+    def _judge_place(
+        self, desk: Desk, action: list[int], held: Order | None, instrument: int, now_ns: int
+    ) -> int:
+        """Return what an order that the kernel approved is refused for, or 0."""
+        gate, reduces = desk.gate[action[X_INSTRUMENT]], action[X_REDUCES]
+        if gate and (code := self._hold_back(gate, desk, action)):
+            return code
+        if held is not None:
+            return REFUSED_NO_SLOT
+        if self.live[instrument] and (code := self._collides(desk, action)):
+            return code
+        if not reduces and (code := self._crowds(desk, action, instrument)):
+            return code
+        return self._spend(now_ns, 1.0 if reduces else self._needed)
+
     def _hold_back(self, gate: int, desk: Desk, action: list[int]) -> int:
         """Return what a closed gate refuses an order for; 0 where it reduces and the market takes it."""
         if desk.instruments[action[X_INSTRUMENT]] in self.suspended:
@@ -192,58 +191,6 @@ class Risk:
         if action[X_KIND] == STOP and self._spot[desk.instruments[row]]:  # what else is there may sell first
             lots += sum(order.leaves_lots for order in desk.orders[row] if order and order.side == side)
         return position * side < 0 and lots * self._lot[desk.instruments[row]] <= abs(position) * (1 + 1e-9)
-
-    def _collides(self, desk: Desk, action: list[int], replaced: Order | None = None) -> int:
-        """Compare with every open order of the instrument, whichever strategy's, but one to be replaced."""
-        side, kind, price = action[X_SIDE], action[X_KIND], action[X_PRICE_TICKS]
-        for order in self.live[desk.instruments[action[X_INSTRUMENT]]]:
-            if order is replaced:
-                continue
-            if order.side == side:
-                if order.strategy == desk.index and order.kind == kind and order.level == action[X_LEVEL]:
-                    return REFUSED_DUPLICATE
-            elif (
-                order.kind == REST
-                and kind != STOP
-                and (price >= order.price_ticks if side == BUY else price <= order.price_ticks)
-            ):
-                return REFUSED_SELF_TRADE
-        return 0
-
-    def _crowds(self, desk: Desk, action: list[int], instrument: int) -> int:
-        """Refuse what, in the worst case, makes the position of all strategies together too large.
-
-        On spot also what would sell the coins that another holds. The kernel counts what is in one strategy's
-        slots: neither another's, nor an order that was adopted.
-        """
-        if not self.gates.shared[instrument]:
-            return 0
-        live, side, lot = self.live[instrument], action[X_SIDE], self._lot[instrument]
-        if side != BUY and self._spot[instrument] and self._sells_others(desk, action):
-            return REFUSED_FREE_BALANCE
-        held = sum(desk.position[row * POSITION_COLUMNS + P_QTY] for desk, row in self.gates.rows[instrument])
-        lots = action[X_QTY_LOTS] + sum(order.leaves_lots for order in live if order.side == side)
-        ticks = max(action[X_PRICE_TICKS], action[X_DECIDED_HALF_TICKS] / 2)
-        notional = (side * held + lots * lot) * ticks * self._tick[instrument]
-        return 0 if notional <= self.limits.position_notional_max else REFUSED_POSITION_NOTIONAL
-
-    def _sells_others(self, desk: Desk, action: list[int]) -> bool:
-        """Whether an order needs coins that other strategies hold in its instrument and are not selling."""
-        row = action[X_INSTRUMENT]
-        instrument = desk.instruments[row]
-        theirs = sum(
-            max(other.position[at * POSITION_COLUMNS + P_QTY], 0.0)
-            for other, at in self.gates.rows[instrument]
-            if other is not desk
-        )
-        selling = sum(
-            order.leaves_lots
-            for order in self.live[instrument]
-            if order.side != BUY and order.strategy != desk.index
-        )
-        lot = self._lot[instrument]
-        free = desk.position[row * POSITION_COLUMNS + P_FREE_BASE] - max(theirs - selling * lot, 0.0)
-        return action[X_QTY_LOTS] * lot > free * (1 + 1e-9)
 
     def _spend(self, now_ns: int, needed: float) -> int:
         """Take one order off the budget, of which so much must be left; return a refusal or 0."""

@@ -29,8 +29,8 @@ FILTER_OF = {
 }
 
 
-def documented(filters: list[dict[str, str]], price: Decimal, qty: Decimal) -> str:
-    """Return the first filter that a limit order fails; "" where the exchange takes it."""
+def documented(filters: list[dict[str, str]], price: Decimal, qty: Decimal, *, stop: bool = False) -> str:
+    """Return the first filter that a limit order or a stop fails; "" where the exchange takes it."""
     for one in filters:
         number = {name: Decimal(text) for name, text in one.items() if name != "filterType"}
         kind = one["filterType"]
@@ -39,12 +39,15 @@ def documented(filters: list[dict[str, str]], price: Decimal, qty: Decimal) -> s
             fails = (least and price < least) or (most and price > most) or (step and price % step)
         elif kind == "LOT_SIZE":
             fails = qty < number["minQty"] or qty > number["maxQty"] or qty % number["stepSize"]
+        elif kind == "MARKET_LOT_SIZE":  # a step of 0 is none
+            fails = stop and (qty > number["maxQty"] or (number["stepSize"] and qty % number["stepSize"]))
         elif kind == "MIN_NOTIONAL":
             fails = price * qty < number["minNotional"]
-        else:
-            fails = not number["minNotional"] <= price * qty <= number["maxNotional"]
+        else:  # a market order, which a stop becomes, has no largest notional (applyMaxToMarket)
+            worth = price * qty
+            fails = worth < number["minNotional"] or (not stop and worth > number["maxNotional"])
         if fails:
-            return "NOTIONAL" if kind == "MIN_NOTIONAL" else kind
+            return {"MIN_NOTIONAL": "NOTIONAL", "MARKET_LOT_SIZE": "LOT_SIZE"}.get(kind, kind)
     return ""
 
 
@@ -54,6 +57,10 @@ def price_filter(least: str, most: str, tick: str) -> dict[str, str]:
 
 def lot_size(least: str, most: str, step: str) -> dict[str, str]:
     return {"filterType": "LOT_SIZE", "minQty": least, "maxQty": most, "stepSize": step}
+
+
+def market_lot_size(most: str, step: str) -> dict[str, str]:
+    return {"filterType": "MARKET_LOT_SIZE", "minQty": "0", "maxQty": most, "stepSize": step}
 
 
 def notional(least: str, most: str) -> dict[str, str]:
@@ -66,7 +73,7 @@ def instrument_of(filters: list[dict[str, str]]):
     return found
 
 
-def ours(instrument, orders: list[tuple[int, int]]) -> list[str]:
+def ours(instrument, orders: list[tuple[int, int]], kind: int = d.TARGET) -> list[str]:
     """Judge (ticks, lots) by the daemon's kernel, with every limit of our own out of the way."""
     rules = rules_of(instrument, ReconcileConfig(), (0.0, 0.0), can_amend=True).reshape(1, -1)
     rules[0, d.R_SPOT] = 0.0  # no balance is asked for
@@ -78,7 +85,7 @@ def ours(instrument, orders: list[tuple[int, int]]) -> list[str]:
     verdicts = []
     for ticks, lots in orders:
         actions = np.zeros((1, d.ACTION_COLUMNS), np.int64)
-        actions[0, [d.X_VERB, d.X_KIND, d.X_SIDE]] = d.PLACE, d.TARGET, d.BUY
+        actions[0, [d.X_VERB, d.X_KIND, d.X_SIDE]] = d.PLACE, kind, d.BUY
         actions[0, [d.X_PRICE_TICKS, d.X_QTY_LOTS]] = ticks, lots
         limits.check(
             1,
@@ -121,6 +128,19 @@ def test_the_documented_examples_are_judged_alike(price, qty, fails):
     instrument = instrument_of(EXAMPLE)
     assert documented(EXAMPLE, Decimal(price), Decimal(qty)) == fails
     assert ours(instrument, [(instrument.price.parse(price), instrument.qty.parse(qty))]) == [fails]
+
+
+@pytest.mark.parametrize("step", ["0", "0.00100000"])
+@pytest.mark.parametrize(
+    ("qty", "stop", "fails"),
+    [("50", True, ""), ("50.001", True, "LOT_SIZE"), ("50.001", False, ""), ("100.001", False, "LOT_SIZE")],
+)
+def test_a_stop_is_judged_by_the_quantity_that_a_market_order_may_have(qty, stop, fails, step):
+    filters = [*EXAMPLE[:1], lot_size("0.001", "100", "0.001"), market_lot_size("50", step), EXAMPLE[2]]
+    instrument = instrument_of(filters)
+    assert documented(filters, Decimal(150), Decimal(qty), stop=stop) == fails
+    kind = d.STOP if stop else d.TARGET
+    assert ours(instrument, [(150 * 10**6, instrument.qty.parse(qty))], kind) == [fails]
 
 
 def a_listing(rng: random.Random) -> list[dict[str, str]]:

@@ -40,14 +40,15 @@ def test_16_precision_and_filters():
     for tick, lot, least in GRIDS:
         symbol, instrument = listed(tick, lot, least)
         requests, market = OrderRequests([instrument], None, 5000), MarketData(symbol)
-        orders = [near_a_bound(random, instrument, symbol) for _ in range(ORDERS)]
-        for (ticks, lots), ours in zip(orders, documented.ours(instrument, orders), strict=True):
-            message = msgspec.json.decode(requests.place(1, an_order(ticks, lots), 0))
-            theirs, price, qty = verdict(message["params"], market)
-            assert (price, qty) == (ticks * symbol.tick, lots * symbol.lot), "another number was written"
-            assert ours == theirs, f"our verdict is {ours!r}, the exchange's {theirs!r}"
-            seen.add(theirs)
-    assert seen == {"", "PRICE_FILTER", "LOT_SIZE", "NOTIONAL"}
+        for kind in (d.TARGET, d.STOP):
+            orders = [near_a_bound(random, instrument, symbol, kind) for _ in range(ORDERS)]
+            for (ticks, lots), ours in zip(orders, documented.ours(instrument, orders, kind), strict=True):
+                message = msgspec.json.decode(requests.place(1, an_order(ticks, lots, kind), 0))
+                theirs, price, qty = verdict(message["params"], market)
+                assert (price, qty) == (ticks * symbol.tick, lots * symbol.lot), "another number was written"
+                assert ours == theirs.removeprefix("MARKET_"), f"our verdict is {ours!r}, theirs {theirs!r}"
+                seen.add(theirs)
+    assert seen == {"", "PRICE_FILTER", "LOT_SIZE", "MARKET_LOT_SIZE", "NOTIONAL"}
 
 
 def listed(tick, lot, least):
@@ -68,9 +69,10 @@ def listed(tick, lot, least):
     return symbol, Binance().instruments("spot", ["XYZ/USDT"], body)[0]
 
 
-def near_a_bound(random, instrument, symbol):
+def near_a_bound(random, instrument, symbol, kind):
     """Return ticks and lots where one filter just holds or just does not."""
-    lots_max = int(instrument.qty_max / instrument.lot_size)
+    most = instrument.stop_qty_max if kind == d.STOP else instrument.qty_max
+    lots_max = int(most / instrument.lot_size)
     lots = random.choice([1, random.randint(1, lots_max), lots_max, lots_max + 1])
     step = instrument.tick_size * instrument.lot_size * lots
     bounds = [instrument.notional_min / step, instrument.notional_max / step]
@@ -78,7 +80,7 @@ def near_a_bound(random, instrument, symbol):
     return max(1, int(random.choice(bounds)) + random.choice([-1, 0, 1])), lots
 
 
-def an_order(ticks, lots):
+def an_order(ticks, lots, kind):
     return Order(
         client_order_id="sim-1-1",
         seq=1,
@@ -86,7 +88,7 @@ def an_order(ticks, lots):
         instrument=0,
         slot=0,
         row=0,
-        kind=d.TARGET,
+        kind=kind,
         level=0,
         side=d.BUY,
         price_ticks=ticks,
@@ -104,8 +106,8 @@ def verdict(params, market):
     try:
         check_order(new, market, [])
     except ApiError as error:
-        return error.message.removeprefix("Filter failure: "), new.price, new.qty
-    return "", new.price, new.qty
+        return error.message.removeprefix("Filter failure: "), new.price or new.stop_price, new.qty
+    return "", new.price or new.stop_price, new.qty
 
 
 def _blind(column, what, name):
@@ -113,11 +115,11 @@ def _blind(column, what, name):
 
     def rules(*args, **more):
         row = rules_of(*args, **more)
-        row[column] = 2**40 if column == d.R_QTY_MAX_LOTS else 0
+        row[column] = 2**40 if column in {d.R_QTY_MAX_LOTS, d.R_STOP_QTY_MAX_LOTS} else 0
         return row
 
     plant = partial(patch.object, documented, "rules_of", rules)
-    return Mutation("daemon.runtime.rules_of", what, plant, f"our verdict is .*, the exchange's '{name}'")
+    return Mutation("daemon.runtime.rules_of", what, plant, f"our verdict is .*, theirs '{name}'")
 
 
 def _a_place_less(scale, instrument):
@@ -133,6 +135,7 @@ MUTATIONS = (
     _blind(d.R_NOTIONAL_MAX_STEPS, "no largest notional", "NOTIONAL"),
     _blind(d.R_PRICE_MAX_TICKS, "no highest price", "PRICE_FILTER"),
     _blind(d.R_QTY_MAX_LOTS, "no largest quantity", "LOT_SIZE"),
+    _blind(d.R_STOP_QTY_MAX_LOTS, "no largest stop", "MARKET_LOT_SIZE"),
     Mutation(
         "daemon.venues.binance_templates._scale",
         "a decimal place too few",

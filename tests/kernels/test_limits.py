@@ -45,6 +45,7 @@ from kernels.dtypes import (
     R_QTY_MAX_LOTS,
     R_QTY_MIN_LOTS,
     R_SPOT,
+    R_STOP_QTY_MAX_LOTS,
     R_TICK_SIZE,
     REFUSED_COLLAR,
     REFUSED_FREE_BALANCE,
@@ -99,6 +100,7 @@ class Desk:
         self.rules[:, R_LOT_SIZE] = 0.001
         self.rules[:, R_QTY_MIN_LOTS] = 2
         self.rules[:, R_QTY_MAX_LOTS] = 500
+        self.rules[:, R_STOP_QTY_MAX_LOTS] = 400
         self.rules[:, R_SPOT] = spot
         self.limits = np.full((k, LIMITS_COLUMNS), INF)
         self.limits[:, M_LIQUIDATION_DISTANCE_MIN] = -INF
@@ -220,6 +222,14 @@ def test_a_notional_above_the_venues_largest_is_refused_but_of_a_stop():
         APPROVED,
         REFUSED_NOTIONAL_MAX,
         APPROVED,
+    ]
+
+
+def test_a_stop_has_a_largest_quantity_of_its_own():
+    orders = [place(BUY, 210, lots, kind) for kind in (REST, STOP) for lots in (400, 401, 500, 501)]
+    assert [verdict == REFUSED_QTY for verdict in Desk().judge(*orders)] == [
+        *(False, False, False, True),
+        *(False, True, True, True),
     ]
 
 

@@ -35,6 +35,7 @@ from kernels.dtypes import (
     R_LOT_SIZE,
     R_QTY_MAX_LOTS,
     R_QTY_MIN_LOTS,
+    R_STOP_QTY_MAX_LOTS,
     R_TICK_SIZE,
     REST,
     TRADE,
@@ -83,7 +84,7 @@ def make_memory(k: int = 1) -> np.ndarray:
     for i in range(k):
         features.init(record["feature_f"][i], record["feature_i"][i], features.bind_tuning({}))
         record["rules"][i, [R_TICK_SIZE, R_LOT_SIZE]] = 0.5, 0.001
-        record["rules"][i, [R_QTY_MIN_LOTS, R_QTY_MAX_LOTS]] = 1, 10**6
+        record["rules"][i, [R_QTY_MIN_LOTS, R_QTY_MAX_LOTS, R_STOP_QTY_MAX_LOTS]] = 1, 10**6, 10**6
     return memory
 
 

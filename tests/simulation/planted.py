@@ -16,13 +16,13 @@ from msgspec.structs import replace
 from daemon import core
 from daemon.core import order_rules
 from daemon.errors import NetError
+from daemon.orders.crowd import Crowd
 from daemon.orders.journal import Journal
 from daemon.orders.lifecycle import Lifecycle
 from daemon.orders.manager import Orders
 from daemon.orders.meeting import Meeting
 from daemon.orders.order import State
 from daemon.orders.records import ADOPT, PLACE
-from daemon.orders.risk import Risk
 from daemon.orders.state import Event
 from daemon.orders.trades import TradeIds
 from daemon.venues.binance_session import Session
@@ -100,17 +100,17 @@ def _no_reserve_for_unknown() -> Iterator[None]:
             self.desks[order.strategy].free(order)
             self._risk.open(order.instrument, GATE_UNKNOWN_ORDER)
 
-    collides = Risk._collides
+    collides = Crowd.collides
 
-    def blind(self: Risk, desk: Any, action: list[int]) -> int:
+    def blind(self: Crowd, desk: Any, action: list[int], replaced: Any = None) -> int:
         before = self.live
         self.live = [[one for one in orders if one.state is not State.UNKNOWN] for orders in before]
         try:
-            return collides(self, desk, action)
+            return collides(self, desk, action, replaced)
         finally:
             self.live = before
 
-    with patch.object(Lifecycle, "step", careless), patch.object(Risk, "_collides", blind):
+    with patch.object(Lifecycle, "step", careless), patch.object(Crowd, "collides", blind):
         yield
 
 

@@ -68,6 +68,23 @@ def test_rules_come_from_the_filters() -> None:
     assert coinm.notional_min == 0
 
 
+@pytest.mark.parametrize(
+    ("market", "listed", "names"),
+    [("spot", SPOT, ("maxNumOrders", "maxNumAlgoOrders")), ("usdm", USDM, ("limit", "limit"))],
+)
+def test_what_may_stand_and_how_large_a_stop_may_be_come_from_the_filters(market, listed, names) -> None:
+    filters = [
+        *listed["filters"],
+        {"filterType": "MARKET_LOT_SIZE", "minQty": "0", "maxQty": "120.5", "stepSize": "0"},
+        {"filterType": "MAX_NUM_ORDERS", names[0]: 200},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", names[1]: 5},
+    ]
+    [one] = BINANCE.instruments(market, ["BTC/USDT"], info({**listed, "filters": filters}))
+    assert (one.stop_qty_max, one.orders_max, one.stops_max) == (Decimal("120.5"), 200, 5)
+    [plain] = BINANCE.instruments(market, ["BTC/USDT"], info(listed))
+    assert (plain.stop_qty_max, plain.orders_max, plain.stops_max) == (0, 0, 0)
+
+
 SIDES = {
     "bidMultiplierUp": "5",
     "bidMultiplierDown": "0.2",

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 
-from daemon.events import OpenOrder, VenueStatus
+from daemon.events import Balance, OpenOrder, VenueSnapshot, VenueStatus
 from daemon.orders import records
 from daemon.orders.doubts import OrderRules
+from daemon.orders.money import UNIT
 from daemon.orders.order import State
 from daemon.orders.reader import read_history
 from kernels import dtypes as d
@@ -505,3 +507,37 @@ def test_what_comes_of_a_snapshot_bears_the_time_of_the_meeting(world):
     assert traded.wire_ns != world.time.now_ns()
     world.meet(trades=[traded], open_orders=[world.listed(order, cum_lots=40)], asked_ns=START_NS - HOUR)
     assert order.changed_ns == world.orders.life.last_trade_wire_ns == world.time.now_ns()
+
+
+def locked(world, free, by_others, open_orders=()):
+    """Meet a venue that has so much BTC free, and so much locked."""
+    told = {"USDT": Balance(Decimal(100_000), Decimal(0)), "BTC": Balance(Decimal(free), Decimal(by_others))}
+    return world.recovery.meet(VenueSnapshot(told, list(open_orders), [], world.time.now_ns()))
+
+
+def test_what_orders_elsewhere_have_locked_is_not_free(world):
+    locked(world, "6", "4")
+    assert world.position(d.P_FREE_BASE) == 6.0
+    again = world.restarted()
+    locked(again, "7", "3")
+    assert (again.position(d.P_FREE_BASE), again.portfolio.purse("BTC").total) == (7.0, 10 * UNIT)
+    locked(again, "10", "0")
+    assert again.position(d.P_FREE_BASE) == 10.0
+
+
+def test_what_our_own_orders_have_locked_is_counted_once(world):
+    order = world.place(side=d.SELL, price=6_000_001, qty=100_000)
+    world.report("NEW", order)
+    for _ in range(2):
+        locked(world, "5", "5", [World.listed(order)])  # one of the five is ours
+    assert world.position(d.P_FREE_BASE) == 9.0 - 4.0
+
+
+def test_a_lock_that_is_seen_once_while_orders_are_at_work_may_be_of_another_moment(world):
+    order = world.place(side=d.SELL, price=6_000_001, qty=100_000)
+    world.report("NEW", order)
+    locked(world, "9", "1", [World.listed(order)])
+    locked(world, "8", "2", [World.listed(order)])
+    assert world.position(d.P_FREE_BASE) == 9.0
+    locked(world, "8", "2", [World.listed(order)])
+    assert world.position(d.P_FREE_BASE) == 8.0

@@ -4,14 +4,13 @@ import pytest
 
 from daemon.errors import UsageError
 from daemon.events import Command
-from daemon.orders.doubts import OrderRules
 from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.reader import read_all
 from daemon.orders.records import RefusedAction
 from daemon.orders.risk import RiskLimits
 from kernels import dtypes as d
 from kernels.dtypes import REFUSAL_NAMES
-from tests.daemon.orders.conftest import HOUR, World
+from tests.daemon.orders.conftest import HOUR
 
 
 def test_the_kernels_refusals_pass_through(world):
@@ -31,66 +30,9 @@ def test_an_approval_carries_the_seal_and_the_daemons_instrument(new_world, pair
     assert verdict.instrument == 1
 
 
-def test_a_second_order_for_the_same_wish_is_refused_even_while_the_first_is_being_cancelled(world):
-    order = world.place(level=3)
-    assert world.check(level=3, slot=1).reason == "duplicate"
-    world.report("NEW", order)
-    world.orders.cancel(order, world.time.now_ns())
-    assert world.check(level=3, slot=1).reason == "duplicate"
-    world.report("CANCELED", order)
-    assert isinstance(world.check(level=3, slot=1), Approved)
-
-
-def test_another_level_side_kind_or_strategy_is_another_wish(new_world):
-    world = new_world(strategies={"one": (0,), "two": (0,)})
-    world.place(level=3)
-    assert isinstance(world.check(level=4, slot=1), Approved)
-    assert isinstance(world.check(level=3, slot=1, side=d.SELL, price=6_000_001), Approved)
-    assert isinstance(world.check(level=3, slot=1, kind=d.TARGET), Approved)
-    assert isinstance(world.check(strategy=1, level=3, slot=1), Approved)
-
-
 def test_a_slot_that_is_taken_is_refused(world):
     world.place(slot=0)
     assert world.check(slot=0, level=5).reason == "no_slot"
-
-
-@pytest.mark.parametrize(("side", "against", "through"), [(d.BUY, 6_000_000, 1), (d.SELL, 6_000_000, -1)])
-def test_no_strategy_trades_with_another(new_world, side, against, through):
-    world = new_world(strategies={"one": (0,), "two": (0,)})
-    world.place(side=-side, price=against)
-    for price in (against, against + through):
-        for kind in (d.REST, d.TARGET):
-            assert world.check(strategy=1, side=side, price=price, kind=kind).reason == "self_trade"
-    assert isinstance(world.check(strategy=1, side=side, price=against - through), Approved)
-    assert isinstance(world.check(strategy=1, side=side, price=against, kind=d.STOP), Approved)
-
-
-def test_the_limit_on_a_position_counts_what_all_strategies_hold_and_have_on_order(new_world):
-    """Each of 1000 lots at 60,000 is worth 600."""
-    limits = RiskLimits(orders_per_s_max=1000.0, position_notional_max=1_850.0)
-    world = new_world(strategies={"one": (0,), "two": (0,)}, limits=limits)
-    more = {"price": 6_000_000, "decided": 12_000_000}
-    world.fill(world.place(0, qty=1000, **more), 1, 1000)
-    world.place(0, qty=1000, **more)  # on its way
-    assert world.check(1, qty=1100, **more).reason == "position_notional_max"
-    assert isinstance(world.check(1, qty=1000, **more), Approved)
-    dear = {"price": 6_000_000, "decided": 12_400_000}  # worth more than the order's price says
-    assert world.check(1, qty=1000, **dear).reason == "position_notional_max"
-    assert isinstance(world.check(1, side=d.BUY, kind=d.TARGET, qty=9000, reduces=True, **more), Approved)
-
-
-def test_the_limit_on_a_position_counts_an_order_that_was_adopted(new_world):
-    limits = RiskLimits(orders_per_s_max=1000.0, position_notional_max=1_000.0)
-    rules = OrderRules(foreign="adopt")
-    world = new_world(strategies={"one": (0,)}, limits=limits, rules=rules)
-    assert isinstance(world.check(0, qty=1000, level=1), Approved)
-    listed = [World.listed("by-hand", qty_lots=1000)]
-    world.meet(open_orders=listed)
-    again = world.restarted(limits=limits, rules=rules)
-    again.meet(open_orders=listed)
-    for each in (world, again):
-        assert each.check(0, qty=1000, level=1).reason == "position_notional_max"
 
 
 def test_the_order_rate_is_a_budget_of_which_risk_reducing_orders_own_a_part(new_world):
