@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _OURS: Final = frozenset({"daemon", "kernels", "strategies"})
 #: what an environment below the strategy's folder holds was installed, not written there
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
+_PARSED_TIMES_MAX: Final = 5
 
 
 def local_sources(path: Path, source: str) -> dict[str, str]:
@@ -60,7 +61,7 @@ def forget(names: Iterable[str], folder: Path) -> None:
 def _imported(package: str, source: str) -> Iterator[str]:
     """Yield the absolute dotted names that a text may import; of `from a import b`, b may be no module."""
     try:
-        tree = ast.parse(source)
+        tree = _parse(source)
     except (SyntaxError, ValueError):
         return
     for node in ast.walk(tree):
@@ -70,6 +71,20 @@ def _imported(package: str, source: str) -> Iterator[str]:
             above = package.split(".")[: max(package.count(".") + 2 - node.level, 0)] if node.level else []
             base = ".".join([*above, *(node.module or "").split(".")]).strip(".")
             yield from (f"{base}.{one.name}".strip(".") for one in node.names)
+
+
+def _parse(source: str) -> ast.Module:
+    """Parse a text; raises SyntaxError, ValueError.
+
+    CPython 3.11 counts how deep it is in a place that all threads share, and takes another's parsing at the
+    same time, or one within a collection, for an error of its own: then once more is all it takes.
+    """
+    for _ in range(_PARSED_TIMES_MAX - 1):
+        try:
+            return ast.parse(source)
+        except SystemError:
+            continue
+    return ast.parse(source)
 
 
 def _on_the_way(name: str, folder: Path) -> Iterator[tuple[str, Path]]:

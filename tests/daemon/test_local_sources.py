@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import sys
 from types import ModuleType
 
@@ -27,6 +28,19 @@ def written(tmp_path, monkeypatch):
 
 def test_a_strategy_alone_has_no_local_sources(written):
     assert written("import numpy\nfrom numba import njit\nfrom kernels.dtypes import BUY\n") == []
+
+
+def test_a_text_that_another_thread_parses_too_is_read_again(written, monkeypatch):
+    parse, errors = ast.parse, [SystemError("AST constructor recursion depth mismatch")] * 3
+
+    def disturbed(source):
+        if errors:
+            raise errors.pop()
+        return parse(source)
+
+    monkeypatch.setattr(ast, "parse", disturbed)
+    assert written("import helpers\n", helpers="") == ["helpers"]
+    assert not errors
 
 
 def test_helpers_and_their_helpers_are_found_once(written):
