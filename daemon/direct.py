@@ -26,12 +26,12 @@ from daemon.orders.audit import Alarm, Filled, Moved
 from daemon.orders.checkpoint import save
 from daemon.orders.funding import take_funding
 from daemon.orders.gone import without_gone
-from daemon.orders.liquidation import take_margin_call
 from daemon.orders.money import Holding, to_text, to_units
 from daemon.orders.order import STANDING, State
 from daemon.orders.reader import History, read_history
 from daemon.orders.records import pack
 from daemon.orders.recovery import Recovery
+from daemon.orders.venue_alarm import take_alarm
 from daemon.pause import pause, within
 from kernels.dtypes import REST, STOP, TARGET
 
@@ -114,7 +114,7 @@ class Direct:
         self.orders, self._recovery = self._open()
         self.orders.doubts.ask_snapshot = self._meet_soon
         self.on_funding = partial(take_funding, self.orders)
-        self.on_margin_call = partial(take_margin_call, self.orders)
+        self.on_alarm = partial(take_alarm, self.orders)
         self._flatten = Flatten(self.orders, instruments, self._touch, config.risk.collar)
 
     # --- the journal ---------------------------------------------------------------------------------------

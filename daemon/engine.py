@@ -26,8 +26,8 @@ from daemon.orders.closing import trim_stops, withdraw
 from daemon.orders.fees import value_fees
 from daemon.orders.funding import take_funding
 from daemon.orders.intents import Approved
-from daemon.orders.liquidation import take_margin_call
 from daemon.orders.order import Order
+from daemon.orders.venue_alarm import take_alarm
 from daemon.pulse import STEADY
 from daemon.readiness import Readiness
 from daemon.redact import redact
@@ -363,9 +363,9 @@ class Engine:
         self.venue_up = status.up
         self.orders.venue_status(status)
 
-    def on_margin_call(self, text: str, wire_ns: int) -> None:
-        """Record and tell that the venue calls for margin; what orders may do the gates know already."""
-        take_margin_call(self.orders, text, wire_ns)
+    def on_alarm(self, kind: str, text: str, wire_ns: int) -> None:
+        """Record and tell what the venue has a person look at; what orders may do the gates know already."""
+        take_alarm(self.orders, kind, text, wire_ns)
 
     # --- 4. commands and timers ------------------------------------------------------------------------
     def on_command(self, command: Command) -> None:

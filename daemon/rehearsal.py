@@ -137,7 +137,7 @@ class Rehearsal:
     def on_funding(self, funding: Funding) -> None:
         """Do nothing: it holds nothing for so long."""
 
-    def on_margin_call(self, text: str, wire_ns: int) -> None:
+    def on_alarm(self, kind: str, text: str, wire_ns: int) -> None:
         """Do nothing."""
 
     def on_venue_status(self, status: VenueStatus) -> None:

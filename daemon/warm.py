@@ -168,7 +168,7 @@ class _Nobody:
     def on_funding(self, funding: Funding) -> None:
         """Do nothing."""
 
-    def on_margin_call(self, text: str, wire_ns: int) -> None:
+    def on_alarm(self, kind: str, text: str, wire_ns: int) -> None:
         """Do nothing."""
 
     def knows(self, kind: str, client_order_id: str, cum_lots: int, trade_id: int) -> bool:  # noqa: ARG002

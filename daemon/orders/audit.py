@@ -84,6 +84,7 @@ ALARMS: Final = (
     "liquidation_near",  # a position's distance from liquidation is below its limit
     "margin_call",  # the venue says that positions are near their liquidation
     "position_closed",  # the venue closed a position by itself: liquidation, deleveraging, settlement
+    "dead_man",  # the venue was not told in time that we are alive, and will cancel what rests
     "market_closed",  # the exchange takes no orders in a symbol: a break, a halt, the end of its listing
     "balance",  # the venue's balance is not what the trades make it
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from daemon.orders.audit import Alarm
-from daemon.orders.records import Met, pack
 from kernels.dtypes import GATE_LIQUIDATION
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.orders.audit import Audit
     from daemon.orders.gates import Gates
-    from daemon.orders.manager import Orders
     from daemon.orders.portfolio import Portfolio
 
 #: a person is told of the same instrument so often
@@ -71,9 +69,3 @@ class LiquidationWatch:
             f"nearer than {self._distance_min:.2%}: nothing is added to it"
         )
         self._tell(Alarm("liquidation_near", text, now_ns))
-
-
-def take_margin_call(orders: Orders, text: str, now_ns: int) -> None:
-    """Record that the venue calls for margin, and tell a person."""
-    orders.record(pack(Met(now_ns, [text], [])))
-    orders.tell(Alarm("margin_call", text, now_ns))

@@ -32,8 +32,8 @@ class VenueSink(Protocol):
     def on_funding(self, funding: Funding) -> None:
         """Take what open derivatives cost or brought by themselves."""
 
-    def on_margin_call(self, text: str, wire_ns: int) -> None:
-        """Learn that the venue calls for margin."""
+    def on_alarm(self, kind: str, text: str, wire_ns: int) -> None:
+        """Learn of what a person should look at, by one of the kinds of alarms (daemon/orders/audit.py)."""
 
     def on_venue_status(self, status: VenueStatus) -> None:
         """Learn that the connection on which orders travel came up or went down."""

@@ -8,12 +8,10 @@ What the WebSocket API cannot tell, trades and stops, is asked for over HTTP.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from daemon import redact
 from daemon.errors import NetError, VenueError
-from daemon.pause import pause
 from daemon.venues.base import refusal_report
 from daemon.venues.binance import BinanceVenue
 from daemon.venues.binance_protocol import Protocol
@@ -22,6 +20,7 @@ from daemon.venues.binance_usdm_frames import UsdmFrames
 from daemon.venues.binance_usdm_requests import UsdmRequests
 from daemon.venues.binance_usdm_rest import UsdmRest
 from daemon.venues.binance_usdm_stream import UsdmSession, UserStream
+from daemon.venues.dead_man import DeadManSwitch
 from daemon.venues.signing import check_encrypted
 from kernels.dtypes import STOP
 
@@ -47,8 +46,6 @@ USDM: Final = Protocol(
 #: a listen key ends an hour after it was last asked for
 KEEP_NS: Final = 30 * 60 * 1_000_000_000
 _NO_SUCH_ORDER: Final = -2013
-#: a countdown is told again after this part of it
-_COUNTDOWN_SHARE: Final = 3
 
 
 class UsdmVenue(BinanceVenue):
@@ -110,14 +107,25 @@ class UsdmVenue(BinanceVenue):
     def on_margin_call(self, text: str, wire_ns: int) -> None:
         """Hand on that positions are near their liquidation."""
         if self._sink is not None:
-            self._sink.on_margin_call(text, wire_ns)
+            self._sink.on_alarm("margin_call", text, wire_ns)
+
+    def _on_unrenewed(self, text: str) -> None:
+        if self._sink is not None:
+            self._sink.on_alarm("dead_man", text, self._clock.now_ns())
 
     # --- the connection -------------------------------------------------------------------------------------
     async def start(self, sink: VenueSink) -> None:
         """Connect and stay connected, as on Spot; raises ConfigError where the account cannot be set up."""
         await super().start(sink)
         if self._setup.countdown_ms:
-            self._spawn(self._count_down())
+            switch = DeadManSwitch(
+                self._setup.countdown_ms,
+                lambda wait_ms: self.rest.count_down(self._listed, wait_ms),
+                lambda: self.up,
+                self._on_unrenewed,
+                self._seams,
+            )
+            self._spawn(switch.keep())
 
     async def stop(self) -> None:
         """Disconnect, and be told nothing any more; a countdown goes on and cancels what was left."""
@@ -162,15 +170,6 @@ class UsdmVenue(BinanceVenue):
             session.close(f"the user data stream's key could not be kept: {error}")
         except NetError:
             self._kept_ns = -KEEP_NS  # the next beat tries again
-
-    async def _count_down(self) -> None:
-        """Tell the exchange again and again not to cancel everything yet, while we could do so ourselves."""
-        wait_ms = self._setup.countdown_ms
-        while True:
-            if self.up:
-                with suppress(NetError, VenueError):  # told or not, the exchange does what it was asked
-                    await self.rest.count_down(self._listed, wait_ms)
-            await pause(self._seams, wait_ms / _COUNTDOWN_SHARE / 1000)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

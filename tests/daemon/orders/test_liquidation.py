@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from daemon.events import MarginTerms
-from daemon.orders.liquidation import take_margin_call
-from daemon.orders.reader import read_history
-from daemon.orders.records import Met
 from daemon.orders.risk import RiskLimits
 from kernels import dtypes as d
-from tests.daemon.orders.conftest import FOLDER, World, btc_usdt
+from tests.daemon.orders.conftest import World, btc_usdt
 
 LIMITS = RiskLimits(orders_per_s_max=1000.0, liquidation_distance_min=0.1)
 
@@ -75,17 +70,3 @@ def test_without_a_position_nothing_is_near(new_world, perpetual):
     world = new_world([perpetual], balances={"USDT": "0"}, limits=LIMITS)
     look(world)
     assert world.risk.gate(0) == 0
-
-
-def test_a_call_for_margin_is_told_and_on_record(new_world):
-    world = held(new_world)
-    world.audits.clear()
-    take_margin_call(world.orders, "the exchange calls for margin", 7)
-    assert [(one.kind, one.text, one.now_ns) for one in world.audits] == [
-        ("margin_call", "the exchange calls for margin", 7)
-    ]
-    asyncio.run(world.journal.sync_now())
-    history = read_history(world.disk, FOLDER)
-    assert [one.settled for one in history.records if isinstance(one, Met)] == [
-        ["the exchange calls for margin"]
-    ]

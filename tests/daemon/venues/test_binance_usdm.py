@@ -84,13 +84,13 @@ class Heard(spot.Heard):
     def __init__(self) -> None:
         super().__init__()
         self.funded: list[Funding] = []
-        self.calls: list[str] = []
+        self.alarms: list[tuple[str, str]] = []
 
     def on_funding(self, funding: Funding) -> None:
         self.funded.append(funding)
 
-    def on_margin_call(self, text: str, wire_ns: int) -> None:
-        self.calls.append(text)
+    def on_alarm(self, kind: str, text: str, wire_ns: int) -> None:
+        self.alarms.append((kind, text))
 
 
 class Desk(spot.Desk):
@@ -302,6 +302,8 @@ def test_a_countdown_is_renewed_whatever_becomes_of_one_and_not_any_more_after_t
         await desk.start()
         await desk.pass_s(10)
         assert 10 <= told(desk) <= 12
+        ((kind, text),) = desk.sink.alarms
+        assert (kind, "told that this daemon is alive (cut), and cancels" in text) == ("dead_man", True)
         await desk.venue.stop()
         before = told(desk)
         await desk.pass_s(10)
@@ -374,11 +376,11 @@ def test_after_stop_neither_funding_nor_a_call_for_margin_is_told() -> None:
         call += b'"iw":"0","mp":"187","up":"-1","mm":"1.6"}]}'
         desk.hear(FUNDING % b"FUNDING_FEE")
         desk.hear(call)
-        assert (len(desk.sink.funded), len(desk.sink.calls)) == (1, 1)
+        assert (len(desk.sink.funded), len(desk.sink.alarms)) == (1, 1)
         stream = desk.stream
         await desk.venue.stop()
         stream.handler.on_frame(FUNDING % b"FUNDING_FEE", True)
         stream.handler.on_frame(call, True)
-        assert (len(desk.sink.funded), len(desk.sink.calls)) == (1, 1)
+        assert (len(desk.sink.funded), len(desk.sink.alarms)) == (1, 1)
 
     run(scenario)

@@ -76,7 +76,7 @@ class UsdmHeard(Heard):
         self.funded.append(funding)
         self._changed.set()
 
-    def on_margin_call(self, text: str, wire_ns: int) -> None:
+    def on_alarm(self, kind: str, text: str, wire_ns: int) -> None:
         """Nothing is made of it."""
 
 
