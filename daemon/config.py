@@ -116,7 +116,8 @@ class VenueConfig(LineConfig, frozen=True):
     stream_url: str = ""  # of USD-M's user data
     leverage: Annotated[int, Meta(ge=1, le=125)] = 1  # of USD-M, set before the first order
     margin: Literal["cross", "isolated"] = "cross"  # likewise
-    #: USD-M: so long after the daemon fell silent the exchange cancels what rests; 0: never
+    #: of USD-M, and of "ccxt" at some exchanges: so long after the daemon fell silent the exchange cancels
+    #: what rests; 0: never
     dead_man_s: Annotated[int, Meta(ge=0, le=600)] = 0
     key_env: str = "TICKD_KEY"
     secret_env: str = "TICKD_SECRET"  # noqa: S105 - the variable's name

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from daemon.errors import ConfigError
-from daemon.venues.ccxt_exchanges import ExchangeForm, find_form
+from daemon.venues.ccxt_exchanges import ExchangeForm, check_countdown, find_form
 from daemon.venues.hosts import LOOPBACK
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def check_market(config: Config, strategies: Sequence[StrategyConfig], source: s
                 "of one alone; give each quote a strategy of its own"
             )
     if market == "spot":
-        if (venue.leverage, venue.margin, venue.dead_man_s, venue.stream_url) != (1, "cross", 0, ""):
+        counts = venue.dead_man_s and venue.kind != "ccxt"
+        if counts or (venue.leverage, venue.margin, venue.stream_url) != (1, "cross", ""):
             names = "venue.leverage, margin, dead_man_s and stream_url"
             raise ConfigError(f'{source}: {names} are of feed.market = "usdm"; leave them out')
         return
@@ -88,6 +89,7 @@ def complete_venue(config: Config, source: str) -> VenueConfig:
         exchange = venue.exchange or config.feed.exchange
         try:
             form = find_form(exchange, config.name, venue.form, post_only=venue.post_only)
+            check_countdown(exchange, venue.dead_man_s, stops=venue.stops)
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from None
         return msgspec.structs.replace(venue, exchange=exchange, form=form)

@@ -62,6 +62,7 @@ class CcxtSettings(msgspec.Struct, frozen=True, kw_only=True):
     recv_window_ms: int = 5000
     timeout_ms: int = 2000
     backoff_s_max: float = 30.0  # between two attempts to connect
+    countdown_ms: int = 0  # after which the exchange cancels all orders, unless told again; 0: never
 
     def find_form(self) -> ExchangeForm:
         """Return how the exchange takes orders; raises ConfigError."""
@@ -73,14 +74,18 @@ _TOO_MUCH: Final = (RateLimitExceeded, DDoSProtection)
 
 
 class Ticket:
-    """One request about an order: whether it may wait, and how far it came."""
+    """One request about orders: whether it may wait, and how far it came."""
 
-    __slots__ = ("answered", "dry", "fields", "left", "patient", "request", "status")
+    __slots__ = ("answered", "dry", "fields", "left", "patient", "request", "status", "weight")
 
-    def __init__(self, *, patient: bool, dry: str = "") -> None:
-        """`patient`: late is better than not at all. `dry`: send nothing that writes or carries this text."""
+    def __init__(self, *, patient: bool, dry: str = "", weight: float | None = None) -> None:
+        """`patient`: late is better than not at all. `dry`: send nothing that writes or carries this text.
+
+        `weight`: what the rate limit counts it as; None: as ccxt does.
+        """
         self.patient = patient
         self.dry = dry
+        self.weight = weight
         self.left = False  # its bytes may have left
         self.status = 0  # of the HTTP answer
         self.answered = False  # the exchange took it; what is raised after that is our failure to read
@@ -140,6 +145,8 @@ class Guarded(Exchange):  # type: ignore[misc] # ccxt is untyped
     async def throttle(self, cost: float | None = None) -> None:
         """Wait for the rate limit; raises NetError where a request about an order must not wait."""
         ticket = TICKET.get()
+        if ticket is not None and ticket.weight is not None:
+            cost = ticket.weight
         if ticket is None or ticket.dry:
             await self.throttler(cost)
         elif not self.throttler.take(cost):

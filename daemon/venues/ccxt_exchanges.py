@@ -8,7 +8,7 @@ not sent.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -97,6 +97,53 @@ EXCHANGES: Final[dict[str, ExchangeForm]] = {
 
 #: where protective stops are known to stand among orders, and to keep their number once they trigger
 STOPS: Final = frozenset({"binance", "binanceus", "kraken"})
+
+
+class Countdown(NamedTuple):
+    """How an exchange counts down to the cancelling of all orders, as its documentation says."""
+
+    word: str  # what the request calls the seconds
+    least_s: int
+    most_s: int
+    market: str = ""  # which ccxt must be told of
+    weight: float | None = None  # what the limiter counts one as; None: as ccxt does
+
+
+#: OKX limits it by itself, once a second; ccxt's weight would keep orders back for a second after each
+_OKX_COUNTDOWN: Final = Countdown("timeOut", 10, 120, weight=1.0)
+#: where a countdown that is not told again cancels all spot orders. That ccxt has a call of that name at an
+#: exchange says little: Bybit's cancels once a private stream ends that asked for it, Bitvavo's only orders
+#: that name a group.
+COUNTDOWNS: Final[dict[str, Countdown]] = {
+    "bingx": Countdown("timeOut", 10, 120, market="spot"),
+    "htx": Countdown("timeout", 5, 600),
+    "kraken": Countdown("timeout", 30, 600),  # one weighs 3 of the 10 that ccxt sends Kraken in ten seconds
+    "myokx": _OKX_COUNTDOWN,
+    "okx": _OKX_COUNTDOWN,
+    "okxus": _OKX_COUNTDOWN,
+}
+
+
+def check_countdown(exchange: str, seconds: int, *, stops: bool) -> None:
+    """Raise ConfigError where an exchange does not count down from so many seconds; of 0 nobody does."""
+    if not seconds:
+        return
+    known = COUNTDOWNS.get(exchange)
+    if known is None:
+        raise ConfigError(
+            f"{exchange} is not known to cancel all orders after a countdown, so venue.dead_man_s must be 0 "
+            f"there; those that do are {', '.join(COUNTDOWNS)}"
+        )
+    if not known.least_s <= seconds <= known.most_s:
+        raise ConfigError(
+            f"venue.dead_man_s is {seconds}, and at {exchange} must be between {known.least_s} and "
+            f"{known.most_s}, or 0"
+        )
+    if stops:
+        raise ConfigError(
+            f"the countdown of {exchange} cancels protective stops too, which are there for when the daemon "
+            "is dead: set venue.stops = false or venue.dead_man_s = 0"
+        )
 
 
 def find_form(

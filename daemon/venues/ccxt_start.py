@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
     from daemon.instruments import Instrument
+    from daemon.venues.ccxt_client import CcxtSettings
     from daemon.venues.ccxt_exchanges import ExchangeForm
     from daemon.venues.ccxt_ids import ClientIds
     from daemon.venues.ccxt_requests import Requests
@@ -177,6 +178,18 @@ def check_rules(client: Any, instrument: Instrument) -> None:
         )
 
 
+async def check_markets(
+    requests: Requests, instruments: Iterable[Instrument], settings: CcxtSettings
+) -> None:
+    """Load the markets, check the rules of ours, and make each request about an order; raises as those do."""
+    await requests.client.load_markets()
+    longest = requests.ids.at(10**8, 10**5)
+    kinds = [TARGET, *[REST] * settings.post_only, *[STOP] * settings.stops]
+    for instrument in instruments:
+        check_rules(requests.client, instrument)
+        await rehearse(requests, instrument, longest, kinds)
+
+
 async def rehearse(
     requests: Requests, instrument: Instrument, client_order_id: str, kinds: Iterable[int]
 ) -> None:
@@ -190,7 +203,7 @@ async def rehearse(
     their_id = requests.ids.theirs(client_order_id)
     for kind in kinds:
         await _rehearse_order(requests, instrument, kind, client_order_id)
-    await _dry(
+    await dry_run(
         their_id,
         requests.cancel_number(symbol, "4711", client_order_id),
         f"ccxt cannot cancel at {name}",
@@ -210,7 +223,7 @@ async def _rehearse_order(
     price, qty = instrument.price.text(_TICKS), instrument.qty.text(_LOTS)
 
     async def said() -> Ticket:
-        return await _dry(
+        return await dry_run(
             their_id,
             requests.create(instrument, kind, SELL if kind == STOP else BUY, price, qty, client_order_id),
             f"ccxt cannot make {what} for {instrument.symbol} at {name}",
@@ -247,9 +260,11 @@ async def _rehearse_order(
         )
 
 
-async def _dry(dry: str, call: Coroutine[Any, Any, Any], fault: str) -> Ticket:
+async def dry_run(
+    dry: str, call: Coroutine[Any, Any, Any], fault: str, weight: float | None = None
+) -> Ticket:
     """Return the request that a call would have made."""
-    ticket = Ticket(patient=True, dry=dry)
+    ticket = Ticket(patient=True, dry=dry, weight=weight)
     before = TICKET.set(ticket)
     try:
         await call
@@ -267,7 +282,7 @@ async def _dry(dry: str, call: Coroutine[Any, Any, Any], fault: str) -> Ticket:
 async def _says(their_id: str, names: set[str], call: Coroutine[Any, Any, Any]) -> bool:
     """Whether a request names an order by our id, in its path or by name, and by no number of nobody's."""
     try:
-        ticket = await _dry(their_id, call, "")
+        ticket = await dry_run(their_id, call, "")
     except (ConfigError, BaseError) as error:
         if isinstance(error, NetworkError):
             raise

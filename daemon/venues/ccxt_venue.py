@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ccxt.base.errors import BaseError, OrderNotFound
 
-from daemon.errors import FrameError, VenueError
+from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import NOT_SENT, VenueStatus
 from daemon.orders.order import State
 from daemon.pause import Backoff, pause
 from daemon.venues.base import refusal_report
 from daemon.venues.ccxt_account import Account
 from daemon.venues.ccxt_client import TICKET, Ticket, connect_client, make_client
+from daemon.venues.ccxt_dead_man import CcxtDeadMan
 from daemon.venues.ccxt_errors import KEY_REFUSED, reason_of, report_of
 from daemon.venues.ccxt_ids import ClientIds
 from daemon.venues.ccxt_reports import order_report
 from daemon.venues.ccxt_requests import Requests
 from daemon.venues.ccxt_rows import Rows
-from daemon.venues.ccxt_start import check_features, check_rules, rehearse
+from daemon.venues.ccxt_start import check_features, check_markets
 from daemon.venues.ccxt_watch import BACKOFF_S_FIRST, Watch
 from kernels.dtypes import REST, SELL, STOP, TARGET
 
@@ -85,6 +86,7 @@ class CcxtVenue:
         self._watch = Watch(
             self._client, self._account, self._rows, self._instruments, seams, self, settings.backoff_s_max
         )
+        self._dead_man = CcxtDeadMan(self._client, self._account, self._instruments, settings, seams, self)
         self._sink: VenueSink | None = None
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -307,9 +309,8 @@ class CcxtVenue:
         Raises ConfigError for what the exchange cannot do and VenueError where the key is refused; while the
         exchange cannot be reached it goes on trying.
         """
-        self._sink = sink
-        self._session = connect_client(self._client, self._settings.proxy, self._context)
-        settings = self._settings
+        self._sink, settings = sink, self._settings
+        self._session = connect_client(self._client, settings.proxy, self._context)
         check_features(self._client, self._ids, post_only=settings.post_only, stops=settings.stops)
         backoff = Backoff(BACKOFF_S_FIRST, settings.backoff_s_max, self._seams.random)
         while True:
@@ -318,32 +319,28 @@ class CcxtVenue:
                 break
             except KEY_REFUSED as error:
                 raise VenueError(0, f"{self.name} refuses the key: {reason_of(error)}") from None
-            except BaseError as error:
+            except (BaseError, NetError) as error:
                 self._tell(up=False, reason=reason_of(error))
             await pause(self._seams, backoff.next_s())
         self._tell(up=True, reason="connected")
-        for work in self._watch.work():
+        for work in self._watch.work() + self._dead_man.work():
             self._spawn(work)
 
     async def _check(self) -> None:
         """Find the exchange as it must be, or raise."""
         await self._watch.ask_time()
-        await self._client.load_markets()
-        settings = self._settings
-        longest = self._ids.at(10**8, 10**5)
-        kinds = [TARGET, *[REST] * settings.post_only, *[STOP] * settings.stops]
-        for instrument in self._instruments:
-            check_rules(self._client, instrument)
-            await rehearse(self._requests, instrument, longest, kinds)
+        await check_markets(self._requests, self._instruments, self._settings)
         await self._client.fetch_balance()
+        await self._dead_man.begin()
 
     async def stop(self) -> None:
         """Disconnect, and be told nothing any more."""
-        self.up = False
-        self._sink = None
+        was_up, self.up, self._sink = self.up, False, None
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if was_up:
+            await self._dead_man.end()
         await self._client.close()
         if self._session is not None:
             await self._session.close()
@@ -374,6 +371,11 @@ class CcxtVenue:
         if self.up:
             self.losses += 1
             self._tell(up=False, reason=reason)
+
+    def on_unrenewed(self, text: str) -> None:
+        """Hand on that a countdown is running out."""
+        if self._sink is not None:
+            self._sink.on_alarm("dead_man", text, self._clock.now_ns())
 
     def on_frame_error(self, error: FrameError) -> None:
         """Count what could not be read."""

@@ -67,10 +67,10 @@ def make_live(
 ) -> LiveVenue:
     """Return the venue at the exchange that is configured; raises ConfigError.
 
-    as_it_is: change nothing of how a futures account is set up.
+    as_it_is: change nothing of how the account is set up, and begin no countdown.
     """
     if config.venue.kind == "ccxt":
-        return _ccxt(config, instruments, seams, environ)
+        return _ccxt(config, instruments, seams, environ, as_it_is=as_it_is)
     return _binance(config, instruments, seams, environ, as_it_is=as_it_is)
 
 
@@ -205,12 +205,19 @@ def _binance(
 
 
 def _ccxt(
-    config: Config, instruments: Sequence[Instrument], seams: Seams, environ: Mapping[str, str]
+    config: Config,
+    instruments: Sequence[Instrument],
+    seams: Seams,
+    environ: Mapping[str, str],
+    *,
+    as_it_is: bool,
 ) -> CcxtVenue:
     """Return a venue on ccxt, which is imported here: it takes a second and 100 MB."""
     from daemon.venues.ccxt_venue import CcxtVenue  # noqa: PLC0415 - see above
 
     settings, context = _ccxt_settings(config, seams.disk, environ)
+    if as_it_is:
+        settings = msgspec.structs.replace(settings, countdown_ms=0)
     return CcxtVenue(instruments, settings, seams, context)
 
 
@@ -237,6 +244,7 @@ def _ccxt_settings(
         recv_window_ms=venue.recv_window_ms,
         timeout_ms=venue.timeout_ms,
         backoff_s_max=venue.backoff_s_max,
+        countdown_ms=venue.dead_man_s * 1000,
     )
     return settings, trust(venue.ca_file) if venue.ca_file else None
 

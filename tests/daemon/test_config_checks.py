@@ -101,6 +101,17 @@ def test_a_venue_on_ccxt_is_the_feed_s_exchange_and_has_a_journal_of_its_own():
     assert 'venue.kind = "ccxt" trades feed.market = "spot" only' in refusal(usdm)
 
 
+def test_a_countdown_through_ccxt_is_for_exchanges_that_have_one():
+    live = BASE.replace('"paper"', '"live"') + '[venue]\nkind = "ccxt"\nstops = false\ndead_man_s = 30\n'
+    assert read(live + 'exchange = "okx"').venue.dead_man_s == 30
+    assert "f.toml: binance is not known to cancel all orders after a countdown" in refusal(live)
+    assert "venue.dead_man_s is 121, and at okx must be between 10 and 120" in refusal(
+        live.replace("30", "121") + 'exchange = "okx"'
+    )
+    stops = live.replace("stops = false", "stops = true") + 'exchange = "kraken"'
+    assert "the countdown of kraken cancels protective stops too" in refusal(stops)
+
+
 def test_on_paper_it_is_rehearsed_as_it_is_written():
     live = BASE.replace('"paper"', '"live"') + '[venue]\nkind = "ccxt"\nexchange = "binance"\nstops = false\n'
     config = read(live, TICKD__MODE="paper", TICKD__VENUE__KIND="paper")

@@ -16,6 +16,7 @@ from daemon.disk import RealDisk
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
 from daemon.orders.doubts import OrderRules
+from daemon.orders.venue_alarm import take_alarm
 from daemon.seams import Seams
 from daemon.simulator.auth import Key
 from daemon.simulator.server import running
@@ -131,6 +132,9 @@ class Kit:
 
     def knows(self, *words: Any) -> bool:
         return self.world.orders.knows(*words)
+
+    def on_alarm(self, kind: str, text: str, now_ns: int) -> None:
+        take_alarm(self.world.orders, kind, text, now_ns)
 
     def on_venue_status(self, status: VenueStatus) -> None:
         self.statuses.append(status)

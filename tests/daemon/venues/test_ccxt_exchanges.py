@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.errors import ConfigError
-from daemon.venues.ccxt_exchanges import EXCHANGES, ExchangeForm, find_form
+from daemon.venues.ccxt_exchanges import EXCHANGES, ExchangeForm, check_countdown, find_form
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,30 @@ def test_what_is_known_of_an_exchange_is_not_said_otherwise_in_the_file():
     assert find_form("binance", "one", known) is known
     with pytest.raises(ConfigError, match=r"^venue.form is known for binance; leave the section out"):
         find_form("binance", "one", ExchangeForm(id="x"))
+
+
+UNKNOWN = (
+    "bybit is not known to cancel all orders after a countdown, so venue.dead_man_s must be 0 there; those "
+    "that do are bingx, htx, kraken, myokx, okx, okxus"
+)
+STOPPED = (
+    "the countdown of kraken cancels protective stops too, which are there for when the daemon is dead: set "
+    "venue.stops = false or venue.dead_man_s = 0"
+)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "seconds", "stops", "sentence"),
+    [
+        ("bybit", 30, False, UNKNOWN),
+        ("okx", 9, False, "venue.dead_man_s is 9, and at okx must be between 10 and 120, or 0"),
+        ("okx", 121, False, "venue.dead_man_s is 121, and at okx must be between 10 and 120, or 0"),
+        ("kraken", 60, True, STOPPED),
+    ],
+)
+def test_a_countdown_that_cannot_be_had_is_refused(exchange, seconds, stops, sentence):
+    with pytest.raises(ConfigError) as caught:
+        check_countdown(exchange, seconds, stops=stops)
+    assert str(caught.value) == sentence
+    check_countdown(exchange, 0, stops=stops)
+    check_countdown("okx", 30, stops=False)

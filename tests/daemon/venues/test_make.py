@@ -31,6 +31,7 @@ from daemon.venues.hosts import PLACES
 from daemon.venues.make import (
     check_key_rights,
     check_keys,
+    make_live,
     make_paper,
     make_rehearsal,
     make_venue,
@@ -150,6 +151,14 @@ def test_a_venue_on_ccxt_has_what_is_configured(make):
     assert client.urls["api"]["rest"] == "https://x"
     assert (client.order_timeout_ms, venue._settings.stops) == (300, False)
     assert redact("thepassword") == "***"
+
+
+@pytest.mark.parametrize(("as_it_is", "countdown_ms"), [(False, 30_000), (True, 0)])
+def test_only_a_daemon_begins_a_countdown_through_ccxt(config_of, make, as_it_is, countdown_ms):
+    told = {"kind": "ccxt", "exchange": "okx", "stops": False, "dead_man_s": 30}
+    venue, _ = make(**told)
+    live = make_live(config_of(**told), venue._instruments, venue._seams, KEYS, as_it_is=as_it_is)
+    assert live._settings.countdown_ms == countdown_ms
 
 
 @pytest.mark.parametrize("missing", KEYS)
