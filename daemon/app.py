@@ -140,7 +140,7 @@ class App:
         if config.loop.lock_memory and (why := lock_memory()):
             self.log.warning("memory_not_locked", reason=why)
         await self.released.wait()
-        exchange = find_exchange(config.feed.exchange)
+        exchange = find_exchange(config.feed.exchange, config.feed.market)
         instruments = await find_instruments(config, seams, patient=config.mode != "demo")
         rings = new_rings(len(instruments))
         venue, followers = make.make_venue(config, instruments, rings, self._venue_seams, environ)

@@ -84,7 +84,7 @@ class FeedConfig(LineConfig, frozen=True, kw_only=True):
     """Market data in. Empty URLs are the exchange's own."""
 
     symbols: Annotated[tuple[str, ...], Meta(min_length=1)]
-    exchange: Literal["binance"] = "binance"
+    exchange: Literal["binance", "bybit", "okx", "kraken", "coinbase"] = "binance"
     market: Market = "spot"
     streams: Annotated[tuple[Stream, ...], Meta(min_length=1)] = ("trade", "quote", "depth")
     ws_url: str = ""

@@ -26,6 +26,11 @@ _FEE_MAX: Final = Decimal("0.1")
 def check_market(config: Config, strategies: Sequence[StrategyConfig], source: str) -> None:
     """Refuse what cannot be traded live on the feed's market."""
     market, venue = config.feed.market, config.venue
+    if venue.kind == "binance" and config.feed.exchange != "binance":
+        raise ConfigError(
+            f'{source}: venue.kind = "binance" trades what feed.exchange = "binance" shows; '
+            f'for {config.feed.exchange} name venue.kind = "ccxt"'
+        )
     if market == "coinm":
         raise ConfigError(f'{source}: orders can be sent for feed.market = "spot" or "usdm", not "coinm"')
     if market != "spot" and venue.kind == "ccxt":

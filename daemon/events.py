@@ -34,8 +34,9 @@ class Depth(msgspec.Struct, gc=False):
     exch_ns: int
     first_id: int
     last_id: int
-    prev_id: int  # last_id of the one before (USD-M, COIN-M), or -1 where the exchange does not say
+    prev_id: int  # last_id of the one before, or -1 where the exchange does not say
     payload: bytes
+    checksum: int = -1  # of the book as it then is; -1: the exchange sends none
 
 
 class Snapshot(msgspec.Struct, gc=False):
@@ -45,6 +46,8 @@ class Snapshot(msgspec.Struct, gc=False):
     wire_ns: int
     last_id: int
     payload: bytes
+    in_stream: bool = False  # it stands in sequence among its updates
+    checksum: int = -1  # of the book; -1: the exchange sends none
 
 
 # --- execution reports: any order message of the venue -----------------------------------------------------

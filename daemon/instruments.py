@@ -97,6 +97,14 @@ class Instrument(msgspec.Struct, frozen=True):
     stops_max: int = 0
     #: how far from a reference of the venue's own, an average or the mark, it takes a price, as a fraction
     reference_bound: Decimal = Decimal(0)
+    #: decimals of price and quantity in the checksums of books, where the exchange sends any
+    checksum_places: tuple[int, int] = (0, 0)
+
+    @property
+    def checksum_units(self) -> tuple[int, int]:
+        """Return what a tick and a lot are in the last of these decimals; less than one is none."""
+        price, qty = self.checksum_places
+        return int(self.tick_size * 10**price), int(self.lot_size * 10**qty)
 
     @property
     def trading(self) -> bool:
@@ -141,8 +149,13 @@ def make_instrument(
     orders_max: int = 0,
     stops_max: int = 0,
     reference_bound: Decimal = Decimal(0),
+    checksum_places: tuple[int, int] = (0, 0),
+    exchange_symbol: str = "",
 ) -> Instrument:
-    """Build an instrument from the decimal texts an exchange publishes."""
+    """Build an instrument from the decimal texts an exchange publishes.
+
+    Without `exchange_symbol` it has Binance's.
+    """
     unified = unify(symbol, market)
     base, quote = unified.split(":")[0].split("/")
     return Instrument(
@@ -150,7 +163,7 @@ def make_instrument(
         exchange=exchange,
         market=market,
         symbol=unified,
-        exchange_symbol=base + quote + ("_PERP" if market == "coinm" else ""),
+        exchange_symbol=exchange_symbol or base + quote + ("_PERP" if market == "coinm" else ""),
         base=base,
         quote=quote,
         tick_size=Decimal(tick_size),
@@ -168,6 +181,7 @@ def make_instrument(
         orders_max=orders_max,
         stops_max=stops_max,
         reference_bound=reference_bound,
+        checksum_places=checksum_places,
     )
 
 

@@ -42,7 +42,7 @@ async def find_instruments(config: Config, seams: Seams, *, patient: bool = Fals
     feed = config.feed
     asks: Asks = _Patient(seams, feed.backoff_s_max) if patient else seams.net
     return await fetch_instruments(
-        find_exchange(feed.exchange),
+        find_exchange(feed.exchange, feed.market),
         asks,
         feed.market,
         feed.symbols,

@@ -19,7 +19,8 @@ import numpy as np
 from numba import njit
 
 from kernels.dtypes import B_ASK_LOTS, B_ASK_TICKS, B_BID_LOTS, B_BID_TICKS, BOOK_CAPACITY, BOOK_ROWS, BUY
-from kernels.levels import S_ASK_LOTS, S_ASK_TICKS, S_BID_LOTS, S_BID_TICKS, sides
+from kernels.levels import S_ASK_LOTS, S_ASK_TICKS, S_BID_LOTS, S_BID_TICKS
+from kernels.message import sides
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -218,7 +219,24 @@ def update(book: NDArray[np.int64], buf: bytes, grid: NDArray[np.int64], scratch
     full = room(book, book[B_BID_TICKS, 0] + n_bids, book[B_ASK_TICKS, 0] + n_asks)
     if full < 0:
         return full
-    return apply(book, scratch, n_bids, n_asks)
+    return change(book, scratch, n_bids, n_asks)
+
+
+@njit(cache=True)
+def change(book: NDArray[np.int64], scratch: NDArray[np.int64], n_bids: int, n_asks: int) -> int:
+    """Do as `apply`, but where a price is named twice the last word counts, as exchanges mean it."""
+    _turn_round(scratch[S_BID_TICKS : S_BID_LOTS + 1, :n_bids])
+    _turn_round(scratch[S_ASK_TICKS : S_ASK_LOTS + 1, :n_asks])
+    return int(apply(book, scratch, n_bids, n_asks))
+
+
+@njit(cache=True)
+def _turn_round(rows: NDArray[np.int64]) -> None:
+    """Turn the order of levels round."""
+    n = rows.shape[1]
+    for k in range(n // 2):
+        for row in range(2):
+            rows[row, k], rows[row, n - 1 - k] = rows[row, n - 1 - k], rows[row, k]
 
 
 @njit(cache=True)
@@ -232,6 +250,18 @@ def replace(book: NDArray[np.int64], buf: bytes, grid: NDArray[np.int64], scratc
         return full
     clear(book)
     return apply(book, scratch, n_bids, n_asks)
+
+
+@njit(cache=True)
+def trim(book: NDArray[np.int64], depth: int) -> None:
+    """Forget what lies behind the best `depth` levels of a side: the exchange tells no more of it."""
+    for ticks, lots in ((B_BID_TICKS, B_BID_LOTS), (B_ASK_TICKS, B_ASK_LOTS)):
+        extra = book[ticks, 0] - depth
+        if extra > 0:
+            for row in range(1, depth + 1):
+                book[ticks, row] = book[ticks, row + extra]
+                book[lots, row] = book[lots, row + extra]
+            book[ticks, 0] = depth
 
 
 @njit(cache=True)

@@ -1,8 +1,8 @@
 """Price levels straight from a frame's bytes: [["61737.63","0.5"],...] to integer ticks and lots, exactly.
 
 Decoding a depth update into Python lists of strings costs 20-30 us; this parser costs 2-4 us, because digits
-are added up as integers and nothing is allocated. It reads the JSON array of one level list, or finds both
-lists of a whole message by their keys. It never reads outside the buffer.
+are added up as integers and nothing is allocated. It reads the JSON array of one level list; kernels.message
+finds the lists of a whole message. It never reads outside the buffer.
 
 A price that is no multiple of the tick size is an error, not a neighbour. A quantity is rounded down to lots,
 but never to nothing: an exchange that made its lots coarser still shows the orders of before (Binance Spot
@@ -61,8 +61,8 @@ SCRATCH_ROWS: Final = 4
 #: a number before its first digit; numpy's, as the two below
 NOTHING: Final[Any] = np.int64(0)
 # whether a number must lie on the grid; numpy's, because numba compiles a version for each plain constant
-_EXACT: Final[Any] = np.bool_(True)
-_ROUNDED: Final[Any] = np.bool_(False)
+EXACT: Final[Any] = np.bool_(True)
+ROUNDED: Final[Any] = np.bool_(False)
 
 #: so many digits always fit into an int64
 _DIGITS_MAX: Final = 18
@@ -76,12 +76,9 @@ _QUOTE: Final = 34
 _COMMA: Final = 44
 _MINUS: Final = 45
 _POINT: Final = 46
-_COLON: Final = 58
 _OPEN: Final = 91
 _BACKSLASH: Final = 92
 _CLOSE: Final = 93
-_A: Final = 97
-_B: Final = 98
 
 
 def make_grid(price_places: int, price_num: int, qty_places: int, qty_num: int) -> NDArray[np.int64]:
@@ -95,7 +92,7 @@ def make_scratch() -> NDArray[np.int64]:
 
 
 @njit(cache=True)
-def _blank(buf: bytes, i: int) -> int:
+def blank(buf: bytes, i: int) -> int:
     """Return the index of the first byte at or after `i` that is no white space (nor a control byte)."""
     n = len(buf)
     while i < n and buf[i] <= 32:
@@ -104,7 +101,7 @@ def _blank(buf: bytes, i: int) -> int:
 
 
 @njit(cache=True)
-def _number(buf: bytes, i: int, places: int, num: int, exact: bool) -> tuple[int, int]:
+def number(buf: bytes, i: int, places: int, num: int, exact: bool) -> tuple[int, int]:
     """Parse a decimal at `i` into a count of steps of num / 10**places.
 
     Returns (count >= 0, index behind it), or (error, index of the fault). What is no whole count is OFF_GRID
@@ -160,7 +157,7 @@ def _number(buf: bytes, i: int, places: int, num: int, exact: bool) -> tuple[int
 
 
 @njit(cache=True)
-def _string_end(buf: bytes, i: int) -> int:
+def string_end(buf: bytes, i: int) -> int:
     """Return the index of the quote closing the string whose first byte is at `i`; len(buf) without one."""
     n = len(buf)
     while i < n and buf[i] != _QUOTE:
@@ -177,7 +174,7 @@ def _level_end(buf: bytes, i: int) -> int:
         if byte == _CLOSE:
             return i + 1
         if byte == _QUOTE:
-            i = _string_end(buf, i + 1)
+            i = string_end(buf, i + 1)
         elif byte == _OPEN:
             return MALFORMED
         i += 1
@@ -210,7 +207,7 @@ def whole(buf: bytes, i: int, end: int, value: int) -> int:
 def _steps(buf: bytes, start: int, point: int, end: int, places: int, num: int, exact: bool) -> int:
     """Return how many steps of num / 10**places the digits buf[start:end] with their point are.
 
-    MALFORMED for what `_number` has to look at: more digits than surely fit, a point without digits, no grid.
+    MALFORMED for what `number` has to look at: more digits than surely fit, a point without digits, no grid.
     """
     decimals = end - point - 1 if end > point else 0
     if point == start or point - start + max(places, decimals) > _DIGITS_MAX or end == point + 1:
@@ -255,13 +252,13 @@ def parse_plain(buf: bytes, i: int, grid: Ints, ticks: Ints, lots: Ints) -> tupl
         end = decimals_end(buf, point, n)
         if end + 2 >= n or buf[end] != _QUOTE or buf[end + 1] != _COMMA or buf[end + 2] != _QUOTE:
             return MALFORMED, end
-        price = _steps(buf, i + 2, point, end, price_places, price_num, _EXACT)
+        price = _steps(buf, i + 2, point, end, price_places, price_num, EXACT)
         i = end + 3
         point = digits_end(buf, i, n)
         end = decimals_end(buf, point, n)
         if end + 2 >= n or buf[end] != _QUOTE or buf[end + 1] != _CLOSE:
             return MALFORMED, end
-        qty = _steps(buf, i, point, end, qty_places, qty_num, _ROUNDED)
+        qty = _steps(buf, i, point, end, qty_places, qty_num, ROUNDED)
         if price <= 0 or qty < 0:
             return MALFORMED, end
         ticks[count] = price
@@ -284,10 +281,10 @@ def parse(buf: bytes, start: int, grid: Ints, ticks: Ints, lots: Ints) -> tuple[
     A quantity of 0 is kept (it deletes a level); a price of 0 is NOT_POSITIVE.
     """
     n = len(buf)
-    i = _blank(buf, start)
+    i = blank(buf, start)
     if i >= n or buf[i] != _OPEN:
         return MALFORMED, i
-    i = _blank(buf, i + 1)
+    i = blank(buf, i + 1)
     if i < n and buf[i] == _CLOSE:
         return 0, i + 1
     count = 0
@@ -300,12 +297,12 @@ def parse(buf: bytes, start: int, grid: Ints, ticks: Ints, lots: Ints) -> tuple[
         ticks[count] = price
         lots[count] = qty
         count += 1
-        i = _blank(buf, end)
+        i = blank(buf, end)
         if i < n and buf[i] == _CLOSE:
             return count, i + 1
         if i >= n or buf[i] != _COMMA:
             return MALFORMED, i
-        i = _blank(buf, i + 1)
+        i = blank(buf, i + 1)
 
 
 @njit(cache=True)
@@ -317,68 +314,19 @@ def _level(buf: bytes, i: int, grid: NDArray[np.int64]) -> tuple[int, int, int]:
     n = len(buf)
     if i >= n or buf[i] != _OPEN:
         return MALFORMED, 0, i
-    price, i = _number(buf, _blank(buf, i + 1), grid[G_PRICE_PLACES], grid[G_PRICE_NUM], _EXACT)
+    price, i = number(buf, blank(buf, i + 1), grid[G_PRICE_PLACES], grid[G_PRICE_NUM], EXACT)
     if price <= 0:
         return (NOT_POSITIVE if price == 0 else price), 0, i
-    i = _blank(buf, i)
+    i = blank(buf, i)
     if i >= n or buf[i] != _COMMA:
         return MALFORMED, 0, i
-    qty, i = _number(buf, _blank(buf, i + 1), grid[G_QTY_PLACES], grid[G_QTY_NUM], _ROUNDED)
+    qty, i = number(buf, blank(buf, i + 1), grid[G_QTY_PLACES], grid[G_QTY_NUM], ROUNDED)
     if qty < 0:
         return price, qty, i
-    i = _blank(buf, i)
+    i = blank(buf, i)
     if i >= n or (buf[i] != _CLOSE and buf[i] != _COMMA):
         return MALFORMED, 0, i
     end = _level_end(buf, i)
     if end < 0:
         return MALFORMED, 0, i
     return price, qty, end
-
-
-@njit(cache=True)
-def _side_of_key(buf: bytes, start: int, end: int) -> int:
-    """Return 0 when buf[start:end] is b or bids, 1 when it is a or asks, else -1."""
-    size = end - start
-    first = buf[start] if size > 0 else 0
-    if size == 1:
-        return 0 if first == _B else 1 if first == _A else -1
-    if size == 4 and buf[end - 1] == 115:
-        if first == _B and buf[start + 1] == 105 and buf[start + 2] == 100:
-            return 0
-        if first == _A and buf[start + 1] == 115 and buf[start + 2] == 107:
-            return 1
-    return -1
-
-
-@njit(cache=True)
-def sides(buf: bytes, grid: NDArray[np.int64], scratch: NDArray[np.int64]) -> tuple[int, int]:
-    """Find and parse both level lists of a message: the arrays under "b" or "bids" and "a" or "asks".
-
-    Fills the rows of `scratch`; returns (bids, asks), or (error, index of the fault). The message should be
-    known to be JSON; one that is not is at worst read wrongly, never outside its bytes.
-    """
-    n = len(buf)
-    found = np.full(2, MISSING, dtype=np.int64)
-    i = 0
-    while i < n:
-        if buf[i] != _QUOTE:
-            i += 1
-            continue
-        end = _string_end(buf, i + 1)
-        side = _side_of_key(buf, i + 1, end)
-        i = end + 1
-        if side < 0:
-            continue
-        at = _blank(buf, i)
-        if at >= n or buf[at] != _COLON:
-            continue
-        at = _blank(buf, at + 1)
-        if at >= n or buf[at] != _OPEN:
-            continue
-        count, i = parse(buf, at, grid, scratch[2 * side], scratch[2 * side + 1])
-        if count < 0:
-            return count, i
-        found[side] = count
-    if found[0] < 0 or found[1] < 0:
-        return MISSING, n
-    return found[0], found[1]

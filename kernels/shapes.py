@@ -218,4 +218,4 @@ def read_depth(buf: Any, stream: Any, book: Any, grid: Any, scratch: Any, wire_n
     s.chain[CHAIN_LAST] = s.ints[S_ID]
     s.count += 1
     s.newest_ns = wire_ns
-    return books.apply(book, scratch, found[0], found[1])
+    return books.change(book, scratch, found[0], found[1])

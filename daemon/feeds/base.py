@@ -7,7 +7,7 @@ addresses (daemon/feeds/binance.py, binance_rest.py) and one row in the table of
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Union
 
 import msgspec
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from daemon.events import Depth, Snapshot, Tick
     from daemon.instruments import Instrument, Market
+
 
 Stream = Literal["trade", "quote", "depth"]
 STREAMS: Final[tuple[Stream, ...]] = ("trade", "quote", "depth")
@@ -53,8 +54,13 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     text: str = ""
 
 
+Event = Union["Tick", "Depth", "Snapshot", Control]
+#: how an exchange numbers its trades: one after the other; upwards, with holes; or by names without order
+TradeIds = Literal["contiguous", "growing", "names"]
+
+
 class Decoder(Protocol):
-    """Frames of one exchange and market to events; no socket, no clock, no state.
+    """Frames of one exchange and market to events; no socket, no clock, and no state but the last quotes'.
 
     What it says of its streams lets the feed read frames of a known shape by a kernel (kernels.shapes) that
     gives what `decode` would have given; a decoder without `keys` is always asked itself.
@@ -64,6 +70,11 @@ class Decoder(Protocol):
     key_size: int
     #: of the times in frames
     time_unit_ns: int
+    trade_ids: TradeIds
+    #: reads a frame's number among all of its connection's, -1 for none; None: streams are numbered, if any
+    sequence: Callable[[bytes], int] | None
+    #: levels a side beyond which it tells nothing; 0: it tells of every one
+    depth_max: int
 
     @property
     def keys(self) -> Mapping[bytes, tuple[int, int]]:
@@ -73,7 +84,7 @@ class Decoder(Protocol):
     def fields(self) -> Mapping[int, Mapping[str, tuple[int, int]]]:
         """Return by kind what a kernel reads of a frame: a field's name -> (what it is, its slot)."""
 
-    def decode(self, payload: bytes, wire_ns: int) -> Tick | Depth | Snapshot | Control:
+    def decode(self, payload: bytes, wire_ns: int) -> Event | list[Event]:
         """Return what the frame says; raises FrameError with a reason of FRAME_REASONS."""
 
     def snapshot(self, instrument: int, payload: bytes, wire_ns: int) -> Snapshot:
@@ -87,12 +98,17 @@ class Subscription(msgspec.Struct, frozen=True):
     instruments: tuple[int, ...]
     requests: tuple[bytes, ...] = ()  # sent one after the other, `request_gap_s` between two
     request_gap_s: float = 0.0
+    #: what makes an instrument's depth begin anew with a whole book, where its stream brings those
+    anew: dict[int, tuple[bytes, ...]] = {}
+    ping: bytes = b""  # what the exchange wants to hear every `ping_s`, beside the protocol's own pings
+    ping_s: float = 0.0
 
 
 class Exchange(Protocol):
     """An exchange's market data: where it is, how it is asked for, and how it is read."""
 
     name: str
+    markets: tuple[Market, ...]  # that it can bring
 
     def decoder(self, instruments: Sequence[Instrument]) -> Decoder:
         """Return the decoder for these instruments, all of one market."""
@@ -103,7 +119,7 @@ class Exchange(Protocol):
         """Return the connections that bring these streams; `base_url` replaces the exchange's own address."""
 
     def snapshot_url(self, instrument: Instrument, base_url: str = "") -> str:
-        """Return the REST address of an instrument's whole book."""
+        """Return the REST address of an instrument's whole book; "": its stream itself begins with one."""
 
     def instruments_url(self, market: Market, symbols: Sequence[str], base_url: str = "") -> str:
         """Return the REST address of the rules of these symbols (unified), of all there are for none."""

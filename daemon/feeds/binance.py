@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 
 from daemon.errors import DECODE_ERRORS, FrameError
 from daemon.events import Depth, Snapshot, Tick
-from daemon.feeds.base import Control
+from daemon.feeds.base import Control, TradeIds
 from kernels.dtypes import DEPTH, QUOTE, TRADE
 from kernels.shapes import (
     DECIMAL,
@@ -249,6 +249,9 @@ class BinanceDecoder:
 
     fields = FIELDS
     time_unit_ns = _MS
+    trade_ids: TradeIds = "contiguous"
+    sequence: Callable[[bytes], int] | None = None
+    depth_max = 0
 
     def __init__(self, instruments: Sequence[Instrument]) -> None:
         self._by_stream: dict[str, Route] = {}

@@ -96,6 +96,7 @@ class Binance:
     """Spot, USD-M and COIN-M of Binance, or of whoever speaks its protocol at another address."""
 
     name = "binance"
+    markets: tuple[Market, ...] = ("spot", "usdm", "coinm")
 
     def decoder(self, instruments: Sequence[Instrument]) -> Decoder:
         """Return the decoder for these instruments, all of one market."""

@@ -4,7 +4,8 @@ Pings prove nothing: exchanges keep answering them while a stream stands still. 
 data last came, for the connection and for each stream of quotes and depth. A cut loses the books at once,
 which closes their instruments to new risk; the sequences say what was missed. The planned change of
 connection (the exchange cuts each after 24 h) opens the new one first and lets both speak for a moment: what
-comes twice is dropped by its ids, and nothing is lost.
+comes twice is dropped by its ids, and nothing is lost. An exchange that numbers the frames of a connection
+has it opened anew when one is missing: nobody knows whose it was.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from daemon.feeds.snapshots import BAN_S
 from daemon.pause import Backoff, pause
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daemon.feeds.base import Subscription
     from daemon.feeds.core import FeedCore
     from daemon.feeds.snapshots import SnapshotFetcher
@@ -46,11 +49,23 @@ _OVERLAP_S: Final = 2.0
 class Link:
     """One open websocket; the Handler that the network calls."""
 
-    __slots__ = ("_connection", "_core", "ended", "live", "opened_ns", "reason", "wire")
+    __slots__ = (
+        "_connection",
+        "_core",
+        "_newest",
+        "_sequence",
+        "ended",
+        "live",
+        "opened_ns",
+        "reason",
+        "wire",
+    )
 
     def __init__(self, connection: FeedConnection, core: FeedCore) -> None:
         self._connection = connection
         self._core = core
+        self._sequence = core.sequence
+        self._newest = -1  # the number of the newest frame that had one
         self.wire: Wire | None = None
         self.live = True
         self.opened_ns = 0
@@ -59,8 +74,20 @@ class Link:
 
     def on_frame(self, payload: bytes, last: bool) -> None:
         """Take a frame, unless this connection has been given up and only its tail is still coming."""
+        if self._sequence is not None and self.live:
+            self._count(self._sequence(payload))
         if self.live:
             self._core.on_frame(payload, last)
+
+    def _count(self, number: int) -> None:
+        """End it where a frame is missing; what came since is of books that are wrong."""
+        if number < 0:
+            return
+        if self._newest >= 0 and number != self._newest + 1:
+            self.end("sequence", f"frame {number} came after frame {self._newest}")
+            self._connection.lost(self)
+            self.live = False
+        self._newest = number
 
     def on_close(self, reason: str) -> None:
         """Learn that the other side is gone."""
@@ -99,6 +126,7 @@ class FeedConnection:
         self._patience = 1
         self._links: list[Link] = []  # one, or two during a rollover
         self._timer: Timer | None = None
+        self._ping_ns = 0  # when the exchange wants to hear from us next
         self.connects = 0
         self.ends: Counter[str] = Counter()
 
@@ -185,6 +213,21 @@ class FeedConnection:
                 return
             await pause(self._seams, self._subscription.request_gap_s)
 
+    def resubscribe(self, instrument: int) -> None:
+        """Let the depth of an instrument begin anew, if it comes by here."""
+        self._say(self._subscription.anew.get(instrument, ()))
+
+    def _say(self, requests: Sequence[bytes]) -> None:
+        """Send requests on the newest link; one that is ending needs none: the next begins anew."""
+        link = self._links[-1] if self._links else None
+        if link is None or link.wire is None or link.ended.is_set():
+            return
+        try:
+            for request in requests:
+                link.wire.send(request)
+        except NetError as error:
+            link.end("closed", str(error))
+
     # --- endings -------------------------------------------------------------------------------------------
 
     def lost(self, link: Link) -> None:
@@ -222,6 +265,9 @@ class FeedConnection:
             if clock.mono_ns() >= rollover_ns:
                 link.end("rollover", "24 h are nearly over")
                 return
+            if self._subscription.ping and clock.mono_ns() >= self._ping_ns:
+                self._ping_ns = clock.mono_ns() + int(self._subscription.ping_s * 1e9)
+                self._say((self._subscription.ping,))
             now_ns = clock.now_ns()
             self._look(link, now_ns)
             self._timer = self._seams.scheduler.call_at(now_ns + self._stale_ns // 2, look)

@@ -43,6 +43,8 @@ class FeedConnections:
         self._clock = seams.clock
         self._announced_ns = 0
         core.on_control = self._on_control
+        snapshots.resubscribe = self.resubscribe
+        snapshots.wanted = core.wants
 
     @property
     def connected(self) -> bool:
@@ -62,6 +64,11 @@ class FeedConnections:
         finally:
             for task in tasks:
                 task.cancel()
+
+    def resubscribe(self, instrument: int) -> None:
+        """Let the depth of an instrument begin anew with a whole book."""
+        for one in self._each:
+            one.resubscribe(instrument)
 
     def _on_control(self, control: Control) -> None:
         """Take what a frame says that is no market data; it does not say which connection it came by.

@@ -21,14 +21,12 @@ from daemon.entry import bound
 from daemon.errors import FrameError
 from daemon.events import Depth, Snapshot, Tick
 from daemon.feeds.base import STREAMS, Control
+from daemon.feeds.bookkeeper import Bookkeeper
 from daemon.feeds.lane import Lane, new_records
 from daemon.feeds.shapes import learn
 from daemon.feeds.silence import Silence
-from daemon.feeds.sync import APPLY, DROP, GAP, HOLD
-from kernels import book as books
 from kernels import shapes
 from kernels.dtypes import DEPTH, QUOTE
-from kernels.levels import ERROR_NAMES, make_scratch
 from kernels.pipeline import TURN_MISS
 from kernels.ring import MASK, push
 from kernels.shapes import S_FIRST, S_ID, S_PREV, S_TIME
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from daemon.feeds.base import Decoder, FeedSink
+    from daemon.feeds.base import Decoder, Event, FeedSink
     from daemon.feeds.base import Stream as StreamName
     from daemon.feeds.lane import Stream
     from daemon.instruments import Instrument
@@ -80,7 +78,7 @@ class FeedCore:
         frames_kept = min(frames_kept, FRAMES_KEPT_MAX // len(instruments) + 1)
         self.records = records = new_records(len(instruments))  # of the streams, for who looks at all at once
         self.lanes = [
-            Lane(one, record, frames_kept, decoder.time_unit_ns)
+            Lane(one, record, frames_kept, decoder.time_unit_ns, decoder.trade_ids)
             for one, record in zip(instruments, records, strict=True)
         ]
         silence = Silence(records["newest_ns"], streams)
@@ -95,10 +93,11 @@ class FeedCore:
         #: called with each Control, for who supervises the connection
         self.on_control: Callable[[Control], None] = _ignore
         self._decoder = decoder
+        self.sequence = decoder.sequence
         self._sink = sink
         self._rings = rings
-        self._request_snapshot = request_snapshot
-        self._scratch = make_scratch()
+        self._books = Bookkeeper(self.lanes, sink, request_snapshot, self._refuse, decoder.depth_max)
+        self._take_plain_depth = self._books.take_plain
         # bound once: each saves an attribute lookup a frame
         self._key_size = decoder.key_size
         self._ticks: dict[bytes, TickStream] = {}
@@ -115,10 +114,7 @@ class FeedCore:
         self._on_tick = sink.on_tick
         self._now_ns = clock.now_ns
         self._read = bound(shapes.read)
-        self._read_depth = bound(shapes.read_depth)
         self._push = bound(push)
-        self._update = bound(books.update)
-        self._replace = bound(books.replace)
 
     # --- the hot path --------------------------------------------------------------------------------------
 
@@ -174,8 +170,10 @@ class FeedCore:
                 keep(payload)
                 self._tell(instrument, came)
                 return
-        elif self._take_plain_depth(payload, wire_ns):
-            return
+        else:
+            lane = self._depths.get(payload[: self._key_size])
+            if lane is not None and self._take_plain_depth(lane, payload, wire_ns):
+                return
         self._decode(payload, wire_ns)
 
     def _tell(self, instrument: int, came: int) -> None:
@@ -194,12 +192,21 @@ class FeedCore:
             self._refused += 1
             self._refuse(error)
             return
+        if isinstance(event, list):
+            for one in event:
+                self._take_event(one, payload)
+        else:
+            self._take_event(event, payload)
+
+    def _take_event(self, event: Event, payload: bytes) -> None:
+        """Take what a frame said, or a part of it."""
         if isinstance(event, Tick):
             self._take_tick(event, payload)
         elif isinstance(event, Depth):
-            self._take_depth(event)
+            self._learn(self.lanes[event.instrument].depth, event, payload)
+            self._books.take(event)
         elif isinstance(event, Snapshot):
-            self._take_snapshot(event)
+            self._books.take_snapshot(event)
         else:
             self.controls[event.kind] += 1
             self.on_control(event)
@@ -259,100 +266,9 @@ class FeedCore:
         except FrameError as error:
             self._refused += 1
             self._refuse(error)
-            self._want(lane)
+            self._books.want(lane)
             return
-        self._take_snapshot(snapshot)
-
-    def _take_plain_depth(self, payload: bytes, wire_ns: int) -> bool:
-        """Apply a depth update that plainly follows, in one compiled call; return whether it was one."""
-        lane = self._depths.get(payload[: self._key_size])
-        if lane is None:
-            return False
-        code = self._read_depth(payload, lane.depth.record, lane.book, lane.grid, self._scratch, wire_ns)
-        if code >= 0:
-            self._sink.on_book(lane.index, wire_ns, lane.book)
-            return True
-        if code == books.CROSSED:
-            self._fault(lane, code)
-            return True
-        if code <= books.FULL:
-            lane.book = books.grown(lane.book, code)
-            return self._take_plain_depth(payload, wire_ns)
-        return False
-
-    def _take_depth(self, depth: Depth) -> None:
-        lane = self.lanes[depth.instrument]
-        self._learn(lane.depth, depth, depth.payload)
-        lane.depth.add()
-        verdict = lane.sync.offer(depth)
-        if verdict != DROP:
-            lane.depth.newest_ns = depth.wire_ns
-        if verdict == APPLY:
-            if self._apply(lane, depth):
-                self._sink.on_book(lane.index, depth.wire_ns, lane.book)
-        elif verdict == GAP:
-            self._lose(lane, "gap")
-        elif verdict == HOLD and not lane.wanted:
-            self._want(lane)
-
-    def _take_snapshot(self, snapshot: Snapshot) -> None:
-        """Build the book anew, unless it follows its sequence already: then it is the fresher one."""
-        lane = self.lanes[snapshot.instrument]
-        lane.snapshots += 1
-        lane.wanted = False
-        if lane.sync.synced:
-            return
-        held = lane.sync.adopt(snapshot.last_id)
-        if held is None:
-            self._want(lane)
-            return
-        code = self._write(self._replace, lane, snapshot.payload)
-        if code < 0:
-            self._fault(lane, code)
-            return
-        for depth in held:
-            if not self._apply(lane, depth):
-                return
-        lane.resyncs += 1
-        wire_ns = max(snapshot.wire_ns, lane.depth.newest_ns)
-        self._sink.on_book_status(lane.index, True, "snapshot")
-        self._sink.on_book(lane.index, wire_ns, lane.book)
-
-    def _apply(self, lane: Lane, depth: Depth) -> bool:
-        code = self._write(self._update, lane, depth.payload)
-        if code >= 0:
-            return True
-        self._fault(lane, code)
-        return False
-
-    def _write(self, kernel: Callable[..., int], lane: Lane, payload: bytes) -> int:
-        """Change a book, grown where it has to be."""
-        code = kernel(lane.book, payload, lane.grid, self._scratch)
-        if code <= books.FULL:
-            lane.book = books.grown(lane.book, code)
-            code = kernel(lane.book, payload, lane.grid, self._scratch)
-        return code
-
-    def _fault(self, lane: Lane, code: int) -> None:
-        """Give the book up: a message's levels were refused (and counted), or they left it crossed."""
-        lane.sync.lose()
-        if code == books.CROSSED:
-            self._lose(lane, "crossed")
-            return
-        reason = ERROR_NAMES[code]
-        self._refuse(FrameError(reason, f"the levels of a depth message were refused: {reason}"))
-        self._lose(lane, "levels")
-
-    def _lose(self, lane: Lane, reason: str) -> None:
-        """Say that the book is wrong from here on, and ask for a snapshot."""
-        lane.gaps[reason] += 1
-        self._sink.on_book_status(lane.index, False, reason)
-        if not lane.wanted:
-            self._want(lane)
-
-    def _want(self, lane: Lane) -> None:
-        lane.wanted = True
-        self._request_snapshot(lane.index)
+        self._books.take_snapshot(snapshot)
 
     # --- around it -----------------------------------------------------------------------------------------
 
@@ -362,13 +278,13 @@ class FeedCore:
             lane = self.lanes[index]
             lane.trade_ids.resume()
             lane.quote_ids.resume()
-            lane.wanted = False
-            if lane.sync.synced:
-                lane.gaps["disconnected"] += 1
-                self._sink.on_book_status(index, False, "disconnected")
-            lane.sync.lose()
+            self._books.disconnected(lane)
             if lane.told:
                 self._sink.on_gap(index, "the connection was cut")
+
+    def wants(self, instrument: int) -> bool:
+        """Whether an instrument's whole book was asked for and has not come."""
+        return self.lanes[instrument].wanted
 
     def recent(self) -> list[bytes]:
         """Return the newest frames of ticks as they came, by instrument, oldest first."""

@@ -33,13 +33,16 @@ _TIMEOUT_S: Final = 20.0
 _INVALID_SYMBOL: Final = b"-1121"
 
 
-def find_exchange(name: str) -> Exchange:
-    """Return the exchange of this name; raises ConfigError."""
-    try:
-        return EXCHANGES[name]
-    except KeyError:
+def find_exchange(name: str, market: Market) -> Exchange:
+    """Return the exchange of this name; raises ConfigError where there is none, or not with this market."""
+    exchange = EXCHANGES.get(name)
+    if exchange is None:
         known = ", ".join(EXCHANGES)
-        raise ConfigError(f"feed.exchange {name!r} is not supported; there is {known}") from None
+        raise ConfigError(f"feed.exchange {name!r} is not supported; there is {known}")
+    if market not in exchange.markets:
+        known = ", ".join(exchange.markets)
+        raise ConfigError(f"feed.market {market!r} of {name} is not supported; there is {known}")
+    return exchange
 
 
 async def fetch_instruments(

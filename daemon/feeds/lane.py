@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from daemon.feeds.sync import BookSync, IdChain
+from daemon.feeds.sync import BookSync, IdChain, TradeNames
 from kernels import book as books
 from kernels import shapes
 from kernels.dtypes import DEPTH, QUOTE, TRADE
@@ -16,6 +16,7 @@ from kernels.levels import make_grid
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from daemon.feeds.base import TradeIds
     from daemon.instruments import Instrument
 
 #: a jump of trade ids beyond a busy day's trades, or of update ids (about a million a second, shared by all
@@ -99,6 +100,7 @@ class Lane:
 
     __slots__ = (
         "book",
+        "checksum_units",
         "depth",
         "frames",
         "gaps",
@@ -115,7 +117,12 @@ class Lane:
     )
 
     def __init__(
-        self, instrument: Instrument, records: NDArray[np.void], frames_kept: int, time_unit_ns: int
+        self,
+        instrument: Instrument,
+        records: NDArray[np.void],
+        frames_kept: int,
+        time_unit_ns: int,
+        trade_ids: TradeIds = "contiguous",
     ) -> None:
         """Begin it; records: its streams', as `new_records` made them."""
         self.index = instrument.index
@@ -123,7 +130,13 @@ class Lane:
             Stream(records[column : column + 1], instrument.index, kind, time_unit_ns)
             for column, kind in enumerate(KINDS)
         )
-        self.trade_ids = IdChain(contiguous=True, step_max=_TRADE_STEP_MAX, chain=self.trade.chain)
+        self.trade_ids: IdChain | TradeNames
+        if trade_ids == "names":
+            self.trade_ids = TradeNames()
+        else:
+            contiguous = trade_ids == "contiguous"
+            step_max = _TRADE_STEP_MAX if contiguous else _QUOTE_STEP_MAX
+            self.trade_ids = IdChain(contiguous=contiguous, step_max=step_max, chain=self.trade.chain)
         self.quote_ids = IdChain(contiguous=False, step_max=_QUOTE_STEP_MAX, chain=self.quote.chain)
         self.sync = BookSync(self.depth.chain)
         #: as large as it has to be: without a depth stream, nothing
@@ -131,6 +144,8 @@ class Lane:
         self.grid = make_grid(
             instrument.price.places, instrument.price.num, instrument.qty.places, instrument.qty.num
         )
+        #: what a tick and a lot are in the digits of the exchange's checksum
+        self.checksum_units = np.array(instrument.checksum_units, dtype=np.int64)
         #: whole books that came
         self.snapshots = 0
         #: the newest trades and quotes as they came, oldest first: what a person finds (GET /frames) of the

@@ -21,6 +21,8 @@ _log = structlog.get_logger(component="feed")
 _TIMEOUT_S: Final = 10.0
 #: between two requests, so that many books do not come in one burst
 _SPACING_MS: Final = 500
+#: within so long a stream that was to begin anew brings its book
+_ANSWER_NS: Final = 5_000_000_000
 #: a book asked for again within this time waits longer each time
 _CALM_NS: Final = 300_000_000_000
 #: how long to keep still after a 429 or 418 that does not say
@@ -60,6 +62,9 @@ class SnapshotFetcher:
     `urls` has one address an instrument index. Every request is answered in the end: a failed one is tried
     again, later each time, and after a 429 or 418 nothing is sent at all until Retry-After is over. Its times
     are the monotonic clock's: a wall clock that is set back makes nobody wait.
+
+    Where an instrument has no address its stream brings the book, once it is made to begin anew
+    (`resubscribe`); it is asked again, later each time, until nobody waits for it (`wanted`).
     """
 
     def __init__(self, urls: Sequence[str], seams: Seams, backoff_s_max: float = 30.0) -> None:
@@ -72,6 +77,10 @@ class SnapshotFetcher:
         self._free_ns = 0  # books are spaced: nothing is asked for before
         self._held_until_ns = 0  # nor while we are to keep still
         self.limits: Limits = Unshared()
+        #: makes an instrument's stream begin anew
+        self.resubscribe: Callable[[int], object] = _nobody
+        #: whether somebody still waits for an instrument's book
+        self.wanted: Callable[[int], bool] = _nobody
         self.requests = 0
         self.failures = 0
 
@@ -114,6 +123,14 @@ class SnapshotFetcher:
         while True:
             index = await self._next()
             del self._due_ns[index]
+            if not self._urls[index]:
+                if not self.wanted(index):
+                    continue
+                self.requests += 1
+                self.resubscribe(index)
+                self.request(index)
+                self._due_ns[index] = max(self._due_ns[index], clock.mono_ns() + _ANSWER_NS)
+                continue
             body = await self._ask(self._urls[index], instrument=index)
             if body is None:
                 self.failures += 1
@@ -165,3 +182,8 @@ class SnapshotFetcher:
         said = answer.body[:200].decode(errors="replace")
         _log.warning("request_refused", **which, status=answer.status, said=said)
         return None
+
+
+def _nobody(_instrument: int) -> bool:
+    """Say that no stream brings books."""
+    return False

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: on; fewer are repetitions (a reconnect repeats some) or strays, and one stray id must not silence a feed
 RUN_MIN: Final = 64
 
+#: names of trades that are remembered: more than an exchange repeats after a reconnect
+NAMES_KEPT: Final = 4096
+
 #: depth updates kept while a snapshot is on its way: minutes of the busiest stream (20 to 50 a second)
 HELD_MAX: Final = 8192
 
@@ -112,6 +115,34 @@ class IdChain:
         self._chain[1] = 0
 
 
+class TradeNames:
+    """Ids without an order (a hash of an exchange's names): the newest are remembered, to know one again."""
+
+    __slots__ = ("_kept", "_names", "gaps", "last", "missed", "older", "repeated")
+
+    def __init__(self) -> None:
+        self._names: set[int] = set()
+        self._kept: deque[int] = deque()
+        self.last = -1  # the newest id, -1 before the first
+        self.gaps = self.missed = self.older = 0  # nobody can know
+        self.repeated = 0
+
+    def admit(self, new: int) -> bool:
+        """Say whether the trade with this id is news."""
+        if new in self._names:
+            self.repeated += 1
+            return False
+        self._names.add(new)
+        self._kept.append(new)
+        if len(self._kept) > NAMES_KEPT:
+            self._names.discard(self._kept.popleft())
+        self.last = new
+        return True
+
+    def resume(self) -> None:
+        """Go on after a cut: what comes again is known."""
+
+
 class BookSync:
     """Whether one book follows its exchange's update ids.
 
@@ -182,6 +213,13 @@ class BookSync:
         following = list(held)
         held.clear()
         return following
+
+    def begin(self, snapshot_id: int) -> None:
+        """Start from a snapshot of the stream's own: what was held is older, the next update follows it."""
+        self.held_dropped += len(self._held)
+        self._held.clear()
+        self.synced = True
+        self._follow(snapshot_id, fresh=False)
 
     def lose(self) -> None:
         """Stop following: hold updates until the next snapshot."""

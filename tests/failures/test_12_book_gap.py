@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.engine import Engine
-from daemon.feeds.core import FeedCore
+from daemon.feeds.bookkeeper import Bookkeeper
 from daemon.feeds.sync import APPLY, BookSync
 from kernels import book as books
 from kernels.dtypes import BUY, GATE_BOOK_GAP, SELL
@@ -67,7 +67,7 @@ MUTATIONS = (
         _takes_any,
         "an order left on a broken book",
     ),
-    mutation(FeedCore, "_fault", "a crossed book is used", ignore, "an order left on a broken book"),
+    mutation(Bookkeeper, "_fault", "a crossed book is used", ignore, "an order left on a broken book"),
     mutation(
         Engine,
         "on_book_status",

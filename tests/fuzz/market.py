@@ -45,13 +45,11 @@ class Typed(FeedCore):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._read = _miss
-
-    def _take_plain_depth(self, payload: bytes, wire_ns: int) -> bool:
-        return False
+        self._take_plain_depth = _miss
 
 
-def _miss(*_: Any) -> int:
-    return 0
+def _miss(*_: Any) -> bool:
+    return False
 
 
 class _Side:

@@ -56,7 +56,7 @@ def test_the_book_is_the_dict_of_its_levels(batches: list[tuple[int, list[tuple[
     twin: dict[int, dict[int, int]] = {BUY: {}, SELL: {}}
     for side, levels in batches:
         apply(book, side, levels)
-        for tick, lots in reversed(levels):
+        for tick, lots in levels:  # the last word on a price counts
             if lots:
                 twin[side][tick] = lots
             else:
@@ -225,3 +225,13 @@ def test_each_kernel_has_one_signature() -> None:
     kernels = [kernel for kernel in vars(bk).values() if hasattr(kernel, "signatures")]
     assert len(kernels) > 10
     assert {kernel.__name__: len(kernel.signatures) for kernel in kernels if len(kernel.signatures) > 1} == {}
+
+
+def test_a_trimmed_book_keeps_its_best_levels() -> None:
+    book = small_book()
+    bk.trim(book, 2)
+    assert (rows(book, BUY), rows(book, SELL)) == ([(100, 1), (99, 2)], [(101, 4), (103, 5)])
+    bk.trim(book, 2)
+    assert (rows(book, BUY), rows(book, SELL)) == ([(100, 1), (99, 2)], [(101, 4), (103, 5)])
+    apply(book, BUY, [(98, 7)])
+    assert rows(book, BUY) == [(100, 1), (99, 2), (98, 7)]

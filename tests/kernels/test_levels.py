@@ -115,45 +115,6 @@ def test_the_largest_numbers_that_fit_are_exact() -> None:
     ]
 
 
-def test_both_sides_are_found_by_their_keys_in_any_order() -> None:
-    scratch = lv.make_scratch()
-    message = (
-        '{"e":"b","s":"a\\"b\\":[","b":1,"x":{"a":"b"},"asks":[["2.00","1"]] ,'
-        ' "bids" : [["1.00","3"],["0.99","1"]]}'
-    )
-    assert lv.sides(buf(message), SPOT, scratch) == (2, 1)
-    assert scratch[lv.S_BID_TICKS, :2].tolist() == [100, 99]
-    assert scratch[lv.S_BID_LOTS, :2].tolist() == [300000, 100000]
-    assert scratch[lv.S_ASK_TICKS, 0] == 200
-
-
-@pytest.mark.parametrize(
-    ("message", "code"),
-    [
-        ('{"b":[["1","1"]]}', lv.MISSING),
-        ('{"a":[]}', lv.MISSING),
-        ('{"bid":[],"asq":[]}', lv.MISSING),
-        ("{}", lv.MISSING),
-        ("", lv.MISSING),
-        ('"', lv.MISSING),
-        ('{"b":[["1","1"]],"a":[["x","1"]]}', lv.MALFORMED),
-        ('{"b":[["1","1"]', lv.MALFORMED),
-    ],
-)
-def test_a_message_without_both_sides_is_refused(message: str, code: int) -> None:
-    assert lv.sides(buf(message), SPOT, lv.make_scratch())[0] == code
-
-
-def test_a_message_may_carry_more_levels_than_a_snapshot_and_not_more_than_the_scratch() -> None:
-    scratch = lv.make_scratch()
-
-    def message(levels: int) -> np.ndarray:
-        return buf('{"b":[],"a":[' + ",".join(f'["{i + 1}","1"]' for i in range(levels)) + "]}")
-
-    assert lv.sides(message(lv.LEVELS_MAX), SPOT, scratch) == (0, lv.LEVELS_MAX)
-    assert lv.sides(message(lv.LEVELS_MAX + 1), SPOT, scratch)[0] == lv.TOO_MANY
-
-
 def test_every_error_has_a_name() -> None:
     codes = [lv.MALFORMED, lv.OFF_GRID, lv.TOO_MANY, lv.NOT_POSITIVE, lv.OVERFLOW, lv.MISSING]
     assert sorted(lv.ERROR_NAMES) == sorted(codes)
@@ -194,38 +155,11 @@ def test_bytes_behind_the_buffer_are_never_read(data: bytes, behind: bytes) -> N
     assert 0 <= alone[1] <= len(data)
 
 
-VALID = b'{"e":"depthUpdate","b":[["61737.63","0.5"],["61730.1","12"]],"a":[["61800.00","0.00000"]]}'
-
-
-@given(st.data())
-def test_mutated_messages_never_crash_the_parser(data: st.DataObject) -> None:
-    mutated = bytearray(VALID)
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, len(mutated) - 1))
-        kind = data.draw(st.sampled_from(["set", "cut", "insert", "delete"]))
-        if kind == "set":
-            mutated[at] = data.draw(st.integers(0, 255))
-        elif kind == "insert":
-            mutated.insert(at, data.draw(st.sampled_from(list(b'[]{}",:.-0189eNab'))))
-        elif kind == "delete" and len(mutated) > 1:
-            del mutated[at]
-        elif kind == "cut":
-            mutated = mutated[: max(at, 1)]
-    scratch = lv.make_scratch()
-    bids, asks = lv.sides(buf(bytes(mutated)), SPOT, scratch)
-    if bids < 0:
-        assert bids in lv.ERROR_NAMES
-    else:
-        assert (scratch[lv.S_BID_TICKS, :bids] > 0).all()
-        assert (scratch[lv.S_ASK_LOTS, :asks] >= 0).all()
-
-
 def test_each_kernel_has_one_signature() -> None:
     ticks, lots = np.zeros(4, np.int64), np.zeros(4, np.int64)
     lv.parse(buf("[]"), 0, SPOT, ticks, lots)
-    lv.sides(buf("{}"), SPOT, lv.make_scratch())
     kernels = [kernel for kernel in vars(lv).values() if hasattr(kernel, "signatures")]
     assert len(kernels) > 5
     # one that only others call has none when these came compiled from the cache
     assert {kernel.__name__: len(kernel.signatures) for kernel in kernels if len(kernel.signatures) > 1} == {}
-    assert len(lv.sides.signatures) == len(lv.parse.signatures) == 1
+    assert len(lv.parse.signatures) == 1

@@ -7,6 +7,8 @@ from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from daemon.errors import NetError
 from daemon.feeds.base import Subscription
 from daemon.feeds.binance import BinanceDecoder
@@ -383,5 +385,67 @@ def test_a_handshake_that_is_told_to_wait_is_made_again_after_that_and_everybody
         assert len(rig.net.attempts) == 2
         await rig.pass_time(2)
         assert (len(rig.net.attempts), rig.connection.connected) == (3, True)
+
+    rig.run(scenario)
+
+
+# --- exchanges with rules of their own ----------------------------------------------------------------------
+def test_a_connection_that_misses_a_frame_is_opened_anew(bench, instrument, frames) -> None:
+    rig = make_rig(bench, instrument)
+    rig.net.snapshot = frames.snapshot(1)
+    rig.core.sequence = lambda payload: int(payload[-2:-1]) if payload.endswith(b"#") else -1
+
+    async def scenario() -> None:
+        await rig.pass_time(2, talker(rig, frames))
+        first = rig.net.sockets[0]
+        for number in (4, 5):  # from wherever it begins
+            first.say(b"%d#" % number)
+        first.say(frames.quote(50))  # one without a number
+        assert not first.closed
+        taken = len(rig.sink.ticks)
+        first.say(b"7#")
+        assert rig.sink.statuses[-1] == (0, False, "disconnected")
+        first.say(frames.quote(51))  # the tail of a connection that was given up
+        assert len(rig.sink.ticks) == taken
+        await rig.pass_time(5, talker(rig, frames))
+        assert len(rig.net.sockets) == 2
+        rig.net.sockets[1].say(b"9#")
+
+    rig.run(scenario)
+    assert rig.connection.ends == {"sequence": 1}
+    assert rig.sink.statuses[-2][:2] == (0, True)
+
+
+def test_an_exchange_that_wants_to_hear_from_us_does(bench, instrument, frames) -> None:
+    rig = make_rig(bench, instrument)
+    rig.net.snapshot = frames.snapshot(1)
+    rig.connection._subscription = replace(rig.connection._subscription, ping=b"ping", ping_s=20.0)
+
+    async def scenario() -> None:
+        await rig.pass_time(65, talker(rig, frames))
+
+    rig.run(scenario)
+    assert rig.net.sockets[0].asked == [b"ping"] * 4
+
+
+def test_a_book_of_the_stream_is_asked_for_by_its_connection_until_it_comes(
+    bench, instrument, frames
+) -> None:
+    rig = make_rig(bench, instrument)
+    rig.snapshots._urls = [""]
+    anew = {0: (b"unsubscribe", b"subscribe")}
+    rig.connection._subscription = replace(rig.connection._subscription, anew=anew)
+
+    async def scenario() -> None:
+        socket = rig.net.sockets[0]
+        socket.say(frames.depth(10, 10))
+        await rig.pass_time(1)
+        assert socket.asked == [b"unsubscribe", b"subscribe"]
+        await rig.pass_time(5)
+        assert socket.asked == [b"unsubscribe", b"subscribe"] * 2
+        socket.say(frames.snapshot(10))
+        assert rig.sink.statuses == [(0, True, "snapshot")]
+        await rig.pass_time(5)
+        assert len(socket.asked) == 4
 
     rig.run(scenario)

@@ -32,23 +32,29 @@ class OneAnswer:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
+BINANCE = find_exchange("binance", "spot")
+
+
 def test_each_exchange_is_found_by_its_own_name() -> None:
     assert EXCHANGES
     for name, exchange in EXCHANGES.items():
-        assert find_exchange(name) is exchange
+        assert find_exchange(name, "spot") is exchange
         assert exchange.name == name
 
 
 def test_an_unknown_exchange_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match="'mtgox' is not supported; there is binance"):
-        find_exchange("mtgox")
+        find_exchange("mtgox", "spot")
+
+
+def test_a_market_that_an_exchange_does_not_bring_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'margin' of binance is not supported; there is spot, usdm, coinm"):
+        find_exchange("binance", "margin")
 
 
 def test_the_rules_are_fetched_from_the_address_given() -> None:
     net = OneAnswer(200, BODY)
-    found = asyncio.run(
-        fetch_instruments(find_exchange("binance"), net, "spot", ["BTC/USDT"], "http://127.0.0.1:9")
-    )
+    found = asyncio.run(fetch_instruments(BINANCE, net, "spot", ["BTC/USDT"], "http://127.0.0.1:9"))
     assert [one.symbol for one in found] == ["BTC/USDT"]
     assert net.urls[0].startswith("http://127.0.0.1:9/api/v3/exchangeInfo")
 
@@ -56,13 +62,13 @@ def test_the_rules_are_fetched_from_the_address_given() -> None:
 def test_a_refusal_is_one_sentence_with_what_was_said() -> None:
     net = OneAnswer(400, b'{"code":-1100,"msg":"Illegal characters."}')
     with pytest.raises(NetError, match=r"refused the rules of BTC/USDT \(HTTP 400\): .*Illegal characters"):
-        asyncio.run(fetch_instruments(find_exchange("binance"), net, "spot", ["BTC/USDT"]))
+        asyncio.run(fetch_instruments(BINANCE, net, "spot", ["BTC/USDT"]))
 
 
 def test_a_symbol_that_is_not_listed_is_a_wrong_configuration() -> None:
     net = OneAnswer(400, b'{"code":-1121,"msg":"Invalid symbol."}')
     with pytest.raises(ConfigError, match=r"does not list BTC/USDT; correct feed.symbols"):
-        asyncio.run(fetch_instruments(find_exchange("binance"), net, "spot", ["BTC/USDT"]))
+        asyncio.run(fetch_instruments(BINANCE, net, "spot", ["BTC/USDT"]))
 
 
 DELISTED = make_instrument(
@@ -75,9 +81,7 @@ ILLEGAL = b'{"code":-1121,"msg":"Invalid symbol."}'
 def test_a_symbol_that_is_listed_no_more_is_as_it_is_remembered() -> None:
     net = OneAnswer(400, ILLEGAL, Response(200, {}, BODY))
     symbols, url = ["eth-usdt", "BTC/USDT"], "http://127.0.0.1:9"
-    found = asyncio.run(
-        fetch_instruments(find_exchange("binance"), net, "spot", symbols, url, lambda: {"ETH/USDT": DELISTED})
-    )
+    found = asyncio.run(fetch_instruments(BINANCE, net, "spot", symbols, url, lambda: {"ETH/USDT": DELISTED}))
     assert [(one.symbol, one.index, one.exchange, one.listed) for one in found] == [
         ("ETH/USDT", 0, "binance", False),
         ("BTC/USDT", 1, "binance", True),
@@ -90,13 +94,18 @@ def test_memory_excuses_no_other_symbol() -> None:
     with pytest.raises(ConfigError, match="binance spot lists no XRP/USDT"):
         asyncio.run(
             fetch_instruments(
-                find_exchange("binance"), net, "spot", ["XRP/USDT"], "", lambda: {"ETH/USDT": DELISTED}
+                BINANCE,
+                net,
+                "spot",
+                ["XRP/USDT"],
+                "",
+                lambda: {"ETH/USDT": DELISTED},
             )
         )
 
 
 def test_what_is_not_listed_is_not_asked_about_again() -> None:
-    exchange, asked = find_exchange("binance"), []
+    exchange, asked = BINANCE, []
     feed = FeedConfig(symbols=("ETH/USDT", "BTC/USDT"))
 
     async def get(url):
