@@ -39,6 +39,8 @@ STATUS_EVENTS: Final[dict[str, Event]] = {
     "EXPIRED": Event.EXPIRED,
     "EXPIRED_IN_MATCH": Event.EXPIRED,
 }
+#: words for an order that stands, or stood
+_STOOD: Final = frozenset({Event.ACCEPTED, Event.REPLACED, Event.STANDS})
 
 
 class Lifecycle:
@@ -159,6 +161,8 @@ class Lifecycle:
         try:
             after = step(before, event, order.filled_lots > 0)
         except TransitionError as error:
+            if order.kind == STOP and before is State.REJECTED and event in _STOOD:
+                return  # it was refused at its trigger, and this is from before that
             text = f"order {order.client_order_id}: {error}"
             self._tell(Alarm("contradiction", text, now_ns))
             self._halt("orders", text, now_ns)
@@ -214,14 +218,12 @@ class Lifecycle:
             self.doubts.hurry(order, report.wire_ns)
 
     def _on_new(self, order: Order, report: ExecutionReport) -> None:
-        if order.kind == STOP and order.state is State.REJECTED:
-            return  # it was refused at its trigger, and had been accepted before
         self._rejections[order.strategy] = 0
         self.step(order, Event.ACCEPTED, report.wire_ns)
         self._count(order, report)
 
     def _on_rejected(self, order: Order, report: ExecutionReport) -> None:
-        self.step(order, Event.REJECTED, report.wire_ns)
+        self._end(order, Event.REJECTED, report)  # of a triggered stop it is the rest: some may have traded
         if report.reason.startswith(NOT_SENT):
             return  # a used up budget or a lost line passes by itself, and says nothing of the orders
         in_a_row = self._rejections[order.strategy] + 1

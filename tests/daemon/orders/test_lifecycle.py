@@ -145,11 +145,26 @@ def test_ended_orders_are_remembered_for_a_while(new_world):
 
 
 @pytest.mark.parametrize(("kind", "alarms"), [(d.REST, ["contradiction"]), (d.STOP, [])])
-def test_an_acceptance_after_a_rejection_is_a_contradiction_but_of_a_stop_refused_at_its_trigger(
-    world, kind, alarms
+@pytest.mark.parametrize(
+    ("word", "more"), [("NEW", {}), ("REPLACED", {"qty_lots": 50}), ("STATUS", {"status": "NEW"})]
+)
+def test_what_stands_after_a_rejection_is_a_contradiction_but_of_a_stop_refused_at_its_trigger(
+    world, kind, alarms, word, more
 ):
     order = world.place(kind=kind)
     world.report("REJECTED", order, reason="x")
-    world.report("NEW", order, venue_order_id="7")
+    world.report(word, order, venue_order_id="7", **more)
     assert (world.alarms(), world.risk.halted) == (alarms, bool(alarms))
     assert order.state is State.REJECTED
+
+
+def test_a_stop_whose_rest_was_refused_at_its_trigger_ends_once_what_it_traded_is_known(world):
+    world.fill(world.place(qty=100), 1, 100)
+    stop = world.place(kind=d.STOP, side=d.SELL, price=5_900_000, qty=100)
+    world.report("NEW", stop)
+    world.report("REJECTED", stop, reason="x", cum_lots=30)  # overtook the trade
+    assert (stop.state, world.orders.life.leaves(stop)) == (State.UNKNOWN, 30)
+    world.fill(stop, 2, 30)
+    assert (stop.state, stop.filled_lots) == (State.REJECTED, 30)
+    assert world.position(d.P_QTY) == pytest.approx(70e-5)
+    assert (world.alarms(), world.risk.halted) == ([], False)
