@@ -39,7 +39,7 @@ class LossWatch:
         self._gates = gates
         self._live = live  # open orders of each instrument
         self._tell = tell
-        self._since_ns = 0  # when the value was first found unknown, 0 while it is known
+        self._since_ns = 0  # when something was first at stake with no value known, 0: not so far
         self._due_ns = 0  # when a person is told next
 
     def look(self, portfolio: Portfolio, now_ns: int) -> str:
@@ -48,15 +48,21 @@ class LossWatch:
         return self.breach(portfolio.worth)
 
     def _watch_value(self, portfolio: Portfolio, now_ns: int) -> None:
-        """Add no risk where a loss could go unseen, and tell a person: no value, and something at stake."""
+        """Add no risk where a loss could go unseen, and tell a person: no value, and something at stake.
+
+        Once something was, only a value ends that: what was withdrawn for want of one would otherwise be
+        placed again at once, and a quote that moves would begin the time anew.
+        """
         limited = min(self._daily_loss_max, self._drawdown_max) < inf
-        if portfolio.worth.known or not limited or not (portfolio.at_stake or any(self._live)):
+        if portfolio.worth.known or not limited:
             self._since_ns = 0
             if self.unseen:
                 self.unseen = False
                 self._gates.open_all(GATE_UNPRICED)
             return
         if not self._since_ns:
+            if not (portfolio.at_stake or any(self._live)):
+                return
             self._since_ns = now_ns
             self._due_ns = now_ns + _UNPRICED_NS
         if now_ns > self._due_ns:

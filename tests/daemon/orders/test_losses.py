@@ -52,6 +52,30 @@ def test_a_value_unknown_for_long_with_money_at_stake_is_told_once(new_world):
     assert world.risk.gate(0) == 0
 
 
+@pytest.mark.parametrize("rests_s", [10_000, 5])
+def test_while_the_value_is_unknown_a_quote_that_was_withdrawn_stays_away(new_world, rests_s):
+    """A strategy without a position that moves its quote each `rests_s`, and obeys the gate."""
+    world = new_world(limits=RiskLimits(drawdown_max=500.0))
+    order, placed_s, at_risk_s = None, 0, 0
+    for second in range(60):
+        world.later(1)
+        world.risk.watch(world.portfolio, world.time.now_ns())
+        if order is not None and (world.risk.gate(0) or second - placed_s >= rests_s):
+            world.orders.cancel(order, world.time.now_ns())
+            world.report("CANCELED", order)
+            order = None
+        elif order is None and not world.risk.gate(0):
+            order, placed_s = world.place(), second
+            world.report("NEW", order)
+        at_risk_s += order is not None
+    assert at_risk_s < 15
+    assert world.risk.gate(0) == d.GATE_UNPRICED
+    assert world.alarms() == ["unpriced"]
+    world.portfolio.mark(0, 60_000.0)
+    world.risk.watch(world.portfolio, world.time.now_ns())
+    assert world.risk.gate(0) == 0
+
+
 def test_without_a_limit_on_losses_an_unknown_value_is_nobodys_business(world):
     world.report("NEW", world.place())
     for _ in range(3):
