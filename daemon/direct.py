@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from daemon import __version__
 from daemon.config_show import to_toml
@@ -23,16 +24,15 @@ from daemon.errors import ConfigError, JournalError, NetError, TickdError, Venue
 from daemon.flatten import Flatten
 from daemon.memory_disk import MemoryDisk
 from daemon.orders.audit import Alarm, Filled, Moved
-from daemon.orders.checkpoint import save
 from daemon.orders.funding import take_funding
 from daemon.orders.gone import without_gone
-from daemon.orders.money import Holding, to_text, to_units
+from daemon.orders.money import to_text, to_units
 from daemon.orders.order import STANDING, State
 from daemon.orders.reader import History, read_history
-from daemon.orders.records import pack
 from daemon.orders.recovery import Recovery
 from daemon.orders.venue_alarm import take_alarm
 from daemon.pause import pause, within
+from daemon.takeover import take_over
 from kernels.dtypes import REST, STOP, TARGET
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from daemon.events import ExecutionReport, VenueSnapshot, VenueStatus
     from daemon.instruments import Instrument
     from daemon.orders.audit import Audit
-    from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
     from daemon.seams import Disk, Seams
     from daemon.venues.base import Venue
@@ -56,6 +55,9 @@ _START_S: Final = 30.0
 #: an order that is absent at the venue is believed to be after a minute of asking (daemon/orders/doubts.py)
 _WORK_NS: Final = 180_000_000_000
 _LOOK_S: Final = 0.5
+#: while a position does not get on, the venue is asked after so long whether what held it back is gone
+_ASK_NS: Final = 2_000_000_000
+_ASK_NS_MAX: Final = 30_000_000_000
 _FAILURES: Final = (NetError, VenueError)
 
 
@@ -72,6 +74,25 @@ class Report(msgspec.Struct, kw_only=True):
 class _Books(NamedTuple):
     orders: Orders
     recovery: Recovery
+
+
+class _Standstill:
+    """Since when positions have not got on, and when the venue is asked because of that."""
+
+    def __init__(self) -> None:
+        self._held: list[int] = []
+        self._wait_ns = self._due_ns = 0
+
+    def due(self, held: list[int], mono_ns: int) -> bool:
+        """Whether to ask now: after twice as long each time, until something of what is held was closed."""
+        if held != self._held:
+            self._held, self._wait_ns, self._due_ns = held, _ASK_NS, mono_ns + _ASK_NS
+        return mono_ns >= self._due_ns
+
+    def asked(self, began_ns: int, mono_ns: int) -> None:
+        """Take that the venue has answered: of many symbols that takes long, and work waits for it."""
+        self._wait_ns = min(2 * self._wait_ns, _ASK_NS_MAX)
+        self._due_ns = mono_ns + max(self._wait_ns, 2 * (mono_ns - began_ns))
 
 
 class Direct:
@@ -110,6 +131,7 @@ class Direct:
         self._traded: dict[tuple[int, int], list[tuple[int, int]]] = {}  # (instrument, side) -> (ticks, lots)
         self._prices = [(0.0, 0.0)] * len(instruments)
         self._must_meet = True
+        self._standstill = _Standstill()
         self._stopped = False
         self.orders, self._recovery = self._open()
         self.orders.doubts.ask_snapshot = self._meet_soon
@@ -151,9 +173,11 @@ class Direct:
         return books
 
     def _build(self, disk: Disk, history: History) -> _Books:
-        seams = self._seams._replace(disk=disk)
+        seams, config = self._seams._replace(disk=disk), self._config
+        if config.venue.foreign_orders == "ignore":  # all orders are to go, and may hold what is to be sold
+            config = replace(config, venue=replace(config.venue, foreign_orders="cancel"))
         orders = build_orders(
-            self._config,
+            config,
             self._instruments,
             [],
             seams,
@@ -192,7 +216,7 @@ class Direct:
                 orders.risk.suspend(one.index)
         snapshot = await self._meet()
         if self._everything:
-            self._take_over(snapshot)
+            take_over(orders, _DESK, snapshot)
         orders.halt("flatten --direct", self._reason)
         deadline_ns = seams.clock.now_ns() + _WORK_NS
         while not self._stopped and seams.clock.now_ns() < deadline_ns:
@@ -223,8 +247,11 @@ class Direct:
         """Do what can be done now; return the venue's word once that says that nothing is left to do."""
         if not self._venue.up:
             return None
-        if self._must_meet:
+        mono_ns = self._seams.clock.mono_ns()
+        qtys = [holding.qty for holding in self.orders.portfolio.holdings.values()]
+        if self._must_meet or (self._flatten.under_way and self._standstill.due(qtys, mono_ns)):
             await self._meet()
+            self._standstill.asked(mono_ns, self._seams.clock.mono_ns())
         held = self._held()
         for instrument, touch in zip(held, await self._ask_touches(held), strict=True):
             self._prices[instrument.index] = touch
@@ -274,50 +301,6 @@ class Direct:
         for text in (*snapshot.notes, *found.notes, *found.fatal):
             self._note(text)
         return snapshot
-
-    def _take_over(self, snapshot: VenueSnapshot) -> None:
-        """Hold what the account has and no strategy bought, as if we had: coins, and positions."""
-        portfolio = self.orders.portfolio
-        desk = next(one for one in self.orders.desks if one.name == _DESK)
-        seen: set[str] = set()
-        for row, instrument in enumerate(self._instruments):
-            own = portfolio.holdings[desk.index, row]
-            if not instrument.spot:
-                self._take_position(desk, row, snapshot)
-                continue
-            if instrument.base in seen or not instrument.listed:
-                continue
-            seen.add(instrument.base)
-            held = sum(
-                portfolio.holdings[one.index, at].qty
-                for one in portfolio.desks
-                for at, index in enumerate(one.instruments)
-                if self._instruments[index].base == instrument.base
-            )
-            more = portfolio.purse(instrument.base).total - held
-            if more > 0:
-                portfolio.put_holding(desk, row, Holding(own.qty + more, own.cost, own.realised, own.fees))
-        self.orders.record(pack(save(self.orders)))
-
-    def _take_position(self, desk: Desk, row: int, snapshot: VenueSnapshot) -> None:
-        """Hold a derivative's position as the venue has it, where that is not what the strategies hold."""
-        portfolio, instrument = self.orders.portfolio, self._instruments[row]
-        held = [
-            (one, at, portfolio.holdings[one.index, at])
-            for one in portfolio.desks
-            for at, index in enumerate(one.instruments)
-            if index == row
-        ]
-        lots = (snapshot.positions or {}).get(row, 0)
-        qty = lots * to_units(instrument.lot_size)
-        if qty == sum(holding.qty for _, _, holding in held):
-            return
-        for one, at, was in held:  # the venue nets, so what one of them holds cannot be closed by itself
-            portfolio.put_holding(one, at, Holding(0, 0, was.realised, was.fees))
-        entry = snapshot.margin.entries.get(row, Decimal(0)) if snapshot.margin else Decimal(0)
-        own = portfolio.holdings[desk.index, row]
-        cost = to_units(instrument.qty.decimal(lots) * entry)
-        portfolio.put_holding(desk, row, Holding(qty, cost, own.realised, own.fees))
 
     # --- the venue's word ----------------------------------------------------------------------------------
     def on_report(self, report: ExecutionReport) -> None:

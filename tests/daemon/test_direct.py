@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -55,6 +56,8 @@ class Market:
         self.standing: dict[str, OpenOrder] = {}
         self.trades: list[ExecutionReport] = []
         self.base = Decimal(base)
+        self.elsewhere = Decimal(0)  # of that, locked by orders in other symbols
+        self.asked = 0  # for a snapshot
         self.quote = Decimal(100_000)
         self._time = time
 
@@ -66,9 +69,9 @@ class Market:
             self._time.call_at(self._time.now_ns() + 1000, lambda: self._sink.on_report(report))
         return report
 
-    def stand(self, cid, side=d.BUY, lots=100, *, stop=False):
+    def stand(self, cid, side=d.BUY, lots=100, *, stop=False, ticks=BID - 50_000):
         self.standing[cid] = OpenOrder(
-            client_order_id=cid, venue_order_id="7", instrument=0, side=side, price_ticks=BID - 50_000,
+            client_order_id=cid, venue_order_id="7", instrument=0, side=side, price_ticks=ticks,
             qty_lots=lots, cum_lots=0, stop=stop,
         )  # fmt: skip
 
@@ -126,7 +129,10 @@ class Market:
         sink.on_venue_status(VenueStatus(up=True, reason="", wire_ns=self._time.now_ns()))
 
     async def snapshot(self, since_ns):
-        balances = {"USDT": Balance(self.quote, Decimal(0)), "BTC": Balance(self.base, Decimal(0))}
+        self.asked += 1
+        selling = sum(one.qty_lots for one in self.standing.values() if one.side == d.SELL)
+        locked = self.elsewhere + selling * Decimal("1e-5")
+        balances = {"USDT": Balance(self.quote, Decimal(0)), "BTC": Balance(self.base - locked, locked)}
         return VenueSnapshot(balances, list(self.standing.values()), self.trades, self._time.now_ns())
 
     async def stop(self):
@@ -153,14 +159,16 @@ class Scene:
         self.market = Market(self.time, "10.005")
         self.market.quote -= 300
 
-    def flatten(self, **more):
+    def flatten(self, foreign="cancel", **more):
         """Run it to its end; return the report."""
+        venue = msgspec.structs.replace(CONFIG.venue, foreign_orders=foreign)
+        config = msgspec.structs.replace(CONFIG, venue=venue)
         time = self.time
         seams = Seams(time, time, NoNet(), self.disk, InlineWorker(), random.Random(1))
 
         async def run():
             self.direct = Direct(
-                CONFIG, self.dead.instruments, self.market, self.market.touches, seams, **more
+                config, self.dead.instruments, self.market, self.market.touches, seams, **more
             )
             task = asyncio.ensure_future(self.direct.run())
             while not task.done():
@@ -213,6 +221,33 @@ def test_every_order_is_cancelled_whoever_sent_it(scene):
     assert scene.market.standing == {}
     assert sorted(report.canceled) == sorted(["by-hand", mine.client_order_id])
     assert report.left == []
+
+
+@pytest.mark.parametrize("foreign", ["ignore", "cancel", "adopt"])
+@pytest.mark.parametrize("stop", [True, False])
+def test_orders_of_others_are_cancelled_and_what_they_held_is_sold_whatever_the_daemon_does(
+    scene, foreign, stop
+):
+    scene.market.stand("by-hand", d.SELL, 1_000_300, stop=stop)  # all but 0.002 BTC
+    report = scene.flatten(foreign)
+    assert (report.left, report.canceled, scene.market.standing) == ([], ["by-hand"], {})
+    assert scene.sold() == Decimal("0.005")
+
+
+def test_coins_that_orders_elsewhere_hold_are_sold_once_they_are_set_free(scene):
+    scene.market.elsewhere = scene.market.base
+    free = partial(setattr, scene.market, "elsewhere", Decimal(0))
+    began_ns = scene.time.now_ns()
+    scene.time.call_at(began_ns + 5 * SECOND, free)
+    assert scene.flatten().left == []
+    assert scene.sold() == Decimal("0.005")
+    assert scene.time.now_ns() - began_ns < 10 * SECOND
+
+
+def test_the_longer_nothing_gets_on_the_more_rarely_the_venue_is_asked(scene):
+    scene.market.elsewhere = scene.market.base
+    assert scene.flatten().left == ["0.005 BTC of maker"]
+    assert 8 <= scene.market.asked <= 12  # in three minutes
 
 
 def test_an_order_without_an_answer_is_asked_about_and_not_sent_again(scene):
