@@ -191,6 +191,12 @@ class Flatten:
             )
         return stop.side * qty < 0
 
+    def _ends_loss(self, stop: Order, touch: float) -> bool:
+        """Whether a loss would trigger a stop; what a person has waiting may be there to take a profit."""
+        if self._orders.ids.parse(stop.client_order_id) is not None or not touch > 0:
+            return True
+        return stop.side * (stop.price_ticks - self._instruments[stop.instrument].price.count(touch)) >= 0
+
     # --- closing --------------------------------------------------------------------------------------------
     def _close(self, desk: Desk, row: int, qty: float, now_ns: int) -> None:
         """Send what closes one position, or let go what holds it back."""
@@ -198,7 +204,9 @@ class Flatten:
         stops = [one for one in self._stops() if self._protects(one, {(desk.index, row): qty})]
         bid, ask = self._touch(index)
         closing = self._closings.setdefault((desk.index, row), _Closing(now_ns))
-        closing.look(qty, bid if qty > 0 else ask, _MOVED * self._collar, now_ns)
+        touch = bid if qty > 0 else ask
+        closing.look(qty, touch, _MOVED * self._collar, now_ns)
+        guards = [stop for stop in stops if self._ends_loss(stop, touch)]
         why = self._why_not(index, qty)
         if why:
             closing.wait_ns = 0  # it is tried at once when that ends
@@ -214,8 +222,8 @@ class Flatten:
                 else:
                     why = f"the prices of {self._instruments[index].symbol} are stale"
         if why:
-            self._tell_why(desk, row, qty, why, now_ns, protected=bool(stops))
-        bare = not any(stop.state in STANDING for stop in stops)
+            self._tell_why(desk, row, qty, why, now_ns, protected=bool(guards))
+        bare = not any(stop.state in STANDING for stop in guards)
         if closing.late(now_ns, bare=bare, told=bool(why)):
             self._tell_late(desk, row, qty, now_ns, bare=bare)
 

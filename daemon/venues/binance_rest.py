@@ -259,6 +259,7 @@ class RestReader:
                     price_ticks=ticks,
                     qty_lots=lots,
                     cum_lots=filled,
+                    stop=row.waits,
                 )
             )
         return found

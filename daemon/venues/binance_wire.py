@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal  # noqa: TC003 - msgspec reads the annotations at run time
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,8 @@ from msgspec import Meta
 #: in ms or us: as nanoseconds it fits into an int64, which is what the journal holds
 Time = Annotated[int, Meta(ge=-1, lt=9_000_000_000_000_000)]
 TradeId = Annotated[int, Meta(ge=-1, lt=1 << 62)]
+#: order types that stand nowhere until their trigger is reached
+_CONDITIONAL: Final = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 
 
 class RateLimit(msgspec.Struct, gc=False):
@@ -138,6 +140,12 @@ class OrderRow(msgspec.Struct, gc=False):
     origQty: str = "0"  # noqa: N815
     executedQty: str = "0"  # noqa: N815
     status: str = ""
+    isWorking: bool = False  # noqa: N815 - it stands in the book
+
+    @property
+    def waits(self) -> bool:
+        """Whether an open order waits for its trigger; one with a limit of its own rests once it came."""
+        return self.type in _CONDITIONAL and not self.isWorking
 
 
 class PlacedRow(msgspec.Struct, gc=False):

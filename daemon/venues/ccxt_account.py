@@ -191,6 +191,7 @@ class Account:
                     price_ticks=row.price_ticks,
                     qty_lots=row.qty_lots,
                     cum_lots=row.cum_lots or 0,
+                    stop=row.waits,
                 )
             )
         return found

@@ -50,6 +50,7 @@ class OrderRow(msgspec.Struct, frozen=True):
     cum_lots: int | None
     exch_ns: int
     trades: Sequence[Any]
+    waits: bool = False  # of an open one: for its trigger, as far as is told
 
     @property
     def untold(self) -> bool:
@@ -72,9 +73,9 @@ class Rows:
         """Return an order. One that is "closed" with less than it wanted has ended without the rest."""
         qty_lots = _count(instrument.qty, row.get("amount"), "qty")
         cum_lots = _count(instrument.qty, row.get("filled"), "qty")
-        price = (
-            row.get("price") or row.get("stopLossPrice") or row.get("triggerPrice") or row.get("stopPrice")
-        )
+        own, trigger = row.get("price"), row.get("triggerPrice") or row.get("stopPrice")
+        # beside a price of its own it may be that of another order, to be sent once this one has filled
+        leaves_at = row.get("stopLossPrice") or row.get("takeProfitPrice")
         word = row.get("status") or ""
         if word == "closed" and cum_lots is not None and cum_lots >= (qty_lots or 0):
             word = "filled"
@@ -85,11 +86,12 @@ class Rows:
             end=end,
             status=status,
             side=_SIDES.get(row.get("side") or "", 0),
-            price_ticks=_count(instrument.price, price, "price") or 0,
+            price_ticks=_count(instrument.price, own or leaves_at or trigger, "price") or 0,
             qty_lots=qty_lots or 0,
             cum_lots=cum_lots,
             exch_ns=_ns(row),
             trades=row.get("trades") or (),
+            waits=not cum_lots and bool(_decimal(trigger, "price") or (leaves_at and not own)),
         )
 
     def trade(

@@ -318,6 +318,17 @@ def test_a_symbol_that_is_not_trading_keeps_its_position_and_stop_and_is_told_at
     assert scene.time.now_ns() - began_ns < 5 * SECOND
 
 
+@pytest.mark.parametrize(
+    ("ticks", "then"), [(BID - 50_000, "its stop stands"), (BID + 50_000, "no stop protects it")]
+)
+def test_what_a_person_has_waiting_protects_a_position_where_a_loss_triggers_it(scene, ticks, then):
+    scene.market.stand("by-hand", d.SELL, HELD_LOTS, stop=True, ticks=ticks)
+    scene.dead.instruments[0] = msgspec.structs.replace(scene.dead.instruments[0], status="BREAK")
+    report = scene.flatten("adopt")
+    assert list(scene.market.standing) == ["by-hand"]
+    assert report.notes[-1].endswith(f"while BTC/USDT is not TRADING: {then}")
+
+
 def test_a_symbol_that_is_listed_no_more_keeps_its_position_and_nobody_is_asked_about_it(scene):
     async def touches(instruments):
         assert not instruments, "the exchange refuses to tell"

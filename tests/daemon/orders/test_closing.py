@@ -2,10 +2,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from daemon.instruments import make_instrument
 from daemon.orders.closing import close_position, excess_stops, release, trim_stops, withdraw
 from daemon.orders.doubts import OrderRules
+from daemon.orders.intents import Approved
 from daemon.orders.order import State
+from daemon.orders.risk import RiskLimits
+from daemon.orders.windows import parse_windows
 from kernels import dtypes as d
 from tests.daemon.orders.conftest import btc_usdt
 
@@ -162,6 +167,28 @@ def test_a_strangers_order_that_is_to_stand_is_no_quote_of_ours(new_world):
     world.risk.blind = {(0, 0)}
     assert withdrawn(world) == [mine.client_order_id]
     assert world.orders.life.open["by-hand"].state is State.WORKING
+
+
+@pytest.mark.parametrize("why", ["halt", "window"])
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_somebody_has_waiting_for_its_trigger_is_neither_in_the_book_nor_in_the_way(
+    new_world, why, waits
+):
+    """A sell that waits 10 % below the market, adopted; one that rests there would meet each of our buys."""
+    world = new_world(
+        rules=OrderRules(foreign="adopt"),
+        limits=RiskLimits(windows=parse_windows(["tue 22:00-22:14"] if why == "window" else [])),
+    )
+    listed = world.listed("by-hand", stop=waits, side=d.SELL, price_ticks=5_400_000)
+    world.meet(open_orders=[listed])
+    assert (type(world.check(level=1)) is Approved) is waits
+    if why == "halt":
+        world.orders.halt("cli", "enough")
+    world.later(120)
+    world.risk.watch(world.portfolio, world.time.now_ns())
+    assert world.risk.shut
+    if waits:
+        assert withdrawn(world) == world.venue.canceled == []
 
 
 def test_a_position_of_many_tiny_lots_is_closed_by_no_more_than_it_is(new_world):

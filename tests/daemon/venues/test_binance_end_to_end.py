@@ -212,7 +212,7 @@ async def _life_of_orders(session: Session) -> None:
     assert (status.status, status.qty_lots, status.price_ticks) == ("NEW", 4_000, bid - 500_00)
     snapshot = await venue.snapshot(started_ns)
     (standing,) = snapshot.open_orders
-    assert (standing.client_order_id, standing.qty_lots) == ("demo-7-2", 4_000)
+    assert (standing.client_order_id, standing.qty_lots, standing.stop) == ("demo-7-2", 4_000, False)
     assert {t.client_order_id for t in snapshot.trades} == {"demo-7-1"}
     assert {t.trade_id for t in snapshot.trades} == {fill.trade_id for fill in fills}
     assert snapshot.balances["USDT"].locked == INSTRUMENT.price.decimal(bid - 500_00) * 4_000 / 100_000
@@ -227,6 +227,8 @@ async def _life_of_orders(session: Session) -> None:
     stop = order(3, STOP, SELL, bid - 500_00, 1_000)
     venue.place(stop)
     assert (await heard.has(3, "NEW", 2)).price_ticks == bid - 500_00
+    (waiting,) = (await venue.snapshot(started_ns)).open_orders
+    assert (waiting.client_order_id, waiting.price_ticks, waiting.stop) == ("demo-7-3", bid - 500_00, True)
     venue.cancel(stop)
     await heard.has(3, "CANCELED")
     venue.place(order(4, STOP, SELL, bid + 500_00, 1_000))

@@ -389,6 +389,25 @@ def test_an_open_order_off_the_grid_is_noted_and_left_out() -> None:
     assert desk.frame_errors == ["grid"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "working", "price", "stop"),
+    [
+        ("LIMIT_MAKER", True, "100.50", False),
+        ("STOP_LOSS", False, "0.00", True),
+        ("TAKE_PROFIT", False, "0.00", True),
+        ("STOP_LOSS_LIMIT", False, "100.50", True),
+        ("TAKE_PROFIT_LIMIT", False, "100.50", True),
+        ("STOP_LOSS_LIMIT", True, "100.50", False),  # its trigger came: the rest of it is in the book
+        ("TAKE_PROFIT_LIMIT", True, "100.50", False),
+    ],
+)
+def test_what_waits_for_its_trigger_is_told_from_what_rests(kind, working, price, stop) -> None:
+    listed = row(5, type=kind, isWorking=working, price=price, stopPrice="90.00", executedQty="0.0")
+    desk = Desk(lambda path, params: {**ANSWERS, "openOrders": [listed]}[path])
+    (one,) = desk.run(desk.rest.snapshot([INSTRUMENT], 1, {})).open_orders
+    assert (one.price_ticks, one.stop) == (10050 if price == "100.50" else 9000, stop)
+
+
 def test_the_open_orders_of_many_symbols_are_one_request() -> None:
     many = [instrument(index) for index in range(14)]
     orders = [row(5, symbol="B013USDT"), row(6, symbol="ELSEUSDT"), row(7, symbol="B000USDT")]

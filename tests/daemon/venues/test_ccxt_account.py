@@ -102,6 +102,13 @@ def test_nothing_of_a_list_is_missed_whichever_end_is_cut_off(ages_ms, head, lim
     assert sorted(row["id"] for row in found) == sorted(row["id"] for row in trades)
 
 
+def test_an_open_order_that_waits_for_its_trigger_is_listed_as_a_stop():
+    waiting = order("8", "web-8", status="open") | {"price": None, "triggerPrice": "4"}
+    account = account_of(Client(orders=[order("7", "web-7", status="open"), waiting]))
+    listed = asyncio.run(account.snapshot(NOW_MS * 1_000_000)).open_orders
+    assert [(one.price_ticks, one.stop) for one in listed] == [(500, False), (400, True)]
+
+
 @pytest.mark.parametrize(
     ("book", "touch"),
     [

@@ -66,8 +66,26 @@ def test_an_answer_that_is_only_a_number_is_an_order_too():
     assert (row.number, row.cum_lots, row.status, row.end) == ("7", None, "", None)
 
 
-def test_a_stop_has_its_trigger_for_price():
-    assert ROWS.order({**ORDER, "price": None, "stopLossPrice": "50000"}, BTC).price_ticks == 5_000_000
+@pytest.mark.parametrize(
+    ("change", "ticks", "waits"),
+    [
+        ({}, 6_000_010, False),
+        ({"price": None, "stopLossPrice": "50000"}, 5_000_000, True),  # kraken's
+        ({"price": None, "takeProfitPrice": "70000"}, 7_000_000, True),
+        ({"price": None, "triggerPrice": "50000", "stopPrice": "50000"}, 5_000_000, True),  # binance's
+        ({"price": "49900", "triggerPrice": "50000"}, 4_990_000, True),  # a limit that is not there yet
+        ({"price": "49900", "triggerPrice": "50000", "filled": "0.001"}, 4_990_000, False),  # that was met
+        ({"triggerPrice": "0", "stopPrice": "0.00"}, 6_000_010, False),  # kucoin's word for none
+        (
+            {"stopLossPrice": "50000", "takeProfitPrice": "70000"},
+            6_000_010,
+            False,
+        ),  # okx': sent once it fills
+    ],
+)
+def test_what_waits_for_its_trigger_is_told_from_what_rests(change, ticks, waits):
+    row = ROWS.order({**ORDER, "filled": "0", **change}, BTC)
+    assert (row.price_ticks, row.waits) == (ticks, waits)
 
 
 def test_a_trade_is_read_exactly_and_known_by_its_text():
