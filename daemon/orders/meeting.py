@@ -72,11 +72,13 @@ class Meeting:
             for order in (*life.ended.values(), *life.open.values())
             if order.venue_order_id
         }
-        unwanted = [
+        lost = [
             self._adopt(listed, now_ns, found)
             for listed in snapshot.open_orders  # ours first: their trades then find them
             if self._find(listed) is None and self._is_ours(listed.client_order_id)
         ]
+        # a stop goes when what it protects is gone, or its strategy has another
+        unwanted = [order for order in lost if order.kind != STOP]
         self._meet_trades(snapshot, asked_ns, now_ns, found)
         there = set()
         for listed in snapshot.open_orders:

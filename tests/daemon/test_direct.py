@@ -411,6 +411,19 @@ def test_with_everything_neither_a_damaged_journal_nor_a_full_disk_is_in_the_way
     assert scene.market.base == 0
 
 
+@pytest.mark.parametrize("priced", [True, False])
+def test_without_a_journal_too_the_stop_of_what_cannot_be_sold_stands(scene, priced):
+    stop = scene.protect()
+    if priced:
+        scene.dead.instruments[0] = msgspec.structs.replace(scene.dead.instruments[0], status="BREAK")
+    else:
+        scene.market.bid = 0.0
+    scene.disk = MemoryDisk()  # it is lost
+    report = scene.flatten(everything=True)
+    assert (list(scene.market.standing), report.canceled, scene.market.placed) == ([stop], [], [])
+    assert any("its stop stands" in note for note in report.notes)
+
+
 def test_a_venue_that_is_never_up_is_one_sentence(scene):
     scene.market.silent = True
     with pytest.raises(NetError, match="model could not be reached within 30 s; nothing was sent"):

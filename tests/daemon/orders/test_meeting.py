@@ -7,6 +7,7 @@ import pytest
 
 from daemon.events import Balance, OpenOrder, VenueSnapshot, VenueStatus
 from daemon.orders import records
+from daemon.orders.closing import trim_stops
 from daemon.orders.doubts import OrderRules
 from daemon.orders.money import UNIT
 from daemon.orders.order import State
@@ -94,6 +95,24 @@ def test_an_order_whose_record_a_power_cut_took_is_found_and_cancelled(world):
     assert again.position(d.P_QTY) == pytest.approx(5e-4)
     assert again.alarms() == ["foreign_order"]
     assert lost.client_order_id in again.restarted().orders.life.open  # adopted for good
+
+
+@pytest.mark.parametrize("halted", [False, True])
+def test_a_stop_whose_record_a_power_cut_took_goes_on_protecting(world, halted):
+    world.fill(world.place(qty=1000), 1, 1000)
+    asyncio.run(world.journal.sync_now())
+    lost = world.place(kind=d.STOP, side=d.SELL, price=5_900_000, qty=1000, level=1, reduces=True)
+    world.disk.power_cut()
+    again = world.restarted()
+    if halted:
+        again.orders.halt("cli", "night")
+    again.meet(open_orders=[World.listed(lost, stop=True)])
+    stop = again.orders.life.open[lost.client_order_id]
+    assert (again.venue.canceled, stop.kind, stop.leaves_lots) == ([], d.STOP, 1000)
+    assert again.slot(slot=stop.slot)[d.W_STATE] == d.SLOT_WORKING  # its strategy sees it
+    assert not trim_stops(again.orders, again.time.now_ns())
+    again.fill(again.place(side=d.SELL, kind=d.TARGET, qty=400, price=6_000_000, reduces=True), 2, 400)
+    assert trim_stops(again.orders, again.time.now_ns())  # what exceeds the position goes
 
 
 def test_a_lost_order_that_is_over_already_is_found_by_its_trades(world):
