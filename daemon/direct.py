@@ -132,6 +132,7 @@ class Direct:
         self._prices = [(0.0, 0.0)] * len(instruments)
         self._must_meet = True
         self._standstill = _Standstill()
+        self._settled = True  # by the last meeting
         self._stopped = False
         self.orders, self._recovery = self._open()
         self.orders.doubts.ask_snapshot = self._meet_soon
@@ -258,7 +259,7 @@ class Direct:
         if not self._work():
             return None
         snapshot = await self._meet()  # nobody may have told us of everything
-        return snapshot if self._work() else None
+        return snapshot if self._work() and self._settled else None
 
     def _held(self) -> list[Instrument]:
         """Return the instruments in which there is a position: their prices are wanted."""
@@ -298,6 +299,7 @@ class Direct:
             self._must_meet = True
             raise
         found = self._recovery.meet(snapshot, asked_ns)
+        self._settled = not found.unsettled
         for text in (*snapshot.notes, *found.notes, *found.fatal):
             self._note(text)
         return snapshot

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 REFUSALS_MAX: Final = 3
 BUSY: Final = frozenset({-1000, -1001, -1003, -1021, -2013, -418, -429})
 
+#: one look did not settle everything: the next comes so soon
+_SOON_S: Final = 5.0
 #: while orders are waited for: what should not stand is cancelled so often, as soon as it is known to
 _WITHDRAW_S: Final = 0.1
 
@@ -32,7 +34,7 @@ class Meetings:
         self._core = core
         self._seams = seams
         self._log = log
-        self._period_s = period_s
+        self._period_s = self._wait_s = period_s
         self._asked = asyncio.Event()
         self._asked_ns = 0  # when the word under way was asked for
         self.ask = self._asked.set
@@ -66,10 +68,13 @@ class Meetings:
         self._asked_ns = self._seams.clock.now_ns()
         snapshot = await core.orders.venue.snapshot(core.recovery.since_ns)
         found = core.recovery.meet(snapshot, self._asked_ns)
+        self._wait_s = min(self._period_s, _SOON_S) if found.soon else self._period_s
         for text in snapshot.notes:
             self._log.error("unread", text=text)
         for note in found.notes:
             self._log.warning("reconciled", text=note)
+        for doubt in found.unsettled:
+            self._log.warning("unsettled", text=doubt)
         for fault in found.fatal:
             self._log.error("irreconcilable", text=fault)
 
@@ -81,7 +86,7 @@ class Meetings:
         refusals = 0
         while True:
             with suppress(TimeoutError):
-                await within(self._seams, self._period_s, self._asked.wait())
+                await within(self._seams, self._wait_s, self._asked.wait())
             self._asked.clear()
             try:
                 await self.meet()

@@ -86,6 +86,7 @@ ALARMS: Final = (
     "position_closed",  # the venue closed a position by itself: liquidation, deleveraging, settlement
     "dead_man",  # the venue was not told in time that we are alive, and will cancel what rests
     "market_closed",  # the exchange takes no orders in a symbol: a break, a halt, the end of its listing
+    "locked",  # orders that are not ours hold back coins that a strategy would sell
     "balance",  # the venue's balance is not what the trades make it
 )
 

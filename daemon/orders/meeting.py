@@ -17,9 +17,9 @@ from daemon.events import ExecutionReport, OpenOrder
 from daemon.orders import records
 from daemon.orders.audit import Alarm
 from daemon.orders.funding import meet_fundings
-from daemon.orders.money import to_units
+from daemon.orders.locks import Locks
 from daemon.orders.order import Order, State
-from kernels.dtypes import BUY, GATE_VENUE_DOWN, REST, STOP
+from kernels.dtypes import GATE_VENUE_DOWN, REST, STOP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 ADOPTED_LEVEL: Final = -1
 #: the desk of such an order in an instrument that no strategy owns
 ADOPTED: Final = "adopted"
+#: how far a venue's lists may be behind what it told by itself
+LAG_NS: Final = 5_000_000_000
 
 
 class Differences(msgspec.Struct):
@@ -43,6 +45,8 @@ class Differences(msgspec.Struct):
     trades: int = 0  # applied that we had never heard of
     adopted: int = 0
     missing: int = 0  # our open orders that the venue does not list, now asked about
+    unsettled: list[str] = []  # one look does not settle it: the next ones do
+    soon: bool = False  # the next look should not wait
 
 
 class Meeting:
@@ -58,15 +62,18 @@ class Meeting:
         self._numbered: dict[tuple[int, str], Order] = {}  # by the venue's numbers, as of this meeting
         self._detach = detach
         self._balances_before: list[Apart] = []
-        self._locked_before: dict[str, int] = {}
-        self._positions_before: list[Apart] = []
+        self._balances_ns = 0  # since when they are as at the last look, on the monotonic clock
+        self._locks = Locks(orders, self._find)
+        #: what one look cannot settle, and since when it is there, on the monotonic clock
+        self._disputed: dict[tuple[str, int], int] = {}
+        self._disputed_before: dict[tuple[str, int], int] = {}
 
     def meet(self, snapshot: VenueSnapshot, asked_ns: int) -> Differences:
         """Settle with a snapshot that was asked for at `asked_ns`."""
         orders, life = self._orders, self._life
         now_ns = orders.clock.now_ns()  # the snapshot's own stamp may be from before the clock took a step
-        moving = bool(life.open) or life.last_trade_wire_ns >= asked_ns
-        found = Differences(notes=[], fatal=[])
+        found = Differences(notes=[], fatal=[], unsettled=[])
+        self._disputed_before, self._disputed = self._disputed, {}
         self._numbered = {
             (order.instrument, order.venue_order_id): order
             for order in (*life.ended.values(), *life.open.values())
@@ -84,7 +91,7 @@ class Meeting:
         for listed in snapshot.open_orders:
             order = self._find(listed)
             if order is not None:
-                self._meet_open(order, listed, asked_ns, now_ns, found)
+                self._meet_open(order, listed, now_ns, found)
                 there.add(order.client_order_id)
             elif orders.rules.foreign != "ignore" and not self._may_list_ours(listed):
                 order = self._adopt(listed, now_ns, found)
@@ -94,18 +101,19 @@ class Meeting:
         for order in list(life.open.values()):
             if order.client_order_id not in there:
                 self._meet_missing(order, asked_ns, now_ns, found)
-        self._meet_positions(snapshot, moving, found)
+        self._meet_positions(snapshot, found)
         found.notes += meet_fundings(orders, snapshot.funding, asked_ns)
         if snapshot.margin is not None:
             for margin in orders.portfolio.margins.values():
                 margin.learn(snapshot.margin)
         self._meet_balances(snapshot, asked_ns, found)
-        self._meet_locks(snapshot)
+        self._locks.meet(snapshot, asked_ns - LAG_NS, now_ns)
+        found.soon = bool(found.unsettled or self._locks.held_back)
         unwanted += [o for o in life.open.values() if orders.desks[o.strategy].detached and o.kind != STOP]
         for order in unwanted:
             orders.cancel(order, now_ns)
         orders.doubts.trades_asked_ns = max(orders.doubts.trades_asked_ns, asked_ns)
-        if orders.venue.up and asked_ns >= orders.venue_up_ns:
+        if orders.venue.up and asked_ns >= orders.venue_up_ns and not found.unsettled:
             orders.risk.open_all(GATE_VENUE_DOWN)
         orders.doubts.hurry_all(now_ns)
         self.first = False
@@ -170,15 +178,13 @@ class Meeting:
         )
 
     # --- orders -------------------------------------------------------------------------------------------
-    def _meet_open(
-        self, order: Order, listed: OpenOrder, asked_ns: int, now_ns: int, found: Differences
-    ) -> None:
+    def _meet_open(self, order: Order, listed: OpenOrder, now_ns: int, found: Differences) -> None:
         if order.state >= State.FILLED and order.state is not State.VOID:
-            if order.changed_ns < asked_ns:
-                found.fatal.append(
-                    f"the venue lists order {order.client_order_id} as open, which ended here as "
-                    f"{order.state.name}: look at it there, cancel it if need be, and resume"
-                )
+            text = (
+                f"the venue lists order {order.client_order_id} as open, which ended here as "
+                f"{order.state.name}: look at it there, cancel it if need be, and resume"
+            )
+            self._dispute((order.client_order_id, 0), text, found)
             return
         if order.state in {State.UNKNOWN, State.VOID} or listed.cum_lots > order.filled_lots:
             self._orders.apply(_status(listed, now_ns))
@@ -249,33 +255,34 @@ class Meeting:
             )
         )
 
-    def _meet_positions(self, snapshot: VenueSnapshot, moving: bool, found: Differences) -> None:
-        """Compare positions in derivatives: another one than ours is nobody's to trade on.
+    def _dispute(self, what: tuple[str, int], text: str, found: Differences) -> None:
+        """Halt for what is as it was a while ago: what had changed by then is in every list by now."""
+        now_ns = self._orders.clock.mono_ns()
+        since_ns = self._disputed[what] = self._disputed_before.get(what, now_ns)
+        (found.fatal if now_ns - since_ns >= LAG_NS else found.unsettled).append(text)
 
-        `moving`: a trade may lie between them and us, so one look decides nothing and another is asked for.
-        """
-        if snapshot.positions is None:
-            return
-        differences = self._orders.portfolio.position_differences(snapshot.positions)
-        if differences and moving and not _same(differences, self._positions_before):
-            self._positions_before = differences
-            self._orders.doubts.ask_snapshot()
-            return
-        self._positions_before = []
-        found.fatal += [one.text for one in differences]
+    def _meet_positions(self, snapshot: VenueSnapshot, found: Differences) -> None:
+        """Compare positions in derivatives: another one than ours is nobody's to trade on."""
+        if snapshot.positions is not None:
+            for one in self._orders.portfolio.position_differences(snapshot.positions):
+                self._dispute((one.of, one.units), one.text, found)
 
     def _meet_balances(self, snapshot: VenueSnapshot, asked_ns: int, found: Differences) -> None:
-        """Take over the balances, unless a trade may lie between them and us: then the next time decides."""
+        """Take over the balances, unless a trade may lie between them and us: then the next looks decide."""
         if self.unnamed_ns:  # one does: they hold it, whosever it is
             return
         orders, life = self._orders, self._life
         portfolio = orders.portfolio
         differences = [] if self.first else portfolio.differences(snapshot.balances)
-        may_be_moving = bool(life.open) or life.last_trade_wire_ns >= asked_ns
-        found.notes += [one.text for one in differences]
-        if differences and may_be_moving and not _same(differences, self._balances_before):
-            self._balances_before = differences
+        may_be_moving = bool(life.open) or life.last_trade_wire_ns >= asked_ns - LAG_NS
+        now_ns = orders.clock.mono_ns()
+        if not _same(differences, self._balances_before):
+            self._balances_before, self._balances_ns = differences, now_ns
+        texts = [one.text for one in differences]
+        if differences and may_be_moving and now_ns - self._balances_ns < LAG_NS:
+            found.unsettled += texts
             return
+        found.notes += texts
         self._balances_before = []
         for one in differences:
             orders.tell(Alarm("balance", one.text, snapshot.wire_ns))
@@ -285,30 +292,6 @@ class Meeting:
         else:
             portfolio.revalue()  # what additions have moved is summed anew, so that no rounding adds up
         found.fatal += portfolio.short_of()
-
-    def _meet_locks(self, snapshot: VenueSnapshot) -> None:
-        """Take what orders that we do not count have locked of each asset: in symbols not traded here, say.
-
-        Balances and orders are not told of at one moment, so while there are any it is what two looks found.
-        """
-        portfolio = self._orders.portfolio
-        ours: Counter[str] = Counter()
-        for listed in snapshot.open_orders:
-            instrument = portfolio.instruments[listed.instrument]
-            if instrument.spot and self._find(listed) is not None:
-                qty = instrument.qty.decimal(listed.qty_lots - listed.cum_lots)
-                if listed.side == BUY:
-                    ours[instrument.quote] += to_units(qty * instrument.price.decimal(listed.price_ticks))
-                else:
-                    ours[instrument.base] += to_units(qty)
-        locked = {asset: to_units(balance.locked) for asset, balance in snapshot.balances.items()}
-        for asset, purse in portfolio.purses.items():
-            if asset not in portfolio.margins:
-                theirs = max(locked.get(asset, 0) - ours[asset], 0)
-                before = self._locked_before.get(asset, theirs)
-                purse.elsewhere = min(theirs, before) if self._life.open else theirs
-                self._locked_before[asset] = theirs
-                purse.show()
 
 
 def _same(now: list[Apart], before: list[Apart]) -> bool:

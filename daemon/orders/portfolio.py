@@ -376,17 +376,21 @@ class Portfolio:
         """Return the balances as the journal holds them."""
         return Balances(now_ns, {asset: str(purse.total) for asset, purse in self.purses.items()})
 
-    def short_of(self) -> list[str]:
-        """Return a sentence for each base asset of which the strategies hold more than the account."""
+    def held(self) -> dict[str, int]:
+        """Return what the strategies hold of each base asset, together."""
         held: dict[str, int] = {}
         for index, instrument in enumerate(self.instruments):
             if instrument.spot and instrument.listed:
                 own = sum(max(holding.qty, 0) for _, _, holding in self._held[index])
                 held[instrument.base] = held.get(instrument.base, 0) + own
+        return held
+
+    def short_of(self) -> list[str]:
+        """Return a sentence for each base asset of which the strategies hold more than the account."""
         return [
             f"the strategies hold {to_text(own)} {asset} and the account {to_text(self.purse(asset).total)}: "
             "bring the difference back, or move the journal away, and resume"
-            for asset, own in held.items()
+            for asset, own in self.held().items()
             if own > self.purse(asset).total
         ]
 

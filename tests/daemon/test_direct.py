@@ -424,6 +424,25 @@ def test_without_a_journal_too_the_stop_of_what_cannot_be_sold_stands(scene, pri
     assert any("its stop stands" in note for note in report.notes)
 
 
+def test_an_order_that_is_listed_after_its_end_is_looked_at_again_until_that_is_sure(
+    scene,
+):
+    mine = scene.dead.place(level=3, price=BID - 50_000)
+    scene.market.stand(mine.client_order_id)
+    listed = dict(scene.market.standing)
+    snapshot = scene.market.snapshot
+
+    async def lagging(since_ns):
+        told = await snapshot(since_ns)
+        return msgspec.structs.replace(told, open_orders=[*listed.values()])
+
+    scene.market.snapshot = lagging
+    began_ns = scene.time.now_ns()
+    report = scene.flatten()
+    assert any(f"lists order {mine.client_order_id} as open" in note for note in report.notes)
+    assert 5 * SECOND <= scene.time.now_ns() - began_ns < 8 * SECOND
+
+
 def test_a_venue_that_is_never_up_is_one_sentence(scene):
     scene.market.silent = True
     with pytest.raises(NetError, match="model could not be reached within 30 s; nothing was sent"):

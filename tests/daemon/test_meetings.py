@@ -111,6 +111,15 @@ def test_the_next_meeting_is_due_on_the_injected_time_and_at_once_when_asked_for
     assert desk.core.asked == [30, 45, 75]
 
 
+def test_what_one_look_does_not_settle_is_told_and_looked_at_again_soon(desk):
+    found = [Differences(unsettled=["it is odd"], soon=True), Differences()]
+    desk.core.recovery.meet = lambda *_: found.pop(0)
+    desk.time.call_at(5 * SECOND, desk.meetings.ask)
+    asyncio.run(desk.play(desk.meetings.run(), 20))
+    assert desk.core.asked == [5, 10]
+    assert [more["text"] for event, more in desk.log.lines if event == "unsettled"] == ["it is odd"]
+
+
 def test_a_cut_line_is_tried_again_in_a_second_for_ever(desk):
     desk.core.fails = [NetError("the line is cut")] * 5
     asyncio.run(desk.play(desk.meetings.run(), 36))

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
 
 import pytest
 
-from daemon.events import Balance, OpenOrder, VenueSnapshot, VenueStatus
+from daemon.events import OpenOrder, VenueStatus
 from daemon.orders import records
 from daemon.orders.closing import trim_stops
 from daemon.orders.doubts import OrderRules
-from daemon.orders.money import UNIT
 from daemon.orders.order import State
 from daemon.orders.reader import read_history
 from kernels import dtypes as d
@@ -175,11 +173,45 @@ def test_an_order_that_is_adopted_is_not_shown_to_the_strategy_which_would_cance
 def test_an_order_here_ended_and_there_open_halts_and_says_which(world):
     order = world.place()
     world.report("CANCELED", order)
-    world.later(5)
-    found = world.meet(open_orders=[World.listed(order)])
+    listed = [World.listed(order)]
+    world.later(60)
+    again = world.restarted()
+    again.risk.close_all(d.GATE_VENUE_DOWN)  # as at every start
+    assert again.meet(open_orders=listed).fatal == []
+    assert again.risk.gate(0) == d.GATE_VENUE_DOWN  # until it is settled nothing adds risk
+    again.later(5)
+    found = again.meet(open_orders=listed)
     assert order.client_order_id in found.fatal[0]
-    assert world.risk.halted
-    assert world.restarted().risk.halted
+    assert again.risk.halted
+    assert again.restarted().risk.halted
+
+
+@pytest.mark.parametrize("behind_s", [0.001, 4.0])
+def test_a_list_of_orders_that_lags_behind_an_end_does_not_halt(world, behind_s):
+    order = world.place(side=d.SELL, price=6_100_000)
+    world.report("NEW", order)
+    world.later(30)
+    world.report("CANCELED", order)
+    for _ in range(2):  # and a second look at once says the same
+        world.later(behind_s / 2)
+        found = world.meet(open_orders=[World.listed(order)])
+        assert (found.fatal, len(found.unsettled), found.soon) == ([], 1, True)
+    world.later(10)
+    found = world.meet()
+    assert (found.unsettled, found.soon, world.risk.gate(0)) == ([], False, 0)
+    world.meet(open_orders=[World.listed(order)])  # it begins anew
+    assert not world.risk.halted
+
+
+def test_how_long_something_is_disputed_does_not_go_by_a_clock_that_is_set(world):
+    order = world.place()
+    world.report("CANCELED", order)
+    world.meet(open_orders=[World.listed(order)])
+    world.set_clock(HOUR)
+    assert world.meet(open_orders=[World.listed(order)]).fatal == []
+    world.set_clock(-HOUR)
+    world.later(5)
+    assert world.meet(open_orders=[World.listed(order)]).fatal
 
 
 def test_an_order_that_ended_since_the_snapshot_was_asked_for_is_no_contradiction(world):
@@ -199,14 +231,28 @@ def test_balances_moved_by_hand_are_taken_over_when_nothing_moves(world):
     assert world.restarted().account(d.A_FREE_QUOTE) == 5.0
 
 
-def test_balances_that_may_be_moving_are_taken_over_the_second_time(world):
+def test_balances_that_may_be_moving_are_taken_over_once_they_were_the_same_for_long(world):
     order = world.place(qty=1)
     world.report("NEW", order)
     told = {"USDT": "5", "BTC": "10"}
-    world.meet(told, open_orders=[World.listed(order)])
-    assert world.account(d.A_FREE_QUOTE) == 100_000.0 - 0.6
-    world.meet(told, open_orders=[World.listed(order)])
+    for _ in range(2):
+        found = world.meet(told, open_orders=[World.listed(order)])
+        assert (found.notes, len(found.unsettled), found.soon) == ([], 1, True)
+        assert world.account(d.A_FREE_QUOTE) == 100_000.0 - 0.6
+    world.later(5)
+    assert len(world.meet(told, open_orders=[World.listed(order)]).notes) == 1
     assert world.account(d.A_FREE_QUOTE) == 5.0 - 0.6
+
+
+def test_balances_that_lag_behind_a_fill_are_not_taken_over(new_world):
+    world = new_world(balances={"USDT": "100000"})
+    world.fill(world.place(qty=100_000), 1, 100_000)
+    for _ in range(2):
+        world.later(0.001)
+        found = world.meet({"USDT": "100000"})  # as it was before
+        assert (found.fatal, world.alarms(), len(found.unsettled)) == ([], [], 2)
+    world.later(60)
+    assert world.meet({"USDT": "40000", "BTC": "1"}).notes == []
 
 
 def test_money_moved_by_hand_is_taken_over_though_trades_come_between_two_looks(world):
@@ -215,6 +261,7 @@ def test_money_moved_by_hand_is_taken_over_though_trades_come_between_two_looks(
     for trade, told in ((1, {"USDT": "89400", "BTC": "10.01"}), (2, {"USDT": "88800", "BTC": "10.02"})):
         world.fill(world.place(kind=d.TARGET, qty=1000, price=6_000_000), trade, 1000)
         world.meet(told, open_orders=[World.listed(resting)])  # 10,000 are gone
+        world.later(5)
     assert world.account(d.A_FREE_QUOTE) == 88_800.0 - 0.6
     assert world.alarms() == ["balance"]
 
@@ -224,23 +271,25 @@ def test_two_looks_that_each_find_a_trade_on_its_way_find_nothing(world):
     world.report("NEW", resting)
     for told in ({"USDT": "99400", "BTC": "10.01"}, {"USDT": "98800.1", "BTC": "10.02"}):
         world.meet(told, open_orders=[World.listed(resting)])
+        world.later(5)
     assert world.alarms() == []
 
 
 def test_a_position_the_account_does_not_cover_halts(world):
     order = world.place(qty=100_000)
     world.fill(order, 1, 100_000)
-    world.later(1)
+    world.later(10)
     found = world.meet({"USDT": "40000", "BTC": "0.5"})
     (text,) = found.fatal
     assert text.startswith("the strategies hold 1 BTC and the account 0.5: bring the difference back")
+    assert world.alarms() == ["balance"]  # nobody has any of it locked
     assert world.risk.halted
     assert world.risk.latch.reason == found.fatal[0]
 
 
 def test_a_resume_has_the_venue_asked_at_once_whether_it_agrees_now(world):
     world.fill(world.place(qty=100_000), 1, 100_000)
-    world.later(1)
+    world.later(10)
     short = {"USDT": "40000", "BTC": "0.5"}
     world.orders.doubts.ask_snapshot = lambda: world.meet(short)
     world.meet(short)
@@ -268,13 +317,14 @@ def test_everything_that_cannot_be_agreed_on_is_the_reason_and_what_differed_is_
     world.fill(order, 1, 100_000)
     other = world.place()
     world.report("CANCELED", other)
-    world.later(5)
+    world.meet(open_orders=[World.listed(other)])
+    world.later(10)
     found = world.meet({"USDT": "40000", "BTC": "0.5"}, open_orders=[World.listed(other)])
     assert len(found.fatal) == 2
     assert world.risk.latch.reason == "; ".join(found.fatal)
     told = [one for one in read_history(world.disk, World.folder).records if isinstance(one, records.Met)]
     assert [(one.settled, one.fatal) for one in told] == [(found.notes, found.fatal)]
-    assert (world.recovery.meetings, world.recovery.differences) == (2, len(found.notes) + 2)
+    assert (world.recovery.meetings, world.recovery.differences) == (3, len(found.notes) + 2)
     assert world.restarted().risk.latch.reason == world.risk.latch.reason
 
 
@@ -342,6 +392,10 @@ def test_a_position_that_is_the_venues_too_goes_on(new_world, perpetual):
 def test_another_position_at_the_venue_halts_and_says_what_differs(new_world, perpetual, positions, theirs):
     world = holding(new_world, perpetual)
     again = world.restarted()
+    again.risk.close_all(d.GATE_VENUE_DOWN)  # as at every start
+    assert again.meet(positions=positions).fatal == []
+    assert again.risk.gate(0) == d.GATE_VENUE_DOWN
+    again.later(5)
     (fault,) = again.meet(positions=positions).fatal
     assert fault.startswith(
         f"the venue holds a position of {theirs} BTC/USDT:USDT where our trades make it 0.1"
@@ -353,30 +407,44 @@ def test_another_position_at_the_venue_halts_and_says_what_differs(new_world, pe
 def test_a_position_of_before_our_time_halts_too(new_world, perpetual):
     world = new_world([perpetual], balances={"USDT": "10000"}, begin=False)
     world.recovery.begin("0", "", BOOT)
+    assert world.meet({"USDT": "10000"}, positions={0: 5}).fatal == []
+    world.later(5)
     assert world.meet({"USDT": "10000"}, positions={0: 5}).fatal
     assert world.risk.halted
 
 
-def test_while_trades_may_be_on_their_way_one_look_decides_nothing_and_a_second_is_asked_for(
+def test_a_list_of_positions_that_lags_behind_a_fill_does_not_halt(new_world, perpetual):
+    world = new_world([perpetual], balances={"USDT": "10000"})
+    world.fill(world.place(kind=d.TARGET, qty=10_000), 1, 10_000)
+    for _ in range(2):  # and a second look at once says the same
+        world.later(0.001)
+        found = world.meet(positions={})
+        assert (found.fatal, len(found.unsettled), found.soon) == ([], 1, True)
+    world.later(10)
+    assert world.meet(positions={0: 10_000}).unsettled == []
+    assert not world.risk.halted
+
+
+def test_a_position_that_moves_is_no_contradiction_until_it_differs_by_the_same_for_long(
     new_world, perpetual
 ):
     world = holding(new_world, perpetual)
-    asked = []
-    world.orders.doubts.ask_snapshot = lambda: asked.append(1)
-    resting = world.place(qty=100)
+    resting = world.place(qty=10_000)
     world.report("NEW", resting)
     listed = [World.listed(resting)]
-    assert world.meet(positions={0: 9_000}, open_orders=listed).fatal == []
-    assert len(asked) == 1
-    assert world.meet(positions={0: 8_000}, open_orders=listed).fatal == [], "it moves"
-    assert world.meet(positions={0: 8_000}, open_orders=listed).fatal
+    for lots in (9_000, 8_000):
+        world.later(5)
+        assert world.meet(positions={0: lots}, open_orders=listed).fatal == []
+    world.fill(resting, 2, 500)  # trading goes on
+    world.later(5)
+    assert world.meet(positions={0: 8_500}, open_orders=[World.listed(resting)]).fatal
     assert world.risk.halted
 
 
 def test_a_venues_rounding_of_profits_is_no_difference_and_more_is(new_world, perpetual):
     world = holding(new_world, perpetual)
     assert world.meet({"USDT": "10000.00009"}, positions={0: 10_000}).notes == []
-    assert len(world.meet({"USDT": "10000.001"}, positions={0: 10_000}).notes) == 1
+    assert len(world.meet({"USDT": "10000.001"}, positions={0: 10_000}).unsettled) == 1
 
 
 def test_a_stop_of_which_the_journal_lost_the_record_is_taken_in_as_one(world):
@@ -526,37 +594,3 @@ def test_what_comes_of_a_snapshot_bears_the_time_of_the_meeting(world):
     assert traded.wire_ns != world.time.now_ns()
     world.meet(trades=[traded], open_orders=[world.listed(order, cum_lots=40)], asked_ns=START_NS - HOUR)
     assert order.changed_ns == world.orders.life.last_trade_wire_ns == world.time.now_ns()
-
-
-def locked(world, free, by_others, open_orders=()):
-    """Meet a venue that has so much BTC free, and so much locked."""
-    told = {"USDT": Balance(Decimal(100_000), Decimal(0)), "BTC": Balance(Decimal(free), Decimal(by_others))}
-    return world.recovery.meet(VenueSnapshot(told, list(open_orders), [], world.time.now_ns()))
-
-
-def test_what_orders_elsewhere_have_locked_is_not_free(world):
-    locked(world, "6", "4")
-    assert world.position(d.P_FREE_BASE) == 6.0
-    again = world.restarted()
-    locked(again, "7", "3")
-    assert (again.position(d.P_FREE_BASE), again.portfolio.purse("BTC").total) == (7.0, 10 * UNIT)
-    locked(again, "10", "0")
-    assert again.position(d.P_FREE_BASE) == 10.0
-
-
-def test_what_our_own_orders_have_locked_is_counted_once(world):
-    order = world.place(side=d.SELL, price=6_000_001, qty=100_000)
-    world.report("NEW", order)
-    for _ in range(2):
-        locked(world, "5", "5", [World.listed(order)])  # one of the five is ours
-    assert world.position(d.P_FREE_BASE) == 9.0 - 4.0
-
-
-def test_a_lock_that_is_seen_once_while_orders_are_at_work_may_be_of_another_moment(world):
-    order = world.place(side=d.SELL, price=6_000_001, qty=100_000)
-    world.report("NEW", order)
-    locked(world, "9", "1", [World.listed(order)])
-    locked(world, "8", "2", [World.listed(order)])
-    assert world.position(d.P_FREE_BASE) == 9.0
-    locked(world, "8", "2", [World.listed(order)])
-    assert world.position(d.P_FREE_BASE) == 8.0
