@@ -2,9 +2,10 @@
 
 Queries are repeated, at growing distances: asking twice changes nothing at the venue. An order the venue
 counts more trades of than we saw needs those trades: they are asked for by the order, whose answer leads to
-them, and by time, with a snapshot. Absence: not found by so many queries, so long after sending that the
-venue's own windows have closed, and not among the trades asked for after that. What ever traded is never
-absent.
+them, and by time, with a snapshot. Absence: not found by so many queries, for so long that the venue's own
+windows have closed and its queries lag no more, and in no list of orders and trades that was asked for after
+that. So long is counted from the latest of these: the doubt began, the venue had word of the order, the venue
+could be asked again. What was sent or last told of is before the doubt. What ever traded is never absent.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class OrderRules(msgspec.Struct, frozen=True, kw_only=True):
     answer_ns: int = 2_000_000_000  # no answer for so long makes an order UNKNOWN
     query_ns_first: int = 250_000_000  # distance of the first two queries; it doubles
     query_ns_max: int = 10_000_000_000
-    #: receive window (5 s) + 10 s + skew, and 60 s at least, counted from when it was sent
+    #: receive window (5 s) + 10 s + skew, and 60 s at least, of a doubt without a word of the order
     absence_ns: int = 60_000_000_000
     not_found_min: int = 4  # answers "not found" it takes
     foreign: str = "cancel"  # open orders we never sent: "cancel", "adopt" or "ignore"
@@ -46,9 +47,8 @@ class Doubt(msgspec.Struct, gc=False):
     order: Order
     next_ns: int
     distance_ns: int
-    #: on the monotonic clock: before that it is not absent, however the wall clock was set
-    absent_ns: int
-    owed_ns: int  # likewise: a person is told when it owes trades at that time
+    owed_ns: int  # on the monotonic clock: a person is told when it owes trades at that time
+    absent_ns: int = 0  # likewise: before that it is not absent, however the wall clock was set
     not_found: int = 0
     told: bool = False  # that it owes trades
 
@@ -82,11 +82,9 @@ class Doubts:
         """Begin to ask about an order, at once."""
         if order.client_order_id not in self._by_id:
             first_ns = self._rules.query_ns_first
-            waits_ns = self._rules.absence_ns - max(0, now_ns - order.sent_ns)
-            mono_ns = self._clock.mono_ns()
-            self._by_id[order.client_order_id] = Doubt(
-                order, now_ns + first_ns, first_ns, mono_ns + waits_ns, mono_ns + _OWED_NS
-            )
+            doubt = Doubt(order, now_ns + first_ns, first_ns, self._clock.mono_ns() + _OWED_NS)
+            self._by_id[order.client_order_id] = doubt
+            self._count_anew(doubt)
             if not self._owes_trades(order) and self._venue.up:
                 self._venue.query(order)
             self._arm()
@@ -113,9 +111,24 @@ class Doubts:
         """Ask again soon: there was word of it. Not at once, lest a burst of fills be a burst of queries."""
         doubt = self._by_id.get(order.client_order_id)
         if doubt is not None:
-            doubt.not_found = 0
+            self._count_anew(doubt)
             self._hurry(doubt, now_ns)
             self._arm()
+
+    def count_anew(self, order: Order) -> None:
+        """Begin to count its absence anew: the venue has it."""
+        doubt = self._by_id.get(order.client_order_id)
+        if doubt is not None:
+            self._count_anew(doubt)
+
+    def count_all_anew(self) -> None:
+        """Begin to count every absence anew: the venue is back, and while it was away nobody was asked."""
+        for doubt in self._by_id.values():
+            self._count_anew(doubt)
+
+    def _count_anew(self, doubt: Doubt) -> None:
+        doubt.not_found = 0
+        doubt.absent_ns = self._clock.mono_ns() + self._rules.absence_ns
 
     def hurry_all(self, now_ns: int) -> None:
         """Ask about all again soon: the venue is back."""
@@ -127,17 +140,16 @@ class Doubts:
         doubt.distance_ns = self._rules.query_ns_first
         doubt.next_ns = min(doubt.next_ns, now_ns + doubt.distance_ns)
 
-    def not_found(self, order: Order, now_ns: int) -> bool:
+    def not_found(self, order: Order) -> bool:
         """Count an answer "not found"; return whether the absence rule is now fulfilled."""
         doubt = self._by_id.get(order.client_order_id)
         if doubt is None or order.filled_lots or self._owes_trades(order):
             return False
         doubt.not_found += 1
-        due_ns = order.sent_ns + self._rules.absence_ns
-        early = now_ns < due_ns or self._clock.mono_ns() < doubt.absent_ns
-        if doubt.not_found < self._rules.not_found_min or early:
+        over_ns = self._clock.mono_ns() - doubt.absent_ns
+        if doubt.not_found < self._rules.not_found_min or over_ns < 0:
             return False
-        if self.trades_asked_ns < due_ns:
+        if self.trades_asked_ns < self._clock.now_ns() - over_ns:
             self.ask_snapshot()
             return False
         return True
@@ -161,7 +173,8 @@ class Doubts:
             if doubt.next_ns > now_ns:
                 continue
             doubt.distance_ns = min(2 * doubt.distance_ns, self._rules.query_ns_max)
-            doubt.next_ns = now_ns + doubt.distance_ns
+            left_ns = doubt.absent_ns - self._clock.mono_ns()  # a market is closed meanwhile: at once then
+            doubt.next_ns = now_ns + min(doubt.distance_ns, left_ns if left_ns > 0 else doubt.distance_ns)
             if not self._venue.up:
                 continue
             self._venue.query(doubt.order)

@@ -41,6 +41,8 @@ STATUS_EVENTS: Final[dict[str, Event]] = {
 }
 #: words for an order that stands, or stood
 _STOOD: Final = frozenset({Event.ACCEPTED, Event.REPLACED, Event.STANDS})
+#: word of an order that comes by itself
+_NEWS: Final = frozenset({"NEW", "TRADE", "REPLACED"})
 
 
 class Lifecycle:
@@ -210,12 +212,11 @@ class Lifecycle:
         if report.venue_order_id and not order.venue_order_id:
             order.venue_order_id = report.venue_order_id
         self._takes[report.kind](order, report)
-        if (
-            order.state is State.UNKNOWN
-            and self.doubts is not None
-            and report.kind in {"NEW", "TRADE", "REPLACED"}
-        ):
-            self.doubts.hurry(order, report.wire_ns)
+        if order.state is State.UNKNOWN and self.doubts is not None:
+            if report.kind in _NEWS:
+                self.doubts.hurry(order, report.wire_ns)
+            elif report.kind == "STATUS":  # an answer, and the next would lead to another at once
+                self.doubts.count_anew(order)
 
     def _on_new(self, order: Order, report: ExecutionReport) -> None:
         self._rejections[order.strategy] = 0
@@ -313,7 +314,7 @@ class Lifecycle:
 
     def _on_not_found(self, order: Order, report: ExecutionReport) -> None:
         doubts = self.doubts
-        if order.state is State.UNKNOWN and doubts is not None and doubts.not_found(order, report.wire_ns):
+        if order.state is State.UNKNOWN and doubts is not None and doubts.not_found(order):
             self._void(order, report.wire_ns)
 
     def _void(self, order: Order, now_ns: int) -> None:

@@ -276,6 +276,7 @@ class Orders:
         """
         if status.up:
             self.venue_up_ns = status.wire_ns
+            self.doubts.count_all_anew()
             self.doubts.ask_snapshot()
         else:
             self.risk.close_all(GATE_VENUE_DOWN)

@@ -11,6 +11,7 @@ from tests.failures.stage import mutation, play
 
 def test_05_not_found_is_no_proof():
     play(it_is_there_all_the_same)
+    play(it_stood_for_long, venue={"reconcile_s": 5.0})
     play(it_never_arrived)
 
 
@@ -29,6 +30,21 @@ async def it_is_there_all_the_same(stage):
     assert order.state is State.WORKING
 
 
+async def it_stood_for_long(stage):
+    stage.want(stage.bid(below=0.02))
+    await stage.until(lambda: stage.ours and stage.ours[0].state is State.WORKING, "the order stands", 5)
+    order = stage.ours[0]
+    await stage.rest(70)
+    stage.go_wrong("query_lag", lasts_s=20)
+    await stage.until(lambda: order.state is State.UNKNOWN, "no list has the order", 6)
+    for _ in range(130):
+        await stage.rest(0.1)
+        assert order.state is State.UNKNOWN, f"{order.state.name} after it stood for long"
+    await stage.agree(10)
+    assert order.state is State.WORKING
+    assert len(stage.theirs) == 1, "a second order for one wish"
+
+
 async def it_never_arrived(stage):
     stage.befall("lose_request")
     stage.want(stage.bid())
@@ -43,7 +59,19 @@ async def it_never_arrived(stage):
     await stage.agree()
 
 
+def _since_it_was_sent(doubts, doubt):
+    waits_ns = doubts._rules.absence_ns - (doubts._clock.now_ns() - doubt.order.sent_ns)
+    doubt.absent_ns = doubts._clock.mono_ns() + waits_ns
+
+
 MUTATIONS = (
+    mutation(
+        Doubts,
+        "_count_anew",
+        "absence counts from the sending",
+        _since_it_was_sent,
+        "VOID after it stood for long",
+    ),
     mutation(Doubts, "not_found", "one not-found is enough", lambda *_: True, "VOID without evidence"),
     mutation(
         Lifecycle,

@@ -18,13 +18,16 @@ def doubted(world, **more):
     return order
 
 
-def test_queries_grow_apart_up_to_a_limit(world):
+#: growing up to a limit, but for the one when the order may be absent
+DISTANCES = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0, 4.25, 10.0]
+
+
+def test_queries_grow_apart_up_to_a_limit_and_one_comes_as_soon_as_it_could_end_the_doubt(world):
     asked_ns = []
     world.venue.query = lambda order: asked_ns.append(world.time.now_ns())
     doubted(world)
-    world.later(60)
-    distances = [(b - a) / 1e9 for a, b in pairwise(asked_ns)]
-    assert distances == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0]
+    world.later(70)
+    assert [(b - a) / 1e9 for a, b in pairwise(asked_ns)] == DISTANCES
 
 
 def test_nobody_is_asked_while_the_venue_is_down_and_all_soon_after(world):
@@ -83,6 +86,76 @@ def test_a_look_at_the_trades_before_the_window_closed_proves_nothing(world):
     world.meet()
     not_found_for(world, order, 20)
     assert order.state is State.UNKNOWN
+
+
+def found_nowhere_for(world, order, seconds):
+    """Answer "not found" four times a second, and look at the lists every five."""
+    for number in range(4 * seconds):
+        world.later(0.25)
+        world.report("NOT_FOUND", order, code=-2013)
+        if not number % 20:
+            world.meet()
+
+
+def long_ago(world):
+    order = world.place()
+    world.report("NEW", order, venue_order_id="5")
+    world.later(3600)
+    return order
+
+
+def test_an_order_that_has_stood_for_long_is_not_absent_sooner_than_a_new_one(world):
+    order = long_ago(world)
+    world.meet()
+    assert order.state is State.UNKNOWN
+    found_nowhere_for(world, order, 59)
+    assert order.state is State.UNKNOWN
+    found_nowhere_for(world, order, 6)
+    assert order.state is State.VOID
+
+
+def test_what_a_run_before_sent_long_ago_is_not_absent_sooner_either(world):
+    order = long_ago(world)
+    again = world.restarted()
+    order = again.orders.life.open[order.client_order_id]
+    found_nowhere_for(again, order, 59)
+    assert order.state is State.UNKNOWN
+    found_nowhere_for(again, order, 6)
+    assert order.state is State.VOID
+
+
+def test_an_order_of_which_only_the_status_is_not_understood_is_there(world):
+    order = doubted(world)
+    found_nowhere_for(world, order, 50)
+    world.report("STATUS", order, status="MELTED")
+    found_nowhere_for(world, order, 50)
+    assert order.state is State.UNKNOWN
+
+
+def test_while_the_venue_was_away_nobody_could_be_asked(world):
+    order = doubted(world)
+    world.orders.venue_status(VenueStatus(up=False, reason="cut", wire_ns=world.time.now_ns()))
+    world.later(300)
+    world.orders.venue_status(VenueStatus(up=True, reason="back", wire_ns=world.time.now_ns()))
+    found_nowhere_for(world, order, 50)
+    assert order.state is State.UNKNOWN
+    found_nowhere_for(world, order, 20)
+    assert order.state is State.VOID
+
+
+def test_answers_about_an_order_that_owes_trades_do_not_hurry_the_next(world):
+    order = world.place(qty=100)
+    asked = []
+
+    def answer(order):
+        asked.append(order)
+        world.report("STATUS", order, status="CANCELED", qty_lots=100, cum_lots=40)
+
+    world.venue.query = answer
+    world.report("CANCELED", order, cum_lots=40)
+    world.later(60)
+    assert order.state is State.UNKNOWN
+    assert len(asked) == 10
 
 
 def test_few_answers_are_no_absence_however_late(new_world):
@@ -194,9 +267,8 @@ def test_a_clock_that_is_set_keeps_nobody_from_asking(world, step_ns):
     world.venue.query = lambda order: asked_ns.append(world.time.mono_ns())
     doubted(world)
     world.set_clock(step_ns)
-    world.later(60)
-    distances = [(b - a) / 1e9 for a, b in pairwise(asked_ns)]
-    assert distances == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0]
+    world.later(70)
+    assert [(b - a) / 1e9 for a, b in pairwise(asked_ns)] == DISTANCES
 
 
 def test_a_clock_that_is_set_makes_no_order_absent_sooner_or_later(world):
