@@ -53,6 +53,7 @@ def save(orders: Orders) -> records.Checkpoint:
         funded_ns=portfolio.fundings.since_ns,
         funding=portfolio.fundings.loose,
         funding_ids=portfolio.fundings.ids,
+        trade_times=[(ids.floor_ns, ids.dump_times()) for ids in portfolio.trades],
     )
 
 
@@ -87,7 +88,8 @@ def load(
     portfolio.worth.load(checkpoint.baseline)
     for index, (floor, ids) in enumerate(checkpoint.trades):
         if ids or floor >= 0:
-            portfolio.trades[instrument_of(index)] = TradeIds(ids, floor)
+            floor_ns, times = checkpoint.trade_times[index] if checkpoint.trade_times else (0, [])
+            portfolio.trades[instrument_of(index)] = TradeIds(ids, floor, times, floor_ns)
     life.owed = {
         owed.client_order_id: (None if owed.event == _STILL_OPEN else Event(owed.event), owed.cum_lots)
         for owed in checkpoint.owed

@@ -23,12 +23,12 @@ def take_foreign(orders: Orders, report: ExecutionReport) -> None:
         _take_closed(orders, report)
         return
     trades = orders.portfolio.trades[index]
-    if report.kind != "TRADE" or trades.has(report.trade_id, report.side):
+    if report.kind != "TRADE" or trades.has(report.trade_id, report.side, report.exch_ns):
         return
     if orders.ids.parse(report.client_order_id) is not None:
         orders.doubts.ask_snapshot()
         return
-    trades.add(report.trade_id, report.side)
+    trades.add(report.trade_id, report.side, report.exch_ns)
     orders.portfolio.fill_foreign(report)
     orders.tell(Filled(None, report, report.wire_ns))
     text = f"order {report.client_order_id}, which we never sent, traded {report.last_lots} lots"
@@ -45,7 +45,8 @@ def _take_closed(orders: Orders, report: ExecutionReport) -> None:
     index, instrument = report.instrument, orders.instruments[report.instrument]
     orders.doubts.ask_snapshot()
     numbered = report.trade_id > 0 and report.last_lots > 0
-    if not numbered or not orders.portfolio.trades[index].add(report.trade_id, report.side):
+    trades = orders.portfolio.trades[index]
+    if not numbered or not trades.add(report.trade_id, report.side, report.exch_ns):
         return
     orders.life.note_trade(report)
     owner = _owner(orders, report)

@@ -271,7 +271,7 @@ class Lifecycle:
 
     def _is_new(self, order: Order, report: ExecutionReport) -> bool:
         if report.trade_id >= 0:
-            return self._portfolio.trades[report.instrument].add(report.trade_id, order.side)
+            return self._portfolio.trades[report.instrument].add(report.trade_id, order.side, report.exch_ns)
         return report.cum_lots > order.filled_lots  # a venue without trade ids counts for us
 
     def _on_canceled(self, order: Order, report: ExecutionReport) -> None:

@@ -147,10 +147,11 @@ class Meeting:
             cid = report.client_order_id
             order = self._find(report)
             side = report.side if order is None else order.side
-            if seen.has(report.trade_id, side):
+            if seen.has(report.trade_id, side, report.exch_ns):
                 continue
             if self.first:
-                seen.add(report.trade_id, side)  # before our time: the balances hold it already
+                # before our time: the balances hold it already
+                seen.add(report.trade_id, side, report.exch_ns)
                 continue
             if order is None and not cid and self._may_be_ours(report):
                 self.unnamed_ns = self.unnamed_ns or report.exch_ns or report.wire_ns

@@ -214,6 +214,8 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     funded_ns: int = 0  # the rest as daemon/orders/funding.py keeps it
     funding: list[Funding] = []
     funding_ids: dict[int, int] = {}
+    #: likewise, of trades known by a hash: when the latest forgotten one was, and when those remembered were
+    trade_times: list[tuple[int, list[int]]] = []
 
 
 class Met(msgspec.Struct, frozen=True, array_like=True):
