@@ -36,8 +36,7 @@ from daemon.loop import check_loop, lock_memory, settle_loop
 from daemon.meetings import Meetings
 from daemon.orders import retention
 from daemon.orders.clock_step import take_step
-from daemon.orders.closing import excess_stops, trim_stops
-from daemon.orders.order import ANSWER_DUE, State
+from daemon.orders.closing import left, owed, trim_stops
 from daemon.pause import pause, within
 from daemon.plans import compile_plans, plan_strategies, strategies_to_load
 from daemon.pulse import Heartbeat
@@ -45,7 +44,6 @@ from daemon.snapshot import take_status
 from daemon.spans import Spans
 from daemon.venues import make
 from daemon.warm import warm_up
-from kernels.dtypes import STOP
 from kernels.ring import new_rings
 
 if TYPE_CHECKING:
@@ -349,11 +347,9 @@ class App:
         core.engine.on_command(Command(verb="stop", source="daemon"))
         now_ns = self.seams.clock.now_ns
         deadline_ns = now_ns() + DRAIN_NS
-        while (trim_stops(core.orders, now_ns()) or self._owed()) and now_ns() < deadline_ns:
+        while (trim_stops(core.orders, now_ns()) or owed(core.orders)) and now_ns() < deadline_ns:
             await pause(self.seams, _POLL_S)
-        left = [order for order in core.orders.life.open.values() if order.kind != STOP]
-        left += [stop for stop, _ in excess_stops(core.orders)]
-        for order in left:  # its cancel was lost, or the venue cannot be reached
+        for order in left(core.orders):  # its cancel was lost, or the venue cannot be reached
             self.log.error("left", order=order.client_order_id, state=order.state.name, then=_LEFT)
         core.engine.phase = "STOPPED"
         self.last = self.status()
@@ -364,13 +360,6 @@ class App:
         if core.journal.failures and latch is not None and latch.source == "journal":
             # what came after is not on the record
             self.failure = self.failure or JournalError(latch.reason)
-
-    def _owed(self) -> bool:
-        """Whether the venue owes its word: on an order that should not outlive us, on a stop it was sent."""
-        return any(
-            order.state in ANSWER_DUE if order.kind == STOP else order.state is not State.UNKNOWN
-            for order in self.core.orders.life.open.values()
-        )
 
     async def abandon(self) -> None:
         """End all that could journal, and then the journal; harmless twice, enough after a failed start."""

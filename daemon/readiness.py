@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.orders.audit import Alarm
+from daemon.orders.closing import stands
 from kernels.dtypes import STOP
 
 if TYPE_CHECKING:
@@ -122,5 +123,5 @@ class Readiness:
         """Cancel what a strategy that is not asked any more has standing, but for its stops."""
         mine = [order for order in self._orders.life.open.values() if order.strategy == runtime.index]
         for order in mine:
-            if order.kind != STOP:
+            if order.kind != STOP and not stands(self._orders, order):
                 self._orders.cancel(order, now_ns)

@@ -39,7 +39,8 @@ Gates close to orders that add risk, per instrument or for all, and Risk writes 
     risk.close_all(GATE_VENUE_DOWN), risk.open_all(GATE_VENUE_DOWN), risk.set_ready(desk, ready)
     risk.open_all(GATE_NOT_READY)                           everything begins closed
     orders.command(command, now_ns)                         halt, resume, stop, and flatten but for its prices
-    orders.halt(source, reason), orders.resume(source), orders.cancel_all(), risk.halted
+    orders.halt(source, reason), orders.resume(source), risk.halted
+    cancel_all(orders, now_ns)                              all but protective stops
     withdraw(orders, now_ns)                                ten times a second, while nothing should stand
     close_position(orders, desk, row, worst_ticks, now_ns)  for flatten
     orders.venue_status(status)                             closes VENUE_DOWN; Recovery.meet opens it again,

@@ -1,4 +1,4 @@
-"""Ending what stands or is held: cancels that are asked for again, and the order that closes a position."""
+"""Ending what stands or is held: cancels, some asked for again, and the order that closes a position."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.orders.intents import Refused
 from daemon.orders.money import UNIT
-from daemon.orders.order import STANDING, State
+from daemon.orders.order import ADOPTED_LEVEL, ANSWER_DUE, STANDING, State
 from kernels.dtypes import (
     ACTION_COLUMNS,
     P_QTY,
@@ -50,10 +50,24 @@ def _was_asked(order: Order) -> bool:
     return order.asked_ns > order.since_ns
 
 
+def stands(orders: Orders, order: Order) -> bool:
+    """Whether an order of others is to stand, as adopted: only the kill switch ends it."""
+    adopted = order.level == ADOPTED_LEVEL and orders.ids.parse(order.client_order_id) is None
+    return adopted and orders.rules.foreign != "cancel"
+
+
+def cancel_all(orders: Orders, now_ns: int, *, others: bool = True) -> None:
+    """Cancel every open order but protective stops; with `others` the adopted ones too that are to stand."""
+    for order in list(orders.life.open.values()):
+        if order.kind != STOP and (others or not stands(orders, order)):
+            orders.cancel(order, now_ns)
+
+
 def withdraw(orders: Orders, now_ns: int) -> None:
     """Cancel again what should be gone and stands, but for protective stops.
 
-    Orders of others that were adopted (no slot) are no quotes: nobody here would move them.
+    Orders of others that were adopted are no quotes, nobody here would move them: they are cancelled while
+    the kill switch is thrown, and else never.
 
     Nothing should stand once the kill switch is thrown or a trading window is over, nor of a strategy that
     warms up. It was cancelled then; but a cancel may be lost or refused, the order's own acceptance may come
@@ -64,7 +78,9 @@ def withdraw(orders: Orders, now_ns: int) -> None:
             continue
         desk = orders.desks[order.strategy]
         unwanted = orders.risk.shut or not desk.ready
-        if order.kind == REST and order.slot >= 0:  # one that could not be moved would go stale
+        if stands(orders, order):
+            unwanted = orders.risk.halted
+        elif order.kind == REST:  # one that could not be moved would go stale
             unwanted = not orders.risk.may_quote(desk, order.instrument)
         if unwanted and not _asked_lately(order, now_ns):
             orders.cancel(order, now_ns)
@@ -121,6 +137,22 @@ def trim_stops(orders: Orders, now_ns: int) -> bool:
         if dust or asked or not orders.venue.can_amend or not orders.amend(stop, lots, now_ns):
             orders.cancel(stop, now_ns)
     return bool(excess)
+
+
+def owed(orders: Orders) -> bool:
+    """Whether the venue owes its word: on an order that should not outlive us, on any that it was sent."""
+    return any(
+        order.state in ANSWER_DUE
+        if order.kind == STOP or stands(orders, order)
+        else order.state is not State.UNKNOWN
+        for order in orders.life.open.values()
+    )
+
+
+def left(orders: Orders) -> list[Order]:
+    """Return the open orders that should not outlive us."""
+    more = [stop for stop, _ in excess_stops(orders)]
+    return more + [one for one in orders.life.open.values() if one.kind != STOP and not stands(orders, one)]
 
 
 def lots_of(instrument: Instrument, qty: float) -> int:

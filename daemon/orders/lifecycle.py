@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from daemon.events import NOT_SENT
 from daemon.orders.audit import Alarm, Filled, Moved
 from daemon.orders.fees import value_fees
-from daemon.orders.order import State
+from daemon.orders.order import ADOPTED_LEVEL, State
 from daemon.orders.records import Voided, pack
 from daemon.orders.state import Event, TransitionError, step
 from kernels.dtypes import GATE_UNKNOWN_ORDER, STOP
@@ -152,7 +152,8 @@ class Lifecycle:
         """Take a VOID order in again: it was there after all."""
         del self.ended[order.client_order_id]
         desk = self.desks[order.strategy]
-        if order.slot < 0 or desk.orders[order.row][order.slot] is not None:
+        hidden = order.slot < 0 and order.level == ADOPTED_LEVEL  # from its strategy, which would cancel it
+        if not hidden and (order.slot < 0 or desk.orders[order.row][order.slot] is not None):
             order.slot = desk.free_slot(order.row)
         self.enter(order)
 

@@ -8,6 +8,7 @@ A journal that cannot be written throws the kill switch: orders stop, cancels an
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Final, cast
 
@@ -15,6 +16,7 @@ from daemon.errors import JournalError, UsageError
 from daemon.events import ExecutionReport
 from daemon.orders import records, replacing
 from daemon.orders.audit import Alarm, Sent
+from daemon.orders.closing import cancel_all
 from daemon.orders.doubts import Doubts, OrderRules
 from daemon.orders.foreign import take_foreign
 from daemon.orders.intents import SEAL, Refused
@@ -31,7 +33,6 @@ from kernels.dtypes import (
     REFUSED_NO_SLOT,
     REFUSED_QTY,
     REPLACE,
-    STOP,
     X_INSTRUMENT,
     X_QTY_LOTS,
     X_REPLACES,
@@ -105,7 +106,7 @@ class Orders:
         self._timer: Timer | None = None
         self._baseline: Baseline | None = None  # as last journalled
         journal.on_failure = self._on_journal_failure
-        risk.trip, risk.withdraw = self.halt, self.cancel_all
+        risk.trip, risk.withdraw = self.halt, partial(cancel_all, self, others=False)
 
     # --- out ----------------------------------------------------------------------------------------------
     def submit(self, approved: Approved) -> Order | Refused:
@@ -225,18 +226,6 @@ class Orders:
             self.tell(Sent(AMEND, order, now_ns))
         return True
 
-    def cancel_all(self, now_ns: int | None = None) -> int:
-        """Cancel every open order but protective stops; return how many were asked for."""
-        now_ns = self.clock.now_ns() if now_ns is None else now_ns
-        chosen = [
-            order
-            for order in self.life.open.values()
-            if order.kind != STOP and order.state is not State.PENDING_CANCEL
-        ]
-        for order in chosen:
-            self.cancel(order, now_ns)
-        return len(chosen)
-
     # --- in -----------------------------------------------------------------------------------------------
     def apply(self, report: ExecutionReport) -> None:
         """Take one order message of the venue; after `close` none: what is not journalled is not believed."""
@@ -295,9 +284,9 @@ class Orders:
             self.halt(command.source, command.reason, now_ns)
         elif command.verb == "flatten":
             self.halt(command.source, command.reason or "flatten", now_ns, flatten=True)
-            self.cancel_all(now_ns)
+            cancel_all(self, now_ns)
         elif command.verb == "stop":
-            self.cancel_all(now_ns)
+            cancel_all(self, now_ns, others=False)
 
     def halt(self, source: str, reason: str, now_ns: int | None = None, *, flatten: bool = False) -> None:
         """Throw the kill switch: gates close, all but protective stops are cancelled, restarts remember."""
@@ -305,7 +294,7 @@ class Orders:
             return
         now_ns = self.clock.now_ns() if now_ns is None else now_ns
         if self.risk.halt(source, reason, now_ns, flatten=flatten):
-            self.cancel_all(now_ns)
+            cancel_all(self, now_ns)
 
     def resume(self, source: str, now_ns: int | None = None, *, rebase: bool = False) -> None:
         """Reset the kill switch; after a JournalError, or a UsageError for losses, it stays thrown.

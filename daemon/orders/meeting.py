@@ -16,9 +16,10 @@ import msgspec
 from daemon.events import ExecutionReport, OpenOrder
 from daemon.orders import records
 from daemon.orders.audit import Alarm
+from daemon.orders.closing import stands
 from daemon.orders.funding import meet_fundings
 from daemon.orders.locks import Locks
-from daemon.orders.order import Order, State
+from daemon.orders.order import ADOPTED_LEVEL, Order, State
 from kernels.dtypes import GATE_VENUE_DOWN, REST, STOP
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
     from daemon.orders.manager import Orders
     from daemon.orders.money import Apart
 
-#: the level id of an order found at the venue, which no strategy asked for
-ADOPTED_LEVEL: Final = -1
-#: the desk of such an order in an instrument that no strategy owns
+#: the desk of an order found at the venue in an instrument that no strategy owns
 ADOPTED: Final = "adopted"
 #: how far a venue's lists may be behind what it told by itself
 LAG_NS: Final = 5_000_000_000
@@ -109,7 +108,11 @@ class Meeting:
         self._meet_balances(snapshot, asked_ns, found)
         self._locks.meet(snapshot, asked_ns - LAG_NS, now_ns)
         found.soon = bool(found.unsettled or self._locks.held_back)
-        unwanted += [o for o in life.open.values() if orders.desks[o.strategy].detached and o.kind != STOP]
+        unwanted += [
+            order
+            for order in life.open.values()
+            if orders.desks[order.strategy].detached and order.kind != STOP and not stands(orders, order)
+        ]
         for order in unwanted:
             orders.cancel(order, now_ns)
         orders.doubts.trades_asked_ns = max(orders.doubts.trades_asked_ns, asked_ns)

@@ -29,6 +29,8 @@ class State(IntEnum):
         return self >= State.FILLED
 
 
+#: the level id of an order found at the venue, which no strategy asked for
+ADOPTED_LEVEL: Final = -1
 #: simply open: the venue has it, and nothing else was asked of it
 STANDING: Final = frozenset({State.WORKING, State.PARTIALLY_FILLED})
 #: the venue owes an answer

@@ -8,7 +8,6 @@ import os
 import time
 from contextlib import asynccontextmanager
 from random import Random
-from types import SimpleNamespace
 
 import pytest
 
@@ -35,7 +34,7 @@ from daemon.simulator.settings import ACCOUNT, SimulatorSettings, build
 from daemon.simulator.symbols import UNIT
 from daemon.simulator.warm import warm_up
 from daemon.venues.signing import HmacSigner, signed_query
-from kernels.dtypes import PLACE, REST, SELL, STOP
+from kernels.dtypes import PLACE, SELL, STOP
 
 MS = 1_000_000
 KEY, SECRET = "k" * 64, "s" * 64
@@ -396,24 +395,6 @@ def test_nothing_that_could_journal_outlives_the_journal(tmp_path, monkeypatch):
     assert alive == []
     assert said.count("left") == 2  # the two orders whose cancel was never heard
     assert isinstance(failure, ValueError)
-
-
-@pytest.mark.parametrize(
-    ("kind", "state", "owed"),
-    [
-        (STOP, State.PENDING_NEW, True),
-        (STOP, State.PENDING_CANCEL, True),
-        (STOP, State.WORKING, False),
-        (STOP, State.UNKNOWN, False),
-        (REST, State.PENDING_NEW, True),
-        (REST, State.WORKING, True),
-        (REST, State.UNKNOWN, False),
-    ],
-)
-def test_the_end_waits_for_what_should_not_outlive_it_and_for_stops_on_their_way(kind, state, owed):
-    life = SimpleNamespace(open={"a": SimpleNamespace(kind=kind, state=state)})
-    app = SimpleNamespace(core=SimpleNamespace(orders=SimpleNamespace(life=life)))
-    assert App._owed(app) is owed
 
 
 @pytest.mark.parametrize("asked", [False, True])

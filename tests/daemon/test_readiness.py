@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import numpy as np
 import pytest
 
 from daemon.config import StrategyConfig
 from daemon.orders.audit import Alarm
+from daemon.orders.doubts import OrderRules
 from daemon.orders.order import State
 from kernels import dtypes as d
 from kernels.feature_state import I_TICKS
+from tests.daemon.orders.conftest import World
 
 CROSS = StrategyConfig(name="ema_cross", warmup_ticks=4, tuning={"ema_fast": 2.0, "ema_slow": 4.0})
 
@@ -89,6 +93,23 @@ def test_what_it_had_standing_is_cancelled_but_for_its_stops(new_floor, script):
         "gap",
         "strategy probe begins anew: the connection was cut of BTC/USDT",
     )
+
+
+def test_an_order_of_others_that_is_to_stand_stays_where_a_strategy_begins_anew(new_floor, script):
+    floor = new_floor(script, warmup_ticks=3)
+    orders = floor.core.orders
+    orders.rules = OrderRules(foreign="adopt")
+    snapshot = asyncio.run(floor.venue.snapshot(0))
+    snapshot.open_orders.append(World.listed("by-hand", price_ticks=90_00))
+    floor.core.recovery.meet(snapshot, floor.time.now_ns())
+    warm(floor)
+    script.wants = [[d.REST, 0, 0, d.BUY, 99.9, 1.0]]
+    floor.quote()
+    floor.later(0.01)
+    cut(floor)
+    floor.later(2)
+    (left,) = orders.life.open.values()
+    assert (left.client_order_id, left.state) == ("by-hand", State.WORKING)
 
 
 @pytest.mark.parametrize("gap", [cut, lose_trades])

@@ -4,15 +4,16 @@ from decimal import Decimal
 
 import pytest
 
+from daemon.events import Command
 from daemon.instruments import make_instrument
-from daemon.orders.closing import close_position, excess_stops, release, trim_stops, withdraw
+from daemon.orders.closing import close_position, excess_stops, left, owed, release, trim_stops, withdraw
 from daemon.orders.doubts import OrderRules
 from daemon.orders.intents import Approved
 from daemon.orders.order import State
 from daemon.orders.risk import RiskLimits
 from daemon.orders.windows import parse_windows
 from kernels import dtypes as d
-from tests.daemon.orders.conftest import btc_usdt
+from tests.daemon.orders.conftest import HOUR, SECOND, btc_usdt
 
 
 def stand(world, **more):
@@ -189,6 +190,76 @@ def test_what_somebody_has_waiting_for_its_trigger_is_neither_in_the_book_nor_in
     assert world.risk.shut
     if waits:
         assert withdrawn(world) == world.venue.canceled == []
+
+
+@pytest.fixture
+def shared(new_world):
+    """One account with a person, whose order the venue lists."""
+    world = new_world(
+        rules=OrderRules(foreign="adopt"), limits=RiskLimits(windows=parse_windows(["mon-sun 00:00-23:00"]))
+    )
+    world.meet(open_orders=[world.listed("by-hand")])
+    return world
+
+
+def late(world):
+    """Let the trading window end."""
+    world.later(HOUR / SECOND)
+    world.risk.watch(world.portfolio, world.time.now_ns())
+
+
+def stop(world):
+    world.orders.command(Command(verb="stop", source="daemon"), world.time.now_ns())
+
+
+def halt(world):
+    world.orders.halt("http", "a person")
+
+
+def is_cold(world):
+    world.risk.set_ready(world.desks[0], False)
+
+
+@pytest.mark.parametrize(("then", "gone"), [(stop, False), (late, False), (is_cold, False), (halt, True)])
+def test_a_strangers_order_that_is_to_stand_is_ended_by_the_kill_switch_alone(shared, then, gone):
+    world = shared
+    mine = stand(world, level=1)
+    world.later(2)
+    then(world)
+    withdraw(world.orders, world.time.now_ns())
+    assert sorted(world.venue.canceled) == sorted([mine.client_order_id, *["by-hand"] * gone])
+    world.report("CANCELED", mine)
+    theirs = world.orders.life.open["by-hand"]
+    assert (owed(world.orders), left(world.orders)) == (gone, [])
+    if gone:
+        refuse_cancel(world, theirs)
+        world.later(2)
+        assert withdrawn(world) == ["by-hand"]
+    else:
+        again = world.restarted(rules=OrderRules(foreign="adopt"))
+        again.meet(open_orders=[world.listed("by-hand")])
+        assert withdrawn(again) == []
+        assert again.orders.life.open["by-hand"].state is State.WORKING
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "waited"),
+    [
+        (d.STOP, State.PENDING_NEW, True),
+        (d.STOP, State.PENDING_CANCEL, True),
+        (d.STOP, State.WORKING, False),
+        (d.STOP, State.UNKNOWN, False),
+        (d.REST, State.PENDING_NEW, True),
+        (d.REST, State.WORKING, True),
+        (d.REST, State.UNKNOWN, False),
+    ],
+)
+def test_the_end_waits_for_what_should_not_outlive_it_and_for_stops_on_their_way(world, kind, state, waited):
+    order = world.place(kind=kind)
+    order.state = state
+    assert owed(world.orders) is waited
+    protects_nothing = (kind, state) == (d.STOP, State.WORKING)
+    assert left(world.orders) == [order] * (kind == d.REST or protects_nothing)
 
 
 def test_a_position_of_many_tiny_lots_is_closed_by_no_more_than_it_is(new_world):

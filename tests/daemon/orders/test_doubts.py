@@ -211,6 +211,18 @@ def test_a_void_order_that_turns_up_is_taken_in_again_and_alarms(world, kind, st
         assert order.state is State.WORKING
 
 
+def test_an_adopted_order_that_turns_up_again_is_not_shown_to_the_strategy_which_would_cancel_it(new_world):
+    world = new_world(rules=OrderRules(foreign="adopt"))
+    world.meet(open_orders=[world.listed("by-hand")])
+    order = world.orders.life.open["by-hand"]
+    world.later(1)
+    world.meet()
+    found_nowhere_for(world, order, 70)
+    assert order.state is State.VOID
+    world.report("STATUS", order, status="NEW")
+    assert (order.state, order.slot) == (State.UNKNOWN, -1)
+
+
 def test_a_late_fill_of_a_void_order_is_accounted_for(world):
     order = doubted(world, qty=100)
     world.later(600)

@@ -170,6 +170,16 @@ def test_an_order_that_is_adopted_is_not_shown_to_the_strategy_which_would_cance
     assert again.position(d.P_QTY) == 1e-3
 
 
+def test_an_order_that_is_adopted_where_no_strategy_trades_stands_as_well(new_world, pair):
+    rules = OrderRules(foreign="adopt")
+    world = new_world(pair, {"maker": (0,)}, rules=rules)
+    theirs = world.listed("by-hand", instrument=1, price_ticks=3000)
+    for _ in range(3):
+        world.meet(open_orders=[theirs])
+        assert world.orders.life.open["by-hand"].state is State.WORKING
+        world = world.restarted(rules=rules)
+
+
 def test_an_order_here_ended_and_there_open_halts_and_says_which(world):
     order = world.place()
     world.report("CANCELED", order)

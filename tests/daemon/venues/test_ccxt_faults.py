@@ -8,6 +8,7 @@ from random import Random
 import msgspec
 import pytest
 
+from daemon.orders.closing import cancel_all
 from daemon.orders.intents import Approved
 from daemon.orders.order import State
 from daemon.simulator.warm import warm_up
@@ -73,7 +74,7 @@ def test_a_line_that_fails_at_random_costs_no_order_and_makes_none(seed):
         orders = kit.world.orders
         answered = (State.PENDING_NEW, State.PENDING_CANCEL, State.UNKNOWN)
         await kit.until(lambda: all(o.state not in answered for o in orders.life.open.values()), 20)
-        orders.cancel_all(kit.world.time.now_ns())
+        cancel_all(orders, kit.world.time.now_ns())
         await kit.until(lambda: not orders.life.open and not kit.venue.is_short(), 20)
         truth = await kit.truth()
         assert len(kit.front.placed) > 5
