@@ -10,7 +10,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from daemon.errors import FrameError, NetError, VenueError
+from daemon.orders.audit import Alarm
 from daemon.pause import pause, within
+from kernels.dtypes import GATE_VENUE_DOWN
 
 if TYPE_CHECKING:
     from daemon.core import Core
@@ -22,6 +24,9 @@ BUSY: Final = frozenset({-1000, -1001, -1003, -1021, -2013, -418, -429})
 
 #: one look did not settle everything: the next comes so soon
 _SOON_S: Final = 5.0
+#: looks that fail for so long are told to a person, and for so long add no risk, though orders may travel
+_TOLD_NS: Final = 60_000_000_000
+_BLIND_NS: Final = 300_000_000_000
 #: while orders are waited for: what should not stand is cancelled so often, as soon as it is known to
 _WITHDRAW_S: Final = 0.1
 
@@ -37,6 +42,8 @@ class Meetings:
         self._period_s = self._wait_s = period_s
         self._asked = asyncio.Event()
         self._asked_ns = 0  # when the word under way was asked for
+        self._unseen_ns: int | None = None  # since when none came, on the monotonic clock
+        self._told = False  # that none comes
         self.ask = self._asked.set
 
     def clock_stepped(self, step_ns: int) -> None:
@@ -81,7 +88,8 @@ class Meetings:
     async def run(self) -> None:
         """Meet for ever.
 
-        A venue that goes on refusing its word, as one that lists a symbol no more, cannot be agreed with.
+        A venue that goes on refusing its word, as one that lists a symbol no more, cannot be agreed with. One
+        that cannot be asked may take orders all the same, by another line.
         """
         refusals = 0
         while True:
@@ -92,6 +100,7 @@ class Meetings:
                 await self.meet()
             except (FrameError, NetError, VenueError) as error:
                 self._log.warning("snapshot_failed", reason=str(error))
+                self._go_unseen(str(error))
                 refused = isinstance(error, VenueError) and error.code not in BUSY
                 refusals = refusals + 1 if refused else 0
                 if refusals == REFUSALS_MAX:
@@ -100,3 +109,23 @@ class Meetings:
                 self._asked.set()
             else:
                 refusals = 0
+                self._unseen_ns, self._told = None, False
+
+    def _go_unseen(self, why: str) -> None:
+        """Tell a person, once, of an account that cannot be looked at; add no risk when that lasts.
+
+        The next look that succeeds opens the gate again, as after the connection for orders was down.
+        """
+        core, clock = self._core, self._seams.clock
+        mono_ns = clock.mono_ns()
+        self._unseen_ns = mono_ns if self._unseen_ns is None else self._unseen_ns
+        lasts_ns = mono_ns - self._unseen_ns
+        if lasts_ns >= _BLIND_NS:
+            core.orders.risk.close_all(GATE_VENUE_DOWN)
+        if lasts_ns >= _TOLD_NS and not self._told:
+            self._told = True
+            text = (
+                f"for {lasts_ns / 1e9:.0f} s the account could not be seen, so what nobody told of is not "
+                f"found, and after {_BLIND_NS / 1e9:g} s no risk is added: {why}"
+            )
+            core.orders.tell(Alarm("account_unseen", text, clock.now_ns()))

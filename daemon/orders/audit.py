@@ -64,6 +64,7 @@ class Latched(msgspec.Struct, frozen=True):
 
 #: the kinds an Alarm can have
 ALARMS: Final = (
+    "account_unseen",  # the venue does not say what it holds, for long
     "contradiction",  # a report no row of the transition table takes
     "foreign_order",  # the venue lists an order we never sent
     "foreign_trade",

@@ -12,6 +12,7 @@ from daemon.meetings import REFUSALS_MAX, Meetings
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.orders.meeting import Differences
 from daemon.seams import Boot, Seams
+from kernels.dtypes import GATE_VENUE_DOWN
 
 SECOND = 1_000_000_000
 
@@ -37,8 +38,12 @@ class Core:
         self.halts = []
         self.withdrawn = []  # when
         self.engine = SimpleNamespace(withdraw_unseen=lambda: self.withdrawn.append(time.now_ns()))
+        self.told, self.gates = [], []
         self.orders = SimpleNamespace(
-            venue=SimpleNamespace(snapshot=self.snapshot), halt=lambda *why: self.halts.append(why)
+            venue=SimpleNamespace(snapshot=self.snapshot),
+            halt=lambda *why: self.halts.append(why),
+            tell=lambda alarm: self.told.append((time.now_ns() // SECOND, alarm.kind)),
+            risk=SimpleNamespace(close_all=lambda gate: self.gates.append((time.now_ns() // SECOND, gate))),
         )
         self.recovery = SimpleNamespace(
             since_ns=0,
@@ -125,6 +130,24 @@ def test_a_cut_line_is_tried_again_in_a_second_for_ever(desk):
     asyncio.run(desk.play(desk.meetings.run(), 36))
     assert desk.core.asked == [30, 31, 32, 33, 34, 35]
     assert desk.core.halts == []
+
+
+@pytest.mark.parametrize(("looks", "told", "gates"), [(60, [], []), (300, [90], []), (302, [90], [330, 331])])
+def test_an_account_that_cannot_be_looked_at_is_told_once_and_adds_no_risk_when_that_lasts(
+    desk, looks, told, gates
+):
+    desk.core.fails = [NetError("the line is cut")] * looks
+    asyncio.run(desk.play(desk.meetings.run(), 500))
+    assert desk.core.told == [(at_s, "account_unseen") for at_s in told]
+    assert desk.core.gates == [(at_s, GATE_VENUE_DOWN) for at_s in gates]
+    assert desk.core.halts == []
+
+
+def test_a_look_that_succeeds_ends_what_was_counted(desk):
+    desk.core.fails = [NetError("the line is cut")] * 50
+    desk.time.call_at(85 * SECOND, lambda: desk.core.fails.extend([NetError("again")] * 100))
+    asyncio.run(desk.play(desk.meetings.run(), 500))
+    assert desk.core.told == [(170, "account_unseen")]
 
 
 def test_a_venue_that_goes_on_refusing_is_not_agreed_with(desk):

@@ -5,15 +5,18 @@ from __future__ import annotations
 from daemon.errors import NetError
 from daemon.events import ExecutionReport
 from daemon.meetings import Meetings
+from daemon.orders.audit import Alarm
 from daemon.orders.order import State
 from daemon.venues.binance_session import Session
-from tests.failures.stage import mutation, play
+from kernels.dtypes import GATE_VENUE_DOWN
+from tests.failures.stage import ignore, mutation, play
 
 CUT_S = 30
 
 
 def test_06_network_error():
     play(nothing_can_be_reached)
+    play(only_the_account_cannot_be_seen)
 
 
 async def nothing_can_be_reached(stage):
@@ -36,6 +39,21 @@ async def nothing_can_be_reached(stage):
     assert stage.position[0] > 0
     stage.want(stage.hold(0.02))
     await stage.until(lambda: stage.position[0] > 0.015, "it trades again", 10)
+    await stage.agree()
+
+
+async def only_the_account_cannot_be_seen(stage):
+    alarms = []
+    stage.core.orders.observers.append(lambda audit: isinstance(audit, Alarm) and alarms.append(audit.kind))
+    stage.go_wrong("http_5xx", of="rest", count=10**6, lasts_s=340)
+    stage.want(stage.bid(below=0.02))
+    await stage.rest(100)
+    assert alarms == ["account_unseen"], f"who is to know that the account is not seen heard {alarms}"
+    assert stage.ours[0].state is State.WORKING
+    await stage.rest(230)
+    assert stage.core.orders.risk.gate(0) == GATE_VENUE_DOWN, "risk is added to an account that nobody sees"
+    assert alarms == ["account_unseen"]
+    await stage.until(lambda: not stage.core.orders.risk.gate(0), "risk may be added again", 20)
     await stage.agree()
 
 
@@ -71,6 +89,13 @@ MUTATIONS = (
         "a cut line rejects what was asked on it",
         _dropped,
         "the order was dropped on an error of the network",
+    ),
+    mutation(
+        Meetings,
+        "_go_unseen",
+        "looks that fail are logged",
+        ignore,
+        "who is to know that the account is not seen",
     ),
     mutation(Meetings, "meet", "a snapshot that failed is not asked for again", _gives_up, "it trades again"),
 )
