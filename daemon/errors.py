@@ -71,11 +71,15 @@ class ConfigError(TickdError):
 
 
 class FrameError(TickdError):
-    """One frame is malformed. `reason` is a bounded label: json, type, symbol, price, qty, size, ..."""
+    """One frame is malformed. `reason` is a bounded label: json, type, symbol, price, qty, size, ...
 
-    def __init__(self, reason: str, message: str) -> None:
+    `books` are the instruments whose depth may have been in it, where no id of the next update tells so.
+    """
+
+    def __init__(self, reason: str, message: str, books: Iterable[int] = ()) -> None:
         super().__init__(message)
         self.reason = reason
+        self.books = books
 
 
 class FileFormatError(TickdError):

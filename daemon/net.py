@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     Opener = Callable[[str, Handler, Terms, ssl.SSLContext | None], Awaitable[Line]]
 
-#: a 5,000-level depth snapshot is 0.4 MB; nothing an exchange sends on a stream is larger than this
-FRAME_BYTES_MAX: Final = 4 << 20
+#: Coinbase's snapshot of a busy book is more than 4 MB; nothing that an exchange streams is larger than this
+FRAME_BYTES_MAX: Final = 16 << 20
 #: exchangeInfo of every symbol is about 20 MB
 BODY_BYTES_MAX: Final = 64 << 20
 CONNECT_TIMEOUT_S: Final = 10.0

@@ -5,10 +5,10 @@ and its quantity is absolute: 0 deletes it. The best price is read in O(1); a ch
 move of the levels better than it, which are few, because most changes happen near the top.
 
 A book is as large as its market needs: 32 bytes a level, from nothing where no depth is streamed to some
-5,000 levels a side of a busy one. What a message might not fit into is answered FULL, and nothing was done;
-who keeps the book makes it larger (`grown`) and asks again. A side that holds BOOK_CAPACITY levels grows no
-more: the worst one makes room, so the top is always right and only the far tail, which a snapshot of limited
-depth never showed whole, is cut.
+5,000 levels a side of a busy one, and 30,000 where the exchange tells of every order there is. What a message
+might not fit into is answered FULL, and nothing was done; who keeps the book makes it larger (`grown`) and
+asks again. A side that holds BOOK_CAPACITY levels grows no more: the worst one makes room, so the top is
+always right and only the far tail, which a snapshot of limited depth never showed whole, is cut.
 """
 
 from __future__ import annotations
@@ -249,7 +249,17 @@ def replace(book: NDArray[np.int64], buf: bytes, grid: NDArray[np.int64], scratc
     if full < 0:
         return full
     clear(book)
+    _best_first(scratch[S_BID_TICKS : S_BID_LOTS + 1, :n_bids], _ASCENDING)
+    _best_first(scratch[S_ASK_TICKS : S_ASK_LOTS + 1, :n_asks], _DESCENDING)
     return apply(book, scratch, n_bids, n_asks)
+
+
+@njit(cache=True)
+def _best_first(rows: NDArray[np.int64], sign: int) -> None:
+    """Turn a list round where its worst price is first: built so, each level would move all others."""
+    n = rows.shape[1]
+    if n > 1 and sign * rows[0, 0] < sign * rows[0, n - 1]:
+        _turn_round(rows)
 
 
 @njit(cache=True)

@@ -232,8 +232,8 @@ B_BID_LOTS: Final = 1
 B_ASK_TICKS: Final = 2  # descending: best (lowest) last
 B_ASK_LOTS: Final = 3
 BOOK_ROWS: Final = 4
-#: levels a side a book can grow to; a snapshot has at most 5,000
-BOOK_CAPACITY: Final = 8192
+#: levels a side a book can grow to: what the largest message has room for (kernels.levels.LEVELS_MAX)
+BOOK_CAPACITY: Final = 65_536
 
 # --- the tick of the rings (kernels.ring); a, b, c, d by kind as said above ---------------------------------
 TICK = np.dtype(

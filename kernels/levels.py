@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-#: levels a side that one message may carry; a Binance snapshot has at most 5,000
-LEVELS_MAX: Final = 8192
+#: levels a side that one message may carry: Coinbase's snapshot of BTC-USD has 40,000 and more on both
+LEVELS_MAX: Final = 65_536
 
 # --- what a parse returns instead of a count ---------------------------------------------------------------
 MALFORMED: Final = -1

@@ -50,7 +50,7 @@ FRAME_REASONS: Final = (
 class Control(msgspec.Struct, frozen=True, gc=False):
     """A well-formed frame that carries no market data."""
 
-    kind: Literal["reply", "error", "shutdown", "no_print"]
+    kind: Literal["reply", "error", "shutdown", "no_print", "heartbeat"]
     text: str = ""
 
 
@@ -102,6 +102,9 @@ class Subscription(msgspec.Struct, frozen=True):
     anew: dict[int, tuple[bytes, ...]] = {}
     ping: bytes = b""  # what the exchange wants to hear every `ping_s`, beside the protocol's own pings
     ping_s: float = 0.0
+    #: at a planned change the old connection speaks on until the new one does: ids tell what comes twice.
+    #: Without ids an update that comes twice may undo a later one: there the old one is cut first.
+    overlaps: bool = True
 
 
 class Exchange(Protocol):

@@ -11,8 +11,7 @@ infinities, 1e308 and null never pass. A depth update's levels stay bytes until 
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
@@ -20,6 +19,8 @@ from msgspec import Meta, Struct
 from daemon.errors import DECODE_ERRORS, FrameError
 from daemon.events import Depth, Snapshot, Tick
 from daemon.feeds.base import Control, TradeIds
+from daemon.feeds.numbers import Id, Millis, Price, Size  # noqa: TC001 - msgspec reads the annotations
+from daemon.feeds.refusal import check_size, refuse
 from kernels.dtypes import DEPTH, QUOTE, TRADE
 from kernels.shapes import (
     DECIMAL,
@@ -46,18 +47,10 @@ if TYPE_CHECKING:
 
     Route = Callable[[bytes, int], Tick | Depth | Snapshot | Control]
 
-#: larger than any frame: a snapshot of 5,000 levels a side weighs 0.4 MB
-FRAME_BYTES_MAX: Final = 4 << 20
-
 #: the speeds at which a depth stream can be asked for
 DEPTH_SUFFIXES: Final = ("depth", "depth@0ms", "depth@100ms", "depth@250ms", "depth@500ms", "depth@1000ms")
 
 _MS: Final = 1_000_000
-
-Price = Annotated[float, Meta(gt=0, lt=1e15)]
-Size = Annotated[float, Meta(ge=0, lt=1e15)]
-Id = Annotated[int, Meta(ge=0, lt=1 << 62)]
-Millis = Annotated[int, Meta(ge=0, lt=9_000_000_000_000)]  # times a million still fits into an int64
 
 
 class _Trade(Struct, gc=False):
@@ -153,7 +146,6 @@ _decode_depth = msgspec.json.Decoder(_DepthFrame, strict=False).decode
 _decode_any = msgspec.json.Decoder(_Any, strict=False).decode
 _decode_event = msgspec.json.Decoder(_Event, strict=False).decode
 
-_FIELD = re.compile(r"`\$(?:\.data)?\.(\w+)")
 _REASONS: Final = {
     "p": "price",
     "b": "price",
@@ -170,20 +162,6 @@ _REASONS: Final = {
     "E": "time",
     "s": "symbol",
 }
-
-
-def _refuse(error: Exception, payload: bytes) -> NoReturn:
-    """Raise the FrameError that says what msgspec found."""
-    reason = "json"
-    if isinstance(error, msgspec.ValidationError):
-        field = _FIELD.search(str(error))
-        reason = _REASONS.get(field[1], "type") if field else "type"
-    raise FrameError(reason, f"frame refused: {error}; it begins {payload[:80]!r}") from None
-
-
-def _check_size(payload: bytes) -> None:
-    if len(payload) > FRAME_BYTES_MAX:
-        raise FrameError("size", f"a frame of {len(payload)} bytes is over {FRAME_BYTES_MAX}")
 
 
 def _trade_route(instrument: Instrument) -> Route:
@@ -216,7 +194,7 @@ def _depth_route(instrument: Instrument) -> Route:
     index, symbol = instrument.index, instrument.exchange_symbol
 
     def depth(payload: bytes, wire_ns: int) -> Depth:
-        _check_size(payload)
+        check_size(payload)
         data = _decode_depth(payload).data
         if data.s != symbol:
             raise FrameError("symbol", f"depth of {data.s[:32]!r} came on the stream of {symbol}")
@@ -287,22 +265,22 @@ class BinanceDecoder:
             # USD-M reports what moves quantity without a price (a settlement, say) as a trade of price 0
             if b'"X":"NA"' in payload:
                 return Control("no_print")
-            _refuse(error, payload)
+            refuse(error, payload, _REASONS)
 
     def snapshot(self, instrument: int, payload: bytes, wire_ns: int) -> Snapshot:
         """Return the whole book that a REST request was answered with; raises FrameError."""
-        _check_size(payload)
+        check_size(payload)
         try:
             head = _decode_any(payload)
         except DECODE_ERRORS as error:
-            _refuse(error, payload)
+            refuse(error, payload, _REASONS)
         if head.last_update_id < 0:
             raise FrameError("type", f"this is no depth snapshot; it begins {payload[:80]!r}")
         return Snapshot(instrument, wire_ns, head.last_update_id, payload)
 
     def _decode_other(self, payload: bytes, wire_ns: int) -> Tick | Depth | Snapshot | Control:
         """Decode a frame whose first bytes are no stream's of ours."""
-        _check_size(payload)
+        check_size(payload)
         head = _decode_any(payload)
         if head.stream:
             return self._decode_stream(head, payload, wire_ns)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
@@ -12,6 +12,8 @@ import msgspec
 from daemon.errors import DECODE_ERRORS, ConfigError, NetError
 from daemon.feeds.base import Subscription
 from daemon.feeds.binance import BinanceDecoder
+from daemon.feeds.parts import parts_of
+from daemon.feeds.picking import pick_instruments
 from daemon.instruments import Instrument, make_instrument, unify
 
 if TYPE_CHECKING:
@@ -119,7 +121,7 @@ class Binance:
             names = [
                 f"{one.exchange_symbol.lower()}@{suffixes[stream]}" for one in part for stream in streams
             ]
-            stated, *others = _batches(names)
+            stated, *others = parts_of(names, _size, _NAMES_BYTES_MAX)
             requests = tuple(
                 msgspec.json.encode({"method": "SUBSCRIBE", "params": batch, "id": number})
                 for number, batch in enumerate(others, 1)
@@ -159,32 +161,20 @@ class Binance:
             info = _decode_info(payload)
         except DECODE_ERRORS as error:
             raise NetError(f"binance {market} answered exchangeInfo with something else: {error}") from None
-        listed = {one.symbol: one for one in info.symbols}
-        found = []
-        for index, symbol in enumerate(symbols):
-            name = _exchange_symbol(symbol, market)
-            if name not in listed:
-                if kept := remembered.get(unify(symbol, market)):
-                    found.append(msgspec.structs.replace(kept, index=index, exchange=self.name))
-                    continue
-                near = difflib.get_close_matches(name, listed, n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                raise ConfigError(f"binance {market} lists no {unify(symbol, market)}{hint}")
-            found.append(_instrument(index, market, listed[name]))
-        return found
+        return pick_instruments(
+            self.name,
+            market,
+            symbols,
+            {one.symbol: one for one in info.symbols},
+            partial(_exchange_symbol, market=market),
+            partial(_instrument, market=market),
+            remembered,
+        )
 
 
-def _batches(names: Sequence[str]) -> list[list[str]]:
-    """Return the streams in order, in batches that an address or a request has room for."""
-    batches: list[list[str]] = [[]]
-    size = 0
-    for name in names:
-        size += len(name) + 3  # quotes and a comma
-        if size > _NAMES_BYTES_MAX:
-            batches.append([])
-            size = len(name) + 3
-        batches[-1].append(name)
-    return batches
+def _size(name: str) -> int:
+    """Return what a stream's name takes of a request, with its quotes and comma."""
+    return len(name) + 3
 
 
 def _exchange_symbol(symbol: str, market: Market) -> str:
@@ -193,7 +183,7 @@ def _exchange_symbol(symbol: str, market: Market) -> str:
     return plain + "_PERP" if market == "coinm" else plain
 
 
-def _instrument(index: int, market: Market, symbol: _Symbol) -> Instrument:
+def _instrument(index: int, symbol: _Symbol, market: Market) -> Instrument:
     """Build one instrument from its filters."""
     by_kind = {one.kind: one for one in symbol.filters}
     price, lot = by_kind.get("PRICE_FILTER"), by_kind.get("LOT_SIZE")
@@ -204,28 +194,25 @@ def _instrument(index: int, market: Market, symbol: _Symbol) -> Instrument:
     market_lot, orders = by_kind.get("MARKET_LOT_SIZE"), by_kind.get("MAX_NUM_ORDERS")
     stops = by_kind.get("MAX_NUM_ALGO_ORDERS")
     notional = by_kind.get("NOTIONAL") or by_kind.get("MIN_NOTIONAL")
-    try:
-        return make_instrument(
-            index,
-            "binance",
-            market,
-            f"{symbol.base}/{symbol.quote}",
-            tick_size=price.tick_size,
-            lot_size=lot.lot_size,
-            qty_min=lot.qty_min,
-            qty_max=lot.qty_max,
-            notional_min=(notional.notional_min or notional.notional) if notional else "0",
-            status=symbol.status or symbol.contract_status,
-            price_min=price.price_min,
-            price_max=price.price_max,
-            notional_max=notional.notional_max if notional else "0",
-            stop_qty_max=market_lot.qty_max if market_lot else "0",
-            orders_max=(orders.orders_max or orders.limit) if orders else 0,
-            stops_max=(stops.stops_max or stops.limit) if stops else 0,
-            reference_bound=_reference_bound(by_kind),
-        )
-    except InvalidOperation:
-        raise NetError(f"binance {market} tells rules of {symbol.symbol} that are no numbers") from None
+    return make_instrument(
+        index,
+        "binance",
+        market,
+        f"{symbol.base}/{symbol.quote}",
+        tick_size=price.tick_size,
+        lot_size=lot.lot_size,
+        qty_min=lot.qty_min,
+        qty_max=lot.qty_max,
+        notional_min=(notional.notional_min or notional.notional) if notional else "0",
+        status=symbol.status or symbol.contract_status,
+        price_min=price.price_min,
+        price_max=price.price_max,
+        notional_max=notional.notional_max if notional else "0",
+        stop_qty_max=market_lot.qty_max if market_lot else "0",
+        orders_max=(orders.orders_max or orders.limit) if orders else 0,
+        stops_max=(stops.stops_max or stops.limit) if stops else 0,
+        reference_bound=_reference_bound(by_kind),
+    )
 
 
 def _reference_bound(by_kind: dict[str, _Filter]) -> Decimal:

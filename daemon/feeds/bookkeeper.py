@@ -115,6 +115,12 @@ class Bookkeeper:
         lane.wanted = True
         self._request(lane.index)
 
+    def doubt(self, lane: Lane) -> None:
+        """Give a book up that lacks what a refused frame said, where there is one."""
+        if lane.sync.synced:
+            lane.sync.lose()
+            self._lose(lane, "refused")
+
     def disconnected(self, lane: Lane) -> None:
         """Learn that nothing brings its updates any more."""
         lane.wanted = False

@@ -4,7 +4,8 @@ Pings prove nothing: exchanges keep answering them while a stream stands still. 
 data last came, for the connection and for each stream of quotes and depth. A cut loses the books at once,
 which closes their instruments to new risk; the sequences say what was missed. The planned change of
 connection (the exchange cuts each after 24 h) opens the new one first and lets both speak for a moment: what
-comes twice is dropped by its ids, and nothing is lost. An exchange that numbers the frames of a connection
+comes twice is dropped by its ids, and nothing is lost (where updates have none the old one is cut first, and
+the books are lost for that moment). An exchange that numbers the frames of a connection
 has it opened anew when one is missing: nobody knows whose it was.
 """
 
@@ -157,13 +158,16 @@ class FeedConnection:
     async def _replace(self, old: Link) -> Link:
         """Return a new link in the place of one that ended."""
         lived_ns = self._seams.clock.now_ns() - old.opened_ns
-        if old.reason in {"rollover", "shutdown"}:
+        planned = old.reason in {"rollover", "shutdown"}
+        if planned and self._subscription.overlaps:
             # the old one speaks on until the new one does
             new = await self._open()
             await pause(self._seams, _OVERLAP_S)
             self._drop(old)
             return new
         self._drop(old)
+        if planned:
+            return await self._open()
         if lived_ns > _GOOD_NS:
             self._backoff.reset()
         if lived_ns > _CALM_NS:

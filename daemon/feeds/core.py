@@ -191,6 +191,8 @@ class FeedCore:
         except FrameError as error:
             self._refused += 1
             self._refuse(error)
+            for index in error.books:
+                self._books.doubt(self.lanes[index])
             return
         if isinstance(event, list):
             for one in event:

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from daemon.errors import ConfigError, NetError
 from daemon.feeds.binance_rest import Binance
+from daemon.feeds.bybit_rest import Bybit
+from daemon.feeds.coinbase_rest import Coinbase
+from daemon.feeds.kraken_rest import Kraken
+from daemon.feeds.okx_rest import Okx
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,6 +21,10 @@ if TYPE_CHECKING:
 
 EXCHANGES: Final[dict[str, Exchange]] = {
     "binance": Binance(),
+    "bybit": Bybit(),
+    "coinbase": Coinbase(),
+    "kraken": Kraken(),
+    "okx": Okx(),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -124,6 +125,41 @@ def test_a_book_grows_to_its_capacity_and_no_further() -> None:
     book = bk.grown(bk.make(BOOK_CAPACITY - 1), bk.FULL - BOOK_CAPACITY)
     assert book.shape[1] == BOOK_CAPACITY + 1
     assert bk.room(book, 3 * BOOK_CAPACITY, 0) == 0
+
+
+def snapshot_of_objects(levels: int, *, best_first: bool) -> bytes:
+    """Return a book of so many levels a side as Coinbase writes it."""
+    sides = (("bid", range(levels, 0, -1)), ("offer", range(levels + 1, 2 * levels + 1)))
+    texts = [
+        f'{{"side":"{side}","event_time":"1970-01-01T00:00:00Z","price_level":"{tick / 100:.2f}",'
+        f'"new_quantity":"0.{tick % 999 + 1:03d}"}}'
+        for side, ticks in sides
+        for tick in (ticks if best_first else reversed(ticks))
+    ]
+    return f'{{"updates":[{",".join(texts)}]}}'.encode()
+
+
+def test_a_snapshot_may_be_as_large_as_a_book_and_is_the_same_in_either_order() -> None:
+    scratch, took, found = lv.make_scratch(), {}, []
+    for best_first in (True, False):
+        buf = snapshot_of_objects(lv.LEVELS_MAX, best_first=best_first)
+        book = bk.grown(bk.make(0), bk.replace(bk.make(0), buf, GRID, scratch))
+        begin = time.perf_counter()
+        assert bk.replace(book, buf, GRID, scratch) == 2 * lv.LEVELS_MAX
+        took[best_first] = time.perf_counter() - begin
+        found.append(book)
+    assert len(rows(book, BUY)) == len(rows(book, SELL)) == BOOK_CAPACITY
+    assert (bk.best_bid(book), bk.best_ask(book)) == (lv.LEVELS_MAX, lv.LEVELS_MAX + 1)
+    assert np.array_equal(*found)
+    assert took[False] < 5 * took[True]  # each level moved all others once, and it took 17 times as long
+
+
+def test_a_snapshot_larger_than_any_is_refused_and_leaves_the_book() -> None:
+    book = small_book()
+    before = book.copy()
+    buf = snapshot_of_objects(lv.LEVELS_MAX + 1, best_first=True)
+    assert bk.replace(book, buf, GRID, lv.make_scratch()) == lv.TOO_MANY
+    assert np.array_equal(book, before)
 
 
 def test_a_message_changes_both_sides() -> None:

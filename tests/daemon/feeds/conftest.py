@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +18,11 @@ from kernels.ring import MASK, new_rings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import numpy as np
+
+    from daemon.feeds.base import Decoder
 
 RULES: dict[Market, tuple[str, str]] = {
     "spot": ("0.01", "0.00001"),
@@ -97,7 +101,9 @@ class Sink:
 class Bench:
     """A core with what surrounds it."""
 
-    def __init__(self, instruments: Sequence[Instrument], **options: Any) -> None:
+    def __init__(
+        self, instruments: Sequence[Instrument], decoder: Decoder | None = None, **options: Any
+    ) -> None:
         self.time = VirtualTime(1_000)
         self.rings = new_rings(len(instruments))
         self.sink = Sink(self.rings)
@@ -106,7 +112,7 @@ class Bench:
             instruments,
             self.rings,
             self.sink,
-            BinanceDecoder(instruments),
+            decoder or BinanceDecoder(instruments),
             self.requests.append,
             self.time,
             **options,
@@ -127,6 +133,18 @@ def bench() -> Callable[..., Bench]:
 def instrument_fixture() -> Callable[..., Instrument]:
     """Return the builder of instruments."""
     return instrument
+
+
+@pytest.fixture(scope="session")
+def samples(root: Path) -> Path:
+    """Messages that other clients' tests hold, by exchange; in CI they may not be missing."""
+    folder = root.parent / "shared" / "data" / "fixtures"
+    if not folder.is_dir():
+        missing = "no sample messages beside this checkout (../shared/data/fixtures)"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return folder
 
 
 class Frames:

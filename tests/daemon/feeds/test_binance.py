@@ -9,7 +9,8 @@ import pytest
 from daemon.errors import FrameError
 from daemon.events import Depth, Snapshot, Tick
 from daemon.feeds.base import FRAME_REASONS, Control
-from daemon.feeds.binance import FRAME_BYTES_MAX, BinanceDecoder
+from daemon.feeds.binance import BinanceDecoder
+from daemon.feeds.refusal import FRAME_BYTES_MAX
 from daemon.instruments import make_instrument
 from kernels.dtypes import QUOTE, TRADE
 

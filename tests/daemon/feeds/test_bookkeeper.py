@@ -140,6 +140,21 @@ def test_levels_that_are_none_are_counted_and_the_book_given_up(keeper) -> None:
     assert it.sink.statuses[-1] == (0, False, "levels")
 
 
+def test_a_book_that_may_lack_an_update_is_given_up_once(keeper) -> None:
+    it = keeper()
+    it.keeper.doubt(it.lane)  # there is none yet, and none is asked for before an update came
+    assert it.asked == []
+    it.snapshot(0)
+    for _ in range(2):
+        it.keeper.doubt(it.lane)
+    assert it.sink.statuses[1:] == [(0, False, "refused")]
+    assert it.asked == [0]
+    assert it.lane.gaps == {"refused": 1}
+    it.update(0, 0, bids=[("99.00", "1")])
+    it.snapshot(0)
+    assert it.sink.statuses[-1] == (0, True, "snapshot")
+
+
 def test_a_cut_loses_a_whole_book_and_asks_for_none(keeper) -> None:
     it = keeper()
     it.snapshot(10)

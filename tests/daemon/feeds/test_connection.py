@@ -416,6 +416,27 @@ def test_a_connection_that_misses_a_frame_is_opened_anew(bench, instrument, fram
     assert rig.sink.statuses[-2][:2] == (0, True)
 
 
+def test_where_updates_have_no_ids_a_planned_change_cuts_first(bench, instrument, frames) -> None:
+    rig = make_rig(bench, instrument)
+    rig.net.snapshot = frames.snapshot(1)
+    rig.connection._subscription = replace(rig.connection._subscription, overlaps=False)
+
+    async def scenario() -> None:
+        await rig.pass_time(2, talker(rig, frames))
+        first = rig.net.sockets[0]
+        first.say(b'{"e":"serverShutdown","E":1}')
+        await rig.pass_time(0.01)
+        assert rig.open == [rig.net.sockets[1]]  # at once, and never both
+        taken = len(rig.sink.ticks)
+        first.say(frames.quote(999_999))
+        assert len(rig.sink.ticks) == taken
+        assert rig.sink.statuses[-1] == (0, False, "disconnected")
+        assert rig.connection.connected
+
+    rig.run(scenario)
+    assert rig.connection.ends == {"shutdown": 1}
+
+
 def test_an_exchange_that_wants_to_hear_from_us_does(bench, instrument, frames) -> None:
     rig = make_rig(bench, instrument)
     rig.net.snapshot = frames.snapshot(1)

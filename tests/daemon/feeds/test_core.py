@@ -9,6 +9,7 @@ from daemon.feeds.core import FRAMES_KEPT, FRAMES_KEPT_MAX
 from daemon.feeds.sync import RUN_MIN
 from kernels import book as books
 from kernels.dtypes import BUY, QUOTE, TRADE
+from kernels.levels import LEVELS_MAX
 
 BID, ASK = '["100.00","1"]', '["100.01","1"]'
 
@@ -213,7 +214,7 @@ def test_a_snapshot_nobody_needs_changes_nothing(bench, frames) -> None:
         ('["x","1"]', "levels"),
         ('["-1","1"]', "not_positive"),
         ('["1e308","1"]', "levels"),
-        (",".join(['["1.00","1"]'] * 9000), "levels_max"),
+        (",".join(['["1.00","1"]'] * (LEVELS_MAX + 1)), "levels_max"),
         ('["99999999999999999999","1"]', "overflow"),
     ],
 )

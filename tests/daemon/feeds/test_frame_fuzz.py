@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import zlib
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,15 +12,23 @@ from hypothesis import strategies as st
 from daemon.clock import VirtualTime
 from daemon.feeds.base import FRAME_REASONS
 from daemon.feeds.binance import BinanceDecoder
+from daemon.feeds.bybit import BybitDecoder
+from daemon.feeds.coinbase import CoinbaseDecoder
 from daemon.feeds.core import FeedCore
+from daemon.feeds.kraken import KrakenDecoder
+from daemon.feeds.okx import OkxDecoder
 from daemon.instruments import make_instrument
 from kernels import book as books
 from kernels.dtypes import QUOTE, TRADE
 from kernels.ring import MASK, new_rings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
+    from daemon.feeds.base import Decoder
+    from daemon.instruments import Instrument
 
 SPOT = make_instrument(
     0,
@@ -61,7 +70,6 @@ SPOT_FRAMES = [
         b'{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1723161255308,"s":"BTCUSDT",'
         b'"U":161,"u":165,"b":[["61799.90","0.5"],["61800.10","0.00000000"]],"a":[["61800.30","0.3"]]}}'
     ),
-    SNAPSHOT,
 ]
 USDM_FRAMES = [
     (
@@ -77,6 +85,112 @@ USDM_FRAMES = [
         b'"s":"BTCUSDT","U":170,"u":175,"pu":160,"b":[["1000.00","606.675"]],"a":[["61800.30","0.000"]]}}'
     ),
     b'{"e":"bookTicker","u":5,"s":"BTCUSDT","b":"61800.20","B":"2.5","a":"61800.30","A":"2.5","T":1,"E":2}',
+]
+
+#: Kraken's, Coinbase's and OKX's
+BTC_USD = make_instrument(
+    0,
+    "any",
+    "spot",
+    "BTC/USD",
+    tick_size="0.1",
+    lot_size="0.00000001",
+    qty_min="1",
+    qty_max="9",
+    notional_min="5",
+    exchange_symbol="BTC/USD",
+    checksum_places=(1, 8),
+)
+KRAKEN_FRAMES = [
+    (
+        b'{"channel":"book","type":"snapshot","data":[{"symbol":"BTC/USD","bids":[{"price":99.9,'
+        b'"qty":1.00000000}],"asks":[{"price":100.0,"qty":0.50000000}],"checksum":%d}]}'
+        % zlib.crc32(b"100050000000999100000000")
+    ),
+    (
+        b'{"channel":"book","type":"update","data":[{"symbol":"BTC/USD","bids":[{"price":99.9,'
+        b'"qty":1.00000000}],"asks":[],"checksum":%d,"timestamp":"2023-07-30T15:29:58.343415Z"}]}'
+        % zlib.crc32(b"100050000000999100000000")
+    ),
+    (
+        b'{"channel":"trade","type":"update","data":[{"symbol":"BTC/USD","side":"sell","price":99.9,'
+        b'"qty":0.5,"ord_type":"market","trade_id":41,"timestamp":"2023-09-25T07:49:37.708706Z"}]}'
+    ),
+    (
+        b'{"channel":"ticker","type":"update","data":[{"symbol":"BTC/USD","bid":99.9,"bid_qty":2.5,'
+        b'"ask":100.0,"ask_qty":0.00000000,"timestamp":"2023-09-25T07:49:37.708706Z"}]}'
+    ),
+]
+_HEAD = b'{"channel":"%s","timestamp":"2024-10-04T07:13:31.158696693Z","sequence_num":%d,"events":['
+COINBASE_FRAMES = [
+    (
+        _HEAD
+        % (b"l2_data", 1)
+        + b'{"type":"snapshot","product_id":"BTC/USD","updates":[{"side":"bid","event_time":"x",'
+        b'"price_level":"99.9","new_quantity":"1"},{"side":"offer","event_time":"x","price_level":"100.0",'
+        b'"new_quantity":"0.5"}]}]}'
+    ),
+    (
+        _HEAD
+        % (b"l2_data", 2)
+        + b'{"type":"update","product_id":"BTC/USD","updates":[{"side":"bid","event_time":"x",'
+        b'"price_level":"99.8","new_quantity":"1"}]}]}'
+    ),
+    (
+        _HEAD
+        % (b"market_trades", 3)
+        + b'{"type":"update","trades":[{"product_id":"BTC/USD","trade_id":"42","price":"2375.57",'
+        b'"size":"0.5","time":"2024-10-04T07:13:31.088388Z","side":"BUY"}]}]}'
+    ),
+    (
+        _HEAD
+        % (b"ticker", 4)
+        + b'{"type":"update","tickers":[{"product_id":"BTC/USD","best_bid":"99.9","best_bid_quantity":"8",'
+        b'"best_ask":"100.0","best_ask_quantity":"7"}]}]}'
+    ),
+]
+BYBIT_FRAMES = [
+    (
+        b'{"topic":"orderbook.50.BTCUSDT","type":"snapshot","ts":1687940967466,"data":{"s":"BTCUSDT",'
+        b'"b":[["61800.10","3.1"]],"a":[["61800.30","1.5"]],"u":160,"seq":66544703342},"cts":1687940967464}'
+    ),
+    (
+        b'{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1687940967486,"data":{"s":"BTCUSDT",'
+        b'"b":[["61799.90","0.5"],["61800.10","0"]],"a":[],"u":161,"seq":66544703343},"cts":1687940967484}'
+    ),
+    (
+        b'{"topic":"orderbook.1.BTCUSDT","type":"snapshot","ts":1687940967466,"data":{"s":"BTCUSDT",'
+        b'"b":[["61800.10","3.1"]],"a":[["61800.30","1.5"]],"u":9,"seq":66544703342},"cts":1687940967464}'
+    ),
+    (
+        b'{"topic":"orderbook.1.BTCUSDT","type":"delta","ts":1687940967476,"data":{"s":"BTCUSDT",'
+        b'"b":[["61800.10","3.2"]],"a":[],"u":10,"seq":66544703344},"cts":1687940967475}'
+    ),
+    (
+        b'{"topic":"publicTrade.BTCUSDT","type":"snapshot","ts":1687940967466,"data":[{"T":1687940967465,'
+        b'"s":"BTCUSDT","S":"Buy","v":"0.001","p":"61800.3","L":"PlusTick","i":"2290000000061666327"}]}'
+    ),
+    b'{"success":true,"ret_msg":"pong","conn_id":"0970e817-426e-429a-a679-ff7f55e0b16a","op":"ping"}',
+]
+OKX_FRAMES = [
+    (
+        b'{"arg":{"channel":"books","instId":"BTC/USD"},"action":"snapshot","data":[{"asks":[["61800.3","1.5",'
+        b'"0","1"]],"bids":[["61800.1","3.1","0","2"]],"ts":"1597026383085","prevSeqId":-1,"seqId":160}]}'
+    ),
+    (
+        b'{"arg":{"channel":"books","instId":"BTC/USD"},"action":"update","data":[{"asks":[],"bids":[["61800.1",'
+        b'"0","0","0"]],"ts":"1597026383185","checksum":0,"prevSeqId":160,"seqId":167}]}'
+    ),
+    (
+        b'{"arg":{"channel":"bbo-tbt","instId":"BTC/USD"},"data":[{"asks":[["61800.3","1.5","0","1"]],'
+        b'"bids":[["61800.1","3.1","0","2"]],"ts":"1597026383085","seqId":160}]}'
+    ),
+    (
+        b'{"arg":{"channel":"trades","instId":"BTC/USD"},"data":[{"instId":"BTC/USD","tradeId":"130639474",'
+        b'"px":"61800.3","sz":"0.12060306","side":"buy","ts":"1597026383085","count":"3"}]}'
+    ),
+    b'{"event":"notice","code":"64008","msg":"The connection will soon be closed","connId":"a4d3ae55"}',
+    b"pong",
 ]
 
 
@@ -109,7 +223,7 @@ class Strict:
         assert bid == 0 or ask == 0 or bid < ask
 
     def on_book_status(self, instrument: int, synced: bool, reason: str) -> None:
-        assert reason in {"snapshot", "gap", "crossed", "levels"}
+        assert reason in {"snapshot", "gap", "crossed", "levels", "checksum", "refused"}
         self.synced = synced
 
     def on_gap(self, instrument: int, reason: str) -> None:
@@ -119,15 +233,34 @@ class Strict:
         """Nothing to decide."""
 
 
-def feed(spot: bool, payloads: list[bytes]) -> None:
+class Case(NamedTuple):
+    """An exchange's frames; the first makes the book. `single`: each frame is one event."""
+
+    one: Instrument
+    decoder: Callable[[list[Instrument]], Decoder]
+    frames: list[bytes]
+    single: bool = True
+
+
+CASES = [
+    Case(SPOT, BinanceDecoder, [SNAPSHOT, *SPOT_FRAMES]),
+    Case(USDM, BinanceDecoder, [SNAPSHOT, *USDM_FRAMES]),
+    Case(SPOT, BybitDecoder, BYBIT_FRAMES, single=False),
+    Case(BTC_USD, OkxDecoder, OKX_FRAMES, single=False),
+    Case(BTC_USD, KrakenDecoder, KRAKEN_FRAMES, single=False),
+    Case(BTC_USD, CoinbaseDecoder, COINBASE_FRAMES, single=False),
+]
+
+
+def feed(case: Case, payloads: list[bytes]) -> None:
     """Send the payloads through a core whose book is in sync, and check its books of account."""
-    one = SPOT if spot else USDM
     sink = Strict()
-    core = FeedCore([one], sink.rings, sink, BinanceDecoder([one]), lambda index: None, VirtualTime())
-    for payload in (SNAPSHOT, *payloads):
+    core = FeedCore([case.one], sink.rings, sink, case.decoder([case.one]), lambda index: None, VirtualTime())
+    for payload in (case.frames[0], *payloads):
         core.process(payload, 1_000, False)
     lane = core.lanes[0]
-    assert core.frames == len(payloads) + 1
+    assert lane.resyncs
+    assert core.frames == len(payloads) + 1 or (not case.single and core.frames > len(payloads) + 1)
     assert set(core.errors) <= set(FRAME_REASONS)
     counted = lane.told + core.controls.total()
     refused_levels = sum(core.errors[reason] for reason in FRAME_REASONS[-6:])
@@ -136,13 +269,12 @@ def feed(spot: bool, payloads: list[bytes]) -> None:
 
 
 @st.composite
-def mutated_frames(draw: st.DrawFn) -> tuple[bool, list[bytes]]:
+def mutated_frames(draw: st.DrawFn) -> tuple[Case, list[bytes]]:
     """Draw real frames, some of them damaged."""
-    spot = draw(st.booleans())
-    frames = SPOT_FRAMES if spot else USDM_FRAMES
+    case = draw(st.sampled_from(CASES))
     payloads = []
     for _ in range(draw(st.integers(1, 5))):
-        payload = bytearray(draw(st.sampled_from(frames)))
+        payload = bytearray(draw(st.sampled_from(case.frames)))
         for _ in range(draw(st.integers(0, 3))):
             at = draw(st.integers(0, len(payload) - 1))
             how = draw(st.sampled_from(["set", "swap", "number", "double", "delete", "cut"]))
@@ -163,17 +295,17 @@ def mutated_frames(draw: st.DrawFn) -> tuple[bool, list[bytes]]:
                 del payload[at:]
             payload = payload or bytearray(b"{")
         payloads.append(bytes(payload))
-    return spot, payloads
+    return case, payloads
 
 
 @given(mutated_frames())
-def test_mutated_frames_leave_the_core_sound(drawn: tuple[bool, list[bytes]]) -> None:
+def test_mutated_frames_leave_the_core_sound(drawn: tuple[Case, list[bytes]]) -> None:
     feed(*drawn)
 
 
 @given(st.binary(max_size=300))
 def test_random_bytes_leave_the_core_sound(payload: bytes) -> None:
-    feed(True, [payload, b'{"stream":"btcusdt@trade","data":' + payload + b"}"])
+    feed(CASES[0], [payload, b'{"stream":"btcusdt@trade","data":' + payload + b"}"])
 
 
 json_values = st.recursive(
@@ -192,7 +324,7 @@ def test_any_json_leaves_the_core_sound(value: Any) -> None:
         b'{"stream":"btcusdt@' + stream + b'","data":' + text + b"}"
         for stream in (b"trade", b"bookTicker", b"depth@100ms")
     ]
-    feed(True, [text, *wrapped])
+    feed(CASES[0], [text, *wrapped])
 
 
 #: numbers as an exchange would send them, and as it would not
@@ -211,4 +343,4 @@ def test_any_depth_leaves_the_book_whole_or_known_to_be_broken(
         sides = (",".join(f'["{price}","{qty}"]' for price, qty in side) for side in (bids, asks))
         data = '"s":"BTCUSDT","E":1,"U":{},"u":{},"b":[{}],"a":[{}]'.format(first, first + size, *sides)
         payloads.append(f'{{"stream":"btcusdt@depth@100ms","data":{{{data}}}}}'.encode())
-    feed(True, payloads)
+    feed(CASES[0], payloads)

@@ -1,0 +1,162 @@
+"""Where OKX's market data is, how it is asked for, and the rules of its instruments."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from daemon.errors import DECODE_ERRORS, NetError
+from daemon.feeds.base import Subscription
+from daemon.feeds.okx import CHANNELS, OkxDecoder
+from daemon.feeds.parts import parts_of
+from daemon.feeds.picking import pick_instruments
+from daemon.instruments import Instrument, make_instrument, unify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from daemon.feeds.base import Decoder, Stream
+    from daemon.instruments import Market
+
+_WS_URL: Final = "wss://ws.okx.com:8443"
+_REST_URL: Final = "https://www.okx.com"
+
+#: bytes of channels that one connection takes are 64 KB; and in one request we ask for a part of them
+CHANNELS_BYTES_MAX: Final = 60_000
+_REQUEST_BYTES_MAX: Final = 4_000
+#: it takes three requests a second, and 480 an hour
+_REQUEST_GAP_S: Final = 0.35
+#: a connection that is silent for 30 s is cut
+_PING: Final = b"ping"
+_PING_S: Final = 20.0
+
+_NONE: Final[Mapping[str, Instrument]] = {}
+
+
+class _Symbol(msgspec.Struct):
+    symbol: str = msgspec.field(name="instId")
+    base: str = msgspec.field(name="baseCcy")
+    quote: str = msgspec.field(name="quoteCcy")
+    tick_size: str = msgspec.field(name="tickSz")
+    lot_size: str = msgspec.field(name="lotSz")
+    qty_min: str = msgspec.field(name="minSz")
+    qty_max: str = msgspec.field(name="maxLmtSz")
+    state: str
+
+
+class _Answer(msgspec.Struct):
+    code: str
+    msg: str = ""
+    data: list[_Symbol] = []
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+
+
+class Okx:
+    """Spot of OKX, or of whoever speaks its protocol at another address. Its swaps count in contracts."""
+
+    name = "okx"
+    markets: tuple[Market, ...] = ("spot",)
+
+    def decoder(self, instruments: Sequence[Instrument]) -> Decoder:
+        """Return the decoder for these instruments."""
+        return OkxDecoder(instruments)
+
+    def subscriptions(
+        self,
+        market: Market,  # noqa: ARG002 - there is one
+        instruments: Sequence[Instrument],
+        streams: Sequence[Stream],
+        base_url: str = "",
+    ) -> list[Subscription]:
+        """Return the connections, each with so many whole instruments as it takes channels of."""
+        url = f"{(base_url or _WS_URL).rstrip('/')}/ws/v5/public"
+
+        def size(one: Instrument) -> int:
+            return sum(len(_channel(stream, one)) + 1 for stream in streams)
+
+        found = []
+        for part in parts_of(instruments, size, CHANNELS_BYTES_MAX):
+            channels = [_channel(stream, one) for one in part for stream in streams]
+            requests = [_request("subscribe", some) for some in parts_of(channels, len, _REQUEST_BYTES_MAX)]
+            found.append(
+                Subscription(
+                    url,
+                    tuple(one.index for one in part),
+                    tuple(requests),
+                    _REQUEST_GAP_S,
+                    {one.index: _anew(one) for one in part} if "depth" in streams else {},
+                    _PING,
+                    _PING_S,
+                )
+            )
+        return found
+
+    def snapshot_url(self, instrument: Instrument, base_url: str = "") -> str:  # noqa: ARG002 - the protocol's
+        """Return "": the depth stream begins with a whole book."""
+        return ""
+
+    def instruments_url(self, market: Market, symbols: Sequence[str], base_url: str = "") -> str:  # noqa: ARG002
+        """Return the address of the rules of all there are: it is asked for one symbol or for all."""
+        return f"{(base_url or _REST_URL).rstrip('/')}/api/v5/public/instruments?instType=SPOT"
+
+    def instruments(
+        self,
+        market: Market,
+        symbols: Sequence[str],
+        payload: bytes,
+        remembered: Mapping[str, Instrument] = _NONE,
+    ) -> list[Instrument]:
+        """Return the instruments in the order of `symbols`, indices from 0.
+
+        Raises NetError when the answer is none of OKX's, ConfigError for a symbol that it does not list and
+        that is not `remembered` by its unified name.
+        """
+        try:
+            answer = _decode_answer(payload)
+        except DECODE_ERRORS as error:
+            raise NetError(f"okx {market} told its rules as something else: {error}") from None
+        if answer.code != "0":
+            raise NetError(f"okx {market} refused its rules ({answer.code}): {answer.msg}")
+        return pick_instruments(
+            self.name,
+            market,
+            symbols,
+            {f"{one.base}/{one.quote}": one for one in answer.data},
+            partial(unify, market=market),
+            partial(_instrument, market=market),
+            remembered,
+        )
+
+
+def _channel(stream: Stream, instrument: Instrument) -> bytes:
+    return msgspec.json.encode({"channel": CHANNELS[stream], "instId": instrument.exchange_symbol})
+
+
+def _request(verb: str, channels: Sequence[bytes]) -> bytes:
+    return msgspec.json.encode({"op": verb, "args": [msgspec.Raw(one) for one in channels]})
+
+
+def _anew(instrument: Instrument) -> tuple[bytes, ...]:
+    channels = [_channel("depth", instrument)]
+    return _request("unsubscribe", channels), _request("subscribe", channels)
+
+
+def _instrument(index: int, symbol: _Symbol, market: Market) -> Instrument:
+    """Build one instrument; the largest market orders are told in dollars, and the least value not at all."""
+    return make_instrument(
+        index,
+        "okx",
+        market,
+        f"{symbol.base}/{symbol.quote}",
+        tick_size=symbol.tick_size,
+        lot_size=symbol.lot_size,
+        qty_min=symbol.qty_min,
+        qty_max=symbol.qty_max,
+        notional_min="0",
+        status="TRADING" if symbol.state == "live" else symbol.state,
+        exchange_symbol=symbol.symbol,
+    )
