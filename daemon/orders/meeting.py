@@ -8,7 +8,7 @@ policy.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ADOPTED: Final = "adopted"
 #: how far a venue's lists may be behind what it told by itself
 LAG_NS: Final = 5_000_000_000
+#: looks at balances that differ, while a strategy trades, among which two must have found the same
+_LOOKS_KEPT: Final = 64
 
 
 class Differences(msgspec.Struct):
@@ -60,8 +62,8 @@ class Meeting:
         self._life = orders.life
         self._numbered: dict[tuple[int, str], Order] = {}  # by the venue's numbers, as of this meeting
         self._detach = detach
-        self._balances_before: list[Apart] = []
-        self._balances_ns = 0  # since when they are as at the last look, on the monotonic clock
+        #: how the balances differed since they last agreed, and when that was first seen (monotonic)
+        self._balances_seen: deque[tuple[list[Apart], int]] = deque(maxlen=_LOOKS_KEPT)
         self._locks = Locks(orders, self._find)
         #: what one look cannot settle, and since when it is there, on the monotonic clock
         self._disputed: dict[tuple[str, int], int] = {}
@@ -280,14 +282,12 @@ class Meeting:
         differences = [] if self.first else portfolio.differences(snapshot.balances)
         may_be_moving = bool(life.open) or life.last_trade_wire_ns >= asked_ns - LAG_NS
         now_ns = orders.clock.mono_ns()
-        if not _same(differences, self._balances_before):
-            self._balances_before, self._balances_ns = differences, now_ns
         texts = [one.text for one in differences]
-        if differences and may_be_moving and now_ns - self._balances_ns < LAG_NS:
+        if differences and may_be_moving and now_ns - self._first_seen_ns(differences, now_ns) < LAG_NS:
             found.unsettled += texts
             return
         found.notes += texts
-        self._balances_before = []
+        self._balances_seen.clear()
         for one in differences:
             orders.tell(Alarm("balance", one.text, snapshot.wire_ns))
         if self.first or differences:
@@ -296,6 +296,17 @@ class Meeting:
         else:
             portfolio.revalue()  # what additions have moved is summed anew, so that no rounding adds up
         found.fatal += portfolio.short_of()
+
+    def _first_seen_ns(self, differences: list[Apart], now_ns: int) -> int:
+        """Return when the same differences were first seen since the balances last agreed.
+
+        While a strategy trades, looks in between find others: of trades that one side has and the other not.
+        """
+        for before, since_ns in self._balances_seen:
+            if _same(differences, before):
+                return since_ns
+        self._balances_seen.append((differences, now_ns))
+        return now_ns
 
 
 def _same(now: list[Apart], before: list[Apart]) -> bool:

@@ -276,6 +276,24 @@ def test_money_moved_by_hand_is_taken_over_though_trades_come_between_two_looks(
     assert world.alarms() == ["balance"]
 
 
+def test_money_moved_by_hand_is_taken_over_though_looks_in_between_find_trades_on_their_way(world):
+    resting = world.place(qty=1, level=1)
+    world.report("NEW", resting)
+    for told in ({"USDT": "90000"}, {"USDT": "89400", "BTC": "10.01"}, {"USDT": "90000"}):
+        world.meet({"BTC": "10"} | told, open_orders=[World.listed(resting)])
+        world.later(2.5)
+    assert world.alarms() == ["balance"]
+
+
+def test_differences_before_the_balances_agreed_count_no_more(world):
+    resting = world.place(qty=1, level=1)
+    world.report("NEW", resting)
+    for usdt in ("90000", "100000", "90000"):
+        world.meet({"USDT": usdt, "BTC": "10"}, open_orders=[World.listed(resting)])
+        world.later(4)
+    assert world.alarms() == []
+
+
 def test_two_looks_that_each_find_a_trade_on_its_way_find_nothing(world):
     resting = world.place(qty=1)
     world.report("NEW", resting)
