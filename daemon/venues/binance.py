@@ -66,7 +66,7 @@ class BinanceVenue:
             check_encrypted(url)
         self.up = False
         self.budget = Budget()
-        self.server = ServerClock()
+        self.server = ServerClock(self.budget.clock_moved)
         #: connections lost, frames that could not be read by reason, orders that were not sent
         self.losses = 0
         self.frame_errors: dict[str, int] = {}

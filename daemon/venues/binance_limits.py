@@ -125,6 +125,10 @@ class Budget:
         """Return for how long nothing may be sent, after a 429 or 418."""
         return max(self._blocked_until_ms - time_ms, 0)
 
+    def clock_moved(self, step_ms: int) -> None:
+        """Keep still for as long as before, though the exchange's clock is known anew: so much further on."""
+        self._blocked_until_ms += step_ms
+
     def reading_waits_ms(self, time_ms: int, weight: int) -> int:
         """Return how long a snapshot's request has to wait: limited, or for its part of the weight.
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: measurements kept; the one with the shortest round trip counts, since its error is at most half of that
 _KEPT: Final = 8
@@ -12,7 +15,9 @@ _KEPT: Final = 8
 class ServerClock:
     """Offset of the exchange's clock against ours."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_move: Callable[[int], object] = bool) -> None:
+        """`on_move` is told by how many ms `time_ms` has just jumped."""
+        self._on_move = on_move
         self.offset_ns = 0
         self.round_trip_ns = 0  # of the measurement that counts; 0: none yet
         self._measured: deque[tuple[int, int]] = deque(maxlen=_KEPT)
@@ -23,7 +28,9 @@ class ServerClock:
         if round_trip_ns < 0:
             return  # our own clock was stepped in between
         self._measured.append((round_trip_ns, server_ns - (sent_ns + received_ns) // 2))
+        before_ms = self.offset_ns // 1_000_000
         self.round_trip_ns, self.offset_ns = min(self._measured)
+        self._on_move(self.offset_ns // 1_000_000 - before_ms)
 
     def forget(self) -> None:
         """Distrust earlier measurements: one of the two clocks was stepped."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,6 +80,16 @@ def test_one_latch_stops_everything_until_the_time_the_exchange_names() -> None:
         assert budget.take(NOW + 80_500, 1, order=order) == "rate limited for 10.0 s more"
         assert budget.take(NOW + 90_499, 1, order=order) != ""  # the exchange's clock may be behind
         assert budget.take(NOW + 90_500, 1, order=order) == ""
+
+
+@pytest.mark.parametrize("step_ms", [-54_000, 54_000])
+def test_a_latch_lasts_as_long_when_the_exchanges_clock_is_found_to_be_another(step_ms) -> None:
+    budget = Budget()
+    budget.block(429, NOW, NOW + 5_000)
+    lasts_ms = budget.blocked_ms(NOW)
+    budget.clock_moved(step_ms)
+    assert budget.blocked_ms(NOW + step_ms) == lasts_ms
+    assert budget.blocked_ms(NOW + step_ms + lasts_ms) == 0
 
 
 def test_it_is_short_once_new_orders_have_used_up_their_share() -> None:

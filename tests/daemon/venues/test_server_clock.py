@@ -47,3 +47,14 @@ def test_a_step_of_our_clock_that_is_known_is_none_of_the_exchange_s() -> None:
     assert clock.time_ms(60 * MS) == 100 + 99
     clock.measure(1000 * MS, 1500 * MS, 1400 * MS)  # a longer way
     assert clock.time_ms(60 * MS) == 100 + 99
+
+
+def test_who_counts_by_it_is_told_how_far_it_jumps() -> None:
+    steps: list[int] = []
+    clock = ServerClock(steps.append)
+    clock.measure(sent_ns=1000 * MS, server_ns=6010 * MS, received_ns=1020 * MS)
+    clock.measure(2000 * MS, 6010 * MS, 2200 * MS)  # a longer way
+    clock.clock_stepped(40 * MS)  # it goes on telling the same time
+    clock.forget()
+    clock.measure(3000 * MS, 2010 * MS, 3020 * MS)
+    assert steps == [5000, 0, -5960]
