@@ -16,7 +16,6 @@ import msgspec
 from daemon.events import ExecutionReport, OpenOrder
 from daemon.orders import records
 from daemon.orders.audit import Alarm
-from daemon.orders.closing import stands
 from daemon.orders.funding import meet_fundings
 from daemon.orders.locks import Locks
 from daemon.orders.order import ADOPTED_LEVEL, Order, State
@@ -86,7 +85,7 @@ class Meeting:
             if self._find(listed) is None and self._is_ours(listed.client_order_id)
         ]
         # a stop goes when what it protects is gone, or its strategy has another
-        unwanted = [order for order in lost if order.kind != STOP]
+        lost_ids = {order.client_order_id for order in lost if order.kind != STOP}
         self._meet_trades(snapshot, asked_ns, now_ns, found)
         there = set()
         for listed in snapshot.open_orders:
@@ -95,10 +94,7 @@ class Meeting:
                 self._meet_open(order, listed, now_ns, found)
                 there.add(order.client_order_id)
             elif orders.rules.foreign != "ignore" and not self._may_list_ours(listed):
-                order = self._adopt(listed, now_ns, found)
-                there.add(order.client_order_id)
-                if orders.rules.foreign == "cancel":
-                    unwanted.append(order)
+                there.add(self._adopt(listed, now_ns, found).client_order_id)
         for order in list(life.open.values()):
             if order.client_order_id not in there:
                 self._meet_missing(order, asked_ns, now_ns, found)
@@ -110,19 +106,22 @@ class Meeting:
         self._meet_balances(snapshot, asked_ns, found)
         self._locks.meet(snapshot, asked_ns - LAG_NS, now_ns)
         found.soon = bool(found.unsettled or self._locks.held_back)
-        unwanted += [
-            order
-            for order in life.open.values()
-            if orders.desks[order.strategy].detached and order.kind != STOP and not stands(orders, order)
-        ]
-        for order in unwanted:
-            orders.cancel(order, now_ns)
+        for order in list(life.open.values()):
+            if order.client_order_id in lost_ids or self._is_unwanted(order):
+                orders.cancel(order, now_ns)
         orders.doubts.trades_asked_ns = max(orders.doubts.trades_asked_ns, asked_ns)
         if orders.venue.up and asked_ns >= orders.venue_up_ns and not found.unsettled:
             orders.risk.open_all(GATE_VENUE_DOWN)
         orders.doubts.hurry_all(now_ns)
         self.first = False
         return found
+
+    def _is_unwanted(self, order: Order) -> bool:
+        """Whether no strategy can want it: a stranger's that is to go, or what a strategy of before left."""
+        orders = self._orders
+        if order.level == ADOPTED_LEVEL and not self._is_ours(order.client_order_id):
+            return orders.rules.foreign == "cancel"
+        return orders.desks[order.strategy].detached and order.kind != STOP
 
     def _is_ours(self, client_order_id: str) -> bool:
         return self._orders.ids.parse(client_order_id) is not None
@@ -215,6 +214,8 @@ class Meeting:
         filled_lots = 0 if ours and not self.first else listed.cum_lots
         stands = not ours and orders.rules.foreign == "adopt"
         owners = [desk for desk in orders.desks if listed.instrument in desk.instruments]
+        if listed.stop:  # it is one of its position: another strategy's would be one too many
+            owners.sort(key=lambda desk: -self._protects(listed, desk))
         desk = owners[0] if owners else self._detach(ADOPTED, (listed.instrument,))
         row = desk.instruments.index(listed.instrument)
         order = Order(
@@ -245,6 +246,11 @@ class Meeting:
         found.notes.append(text)
         orders.tell(Alarm("foreign_order", text, now_ns))
         return order
+
+    def _protects(self, listed: OpenOrder, desk: Desk) -> int:
+        """Return how much of a desk's position an order may close, in units."""
+        row = desk.instruments.index(listed.instrument)
+        return -listed.side * self._orders.portfolio.holdings[desk.index, row].qty
 
     def _meet_missing(self, order: Order, asked_ns: int, now_ns: int, found: Differences) -> None:
         """Ask about an open order the venue does not list, unless it was touched since the asking."""

@@ -51,7 +51,19 @@ def test_rules_are_counted_in_ticks_and_lots():
         can_amend=False,
     )
     reconcile, filters = [1.0, 0.0, 2.0, 4.0, 7e6, 0.001, 0.002], [0.0, 0.0, 55_000.0, 0.0]
-    assert rules.tolist() == [0.05, 0.002, 5.0, 450_000.0, 5.5, *reconcile, *filters, 0.0, 0.0, 0.0]
+    assert rules.tolist() == [
+        0.05,
+        0.002,
+        5.0,
+        450_000.0,
+        5.5,
+        *reconcile,
+        *filters,
+        0.0,
+        0.0,
+        0.0,
+        450_000.0,
+    ]
     assert rules_of(instrument(market="usdm"), ReconcileConfig(), (0, 0), can_amend=True)[d.R_SPOT] == 0.0
 
 

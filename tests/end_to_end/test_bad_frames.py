@@ -150,7 +150,7 @@ def resynced(before, gaps):
 
 def test_a_cut_stream_and_a_frame_larger_than_any_are_connected_again(daemon, liar, before):
     connects = liar.connects
-    for number, disturb in enumerate([liar.cut, lambda: liar.send(liar.trade(s="x" * (5 << 20)))], 1):
+    for number, disturb in enumerate([liar.cut, lambda: liar.send(liar.trade(s="x" * (17 << 20)))], 1):
         disturb()
         until(lambda: liar.connects >= connects + number, "it connects again")  # noqa: B023 - used at once
         state = daemon.until(

@@ -622,3 +622,42 @@ def test_what_comes_of_a_snapshot_bears_the_time_of_the_meeting(world):
     assert traded.wire_ns != world.time.now_ns()
     world.meet(trades=[traded], open_orders=[world.listed(order, cum_lots=40)], asked_ns=START_NS - HOUR)
     assert order.changed_ns == world.orders.life.last_trade_wire_ns == world.time.now_ns()
+
+
+@pytest.mark.parametrize("owned", [True, False])
+@pytest.mark.parametrize("stop", [True, False])
+def test_a_strangers_order_that_is_to_go_is_cancelled_until_it_is_gone(new_world, pair, owned, stop):
+    world = new_world(pair, {"maker": (0, 1) if owned else (0,)}, rules=OrderRules(foreign="cancel"))
+    more = {"side": d.SELL, "price_ticks": 5000, "qty_lots": 1000}
+    listed = World.listed("by-hand", stop=stop, instrument=1, **more)
+    world.meet(open_orders=[listed])
+    assert world.venue.canceled == ["by-hand"]
+    world.report("CANCEL_REJECTED", "by-hand", instrument=1, reason="not sent: the venue is down")
+    world.report("STATUS", "by-hand", instrument=1, status="NEW", venue_order_id="1", qty_lots=1000)
+    world.later(60)
+    world.meet(open_orders=[listed])
+    assert world.venue.canceled == ["by-hand"] * 2
+
+
+def test_what_was_adopted_to_stand_goes_once_the_policy_is_to_cancel(new_world):
+    listed = World.listed("by-hand", side=d.SELL, price_ticks=6_100_000)
+    world = new_world(rules=OrderRules(foreign="adopt"))
+    world.meet(open_orders=[listed])
+    assert world.venue.canceled == []
+    again = world.restarted(rules=OrderRules(foreign="cancel"))
+    again.meet(open_orders=[listed])
+    assert again.venue.canceled == ["by-hand"]
+
+
+def test_a_stop_that_lost_its_record_goes_to_the_strategy_whose_position_it_protects(new_world):
+    world = new_world(strategies={"one": (0,), "two": (0,)}, balances={"USDT": "200000"})
+    world.fill(world.place(1, qty=100_000), 1, 100_000)
+    world.later(60)
+    world.orders.halt("command", "a person looks")
+    lost = f"{world.ids.prefix}-{world.ids.run}-77"
+    world.meet(
+        open_orders=[World.listed(lost, stop=True, side=d.SELL, price_ticks=5_000_000, qty_lots=100_000)]
+    )
+    trim_stops(world.orders, world.time.now_ns())
+    assert world.orders.life.open[lost].strategy == 1
+    assert (world.venue.canceled, world.venue.amended) == ([], [])
