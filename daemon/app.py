@@ -40,6 +40,7 @@ from daemon.orders.closing import left, owed, trim_stops
 from daemon.pause import pause, within
 from daemon.plans import compile_plans, plan_strategies, strategies_to_load
 from daemon.pulse import Heartbeat
+from daemon.rules_cache import RulesCache
 from daemon.snapshot import take_status
 from daemon.spans import Spans
 from daemon.venues import make
@@ -93,6 +94,7 @@ class App:
         self.last: Status | None = None  # as it ended
         self.failure: BaseException | None = None  # what ended it, where nobody asked for the end
         self._garbage = Garbage(seams.clock, seams.scheduler)
+        self._rules = RulesCache(config, seams, lambda text: self.log.warning("rules", text=text))
         self._http: HttpFace | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._beat: Timer | None = None
@@ -139,7 +141,7 @@ class App:
             self.log.warning("memory_not_locked", reason=why)
         await self.released.wait()
         exchange = find_exchange(config.feed.exchange, config.feed.market)
-        instruments = await find_instruments(config, seams, patient=config.mode != "demo")
+        instruments = await find_instruments(config, seams, self._rules, patient=config.mode != "demo")
         rings = new_rings(len(instruments))
         venue, followers = make.make_venue(config, instruments, rings, self._venue_seams, environ)
         for text in await make.check_key_rights(config, venue, self._venue_seams, environ):
@@ -235,15 +237,16 @@ class App:
                 self.log.warning("collar", text=_TOO_WIDE.format(one.symbol, collar, one.reference_bound))
         self._spawn(fetcher.run(self.feed.process_snapshot))
         self._spawn(self.connections.run())
-        symbols = self.core.engine.market.symbols
-        if self.config.venue.kind == "ccxt":  # its exchange may be another than the feed's
+        symbols, instruments = self.core.engine.market.symbols, self.core.engine.instruments
+        apart = self.config.venue.kind == "ccxt"
+        if apart:  # its exchange may be another than the feed's
             venue = cast("CcxtVenue", self.core.orders.venue)
             symbols.take(venue.markets())
             self._spawn(symbols.run(venue.ask_markets, self.seams, coarse=True))
         else:
-            instruments = self.core.engine.instruments
             ask = partial(ask_instruments, exchange, fetcher.get, self.config.feed, instruments)
             self._spawn(symbols.run(ask, self.seams))
+        self._spawn(self._rules.run(fetcher.get, instruments, None if apart else symbols.take))
 
     # --- while it runs --------------------------------------------------------------------------------------
     async def wait(self, seconds: float | None) -> None:

@@ -92,6 +92,9 @@ class FeedConfig(LineConfig, frozen=True, kw_only=True):
     stale_ms: Annotated[int, Meta(ge=1, le=600_000)] = (
         5000  # silence after which no order that adds risk leaves
     )
+    #: a start whose exchange cannot be asked for its instruments' rules goes by those that it told so many
+    #: hours ago at most; 0: never
+    rules_ttl_h: Annotated[float, Meta(ge=0, le=720)] = 24.0
     ring: Annotated[int, Meta(ge=1, le=32_768)] = (
         1024  # trades and quotes kept as they came, per instrument; all instruments share 32,768
     )

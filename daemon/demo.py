@@ -298,7 +298,13 @@ class _Market:
     def config(self) -> Config:
         """Return the daemon's configuration: like one for the real exchange, but for the addresses."""
         rest_url, ws_url = (f"{scheme}://127.0.0.1:{self._port}" for scheme in ("http", "ws"))
-        feed = FeedConfig(symbols=self.symbols, market=self._market, rest_url=rest_url, ws_url=ws_url)
+        feed = FeedConfig(
+            symbols=self.symbols,
+            market=self._market,
+            rest_url=rest_url,
+            ws_url=ws_url,
+            rules_ttl_h=0,  # its exchange ends with it, and the next has another port
+        )
         venue = VenueConfig()  # derivatives are filled on paper: their orders are not spoken yet
         if self._market == "spot":
             venue = VenueConfig(kind="binance", ws_url=f"{ws_url}/ws-api/v3", rest_url=rest_url)

@@ -93,8 +93,8 @@ class JournalError(TickdError):
 class NetError(TickdError):
     """A connection or a request failed. For a request this says nothing about what the other side did.
 
-    `status`: of the HTTP answer that came in place of a websocket, 0 where none did; `retry_after_s`: for how
-    long it told us to keep still, 0 where it did not say.
+    `status`: of the HTTP answer that came in place of a websocket, or of the rules of instruments; 0 where
+    none did. `retry_after_s`: for how long it told us to keep still, 0 where it did not say.
     """
 
     def __init__(self, message: str, status: int = 0, retry_after_s: int = 0) -> None:

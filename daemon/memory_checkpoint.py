@@ -13,14 +13,14 @@ from __future__ import annotations
 from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
-from zlib import crc32
 
 import msgspec
 import numpy as np
 import structlog
 
+from daemon import whole_file
 from daemon.errors import DECODE_ERRORS, FileFormatError
-from daemon.orders.records import FRAME, HEADER, frame
+from daemon.orders.records import frame
 from daemon.pause import pause
 from daemon.research.bundle import feature_code
 from kernels import feature_state as st
@@ -86,8 +86,7 @@ def _hash(*parts: bytes) -> str:
 # --- the file -----------------------------------------------------------------------------------------------
 def header(count: int) -> bytes:
     """Return the file's first bytes: so many frames follow, a memory each."""
-    head = HEADER.pack(_MAGIC, _VERSION, count, 0)[:-4]
-    return head + crc32(head).to_bytes(4, "little")
+    return whole_file.header(_MAGIC, _VERSION, count)
 
 
 def encode(memory: Memory) -> bytes:
@@ -97,38 +96,13 @@ def encode(memory: Memory) -> bytes:
 
 def decode(data: bytes) -> list[Memory]:
     """Return what a file holds; raises FileFormatError, its text to be put behind the file's name."""
-    if len(data) < HEADER.size:
-        raise FileFormatError("is torn")
-    magic, version, count, head_crc = HEADER.unpack_from(data)
-    if magic != _MAGIC or head_crc != crc32(data[: HEADER.size - 4]):
-        raise FileFormatError("is damaged, or no checkpoint")
-    if version > _VERSION:
-        raise FileFormatError(f"was written by a newer tickd (format {version}, ours is {_VERSION})")
     memories = []
-    at = HEADER.size
-    for _ in range(count):
-        memory, at = _memory_at(data, at)
-        memories.append(memory)
-    if at != len(data):
-        raise FileFormatError("is damaged: more follows than it says")
+    for at, body in whole_file.frames_of(data, _MAGIC, _VERSION, "checkpoint"):
+        try:
+            memories.append(msgspec.msgpack.decode(body, type=Memory))
+        except DECODE_ERRORS as error:
+            raise FileFormatError(f"cannot be read at offset {at}: {error}") from None
     return memories
-
-
-def _memory_at(data: bytes, at: int) -> tuple[Memory, int]:
-    """Return the memory whose frame begins at an offset, and where the next begins."""
-    begin = at + FRAME.size
-    if len(data) < begin:
-        raise FileFormatError(f"is torn at offset {at}")
-    size, crc = FRAME.unpack_from(data, at)
-    body = data[begin : begin + size]
-    if len(body) < size:
-        raise FileFormatError(f"is torn at offset {at}")
-    if crc != crc32(body, size):
-        raise FileFormatError(f"is damaged at offset {at}: the checksum does not hold")
-    try:
-        return msgspec.msgpack.decode(body, type=Memory), begin + size
-    except DECODE_ERRORS as error:
-        raise FileFormatError(f"cannot be read at offset {at}: {error}") from None
 
 
 class Checkpoints:

@@ -24,6 +24,7 @@ from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
 from daemon.listing import find_instruments
 from daemon.logs import open_logs
 from daemon.net import make_net
+from daemon.rules_cache import RulesCache
 from daemon.seams import Seams
 from daemon.venues.hosts import LOOPBACK, venue_hosts
 from daemon.venues.make import check_keys, make_live
@@ -91,7 +92,7 @@ async def _flatten_direct(config: Config, options: DirectOptions, disk: RealDisk
     seams, worker, nets = _make_seams(config, disk)
     direct = None
     try:
-        instruments = await find_instruments(config, seams)
+        instruments = await find_instruments(config, seams, RulesCache(config, seams, tell_person))
         line = seams._replace(net=nets[1])
         venue = make_live(config, instruments, line, os.environ, as_it_is=True)
         direct = Direct(

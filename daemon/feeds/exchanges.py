@@ -76,7 +76,8 @@ async def fetch_instruments(
         if _INVALID_SYMBOL in answer.body:
             raise ConfigError(f"{exchange.name} {market} does not list {asked}; correct feed.symbols")
         raise NetError(
-            f"{exchange.name} {market} refused the rules of {asked} (HTTP {answer.status}): {said}"
+            f"{exchange.name} {market} refused the rules of {asked} (HTTP {answer.status}): {said}",
+            answer.status,
         )
     try:
         return exchange.instruments(market, symbols, answer.body)

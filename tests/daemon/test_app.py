@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from daemon import app as module
 from daemon import clock
@@ -24,6 +25,7 @@ from daemon.meetings import REFUSALS_MAX, Meetings
 from daemon.net import make_net
 from daemon.orders.money import UNIT as MONEY
 from daemon.orders.order import State
+from daemon.rules_cache import RulesCache
 from daemon.seams import Seams
 from daemon.simulator import keeping
 from daemon.simulator.auth import Key
@@ -181,6 +183,39 @@ def test_one_that_is_held_connects_to_nothing_before_it_is_released(tmp_path, mo
 
     assert asyncio.run(go()) == []
     assert asked == [{"patient": True}]
+
+
+@pytest.mark.parametrize("status", ["TRADING", "BREAK"])
+def test_a_live_start_that_cannot_ask_goes_by_what_was_told_and_nothing_leaves_in_what_was_closed(
+    tmp_path, monkeypatch, status
+):
+    async def go():
+        async with stand(tmp_path) as one:
+            cache = RulesCache(one.config, one.app.seams, print)
+            told = await module.find_instruments(one.config, one.app.seams, cache)
+            await cache.keep([replace(instrument, status=status) for instrument in told])
+            request, cut = one.net.request, True
+
+            async def cut_at_times(method, url, *args):
+                if cut and "exchangeInfo" in url:
+                    raise NetError("the line is cut")
+                return await request(method, url, *args)
+
+            monkeypatch.setattr(one.net, "request", cut_at_times)
+            life = asyncio.ensure_future(one.app.live(None))
+            if status == "BREAK":
+                await one.until(lambda: "ready symbols" in one.said or life.done(), 120)
+                await asyncio.sleep(1.0)
+                assert one.app.core.engine.risk.suspended == {0}
+                assert one.app.status().orders.placed == 0
+                cut = False
+            await one.ready(life)
+            one.app.ask_stop("test")
+            await life
+            return one.said
+
+    said = asyncio.run(go())
+    assert said.count("this start goes by those of 0 min ago, and asks again (the line is cut)") == 1
 
 
 @pytest.mark.parametrize("days", [0, 30])

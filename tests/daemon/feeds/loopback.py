@@ -66,19 +66,26 @@ class Exchange:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[tuple[str, str]]:
         """Serve; gives the addresses of HTTP and websocket."""
-        app = web.Application()
-        app.router.add_get("/{path:.*}", self._list)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
+        port = await self.answer_http()
         try:
             async with serve(self._speak, "127.0.0.1", 0, max_size=None) as server:
                 ws_port = server.sockets[0].getsockname()[1]
                 yield f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{ws_port}"
         finally:
-            await runner.cleanup()
+            await self.refuse_http()
+
+    async def answer_http(self, port: int = 0) -> int:
+        """Begin to answer over HTTP; return the port."""
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._list)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        return int(self._runner.addresses[0][1])
+
+    async def refuse_http(self) -> None:
+        """Listen for HTTP no more."""
+        await self._runner.cleanup()
 
     async def cut(self) -> None:
         """Hang up on the newest connection."""
@@ -132,9 +139,9 @@ class Daemon:
         clock = SystemClock()
         self.lines: list[bytes] = []
         config = from_tree(tree, {}, "test")
-        self.worker = ThreadWorker()
+        self.disk, self.worker = RealDisk(), ThreadWorker()
         self.net, self.venue_net = make_net(config.feed), make_net(config.venue)
-        seams = Seams(clock, LoopScheduler(clock), self.net, RealDisk(), self.worker, Random(1))
+        seams = Seams(clock, LoopScheduler(clock), self.net, self.disk, self.worker, Random(1))
         self.app = App(config, seams, Logs(clock, self.lines.append), self.venue_net)
 
     @property
@@ -171,16 +178,22 @@ async def paper_daemon(
 ) -> AsyncIterator[tuple[Daemon, Exchange]]:
     """Run an exchange and a daemon that has begun to start."""
     exchange = Exchange(voice)
-    async with exchange.running() as urls:
-        one = Daemon(folder, name, urls, symbol, **feed)
-        one.start()
-        try:
-            yield one, exchange
-        finally:
-            await one.app.abandon()
-            await one.net.close()
-            await one.venue_net.close()
-            one.worker.close()
+    async with exchange.running() as urls, begun(Daemon(folder, name, urls, symbol, **feed)) as one:
+        yield one, exchange
+
+
+@asynccontextmanager
+async def begun(one: Daemon) -> AsyncIterator[Daemon]:
+    """Begin a daemon's start, and leave nothing of it behind."""
+    one.start()
+    try:
+        yield one
+    finally:
+        await one.app.abandon()
+        await one.net.close()
+        await one.venue_net.close()
+        one.worker.close()
+        one.disk.release()
 
 
 async def mends_its_book(
