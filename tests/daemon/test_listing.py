@@ -183,6 +183,13 @@ def test_a_ban_is_waited_for_with_rules_at_hand_too():
     assert start.told == []
 
 
+def test_the_time_of_a_ban_is_no_failure_s():
+    start = begun_before(later(418, after=600), later(503), LISTED)
+    start.find()
+    assert len(start.asked_s) == 3
+    assert start.told == []
+
+
 @pytest.mark.parametrize("status", [403, 418, 429, 451])
 def test_what_the_exchange_refuses_nothing_that_was_kept_stands_in_for(status):
     start = begun_before(later(status))
