@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _SHARE: Final = 3
 #: a person is told once so many in a row have failed, which leaves about that part of it
 _FAILURES_TOLD: Final = _SHARE - 1
+#: while nothing could be cancelled it is looked so often whether that is over: a share later is too late
+_LOOK_S: Final = 1.0
 
 
 class DeadManSwitch:
@@ -62,7 +64,7 @@ class DeadManSwitch:
             while (left_ns := self._due_ns - self._clock.mono_ns()) > 0:
                 await pause(self._seams, left_ns / 1e9)
             if not self._can_cancel():
-                self._due_ns = self._clock.mono_ns() + int(self._wait_ms / _SHARE * 1e6)
+                await pause(self._seams, _LOOK_S)
                 continue
             try:
                 await self.begin()

@@ -131,6 +131,20 @@ def test_while_nothing_could_be_cancelled_it_runs_out_and_nobody_is_alarmed():
     play(work)
 
 
+def test_it_is_told_as_soon_as_something_can_be_cancelled_again():
+    """60 s from 0 s on: the line is down when it is told next, at 20 s, and back at 41 s."""
+
+    async def work(bench):
+        await bench.pass_s(19)
+        bench.can_cancel = False
+        await bench.pass_s(22)
+        bench.can_cancel = True
+        await bench.pass_s(43)  # it is looked every second
+        assert bench.when == [0, 42, 62, 82]
+
+    play(work, wait_ms=60_000)
+
+
 @pytest.mark.parametrize("fails", [None, NetError("cut"), VenueError(0, "no")])
 def test_it_is_ended_by_a_countdown_of_nothing_or_goes_on(fails):
     async def work(bench):
