@@ -72,6 +72,7 @@ ALARMS: Final = (
     "journal_cut",  # it ended in a torn tail, which the start cut off
     "loss",  # beyond its limit, while the kill switch was thrown already
     "left_behind",  # a strategy that is not configured any more holds something, or has orders open
+    "in_doubt",  # an order stays UNKNOWN for minutes
     "lost_trades",  # the venue counts more than the trades we saw
     "overfill",
     "unpriced",  # what the account is worth is unknown, so no limit on losses can act

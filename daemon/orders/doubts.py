@@ -5,7 +5,10 @@ counts more trades of than we saw needs those trades: they are asked for by the 
 them, and by time, with a snapshot. Absence: not found by so many queries, for so long that the venue's own
 windows have closed and its queries lag no more, and in no list of orders and trades that was asked for after
 that. So long is counted from the latest of these: the doubt began, the venue had word of the order, the venue
-could be asked again. What was sent or last told of is before the doubt. What ever traded is never absent.
+could be asked again. What was sent or last told of is before the doubt. What traded in part is absent by the
+same rule, as an exchange may forget it: its trades are known by then, since that look at the trades goes back
+to when it was sent, and each one found begins the count anew. One that owes trades is not: the venue has
+counted what nobody listed yet.
 """
 
 from __future__ import annotations
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
 
 #: trades that an order owes for so long are a person's matter
 _OWED_NS: Final = 60_000_000_000
+#: so is a doubt that lasts so much longer than an absence takes
+_LONG_NS: Final = 240_000_000_000
+#: where the venue could not be asked meanwhile, it has at least so long to end it once it can
+_BACK_NS: Final = 60_000_000_000
 
 
 class OrderRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,9 +55,10 @@ class Doubt(msgspec.Struct, gc=False):
     next_ns: int
     distance_ns: int
     owed_ns: int  # on the monotonic clock: a person is told when it owes trades at that time
+    long_ns: int  # likewise: or when it is in doubt at that time for whatever else
     absent_ns: int = 0  # likewise: before that it is not absent, however the wall clock was set
     not_found: int = 0
-    told: bool = False  # that it owes trades
+    told: tuple[str, ...] = ()  # the kinds of alarms that it was
 
 
 class Doubts:
@@ -82,7 +90,9 @@ class Doubts:
         """Begin to ask about an order, at once."""
         if order.client_order_id not in self._by_id:
             first_ns = self._rules.query_ns_first
-            doubt = Doubt(order, now_ns + first_ns, first_ns, self._clock.mono_ns() + _OWED_NS)
+            mono_ns = self._clock.mono_ns()
+            long_ns = mono_ns + self._rules.absence_ns + _LONG_NS
+            doubt = Doubt(order, now_ns + first_ns, first_ns, mono_ns + _OWED_NS, long_ns)
             self._by_id[order.client_order_id] = doubt
             self._count_anew(doubt)
             if not self._owes_trades(order) and self._venue.up:
@@ -125,6 +135,7 @@ class Doubts:
         """Begin to count every absence anew: the venue is back, and while it was away nobody was asked."""
         for doubt in self._by_id.values():
             self._count_anew(doubt)
+            doubt.long_ns = max(doubt.long_ns, doubt.absent_ns + _BACK_NS)
 
     def _count_anew(self, doubt: Doubt) -> None:
         doubt.not_found = 0
@@ -143,7 +154,7 @@ class Doubts:
     def not_found(self, order: Order) -> bool:
         """Count an answer "not found"; return whether the absence rule is now fulfilled."""
         doubt = self._by_id.get(order.client_order_id)
-        if doubt is None or order.filled_lots or self._owes_trades(order):
+        if doubt is None or self._owes_trades(order):
             return False
         doubt.not_found += 1
         over_ns = self._clock.mono_ns() - doubt.absent_ns
@@ -178,22 +189,33 @@ class Doubts:
             if not self._venue.up:
                 continue
             self._venue.query(doubt.order)
-            if self._owes_trades(doubt.order):
-                wants_trades = True
-                self._tell_owed(doubt, now_ns)
+            wants_trades |= self._owes_trades(doubt.order)
+            self._tell_long(doubt, now_ns)
         if wants_trades:
             self.ask_snapshot()
         self._arm()
 
-    def _tell_owed(self, doubt: Doubt, now_ns: int) -> None:
-        if doubt.told or self._clock.mono_ns() < doubt.owed_ns:
-            return
-        doubt.told = True
-        text = (
-            f"the venue counts more of {doubt.order.client_order_id} than the trades it lists: position and "
-            "balance may be wrong, and nothing is added to them until it lists the rest"
-        )
-        self._tell(Alarm("lost_trades", text, now_ns))
+    def _tell_long(self, doubt: Doubt, now_ns: int) -> None:
+        """Tell a person, once of each kind, of what the venue does not settle by itself."""
+        cid, mono_ns = doubt.order.client_order_id, self._clock.mono_ns()
+        if self._owes_trades(doubt.order):
+            if mono_ns < doubt.owed_ns or "lost_trades" in doubt.told:
+                return
+            text = (
+                f"the venue counts more of {cid} than the trades it lists: position and balance may be "
+                "wrong, and nothing is added to them until it lists the rest"
+            )
+            alarm = Alarm("lost_trades", text, now_ns)
+        else:
+            if mono_ns < doubt.long_ns or "in_doubt" in doubt.told:
+                return
+            text = (
+                f"the venue has not said for minutes how order {cid} stands, and nothing is added to a "
+                "position in its market until it does: look at it there"
+            )
+            alarm = Alarm("in_doubt", text, now_ns)
+        doubt.told += (alarm.kind,)
+        self._tell(alarm)
 
 
 def _nobody() -> None:

@@ -170,13 +170,48 @@ def test_few_answers_are_no_absence_however_late(new_world):
     assert order.state is State.VOID
 
 
-def test_what_traded_is_never_absent(world):
-    order = doubted(world)
-    world.fill(order, 1, 10)
-    world.later(600)
-    world.meet()
-    not_found_for(world, order, 100)
+def part_filled(world):
+    """Return an order whose cancel was not answered after a part of it had traded."""
+    order = world.place(qty=1000)
+    world.report("NEW", order, venue_order_id="5")
+    world.fill(order, 1, 400)
+    world.later(3600)
+    world.report("TIMEOUT", order)
     assert order.state is State.UNKNOWN
+    return order
+
+
+def test_the_rest_of_what_traded_in_part_is_void_by_the_same_rule_and_what_traded_counts(world):
+    order = part_filled(world)
+    found_nowhere_for(world, order, 59)
+    assert order.state is State.UNKNOWN
+    found_nowhere_for(world, order, 6)
+    assert (order.state, order.filled_lots, world.alarms()) == (State.VOID, 400, ["void"])
+    assert (world.position(d.P_QTY), world.risk.gate(0)) == (0.004, 0)
+    again = world.restarted()
+    assert (again.position(d.P_QTY), list(again.orders.life.open)) == (0.004, [])
+    again.fill(order, 2, 600)
+    assert again.position(d.P_QTY) == 0.01
+    assert again.alarms() == ["void"]
+
+
+def test_a_trade_that_a_look_finds_last_begins_the_count_anew(world):
+    order = part_filled(world)
+    not_found_for(world, order, 90)
+    assert order.state is State.UNKNOWN  # nobody looked at the trades yet
+    world.meet(trades=[world.trade(order.client_order_id, 2, 300)])
+    assert (order.state, order.filled_lots) == (State.UNKNOWN, 700)
+    found_nowhere_for(world, order, 59)
+    assert order.state is State.UNKNOWN
+    found_nowhere_for(world, order, 6)
+    assert (order.state, world.position(d.P_QTY)) == (State.VOID, 0.007)
+
+
+def test_what_owes_trades_is_not_absent_however_long_nobody_finds_it(world):
+    order = part_filled(world)
+    world.report("STATUS", order, status="PARTIALLY_FILLED", qty_lots=1000, cum_lots=500)
+    found_nowhere_for(world, order, 600)
+    assert (order.state, world.alarms()) == (State.UNKNOWN, ["lost_trades"])
 
 
 def test_word_of_an_order_starts_the_count_again(world):
@@ -195,7 +230,7 @@ def test_word_of_an_order_starts_the_count_again(world):
 )
 def test_a_void_order_that_turns_up_is_taken_in_again_and_alarms(world, kind, state):
     order = doubted(world)
-    world.later(600)
+    world.later(200)
     world.meet()
     not_found_for(world, order, 20)
     assert order.state is State.VOID
@@ -225,7 +260,7 @@ def test_an_adopted_order_that_turns_up_again_is_not_shown_to_the_strategy_which
 
 def test_a_late_fill_of_a_void_order_is_accounted_for(world):
     order = doubted(world, qty=100)
-    world.later(600)
+    world.later(200)
     world.meet()
     not_found_for(world, order, 20)
     world.fill(order, 1, 100)
@@ -303,3 +338,29 @@ def test_a_person_is_told_once_of_trades_that_nobody_lists(world):
     assert world.alarms() == []
     world.later(600)
     assert world.alarms() == ["lost_trades"]
+
+
+def test_a_person_is_told_once_of_a_doubt_that_lasts(world):
+    order = doubted(world)
+    world.later(290)  # the venue answers nothing
+    assert world.alarms() == []
+    world.later(600)
+    assert world.alarms() == ["in_doubt"]
+    world.report("STATUS", order, status="CANCELED", cum_lots=40)
+    world.later(60)
+    assert world.alarms() == ["in_doubt", "lost_trades"]
+    world.later(600)
+    assert world.alarms() == ["in_doubt", "lost_trades"]
+
+
+def test_nobody_is_told_of_a_doubt_that_a_venue_which_is_back_has_had_no_time_to_end(world):
+    doubted(world)
+    world.venue.up = False
+    world.orders.venue_status(VenueStatus(up=False, reason="cut", wire_ns=world.time.now_ns()))
+    world.later(900)
+    world.venue.up = True
+    world.orders.venue_status(VenueStatus(up=True, reason="back", wire_ns=world.time.now_ns()))
+    world.later(100)
+    assert world.alarms() == []
+    world.later(60)
+    assert world.alarms() == ["in_doubt"]

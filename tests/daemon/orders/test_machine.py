@@ -479,7 +479,7 @@ class Machine(RuleBasedStateMachine):
         assert (self.world.risk.gate(0) == d.GATE_UNKNOWN_ORDER) is unknown
 
     def check_alarms(self, world):
-        assert set(world.alarms()) <= {"void", "lost_trades"}
+        assert set(world.alarms()) <= {"void", "lost_trades", "in_doubt"}
         assert not world.risk.halted
 
     def teardown(self):
