@@ -266,8 +266,8 @@ class BinanceVenue:
     async def _supervise(self, ready: asyncio.Future[None]) -> None:
         backoff = Backoff(BACKOFF_S_FIRST, self._settings.backoff_s_max, self._seams.random)
         while True:
-            blocked_ms = self.budget.blocked_ms(self.server.time_ms(self._clock.now_ns()))
-            if blocked_ms:  # a connection that may say nothing only lengthens the ban
+            # a connection that may say nothing only lengthens the ban
+            while blocked_ms := self.budget.blocked_ms(self.server.time_ms(self._clock.now_ns())):
                 await pause(self._seams, blocked_ms / 1000)
             try:
                 session = await self._open()

@@ -40,8 +40,7 @@ class AddressBudget:
 
     def limited(self, status: int, wait_ms: int) -> None:
         """Send nothing for so long: the feed or a handshake was told to keep still."""
-        time_ms = self._time_ms()
-        self._budget.block(status, time_ms, time_ms + wait_ms)
+        self._budget.block(status, self._time_ms(), wait_ms=wait_ms)
 
     def _time_ms(self) -> int:
         return self._server.time_ms(self._clock.now_ns())

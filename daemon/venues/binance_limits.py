@@ -1,9 +1,10 @@
-"""How much Binance still lets us ask: used weight, order counts, and one latch for all requests. Sans-IO.
+"""How much Binance still lets us ask: used weight, order counts, and a latch for all requests. Sans-IO.
 
 Counts are the exchange's own, as answers tell them, or what was sent where that is more: an answer does not
 know of what is still on its way. An interval's count starts again at its beginning, by the exchange's clock.
 New orders stop at a part of the request weight, so that cancels and queries keep the rest. After a 429 or 418
-nothing is sent until the time that the exchange names.
+nothing is sent until the time that the exchange names, or for as long as it says: the first stays where it is
+when the exchange's clock is found to be another than we took it for, the second lasts as long as before.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ _READING_UPTO: Final = 0.9
 _LIMIT_ASSUMED: Final = 2400
 #: how long to wait after a 429 or 418 that names no time
 BACKOFF_MS: Final = {429: 10_000, 418: 120_000}
-#: added to the time that one names: it is by the exchange's clock, of which ours is an estimate, and who asks
-#: a moment too early is banned for longer
+#: added to what one names: a time is by the exchange's clock, of which ours is an estimate, a wait is in
+#: whole seconds, and who asks a moment too early is banned for longer
 _UNSURE_MS: Final = 500
 
 #: orders granted at once, and for how long at most
@@ -73,7 +74,8 @@ class Budget:
         self._orders: dict[int, Window] = {}
         #: told for how many ms nothing may be sent, after a 429 or 418: it holds for the whole address
         self.on_block: Callable[[int], object] = _nobody
-        self._blocked_until_ms = 0
+        self._blocked_until_ms = 0  # as the exchange named it
+        self._waits_until_ms = 0  # as we counted it from its answer
         self._granted = 0  # weight of the orders that need no look at the windows
         self._granted_at_first = 0
         self._grant_weight = 1
@@ -123,11 +125,14 @@ class Budget:
 
     def blocked_ms(self, time_ms: int) -> int:
         """Return for how long nothing may be sent, after a 429 or 418."""
-        return max(self._blocked_until_ms - time_ms, 0)
+        return max(self._blocked_until_ms - time_ms, self._waits_until_ms - time_ms, 0)
 
     def clock_moved(self, step_ms: int) -> None:
-        """Keep still for as long as before, though the exchange's clock is known anew: so much further on."""
-        self._blocked_until_ms += step_ms
+        """Wait as long as before, though the exchange's clock is known anew: so much further on.
+
+        A time that the exchange named is by that clock, and stays.
+        """
+        self._waits_until_ms += step_ms
 
     def reading_waits_ms(self, time_ms: int, weight: int) -> int:
         """Return how long a snapshot's request has to wait: limited, or for its part of the weight.
@@ -196,12 +201,16 @@ class Budget:
                 window = self._window(_WEIGHT if weight else _ORDERS, span_ms * int(span[:-1]))
                 window.count = max(window.now(time_ms), int(value))
 
-    def block(self, status: int, time_ms: int, until_ms: int = 0) -> None:
-        """Latch after a 429 or 418; the latest end counts."""
+    def block(self, status: int, time_ms: int, until_ms: int = 0, *, wait_ms: int = 0) -> None:
+        """Latch after a 429 or 418 that names a time, a wait or neither; the latest end counts.
+
+        A time that seems to be over is kept, too: by the exchange's clock, once it is known, it may not be.
+        """
         self._settle()
-        told = until_ms > time_ms
-        end_ms = until_ms + _UNSURE_MS if told else time_ms + BACKOFF_MS.get(status, BACKOFF_MS[429])
-        self._blocked_until_ms = max(self._blocked_until_ms, end_ms)
+        self._blocked_until_ms = max(self._blocked_until_ms, until_ms + _UNSURE_MS)
+        if until_ms <= time_ms:
+            wait_ms = wait_ms + _UNSURE_MS if wait_ms else BACKOFF_MS.get(status, BACKOFF_MS[429])
+            self._waits_until_ms = max(self._waits_until_ms, time_ms + wait_ms)
         self.on_block(self.blocked_ms(time_ms))
 
     def used(self, time_ms: int) -> dict[str, tuple[int, int]]:

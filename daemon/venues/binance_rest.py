@@ -166,8 +166,8 @@ class RestReader:
             return answer
         if answer.status in {418, 429}:
             wait = answer.headers.get("Retry-After", "")
-            until_ms = time_ms + int(wait) * 1000 if wait.isdecimal() else 0
-            self._budget.block(answer.status, time_ms, until_ms)
+            wait_ms = int(wait) * 1000 if wait.isdecimal() else 0
+            self._budget.block(answer.status, time_ms, wait_ms=wait_ms)
         path, _, query = target.partition("?")
         symbol = dict(parse_qsl(query)).get("symbol")
         asked = f"{method} {path} of {symbol}" if symbol else f"{method} {path}"

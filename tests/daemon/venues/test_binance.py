@@ -479,6 +479,23 @@ def test_while_it_is_banned_no_connection_is_made_and_one_as_soon_as_that_ends()
     run(scenario)
 
 
+def test_no_connection_is_made_during_a_ban_that_lasts_longer_by_the_clock_as_it_is_known_meanwhile() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.start()
+        desk.venue.on_limited(418, START // 1_000_000 + 90_000)
+        desk.line.cut()
+        await desk.pass_s(60)
+        sent_ns = desk.time.now_ns()
+        desk.venue.server.forget()
+        desk.venue.on_time(sent_ns, sent_ns - 20_000_000_000, sent_ns)  # an answer that was on its way
+        await desk.pass_s(48)
+        assert len(desk.exchange.lines) == 1
+        await desk.pass_s(3)
+        assert (len(desk.exchange.lines), desk.venue.up) == (2, True)
+
+    run(scenario)
+
+
 def test_a_handshake_that_is_told_to_wait_holds_back_everything_and_is_made_again_after_that() -> None:
     async def scenario(desk: Desk) -> None:
         await desk.start()

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from daemon.venues.binance_limits import Budget
 from daemon.venues.binance_wire import RateLimit
+from daemon.venues.server_clock import ServerClock
 
 MINUTE = 60_000
 NOW = 1_700_000_040_000  # the beginning of a minute
@@ -85,11 +86,24 @@ def test_one_latch_stops_everything_until_the_time_the_exchange_names() -> None:
 @pytest.mark.parametrize("step_ms", [-54_000, 54_000])
 def test_a_latch_lasts_as_long_when_the_exchanges_clock_is_found_to_be_another(step_ms) -> None:
     budget = Budget()
-    budget.block(429, NOW, NOW + 5_000)
-    lasts_ms = budget.blocked_ms(NOW)
+    budget.block(429, NOW, wait_ms=5_000)
+    assert budget.blocked_ms(NOW) == 5_500
     budget.clock_moved(step_ms)
-    assert budget.blocked_ms(NOW + step_ms) == lasts_ms
-    assert budget.blocked_ms(NOW + step_ms + lasts_ms) == 0
+    assert budget.blocked_ms(NOW + step_ms) == 5_500
+    assert budget.blocked_ms(NOW + step_ms + 5_500) == 0
+
+
+@pytest.mark.parametrize("ahead_ms", [-3_000, 3_000, 90_000])
+def test_a_latch_until_a_time_of_the_exchange_lasts_until_then_however_wrong_our_clock_was(ahead_ms) -> None:
+    budget = Budget()
+    server = ServerClock(budget.clock_moved)
+    ours_ns = (NOW + ahead_ms) * 1_000_000
+    budget.block(429, server.time_ms(ours_ns), NOW + 60_000)  # 90 s ahead it seems to be over
+    assert budget.take(server.time_ms(ours_ns), 1) != ""
+    server.measure(ours_ns, (NOW + 10) * 1_000_000, ours_ns + 20_000_000)
+    assert server.time_ms(ours_ns) == NOW
+    assert budget.take(NOW + 60_499, 1) != ""
+    assert budget.take(NOW + 60_500, 1) == ""
 
 
 def test_it_is_short_once_new_orders_have_used_up_their_share() -> None:
