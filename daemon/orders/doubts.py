@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from daemon.seams import Clock, Scheduler, Timer
     from daemon.venues.base import Venue
 
+#: exits are refused at every tick: the venue's word is asked for no more often for that
+_REFUSED_NS: Final = 5_000_000_000
 #: trades that an order owes for so long are a person's matter
 _OWED_NS: Final = 60_000_000_000
 #: so is a doubt that lasts so much longer than an absence takes
@@ -76,6 +78,7 @@ class Doubts:
         #: asks for a snapshot of balances, open orders and trades; Recovery.meet takes the answer
         self.ask_snapshot: Callable[[], None] = _nobody
         self.trades_asked_ns = -1  # when the latest snapshot taken over was asked for
+        self._refused_ns = 0  # when it may next be asked for because an exit was refused, monotonic
         self._clock = clock
         self._scheduler = scheduler
         self._venue = venue
@@ -164,6 +167,13 @@ class Doubts:
             self.ask_snapshot()
             return False
         return True
+
+    def ask_after_refusal(self) -> None:
+        """Ask what the account has: the venue refused an order that reduces."""
+        now_ns = self._clock.mono_ns()
+        if now_ns >= self._refused_ns:
+            self._refused_ns = now_ns + _REFUSED_NS
+            self.ask_snapshot()
 
     def _arm(self) -> None:
         if not self._by_id:

@@ -228,6 +228,8 @@ class Lifecycle:
         self._end(order, Event.REJECTED, report)  # of a triggered stop it is the rest: some may have traded
         if report.reason.startswith(NOT_SENT):
             return  # a used up budget or a lost line passes by itself, and says nothing of the orders
+        if order.reduces and self.doubts is not None:
+            self.doubts.ask_after_refusal()  # what it should have reduced may be locked by others, or gone
         in_a_row = self._rejections[order.strategy] + 1
         self._rejections[order.strategy] = in_a_row
         if in_a_row >= self._risk.limits.rejections_max:

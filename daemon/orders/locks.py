@@ -1,8 +1,9 @@
 """What orders that are not ours have locked of the account: in symbols not traded here, say.
 
-A venue tells balances and orders of two moments, and either may lag. So what an order of ours may have
-locked counts as ours: free coins that were taken for locked would hold back exits, and locked ones that are
-taken for free are refused by the venue.
+A venue tells balances and orders of two moments, and either may lag: what ours had locked when the balances
+were told is no more than they may have had, and no less than they must. Between the two, what was known of
+the others stays. Free coins that are taken for locked would hold back exits, and locked ones that are taken
+for free are refused by the venue.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.orders.audit import Alarm
 from daemon.orders.money import Multipliers, to_text, to_units
-from kernels.dtypes import BUY
+from daemon.orders.order import State
+from kernels.dtypes import BUY, TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,48 +37,51 @@ class Locks:
         self._orders = orders
         self._find = find
         self._by = [Multipliers(instrument) for instrument in orders.instruments]
-        self._before: dict[str, int] = {}  # not ours, as of the last look
 
     def meet(self, snapshot: VenueSnapshot, since_ns: int, now_ns: int) -> None:
-        """Take what is locked, less what our orders, open or changed since `since_ns`, may have.
-
-        What is found beside such orders must be found twice; that it is less counts at once.
-        """
+        """Take what is locked, less what ours had by then, at some moment since `since_ns`."""
         portfolio = self._orders.portfolio
-        ours = self._ours(snapshot, since_ns)
+        most, least = self._ours(snapshot, since_ns)
         for asset, purse in portfolio.purses.items():
             if asset not in portfolio.margins:
                 told = snapshot.balances.get(asset)
-                theirs = max(to_units(told.locked) - ours.get(asset, 0), 0) if told else 0
-                before = self._before.get(asset, 0) if asset in ours else theirs
-                self._before[asset] = theirs
-                purse.elsewhere = min(theirs, before)
+                locked = to_units(told.locked) if told else 0
+                low, high = locked - most.get(asset, 0), locked - least.get(asset, 0)
+                purse.elsewhere = max(min(purse.elsewhere, high), low, 0)
                 purse.show()
         self._tell_held_back(now_ns)
 
-    def _ours(self, snapshot: VenueSnapshot, since_ns: int) -> dict[str, int]:
-        """Return by asset, in units, what orders of ours may have locked when the balances were told."""
+    def _ours(self, snapshot: VenueSnapshot, since_ns: int) -> tuple[dict[str, int], dict[str, int]]:
+        """Return by asset, in units, what orders of ours may have locked since then, and what they must."""
         orders = self._orders
         listed = {
             order.client_order_id: told.qty_lots - told.cum_lots
             for told in snapshot.open_orders
             if (order := self._find(told)) is not None
         }
-        ours: dict[str, int] = {}
+        most: dict[str, int] = {}
+        least: dict[str, int] = {}
         for order in (*orders.life.open.values(), *orders.life.ended.values()):
-            lots = max(self._lots(order, since_ns), listed.get(order.client_order_id, 0))
             instrument, by = orders.instruments[order.instrument], self._by[order.instrument]
+            told = listed.get(order.client_order_id, 0)
+            lots = max(self._lots(order, since_ns), told)
             if lots and instrument.spot:
                 buys = order.side == BUY
-                units = lots * order.price_ticks * by.tick_lot if buys else lots * by.lot
+                lot = order.price_ticks * by.tick_lot if buys else by.lot
                 asset = instrument.quote if buys else instrument.base
-                ours[asset] = ours.get(asset, 0) + units
-        return ours
+                most[asset] = most.get(asset, 0) + lots * lot
+                stood = order.sent_ns < since_ns and not order.state.terminal
+                if stood:  # and can only have shrunk since
+                    least[asset] = least.get(asset, 0) + min(orders.life.leaves(order), told) * lot
+        return most, least
 
     def _lots(self, order: Order, since_ns: int) -> int:
-        """Return how much of an order may have been locked since then."""
+        """Return how much of an order may have been locked at any moment since then."""
         if order.changed_ns < since_ns:
             return 0 if order.state.terminal else self._orders.life.leaves(order)
+        refused = order.state is State.REJECTED and not (order.venue_order_id or order.filled_lots)
+        if refused or order.kind == TARGET:
+            return 0  # it never stood: the other takes what is there, and goes
         lowered = order.since_ns > order.sent_ns and order.since_ns >= since_ns
         return _ANY if lowered else order.qty_lots
 

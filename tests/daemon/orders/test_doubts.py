@@ -364,3 +364,23 @@ def test_nobody_is_told_of_a_doubt_that_a_venue_which_is_back_has_had_no_time_to
     assert world.alarms() == []
     world.later(60)
     assert world.alarms() == ["in_doubt"]
+
+
+def test_an_exit_that_is_refused_has_the_account_looked_at_once_in_five_seconds(world):
+    asked = []
+    world.orders.doubts.ask_snapshot = lambda: asked.append(1)
+
+    def refused(reason="insufficient balance", **more):
+        order = world.place(side=d.SELL, price=6_100_000, **more)
+        world.report("REJECTED", order, reason=reason)
+        return len(asked)
+
+    assert refused() == 0  # a quote is no exit
+    world.fill(world.place(qty=1000), 1, 1000)
+    assert refused("not sent: the venue is down", reduces=True) == 0
+    assert [refused(reduces=True) for _ in range(3)] == [1, 1, 1]
+    world.set_clock(HOUR)
+    world.later(4.9)
+    assert refused(reduces=True) == 1
+    world.later(0.1)
+    assert refused(reduces=True) == 2

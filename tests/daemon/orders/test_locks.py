@@ -5,11 +5,12 @@ from decimal import Decimal
 import pytest
 
 from daemon.events import Balance, VenueSnapshot
+from daemon.flatten import Flatten
 from daemon.orders.closing import close_position
 from daemon.orders.money import UNIT, to_text
 from daemon.orders.order import Order, State
 from kernels import dtypes as d
-from tests.daemon.orders.conftest import World
+from tests.daemon.orders.conftest import SECOND, World
 
 ASK = 6_100_000
 
@@ -64,14 +65,16 @@ def test_our_own_bids_lock_what_they_would_cost(world):
     assert world.account(d.A_FREE_QUOTE) == 100_000 - 60_000 - 100
 
 
-def test_a_lock_that_is_seen_once_while_orders_are_at_work_may_be_of_another_moment(world):
+def test_what_our_orders_cannot_have_locked_others_have_and_it_stays_while_ours_may_be_all_of_it(world):
     order = asks(world)
     look(world, "9", "1", [World.listed(order)])
-    look(world, "8", "2", [World.listed(order)])
     assert free(world) == 9.0
     look(world, "8", "2", [World.listed(order)])
     assert free(world) == 8.0
-    look(world, "9", "1", [World.listed(order)])  # less counts at once
+    look(world, "9", "1", [World.listed(order)])  # of a moment before ours stood, it may be
+    assert free(world) == 8.0
+    world.later(60)
+    look(world, "9", "1", [World.listed(order)])  # ours stood, and has locked all there is
     assert free(world) == 9.0
 
 
@@ -171,3 +174,113 @@ def test_what_no_order_is_taken_for_is_held_back_by_nobody(world):
     assert look(world, "0", "10.00008").soon  # what it is worth nobody knows yet
     world.portfolio.mark(0, 60_000.0)
     assert not look(world, "0", "10.00008").soon  # less than five USDT
+
+
+# --- exits beside a lock of others --------------------------------------------------------------------------
+def holder(new_world):
+    """A world of which the one strategy holds all of the account's coins: a whole one."""
+    world = new_world(balances={"USDT": "100000"})
+    world.fill(world.place(qty=100_000), 1, 100_000)
+    world.later(60)
+    return world
+
+
+def look_beside(world, locked, open_orders=()):
+    """Meet a venue that has of the account's BTC so much locked for others."""
+    left = Decimal(to_text(world.portfolio.purse("BTC").total)) - Decimal(locked)
+    return look(world, left, locked, open_orders)
+
+
+@pytest.mark.parametrize("kind", [d.TARGET, d.REST])
+def test_what_others_have_locked_is_not_forgotten_because_an_exit_of_ours_traded(new_world, kind):
+    world = holder(new_world)
+    look_beside(world, "0.5")
+    assert free(world) == 0.5
+    order = world.place(kind=kind, side=d.SELL, qty=50_000, price=5_990_000, reduces=True)
+    world.report("NEW", order, venue_order_id="x")
+    world.fill(order, 2, 50_000)
+    world.later(3)
+    look_beside(world, "0.5")
+    assert free(world) == 0.0
+    look_beside(world, "0")
+    assert free(world) == 0.5
+
+
+def test_exits_beside_what_others_have_locked_are_not_refused_until_that_halts(new_world):
+    world = holder(new_world)
+    look_beside(world, "0.5")
+    next_look_ns, sent = world.time.now_ns(), 0
+    for _ in range(100):  # ten ticks a second; the strategy wants to be flat
+        order = close_position(world.orders, world.desks[0], 0, 5_990_000, world.time.now_ns())
+        if isinstance(order, Order):
+            sent += 1
+            assert order.qty_lots <= world.portfolio.purse("BTC").total * 100_000 // UNIT - 50_000
+            world.report("NEW", order, venue_order_id=f"x{sent}")
+            world.fill(order, 1 + sent, order.qty_lots)
+        world.later(0.1)
+        if world.time.now_ns() >= next_look_ns:
+            next_look_ns += (5 if look_beside(world, "0.5").soon else 60) * SECOND
+    assert (sent, world.position(d.P_QTY)) == (1, 0.5)
+
+
+@pytest.mark.parametrize("pending", [False, True])
+def test_exits_that_are_refused_do_not_hide_the_lock_that_refuses_them(new_world, pending):
+    world = holder(new_world)
+    look_beside(world, "0")
+    for _ in range(3):
+        exit_ = close_position(world.orders, world.desks[0], 0, 5_990_000, world.time.now_ns())
+        world.report("REJECTED", exit_, reason="insufficient balance")
+        quote = world.place(kind=d.REST, side=d.SELL, qty=100_000, price=ASK, reduces=True)
+        world.report("REJECTED", quote, reason="insufficient balance")
+        world.later(0.1)
+    if pending:  # the next is on its way
+        exit_ = close_position(world.orders, world.desks[0], 0, 5_990_000, world.time.now_ns())
+    look_beside(world, "0.5")
+    if pending:
+        world.report("REJECTED", exit_, reason="insufficient balance")
+    assert free(world) == 0.5
+
+
+def test_a_stop_that_was_refused_at_its_trigger_had_stood(world):
+    stop = asks(world, kind=d.STOP, price=5_900_000)
+    world.report("REJECTED", stop)
+    look(world, "9", "1")
+    assert free(world) == 10.0
+
+
+def test_a_flatten_sells_what_is_free_though_a_person_has_locked_a_part_since_the_last_look(new_world):
+    world = holder(new_world)
+    look_beside(world, "0")
+    asked = []
+    world.orders.doubts.ask_snapshot = lambda: asked.append(world.time.now_ns())
+    world.orders.halt("command", "flatten", flatten=True)
+    flatten = Flatten(world.orders, world.instruments, lambda _: (59_990.0, 60_010.0), 0.01)
+    flatten.begin(world.time.now_ns())
+    answered = 1
+    for _ in range(300):
+        for order in [world.orders.life.find(name) for name in world.venue.placed[answered:]]:
+            answered += 1
+            if order.qty_lots > 50_000:
+                world.report("REJECTED", order, reason="Account has insufficient balance")
+            else:
+                world.report("NEW", order, venue_order_id=order.client_order_id)
+                world.fill(order, answered, order.qty_lots)
+        if asked:
+            look_beside(world, "0.5")
+            asked.clear()
+        world.later(0.1)
+        flatten.look(world.time.now_ns())
+    assert world.position(d.P_QTY) == 0.5
+
+
+def test_a_lock_of_others_counts_at_once_after_a_restart_though_a_stop_of_ours_stands(new_world):
+    world = holder(new_world)
+    stop = world.place(side=d.SELL, kind=d.STOP, price=5_000_000, qty=50_000, reduces=True)
+    world.report("NEW", stop, venue_order_id="s")
+    world.later(60)
+    again = world.restarted()
+    look(again, "0", "1", [World.listed(stop, stop=True)])
+    assert free(again) == 0.0
+    again.later(1)
+    look(again, "0.5", "0.5", [World.listed(stop, stop=True)])  # they let go; ours stood all the while
+    assert free(again) == 0.5
