@@ -29,6 +29,7 @@ def take_foreign(orders: Orders, report: ExecutionReport) -> None:
         orders.doubts.ask_snapshot()
         return
     trades.add(report.trade_id, report.side, report.exch_ns)
+    orders.life.trade_told_ns[index] = report.wire_ns
     orders.portfolio.fill_foreign(report)
     orders.tell(Filled(None, report, report.wire_ns))
     text = f"order {report.client_order_id}, which we never sent, traded {report.last_lots} lots"

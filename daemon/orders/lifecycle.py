@@ -65,7 +65,7 @@ class Lifecycle:
         self.desks = desks
         self.doubts: Doubts | None = None  # None while the journal is read: nobody is asked about the past
         self.last_trade_ns = 0  # by the exchange's clock where it stamps trades
-        self.last_trade_wire_ns = 0
+        self.trade_told_ns = [0] * len(risk.live)  # when the latest was told, by instrument
         self._portfolio = portfolio
         self._risk = risk
         self._live = risk.live
@@ -114,13 +114,14 @@ class Lifecycle:
             order.shift(step_ns)
         for order in self.open.values():
             self.desks[order.strategy].show(order, self.leaves(order))
-        self.last_trade_wire_ns += step_ns
+        self.trade_told_ns = [told_ns + step_ns for told_ns in self.trade_told_ns]
         self.last_trade_ns += min(step_ns, 0)  # of whose clock it is is not known: the earlier time is safe
 
     def cap_stamps(self, now_ns: int) -> None:
         """Let no stamp of an earlier run lie ahead of the clock, which was set back since."""
         for order in (*self.open.values(), *self.ended.values()):
             order.cap(now_ns)
+        self.trade_told_ns = [min(told_ns, now_ns) for told_ns in self.trade_told_ns]
         self.last_trade_ns = min(self.last_trade_ns, now_ns)
 
     # --- entering and leaving -----------------------------------------------------------------------------
@@ -270,7 +271,7 @@ class Lifecycle:
     def note_trade(self, report: ExecutionReport) -> None:
         """Remember when the latest trade was: a snapshot asked for before may not know of it."""
         self.last_trade_ns = max(self.last_trade_ns, report.exch_ns or report.wire_ns)
-        self.last_trade_wire_ns = max(self.last_trade_wire_ns, report.wire_ns)
+        self.trade_told_ns[report.instrument] = report.wire_ns
 
     def _is_new(self, order: Order, report: ExecutionReport) -> bool:
         if report.trade_id >= 0:

@@ -8,7 +8,8 @@ policy.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -17,24 +18,23 @@ from daemon.events import ExecutionReport, OpenOrder
 from daemon.orders import records
 from daemon.orders.audit import Alarm
 from daemon.orders.funding import meet_fundings
+from daemon.orders.lasting import LAG_NS, Lasting
 from daemon.orders.locks import Locks
+from daemon.orders.money import Apart
 from daemon.orders.order import ADOPTED_LEVEL, Order, State
 from kernels.dtypes import GATE_VENUE_DOWN, REST, STOP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from daemon.events import VenueSnapshot
     from daemon.orders.desk import Desk
     from daemon.orders.manager import Orders
-    from daemon.orders.money import Apart
 
 #: the desk of an order found at the venue in an instrument that no strategy owns
 ADOPTED: Final = "adopted"
-#: how far a venue's lists may be behind what it told by itself
-LAG_NS: Final = 5_000_000_000
-#: looks at balances that differ, while a strategy trades, among which two must have found the same
-_LOOKS_KEPT: Final = 64
+#: balances that differ for so long, and by something else each time, are told to a person
+_UNSTEADY_NS: Final = 60_000_000_000
 
 
 class Differences(msgspec.Struct):
@@ -46,6 +46,8 @@ class Differences(msgspec.Struct):
     adopted: int = 0
     missing: int = 0  # our open orders that the venue does not list, now asked about
     unsettled: list[str] = []  # one look does not settle it: the next ones do
+    #: orders or positions are: no gate is opened until they agree. Money that others move is no reason
+    disputed: bool = False
     soon: bool = False  # the next look should not wait
 
 
@@ -61,19 +63,18 @@ class Meeting:
         self._life = orders.life
         self._numbered: dict[tuple[int, str], Order] = {}  # by the venue's numbers, as of this meeting
         self._detach = detach
-        #: how the balances differed since they last agreed, and when that was first seen (monotonic)
-        self._balances_seen: deque[tuple[list[Apart], int]] = deque(maxlen=_LOOKS_KEPT)
         self._locks = Locks(orders, self._find)
-        #: what one look cannot settle, and since when it is there, on the monotonic clock
-        self._disputed: dict[tuple[str, int], int] = {}
-        self._disputed_before: dict[tuple[str, int], int] = {}
+        self._balances = Lasting(orders.clock)
+        self._positions = Lasting(orders.clock)
+        self._ended = Lasting(orders.clock)  # orders that are listed after their end
+        #: when it is told that the balances are unsteady, monotonic: None while they agree, inf once it was
+        self._tell_unsteady_ns: float | None = None
 
     def meet(self, snapshot: VenueSnapshot, asked_ns: int) -> Differences:
         """Settle with a snapshot that was asked for at `asked_ns`."""
         orders, life = self._orders, self._life
         now_ns = orders.clock.now_ns()  # the snapshot's own stamp may be from before the clock took a step
         found = Differences(notes=[], fatal=[], unsettled=[])
-        self._disputed_before, self._disputed = self._disputed, {}
         self._numbered = {
             (order.instrument, order.venue_order_id): order
             for order in (*life.ended.values(), *life.open.values())
@@ -88,29 +89,31 @@ class Meeting:
         lost_ids = {order.client_order_id for order in lost if order.kind != STOP}
         self._meet_trades(snapshot, asked_ns, now_ns, found)
         there = set()
+        ended: list[Apart] = []
         for listed in snapshot.open_orders:
             order = self._find(listed)
             if order is not None:
-                self._meet_open(order, listed, now_ns, found)
+                self._meet_open(order, listed, now_ns, ended)
                 there.add(order.client_order_id)
             elif orders.rules.foreign != "ignore" and not self._may_list_ours(listed):
                 there.add(self._adopt(listed, now_ns, found).client_order_id)
         for order in list(life.open.values()):
             if order.client_order_id not in there:
                 self._meet_missing(order, asked_ns, now_ns, found)
-        self._meet_positions(snapshot, found)
+        self._dispute(self._ended, ended, {}, asked_ns, found)
+        self._meet_positions(snapshot, asked_ns, found)
         found.notes += meet_fundings(orders, snapshot.funding, asked_ns)
         if snapshot.margin is not None:
             for margin in orders.portfolio.margins.values():
                 margin.learn(snapshot.margin)
         self._meet_balances(snapshot, asked_ns, found)
         self._locks.meet(snapshot, asked_ns - LAG_NS, now_ns)
-        found.soon = bool(found.unsettled or self._locks.held_back)
+        found.soon = found.soon or found.disputed or bool(self._locks.held_back)
         for order in list(life.open.values()):
             if order.client_order_id in lost_ids or self._is_unwanted(order):
                 orders.cancel(order, now_ns)
         orders.doubts.trades_asked_ns = max(orders.doubts.trades_asked_ns, asked_ns)
-        if orders.venue.up and asked_ns >= orders.venue_up_ns and not found.unsettled:
+        if orders.venue.up and asked_ns >= orders.venue_up_ns and not found.disputed:
             orders.risk.open_all(GATE_VENUE_DOWN)
         orders.doubts.hurry_all(now_ns)
         self.first = False
@@ -183,13 +186,13 @@ class Meeting:
         )
 
     # --- orders -------------------------------------------------------------------------------------------
-    def _meet_open(self, order: Order, listed: OpenOrder, now_ns: int, found: Differences) -> None:
+    def _meet_open(self, order: Order, listed: OpenOrder, now_ns: int, ended: list[Apart]) -> None:
         if order.state >= State.FILLED and order.state is not State.VOID:
             text = (
                 f"the venue lists order {order.client_order_id} as open, which ended here as "
                 f"{order.state.name}: look at it there, cancel it if need be, and resume"
             )
-            self._dispute((order.client_order_id, 0), text, found)
+            ended.append(Apart(order.client_order_id, 0, text))
             return
         if order.state in {State.UNKNOWN, State.VOID} or listed.cum_lots > order.filled_lots:
             self._orders.apply(_status(listed, now_ns))
@@ -267,17 +270,29 @@ class Meeting:
             )
         )
 
-    def _dispute(self, what: tuple[str, int], text: str, found: Differences) -> None:
-        """Halt for what is as it was a while ago: what had changed by then is in every list by now."""
-        now_ns = self._orders.clock.mono_ns()
-        since_ns = self._disputed[what] = self._disputed_before.get(what, now_ns)
-        (found.fatal if now_ns - since_ns >= LAG_NS else found.unsettled).append(text)
+    def _dispute(
+        self,
+        lasting: Lasting,
+        apart: list[Apart],
+        told_ns: Mapping[str, int],
+        asked_ns: int,
+        found: Differences,
+    ) -> None:
+        """Halt for what lasts: what had changed by the first look is in every list by now."""
+        lasts = lasting.look(apart, told_ns, asked_ns)
+        found.fatal += [one.text for one in lasts]
+        left = [one.text for one in apart if one not in lasts]
+        found.unsettled += left
+        found.disputed = found.disputed or bool(left)
 
-    def _meet_positions(self, snapshot: VenueSnapshot, found: Differences) -> None:
+    def _meet_positions(self, snapshot: VenueSnapshot, asked_ns: int, found: Differences) -> None:
         """Compare positions in derivatives: another one than ours is nobody's to trade on."""
         if snapshot.positions is not None:
-            for one in self._orders.portfolio.position_differences(snapshot.positions):
-                self._dispute((one.of, one.units), one.text, found)
+            orders = self._orders
+            apart = orders.portfolio.position_differences(snapshot.positions)
+            symbols = [instrument.symbol for instrument in orders.instruments]
+            told_ns = dict(zip(symbols, orders.life.trade_told_ns, strict=True))
+            self._dispute(self._positions, apart, told_ns, asked_ns, found)
 
     def _meet_balances(self, snapshot: VenueSnapshot, asked_ns: int, found: Differences) -> None:
         """Take over the balances, unless a trade may lie between them and us: then the next looks decide."""
@@ -285,39 +300,51 @@ class Meeting:
             return
         orders, life = self._orders, self._life
         portfolio = orders.portfolio
-        differences = [] if self.first else portfolio.differences(snapshot.balances)
-        may_be_moving = bool(life.open) or life.last_trade_wire_ns >= asked_ns - LAG_NS
-        now_ns = orders.clock.mono_ns()
-        texts = [one.text for one in differences]
-        if differences and may_be_moving and now_ns - self._first_seen_ns(differences, now_ns) < LAG_NS:
-            found.unsettled += texts
-            return
-        found.notes += texts
-        self._balances_seen.clear()
-        for one in differences:
+        if self.first:
+            portfolio.adopt(snapshot.balances, moved=False)
+        apart = portfolio.differences(snapshot.balances)
+        told_ns = dict.fromkeys(portfolio.purses, max(life.trade_told_ns))  # fees are of any asset
+        may_be_moving = bool(life.open) or max(life.trade_told_ns) >= asked_ns - LAG_NS
+        lasts = self._balances.look(apart, told_ns, asked_ns)
+        lasts = lasts if may_be_moving else apart
+        left = [one for one in apart if one not in lasts]
+        held = portfolio.held()
+        if any(held.get(one.of, 0) > portfolio.purse(one.of).total + one.units for one in left):
+            found.disputed = True  # a position that the account may not have
+        self._note_unsteady([one.text for one in left], snapshot.wire_ns, found)
+        for one in lasts:
+            self._balances.forget(one.of)
+            found.notes.append(one.text)
             orders.tell(Alarm("balance", one.text, snapshot.wire_ns))
-        if self.first or differences:
-            portfolio.adopt(snapshot.balances, moved=not self.first)
+        if lasts:
+            moved = {one.of: one.units for one in lasts}
+            total = {asset: purse.total + moved.get(asset, 0) for asset, purse in portfolio.purses.items()}
+            portfolio.set_total(total, moved=True)
+        if self.first or lasts:
             orders.record(records.pack(portfolio.balances_record(snapshot.wire_ns)))
         else:
             portfolio.revalue()  # what additions have moved is summed anew, so that no rounding adds up
-        found.fatal += portfolio.short_of()
+        unsettled = {one.of for one in left}
+        found.fatal += [one.text for one in portfolio.short_of() if one.of not in unsettled]
 
-    def _first_seen_ns(self, differences: list[Apart], now_ns: int) -> int:
-        """Return when the same differences were first seen since the balances last agreed.
-
-        While a strategy trades, looks in between find others: of trades that one side has and the other not.
-        """
-        for before, since_ns in self._balances_seen:
-            if _same(differences, before):
-                return since_ns
-        self._balances_seen.append((differences, now_ns))
-        return now_ns
-
-
-def _same(now: list[Apart], before: list[Apart]) -> bool:
-    """Whether two looks found the same differences."""
-    return len(now) == len(before) and all(one.same(then) for one, then in zip(now, before, strict=True))
+    def _note_unsteady(self, left: list[str], wire_ns: int, found: Differences) -> None:
+        """Tell once of balances that go on differing, and look again soon only for what may yet last."""
+        now_ns = self._orders.clock.mono_ns()
+        found.unsettled += left
+        if not left:
+            self._tell_unsteady_ns = None
+            return
+        if self._tell_unsteady_ns is None:
+            self._tell_unsteady_ns = now_ns + _UNSTEADY_NS
+        elif now_ns >= self._tell_unsteady_ns:
+            self._tell_unsteady_ns = inf
+            text = (
+                f"for {_UNSTEADY_NS / 1e9:g} s the balances have differed, and by nothing that lasts, now: "
+                f"{'; '.join(left)}; another program may be moving the money, and what it has come to is "
+                "taken over once it pauses"
+            )
+            self._orders.tell(Alarm("balance", text, wire_ns))
+        found.soon = found.soon or self._tell_unsteady_ns != inf or self._balances.recurs
 
 
 def _status(listed: OpenOrder, now_ns: int) -> ExecutionReport:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 
 _WORTH: Final = Struct("3d")
+_SHORT: Final = "bring the difference back, or move the journal away, and resume"
 #: units of a margin asset that a venue's rounding of each profit may add up to
 _ROUNDED: Final = UNIT // 10_000
 assert (A_DAY_PNL, A_DRAWDOWN) == (A_EQUITY + 1, A_EQUITY + 2), "they are written as one"
@@ -385,13 +386,13 @@ class Portfolio:
                 held[instrument.base] = held.get(instrument.base, 0) + own
         return held
 
-    def short_of(self) -> list[str]:
-        """Return a sentence for each base asset of which the strategies hold more than the account."""
+    def short_of(self) -> list[Apart]:
+        """Return each base asset of which the strategies hold more than the account."""
+        text = "the strategies hold {} {} and the account {}: " + _SHORT
         return [
-            f"the strategies hold {to_text(own)} {asset} and the account {to_text(self.purse(asset).total)}: "
-            "bring the difference back, or move the journal away, and resume"
+            Apart(asset, total - own, text.format(to_text(own), asset, to_text(total)))
             for asset, own in self.held().items()
-            if own > self.purse(asset).total
+            if own > (total := self.purse(asset).total)
         ]
 
 

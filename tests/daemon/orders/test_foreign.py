@@ -23,6 +23,12 @@ def test_a_foreign_trade_moves_balances_once_and_alarms(world):
     assert world.alarms() == ["foreign_trade"]
 
 
+def test_balances_that_are_behind_a_trade_of_somebody_else_are_not_taken_over(world):
+    world.report("TRADE", "someone-1", trade_id=7, last_lots=100, last_ticks=6_000_000, side=d.BUY)
+    found = world.meet({"USDT": "100000", "BTC": "10"})
+    assert (len(found.unsettled), world.alarms()) == (2, ["foreign_trade"])
+
+
 def test_what_is_no_trade_is_passed_over(world):
     world.report("CANCELED", "someone-1")
     assert world.alarms() == []

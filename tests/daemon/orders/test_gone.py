@@ -196,6 +196,7 @@ def test_what_a_delisted_symbol_is_worth_leaves_the_rest_known(traded, pair):
 
 def test_what_an_exchange_took_away_with_a_symbol_halts_nothing(traded, pair):
     again = delisted(traded, pair)
+    again.later(2)  # since the latest trade
     for _ in range(2):  # the first look decides nothing while an order is open
         found = again.meet({"USDT": "99760", "BTC": "10"})
         assert found.fatal == []

@@ -125,8 +125,9 @@ def test_strategies_that_hold_more_than_the_account_are_named(world):
     filled(world, d.BUY, 100_000, 6_000_000, 1)
     assert world.portfolio.short_of() == []
     world.portfolio.set_total({"BTC": UNIT // 2})
-    (text,) = world.portfolio.short_of()
-    assert text.startswith("the strategies hold 1 BTC and the account 0.5: ")
+    (short,) = world.portfolio.short_of()
+    assert (short.of, short.units) == ("BTC", -UNIT // 2)
+    assert short.text.startswith("the strategies hold 1 BTC and the account 0.5: ")
 
 
 fills = st.lists(
