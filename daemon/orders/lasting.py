@@ -3,7 +3,8 @@
 A look falls between a trade and its report, or the venue's lists are behind one that was told: each looks
 like a difference of the trade's size, and where a strategy trades the same size all the time, the next does
 too. So a look around which a trade was told shows nothing, but that all agrees; and between two looks that
-find the same no trade must be told. Where trades are told between all looks, many must find the same.
+find the same no trade must be told. Where trades are told between all looks, many must find the same, and
+none that all agrees: some of them with no trade told around, for trades may keep step with the looks.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 LAG_NS: Final = 5_000_000_000
 #: a trade that was told so long before a look was asked for is in it, but for one of many looks
 _AROUND_NS: Final = 1_000_000_000
-#: where trades are told between all looks, this many must have found the same, for so long
+#: where trades are told between all looks, this many must have found the same, for so long; of these, so many
+#: with no trade told around
 _LOOKS_MIN: Final = 12
+_QUIET_MIN: Final = 4
 _LOOKS_NS: Final = 60_000_000_000
 #: different ones of one thing that are remembered
 _KEPT: Final = 64
@@ -34,10 +37,11 @@ class _Found(msgspec.Struct):
     """A difference that was found; times are of the monotonic clock."""
 
     apart: Apart
-    told_ns: int  # the latest trade when it was last found
-    still_ns: int  # since when it is found, with no trade told in between
     first_ns: int
+    told_ns: int = -1  # the latest trade, when it was last found with none told around
+    still_ns: int = 0  # since when it is found so, with none told in between
     looks: int = 0
+    quiet: int = 0  # of these, without a trade told around
 
 
 class Lasting:
@@ -54,25 +58,24 @@ class Lasting:
         """
         now_ns = self._clock.mono_ns()
         self._found = {one.of: self._found.get(one.of) or deque(maxlen=_KEPT) for one in apart}
-        return [
-            one
-            for one in apart
-            if (latest_ns := told_ns.get(one.of, 0)) <= asked_ns - _AROUND_NS
-            and self._lasts(one, latest_ns, now_ns)
-        ]
+        return [one for one in apart if self._lasts(one, told_ns.get(one.of, 0), asked_ns, now_ns)]
 
-    def _lasts(self, apart: Apart, told_ns: int, now_ns: int) -> bool:
+    def _lasts(self, apart: Apart, told_ns: int, asked_ns: int, now_ns: int) -> bool:
         before = self._found[apart.of]
         found = next((one for one in before if one.apart.same(apart)), None)
         if found is None:
-            found = _Found(apart, told_ns, now_ns, now_ns)
+            found = _Found(apart, now_ns)
             before.append(found)
+        found.looks += 1
+        if told_ns > asked_ns - _AROUND_NS:
+            return False
+        found.quiet += 1
         if found.told_ns != told_ns:
             found.told_ns, found.still_ns = told_ns, now_ns
-        found.looks += 1
-        return now_ns - found.still_ns >= LAG_NS or (
-            found.looks >= _LOOKS_MIN and now_ns - found.first_ns >= _LOOKS_NS
-        )
+        if now_ns - found.still_ns >= LAG_NS:
+            return True
+        many = found.looks >= _LOOKS_MIN and found.quiet >= _QUIET_MIN
+        return many and now_ns - found.first_ns >= _LOOKS_NS
 
     @property
     def recurs(self) -> bool:

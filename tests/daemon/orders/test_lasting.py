@@ -76,6 +76,14 @@ def test_while_trades_are_told_between_all_looks_twelve_of_a_minute_show_it(look
     assert found == [False] * 11 + [True]
 
 
+def test_trades_that_keep_step_with_the_looks_show_nothing_but_for_four_of_them(looks):
+    for number in range(1, 41):
+        looks.trade(4.5 if number % 13 else 2.0)
+        assert not looks.look(7, 0.5 if number % 13 else 3.0)  # three of them are quiet
+    looks.trade(2.0)
+    assert looks.look(7, 3.0)
+
+
 def test_twelve_looks_of_less_than_a_minute_are_too_few(looks):
     for _ in range(20):
         looks.trade(1.0)
@@ -261,7 +269,7 @@ def test_money_moved_by_hand_is_looked_for_soon_as_long_as_the_same_is_found_amo
             break
         seen.append(found.soon)
         world.later(3 if number % 2 else 4.5)
-    assert seen == [True] * 23
+    assert seen == [True] * 13
     assert world.alarms() == ["balance"] * 2  # that it does not last, and then that it does
 
 
