@@ -26,9 +26,9 @@ LAG_NS: Final = 5_000_000_000
 _AROUND_NS: Final = 1_000_000_000
 #: where trades are told between all looks, this many must have found the same, for so long; of these, so many
 #: with no trade told around
-_LOOKS_MIN: Final = 12
-_QUIET_MIN: Final = 4
-_LOOKS_NS: Final = 60_000_000_000
+_LOOKS_MIN: Final = 5
+_QUIET_MIN: Final = 1
+_LOOKS_NS: Final = 20_000_000_000
 #: different ones of one thing that are remembered
 _KEPT: Final = 64
 
@@ -67,13 +67,12 @@ class Lasting:
             found = _Found(apart, now_ns)
             before.append(found)
         found.looks += 1
-        if told_ns > asked_ns - _AROUND_NS:
-            return False
-        found.quiet += 1
-        if found.told_ns != told_ns:
-            found.told_ns, found.still_ns = told_ns, now_ns
-        if now_ns - found.still_ns >= LAG_NS:
-            return True
+        if told_ns <= asked_ns - _AROUND_NS:
+            found.quiet += 1
+            if found.told_ns != told_ns:
+                found.told_ns, found.still_ns = told_ns, now_ns
+            if now_ns - found.still_ns >= LAG_NS:
+                return True
         many = found.looks >= _LOOKS_MIN and found.quiet >= _QUIET_MIN
         return many and now_ns - found.first_ns >= _LOOKS_NS
 
