@@ -33,7 +33,7 @@ from daemon.orders.recovery import Recovery
 from daemon.orders.venue_alarm import take_alarm
 from daemon.pause import pause, within
 from daemon.takeover import take_over
-from kernels.dtypes import REST, STOP, TARGET
+from kernels.dtypes import REST, STOP
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.orders.audit import Audit
     from daemon.orders.manager import Orders
+    from daemon.orders.order import Order
     from daemon.seams import Disk, Seams
     from daemon.venues.base import Venue
 
@@ -332,9 +333,14 @@ class Direct:
         elif isinstance(audit, Moved):
             if audit.after is State.CANCELED and audit.before is not State.CANCELED:
                 self.report.canceled.append(audit.order.client_order_id)
-        elif isinstance(audit, Filled) and audit.order is not None and audit.order.kind == TARGET:
+        elif isinstance(audit, Filled) and audit.order is not None and self._is_own(audit.order):
             key = audit.order.instrument, audit.order.side
             self._traded.setdefault(key, []).append((audit.report.last_ticks, audit.report.last_lots))
+
+    def _is_own(self, order: Order) -> bool:
+        """Whether it was sent to close something: what the daemon traded may only now be heard of."""
+        ids = self.orders.ids
+        return (ids.parse(order.client_order_id) or (0,))[0] == ids.run
 
     def _note(self, text: str) -> None:
         if text not in self.report.notes:

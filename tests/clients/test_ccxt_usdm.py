@@ -39,6 +39,7 @@ def test_ccxt_opens_holds_and_closes_a_position_by_rest(ccxt_client):
             await client.set_margin_mode("isolated", SYMBOL)
             assert (await client.fetch_leverage(SYMBOL))["longLeverage"] == 5
             before = await client.fetch_balance()
+            since_ms = client.milliseconds()
             bought = await client.create_order(SYMBOL, "market", "buy", 0.01)
             assert (bought["status"], bought["filled"]) == ("closed", 0.01)
             (position,) = await client.fetch_positions([SYMBOL])
@@ -55,8 +56,10 @@ def test_ccxt_opens_holds_and_closes_a_position_by_rest(ccxt_client):
             assert {trade["order"] for trade in trades} == mine
             paid = sum(trade["fee"]["cost"] for trade in trades)
             made = sum(float(trade["info"]["realizedPnl"]) for trade in trades)
+            funded = sum(row["amount"] for row in await client.fetch_funding_history(SYMBOL, since_ms))
             after = await client.fetch_balance()
-            assert after["USDT"]["total"] == pytest.approx(before["USDT"]["total"] + made - paid, abs=1e-6)
+            whole = before["USDT"]["total"] + made - paid + funded
+            assert after["USDT"]["total"] == pytest.approx(whole, abs=1e-6)
             assert after["USDT"]["used"] == 0
 
     run(work())

@@ -213,6 +213,19 @@ def test_what_the_strategies_hold_is_sold_and_nothing_else(scene):
     assert later.risk.latch.source == "flatten --direct"
 
 
+def test_what_the_daemon_traded_and_nobody_had_heard_of_was_not_closed_here(scene):
+    bought = scene.dead.place(kind=d.TARGET, qty=200, level=1)
+    asyncio.run(scene.dead.journal.sync_now())
+    scene.market.base += Decimal("0.002")
+    scene.market.quote -= 120
+    trade = {"trade_id": 99, "last_lots": 200, "last_ticks": BID, "cum_lots": 200, "qty_lots": 200}
+    scene.market.trades.append(
+        scene.market._say("TRADE", bought.client_order_id, mute=True, side=d.BUY, **trade)
+    )
+    report = scene.flatten()
+    assert report.closed == ["sold 0.00700 BTC at 60000.00 USDT on average"]
+
+
 def test_every_order_is_cancelled_whoever_sent_it(scene):
     scene.market.stand("by-hand")
     mine = scene.dead.place(level=3, price=BID - 50_000)
