@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from random import Random
@@ -27,6 +29,14 @@ async def pause(seams: Seams, seconds: float) -> None:
         await passed
     finally:
         timer.cancel()
+
+
+async def connect_later(seams: Seams, backoff: Backoff, who: str, error: Exception) -> None:
+    """Return when `who` may try to connect again; say in the log why it did not, and in how long it does."""
+    delay_s = backoff.next_s()
+    log = structlog.get_logger(component=who)
+    log.warning(f"{who}_connect_failed", reason=str(error), retry_s=round(delay_s, 1))
+    await pause(seams, delay_s)
 
 
 async def within(seams: Seams, seconds: float, work: Awaitable[T]) -> T:

@@ -20,7 +20,7 @@ import structlog
 
 from daemon.errors import NetError
 from daemon.feeds.snapshots import BAN_S
-from daemon.pause import Backoff, pause
+from daemon.pause import Backoff, connect_later, pause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,9 +191,7 @@ class FeedConnection:
                 link.live = False
                 if error.status in BAN_S:
                     self._snapshots.limited(error.status, error.retry_after_s)
-                delay_s = self._backoff.next_s()
-                _log.warning("feed_connect_failed", reason=str(error), retry_s=round(delay_s, 1))
-                await pause(self._seams, delay_s)
+                await connect_later(self._seams, self._backoff, "feed", error)
                 continue
             self.connects += 1
             self._links.append(link)

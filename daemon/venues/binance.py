@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import NOT_SENT, VenueStatus
-from daemon.pause import Backoff, pause, within
+from daemon.pause import Backoff, connect_later, pause, within
 from daemon.venues.base import refusal_report
 from daemon.venues.binance_address import AddressBudget
 from daemon.venues.binance_limits import BACKOFF_MS, Budget
@@ -278,7 +278,7 @@ class BinanceVenue:
                     self._tell(up=False, reason=str(error))
                 if isinstance(error, NetError) and error.status in BACKOFF_MS:
                     self.address.limited(error.status, error.retry_after_s * 1000)
-                await pause(self._seams, backoff.next_s())
+                await connect_later(self._seams, backoff, "venue", error)
                 continue
             old, self._session = self._session, session
             self._ending.clear()

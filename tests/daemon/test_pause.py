@@ -7,10 +7,12 @@ from random import Random
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemon.clock import VirtualTime
+from daemon.errors import NetError
 from daemon.memory_disk import InlineWorker, MemoryDisk
-from daemon.pause import Backoff, pause, within
+from daemon.pause import Backoff, connect_later, pause, within
 from daemon.seams import Net, Seams
 
 if TYPE_CHECKING:
@@ -34,6 +36,27 @@ def test_a_pause_lasts_as_long_as_the_injected_time_says() -> None:
         await task
 
     asyncio.run(main())
+
+
+def test_who_could_not_connect_says_why_and_waits_longer_each_time() -> None:
+    async def main() -> list[float]:
+        time = VirtualTime(1000)
+        backoff, waits = Backoff(1.0, 30.0, Random(1)), []
+        for _ in range(3):
+            with capture_logs() as said:
+                task = asyncio.create_task(connect_later(seams(time), backoff, "venue", NetError("no route")))
+                await asyncio.sleep(0)
+            (line,) = said
+            assert (line["event"], line["reason"]) == ("venue_connect_failed", "no route")
+            assert line["log_level"] == "warning"
+            waits.append(line["retry_s"])
+            time.advance(time.now_ns() + int((waits[-1] + 0.1) * 1e9))
+            await task
+        return waits
+
+    waits = asyncio.run(main())
+    assert waits == sorted(waits)
+    assert waits[0] < waits[-1]
 
 
 def test_a_pause_given_up_leaves_no_timer() -> None:
