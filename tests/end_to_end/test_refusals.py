@@ -73,6 +73,22 @@ def test_a_strategy_that_cannot_be_had_is_named_before_anybody_is_asked(bench, s
     assert sentence in refused(bench, "config", "show", path, code=78)
 
 
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"EXCHANGE": "okx", "MARKET": "usdm"}, "feed.market 'usdm' of okx is not supported; there is spot"),
+        ({"PROXY": "localhost:3128"}, "proxy"),
+    ],
+)
+def test_what_a_start_would_refuse_of_the_feed_is_refused_where_the_file_is_checked(
+    bench, environment, sentence
+):
+    path = bench.config(NOWHERE, MAKER, **PAPER)
+    env = {f"TICKD__FEED__{key}": value for key, value in environment.items()}
+    for verb in (("run",), ("config", "show")):
+        assert sentence in refused(bench, *verb, path, env=env, code=78)
+
+
 def test_an_override_of_an_unknown_key_is_refused_with_the_nearest_one(bench):
     path = bench.config(NOWHERE, MAKER, **PAPER)
     sentence = refused(bench, "run", path, code=78, env={"TICKD__FEED__STALE_SM": "5"})
