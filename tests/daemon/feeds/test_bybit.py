@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -360,15 +359,9 @@ def test_each_malformed_frame_is_counted_by_its_reason(bench) -> None:
 
 
 @pytest.fixture(scope="module")
-def samples(root: Path) -> Path:
-    """The messages, beside the repository; in CI they may not be missing."""
-    folder = root.parent / "shared" / "data" / "fixtures" / "bybit" / "jkorf_MIT" / "Bybit.UnitTests"
-    if not folder.is_dir():
-        missing = "no sample messages beside this checkout (../shared/data/fixtures)"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return folder / "Subscriptions" / "V5"
+def samples(samples: Path) -> Path:
+    """The messages of one client's tests."""
+    return samples / "bybit" / "jkorf_MIT" / "Bybit.UnitTests" / "Subscriptions" / "V5"
 
 
 def frames_of(path: Path) -> tuple[bytes, bytes]:

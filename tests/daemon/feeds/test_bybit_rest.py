@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -192,15 +191,9 @@ def test_it_is_found_by_its_name_with_the_markets_it_has() -> None:
 
 
 @pytest.fixture(scope="module")
-def samples(root: Path) -> Path:
-    """The messages, beside the repository; in CI they may not be missing."""
-    folder = root.parent / "shared" / "data" / "fixtures" / "bybit"
-    if not folder.is_dir():
-        missing = "no sample messages beside this checkout (../shared/data/fixtures)"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return folder
+def samples(samples: Path) -> Path:
+    """Bybit's messages."""
+    return samples / "bybit"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -395,15 +394,9 @@ def test_recorded_trades_and_replies_are_read_as_they_are(captures: Path, bench)
 
 
 @pytest.fixture(scope="module")
-def samples(root: Path) -> Path:
-    """Messages that other clients' tests hold, beside the repository; in CI they may not be missing."""
-    folder = root.parent / "shared" / "data" / "fixtures" / "okx"
-    if not folder.is_dir():
-        missing = "no sample messages beside this checkout (../shared/data/fixtures)"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return folder
+def samples(samples: Path) -> Path:
+    """OKX's messages."""
+    return samples / "okx"
 
 
 def sample_of(samples: Path, name: str) -> tuple[bytes, bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -146,13 +145,8 @@ def test_it_is_found_by_its_name_and_has_no_swaps() -> None:
         find_exchange("okx", "usdm")
 
 
-def test_others_sample_of_rules_is_read(root: Path) -> None:
-    folder = root.parent / "shared" / "data" / "fixtures" / "okx" / "jkorf_MIT" / "OKX.Net.UnitTests"
-    if not folder.is_dir():
-        missing = "no sample messages beside this checkout (../shared/data/fixtures)"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+def test_others_sample_of_rules_is_read(samples: Path) -> None:
+    folder = samples / "okx" / "jkorf_MIT" / "OKX.Net.UnitTests"
     path = folder / "Endpoints" / "UnifiedApi" / "ExchangeData" / "GetSymbols.txt"
     _, _, _, text = path.read_text("utf-8-sig").split("\n", 3)
     [one] = OKX.instruments("spot", ["BTC/USDT"], text.encode())
