@@ -263,6 +263,7 @@ def _journal(args: Namespace) -> int:
             show=args.show or "",
             summary=args.summary,
             waterfall=args.waterfall,
+            slippage=args.slippage,
             symbol=args.symbol,
             strategy=args.strategy,
             order=args.order,

@@ -204,6 +204,9 @@ def _add_journal(one: Parser) -> None:
         "--show", choices=JOURNAL_VIEWS, metavar="WHAT", help=f"{', '.join(JOURNAL_VIEWS)} (records)"
     )
     one.add_argument("--summary", action="store_true", help="what it comes to, by strategy and instrument")
+    one.add_argument(
+        "--slippage", type=Path, metavar="FOLDER", help="compare with a journal of the same time: paper, say"
+    )
     one.add_argument("--waterfall", metavar="ORDER", help="one order's steps, with the time between them")
     one.add_argument("--order", metavar="ID", help="explain one order; with --show, only what is of it")
     one.add_argument("--symbol", help="only of this instrument, such as BTC/USDT")

@@ -75,6 +75,7 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
     show: str = ""  # a view of daemon/faces/journal_views.py, or records
     summary: bool = False
     waterfall: str | None = None  # an order
+    slippage: Path | None = None  # another journal of the same time
     symbol: str | None = None  # all that follow: only what bears it
     strategy: str | None = None
     order: str | None = None

@@ -19,6 +19,7 @@ from daemon.errors import EXIT_DONE, UsageError
 from daemon.faces.exports import check_target, write_csv, write_parquet
 from daemon.faces.journal_choice import Choice
 from daemon.faces.journal_figures import figures
+from daemon.faces.journal_slippage import Pair, compare, comparison
 from daemon.faces.journal_story import story
 from daemon.faces.journal_summary import Line, summarise
 from daemon.faces.journal_table import Row, RowReader, iso, rows_of, stamp, table
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 #: the questions that are not for rows, and the options that narrow each
 _NARROWED: Final[dict[str, frozenset[str]]] = {
     "summary": frozenset({"symbol", "strategy", "since_ns", "until_ns"}),
+    "slippage": frozenset({"symbol", "strategy", "since_ns", "until_ns"}),
     "waterfall": frozenset(),
     "order": frozenset(),
 }
@@ -52,6 +54,8 @@ def run(options: JournalOptions) -> int:
         _print_waterfall(options, options.waterfall)
     elif options.summary:
         _print_summary(options)
+    elif options.slippage is not None:
+        _print_slippage(options, options.slippage)
     elif options.order is not None and not options.show:
         _print_story(options, options.order)
     elif options.json and options.show in {"", "records"} and options.csv is options.parquet is None:
@@ -63,9 +67,8 @@ def run(options: JournalOptions) -> int:
 
 def _check(options: JournalOptions) -> None:
     """Refuse what does not go together, and files that cannot be written, before any work is done."""
-    asked = [
-        name for name in ("show", "summary", "waterfall") if getattr(options, name) not in {None, False, ""}
-    ]
+    questions = ("show", "summary", "slippage", "waterfall")
+    asked = [name for name in questions if getattr(options, name) not in {None, False, ""}]
     if len(asked) > 1:
         raise UsageError(f"--{asked[0]} and --{asked[1]} are two questions: ask one")
     question = asked[0] if asked else "order" if options.order is not None else "show"
@@ -151,6 +154,29 @@ def _print_summary(options: JournalOptions) -> None:
         print_json(summary)
         return
     for line in figures(summary):
+        sys.stdout.write(line + "\n")
+
+
+def _print_slippage(options: JournalOptions, other: Path) -> None:
+    """Print what came of the orders of two journals of one time."""
+    choice = Choice(
+        msgspec.structs.replace(options, since_ns=None, until_ns=None), Pair.__struct_fields__, ""
+    )
+    found = compare(
+        lambda: choice.watch(_records(options.folder)),
+        lambda: choice.watch(_records(other)),
+        options.since_ns,
+        options.until_ns,
+        lambda pair: choice.wants(0, pair),
+    )
+    if found is None:
+        raise UsageError(f"{options.folder} and {other} have no time in common: nothing can be compared")
+    if not found.pairs:
+        choice.explain_nothing()
+    if options.json:
+        print_json(found)
+        return
+    for line in comparison(found):
         sys.stdout.write(line + "\n")
 
 

@@ -118,7 +118,7 @@ def orders(journal: Iterable[Record]) -> Iterator[tuple[int, OrderRow]]:
     lives: dict[str, _Life] = {}
     ended: dict[str, None] = {}  # the oldest end first
     spells = Spells()
-    for telling, record, heard in _told(journal):
+    for telling, record, heard in told(journal):
         if isinstance(record, Checkpoint):
             assert telling.orders is not None
             spells.loaded(telling.orders)
@@ -149,7 +149,7 @@ def orders(journal: Iterable[Record]) -> Iterator[tuple[int, OrderRow]]:
 
 def fills(journal: Iterable[Record]) -> Iterator[tuple[int, FillRow]]:
     """Yield every trade once, also those of orders that are not ours."""
-    for telling, _, heard in _told(journal):
+    for telling, _, heard in told(journal):
         for audit in heard:
             if isinstance(audit, Filled):
                 yield audit.now_ns, _fill_row(telling, audit)
@@ -157,7 +157,7 @@ def fills(journal: Iterable[Record]) -> Iterator[tuple[int, FillRow]]:
 
 def positions(journal: Iterable[Record]) -> Iterator[tuple[int, PositionRow]]:
     """Yield what a strategy held after each of its trades."""
-    for telling, _, heard in _told(journal):
+    for telling, _, heard in told(journal):
         for audit in heard:
             if isinstance(audit, Filled) and audit.order is not None:
                 yield audit.now_ns, _position_row(telling, audit.order, audit.now_ns)
@@ -210,7 +210,7 @@ VIEWS: Final[
 
 
 # --- what a retelling says ----------------------------------------------------------------------------------
-def _told(journal: Iterable[Record]) -> Iterator[tuple[Retelling, Record, list[Filled | Moved]]]:
+def told(journal: Iterable[Record]) -> Iterator[tuple[Retelling, Record, list[Filled | Moved]]]:
     """Yield the retelling after each record that belongs to a run, and the steps and fills it brought."""
     heard: list[Filled | Moved] = []
 

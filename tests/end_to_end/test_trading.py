@@ -101,6 +101,9 @@ def test_the_journal_explains_orders_and_comes_to_what_the_daemon_said(bench, ex
     assert float(line["fees"]) == pytest.approx(one["fees"], abs=1e-9)
     assert float(line["position"]) == pytest.approx(one["position"], abs=1e-12)
     assert "slippage is against" in bench.run("journal", folder, "--summary").out
+    (pair,) = json.loads(bench.run("journal", folder, "--slippage", folder, "--json").out)["pairs"]
+    assert pair["this"] == pair["other"]
+    assert (pair["this"]["orders"], pair["this"]["fills"]) == (line["orders"], line["fills"])
     fills = bench.run("journal", folder, "--show", "fills", "--symbol", one["symbol"], "--last", "3").out
     order = fills.splitlines()[-1].split()[2]
     story = bench.run("journal", folder, "--order", order).out
