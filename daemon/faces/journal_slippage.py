@@ -251,7 +251,7 @@ def comparison(found: Comparison) -> Iterator[str]:
     modes = [found.this_mode or "this", found.other_mode or "other"]
     if modes[0] == modes[1]:
         modes = [f"{modes[0]}, this", f"{modes[1]}, other"]
-    cells = [_COLUMNS]
+    cells: list[tuple[str, ...]] = [_COLUMNS]
     for pair in found.pairs:
         cells.append(_cells(pair.strategy, pair.instrument, modes[0], pair.this))
         cells.append(_cells("", "", modes[1], pair.other))
