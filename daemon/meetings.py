@@ -99,7 +99,6 @@ class Meetings:
             try:
                 await self.meet()
             except (FrameError, NetError, VenueError) as error:
-                self._log.warning("snapshot_failed", reason=str(error))
                 self._go_unseen(str(error))
                 refused = isinstance(error, VenueError) and error.code not in BUSY
                 refusals = refusals + 1 if refused else 0
@@ -109,16 +108,18 @@ class Meetings:
                 self._asked.set()
             else:
                 refusals = 0
-                self._unseen_ns, self._told = None, False
+                self._see_again()
 
     def _go_unseen(self, why: str) -> None:
-        """Tell a person, once, of an account that cannot be looked at; add no risk when that lasts.
+        """Say once that the account cannot be looked at; tell a person, and add no risk, when that lasts.
 
         The next look that succeeds opens the gate again, as after the connection for orders was down.
         """
         core, clock = self._core, self._seams.clock
         mono_ns = clock.mono_ns()
-        self._unseen_ns = mono_ns if self._unseen_ns is None else self._unseen_ns
+        if self._unseen_ns is None:
+            self._unseen_ns = mono_ns
+            self._log.warning("snapshot_failed", reason=why)
         lasts_ns = mono_ns - self._unseen_ns
         if lasts_ns >= _BLIND_NS:
             core.orders.risk.close_all(GATE_VENUE_DOWN)
@@ -129,3 +130,10 @@ class Meetings:
                 f"found, and after {_BLIND_NS / 1e9:g} s no risk is added: {why}"
             )
             core.orders.tell(Alarm("account_unseen", text, clock.now_ns()))
+
+    def _see_again(self) -> None:
+        """Say so where the log has that it could not be looked at."""
+        if self._unseen_ns is not None:
+            unseen_s = (self._seams.clock.mono_ns() - self._unseen_ns) / 1e9
+            self._log.info("snapshot_again", after_s=round(unseen_s, 1))
+        self._unseen_ns, self._told = None, False

@@ -22,6 +22,8 @@ from daemon.venues.binance_protocol import SPOT, Protocol
 from daemon.venues.binance_requests import request
 from daemon.venues.binance_rest import BACKOFF_S_FIRST
 from daemon.venues.binance_session import AMEND, CANCEL, PLACE, QUERY, REFUSALS, TIME, TRADES, Asked
+from daemon.venues.key_rights import KEY_REFUSED, refused
+from daemon.venues.order_names import OrderNames
 from daemon.venues.server_clock import ServerClock
 from daemon.venues.signing import HmacSigner, check_encrypted
 
@@ -42,11 +44,6 @@ if TYPE_CHECKING:
 
 #: measurements of the exchange's clock before the first order
 _TIMES: Final = 3
-#: the key, its signature or its permissions are wrong: no reconnect mends that
-_KEY_REFUSED: Final = frozenset({-1022, -2014, -2015})
-#: order numbers whose client order id is remembered, for the trades of a snapshot
-_IDS_MAX: Final = 50_000
-
 #: what the venue may say first of an order it has
 _FIRST_WORDS: Final = frozenset({"NEW", "TRADE"})
 
@@ -98,7 +95,7 @@ class BinanceVenue:
         self._session: Session | None = None
         self._ending: asyncio.Event = asyncio.Event()
         self._request_id = 0
-        self._ids: dict[int, str] = {}
+        self._names = OrderNames()
         self._supervisor: asyncio.Task[None] | None = None
         self._beat: Timer | None = None
 
@@ -167,9 +164,7 @@ class BinanceVenue:
     def on_report(self, report: ExecutionReport) -> None:
         """Hand an order message on, remembering whose order number it tells."""
         if report.venue_order_id and report.kind in _FIRST_WORDS:
-            self._ids[int(report.venue_order_id)] = report.client_order_id
-            if len(self._ids) > _IDS_MAX:
-                del self._ids[next(iter(self._ids))]
+            self._names.remember(report.instrument, report.venue_order_id, report.client_order_id)
         if self._sink is not None:
             self._sink.on_report(report)
 
@@ -230,8 +225,8 @@ class BinanceVenue:
     async def start(self, sink: VenueSink) -> None:
         """Connect and stay connected; returns once orders can be sent.
 
-        Raises VenueError when the key is refused and ConfigError for a host that is not allowed; while the
-        exchange cannot be reached it goes on trying.
+        Raises ConfigError when the key is refused or a host is not allowed; while the exchange cannot be
+        reached it goes on trying.
         """
         self._sink = sink
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -257,7 +252,7 @@ class BinanceVenue:
 
     async def snapshot(self, since_ns: int) -> VenueSnapshot:
         """Return balances, open orders and trades since `since_ns`; raises VenueError or NetError."""
-        return await self.rest.snapshot(self._listed, since_ns, self._ids)
+        return await self.rest.snapshot(self._listed, since_ns, self._names)
 
     async def touches(self, instruments: Sequence[Instrument]) -> list[tuple[float, float]]:
         """Return the best bid and ask of each now."""
@@ -272,8 +267,8 @@ class BinanceVenue:
             try:
                 session = await self._open()
             except (NetError, VenueError) as error:
-                if isinstance(error, VenueError) and error.code in _KEY_REFUSED and not ready.done():
-                    raise
+                if isinstance(error, VenueError) and error.code in KEY_REFUSED and not ready.done():
+                    raise refused(self.name, str(error)) from None
                 if self._session is None:
                     self._tell(up=False, reason=str(error))
                 if isinstance(error, NetError) and error.status in BACKOFF_MS:

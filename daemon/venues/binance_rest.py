@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from daemon.venues.binance_frames import OrderFrames
     from daemon.venues.binance_limits import Budget
     from daemon.venues.binance_wire import TradeRow
+    from daemon.venues.order_names import OrderNames
     from daemon.venues.server_clock import ServerClock
     from daemon.venues.signing import Signer
 
@@ -206,18 +207,18 @@ class RestReader:
 
     # --- the snapshot ---------------------------------------------------------------------------------------
     async def snapshot(
-        self, instruments: Sequence[Instrument], since_ns: int, known_ids: dict[int, str]
+        self, instruments: Sequence[Instrument], since_ns: int, names: OrderNames
     ) -> VenueSnapshot:
         """Return balances, open orders and trades since `since_ns`, as they were at `wire_ns` or later.
 
         The trades of hundreds of symbols take minutes, so what changes with each trade is asked for last.
-        `known_ids`: order numbers whose client order id is known; others are looked up.
+        `names`: whose orders are known; the others' are looked up, and remembered.
         """
         wire_ns = self._seams.clock.now_ns()
         notes: list[str] = []
         trades: list[ExecutionReport] = []
         for instrument in instruments:
-            trades += await self._trades(instrument, since_ns, known_ids)
+            trades += await self._trades(instrument, since_ns, names)
         open_orders = await self._open_orders(instruments, notes)
         account = await self.get(
             f"{self.prefix}/account", {"omitZeroBalances": "true"}, 20, self._frames.account, patient=True
@@ -277,21 +278,14 @@ class RestReader:
         return rows
 
     async def _trades(
-        self, instrument: Instrument, since_ns: int, known_ids: dict[int, str]
+        self, instrument: Instrument, since_ns: int, names: OrderNames
     ) -> list[ExecutionReport]:
         wire_ns = self._seams.clock.now_ns()
         rows = await self._trade_rows(instrument.exchange_symbol, since_ns)
-        unknown = {row.orderId for row in rows} - known_ids.keys()
-        names = known_ids
-        if unknown:
-            symbol = instrument.exchange_symbol
-            looked_up = await self._order_names(symbol, min(unknown), max(unknown))
-            for number in sorted(unknown - looked_up.keys()):
-                looked_up[number] = await self._order_name(symbol, number)
-            names = looked_up | known_ids
+        called = await self._find_names(instrument, {row.orderId for row in rows}, names)
 
         def report(row: TradeRow) -> ExecutionReport:
-            return self._frames.trade(row, instrument.index, names[row.orderId], wire_ns)
+            return self._frames.trade(row, instrument.index, called[row.orderId], wire_ns)
 
         # a trade left out would be a wrong position: one that cannot be read spoils the snapshot
         return self._read(
@@ -313,6 +307,24 @@ class RestReader:
     async def _trade_page(self, wanted: dict[str, str | int], *, patient: bool) -> list[TradeRow]:
         path = f"{self.prefix}/{self.trades_path}"
         return await self.get(path, wanted, self.weight_trades, self._frames.trades, patient=patient)
+
+    async def _find_names(
+        self, instrument: Instrument, numbers: set[int], names: OrderNames
+    ) -> dict[int, str]:
+        """Return whose each order of an instrument is; what is not known is looked up, as it weighs less.
+
+        Between two orders lie all that the account has sent since, a year of them where one is old.
+        """
+        index, symbol = instrument.index, instrument.exchange_symbol
+        called = {number: name for number in numbers if (name := names.find(index, str(number)))}
+        unknown = numbers - called.keys()
+        found: dict[int, str] = {}
+        if len(unknown) * self.weight_name > self.weight_names:
+            found = await self._order_names(symbol, min(unknown), max(unknown))
+        for number in sorted(unknown):
+            called[number] = found.get(number) or await self._order_name(symbol, number)
+            names.remember(index, str(number), called[number])
+        return called
 
     async def _order_names(self, symbol: str, first: int, last: int) -> dict[int, str]:
         """Return order number -> client order id of the orders from number `first` to `last`."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from daemon.venues.binance_settings import UsdmSettings
     from daemon.venues.binance_usdm_wire import SymbolSetup
     from daemon.venues.binance_wire import TradeRow
+    from daemon.venues.order_names import OrderNames
 
 #: the longest span that trades are told of at once
 _SPAN_MS: Final = 7 * 86_400_000
@@ -55,14 +56,14 @@ class UsdmRest(RestReader):
 
     # --- the snapshot ---------------------------------------------------------------------------------------
     async def snapshot(
-        self, instruments: Sequence[Instrument], since_ns: int, known_ids: dict[int, str]
+        self, instruments: Sequence[Instrument], since_ns: int, names: OrderNames
     ) -> VenueSnapshot:
         """Return wallets, positions, open orders and trades since `since_ns`, as at `wire_ns` or later."""
         wire_ns = self._seams.clock.now_ns()
         notes: list[str] = []
         trades: list[ExecutionReport] = []
         for instrument in instruments:
-            trades += await self._trades(instrument, since_ns, known_ids)
+            trades += await self._trades(instrument, since_ns, names)
         open_orders = await self._open_orders(instruments, notes)
         open_orders += await self._open_stops(instruments, notes)
         funding = await self._fundings(since_ns)

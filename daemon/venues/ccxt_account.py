@@ -17,6 +17,7 @@ from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import OpenOrder, VenueSnapshot
 from daemon.venues.ccxt_errors import reason_of
 from daemon.venues.ccxt_exchanges import EXCHANGES
+from daemon.venues.order_names import OrderNames
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -36,8 +37,6 @@ _DAY_MS: Final = 86_400_000
 _ROWS: Final = 100
 #: the exchange's clock may be so far from ours
 _MARGIN_MS: Final = 60_000
-#: order numbers whose id is remembered
-_NAMES_MAX: Final = 50_000
 
 
 class Account:
@@ -52,7 +51,7 @@ class Account:
         self._instruments = instruments
         self._clock = clock
         self._has_one = requests.client.has.get("fetchOrder") is True  # asks about one order
-        self.names: dict[str, str] = {}  # order number -> our id
+        self.names = OrderNames()
         #: whether it is known to tell our ids: until then an order without one may be ours
         self.tells_ids = requests.form in EXCHANGES.values()
 
@@ -82,14 +81,14 @@ class Account:
     async def _listed(self, order: Order, symbol: str) -> Any:
         number, ids = order.venue_order_id, self._requests.ids
         since_ms = order.sent_ns // 1_000_000 - _MARGIN_MS
-        strangers = set()
+        strangers: set[str] = set()
         for row in await self.open_orders(symbol) + await self._orders(symbol, since_ms):
             if number and str(row.get("id")) == number:
                 return row
             if ids.ours(str(row.get("clientOrderId") or "")) == order.client_order_id:
                 return row
             strangers.add(str(row.get("id")))
-        strangers -= self.names.keys()
+        strangers = {one for one in strangers if not self.names.find(order.instrument, one)}
         if strangers and not number and not self.tells_ids:
             which = f"{len(strangers)} of {symbol} that may be {order.client_order_id}"
             raise VenueError(0, f"{self._client.id} has told no order by our id yet, and {which}")
@@ -180,8 +179,9 @@ class Account:
                 )
                 continue
             if row.client_order_id:
-                self.remember(row.number, row.client_order_id)  # its trades are read next
-            name = row.client_order_id or self.names.get(row.number, row.number)
+                # its trades are read next
+                self.names.remember(instrument.index, row.number, row.client_order_id)
+            name = row.client_order_id or self.names.find(instrument.index, row.number) or row.number
             found.append(
                 OpenOrder(
                     client_order_id=name,
@@ -202,34 +202,31 @@ class Account:
         reports = []
         for row in raw:
             number = str(row.get("order"))
-            name = self.names.get(number, "")  # "": a meeting knows whether it may be ours
+            # without a name: a meeting knows whether it may be ours
+            name = self.names.find(instrument.index, number)
             reports.append(self._rows.trade(row, instrument, number, name, wire_ns))
         return reports
 
     async def _learn(self, instrument: Instrument, trades: list[Any]) -> None:
         """Learn our ids of the orders that traded: from the lists of their time, the rest one by one."""
-        unknown = {str(row.get("order")): row for row in trades if str(row.get("order")) not in self.names}
+        index, names = instrument.index, self.names
+        unknown = {number: row for row in trades if not names.find(index, number := str(row.get("order")))}
         if not unknown:
             return
         oldest_ms = min(int(row["timestamp"]) for row in unknown.values())
         for raw in await self._orders(instrument.symbol, oldest_ms - _MARGIN_MS):
-            self._name(str(raw.get("id")), raw)
+            self._name(index, str(raw.get("id")), raw)
         if not self._has_one:
             return
-        for number in unknown.keys() - self.names.keys():
-            self._name(number, await self._requests.fetch_number(instrument.symbol, number))
+        for number in sorted(unknown):
+            if not names.find(index, number):
+                self._name(index, number, await self._requests.fetch_number(instrument.symbol, number))
 
-    def _name(self, number: str, raw: Any) -> None:
+    def _name(self, instrument: int, number: str, raw: Any) -> None:
         """Learn whose an order is, unless an exchange that leaves out our ids says nothing of that."""
         name = self._requests.ids.ours(str(raw.get("clientOrderId") or ""))
         if name or self.tells_ids:
-            self.remember(number, name or number)
-
-    def remember(self, number: str, name: str) -> None:
-        """Remember whose order a number is."""
-        self.names[number] = name
-        if len(self.names) > _NAMES_MAX:
-            del self.names[next(iter(self.names))]
+            self.names.remember(instrument, number, name or number)
 
     # --- lists ----------------------------------------------------------------------------------------------
     async def _orders(self, symbol: str, since_ms: int) -> list[Any]:

@@ -14,9 +14,9 @@ from ccxt.base.errors import BaseError, NetworkError
 
 from daemon.errors import ConfigError, NetError, VenueError
 from daemon.venues.ccxt_client import TICKET, Ticket, connect_client, make_client
-from daemon.venues.ccxt_errors import reason_of
+from daemon.venues.ccxt_errors import KEY_REFUSED, reason_of
 from daemon.venues.hosts import LOOPBACK
-from daemon.venues.key_rights import Rights, judge, unchecked
+from daemon.venues.key_rights import Rights, judge, refused, unchecked
 
 if TYPE_CHECKING:
     import ssl
@@ -33,8 +33,8 @@ async def refuse_withdrawals(
 ) -> list[str]:
     """Return what a person should know of the key, over a connection that is closed again.
 
-    Raises ConfigError where it may withdraw, or where nobody tells, VenueError where an exchange that tells
-    did not, all of them unless `allowed`; NetError where it could not be asked.
+    Raises ConfigError where it is refused or may withdraw, or where nobody tells, VenueError where an
+    exchange that tells did not, all of them unless `allowed`; NetError where it could not be asked.
     """
     name = settings.exchange
     ask = _ASKERS.get(name)
@@ -55,6 +55,8 @@ async def refuse_withdrawals(
                 host, allowed=allowed or host in LOOPBACK
             )  # a simulated one has nothing to withdraw
         text = f"{name} was asked what the key may do, and did not tell: {reason_of(error)}"
+        if isinstance(error, KEY_REFUSED) and not allowed:
+            raise refused(name, reason_of(error)) from None
         if isinstance(error, NetworkError):
             raise NetError(text) from None
         if not allowed:

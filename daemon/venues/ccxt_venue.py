@@ -8,7 +8,6 @@ we believe is asked about, and its trades are told before its status. Nothing is
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from ccxt.base.errors import BaseError, OrderNotFound
@@ -23,11 +22,13 @@ from daemon.venues.ccxt_client import TICKET, Ticket, connect_client, make_clien
 from daemon.venues.ccxt_dead_man import CcxtDeadMan
 from daemon.venues.ccxt_errors import KEY_REFUSED, reason_of, report_of
 from daemon.venues.ccxt_ids import ClientIds
+from daemon.venues.ccxt_orphans import Orphans
 from daemon.venues.ccxt_reports import order_report
 from daemon.venues.ccxt_requests import Requests
 from daemon.venues.ccxt_rows import Rows
 from daemon.venues.ccxt_start import check_features, check_markets
 from daemon.venues.ccxt_watch import BACKOFF_S_FIRST, Watch
+from daemon.venues.key_rights import refused
 from kernels.dtypes import REST, SELL, STOP, TARGET
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 #: what an event counts and its trades do not tell yet may be on its way for so long
 _SOON_NS: Final = 250_000_000
-_ORPHANS_MAX: Final = 1_000
 
 
 class CcxtVenue:
@@ -81,8 +81,7 @@ class CcxtVenue:
         self._account = Account(self._requests, self._rows, self._instruments, self._clock)
         self.live: dict[str, Order] = {}  # what may still change
         self._looking: set[str] = set()
-        #: trades that came before it was known whose order they are of: (order number, trade)
-        self._orphans: deque[tuple[str, Any]] = deque(maxlen=_ORPHANS_MAX)
+        self._orphans = Orphans()
         self._watch = Watch(
             self._client, self._account, self._rows, self._instruments, seams, self, settings.backoff_s_max
         )
@@ -202,11 +201,8 @@ class CcxtVenue:
     # --- what the exchange says -----------------------------------------------------------------------------
     def _take(self, order: Order, row: OrderRow) -> None:
         """Take what an answer or an event says of an order: trades, its end, or that trades are missing."""
-        instrument = self._instruments[order.instrument]
-        trades = [self._read_trade(one, instrument, row.number, order) for one in row.trades if one.get("id")]
         self._learn(order, row)
-        for trade in trades:
-            self._tell_trade(trade)
+        self._tell_trades(order, row.number, [one for one in row.trades if one.get("id")])
         if row.untold or (row.cum_lots or 0) > order.filled_lots:
             self._look_soon(order, row.cum_lots or 0)
         elif row.end is not None and not order.state.terminal:
@@ -214,18 +210,23 @@ class CcxtVenue:
 
     def _learn(self, order: Order, row: OrderRow) -> None:
         """Remember an order's number, and tell the trades that came before it was known."""
-        if row.client_order_id == order.client_order_id:
-            self._account.tells_ids = True
-        if not row.number or self._account.names.get(row.number) == order.client_order_id:
+        self._account.tells_ids |= row.client_order_id == order.client_order_id
+        instrument, names = self._instruments[order.instrument], self._account.names
+        if not row.number or names.find(order.instrument, row.number) == order.client_order_id:
             return
-        self._account.remember(row.number, order.client_order_id)
-        waiting = list(self._orphans)
-        self._orphans.clear()
-        for number, raw in waiting:
-            if number == row.number:
-                self._tell_trade(self._read_trade(raw, self._instruments[order.instrument], number, order))
-            else:
-                self._orphans.append((number, raw))
+        names.remember(order.instrument, row.number, order.client_order_id)
+        self._tell_trades(order, row.number, self._orphans.of_order(instrument.symbol, row.number))
+
+    def _tell_trades(self, order: Order, number: str, rows: Sequence[Any]) -> None:
+        """Tell trades of one order; where one cannot be read nobody knows what it has traded."""
+        instrument = self._instruments[order.instrument]
+        try:
+            trades = [self._read_trade(raw, instrument, number, order) for raw in rows]
+        except FrameError as error:
+            self._failed(order, "TIMEOUT", error)
+            return
+        for trade in trades:
+            self._tell_trade(trade)
 
     def _read_trade(self, raw: Any, instrument: Instrument, number: str, order: Order) -> ExecutionReport:
         """Return the report of a trade of one order, which may leave out what the order says."""
@@ -242,9 +243,9 @@ class CcxtVenue:
         instrument, number = self._rows.instrument(raw), str(raw.get("order") or "")
         if instrument is None or not number:
             return
-        name = self._account.names.get(number)
-        if name is None:  # its order's answer is on its way, or it is somebody else's: a snapshot tells that
-            self._orphans.append((number, raw))
+        name = self._account.names.find(instrument.index, number)
+        if not name:  # its order's answer is on its way, or it is somebody else's: a snapshot tells that
+            self._orphans.keep(raw)
         else:
             self._tell_trade(self._rows.trade(raw, instrument, number, name, self._clock.now_ns()))
 
@@ -254,12 +255,12 @@ class CcxtVenue:
         if instrument is None:
             return
         row = self._rows.order(raw, instrument)
-        order = self.live.get(row.client_order_id) or self.live.get(self._account.names.get(row.number, ""))
-        if order is None:
-            return
-        if order.state is State.PENDING_NEW and row.end is None:
-            self._report("NEW", order, venue_order_id=row.number)
-        self._take(order, row)
+        name = self._account.names.find(instrument.index, row.number)
+        order = self.live.get(row.client_order_id) or self.live.get(name)
+        if order is not None:
+            if order.state is State.PENDING_NEW and row.end is None:
+                self._report("NEW", order, venue_order_id=row.number)
+            self._take(order, row)
 
     def _look_soon(self, order: Order, cum_lots: int) -> None:
         """Look at an order, unless the trades that an event counted come by themselves."""
@@ -275,9 +276,7 @@ class CcxtVenue:
     def _report(
         self, kind: ReportKind, order: Order, row: OrderRow | None = None, venue_order_id: str = ""
     ) -> None:
-        if self._sink is None:
-            return
-        if kind == "NEW" and self._sink.knows(kind, order.client_order_id, 0, -1):
+        if self._sink is None or (kind == "NEW" and self._sink.knows(kind, order.client_order_id, 0, -1)):
             return
         self._sink.on_report(order_report(kind, order, self._clock.now_ns(), row, venue_order_id))
 
@@ -306,8 +305,8 @@ class CcxtVenue:
     async def start(self, sink: VenueSink) -> None:
         """Connect and check; returns once orders can be sent.
 
-        Raises ConfigError for what the exchange cannot do and VenueError where the key is refused; while the
-        exchange cannot be reached it goes on trying.
+        Raises ConfigError for what the exchange cannot do and where the key is refused; while the exchange
+        cannot be reached it goes on trying.
         """
         self._sink, settings = sink, self._settings
         self._session = connect_client(self._client, settings.proxy, self._context)
@@ -318,7 +317,7 @@ class CcxtVenue:
                 await self._check()
                 break
             except KEY_REFUSED as error:
-                raise VenueError(0, f"{self.name} refuses the key: {reason_of(error)}") from None
+                raise refused(self.name, reason_of(error)) from None
             except (BaseError, NetError) as error:
                 self._tell(up=False, reason=reason_of(error))
             await pause(self._seams, backoff.next_s())

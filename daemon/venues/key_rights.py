@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from daemon.config import VenueConfig
     from daemon.venues.binance_rest import RestReader
 
+#: Binance's: the key, its signature or its permissions are wrong, or it is not of this address
+KEY_REFUSED: Final = frozenset({-1022, -2014, -2015})
 _PATH: Final = "/sapi/v1/account/apiRestrictions"
 _NOT_FOUND: Final = -404  # how RestReader tells an HTTP status without an error code
 
@@ -45,20 +47,30 @@ _RESTRICTIONS: Final = msgspec.json.Decoder(_Restrictions)
 async def refuse_withdrawals(rest: RestReader, venue: VenueConfig) -> list[str]:
     """Return what a person should know of the key.
 
-    Raises ConfigError where it may withdraw and venue.allow_withdrawals does not say so, VenueError and
-    NetError where production does not tell.
+    Raises ConfigError where it is refused, or may withdraw and venue.allow_withdrawals does not say so,
+    VenueError and NetError where production does not tell.
     """
     if venue.environment == "testnet":
         return [unchecked("the testnet")]
     try:
         told = await rest.get(_PATH, {}, 1, lambda body: decoded(_RESTRICTIONS, body))
     except VenueError as error:
+        if error.code in KEY_REFUSED:
+            raise refused("Binance", str(error)) from None
         host = urlsplit(venue.rest_url).hostname
         if error.code != _NOT_FOUND or host is None or host in PLACES["production"].hosts:
             raise
         return [unchecked(host)]
     rights = Rights(told.enableWithdrawals, not told.ipRestrict, told.enableSpotAndMarginTrading)
     return judge(rights, "Binance", allowed=venue.allow_withdrawals)
+
+
+def refused(exchange: str, said: str) -> ConfigError:
+    """Return the error of a key that an exchange does not take: no new attempt mends that."""
+    return ConfigError(
+        f"{exchange} refuses the key: {said}; see that [venue] names the key and the secret of this exchange "
+        "and environment, and there what the key may do and from which addresses"
+    )
 
 
 def judge(rights: Rights, exchange: str, *, allowed: bool) -> list[str]:

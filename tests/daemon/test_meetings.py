@@ -24,7 +24,7 @@ class Log:
     def warning(self, event, **more):
         self.lines.append((event, more))
 
-    error = warning
+    error = info = warning
 
 
 class Core:
@@ -148,6 +148,19 @@ def test_a_look_that_succeeds_ends_what_was_counted(desk):
     desk.time.call_at(85 * SECOND, lambda: desk.core.fails.extend([NetError("again")] * 100))
     asyncio.run(desk.play(desk.meetings.run(), 500))
     assert desk.core.told == [(170, "account_unseen")]
+
+
+def test_that_looks_fail_is_logged_once_an_episode_and_so_is_its_end(desk):
+    desk.core.fails = [NetError("the line is cut"), NetError("the name is not known")] * 5
+    desk.time.call_at(50 * SECOND, lambda: desk.core.fails.append(NetError("again")))
+    asyncio.run(desk.play(desk.meetings.run(), 100))
+    said = [(event, more) for event, more in desk.log.lines if event.startswith("snapshot_")]
+    assert said == [
+        ("snapshot_failed", {"reason": "the line is cut"}),
+        ("snapshot_again", {"after_s": 10.0}),
+        ("snapshot_failed", {"reason": "again"}),
+        ("snapshot_again", {"after_s": 1.0}),
+    ]
 
 
 def test_a_venue_that_goes_on_refusing_is_not_agreed_with(desk):

@@ -104,13 +104,12 @@ def test_a_beat_without_a_session_does_nothing() -> None:
     assert desk.time.next_ns is None
 
 
-def test_old_order_numbers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.venues.binance._IDS_MAX", 2)
+def test_an_order_s_number_is_remembered_from_the_first_word_of_it() -> None:
     desk = Desk()
-    for number in (7, 8, 9):
-        fields: dict[str, Any] = {"kind": "NEW", "client_order_id": f"demo-7-{number}"}
+    for number, kind in ((7, "NEW"), (8, "TRADE"), (9, "STATUS")):
+        fields: dict[str, Any] = {"kind": kind, "client_order_id": f"demo-7-{number}"}
         desk.venue.on_report(ExecutionReport(**fields, instrument=0, wire_ns=1, venue_order_id=str(number)))
-    assert desk.venue._ids == {8: "demo-7-8", 9: "demo-7-9"}
+    assert [desk.venue._names.find(0, number) for number in "789"] == ["demo-7-7", "demo-7-8", ""]
 
 
 def test_best_prices_are_asked_of_rest() -> None:

@@ -20,6 +20,7 @@ from daemon.venues.binance_frames import OrderFrames
 from daemon.venues.binance_limits import Budget
 from daemon.venues.binance_rest import UNREADABLE, RestReader
 from daemon.venues.binance_wire import RateLimit
+from daemon.venues.order_names import OrderNames
 from daemon.venues.server_clock import ServerClock
 from daemon.venues.signing import HmacSigner
 from kernels.dtypes import BUY, SELL
@@ -157,17 +158,30 @@ def trade(number: int, order: int) -> dict[str, Any]:
     }
 
 
+def known(called: Mapping[tuple[int, str], str]) -> OrderNames:
+    """Return what is known of orders."""
+    names = OrderNames()
+    for (index, number), name in called.items():
+        names.remember(index, number, name)
+    return names
+
+
 def test_a_snapshot_is_balances_open_orders_and_named_trades() -> None:
+    orders = {"3": row(3, clientOrderId="demo-7-3-c"), "4": row(4, clientOrderId="web_1")}
+
     def answer(path: str, params: dict[str, str]) -> Answer:
+        if path == "order":
+            return orders[params["orderId"]]
         return {
             "account": {"balances": [{"asset": "BTC", "free": "1.5", "locked": "0.01"}]},
             "openOrders": [row(5), row(6, type="STOP_LOSS", stopPrice="90.00", price="0.0", side="SELL")],
             "myTrades": [trade(81, 5), trade(82, 3), trade(83, 4)],
-            "allOrders": [row(3, clientOrderId="demo-7-3-c"), row(4, clientOrderId="web_1"), row(5)],
         }[path]
 
     desk = Desk(answer)
-    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 1_600_000_000_123_456_789, {5: "known-5"}))
+    snapshot = desk.run(
+        desk.rest.snapshot([INSTRUMENT], 1_600_000_000_123_456_789, known({(0, "5"): "known-5"}))
+    )
     assert snapshot.balances == {"BTC": Balance(Decimal("1.5"), Decimal("0.01"))}
     assert snapshot.wire_ns == 1_700_000_000_000_000_000
     first, stop = snapshot.open_orders
@@ -179,7 +193,7 @@ def test_a_snapshot_is_balances_open_orders_and_named_trades() -> None:
         (82, "demo-7-3", "3"),  # cancelled since, under the id that its cancel gave it
         (83, "web_1", "4"),
     ]
-    assert [path for path, _ in desk.net.asked] == ["myTrades", "allOrders", "openOrders", "account"]
+    assert [path for path, _ in desk.net.asked] == ["myTrades", "order", "order", "openOrders", "account"]
     _, params = desk.net.asked[0]
     assert params == {
         "symbol": "BTCUSDT",
@@ -209,15 +223,70 @@ def unlisted(told: Sequence[Answer]) -> Desk:
 def test_a_trade_whose_order_is_not_listed_yet_is_named_by_asking_for_it() -> None:
     missing = Response(400, {}, b'{"code":-2013,"msg":"Order does not exist."}')
     desk = unlisted([missing, missing, row(4, clientOrderId="demo-7-4-c")])
-    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 5_000_000, {}))
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 5_000_000, OrderNames()))
     assert [report.client_order_id for report in snapshot.trades] == ["demo-7-4"]
 
 
 def test_a_trade_that_stays_unnamed_spoils_the_snapshot_and_is_nobody_s() -> None:
     desk = unlisted([Response(400, {}, b'{"code":-2013,"msg":"Order does not exist."}')] * 5)
     with pytest.raises(VenueError) as caught:
-        desk.run(desk.rest.snapshot([INSTRUMENT], 5_000_000, {}))
+        desk.run(desk.rest.snapshot([INSTRUMENT], 5_000_000, OrderNames()))
     assert caught.value.code == -2013
+
+
+def trades_of(orders: Sequence[int]) -> Desk:
+    """Return a desk whose account has a trade of each order."""
+
+    def answer(path: str, params: dict[str, str]) -> Answer:
+        if path == "order":
+            return row(int(params["orderId"]))
+        first = int(params.get("orderId", 0))
+        listed = {
+            "myTrades": [trade(80 + number, number) for number in orders],
+            "allOrders": [row(number) for number in range(first, first + 1000)],
+            "openOrders": [],
+        }
+        return listed.get(path, {"balances": []})
+
+    return Desk(answer)
+
+
+def test_a_few_orders_are_asked_for_by_themselves_however_many_lie_between_them() -> None:
+    desk = trades_of([3, 9_000_000])
+    desk.run(desk.rest.snapshot([INSTRUMENT], 1, OrderNames()))
+    asked = [(path, params["orderId"]) for path, params in desk.net.asked if "orderId" in params]
+    assert asked == [("order", "3"), ("order", "9000000")]
+
+
+def test_many_orders_are_looked_up_in_their_list() -> None:
+    desk = trades_of(range(3, 9))
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 1, OrderNames()))
+    assert [one.client_order_id for one in snapshot.trades] == [f"demo-7-{number}" for number in range(3, 9)]
+    asked = [(path, params["orderId"]) for path, params in desk.net.asked if "orderId" in params]
+    assert asked == [("allOrders", "3")]
+
+
+def test_whose_an_order_is_is_asked_once() -> None:
+    desk, names = trades_of([3]), OrderNames()
+    for _ in range(2):
+        snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 1, names))
+        assert [one.client_order_id for one in snapshot.trades] == ["demo-7-3"]
+    assert sum(path == "order" for path, _ in desk.net.asked) == 1
+
+
+def test_orders_of_two_symbols_with_one_number_are_told_apart() -> None:
+    pair = [INSTRUMENT, instrument(1, "ETH/USDT")]
+    of = {"BTCUSDT": "demo-7-1", "ETHUSDT": "demo-7-2"}
+
+    def answer(path: str, params: dict[str, str]) -> Answer:
+        if path == "order":
+            return row(7, clientOrderId=of[params["symbol"]])
+        return {"myTrades": [trade(81, 7)], "openOrders": []}.get(path, {"balances": []})
+
+    for names in (OrderNames(), known({(0, "7"): "demo-7-1"}), known({(1, "7"): "demo-7-2"})):
+        desk = Desk(answer, pair)
+        trades = desk.run(desk.rest.snapshot(pair, 1, names)).trades
+        assert [(one.instrument, one.client_order_id) for one in trades] == [(0, "demo-7-1"), (1, "demo-7-2")]
 
 
 def test_long_lists_are_read_page_by_page() -> None:
@@ -233,7 +302,7 @@ def test_long_lists_are_read_page_by_page() -> None:
         return [row(number) for number in range(first, min(first + 1000, 9999))]
 
     desk = Desk(answer)
-    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 5_000_000, {}))
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 5_000_000, OrderNames()))
     assert [report.trade_id for report in snapshot.trades] == list(range(1, 2502))
     assert all(report.client_order_id == f"demo-7-{report.trade_id}" for report in snapshot.trades)
     trades = [params for path, params in desk.net.asked if path == "myTrades"]
@@ -319,7 +388,7 @@ def test_a_snapshot_that_is_limited_goes_on_where_it_was_once_it_may() -> None:
         return limited if len(asked_ns) == 2 else ANSWERS[path]
 
     desk = Desk(answer)
-    desk.run(desk.rest.snapshot([INSTRUMENT], 1, {}))
+    desk.run(desk.rest.snapshot([INSTRUMENT], 1, OrderNames()))
     assert [path for path, _ in desk.net.asked] == ["myTrades", "openOrders", "openOrders", "account"]
     assert asked_ns[2] - asked_ns[1] >= 7_000_000_000
 
@@ -327,7 +396,7 @@ def test_a_snapshot_that_is_limited_goes_on_where_it_was_once_it_may() -> None:
 def test_a_request_that_waited_is_signed_when_it_leaves() -> None:
     desk = Desk(lambda path, params: ANSWERS[path])
     desk.budget.learn([RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000, 5390)], 1_700_000_000_000)
-    desk.run(desk.rest.snapshot([INSTRUMENT], 1, {}))
+    desk.run(desk.rest.snapshot([INSTRUMENT], 1, OrderNames()))
     assert [int(params["timestamp"]) for _, params in desk.net.asked] == [1_700_000_040_000] * 3
 
 
@@ -359,7 +428,7 @@ ANSWERS: dict[str, Answer] = {"account": {"balances": []}, "openOrders": [], "my
 def test_an_answer_that_cannot_be_read_is_the_venue_s_failure_and_counted(path: str, body: bytes) -> None:
     desk = Desk(lambda asked, params: Response(200, {}, body) if asked == path else ANSWERS[asked])
     with pytest.raises(VenueError, match=rf"the answer to GET /api/v3/{path} could not be read: .") as failed:
-        desk.run(desk.rest.snapshot([INSTRUMENT], 1, {5: "known"}))
+        desk.run(desk.rest.snapshot([INSTRUMENT], 1, known({(0, "5"): "known"})))
     assert failed.value.code == UNREADABLE
     assert UNREADABLE not in BUSY  # one that stays so halts
     assert desk.frame_errors
@@ -368,7 +437,7 @@ def test_an_answer_that_cannot_be_read_is_the_venue_s_failure_and_counted(path: 
 def test_an_answer_that_could_not_be_read_once_is_asked_for_again() -> None:
     answers = [Response(200, {}, b"<html>"), {"balances": []}]
     desk = Desk(lambda path, params: answers.pop(0) if path == "account" else ANSWERS[path])
-    assert desk.run(desk.rest.snapshot([INSTRUMENT], 1, {})).balances == {}
+    assert desk.run(desk.rest.snapshot([INSTRUMENT], 1, OrderNames())).balances == {}
     assert desk.frame_errors == ["json"]
 
 
@@ -382,7 +451,7 @@ def test_a_time_that_cannot_be_read_is_the_venue_s_failure() -> None:
 def test_an_open_order_off_the_grid_is_noted_and_left_out() -> None:
     orders = [row(5), row(6, clientOrderId="web_1", price="100.501"), row(7)]
     desk = Desk(lambda path, params: {**ANSWERS, "openOrders": orders}[path])
-    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 1, {}))
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 1, OrderNames()))
     assert [listed.venue_order_id for listed in snapshot.open_orders] == ["5", "7"]
     (note,) = snapshot.notes
     assert "order web_1 in BTCUSDT, which cannot be read (100.501 is no multiple of 0.01)" in note
@@ -404,7 +473,7 @@ def test_an_open_order_off_the_grid_is_noted_and_left_out() -> None:
 def test_what_waits_for_its_trigger_is_told_from_what_rests(kind, working, price, stop) -> None:
     listed = row(5, type=kind, isWorking=working, price=price, stopPrice="90.00", executedQty="0.0")
     desk = Desk(lambda path, params: {**ANSWERS, "openOrders": [listed]}[path])
-    (one,) = desk.run(desk.rest.snapshot([INSTRUMENT], 1, {})).open_orders
+    (one,) = desk.run(desk.rest.snapshot([INSTRUMENT], 1, OrderNames())).open_orders
     assert (one.price_ticks, one.stop) == (10050 if price == "100.50" else 9000, stop)
 
 
@@ -412,7 +481,7 @@ def test_the_open_orders_of_many_symbols_are_one_request() -> None:
     many = [instrument(index) for index in range(14)]
     orders = [row(5, symbol="B013USDT"), row(6, symbol="ELSEUSDT"), row(7, symbol="B000USDT")]
     desk = Desk(lambda path, params: {**ANSWERS, "openOrders": orders}[path], many)
-    snapshot = desk.run(desk.rest.snapshot(many, 1, {}))
+    snapshot = desk.run(desk.rest.snapshot(many, 1, OrderNames()))
     assert [params.get("symbol") for path, params in desk.net.asked if path == "openOrders"] == [None]
     assert [(listed.venue_order_id, listed.instrument) for listed in snapshot.open_orders] == [
         ("5", 13),
@@ -420,7 +489,7 @@ def test_the_open_orders_of_many_symbols_are_one_request() -> None:
     ]
     assert snapshot.notes == []
     few = Desk(lambda path, params: ANSWERS[path])
-    few.run(few.rest.snapshot(many[:13], 1, {}))
+    few.run(few.rest.snapshot(many[:13], 1, OrderNames()))
     asked = [params.get("symbol") for path, params in few.net.asked if path == "openOrders"]
     assert asked == [one.exchange_symbol for one in many[:13]]
 
@@ -435,7 +504,7 @@ def test_a_snapshot_of_hundreds_of_symbols_waits_for_its_part_of_the_weight() ->
 
     desk = Desk(answer)
     desk.budget.learn([RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000, 0)], 1_700_000_000_000)
-    desk.run(desk.rest.snapshot([instrument(index) for index in range(400)], 1, {}))
+    desk.run(desk.rest.snapshot([instrument(index) for index in range(400)], 1, OrderNames()))
     assert len(desk.net.asked) == 402
     assert 2980 < max(most) <= 3000
     assert desk.time.now_ns() == 1_700_000_100_000_000_000  # 20 s into a minute, then two minutes more began
@@ -444,6 +513,6 @@ def test_a_snapshot_of_hundreds_of_symbols_waits_for_its_part_of_the_weight() ->
 def test_an_open_order_of_a_symbol_that_is_not_traded_here_is_left_alone() -> None:
     rows = [row(5, symbol="ETHUSDT"), row(6)]
     desk = Desk(lambda path, params: rows if path == "openOrders" else ANSWERS[path])
-    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 1, {5: "known"}))
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], 1, known({(0, "5"): "known"})))
     assert [one.venue_order_id for one in snapshot.open_orders] == ["6"]
     assert snapshot.notes == []

@@ -15,6 +15,7 @@ from daemon.venues.binance_limits import Budget
 from daemon.venues.binance_settings import UsdmSettings
 from daemon.venues.binance_usdm_frames import UsdmFrames
 from daemon.venues.binance_usdm_rest import UsdmRest
+from daemon.venues.order_names import OrderNames
 from daemon.venues.server_clock import ServerClock
 from kernels.dtypes import SELL, STOP
 from tests.daemon.venues import test_binance_rest as spot
@@ -182,7 +183,7 @@ ANSWERS: dict[str, Any] = {
     "v1/openOrders": [ORDER],
     "v1/openAlgoOrders": [ALGO],
     "v1/userTrades": [TRADE],
-    "v1/allOrders": [ORDER],
+    "v1/order": ORDER,
     "v3/account": ACCOUNT,
     "v1/income": [
         {"symbol": "BTCUSDT", "incomeType": "FUNDING_FEE", "income": "-0.37500000", "asset": "USDT",
@@ -207,7 +208,7 @@ ANSWERS: dict[str, Any] = {
 
 def test_a_snapshot_tells_wallets_positions_orders_stops_and_trades() -> None:
     desk = Desk(lambda method, path, params: ANSWERS[path])
-    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), {}))
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), OrderNames()))
     assert (snapshot.balances["USDT"].free, snapshot.positions) == (spot.Decimal("99.5"), {0: -5})
     resting, stop = snapshot.open_orders
     assert (resting.client_order_id, resting.cum_lots, resting.stop) == ("demo-7-1", 5, False)
@@ -223,13 +224,20 @@ def test_what_is_open_in_other_symbols_is_passed_over() -> None:
         "v1/openAlgoOrders": [ALGO | {"symbol": "ETHUSDT"}],
     }
     desk = Desk(lambda method, path, params: (ANSWERS | others)[path])
-    assert desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), {9: "demo-7-1"})).open_orders == []
+    assert (
+        desk.run(
+            desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), spot.known({(0, "9"): "demo-7-1"}))
+        ).open_orders
+        == []
+    )
 
 
 def test_what_stands_off_the_grid_is_noted_and_left_out() -> None:
     odd = ANSWERS | {"v1/openAlgoOrders": [ALGO | {"quantity": "0.0105"}]}
     desk = Desk(lambda method, path, params: odd[path])
-    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), {9: "demo-7-1"}))
+    snapshot = desk.run(
+        desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), spot.known({(0, "9"): "demo-7-1"}))
+    )
     assert [one.client_order_id for one in snapshot.open_orders] == ["demo-7-1"]
     assert "demo-7-2" in snapshot.notes[0]
     assert desk.frame_errors == ["grid"]
@@ -247,7 +255,7 @@ def test_trades_of_weeks_are_asked_for_week_by_week_and_a_full_week_by_number() 
 
     desk = Desk(answer)
     since_ns = desk.time.now_ns() - 20 * DAY_MS * 1_000_000
-    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], since_ns, {9: "demo-7-1"}))
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], since_ns, spot.known({(0, "9"): "demo-7-1"})))
     assert len(snapshot.trades) == 1001
     asked = [params for _, path, params in desk.usdm.asked if path == "v1/userTrades"]
     assert [sorted(params.keys() - {"symbol", "limit"}) for params in asked] == [
@@ -267,25 +275,25 @@ def test_it_tells_what_secures_a_position_of_our_size_and_where_the_exchange_liq
     for largest, rate in ((50_000.0, 0.004), (50_001.0, 0.005)):
         desk = Desk(lambda method, path, params: ANSWERS[path])
         desk.rest.position_notional_max = largest
-        snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), {}))
+        snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), OrderNames()))
         assert snapshot.margin == MarginTerms(rate, {0: (71000.5, -5)}, {0: spot.Decimal("60000.0")})
-        desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), {}))
+        desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), OrderNames()))
         assert [path for _, path, _ in desk.usdm.asked].count("v1/leverageBracket") == 1, "once an hour"
 
 
 def test_a_maintenance_margin_that_nobody_tells_spoils_the_snapshot() -> None:
     desk = Desk(lambda method, path, params: (ANSWERS | {"v1/leverageBracket": []})[path])
     with pytest.raises(VenueError, match="no maintenance margin of our symbols"):
-        desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), {}))
+        desk.run(desk.rest.snapshot([INSTRUMENT], desk.time.now_ns(), OrderNames()))
 
 
 def test_it_lists_what_positions_cost_by_themselves_from_when_that_was_last_heard_of() -> None:
     desk = Desk(lambda method, path, params: ANSWERS[path])
     now_ns = desk.time.now_ns()
-    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], now_ns - DAY_MS * 1_000_000, {}))
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], now_ns - DAY_MS * 1_000_000, OrderNames()))
     funding = Funding(now_ns, "USDT", spot.Decimal("-0.375"), 1570608000000 * 1_000_000, 9689322392, 0)
     assert snapshot.funding == [funding] * 2  # our answers know no kinds
-    desk.run(desk.rest.snapshot([INSTRUMENT], now_ns, {}))
+    desk.run(desk.rest.snapshot([INSTRUMENT], now_ns, OrderNames()))
     asked = [params for _, path, params in desk.usdm.asked if path == "v1/income"]
     hour_ms = 3_600_000
     assert [(params["incomeType"], now_ns // 1_000_000 - int(params["startTime"])) for params in asked] == [
@@ -307,7 +315,7 @@ def test_many_fundings_are_listed_page_by_page_and_each_once() -> None:
 
     desk = Desk(answer)
     first_ms = desk.time.now_ns() // 1_000_000 - DAY_MS
-    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], first_ms * 1_000_000, {}))
+    snapshot = desk.run(desk.rest.snapshot([INSTRUMENT], first_ms * 1_000_000, OrderNames()))
     assert sorted(one.id for one in snapshot.funding) == list(range(2500))
 
 

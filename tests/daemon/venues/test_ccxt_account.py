@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from ccxt.base.errors import ExchangeNotAvailable, OrderNotFound
 from hypothesis import given
@@ -66,12 +67,14 @@ class Client:
         return {"free": {"USDT": "7"}, "used": {}, "total": {"USDT": "7"}}
 
 
-def account_of(client, exchange="binance", names=None):
+def account_of(client, exchange="binance", names=None, instruments=None):
+    instruments = instruments or [btc_usdt()]
     requests = Requests(client, ClientIds(EXCHANGES[exchange], "one"))
-    rows = Rows([btc_usdt()], requests.ids)
+    rows = Rows(instruments, requests.ids)
     time = VirtualTime(NOW_MS * 1_000_000)
-    account = Account(requests, rows, [btc_usdt()], time)
-    account.names.update(names or {})
+    account = Account(requests, rows, instruments, time)
+    for number, name in (names or {}).items():
+        account.names.remember(0, number, name)
     return account
 
 
@@ -197,6 +200,27 @@ def test_a_snapshot_names_each_trade_s_order_from_lists_and_the_rest_one_by_one(
     assert snapshot.balances["USDT"].free == 7
 
 
+@pytest.mark.parametrize("has", [HAS, {"fetchOrders": True}])
+def test_orders_of_two_symbols_with_one_number_are_told_apart(has):
+    of = {"BTC/USDT": "one-7-1", "ETH/USDT": "one-7-2"}
+
+    class Two(Client):
+        async def fetch_my_trades(self, symbol, *words):
+            return [trade(1, NOW_MS, "7")]
+
+        async def fetch_orders(self, symbol, *words):
+            return [order("7", of[symbol])]
+
+        async def fetch_open_orders(self, symbol):
+            return []
+
+    pair = [btc_usdt(), msgspec.structs.replace(btc_usdt(), index=1, symbol="ETH/USDT")]
+    account = account_of(Two(has=has), instruments=pair)
+    for _ in range(2):
+        told = asyncio.run(account.snapshot((NOW_MS - 60_000) * 1_000_000)).trades
+        assert [(one.instrument, one.client_order_id) for one in told] == [(0, "one-7-1"), (1, "one-7-2")]
+
+
 def test_an_open_order_off_our_grid_is_noted_and_an_unreadable_trade_spoils_the_snapshot():
     strange = {**order("3", "web", status="open"), "price": "5.001"}
     snapshot = asyncio.run(account_of(Client([], [strange])).snapshot(NOW_MS * 1_000_000))
@@ -209,7 +233,9 @@ def test_an_open_order_off_our_grid_is_noted_and_an_unreadable_trade_spoils_the_
 
 @pytest.mark.parametrize("has", [HAS, {"fetchClosedOrders": True}])
 def test_an_order_whose_number_is_unknown_is_looked_for_in_lists_where_our_id_does_not_ask(has):
-    ours = SimpleNamespace(client_order_id="a-7-2", venue_order_id="", sent_ns=(NOW_MS - 2_000) * 1_000_000)
+    ours = SimpleNamespace(
+        instrument=0, client_order_id="a-7-2", venue_order_id="", sent_ns=(NOW_MS - 2_000) * 1_000_000
+    )
     client = Client([], [order("1", "a-7-1", status="open"), order("2", "a-7-2")], has=has)
     account = account_of(client, "bybit")
     assert asyncio.run(account.find(ours, "BTC/USDT"))["id"] == "2"
@@ -220,7 +246,7 @@ def test_an_order_whose_number_is_unknown_is_looked_for_in_lists_where_our_id_do
 
 
 def test_where_our_id_asks_no_list_is_read():
-    ours = SimpleNamespace(client_order_id="a-7-2", venue_order_id="", sent_ns=0)
+    ours = SimpleNamespace(instrument=0, client_order_id="a-7-2", venue_order_id="", sent_ns=0)
     client = Client([], [order("2", "a-7-2")])
     account = account_of(client)
     account._requests.tells_by_id = True
@@ -231,14 +257,16 @@ def test_where_our_id_asks_no_list_is_read():
 
 
 def test_the_trades_of_an_order_are_those_of_its_number():
-    ours = SimpleNamespace(client_order_id="a-7-2", sent_ns=(NOW_MS - 1_000) * 1_000_000)
+    ours = SimpleNamespace(instrument=0, client_order_id="a-7-2", sent_ns=(NOW_MS - 1_000) * 1_000_000)
     client = Client([trade(1, NOW_MS - 5, "1"), trade(2, NOW_MS - 4, "2")])
     found = asyncio.run(account_of(client).trades_of("2", ours, "BTC/USDT"))
     assert [row["id"] for row in found] == ["t2"]
 
 
 def test_where_no_single_order_is_told_its_number_is_looked_for_in_lists():
-    ours = SimpleNamespace(client_order_id="a-7-2", venue_order_id="2", sent_ns=NOW_MS * 1_000_000)
+    ours = SimpleNamespace(
+        instrument=0, client_order_id="a-7-2", venue_order_id="2", sent_ns=NOW_MS * 1_000_000
+    )
     client = Client([trade(1, NOW_MS, "2")], [order("2", "")], has={"fetchOrders": True})
     account = account_of(client)
     assert asyncio.run(account.find(ours, "BTC/USDT"))["id"] == "2"
@@ -268,11 +296,3 @@ def test_cancelled_orders_are_as_many_at_once_as_ended_ones():
     client = SimpleNamespace(features={"spot": told})
     rows = [list_told(client, verb).get("limit") for verb in ("fetchCanceledOrders", "fetchMyTrades", "x")]
     assert rows == [50, 100, None]
-
-
-def test_the_oldest_names_are_forgotten_first_and_no_more_than_must(monkeypatch):
-    monkeypatch.setattr("daemon.venues.ccxt_account._NAMES_MAX", 2)
-    account = account_of(Client())
-    for number in ("1", "2", "3"):
-        account.remember(number, f"one-7-{number}")
-    assert account.names == {"2": "one-7-2", "3": "one-7-3"}

@@ -194,8 +194,10 @@ def test_an_answer_that_does_not_say_is_no_permission(name, text):
 
 
 def test_a_refused_key_and_a_failing_exchange_end_the_start():
-    with pytest.raises(VenueError, match="and did not tell: AuthenticationError"):
-        check("okx", json.dumps({"code": "50113", "msg": "Invalid Sign"}))
+    invalid = json.dumps({"code": "50113", "msg": "Invalid Sign"})
+    with pytest.raises(ConfigError, match=r"^okx refuses the key: AuthenticationError: .*Invalid Sign"):
+        check("okx", invalid)
+    assert "is not checked" in check("okx", invalid, allowed=True)[0][0]
     with pytest.raises(NetError, match="and did not tell: ExchangeNotAvailable"):
         check("okx", "busy", status=503)
 

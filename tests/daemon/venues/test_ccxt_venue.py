@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from daemon.errors import VenueError
+from daemon.errors import ConfigError
 from daemon.orders.order import State
 from daemon.simulator.warm import warm_up
 from kernels.dtypes import BUY, P_QTY, REST, SELL, STOP, TARGET
@@ -243,7 +243,7 @@ def test_a_key_that_is_refused_ends_the_start_and_is_not_shown():
     async def work(kit):
         raise AssertionError("it must not start")
 
-    with pytest.raises(VenueError, match="binance refuses the key") as refused:
+    with pytest.raises(ConfigError, match="binance refuses the key") as refused:
         trade(work, credentials={"apiKey": "k" * 64, "secret": "anothersecretcanary"})
     assert "canary" not in str(refused.value)
 

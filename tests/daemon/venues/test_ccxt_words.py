@@ -283,6 +283,29 @@ def test_trades_that_an_answer_brings_count_once_and_end_the_order():
     play(work)
 
 
+@pytest.mark.parametrize("by", ["answer", "stream"])
+def test_a_trade_that_cannot_be_read_leaves_its_order_in_doubt_and_the_venue_at_work(by):
+    async def work(kit):
+        told = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+        there, odd = kit.there, {"id": "t1", "price": "60000.001", "amount": "0.001"}  # off the grid we know
+        there.placed = {
+            "id": "7", "status": "closed", "filled": "0.001", "amount": "0.001", "symbol": "BTC/USDT",
+            "trades": [odd] if by == "answer" else [],
+        }  # fmt: skip
+        if by == "stream":
+            kit.venue.on_trade_event({"symbol": "BTC/USDT", "order": "7", "side": "buy", **odd})
+        order = kit.place(kind=TARGET)
+        await kit.settle()
+        assert (order.state, kit.venue.frame_errors) == (State.UNKNOWN, {"price": 1})
+        there.order("7", order.client_order_id, "closed", filled="0.001")
+        there.trade("t1", "7", "0.001")
+        await kit.settle(2.0)
+        assert (order.state, order.filled_lots, told) == (State.FILLED, 100, [])
+
+    play(work)
+
+
 def test_trades_that_come_by_themselves_in_time_are_not_asked_for():
     async def work(kit):
         there = kit.there

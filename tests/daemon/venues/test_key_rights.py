@@ -74,7 +74,13 @@ def test_an_exchange_of_ones_own_may_not_know_and_production_must():
             check(unknown, rest_url=url)
 
 
-@pytest.mark.parametrize("answer", [{}, {"enableWithdrawals": "no"}, VenueError(-2015, "refused")])
+@pytest.mark.parametrize("code", [-1022, -2014, -2015])
+def test_a_key_that_is_refused_is_the_configuration_s_fault(code):
+    with pytest.raises(ConfigError, match=r"^Binance refuses the key: no such key; see that \[venue\] names"):
+        check(VenueError(code, "no such key"))
+
+
+@pytest.mark.parametrize("answer", [{}, {"enableWithdrawals": "no"}, VenueError(-1000, "refused")])
 def test_an_answer_that_does_not_say_is_no_permission(answer):
     with pytest.raises(VenueError):
         check(answer, rest_url="http://127.0.0.1:1")
