@@ -204,7 +204,8 @@ class App:
         feed, seams, instruments = self.config.feed, self.seams, self.core.engine.instruments
         urls = [exchange.snapshot_url(instrument, feed.rest_url) for instrument in instruments]
         fetcher = SnapshotFetcher(urls, seams, feed.backoff_s_max)
-        make.share_limits(self.core.orders.venue, fetcher, urls[0])
+        rules_url = exchange.instruments_url(feed.market, (), feed.rest_url)
+        make.share_limits(self.core.orders.venue, fetcher, rules_url)
         self.feed = FeedCore(
             instruments,
             rings,

@@ -7,7 +7,9 @@ late is closed here, below everything in it that could (read in ccxt 4.5 and aio
 - aiohttp repeats PUT and DELETE when a kept connection turns out to be closed: each attempt passes `_once`,
   which lets one writing request of an order through and no other, whoever asks for it;
 - ccxt's rate limiter queues: an order that would have to wait is refused (daemon/venues/ccxt_throttle.py);
-- ccxt goes on asking an exchange that told it to keep still, and is banned for longer: nothing passes.
+- ccxt goes on asking an exchange that told it to keep still, and is banned for longer: nothing passes;
+- ccxt knows addresses that nobody configured, and takes some from answers: only the exchange's are asked
+  (daemon/venues/ccxt_hosts.py).
 
 Numbers stay text from the exchange's JSON to our Decimals: ccxt's own would be floats.
 """
@@ -30,12 +32,13 @@ from ccxt.base.errors import DDoSProtection, RateLimitExceeded
 
 from daemon.errors import ConfigError, NetError, nearest
 from daemon.venues.ccxt_exchanges import ExchangeForm, find_form
+from daemon.venues.ccxt_hosts import Reach
 from daemon.venues.ccxt_throttle import Throttle
 from daemon.wire import retry_after_s
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from daemon.seams import Clock
 
@@ -56,6 +59,7 @@ class CcxtSettings(msgspec.Struct, frozen=True, kw_only=True):
     form: ExchangeForm = ExchangeForm()  # what the file tells of an exchange that is not in the table
     rest_url: str = ""
     ws_url: str = ""
+    hosts: tuple[str, ...] = ()  # others that the keys may reach
     proxy: str = ""
     post_only: bool = True
     stops: bool = True
@@ -118,6 +122,9 @@ class Guarded(Exchange):  # type: ignore[misc] # ccxt is untyped
     timeout_on_exit = 0
     clock: Clock
     order_timeout_ms: int
+    reach: Reach
+    #: told for how many ms nothing may be sent: it holds for the whole address
+    on_still: Callable[[int], object] = staticmethod(bool)
     _still_until_ns = 0  # on the monotonic clock
 
     @property
@@ -128,6 +135,7 @@ class Guarded(Exchange):  # type: ignore[misc] # ccxt is untyped
     def keep_still(self, seconds: float) -> None:
         """Send nothing for so long; the latest end counts."""
         self._still_until_ns = max(self._still_until_ns, self.clock.mono_ns() + int(seconds * 1e9))
+        self.on_still(int(self.still_s * 1000))
 
     @property
     def timeout(self) -> int:
@@ -181,6 +189,7 @@ async def _once(
     What ccxt raises for too many requests it also raises for an order rate, or a full list of stops: what
     the exchange wants is told by its status.
     """
+    client.reach.check(request.url.host or "")
     if client.still_s:
         raise RateLimitExceeded(f"{client.id} wants us to keep still for {client.still_s:.1f} s more")
     ticket = TICKET.get()
@@ -222,6 +231,7 @@ def make_client(settings: CcxtSettings, options: Mapping[str, Any], clock: Clock
         }
     )
     client.urls["api"] = _moved(client.urls["api"], settings.rest_url, settings.ws_url)
+    client.reach = Reach(client, settings)
     client.logger.setLevel("WARNING")  # at debug level it shows keys and signatures
     return client
 

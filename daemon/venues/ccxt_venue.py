@@ -74,18 +74,18 @@ class CcxtVenue:
         self._seams = seams
         self._clock = seams.clock
         self._context = context
-        self._client = make_client(settings, self._form.options, seams.clock)
+        self.client = make_client(settings, self._form.options, seams.clock)
         self._ids = ClientIds(self._form, settings.name)
         self._rows = Rows(instruments, self._ids)
-        self._requests = Requests(self._client, self._ids)
+        self._requests = Requests(self.client, self._ids)
         self._account = Account(self._requests, self._rows, self._instruments, self._clock)
         self.live: dict[str, Order] = {}  # what may still change
         self._looking: set[str] = set()
         self._orphans = Orphans()
         self._watch = Watch(
-            self._client, self._account, self._rows, self._instruments, seams, self, settings.backoff_s_max
+            self.client, self._account, self._rows, self._instruments, seams, self, settings.backoff_s_max
         )
-        self._dead_man = CcxtDeadMan(self._client, self._account, self._instruments, settings, seams, self)
+        self._dead_man = CcxtDeadMan(self.client, self._account, self._instruments, settings, seams, self)
         self._sink: VenueSink | None = None
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,7 +96,7 @@ class CcxtVenue:
     # --- orders ---------------------------------------------------------------------------------------------
     def is_short(self) -> bool:
         """Whether the exchange told us to keep still; of a budget it tells nothing."""
-        return bool(self._client.still_s)
+        return bool(self.client.still_s)
 
     def place(self, order: Order) -> None:
         """Send a new order."""
@@ -309,8 +309,8 @@ class CcxtVenue:
         cannot be reached it goes on trying.
         """
         self._sink, settings = sink, self._settings
-        self._session = connect_client(self._client, settings.proxy, self._context)
-        check_features(self._client, self._ids, post_only=settings.post_only, stops=settings.stops)
+        self._session = connect_client(self.client, settings.proxy, self._context)
+        check_features(self.client, self._ids, post_only=settings.post_only, stops=settings.stops)
         backoff = Backoff(BACKOFF_S_FIRST, settings.backoff_s_max, self._seams.random)
         while True:
             try:
@@ -329,7 +329,7 @@ class CcxtVenue:
         """Find the exchange as it must be, or raise."""
         await self._watch.ask_time()
         await check_markets(self._requests, self._instruments, self._settings)
-        await self._client.fetch_balance()
+        await self.client.fetch_balance()
         await self._dead_man.begin()
 
     async def stop(self) -> None:
@@ -340,7 +340,7 @@ class CcxtVenue:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if was_up:
             await self._dead_man.end()
-        await self._client.close()
+        await self.client.close()
         if self._session is not None:
             await self._session.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -77,11 +77,17 @@ def make_live(
 def share_limits(venue: Venue, fetcher: SnapshotFetcher, url: str) -> None:
     """Let orders and the feed's books from `url` share one budget, and either's being told to keep still.
 
-    An exchange limits and bans an address, whatever is asked from it.
+    An exchange limits and bans an address, whatever is asked from it. `url`: any that the feed asks.
     """
-    if isinstance(venue, BinanceVenue) and urlsplit(url).hostname == urlsplit(venue.rest_url).hostname:
-        venue.budget.on_block = fetcher.hold
-        fetcher.limits = venue.address
+    host = urlsplit(url).hostname or ""
+    if isinstance(venue, BinanceVenue):
+        if host == urlsplit(venue.rest_url).hostname:
+            venue.budget.on_block = fetcher.hold
+            fetcher.limits = venue.address
+    elif not isinstance(venue, PaperVenue):
+        from daemon.venues.ccxt_still import share  # noqa: PLC0415 - as in `_ccxt`
+
+        share(cast("CcxtVenue", venue), fetcher, host)
 
 
 def make_rehearsal(
@@ -238,6 +244,7 @@ def _ccxt_settings(
         form=venue.form,
         rest_url=venue.rest_url,
         ws_url=venue.ws_url,
+        hosts=venue.hosts,
         proxy=venue.proxy,
         post_only=venue.post_only,
         stops=venue.stops,

@@ -64,7 +64,7 @@ def test_nothing_is_left_whatever_answers_are_lost(fault):
             venue = new_venue(time, **urls)
             direct = Direct(CONFIG, instruments, venue, venue.touches, seams)
             report = await asyncio.wait_for(direct.run(), 120)
-            books = await venue._client.fetch_open_orders("BTC/USDT")
+            books = await venue.client.fetch_open_orders("BTC/USDT")
             await direct.close()
             assert front.faults == {}
             return report, books, front.placed[before:]

@@ -152,7 +152,7 @@ class Kit:
         return self.world.recovery.meet(snapshot, asked_ns)
 
     async def touch(self) -> tuple[int, int]:
-        quote = await self.venue._client.fetch_ticker("BTC/USDT")
+        quote = await self.venue.client.fetch_ticker("BTC/USDT")
         parse = self.world.instruments[0].price.parse
         return parse(quote["bid"]), parse(quote["ask"])
 
@@ -167,7 +167,7 @@ class Kit:
 
     async def truth(self) -> dict[str, Any]:
         """What the exchange itself says: its orders by our ids."""
-        rows = await self.venue._client.fetch_orders("BTC/USDT")
+        rows = await self.venue.client.fetch_orders("BTC/USDT")
         return {row["clientOrderId"].removesuffix("-c"): row for row in rows}
 
 

@@ -129,7 +129,7 @@ async def new_scripted(
     credentials = {"apiKey": KEY.api_key, "secret": KEY.secret.decode()}
     settings = CcxtSettings(exchange="binance", name="test", credentials=credentials, **changes)
     venue = CcxtVenue([btc_usdt()], settings, seams)
-    client = venue._client
+    client = venue.client
     client.has = {**client.has, "fetchOrderTrades": False}
     for name in (
         *("create_order", "cancel_order", "fetch_order", "fetch_orders", "fetch_open_orders"),

@@ -18,7 +18,7 @@ from ccxt.base.errors import (
 )
 
 from daemon.clock import SystemClock
-from daemon.errors import NetError
+from daemon.errors import ConfigError, NetError
 from daemon.venues.ccxt_client import (
     TICKET,
     CcxtSettings,
@@ -96,6 +96,19 @@ def hold(*, patient=True, dry=""):
 def cut(request):
     request.transport.close()
     return web.Response()
+
+
+def test_no_other_host_than_the_exchange_s_is_asked_and_an_order_has_not_left():
+    async def work(client, server, url):
+        ticket = hold()
+        for method in ("GET", "POST"):
+            with pytest.raises(ConfigError, match="ccxt would ask localhost for binance"):
+                await client.fetch(url.replace("127.0.0.1", "localhost"), method, body="a=1")
+        assert (ticket.left, server.came) == (False, [])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("daemon.venues.ccxt_hosts.LOOPBACK", ())
+        run(work)
 
 
 def test_numbers_stay_the_text_that_came():

@@ -124,7 +124,7 @@ def test_orders_known_by_uuids_live_their_lives_and_are_recognised_when_the_jour
 @pytest.mark.parametrize("fault", ["drop", "lose"])
 def test_until_it_has_told_our_id_an_order_without_one_may_be_ours(fault, query):
     async def work(kit):
-        client = kit.venue._client
+        client = kit.venue.client
         assert kit.venue._requests.tells_by_id is bool(query)
         parse = client.parse_order
         client.parse_order = lambda *words: {**parse(*words), "clientOrderId": None}

@@ -171,11 +171,11 @@ def test_an_exchange_that_cannot_be_reached_means_not_sent():
     async def work(kit):
         bid, _ = await kit.touch()
         await kit.venue._session.close()
-        kit.venue._session = kit.venue._client.session = None
+        kit.venue._session = kit.venue.client.session = None
         from daemon.venues.ccxt_client import connect_client
 
-        kit.venue._session = connect_client(kit.venue._client, "", None)
-        kit.venue._client.urls["api"]["private"] = "http://127.0.0.1:1/api/v3"
+        kit.venue._session = connect_client(kit.venue.client, "", None)
+        kit.venue.client.urls["api"]["private"] = "http://127.0.0.1:1/api/v3"
         order = kit.world.place(kind=REST, price=bid - 50_000, qty=2_000)
         await kit.until(lambda: order.state is State.REJECTED)
         assert kit.said("REJECTED")[0].reason.startswith("not sent: ")
@@ -189,7 +189,7 @@ def test_an_order_that_would_wait_for_the_rate_limit_is_not_sent_and_a_cancel_wa
         bid, _ = await kit.touch()
         stands = kit.world.place(kind=REST, price=bid - 50_000, qty=2_000)
         await kit.until(lambda: stands.state is State.WORKING)
-        limiter = kit.venue._client.throttler
+        limiter = kit.venue.client.throttler
         limiter.timestamps = [
             {"timestamp": kit.world.time.mono_ns() / 1e6 - 59_500, "cost": limiter.config["maxWeight"]}
         ]

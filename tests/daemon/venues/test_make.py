@@ -146,7 +146,7 @@ def test_a_venue_on_ccxt_has_what_is_configured(make):
     )
     assert (type(venue).__name__, venue.name, venue.can_amend) == ("CcxtVenue", "okx", False)
     assert followers == []
-    client = venue._client
+    client = venue.client
     assert (client.apiKey, client.secret, client.password) == ("thekey", "thesecret", "thepassword")
     assert client.urls["api"]["rest"] == "https://x"
     assert (client.order_timeout_ms, venue._settings.stops) == (300, False)
@@ -184,8 +184,8 @@ def test_secrets_that_the_file_names_take_the_place_of_key_and_secret(config_of,
     named = {"kind": "ccxt", "exchange": "binance", "credentials": {"walletAddress": "W", "privateKey": "P"}}
     venue, _ = make({"W": "0x1", "P": "0x2"}, **named)
     config = config_of(**named)
-    assert (venue._client.walletAddress, venue._client.privateKey) == ("0x1", "0x2")
-    assert not venue._client.apiKey
+    assert (venue.client.walletAddress, venue.client.privateKey) == ("0x1", "0x2")
+    assert not venue.client.apiKey
     with pytest.raises(ConfigError, match="the environment variable P has the venue's key"):
         check_keys(config, RealDisk(), {**KEYS, "W": "0x1"})
 
