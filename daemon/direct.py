@@ -32,7 +32,7 @@ from daemon.orders.reader import History, read_history
 from daemon.orders.recovery import Recovery
 from daemon.orders.venue_alarm import take_alarm
 from daemon.pause import pause, within
-from daemon.takeover import take_over
+from daemon.takeover import give_cost, take_over
 from kernels.dtypes import REST, STOP
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ class Direct:
         self._say = say
         self._traded: dict[tuple[int, int], list[tuple[int, int]]] = {}  # (instrument, side) -> (ticks, lots)
         self._prices = [(0.0, 0.0)] * len(instruments)
+        self._taken: dict[int, int] = {}  # coins that have no cost yet
         self._must_meet = True
         self._standstill = _Standstill()
         self._settled = True  # by the last meeting
@@ -218,7 +219,7 @@ class Direct:
                 orders.risk.suspend(one.index)
         snapshot = await self._meet()
         if self._everything:
-            take_over(orders, _DESK, snapshot)
+            self._taken = take_over(orders, _DESK, snapshot)
         orders.halt("flatten --direct", self._reason)
         deadline_ns = seams.clock.now_ns() + _WORK_NS
         while not self._stopped and seams.clock.now_ns() < deadline_ns:
@@ -257,6 +258,7 @@ class Direct:
         held = self._held()
         for instrument, touch in zip(held, await self._ask_touches(held), strict=True):
             self._prices[instrument.index] = touch
+        give_cost(self.orders, _DESK, self._taken, self._prices)
         if not self._work():
             return None
         snapshot = await self._meet()  # nobody may have told us of everything

@@ -380,6 +380,9 @@ def test_with_everything_what_no_strategy_bought_is_sold_too(scene):
     assert scene.flatten(everything=True).left == []
     assert scene.market.base == 0
     assert not records(scene, Adopted)
+    (direct,) = (desk for desk in scene.direct.orders.desks if desk.name == "direct")
+    holding = scene.direct.orders.portfolio.holdings[direct.index, 0]
+    assert (holding.qty, holding.realised) == (0, 0)  # what they were bought for nobody knows
 
 
 def test_a_journal_that_cannot_be_read_is_refused_without_everything(scene):

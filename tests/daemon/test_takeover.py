@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from daemon.events import MarginTerms, VenueSnapshot
 from daemon.instruments import NOT_LISTED
 from daemon.orders.money import UNIT
-from daemon.takeover import take_over
+from daemon.takeover import give_cost, take_over
 from kernels import dtypes as d
 from tests.daemon.orders.conftest import BOOT, World, btc_usdt
 
@@ -64,3 +64,17 @@ def test_what_is_taken_over_is_on_record():
     later = world.restarted()
     desk = later.orders.desks[1]
     assert (desk.name, later.portfolio.holdings[desk.index, 0].qty) == ("other", 10 * UNIT)
+
+
+def test_coins_cost_what_they_fetch_once_that_is_known_and_selling_them_is_no_profit():
+    world = World(begin=False)
+    world.recovery.detach("other", (0,))
+    world.recovery.begin("0", "", BOOT)
+    world.meet({"USDT": "100000", "BTC": "10"})
+    taken = take_over(world.orders, "other", VenueSnapshot({}, [], [], 1))
+    held = world.portfolio.holdings
+    for price, cost in ((0.0, 0), (60_000.5, 600_005), (1.0, 600_005)):
+        give_cost(world.orders, "other", taken, [(price, price + 1)])
+        assert (held[1, 0].qty, held[1, 0].cost) == (10 * UNIT, cost * UNIT)
+    assert held[1, 0].trade(-10 * UNIT, -600_005 * UNIT) == 0
+    assert world.restarted().portfolio.holdings[1, 0].cost == 600_005 * UNIT
