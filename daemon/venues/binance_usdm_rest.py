@@ -258,7 +258,16 @@ class UsdmRest(RestReader):
             ) from None
 
     async def count_down(self, instruments: Sequence[Instrument], wait_ms: int) -> None:
-        """Have each instrument's orders cancelled so much later, unless asked again before."""
+        """Have each instrument's orders cancelled so much later, unless asked again before.
+
+        One that the exchange refuses, as of a symbol that it closed, keeps it from none of the others.
+        """
+        refusal: VenueError | None = None
         for instrument in instruments:
             params: dict[str, str | int] = {"symbol": instrument.exchange_symbol, "countdownTime": wait_ms}
-            await self._signed("POST", "/fapi/v1/countdownCancelAll", params, 10)
+            try:
+                await self._signed("POST", "/fapi/v1/countdownCancelAll", params, 10)
+            except VenueError as error:
+                refusal = refusal or error
+        if refusal is not None:
+            raise refusal

@@ -4,6 +4,7 @@ import json
 import random
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from daemon.clock import VirtualTime
@@ -151,6 +152,16 @@ def test_a_symbol_nobody_tells_of_is_named() -> None:
     )
     with pytest.raises(ConfigError, match="BTC/USDT:USDT"):
         desk.run(desk.rest.set_up([INSTRUMENT], UsdmSettings()))
+
+
+def test_a_symbol_whose_countdown_is_refused_keeps_no_other_from_being_told_of() -> None:
+    closed = refused(-4108, "Symbol is on delivering or delivered or settling or closed or pre-trading.")
+    names = ("BTCUSDT", "OLDUSDT", "ETHUSDT")
+    desk = Desk(lambda method, path, params: closed if params["symbol"] == "OLDUSDT" else {})
+    listed = [msgspec.structs.replace(INSTRUMENT, exchange_symbol=name) for name in names]
+    with pytest.raises(VenueError, match="of OLDUSDT was refused: Symbol is on delivering"):
+        desk.run(desk.rest.count_down(listed, 3000))
+    assert [params["symbol"] for _, _, params in desk.usdm.asked] == list(names)
 
 
 def test_a_countdown_is_asked_for_once() -> None:
