@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from daemon.events import ReportKind
     from daemon.instruments import Instrument, Scale
+    from daemon.orders.order import Order
     from daemon.venues.ccxt_ids import ClientIds
 
 _SIDES: Final = {"buy": BUY, "sell": SELL}
@@ -121,6 +122,13 @@ class Rows:
             commission_asset=asset,
         )
 
+    def trade_of(
+        self, row: Any, instrument: Instrument, number: str, order: Order, wire_ns: int
+    ) -> ExecutionReport:
+        """Return the report of a trade of one order, which may leave out what the order says."""
+        row = {**row, "side": row.get("side") or ("sell" if order.side == SELL else "buy")}
+        return self.trade(row, instrument, number, order.client_order_id, wire_ns)
+
     def balances(self, answer: Any) -> dict[str, Balance]:
         """Return what the account has; an exchange that tells only sums has nothing locked."""
         total, free, used = (answer.get(name) or {} for name in ("total", "free", "used"))
@@ -154,6 +162,11 @@ def _decimal(value: Any, reason: str) -> Decimal | None:
     if not number.is_finite():
         raise FrameError(reason, f"{value!r} is not finite")
     return number
+
+
+def tells_fee(row: Any) -> bool:
+    """Whether a trade says what it cost: KuCoin's stream does not, and the list of trades does."""
+    return any(fee.get("cost") is not None for fee in row.get("fees") or [row.get("fee") or {}])
 
 
 def _fee(row: Any) -> tuple[Decimal, str]:

@@ -25,11 +25,11 @@ from daemon.venues.ccxt_ids import ClientIds
 from daemon.venues.ccxt_orphans import Orphans
 from daemon.venues.ccxt_reports import order_report
 from daemon.venues.ccxt_requests import Requests
-from daemon.venues.ccxt_rows import Rows
+from daemon.venues.ccxt_rows import Rows, tells_fee
 from daemon.venues.ccxt_start import check_features, check_markets
 from daemon.venues.ccxt_watch import BACKOFF_S_FIRST, Watch
 from daemon.venues.key_rights import refused
-from kernels.dtypes import REST, SELL, STOP, TARGET
+from kernels.dtypes import REST, STOP, TARGET
 
 if TYPE_CHECKING:
     import ssl
@@ -65,14 +65,11 @@ class CcxtVenue:
         """`context` verifies certificates; None: by the system's own. Raises ConfigError."""
         self.name = settings.exchange
         self.up = False
-        self.losses = 0
-        self.unsent = 0
+        self.losses = self.unsent = 0
         self.frame_errors: dict[str, int] = {}
         self._form = settings.find_form()
         self._instruments = tuple(instruments)
-        self._settings = settings
-        self._seams = seams
-        self._clock = seams.clock
+        self._settings, self._seams, self._clock = settings, seams, seams.clock
         self._context = context
         self.client = make_client(settings, self._form.options, seams.clock)
         self._ids = ClientIds(self._form, settings.name)
@@ -183,7 +180,8 @@ class CcxtVenue:
             row = self._rows.order(await self._account.find(order, instrument.symbol), instrument)
             if row.untold or (row.cum_lots or 0) > order.filled_lots:
                 told = await self._account.trades_of(row.number, order, instrument.symbol)
-                trades = [self._read_trade(one, instrument, row.number, order) for one in told]
+                now_ns = self._clock.now_ns()
+                trades = [self._rows.trade_of(one, instrument, row.number, order, now_ns) for one in told]
         except Exception as error:  # as above; it is asked again while its order is in doubt
             if order.state is State.UNKNOWN:
                 self._failed(order, "NOT_FOUND" if isinstance(error, OrderNotFound) else "TIMEOUT", error)
@@ -218,20 +216,21 @@ class CcxtVenue:
         self._tell_trades(order, row.number, self._orphans.of_order(instrument.symbol, row.number))
 
     def _tell_trades(self, order: Order, number: str, rows: Sequence[Any]) -> None:
-        """Tell trades of one order; where one cannot be read nobody knows what it has traded."""
-        instrument = self._instruments[order.instrument]
+        """Tell trades of one order; where one cannot be read nobody knows what it has traded.
+
+        One that does not say its fee is looked for in the list of trades, for it counts once.
+        """
+        instrument, now_ns = self._instruments[order.instrument], self._clock.now_ns()
+        whole = [raw for raw in rows if tells_fee(raw)]
+        if len(whole) < len(rows):
+            self._look_soon(order, order.filled_lots + 1)
         try:
-            trades = [self._read_trade(raw, instrument, number, order) for raw in rows]
+            trades = [self._rows.trade_of(raw, instrument, number, order, now_ns) for raw in whole]
         except FrameError as error:
             self._failed(order, "TIMEOUT", error)
             return
         for trade in trades:
             self._tell_trade(trade)
-
-    def _read_trade(self, raw: Any, instrument: Instrument, number: str, order: Order) -> ExecutionReport:
-        """Return the report of a trade of one order, which may leave out what the order says."""
-        raw = {**raw, "side": raw.get("side") or ("sell" if order.side == SELL else "buy")}
-        return self._rows.trade(raw, instrument, number, order.client_order_id, self._clock.now_ns())
 
     def _tell_trade(self, report: ExecutionReport) -> None:
         sink = self._sink
@@ -246,7 +245,9 @@ class CcxtVenue:
         name = self._account.names.find(instrument.index, number)
         if not name:  # its order's answer is on its way, or it is somebody else's: a snapshot tells that
             self._orphans.keep(raw)
-        else:
+        elif (order := self.live.get(name)) is not None:
+            self._tell_trades(order, number, [raw])
+        elif tells_fee(raw):
             self._tell_trade(self._rows.trade(raw, instrument, number, name, self._clock.now_ns()))
 
     def on_order_event(self, raw: Any) -> None:

@@ -92,7 +92,8 @@ class There:
     def trade(self, trade_id: str, number: str, amount: str, **more: Any) -> dict[str, Any]:
         row = {
             "id": trade_id, "order": number, "side": "buy", "price": "60000", "amount": amount,
-            "timestamp": START_NS // 1_000_000, "symbol": "BTC/USDT", **more,
+            "timestamp": START_NS // 1_000_000, "symbol": "BTC/USDT",
+            "fees": [{"cost": "0", "currency": "USDT"}], **more,
         }  # fmt: skip
         self.trades.append(row)
         return row

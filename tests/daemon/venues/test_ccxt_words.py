@@ -12,6 +12,8 @@ from daemon.orders.order import State
 from kernels.dtypes import REST, TARGET
 from tests.daemon.venues.ccxt_scripted import new_scripted, play
 
+FREE = {"fees": [{"cost": "0", "currency": "USDT"}]}
+
 
 @pytest.mark.parametrize(
     ("status", "filled", "end"),
@@ -273,7 +275,10 @@ def test_trades_that_an_answer_brings_count_once_and_end_the_order():
         there = kit.there
         there.placed = {
             "id": "7", "status": "closed", "filled": "0.001", "amount": "0.001", "symbol": "BTC/USDT",
-            "trades": [{"id": "t1", "price": "60000", "amount": "0.001"}, {"price": "60000", "amount": "1"}],
+            "trades": [
+                {"id": "t1", "price": "60000", "amount": "0.001", **FREE},
+                {"price": "60000", "amount": "1", **FREE},
+            ],
         }  # fmt: skip
         order = kit.place(kind=TARGET)
         await kit.settle(1.0)
@@ -288,7 +293,10 @@ def test_a_trade_that_cannot_be_read_leaves_its_order_in_doubt_and_the_venue_at_
     async def work(kit):
         told = []
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
-        there, odd = kit.there, {"id": "t1", "price": "60000.001", "amount": "0.001"}  # off the grid we know
+        there, odd = (
+            kit.there,
+            FREE | {"id": "t1", "price": "60000.001", "amount": "0.001"},
+        )  # off the grid we know
         there.placed = {
             "id": "7", "status": "closed", "filled": "0.001", "amount": "0.001", "symbol": "BTC/USDT",
             "trades": [odd] if by == "answer" else [],
@@ -318,6 +326,35 @@ def test_trades_that_come_by_themselves_in_time_are_not_asked_for():
         kit.venue.on_trade_event(there.trade("t1", "7", "0.001"))
         await kit.settle(1.0)
         assert (order.state, "order 7" in there.came) == (State.FILLED, False)
+
+    play(work)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("by", ["stream", "answer", "event"])
+def test_a_trade_that_does_not_say_its_fee_counts_with_it_once_its_list_is_read(by, known):
+    async def work(kit):
+        there, cut = kit.there, {"id": "t1", "price": "60000", "amount": "0.001", "fee": {"cost": None}}
+        traded = {"symbol": "BTC/USDT", "order": "7", "side": "buy", **cut}
+        if by == "stream" and not known:
+            kit.venue.on_trade_event(traded)
+        there.placed = {"id": "7", "trades": [cut] if by == "answer" else []}
+        order = kit.place()
+        await kit.settle()
+        row = there.order("7", order.client_order_id, "closed", filled="0.001")
+        there.trade("t1", "7", "0.001", fees=[{"cost": "0.06", "currency": "USDT"}])
+        kit.venue._watch.streams_up = 1
+        if by == "stream" and known:
+            kit.venue.on_trade_event(traded)
+        elif by == "event":
+            kit.venue.on_order_event(row | {"trades": [cut]})
+        assert order.filled_lots == 0
+        await kit.settle(1.0)
+        assert (order.state, order.filled_lots) == (State.FILLED, 100)
+        assert [(str(one.commission), one.commission_asset) for one in kit.said("TRADE")] == [
+            ("0.06", "USDT")
+        ]
+        assert kit.world.portfolio.purse("USDT").fees == 6 * 10**16
 
     play(work)
 
