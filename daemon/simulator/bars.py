@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from daemon.simulator.symbols import notional, text
@@ -12,6 +13,9 @@ _MINUTE_MS: Final = 60_000
 _WEEK_MS: Final = 7 * 86_400_000
 #: the week starts on Monday; 1970-01-01 was a Thursday
 _WEEK_SHIFT_MS: Final = 4 * 86_400_000
+_LONGEST_MONTH_MS: Final = 31 * 86_400_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
 
 INTERVALS: Final[dict[str, int]] = {
     "1s": 1_000,
@@ -29,6 +33,7 @@ INTERVALS: Final[dict[str, int]] = {
     "1d": 86_400_000,
     "3d": 259_200_000,
     "1w": _WEEK_MS,
+    "1M": 0,  # as long as its month
 }
 #: bars kept: an hour of seconds, a week of minutes
 SECONDS_MAX: Final = 3_600
@@ -116,7 +121,7 @@ class Bar:
             "s": symbol,
             "k": {
                 "t": self.open_ms,
-                "T": self.open_ms + INTERVALS[interval] - 1,
+                "T": self.open_ms + length_ms(self.open_ms, interval) - 1,
                 "s": symbol,
                 "i": interval,
                 "f": self.first_id,
@@ -138,9 +143,17 @@ class Bar:
 
 def opens(time_ms: int, interval: str) -> int:
     """Return when the bar that holds `time_ms` opened (UTC)."""
+    if interval == "1M":
+        date = _EPOCH + timedelta(milliseconds=time_ms)
+        return (date.replace(day=1, hour=0, minute=0, second=0, microsecond=0) - _EPOCH) // _MS
     length = INTERVALS[interval]
     shift = _WEEK_SHIFT_MS if length == _WEEK_MS else 0
     return (time_ms - shift) // length * length + shift
+
+
+def length_ms(open_ms: int, interval: str) -> int:
+    """Return how long the bar is that opened then."""
+    return INTERVALS[interval] or opens(open_ms + _LONGEST_MONTH_MS, interval) - open_ms
 
 
 class Bars:

@@ -6,6 +6,7 @@ what comes back. Order of a request's checks: ban and weight, route, key, time, 
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
@@ -14,7 +15,7 @@ import msgspec
 
 from daemon.simulator import public, trading, userstream, wallet
 from daemon.simulator.auth import Keyring, check_signature, check_time, query_payload
-from daemon.simulator.errors import UNKNOWN, ApiError
+from daemon.simulator.errors import UNKNOWN, UNSUPPORTED_OPERATION, ApiError
 from daemon.simulator.methods import NONE, USER_STREAM, Call, Method, authorize
 from daemon.simulator.params import Params
 from daemon.simulator.rates import AddressLimits, Limits
@@ -37,6 +38,11 @@ _AUTH: Final = ("timestamp", "recvWindow", "signature", "timeUnit")
 _WS_APIS: Final = {"spot": "/ws-api/v3", "usdm": "/ws-fapi/v1"}
 #: what spot had once
 _GONE: Final = {one.path for one in userstream.SPOT}
+#: what spot has and this exchange has not
+_ABSENT: Final = re.compile(
+    r"(order/oco|orderList(/.+)?|(all|open)OrderList|sor/order(/test)?|order/amendments|myPreventedMatches"
+    r"|myAllocations|ticker(/tradingDay)?)"
+)
 #: public methods that the futures' WebSocket API has too
 _FUTURES_NAMES: Final = ("depth", "ticker.price", "ticker.book")
 
@@ -146,6 +152,8 @@ class Gateway:
             used.spend(method.cost(params) if method else 1, now_ns)
             if method is None:
                 path = self._method_path(parts.path)
+                if self.market == "spot" and _ABSENT.fullmatch(path):
+                    raise ApiError(UNSUPPORTED_OPERATION, "This operation is not supported.")
                 status = 405 if path in self._paths else 410 if path in _GONE else 404
                 return page(status)
             signer = None

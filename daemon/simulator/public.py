@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from daemon.simulator.bars import INTERVALS
+from daemon.simulator.bars import INTERVALS, length_ms
 from daemon.simulator.errors import BAD_INTERVAL
 from daemon.simulator.methods import NONE, Method, depth_weight, read_symbols, symbol_weight
 from daemon.simulator.symbols import futures_listing, notional, spot_listing, text
@@ -133,7 +133,7 @@ def klines(call: Call) -> list[list[Any]]:
         if (start is None or bar.open_ms >= start) and (end is None or bar.open_ms <= end)
     ]
     wanted = bars[-limit:] if start is None else bars[:limit]
-    return [bar.row(INTERVALS[interval]) for bar in wanted]
+    return [bar.row(length_ms(bar.open_ms, interval)) for bar in wanted]
 
 
 def average_price(call: Call) -> dict[str, Any]:

@@ -29,6 +29,8 @@ _PARTIAL: Final = {
 }
 
 
+#: streams of every symbol's, which tell of those that changed
+_OF_ALL: Final = frozenset({"!miniTicker@arr", "!ticker@arr"})
 #: streams of marks, and how often they speak, in ms
 _MARKS: Final = {"markPrice": 3_000, "markPrice@1s": 1_000}
 
@@ -59,7 +61,8 @@ class Publisher:
         if self._version != self._hub.version:
             self._version = self._hub.version
             mine = {s.removeprefix(self._prefix) for s in self._hub.streams() if s.startswith(self._prefix)}
-            self._wanted = frozenset(mine - self._native)
+            of_all = {name for name in _OF_ALL if self._hub.has(name) and (self._futures or "mini" in name)}
+            self._wanted = frozenset(mine - self._native) | of_all
             self._klines = [k.removeprefix("kline_") for k in sorted(self._wanted) if k[6:] in INTERVALS]
             self._bars = {interval: bar for interval, bar in self._bars.items() if interval in self._klines}
         return self._wanted
@@ -104,6 +107,9 @@ class Publisher:
         for kind, view in (("miniTicker", mini_ticker), ("ticker", day_ticker)):
             if kind in kinds and self._due(kind, event_ms, 1_000):
                 self._send(kind, view(market, event_ms))
+            of_all = f"!{kind}@arr"
+            if of_all in kinds and self._due(of_all, event_ms, 1_000):
+                self._hub.publish(of_all, _encode([view(market, event_ms)]))
 
     def _kline(self, interval: str, trade: Trade, event_ms: int) -> None:
         """Write the closed bar when the next one opens; the current one every two seconds (1s: one)."""

@@ -36,10 +36,11 @@ def _combine(stream: str, data: bytes) -> bytes:
 
 def in_microseconds(data: bytes) -> bytes:
     """Return a payload with its times, which are in ms, in microseconds."""
-    event = msgspec.json.decode(data)
-    for part, names in ((event, "ETOC"), (event.get("k", {}), "tT")):
-        part.update({name: part[name] * 1_000 for name in names if isinstance(part.get(name), int)})
-    return msgspec.json.encode(event)
+    told = msgspec.json.decode(data)
+    for event in told if isinstance(told, list) else (told,):
+        for part, names in ((event, "ETOC"), (event.get("k", {}), "tT")):
+            part.update({name: part[name] * 1_000 for name in names if isinstance(part.get(name), int)})
+    return msgspec.json.encode(told)
 
 
 class Hub:

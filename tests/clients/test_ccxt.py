@@ -38,6 +38,9 @@ def test_ccxt_reads_the_rules_the_market_and_the_account(spot, ccxt_client):
             assert len(book["bids"]) == 20
             ticker = await client.fetch_ticker("BTC/USDT")
             assert ticker["bid"] < ticker["ask"]
+            assert (await client.fetch_trading_fee("BTC/USDT"))["maker"] == 0.001
+            months = await client.fetch_ohlcv("BTC/USDT", "1M")
+            assert client.iso8601(months[-1][0]).endswith("-01T00:00:00.000Z")
             balance = await client.fetch_balance()
             for asset in ("USDT", "BTC"):
                 assert balance[asset]["total"] == float(spot.exchange.balance(asset))
@@ -114,6 +117,8 @@ def test_ccxt_is_refused_in_its_own_exceptions(ccxt_client):
                 await client.fetch_order("4711", "BTC/USDT")
             with pytest.raises(OrderImmediatelyFillable):
                 await client.create_order("BTC/USDT", "limit", "buy", 0.01, 90_000, {"postOnly": True})
+            with pytest.raises(BadRequest, match="-1020"):  # no order lists
+                await client.private_post_orderlist_oco({"symbol": "BTCUSDT"})
             client.secret = "wrong"
             with pytest.raises(Exception, match="-1022"):
                 await client.fetch_balance()

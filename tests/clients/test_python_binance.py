@@ -93,16 +93,18 @@ def test_it_trades_by_rest_and_by_websocket_and_is_refused(spot):
 def test_raw_and_combined_sockets_bring_the_market(spot):
     async def work():
         async with connected(spot) as (_, sockets):
-            trade, quote, book, bar, combined = await asyncio.gather(
+            trade, quote, book, bar, combined, day = await asyncio.gather(
                 first(sockets.trade_socket(S)),
                 first(sockets.symbol_book_ticker_socket(S)),
                 first(sockets.depth_socket(S, depth="5", interval=100)),
                 first(sockets.kline_socket(S)),
                 first(sockets.multiplex_socket(["btcusdt@aggTrade"])),
+                first(sockets.multiplex_socket(["!miniTicker@arr"])),
             )
             assert (trade["e"], trade["s"], bar["e"]) == ("trade", S, "kline")
             assert float(quote["b"]) < float(quote["a"])
             assert len(book["bids"]) == 5
+            assert [one["s"] for one in day["data"]] == [S]
             assert (combined["stream"], combined["data"]["e"]) == ("btcusdt@aggTrade", "aggTrade")
 
     run(work())

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.simulator.bars import INTERVALS, Bars, opens
+from daemon.simulator.bars import INTERVALS, Bars, length_ms, opens
 from daemon.simulator.symbols import UNIT
 
 trades = st.lists(
@@ -34,6 +34,15 @@ def test_a_week_opens_on_monday():
     monday_ms = 1_699_833_600_000  # 2023-11-13 00:00 UTC
     assert opens(monday_ms, "1w") == monday_ms
     assert opens(monday_ms - 1, "1w") == monday_ms - INTERVALS["1w"]
+
+
+def test_a_month_opens_on_its_first_day_and_is_as_long_as_it_is():
+    february_ms, march_ms = 1_706_745_600_000, 1_709_251_200_000  # 2024-02-01 and 2024-03-01 00:00 UTC
+    assert opens(february_ms, "1M") == opens(march_ms - 1, "1M") == february_ms
+    assert opens(march_ms, "1M") == march_ms
+    assert length_ms(february_ms, "1M") == 29 * 86_400_000
+    assert length_ms(march_ms, "1M") == 31 * 86_400_000
+    assert length_ms(march_ms, "1d") == 86_400_000
 
 
 def test_there_is_no_current_bar_before_the_first_trade():

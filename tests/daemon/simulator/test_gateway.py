@@ -27,6 +27,12 @@ def test_paths_and_verbs_that_do_not_exist_are_refused(kit):
     assert kit.gateway.request("GET", "/elsewhere", {}, "", "a").status == 404
 
 
+@pytest.mark.parametrize("path", ["order/oco", "orderList/oto", "openOrderList", "ticker/tradingDay"])
+def test_what_spot_has_and_this_exchange_has_not_is_refused_by_a_code(kit, path):
+    answer = kit.rest("GET", path)
+    assert (answer.status, body(answer)["code"]) == (400, -1020)
+
+
 def test_a_parameter_sent_twice_is_refused(kit):
     answer = kit.gateway.request("GET", "/api/v3/depth?symbol=A&symbol=B", {}, "", "a")
     assert body(answer)["code"] == -1101

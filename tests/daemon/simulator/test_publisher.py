@@ -59,6 +59,22 @@ def test_the_average_price_is_written_once_a_second(desk):
     assert second["w"] == "102.00000000"
 
 
+@pytest.mark.parametrize("market", ["spot", "usdm"])
+def test_the_tickers_of_all_symbols_are_lists_and_spot_has_only_the_short_ones(desk, market):
+    one = desk(market=market)
+    one.session.receive(b'{"method":"SUBSCRIBE","params":["!miniTicker@arr","!ticker@arr"],"id":1}')
+    one.outbox.take()
+    one.trade(5, 100, 1_000)
+    one.trade(6, 102, 1_001)
+    one.trade(7, 104, 2_000)
+    told = [(event["e"], event["s"], event["c"]) for (event,) in one.outbox.take()]
+    assert [row for row in told if "Mini" in row[0]] == [
+        ("24hrMiniTicker", "BTCUSDT", "100.00000000"),
+        ("24hrMiniTicker", "BTCUSDT", "104.00000000"),
+    ]
+    assert len(told) == (2 if market == "spot" else 4)
+
+
 def test_marks_are_written_at_their_two_paces(desk):
     one = desk("markPrice", "markPrice@1s", market="usdm")
     one.publisher.mark = lambda market, event_ms: {"E": event_ms, "p": market.last_price // UNIT}

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.simulator.streams import Hub, MarketSession
+from daemon.simulator.streams import Hub, MarketSession, in_microseconds
 from tests.daemon.simulator.conftest import Outbox
 
 FRAME = b'{"stream":"btcusdt@trade","data":{"t":1}}'
@@ -26,6 +26,10 @@ def test_a_payload_reaches_its_listeners_in_their_form():
     _, other = listen(hub, "ethusdt@trade")
     hub.publish("btcusdt@trade", b'{"t":1}')
     assert (combined.sent, raw.sent, other.sent) == ([FRAME], [b'{"t":1}'], [])
+
+
+def test_a_list_of_events_has_its_times_in_microseconds_too():
+    assert in_microseconds(b'[{"E":2},{"E":3}]') == b'[{"E":2000},{"E":3000}]'
 
 
 def test_who_asked_for_microseconds_has_all_times_in_them():
