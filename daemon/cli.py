@@ -239,7 +239,12 @@ def _flatten(args: Namespace) -> int:
         for option in ("yes", "everything", "json"):
             if getattr(args, option):
                 raise UsageError(f"--{option} goes with --direct CONFIG")
-        return _command(args)
+        accepted = _command(args)
+        if not args.wait:
+            return accepted
+        from daemon.faces.show import follow_flatten
+
+        return follow_flatten(_socket(args), args.wait)
     if args.socket is not None or args.name is not None:
         raise UsageError("--direct takes its names from the configuration; leave --name and --socket out")
     config = _load(args.direct)

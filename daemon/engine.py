@@ -131,7 +131,7 @@ class Engine:
         self._readiness = Readiness(runtimes, desks, self._owners, rings, orders, self._turns.settle)
         self._cold = self._readiness.cold
         self._acting = False
-        self._flatten = Flatten(orders, instruments, self.touch, collar, self.market.seen)
+        self.flatten = Flatten(orders, instruments, self.touch, collar, self.market.seen)
         self._reports: deque[ExecutionReport] = deque()  # what a venue answered while we were still sending
         self._timers: list[Timer] = []
         self._shut()
@@ -279,7 +279,7 @@ class Engine:
     def _answer(self, runtime: Runtime, wanted: int, wire_ns: int, decided_ns: int) -> None:
         """Do what a decision wants."""
         if wanted > 0:
-            if self.phase == "READY" and (not self._cold or runtime.warm) and not self._flatten.active:
+            if self.phase == "READY" and (not self._cold or runtime.warm) and not self.flatten.active:
                 self._act(runtime, wanted, wire_ns, decided_ns)
         elif wanted < 0:
             self._fail(runtime, wanted, f"broke its contract: {FAULT_NAMES[wanted]}")
@@ -373,9 +373,9 @@ class Engine:
         now_ns = self._now()
         self.orders.command(command, now_ns)
         if command.verb == "flatten":
-            self._flatten.begin(now_ns)
+            self.flatten.begin(now_ns)
         elif command.verb == "resume":
-            self._flatten.end()
+            self.flatten.end()
             self._cold = self._readiness.forgive()
 
     def _wake(self, runtime: Runtime, now_ns: int) -> None:
@@ -396,4 +396,4 @@ class Engine:
         if self._cold or risk.shut or risk.short or risk.losses.unseen or risk.blind:
             withdraw(self.orders, now_ns)
         trim_stops(self.orders, now_ns)
-        self._flatten.look(now_ns)
+        self.flatten.look(now_ns)

@@ -153,6 +153,15 @@ class Flatten:
             del self._closings[key]
         release(orders, [stop for stop in self._stops() if not self._protects(stop, held)], now_ns)
 
+    @property
+    def left(self) -> list[str] | None:
+        """Return what is still to be closed or cancelled, in words; None where nothing was to be."""
+        if not self.active:
+            return None
+        held = [self._name(self._orders.desks[at], row, qty) for (at, row), qty in self._held().items()]
+        count = len(self._orders.life.open)
+        return held + [f"{count} open order{'s' if count > 1 else ''}"] * bool(count)
+
     # --- what is held, and what protects it -----------------------------------------------------------------
     def _held(self) -> Held:
         return {

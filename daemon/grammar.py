@@ -180,6 +180,13 @@ def _add_commands(verb: Callable[[str, str], Parser]) -> None:
         if name == "resume":
             one.add_argument("--rebase", action="store_true", help="measure the day's loss and the fall anew")
     one.add_argument(
+        "--wait",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="tell how it gets on, at most so long (60)",
+    )
+    one.add_argument(
         "--direct", type=Path, metavar="CONFIG", help="with the keys alone, when no daemon runs: of this file"
     )
     one.add_argument("--yes", action="store_true", help="with --direct: do not ask whether to")
@@ -256,6 +263,10 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
+
+
+def _seconds(text: str) -> float:
+    return 0.0 if _number(text, float) == 0 else _positive(text)
 
 
 def _speed(text: str) -> float:

@@ -164,6 +164,7 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         margin_used=_known([one.used for one in margins], max),
         liquidation_distance=_known([far for one in margins for _, far in one.distances()], min),
         kill_switch=latch is not None,
+        flatten_left=engine.flatten.left,
         venue=core.orders.venue.name,
         venue_up=engine.venue_up,
         venue_reconnects=core.orders.venue.losses,

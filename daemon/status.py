@@ -124,6 +124,7 @@ class Status(msgspec.Struct, kw_only=True):
     margin_used: float | None = None  # of derivatives: the share of the margin balance, open orders included
     liquidation_distance: float | None = None  # the nearest position's, as a fraction; None: nothing is held
     kill_switch: bool = False
+    flatten_left: list[str] | None = None  # of a flatten: what it has not closed yet; empty: it is done
     # orders
     venue: str = ""
     venue_up: bool = False

@@ -10,6 +10,7 @@ import msgspec
 from rich.console import Console
 
 from daemon.disk import RealDisk
+from daemon.errors import EXIT_DONE, EXIT_FAILED
 from daemon.faces import terminal
 from daemon.faces.client import fetch_status
 
@@ -39,6 +40,18 @@ def watch_socket(socket: Path, interval_s: float) -> None:
         asyncio.run(terminal.watch(lambda: fetch_status(socket), view, interval_s))
     except KeyboardInterrupt:  # the only way to leave it
         return
+
+
+def follow_flatten(socket: Path, seconds: float) -> int:
+    """Tell how a flatten gets on until it is done, or so long; return the exit code. Raises TickdError."""
+    console = Console()
+    left = asyncio.run(terminal.wait_flat(lambda: fetch_status(socket).flatten_left, console.print, seconds))
+    if left:
+        console.print(f"flatten is not done after {seconds:g} s and goes on; see tickd state")
+        return EXIT_FAILED
+    done = "flatten is done: no order stands, nothing but dust is held"
+    console.print("flatten has ended: trading was resumed" if left is None else done)
+    return EXIT_DONE
 
 
 def train(out: Path, *, seed: int, minutes: int, horizon_ms: int, as_json: bool) -> None:

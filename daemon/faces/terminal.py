@@ -10,6 +10,7 @@ import asyncio
 import io
 import re
 from contextlib import contextmanager
+from math import ceil
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rich import box
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 PICTURE_COLUMNS: Final = 110
 _STATE_STYLES: Final = {"READY": "bold green", "HALTED": "bold red", "DRAINING": "yellow", "STOPPED": "dim"}
+#: between two looks at a flatten
+_FLAT_S: Final = 0.5
 _WEB_FONT: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
@@ -90,6 +93,25 @@ async def watch(read: Callable[[], Status], view: View, interval_s: float) -> No
             await asyncio.sleep(interval_s)
     finally:
         view.close()
+
+
+async def wait_flat(
+    read: Callable[[], list[str] | None], say: Callable[[str], object], seconds: float
+) -> list[str] | None:
+    """Say what a flatten has left, whenever that changes, until nothing is, or for so long; return it.
+
+    None: there is no flatten any more.
+    """
+    told: list[str] = []
+    for _ in range(ceil(seconds / _FLAT_S)):
+        left = read()
+        if not left:
+            return left
+        if left != told:
+            say("; ".join(left))
+            told = left
+        await asyncio.sleep(_FLAT_S)
+    return read()
 
 
 @contextmanager

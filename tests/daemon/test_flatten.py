@@ -29,14 +29,18 @@ def test_a_flatten_closes_every_position_within_the_collar_and_halts(new_floor, 
     assert [floor.position(0), floor.position(1)] == [2.0, -1.0]
     assert [order.decided_half_ticks for order in floor.sent()] == [20_002, 20_002]
     floor.audits.clear()
+    assert floor.engine.flatten.left is None
     floor.command("flatten")
+    assert floor.engine.flatten.left == [f"1 BTC of {floor.engine.orders.desks[0].name}", "1 open order"]
     (order,) = floor.sent()  # the exchange has 1 BTC in all
     assert (order.side, order.price_ticks, order.qty_lots, order.decided_half_ticks) == (
         SELL, 9910, 100_000, 20_002,
     )  # fmt: skip
     floor.later(0.003)
     assert [floor.position(0), floor.position(1)] == [0.0, 0.0]
-    assert floor.engine.state == "HALTED"
+    assert (floor.engine.state, floor.engine.flatten.left) == ("HALTED", [])
+    floor.command("resume")
+    assert floor.engine.flatten.left is None
 
 
 def test_a_flatten_of_a_short_buys_within_the_collar(new_floor, script):
@@ -61,7 +65,7 @@ def test_a_flatten_of_futures_that_net_to_nothing_sends_nothing_and_ends(new_flo
     floor.audits.clear()
     floor.command("flatten")
     floor.later(5)
-    assert (floor.sent(), floor.engine._flatten.under_way) == ([], False)
+    assert (floor.sent(), floor.engine.flatten.under_way) == ([], False)
     assert [kind for kind, _ in alarms(floor)] == ["settled"]
     later = floor.restarted(market="usdm")
     assert [later.position(0), later.position(1)] == [0.0, 0.0]

@@ -37,6 +37,12 @@ def test_what_is_no_time_is_refused_with_examples(text):
         parse(["journal", "x", "--until", text])
 
 
+def test_a_flatten_is_followed_for_a_minute_or_as_long_as_is_said():
+    assert [parse(["flatten", *words]).wait for words in ([], ["--wait", "5"], ["--wait", "0"])] == [60, 5, 0]
+    with pytest.raises(UsageError, match="-1 is not a positive number"):
+        parse(["flatten", "--wait", "-1"])
+
+
 def test_values_come_typed():
     args = parse(
         [

@@ -3,6 +3,9 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 
+import pytest
+from msgspec.structs import replace
+
 from daemon.faces import show
 from daemon.status import Status
 
@@ -32,6 +35,29 @@ def test_watching_reads_the_socket_until_interrupted(tmp_path, monkeypatch):
     monkeypatch.setattr(show, "fetch_status", fetch)
     show.watch_socket(tmp_path / "a.sock", 0.0)
     assert looks == [tmp_path / "a.sock"] * 3
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "said"),
+    [
+        ([["0.1 BTC of a", "1 open order"], ["0.1 BTC of a"], ["0.1 BTC of a"], []], 0, [
+            "0.1 BTC of a; 1 open order", "0.1 BTC of a",
+            "flatten is done: no order stands, nothing but dust is held",
+        ]),
+        ([["0.1 BTC of a"], None], 0, ["0.1 BTC of a", "flatten has ended: trading was resumed"]),
+        ([["0.1 BTC of a"]] * 9, 1, [
+            "0.1 BTC of a", "flatten is not done after 0.02 s and goes on; see tickd state",
+        ]),
+    ],
+)  # fmt: skip
+def test_a_flatten_is_followed_until_it_is_done_resumed_or_takes_too_long(
+    monkeypatch, tmp_path, capsys, answers, code, said
+):
+    monkeypatch.setattr("daemon.faces.terminal._FLAT_S", 0.005)
+    left = iter(answers)
+    monkeypatch.setattr(show, "fetch_status", lambda path: replace(status(), flatten_left=next(left)))
+    assert show.follow_flatten(tmp_path / "a.sock", 0.02) == code
+    assert capsys.readouterr().out.splitlines() == said
 
 
 def test_training_shows_progress_and_reports_what_it_made(tmp_path, monkeypatch, capsys):
