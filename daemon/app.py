@@ -30,7 +30,7 @@ from daemon.feeds.exchanges import ask_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.garbage import Garbage
 from daemon.journal_lock import hold_journal
-from daemon.lifetime import nothing_to_lose
+from daemon.lifetime import nothing_to_lose, start_in_time
 from daemon.listing import find_instruments
 from daemon.loop import check_loop, lock_memory, settle_loop
 from daemon.meetings import Meetings
@@ -103,23 +103,15 @@ class App:
         self._ended = False
         self.released = asyncio.Event()  # until then no socket is opened
         self.released.set()
-        self._stopping = asyncio.Event()
+        self._stopping, self._connecting = asyncio.Event(), asyncio.Event()
 
     async def live(self, seconds: float | None) -> None:
         """Start, run until asked to stop or for so long, and stop; raises TickdError when it cannot start."""
         start = asyncio.ensure_future(self.start())
         self._tasks.append(start)
-        asked = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait((start, asked), return_when=asyncio.FIRST_COMPLETED)
-        asked.cancel()
-        if not start.done():
-            start.cancel()
-            await asyncio.wait((start,))
-        if start.cancelled():
-            return
-        start.result()
-        await self.wait(seconds)
-        await self.stop()
+        if await start_in_time(start, self._stopping, self._connecting, seconds, self.seams):
+            await self.wait(seconds)
+            await self.stop()
 
     # --- start-up ------------------------------------------------------------------------------------------
     async def start(self) -> None:
@@ -140,6 +132,7 @@ class App:
         if config.loop.lock_memory and (why := lock_memory()):
             self.log.warning("memory_not_locked", reason=why)
         await self.released.wait()
+        self._connecting.set()
         exchange = find_exchange(config.feed.exchange, config.feed.market)
         instruments = await find_instruments(config, seams, self._rules, patient=config.mode != "demo")
         rings = new_rings(len(instruments))

@@ -10,11 +10,16 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from daemon.errors import EXIT_INTERRUPTED, UsageError
+from daemon.errors import EXIT_INTERRUPTED, NetError, UsageError
+from daemon.pause import pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from daemon.seams import Seams
+
+#: a start may take so long from its first socket on, however short the run is to be
+_START_S: Final = 30.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR: Final = b"\x1b[?25h"
 
@@ -52,6 +57,51 @@ def nothing_to_lose(exit_code: int) -> Iterator[None]:
     finally:
         for one, handler in zip(_SIGNALS, before, strict=True):
             signal.signal(one, handler)
+
+
+async def start_in_time(
+    start: asyncio.Future[None],
+    stopping: asyncio.Event,
+    connecting: asyncio.Event,
+    seconds: float | None,
+    seams: Seams,
+) -> bool:
+    """Return whether a start was done before its end was asked for; raises TickdError where it cannot be.
+
+    seconds: how long the daemon is to run. A start that waits longer than that for its exchange, half a
+    minute at least, is given up.
+    """
+    asked = asyncio.ensure_future(stopping.wait())
+    late = asyncio.ensure_future(_overdue(connecting, seconds, seams))
+    try:
+        await asyncio.wait((start, asked, late), return_when=asyncio.FIRST_COMPLETED)
+        if not start.done():
+            start.cancel()
+            await asyncio.wait((start,))
+        in_time = not late.done()
+    finally:
+        asked.cancel()
+        late.cancel()
+    if not start.cancelled():
+        start.result()
+        return True
+    if not in_time:
+        raise NetError(
+            f"not READY within {_start_s(seconds):g} s, and --seconds asks for no longer run: see the log"
+        )
+    return False
+
+
+async def _overdue(connecting: asyncio.Event, seconds: float | None, seams: Seams) -> None:
+    """Return when a start of a run of so long takes too long; of one without an end never."""
+    await connecting.wait()
+    if seconds is None:
+        await asyncio.Event().wait()
+    await pause(seams, _start_s(seconds))
+
+
+def _start_s(seconds: float | None) -> float:
+    return max(seconds or 0.0, _START_S)
 
 
 def kill_self() -> None:

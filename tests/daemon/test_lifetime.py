@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+import asyncio
+import random
 import signal
 import subprocess
 import sys
 
 import pytest
+
+from daemon.clock import VirtualTime
+from daemon.errors import ConfigError, NetError
+from daemon.lifetime import start_in_time
+from daemon.memory_disk import InlineWorker, MemoryDisk
+from daemon.no_net import NoNet
+from daemon.seams import Seams
 
 RUN = {"asyncio": "import asyncio; asyncio.run(main())", "uvloop": "import uvloop; uvloop.run(main())"}
 WAITING = """
@@ -154,3 +163,56 @@ def test_killing_oneself_is_what_a_power_cut_is_to_a_process():
     text = "import atexit; from daemon.lifetime import kill_self; atexit.register(print, 'bye'); kill_self()"
     child = subprocess.run([sys.executable, "-c", text], capture_output=True, check=False)
     assert (child.returncode, child.stdout) == (-signal.SIGKILL, b"")
+
+
+SECOND = 1_000_000_000
+
+
+def started(seconds, *, ready_s=None, connects_s=0, stops_s=None, fails=False):
+    """Return what came of a start on virtual time, and after how many seconds."""
+
+    async def main():
+        time = VirtualTime()
+        seams = Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), random.Random(1))
+        ready, stopping, connecting = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        for event, at_s in ((ready, ready_s), (stopping, stops_s), (connecting, connects_s)):
+            if at_s is not None:
+                time.call_at(at_s * SECOND, event.set)
+
+        async def begin():
+            await ready.wait()
+            if fails:
+                raise ConfigError("no such symbol")
+
+        start = asyncio.ensure_future(begin())
+        over = asyncio.ensure_future(start_in_time(start, stopping, connecting, seconds, seams))
+        while not over.done() and time.now_ns() < 1000 * SECOND:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            if not over.done():
+                time.advance(time.now_ns() + SECOND)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not over.done() or len(asyncio.all_tasks()) == 1
+        over.cancel()
+        return (over.result() if over.done() else None), time.now_ns() // SECOND
+
+    return asyncio.run(main())
+
+
+def test_a_start_is_waited_for_until_its_end_is_asked_for():
+    assert started(None, ready_s=5) == (True, 5)
+    assert started(None, ready_s=5, stops_s=3) == (False, 3)
+    with pytest.raises(ConfigError, match="no such symbol"):
+        started(None, ready_s=5, fails=True)
+
+
+def test_one_that_waits_for_its_exchange_longer_than_it_is_to_run_is_given_up():
+    assert started(None)[1] == 1000, "without an end it waits for ever"
+    assert started(5.0, ready_s=29) == (True, 29), "half a minute it has in any case"
+    for seconds, begun_s, within_s in ((5.0, 0, 30), (90.0, 0, 90), (5.0, 60, 30)):
+        assert started(seconds, ready_s=begun_s + within_s - 1, connects_s=begun_s)[0]
+        with pytest.raises(
+            NetError, match=f"^not READY within {within_s} s, and --seconds asks for no longer run"
+        ):
+            started(seconds, ready_s=begun_s + within_s + 3, connects_s=begun_s)
