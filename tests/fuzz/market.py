@@ -14,14 +14,33 @@ import numpy as np
 
 from daemon.clock import VirtualTime
 from daemon.feeds.binance import BinanceDecoder
+from daemon.feeds.bybit import BybitDecoder
+from daemon.feeds.coinbase import CoinbaseDecoder
 from daemon.feeds.core import FeedCore
+from daemon.feeds.kraken import KrakenDecoder
+from daemon.feeds.okx import OkxDecoder
 from daemon.instruments import make_instrument
-from tests.daemon.feeds.test_frame_fuzz import SNAPSHOT, SPOT, SPOT_FRAMES, USDM, USDM_FRAMES, Strict
+from tests.daemon.feeds.test_frame_fuzz import (
+    BTC_USD,
+    BYBIT_FRAMES,
+    COINBASE_FRAMES,
+    KRAKEN_FRAMES,
+    OKX_FRAMES,
+    SNAPSHOT,
+    SPOT,
+    SPOT_FRAMES,
+    USDM,
+    USDM_FRAMES,
+    Strict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from daemon.feeds.base import Decoder
     from daemon.instruments import Instrument
+
+    Make = Callable[[list[Instrument]], Decoder]
 
 CAPTURES = Path(__file__).resolve().parents[3] / "shared" / "data" / "capture"
 COINM = make_instrument(
@@ -37,6 +56,8 @@ COINM = make_instrument(
 )
 #: a stream's shape is learnt from its first frames; so many lines of a capture follow one another
 _LINES = 12
+#: longer samples are no frames
+_SAMPLE_BYTES_MAX = 4_000
 
 
 class Typed(FeedCore):
@@ -53,11 +74,11 @@ def _miss(*_: Any) -> bool:
 
 
 class _Side:
-    def __init__(self, kind: type[FeedCore], one: Instrument) -> None:
+    def __init__(self, kind: type[FeedCore], one: Instrument, make: Make, first: bytes) -> None:
         self.sink = Strict()
         rings = self.sink.rings
-        self.core = kind([one], rings, self.sink, BinanceDecoder([one]), lambda _: None, VirtualTime())
-        self.core.process(SNAPSHOT, 1_000, False)
+        self.core = kind([one], rings, self.sink, make([one]), lambda _: None, VirtualTime())
+        self.core.process(first, 1_000, False)
 
     def state(self) -> tuple[Any, ...]:
         """Return all that strategies could see."""
@@ -67,9 +88,11 @@ class _Side:
         return int(ring["head"]), ring["rows"].tobytes(), self.sink.synced, book, dict(self.core.errors)
 
 
-def _twins(one: Instrument) -> Callable[[bytes], object]:
+def _twins(
+    one: Instrument, make: Make = BinanceDecoder, first: bytes = SNAPSHOT
+) -> Callable[[bytes], object]:
     def run(data: bytes) -> None:
-        sides = [_Side(FeedCore, one), _Side(Typed, one)]
+        sides = [_Side(kind, one, make, first) for kind in (FeedCore, Typed)]
         for number, payload in enumerate(data.split(b"\n")):
             for side in sides:
                 side.core.process(payload, 2_000 + number, False)
@@ -91,6 +114,46 @@ def usdm() -> Callable[[bytes], object]:
 def coinm() -> Callable[[bytes], object]:
     """Open the feed of COIN-M futures."""
     return _twins(COINM)
+
+
+def bybit() -> Callable[[bytes], object]:
+    """Open the feed of Bybit."""
+    return _twins(SPOT, BybitDecoder, BYBIT_FRAMES[0])
+
+
+def okx() -> Callable[[bytes], object]:
+    """Open the feed of OKX."""
+    return _twins(BTC_USD, OkxDecoder, OKX_FRAMES[0])
+
+
+def kraken() -> Callable[[bytes], object]:
+    """Open the feed of Kraken."""
+    return _twins(BTC_USD, KrakenDecoder, KRAKEN_FRAMES[0])
+
+
+def coinbase() -> Callable[[bytes], object]:
+    """Open the feed of Coinbase."""
+    return _twins(BTC_USD, CoinbaseDecoder, COINBASE_FRAMES[0])
+
+
+def bybit_seeds() -> list[bytes]:
+    """Return frames of Bybit."""
+    return _sampled(BYBIT_FRAMES, "bybit")
+
+
+def okx_seeds() -> list[bytes]:
+    """Return frames of OKX."""
+    return _sampled(OKX_FRAMES, "okx")
+
+
+def kraken_seeds() -> list[bytes]:
+    """Return frames of Kraken."""
+    return _sampled(KRAKEN_FRAMES, "kraken")
+
+
+def coinbase_seeds() -> list[bytes]:
+    """Return frames of Coinbase."""
+    return _sampled(COINBASE_FRAMES, "coinbase")
 
 
 def spot_seeds() -> list[bytes]:
@@ -129,6 +192,13 @@ def _seeds(frames: list[bytes], pattern: str) -> list[bytes]:
         starts = np.linspace(0, max(len(short) - _LINES, 0), 8).astype(int).tolist()
         found += [b"\n".join(short[at : at + _LINES]) for at in starts]
     return found
+
+
+def _sampled(frames: list[bytes], exchange: str) -> list[bytes]:
+    """Return frames alone and after one another, and other clients' samples if there are any."""
+    paths = sorted((CAPTURES.parent / "fixtures" / exchange).rglob("*"))
+    samples = [path for path in paths if path.is_file() and path.stat().st_size < _SAMPLE_BYTES_MAX]
+    return [*frames, b"\n".join(frames), *(path.read_bytes().replace(b"\n", b" ") for path in samples)]
 
 
 def _newer(frame: bytes, step: int) -> bytes:
