@@ -148,6 +148,35 @@ def _replay(args: Namespace) -> int:
     )
 
 
+def _convert(args: Namespace) -> int:
+    from importlib.util import find_spec
+
+    if find_spec("pyarrow") is None:
+        raise UsageError(
+            "convert wants pyarrow, which is not installed here (requirements/research.txt has it)"
+        )
+    for path in args.files:
+        _check_there(path, "file")
+    _use_kernels()
+    from daemon.options import ConvertOptions
+    from daemon.tape.convert import run
+
+    return run(
+        ConvertOptions(
+            files=tuple(args.files),
+            out=args.out,
+            form=args.form,
+            exchange=args.exchange,
+            market=args.market,
+            symbol=args.symbol,
+            columns=args.columns,
+            unit=args.unit,
+            strict=args.strict,
+            json=args.json,
+        )
+    )
+
+
 def _train(args: Namespace) -> int:
     _use_kernels()
     from daemon.faces.show import train
@@ -288,6 +317,7 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "run": _run,
     "paper": _paper,
     "replay": _replay,
+    "convert": _convert,
     "train": _train,
     "simulate": _simulate,
     "bench": _bench,

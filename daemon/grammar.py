@@ -116,6 +116,10 @@ def _add_trading(verb: Callable[[str, str], Parser]) -> None:
 
 
 def _add_making(verb: Callable[[str, str], Parser]) -> None:
+    _add_convert(
+        verb("convert", "turn market data of many forms into typed ticks, and report what is wrong in it")
+    )
+
     one = verb("train", "train a model bundle; the same arguments make the same model")
     one.add_argument("--synthetic", action="store_true", required=True, help="on the seeded synthetic market")
     one.add_argument("--seed", type=_seed, default=1, help="of the market and the training (1)")
@@ -146,6 +150,31 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
     )
     one.add_argument("--seed", type=_seed, default=1, help="of the market (1)")
     one.add_argument("--check", action="store_true", help="fail where a ratio is beyond a generous bound")
+    _add_json(one)
+
+
+def _add_convert(one: Parser) -> None:
+    one.add_argument("files", type=Path, nargs="+", metavar="FILE", help="in the order of their times")
+    one.add_argument(
+        "--out", type=Path, required=True, metavar="PATH", help="a folder of Parquet; or a new .csv or .npz"
+    )
+    one.add_argument(
+        "--from", dest="form", default="", metavar="FORM", help="what the files are, if not recognised"
+    )
+    one.add_argument("--exchange", default="", metavar="NAME", help="where the files do not say it")
+    one.add_argument("--market", choices=["spot", "usdm", "coinm"], help="likewise")
+    one.add_argument("--symbol", default="", help="likewise, such as BTC/USDT")
+    one.add_argument(
+        "--columns",
+        type=_columns,
+        default={},
+        metavar="ROLE=COLUMN,..",
+        help="of any CSV: time, price, size, side, id, bid, .. by header or number",
+    )
+    one.add_argument(
+        "--unit", choices=["s", "ms", "us", "ns"], default="", help="of its times (each by its size)"
+    )
+    one.add_argument("--strict", action="store_true", help="write nothing where anything is wrong (exit 3)")
     _add_json(one)
 
 
@@ -301,6 +330,13 @@ def _counts(text: str) -> tuple[int, ...]:
     if min(counts) < 1 or max(counts) > 1000 or len(set(counts)) != len(counts):
         raise argparse.ArgumentTypeError(f"{text} is no list of different numbers of symbols, such as 1,500")
     return counts
+
+
+def _columns(text: str) -> dict[str, str]:
+    parts = [part.partition("=") for part in text.split(",")]
+    if not all(role and mark and name for role, mark, name in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is no map such as time=ts,price=px,size=qty")
+    return {role.strip(): name.strip() for role, _, name in parts}
 
 
 def port(text: str) -> int:

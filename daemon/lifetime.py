@@ -104,6 +104,16 @@ def _start_s(seconds: float | None) -> float:
     return max(seconds or 0.0, _START_S)
 
 
+@contextmanager
+def interrupted_by_any() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt, as SIGINT does, so that what is half done is undone."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def kill_self() -> None:
     """End as a power cut ends a process: at once, without a word to anybody."""
     os.kill(os.getpid(), signal.SIGKILL)

@@ -52,6 +52,21 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
+class ConvertOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd convert`."""
+
+    files: tuple[Path, ...]
+    out: Path
+    form: str = ""  # "": recognised by content
+    exchange: str = ""  # what follows: where the file does not say it
+    market: Literal["spot", "usdm", "coinm"] | None = None
+    symbol: str = ""
+    columns: dict[str, str] = {}  # what a CSV's column is -> its name, or its number from 1
+    unit: str = ""  # of a CSV's times
+    strict: bool = False
+    json: bool = False
+
+
 class LatencyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd bench latency`."""
 

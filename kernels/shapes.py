@@ -81,7 +81,7 @@ _FALSE: Final = np.frombuffer(b"false", np.uint8)
 
 
 @njit(cache=True, forceinline=True)
-def _same(buf: Any, i: int, text: Any, at: int, size: int) -> bool:
+def same(buf: Any, i: int, text: Any, at: int, size: int) -> bool:
     """Whether buf[i : i + size] is text[at : at + size]; no early end, so that LLVM compares blocks."""
     if i + size > len(buf):
         return False
@@ -104,7 +104,7 @@ def scan(buf: Any, stream: Any, i: int, p: int) -> tuple[int, int]:
     at = part[p - 1, PART_TEXT_END] if p > 0 else 0
     while p < parts:
         end, value, slot = part[p, PART_TEXT_END], part[p, PART_VALUE], part[p, PART_SLOT]
-        if not _same(buf, i, text, at, end - at):
+        if not same(buf, i, text, at, end - at):
             return _FAILED, p
         i += end - at
         at = end
@@ -131,8 +131,8 @@ def scan(buf: Any, stream: Any, i: int, p: int) -> tuple[int, int]:
                 ints[slot] = whole(buf, i, end, NOTHING)
             i = end
         elif value == TRUE_SELLS:
-            sells = _same(buf, i, _TRUE, 0, 4)
-            if not sells and not _same(buf, i, _FALSE, 0, 5):
+            sells = same(buf, i, _TRUE, 0, 4)
+            if not sells and not same(buf, i, _FALSE, 0, 5):
                 return _FAILED, p
             floats[slot] = -1.0 if sells else 1.0
             i += 4 if sells else 5

@@ -24,6 +24,7 @@ RUN_BY = {
     "tickd run": f"{_E2E}test_refusals.py::test_real_orders_want_the_file_and_the_command_line_to_say_so",
     "tickd replay": "tests/daemon/tape/test_replay.py::"
     "test_two_processes_that_hash_differently_agree_on_all_but_time",
+    "tickd convert": "tests/daemon/tape/test_convert.py::test_the_command_reports_in_json_and_in_words",
     "tickd train": f"{_E2E}test_verbs.py::test_a_model_is_trained_and_then_replayed_by_two_commands",
     "tickd simulate": f"{_E2E}test_verbs.py::"
     "test_the_exchange_speaks_json_to_programs_and_ends_with_a_signal",
@@ -38,7 +39,7 @@ def commands(root):
     """The indented lines of all that are commands, their explanations cut off, as words."""
     return [
         shlex.split(re.split(r"\s{3,}", line.strip())[0])
-        for name in ("README.md", "docs/performance.md", "docs/simulator.md")
+        for name in ("README.md", "docs/data.md", "docs/performance.md", "docs/simulator.md")
         for line in (root / name).read_text(encoding="utf-8").splitlines()
         if re.match(r"    (\.venv/bin/tickd|tickd|make|curl|git)\b", line)
     ]

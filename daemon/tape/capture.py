@@ -59,36 +59,41 @@ def read_frames(path: Path) -> Iterator[tuple[int, bytes]]:
     or has an absurd time, naming the line. Frames before it have been yielded by then.
     """
     number = 0
-    for lines in _line_batches(path):
-        for line in lines:
+    for chunk, _ in read_chunks(path):
+        for line in chunk.split(b"\n"):
             number += 1
             stamp, _, payload = line.partition(b" ")
             if not (payload and payload[0] == _OPEN and payload[-1] == _CLOSE and stamp.isdigit()):
-                raise _no_frame(path, number)
+                raise no_frame(path, number)
             # the length first: a number of thousands of digits is refused by int itself
             local_ns = int(stamp) if len(stamp) <= _STAMP_DIGITS else _END_NS
             if local_ns >= _END_NS:
-                raise _no_time(path, number, stamp)
+                raise no_time(path, number, stamp)
             yield local_ns, payload
     if number == 0:
         raise FileFormatError(f"{path} holds no frames: name another file")
 
 
-def _no_frame(path: Path, number: int) -> FileFormatError:
+def no_frame(path: Path, number: int) -> FileFormatError:
+    """Return the refusal of a line."""
     return FileFormatError(
         f"{path} line {number} is no frame (`local_ns json` is expected): cut it out, or name another file"
     )
 
 
-def _no_time(path: Path, number: int, stamp: bytes) -> FileFormatError:
+def no_time(path: Path, number: int, stamp: bytes) -> FileFormatError:
+    """Return the refusal of a line's stamp."""
     return FileFormatError(
         f"{path} line {number} is stamped {stamp[:24].decode()}, which is no time before 2100"
         " in nanoseconds UTC: cut it out, or name another file"
     )
 
 
-def _line_batches(path: Path) -> Iterator[list[bytes]]:
-    """Yield the lines of a gzip (or plain) file in batches: one decompression and one split a chunk."""
+def read_chunks(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Yield a gzip (or plain) file in chunks of whole lines, the last newline of each left out.
+
+    With each comes how many bytes of the file were read. Raises FileFormatError as `read_frames` does.
+    """
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -114,19 +119,21 @@ def _line_batches(path: Path) -> Iterator[list[bytes]]:
                     raise FileFormatError(
                         f"{path} is damaged gzip near byte {file.tell()} ({error})"
                     ) from None
-            lines = (tail + data).split(b"\n")
-            tail = lines.pop()
+            data = tail + data
+            end = data.rfind(b"\n")
+            tail = data[end + 1 :]
             if len(tail) > _LINE_BYTES_MAX:
                 raise FileFormatError(f"{path} has a line over {_LINE_BYTES_MAX} bytes; it is no capture")
-            yield lines
+            if end >= 0:
+                yield data[:end], file.tell()
         if packed and not inflate.eof:
             raise FileFormatError(f"{path} is a truncated gzip: it ends at byte {file.tell()}; copy it again")
         if tail:
-            yield [tail]
+            yield tail, file.tell()
 
 
-def capture_instrument(path: Path, index: int = 0) -> Instrument:
-    """Return the capture's one instrument, its rules inferred from the decimals its frames show.
+def capture_instrument(path: Path, index: int = 0, frames: int = _SCAN_FRAMES) -> Instrument:
+    """Return the capture's one instrument, its rules inferred from the decimals its first frames show.
 
     A power-of-ten grid as fine as the finest price seen holds every price of the true grid, so an inferred
     tick of 0.1 for a true 0.5 loses nothing but the rounding of our own quotes.
@@ -154,7 +161,7 @@ def capture_instrument(path: Path, index: int = 0) -> Instrument:
         for price, qty in pairs:
             price_places = max(price_places, _places(price))
             qty_places = max(qty_places, _places(qty))
-        if number >= _SCAN_FRAMES:
+        if number >= frames:
             break
     if not symbol:
         raise FileFormatError(f"{path} names no stream, so its symbol is unknown")

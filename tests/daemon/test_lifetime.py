@@ -216,3 +216,24 @@ def test_one_that_waits_for_its_exchange_longer_than_it_is_to_run_is_given_up():
             NetError, match=f"^not READY within {within_s} s, and --seconds asks for no longer run"
         ):
             started(seconds, ready_s=begun_s + within_s + 3, connects_s=begun_s)
+
+
+INTERRUPTED = """
+import signal
+from daemon.lifetime import interrupted_by_any
+before = signal.getsignal(signal.SIGTERM)
+try:
+    with interrupted_by_any():
+        print("working", flush=True)
+        signal.pause()
+finally:
+    print("undone", signal.getsignal(signal.SIGTERM) is before, flush=True)
+"""
+
+
+def test_a_work_that_is_told_to_end_undoes_what_is_half_done():
+    with subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.DEVNULL) as child:  # fmt: skip
+        assert child.stdout.readline() == "working\n"
+        child.send_signal(signal.SIGTERM)
+        assert child.stdout.read() == "undone True\n"

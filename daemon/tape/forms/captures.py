@@ -1,0 +1,266 @@
+"""Captures of Binance, `local_ns json` lines (daemon/tape/capture.py), to ticks and depth.
+
+Frames of a known shape are read many in one compiled call (kernels.frames); whatever is not plain goes by the
+typed decoder, as in the live feed, which counts what is wrong with it, or teaches the kernel its shape.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from daemon.errors import FrameError
+from daemon.events import Depth, Snapshot, Tick
+from daemon.feeds.binance import BinanceDecoder
+from daemon.feeds.shapes import learn
+from daemon.tape.capture import capture_instrument, no_frame, no_time, read_chunks
+from daemon.tape.columns import no_depth, no_ticks
+from daemon.tape.forms.base import FinerGridError, Grid, Piece, Series, count_of, decimals_of
+from daemon.tape.ticks import Block, places
+from kernels import frames
+from kernels.columns import (
+    D_END,
+    D_EXCH_NS,
+    D_FIRST,
+    D_LAST,
+    D_PREV,
+    D_PRICE,
+    D_ROW,
+    D_SEQ,
+    D_SIDE,
+    D_SIZE,
+    D_SNAPSHOT,
+    D_WIRE_NS,
+    T_A,
+    T_B,
+    T_C,
+    T_D,
+    T_END,
+    T_EXCH_NS,
+    T_ID,
+    T_KIND,
+    T_ROW,
+    T_SEQ,
+    T_SIDE,
+    T_WIRE_NS,
+)
+from kernels.dtypes import DEPTH, QUOTE, TRADE
+from kernels.levels import ERROR_NAMES, make_grid, make_scratch
+from kernels.message import sides
+from kernels.shapes import S_FIRST, S_ID, S_PREV, S_TIME, STREAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from daemon.feeds.base import Decoder, Event
+    from daemon.instruments import Instrument
+    from daemon.tape.dirty import Checks
+    from daemon.tape.forms.base import State
+
+    Ints = NDArray[np.int64]
+
+#: decimals of the numbers of a message, their trailing zeros aside
+_DECIMALS: Final = re.compile(rb"\d\.(\d*?)0*(?![\d])")
+_TRADE_ID: Final = re.compile(rb'"t":(\d{1,18})')
+#: frames looked at for a first grid; a number that does not fit it makes it finer
+_SCAN_FRAMES: Final = 256
+_KINDS: Final = (QUOTE, TRADE, DEPTH)
+
+
+class Captures:
+    """A capture is of one instrument, which its first frames name."""
+
+    def pieces(self, path: Path, state: State) -> Iterator[Piece]:
+        """Yield a chunk's rows after the other."""
+        instrument = capture_instrument(path, frames=_SCAN_FRAMES)
+        series = Series(
+            exchange=instrument.exchange,
+            market=instrument.market,
+            symbol=instrument.symbol,
+            exchange_symbol=instrument.exchange_symbol,
+            clock="received",
+        )
+        found = Grid(places(str(instrument.tick_size)), places(str(instrument.lot_size)))
+        checks = state.checks_of(series, path.name)
+        reader = FrameReader(
+            [instrument], BinanceDecoder([instrument]), [series], [state.grid(series, found)], [checks]
+        )
+        lines = 0
+        for chunk, read_bytes in read_chunks(path):
+            count = chunk.count(b"\n") + 1
+            starts, ends, wire_ns = np.empty((3, count), np.int64)
+            whole, fault = frames.split(chunk, starts, ends, wire_ns)
+            if fault or whole < count:
+                number = lines + whole + 1
+                stamp = chunk.split(b"\n", whole + 1)[whole].partition(b" ")[0]
+                raise (no_time(path, number, stamp) if fault == frames.NO_TIME else no_frame(path, number))
+            last = np.ones(count, np.int64)
+            for _, block in reader.read(chunk, starts, ends, wire_ns, last, state.seq, lines + 1):
+                checks.look(block)
+                yield Piece(series, block, read_bytes)
+            state.seq += count
+            lines += count
+        if not lines:
+            raise no_frame(path, 1)
+
+
+class FrameReader:
+    """Frames of one decoder to blocks of its instruments."""
+
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        decoder: Decoder,
+        series: Sequence[Series],
+        grids: Sequence[Grid],
+        checks: Sequence[Checks],
+    ) -> None:
+        self._decoder = decoder
+        self._series = series
+        self._grids = grids
+        self._checks = checks
+        self._streams = np.zeros(len(instruments) * len(_KINDS), STREAM)
+        self._steps = np.zeros((len(self._streams), 4), np.int64)
+        for one in instruments:
+            for number, kind in enumerate(_KINDS):
+                at = one.index * len(_KINDS) + number
+                self._streams[at]["instrument"], self._streams[at]["kind"] = one.index, kind
+                self._streams[at]["time_unit_ns"] = decoder.time_unit_ns
+                grid = grids[one.index]
+                self._steps[at] = make_grid(grid.price_places, 1, grid.size_places, 1)
+        self._scratch = make_scratch()
+        self._ticks = no_ticks()
+        self._depth = no_depth()
+
+    def read(
+        self, buf: bytes, starts: Ints, ends: Ints, wire_ns: Ints, last: Ints, seq: int, row: int
+    ) -> Iterator[tuple[int, Block]]:
+        """Yield (instrument, rows) of frames, which count from `seq` and stand in the file from `row` on."""
+        if self._ticks.shape[1] < len(starts):
+            self._ticks = no_ticks(len(starts))
+        levels = len(buf) // frames.LEVEL_BYTES + len(starts)
+        if self._depth.shape[1] < levels:
+            self._depth = no_depth(levels)
+        k = n = m = 0
+        while True:
+            k, n, m = frames.read(
+                buf, starts, ends, wire_ns, last, k, seq, row, self._streams, self._steps,
+                self._ticks, n, self._depth, m,
+            )  # fmt: skip
+            if k == len(starts):
+                break
+            payload = buf[starts[k] : ends[k]]
+            n, m = self._decode(payload, int(wire_ns[k]), int(last[k]), seq + k, row + k, n, m)
+            k += 1
+        yield 0, Block(self._ticks[:, :n].copy(), self._depth[:, :m].copy())
+
+    # --- frames of no known shape --------------------------------------------------------------------------
+    def _decode(
+        self, payload: bytes, wire_ns: int, last: int, seq: int, row: int, n: int, m: int
+    ) -> tuple[int, int]:
+        """Take a frame by the typed decoder; return how many ticks and levels there now are."""
+        try:
+            event = self._decoder.decode(payload, wire_ns)
+            for one in event if isinstance(event, list) else [event]:
+                if isinstance(one, Tick):
+                    self._learn(one, payload)
+                    self._put_tick(one, last, seq, row, n)
+                    n += 1
+                elif isinstance(one, Depth | Snapshot):
+                    if isinstance(one, Depth):
+                        self._learn(one, payload)
+                    m = self._put_levels(one, last, seq, row, m)
+                elif one.kind == "no_print" and (number := _TRADE_ID.search(payload)):
+                    self._checks[0].leave_out(np.array([int(number[1])]))
+        except FrameError as error:
+            self._checks[0].note("frame", row, wire_ns, f"{error.reason}: {error}")
+        return n, m
+
+    def _learn(self, event: Tick | Depth, payload: bytes) -> None:
+        kind = event.kind if isinstance(event, Tick) else DEPTH
+        at = event.instrument * len(_KINDS) + _KINDS.index(kind)
+        if payload[: self._decoder.key_size] in self._decoder.keys:
+            stream = self._streams[at : at + 1]
+            agrees = partial(_agrees, event, self._decoder.time_unit_ns)
+            learn(stream, payload, self._decoder.fields[kind], agrees)
+
+    def _put_tick(self, tick: Tick, last: int, seq: int, row: int, n: int) -> None:
+        grid = self._grids[tick.instrument]
+        quote = tick.kind == QUOTE
+        prices = (tick.a, tick.c) if quote else (tick.a,)
+        sizes = (tick.b, tick.d) if quote else (tick.b,)
+        finer = Grid(
+            max(grid.price_places, *map(decimals_of, prices)), max(grid.size_places, *map(decimals_of, sizes))
+        )
+        if finer != grid:
+            raise FinerGridError(self._series[tick.instrument].key, finer)
+        t = self._ticks[:, n]
+        t[T_SEQ], t[T_ROW], t[T_WIRE_NS], t[T_EXCH_NS], t[T_END] = seq, row, tick.wire_ns, tick.exch_ns, last
+        t[T_KIND], t[T_ID] = tick.kind, tick.id
+        t[T_SIDE] = 0 if quote else int(tick.c)
+        t[T_A], t[T_B] = count_of(tick.a, grid.price_places), count_of(tick.b, grid.size_places)
+        t[T_C] = count_of(tick.c, grid.price_places) if quote else 0
+        t[T_D] = count_of(tick.d, grid.size_places) if quote else 0
+
+    def _put_levels(self, event: Depth | Snapshot, last: int, seq: int, row: int, m: int) -> int:
+        """Read a message's levels by as many decimals as any of its numbers has, so that none is rounded."""
+        grid = self._grids[event.instrument]
+        finest = max((len(one) for one in _DECIMALS.findall(event.payload)), default=0)
+        bids, asks = sides(event.payload, make_grid(finest, 1, finest, 1), self._scratch)
+        if bids < 0:
+            reason = ERROR_NAMES.get(bids, "levels")
+            raise FrameError(reason, f"the levels cannot be read at byte {asks} ({reason})")
+        count = max(bids + asks, 1)
+        d = self._depth[:, m : m + count]
+        d[D_SEQ], d[D_ROW], d[D_WIRE_NS], d[D_END] = seq, row, event.wire_ns, last
+        if isinstance(event, Depth):
+            d[D_EXCH_NS], d[D_SNAPSHOT] = event.exch_ns, 0
+            d[D_FIRST], d[D_LAST], d[D_PREV] = event.first_id, event.last_id, event.prev_id
+        else:
+            d[D_EXCH_NS], d[D_SNAPSHOT] = 0, 1
+            d[D_FIRST], d[D_LAST], d[D_PREV] = event.last_id, event.last_id, -1
+        d[D_SIDE, :bids], d[D_SIDE, bids:] = 1, -1
+        if not bids + asks:
+            d[D_SIDE] = d[D_PRICE] = d[D_SIZE] = 0
+            return m + count
+        ticks = np.concatenate([self._scratch[0, :bids], self._scratch[2, :asks]])
+        lots = np.concatenate([self._scratch[1, :bids], self._scratch[3, :asks]])
+        finer = Grid(*map(max, grid, (_places(ticks, finest), _places(lots, finest))))
+        if finer != grid:
+            raise FinerGridError(self._series[event.instrument].key, finer)
+        d[D_PRICE] = _rescaled(ticks, finest, grid.price_places)
+        d[D_SIZE] = _rescaled(lots, finest, grid.size_places)
+        return m + count
+
+
+def _places(counts: Ints, decimals: int) -> int:
+    """Return how many decimals numbers need that are counted in 10**-decimals."""
+    while decimals > 0 and not np.any(counts % 10):
+        counts = counts // 10
+        decimals -= 1
+    return decimals
+
+
+def _rescaled(counts: Ints, decimals: int, to: int) -> Ints:
+    factor = 10 ** abs(to - decimals)
+    rescaled: Ints = counts * factor if to >= decimals else counts // factor
+    return rescaled
+
+
+def _agrees(event: Event, unit_ns: int, ints: list[int], floats: list[float]) -> bool:
+    """Whether a kernel read of a frame what the typed decoder read."""
+    if isinstance(event, Depth):
+        return [ints[slot] for slot in (S_FIRST, S_ID, S_PREV)] == [
+            event.first_id,
+            event.last_id,
+            event.prev_id,
+        ]
+    assert isinstance(event, Tick)
+    prices = [event.a, event.b, event.c, event.d]
+    return floats == prices and (ints[S_ID], ints[S_TIME] * unit_ns) == (event.id, event.exch_ns)
