@@ -51,9 +51,9 @@ def streams():
 def read(*payloads, places=(2, 5)):
     """Return (frame that stopped it, tick columns, depth columns) of these frames."""
     buf = b"".join(payloads)
-    ends = np.cumsum([len(one) for one in payloads])
-    starts = ends - [len(one) for one in payloads]
-    wire = np.arange(len(payloads)) + 1_000
+    ends = np.cumsum([len(one) for one in payloads], dtype=np.int64)
+    starts = ends - np.array([len(one) for one in payloads], np.int64)
+    wire = np.arange(len(payloads), dtype=np.int64) + 1_000
     ticks, levels = no_ticks(len(payloads)), no_depth(len(buf) // frames.LEVEL_BYTES + len(payloads))
     grids = np.tile(make_grid(places[0], 1, places[1], 1), (3, 1))
     last = np.ones(len(payloads), np.int64)
