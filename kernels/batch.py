@@ -1,11 +1,15 @@
 """Feature rows over arrays of ticks: the live step and row in one loop, equal to the live rows bit for bit.
 
     states = new_states(symbols, tuning)
-    advance(states, s, ticks, at, columns, out)     ticks: TICK[n] of symbol s, following those before
+    advance(states, s, ticks, books, at, columns, out)     ticks: TICK[n] of symbol s, following those before
 
 `out[m, k]` gets the columns `columns` (places in FEATURES) as they stand after each of the ticks `at`
 (ascending, int64[m]): `every(ticks)` for all. float32 rows are the float64 ones, rounded. What none of the
 columns is made of is not worked out, and what nothing has changed is not worked out again.
+
+`books[m, 2, BOOK_LEVELS, 2]` has for each DEPTH tick of `ticks`, in order, the book's levels as the live
+daemon had them (kernels.book.top); the tick's own numbers are then not looked at. NO_BOOKS where they are not
+known: the features of `near_levels` stay NaN.
 
 Ticks and rows may be memory-mapped, and a long run be taken in pieces, because the state stays. A map of
 ticks is opened copy-on-write (`mode="c"`), since a read-only array would be another type and be compiled for.
@@ -23,7 +27,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kernels import features
-from kernels.dtypes import DEPTH, QUOTE, TRADE
+from kernels.dtypes import BOOK_LEVELS, DEPTH, QUOTE, TRADE
 from kernels.feature_state import I_BARS, I_RESTARTS
 from kernels.features import FEATURE_FLOATS, FEATURE_INTS, FEATURES
 
@@ -37,6 +41,9 @@ STATE: Final = np.dtype(
     ],
     align=True,
 )
+
+#: the books of ticks that came without
+NO_BOOKS: Final = np.zeros((0, 2, BOOK_LEVELS, 2))
 
 # the parts of a row, in the order of features.row
 _RATES: Final = 1
@@ -54,6 +61,7 @@ for _part, _columns in (
     (_TRADES, tuple(range(features.X_TRADE_FLOW, features.X_TRADE_SIZE_RATIO + 1))),
     (_TRADES, (features.X_LAST_TRADE, features.X_VWAP)),
     (_DEPTH, (features.X_DEPTH, features.X_DEPTH_EMA)),
+    (_DEPTH, tuple(range(features.X_NEAR, features.X_SLOPE_SIDES + 1))),
 ):
     _PARTS[list(_columns)] = _part
 
@@ -79,8 +87,11 @@ def every(ticks: NDArray[np.void]) -> NDArray[np.int64]:
 
 
 @njit(cache=True, nogil=True)
-def advance(states: Any, s: int, ticks: Any, at: Any, columns: Any, out: Any) -> None:
-    """Step symbol s through `ticks`, and write into `out[m, k]` its columns after each of the ticks `at`."""
+def advance(states: Any, s: int, ticks: Any, books: Any, at: Any, columns: Any, out: Any) -> None:
+    """Step symbol s through `ticks`, and write into `out[m, k]` its columns after each of the ticks `at`.
+
+    Raises ValueError where there are books, and not one for each DEPTH tick.
+    """
     m = states[s]
     wanted = 0
     whole = columns.size == len(FEATURES)
@@ -91,9 +102,16 @@ def advance(states: Any, s: int, ticks: Any, at: Any, columns: Any, out: Any) ->
     bars = m.i[I_BARS]
     restarts = m.i[I_RESTARTS]
     written = 0
+    shown = 0
     for k in range(ticks.size):
         tick = ticks[k]
-        features.step(m.f, m.i, tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d)
+        if tick.kind == DEPTH and books.shape[0] > 0:
+            if shown == books.shape[0]:
+                raise ValueError("there are fewer books than DEPTH ticks")
+            features.step_book(m.f, m.i, tick.wire_ns, books[shown])
+            shown += 1
+        else:
+            features.step(m.f, m.i, tick.kind, tick.wire_ns, tick.a, tick.b, tick.c, tick.d)
         if tick.kind == QUOTE:
             stale |= _QUOTES | _BARS | _TRADES
         elif tick.kind == TRADE:
@@ -117,6 +135,8 @@ def advance(states: Any, s: int, ticks: Any, at: Any, columns: Any, out: Any) ->
                     out[written, j] = m.row[columns[j]]
             written += 1
     m.stale = stale
+    if shown < books.shape[0]:
+        raise ValueError("there are more books than DEPTH ticks")
 
 
 @njit(cache=True, forceinline=True)

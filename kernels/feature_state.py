@@ -13,6 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kernels import indicators as ind
+from kernels.dtypes import BOOK_LEVELS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -44,26 +45,31 @@ _TUNABLE: Final[dict[str, tuple[float, float, float]]] = {
     "return_short": (5, 1, BARS_MAX),  # bars
     "return_medium": (20, 1, BARS_MAX),
     "return_long": (40, 1, BARS_MAX),
+    "near_levels": (5, 1, BOOK_LEVELS),  # a side of the book
 }
 #: name -> default; a model is trained with one tuning and carries it
 TUNING: Final[dict[str, float]] = {name: float(entry[0]) for name, entry in _TUNABLE.items()}
 _REAL: Final = ("flow_half_life_s", "slow_half_life_s", "bar_ms", "silence_s", "bollinger_devs")
 (T_EMA_FAST, T_EMA_SLOW, T_MEAN, T_SMOOTH, T_FLOW_S, T_SLOW_S, T_BAR_MS, T_SILENCE_S) = range(8)
 (T_RSI, T_MACD_FAST, T_MACD_SLOW, T_MACD_SIGNAL, T_ATR, T_BOLLINGER, T_DEVS) = range(8, 15)
-(T_VOLATILITY, T_RANGE, T_SHORT, T_MEDIUM, T_LONG) = range(15, 20)
+(T_VOLATILITY, T_RANGE, T_SHORT, T_MEDIUM, T_LONG, T_NEAR) = range(15, 21)
 
 # --- the float state: tuning, rates made of it, then what has been seen, from F_SEEN on ---------------------
-(F_ALPHA_FAST, F_ALPHA_SLOW, F_ALPHA_SMOOTH) = (20, 21, 22)
-(F_ALPHA_MACD_FAST, F_ALPHA_MACD_SLOW, F_ALPHA_MACD_SIGNAL) = (23, 24, 25)
-(F_FLOW_RATE, F_SLOW_RATE) = (26, 27)  # of decay, per nanosecond
-F_SEEN: Final = 28
+(F_ALPHA_FAST, F_ALPHA_SLOW, F_ALPHA_SMOOTH) = (21, 22, 23)
+(F_ALPHA_MACD_FAST, F_ALPHA_MACD_SLOW, F_ALPHA_MACD_SIGNAL) = (24, 25, 26)
+(F_FLOW_RATE, F_SLOW_RATE) = (27, 28)  # of decay, per nanosecond
+F_SEEN: Final = 29
 F_QUOTE: Final = F_SEEN  # bid, bid size, ask, ask size
 (F_MID, F_SPREAD_EMA, F_TOP_EMA, F_MID_FAST, F_MID_SLOW) = range(F_QUOTE + 4, F_QUOTE + 9)
 # decayed sums, each as it was at the last tick of its kind
 (F_DEMAND, F_SUPPLY, F_QUOTES, F_BOUGHT, F_SOLD, F_TRADES) = range(F_MID_SLOW + 1, F_MID_SLOW + 7)
 (F_TRADES_SLOW, F_NOTIONAL, F_VOLUME) = range(F_TRADES + 1, F_TRADES + 4)
 (F_PRICE, F_QTY, F_SIGN_EMA, F_QTY_EMA, F_DEPTH, F_DEPTH_EMA) = range(F_VOLUME + 1, F_VOLUME + 7)
-(F_HIGH, F_LOW) = (F_DEPTH_EMA + 1, F_DEPTH_EMA + 2)  # of the bar being made
+# what the levels near the best say, in the order of the row's columns; then the slope's average
+(F_NEAR, F_NEAR_MICROPRICE, F_SLOPE, F_SLOPE_RATIO, F_SLOPE_SIDES, F_SLOPE_EMA) = range(
+    F_DEPTH_EMA + 1, F_DEPTH_EMA + 7
+)
+(F_HIGH, F_LOW) = (F_SLOPE_EMA + 1, F_SLOPE_EMA + 2)  # of the bar being made
 F_RETURN: Final = F_LOW + 1  # of the last bar closed
 (F_MACD_FAST, F_MACD_SLOW, F_MACD_SIGNAL) = range(F_RETURN + 1, F_RETURN + 4)
 # what the closed bars say, worked out when one closes (kernels.feature_bars)
@@ -87,9 +93,10 @@ I_CLOSES: Final = 10  # closes kept: the longest return
 (I_BAR_NS, I_SILENCE_NS) = (11, 12)
 (I_EMA_WARM, I_MACD_WARM, I_SIGNAL_WARM) = (13, 14, 15)  # quotes, bars, bars
 (I_QUOTES_WARM, I_BARS_WARM) = (16, 17)  # how many until every feature made of quotes is a number
-I_IGNORED: Final = 18  # ticks that cannot be
-I_RESTARTS: Final = 19
-I_SEEN: Final = 20
+I_NEAR: Final = 18  # levels a side
+I_IGNORED: Final = 19  # ticks that cannot be
+I_RESTARTS: Final = 20
+I_SEEN: Final = 21
 (I_TICKS, I_START_NS, I_LAST_NS) = (I_SEEN, I_SEEN + 1, I_SEEN + 2)
 (I_QUOTES, I_QUOTE_NS, I_TRADES, I_TRADE_NS, I_DEPTHS) = range(I_SEEN + 3, I_SEEN + 8)
 (I_BARS, I_BAR_END_NS) = (I_SEEN + 8, I_SEEN + 9)  # bars closed, the end of the one being made
@@ -155,6 +162,7 @@ def init(f: Floats, i: Ints, tuning: Floats) -> None:
     i[I_SHORT] = int(f[T_SHORT])
     i[I_MEDIUM] = int(f[T_MEDIUM])
     i[I_LONG] = int(f[T_LONG])
+    i[I_NEAR] = int(f[T_NEAR])
     i[I_CLOSES] = max(i[I_SHORT], i[I_MEDIUM], i[I_LONG])
     i[I_BAR_NS] = int(f[T_BAR_MS] * 1e6)
     # bind_tuning refuses more; the cap holds for an array made without it

@@ -3,6 +3,7 @@
     f = np.zeros(FEATURE_FLOATS); i = np.zeros(FEATURE_INTS, np.int64)
     init(f, i, bind_tuning({}))
     step(f, i, kind, wire_ns, a, b, c, d)      every tick, in order (kernels.dtypes: TRADE, QUOTE, DEPTH)
+    step_book(f, i, wire_ns, levels)           in the place of a DEPTH tick, where its levels are known
     row(f, i, now_ns, out)                     whenever somebody decides; changes no state
 
 Three clocks, each where it fits. *Per tick*: quotes drive the averages of mid, spread and imbalance, trades
@@ -27,6 +28,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kernels import feature_bars as bars
+from kernels import feature_depth as depth
 from kernels import feature_state as st
 from kernels import indicators as ind
 from kernels.dtypes import DEPTH, QUOTE, TRADE
@@ -48,6 +50,7 @@ __all__ = [
     "row_rates",
     "row_trades",
     "step",
+    "step_book",
 ]
 
 Floats = NDArray[np.float64]
@@ -89,10 +92,22 @@ FEATURES: Final[tuple[str, ...]] = (
     "return_short_bps",
     "return_medium_bps",
     "return_long_bps",
+    # of the best `near_levels` levels a side, where books are followed (kernels.feature_depth: the formulas)
+    "near_imbalance",  # (bid quantity - ask quantity) / their sum
+    "near_microprice_bps",  # the sides' mean prices weighted by the other side's quantity, minus mid
+    "near_slope",  # share of the quantity that one more basis point from mid meets
+    "near_slope_ratio",  # quantity that it meets, over its average
+    "near_slope_imbalance",  # (bids' slope - asks' slope) / their sum
 )
 
 #: the modules, beside this one, whose text decides what a feature is: a model's manifest holds their hash
-FEATURE_SOURCES: Final = ("features.py", "feature_bars.py", "feature_state.py", "indicators.py")
+FEATURE_SOURCES: Final = (
+    "features.py",
+    "feature_bars.py",
+    "feature_depth.py",
+    "feature_state.py",
+    "indicators.py",
+)
 
 # the columns
 (X_SPREAD, X_SPREAD_RATIO, X_MICROPRICE, X_TOP, X_TOP_EMA, X_DEPTH, X_DEPTH_EMA) = range(7)
@@ -101,6 +116,7 @@ FEATURE_SOURCES: Final = ("features.py", "feature_bars.py", "feature_state.py", 
 (X_DEVIATION, X_ZSCORE, X_RSI, X_MACD, X_MACD_SIGNAL, X_MACD_HISTOGRAM) = range(18, 24)
 (X_ATR, X_BOLLINGER_B, X_BOLLINGER_WIDTH, X_VOLATILITY, X_VOLATILITY_RATIO) = range(24, 29)
 (X_TREND, X_AUTOCORRELATION, X_RANGE_POSITION, X_SHORT, X_MEDIUM, X_LONG) = range(29, 35)
+(X_NEAR, X_NEAR_MICROPRICE, X_SLOPE, X_SLOPE_RATIO, X_SLOPE_SIDES) = range(35, 40)
 
 # within these no square, product or ratio of prices overflows
 PRICE_MIN: Final = 1e-15
@@ -125,11 +141,29 @@ def step(f: Floats, i: Ints, kind: int, wire_ns: int, a: float, b: float, c: flo
 
 
 @njit(cache=True, forceinline=True)
+def step_book(f: Floats, i: Ints, wire_ns: int, levels: Floats) -> None:
+    """Take the changed book as `decide` sees it, levels[2, BOOK_LEVELS, 2] as of kernels.book.top."""
+    bid_qty = depth.total(levels[0])
+    ask_qty = depth.total(levels[1])
+    if not _two_sided(levels[0, 0, 0], bid_qty, levels[1, 0, 0], ask_qty):
+        i[st.I_IGNORED] += 1
+        return
+    _advance(f, i, wire_ns)
+    _step_depth(f, i, bid_qty, ask_qty)
+    depth.step(f, i, levels)
+
+
+@njit(cache=True, forceinline=True)
 def _possible(kind: int, a: float, b: float, c: float, d: float) -> bool:
     """Return whether a market can say this: comparisons are false for NaN, so NaN is not possible."""
     if kind == TRADE:
         return _priced(a, b) and abs(c) == 1.0
-    return kind in (QUOTE, DEPTH) and _priced(a, b) and _priced(c, d) and a <= c
+    return kind in (QUOTE, DEPTH) and _two_sided(a, b, c, d)
+
+
+@njit(cache=True, forceinline=True)
+def _two_sided(bid: float, bid_qty: float, ask: float, ask_qty: float) -> bool:
+    return _priced(bid, bid_qty) and _priced(ask, ask_qty) and bid <= ask
 
 
 @njit(cache=True, forceinline=True)
@@ -343,3 +377,5 @@ def row_depth(f: Floats, i: Ints, out: Floats) -> None:
     out[X_DEPTH_EMA] = (
         f[st.F_DEPTH_EMA] if i[st.I_DEPTHS] > 0 and i[st.I_DEPTHS] >= i[st.I_SMOOTH] else math.nan
     )
+    for k in range(X_SLOPE_SIDES + 1 - X_NEAR):
+        out[X_NEAR + k] = f[st.F_NEAR + k]

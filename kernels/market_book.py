@@ -11,8 +11,10 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
+from kernels import book as books
 from kernels.draws import normal, uniform
 from kernels.dtypes import BOOK_LEVELS, DEPTH, QUOTE, TRADE
+from kernels.levels import S_ASK_LOTS, S_ASK_TICKS, S_BID_LOTS, S_BID_TICKS
 
 #: the streams of MARKET.rng
 COMMON: Final = 0
@@ -194,6 +196,41 @@ def put_changes(ticks: Any, lots: Any, old_ticks: Any, old_lots: Any, away: int,
                 m += 1
             i += 1
             j += 1
+    return m
+
+
+@njit(cache=True)
+def follow_depth(
+    book: Any,
+    quote: Any,
+    scratch: Any,
+    events: Any,
+    levels: Any,
+    ticks: Any,
+    tick_size: float,
+    lot_size: float,
+    out: Any,
+) -> int:
+    """Keep `book` (kernels.book) by the DEPTH events as a feed would; return how many there were.
+
+    `ticks` are the events as the features take them; the newest quote stands in quote[4]. out[m, 2,
+    BOOK_LEVELS, 2] gets what `decide` sees of the book after each.
+    """
+    m = 0
+    for k in range(events.size):
+        event, tick = events[k], ticks[k]
+        if event.kind == QUOTE:
+            quote[0], quote[1], quote[2], quote[3] = tick.a, tick.b, tick.c, tick.d
+        elif event.kind == DEPTH:
+            for row in range(event.n_bids):
+                scratch[S_BID_TICKS, row] = levels[event.level + row, 0]
+                scratch[S_BID_LOTS, row] = levels[event.level + row, 1]
+            for row in range(event.n_asks):
+                scratch[S_ASK_TICKS, row] = levels[event.level + event.n_bids + row, 0]
+                scratch[S_ASK_LOTS, row] = levels[event.level + event.n_bids + row, 1]
+            books.apply(book, scratch, event.n_bids, event.n_asks)
+            books.top(book, quote[0], quote[1], quote[2], quote[3], tick_size, lot_size, out[m])
+            m += 1
     return m
 
 

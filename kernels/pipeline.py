@@ -27,7 +27,7 @@ from numba import njit
 
 from kernels import digest, features, forest, limits, reconcile
 from kernels.book import top
-from kernels.dtypes import BOOK_LEVELS, DEPTH, P_AVG_PRICE, P_QTY, P_UNREALISED, QUOTE, WHY_DRAIN
+from kernels.dtypes import BOOK_LEVELS, P_AVG_PRICE, P_QTY, P_UNREALISED, QUOTE, WHY_DRAIN
 from kernels.feature_state import F_MEAN, F_QUOTE
 from kernels.indicators import WINDOW_HEAD
 from kernels.prefetch import ask
@@ -73,14 +73,7 @@ def book(mem: Any, rings: Any, i: int, levels: Any, tick_size: float, lot_size: 
     f = m.feature_f[i]
     shown = m.book[i]
     top(levels, f[F_QUOTE], f[F_QUOTE + 1], f[F_QUOTE + 2], f[F_QUOTE + 3], tick_size, lot_size, shown)
-    bid_qty = 0.0
-    ask_qty = 0.0
-    for level in range(BOOK_LEVELS):
-        bid_qty += shown[0, level, 1]
-        ask_qty += shown[1, level, 1]
-    # a constant as it is would have a type of its own, and step be compiled for that too
-    kind: Any = np.int64(DEPTH)
-    features.step(f, m.feature_i[i], kind, wire_ns, shown[0, 0, 0], bid_qty, shown[1, 0, 0], ask_qty)
+    features.step_book(f, m.feature_i[i], wire_ns, shown)
 
 
 @njit(cache=True)

@@ -15,9 +15,9 @@ import numpy as np
 from daemon.errors import TickdError, UsageError
 from daemon.instruments import make_instrument
 from daemon.research.bundle import feature_code, write_bundle
-from daemon.simulator.market import MarketSettings, SyntheticMarket, tick_rows
+from daemon.simulator.market import MarketSettings, Seen, SyntheticMarket, tick_rows
 from kernels import batch
-from kernels.dtypes import QUOTE, TICK
+from kernels.dtypes import DEPTH, QUOTE, TICK
 from kernels.features import FEATURES, TUNING, bind_tuning
 from strategies.model import Manifest
 from strategies.research.labels import forward_return_bps, went_up
@@ -142,25 +142,29 @@ def synthetic_rows(seed: int, minutes: int, horizon_ms: int) -> Rows:
         notional_min="5",
     )
     market = SyntheticMarket(instrument, MarketSettings(seed=seed), START_NS)
+    seen = Seen(market)
     end_ns = START_NS + minutes * 60_000_000_000
     at_ns, features, quote_ns, mid = [], [], [], []
     tuning, columns = bind_tuning({}), batch.places(FEATURES)
-    lead = np.zeros(0, TICK)
+    lead, lead_books = np.zeros(0, TICK), batch.NO_BOOKS
     until_ns = START_NS
     while until_ns < end_ns:
         from_ns, until_ns = until_ns, min(until_ns + _SEGMENT_NS, end_ns)
-        fresh = tick_rows(market.advance(until_ns), instrument)
+        chunk = market.advance(until_ns)
+        fresh = tick_rows(chunk, instrument)
         quotes = fresh[fresh["kind"] == QUOTE]
         quote_ns.append(quotes["wire_ns"])
         mid.append(0.5 * (quotes["a"] + quotes["c"]))
         ticks = np.concatenate((lead, fresh))
+        books = np.concatenate((lead_books, seen.take(chunk, fresh)))
         warm_ns = from_ns if from_ns > START_NS else from_ns + _LEAD_IN_NS
         chosen = np.flatnonzero(ticks["wire_ns"] > warm_ns)[::_STRIDE]
         out = np.empty((len(chosen), len(FEATURES)))
-        batch.advance(batch.new_states(1, tuning), 0, ticks, chosen, columns, out)
+        batch.advance(batch.new_states(1, tuning), 0, ticks, books, chosen, columns, out)
         at_ns.append(ticks["wire_ns"][chosen])
         features.append(out)
         lead = ticks[ticks["wire_ns"] > until_ns - _LEAD_IN_NS]
+        lead_books = books[len(books) - int(np.sum(lead["kind"] == DEPTH)) :]
     times = np.concatenate(at_ns)
     returns = forward_return_bps(times, np.concatenate(quote_ns), np.concatenate(mid), horizon_ms * 1_000_000)
     return Rows(times, np.concatenate(features), returns)

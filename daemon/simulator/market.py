@@ -19,8 +19,10 @@ import numpy as np
 
 from daemon.errors import ConfigError
 from kernels import market as kernel
-from kernels.dtypes import DEPTH, TICK, TRADE
-from kernels.market_book import MARKET, MARKET_EVENT
+from kernels.book import make
+from kernels.dtypes import B_ASK_LOTS, B_ASK_TICKS, B_BID_LOTS, B_BID_TICKS, BOOK_LEVELS, DEPTH, TICK, TRADE
+from kernels.levels import SCRATCH_ROWS
+from kernels.market_book import LEVELS, MARKET, MARKET_EVENT, follow_depth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,6 +122,38 @@ class SyntheticMarket:
         if not events:
             return Chunk(self._events[:0].copy(), self._levels[:0].copy())
         return Chunk(np.concatenate(events), np.concatenate(levels))
+
+
+class Seen:
+    """What a strategy sees of a market's book, made from its chunks as a feed would."""
+
+    def __init__(self, market: SyntheticMarket) -> None:
+        """Begin with the book that the market has published: make it before the first `advance`."""
+        self._instrument = market.instrument
+        self._book = make(2 * LEVELS)  # a chunk's new levels stand beside those that it deletes
+        self._quote = np.full(4, np.nan)
+        self._scratch = np.zeros((SCRATCH_ROWS, 2 * LEVELS), np.int64)
+        _, bids, asks = market.snapshot()
+        for side, ticks, lots in ((bids, B_BID_TICKS, B_BID_LOTS), (asks, B_ASK_TICKS, B_ASK_LOTS)):
+            self._book[ticks, 0] = len(side)
+            self._book[ticks, 1 : len(side) + 1] = side[::-1, 0]
+            self._book[lots, 1 : len(side) + 1] = side[::-1, 1]
+
+    def take(self, chunk: Chunk, ticks: NDArray[np.void]) -> NDArray[np.float64]:
+        """Return float64[m, 2, BOOK_LEVELS, 2] for the DEPTH ticks of a chunk, which follows the last one."""
+        out = np.empty((int(np.sum(ticks["kind"] == DEPTH)), 2, BOOK_LEVELS, 2))
+        follow_depth(
+            self._book,
+            self._quote,
+            self._scratch,
+            chunk.events,
+            chunk.levels,
+            ticks,
+            self._instrument.price.as_float,
+            self._instrument.qty.as_float,
+            out,
+        )
+        return out
 
 
 def tick_rows(chunk: Chunk, instrument: Instrument) -> NDArray[np.void]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from kernels.dtypes import DEPTH, QUOTE, TICK, TRADE
+from kernels.dtypes import BOOK_LEVELS, DEPTH, QUOTE, TICK, TRADE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,3 +41,17 @@ def make_ticks(count: int, seed: int, rate_hz: float = RATE_HZ) -> NDArray[Any]:
     ticks["c"] = np.where(trade, side, ask_price)
     ticks["d"] = np.where(trade, 0.0, np.where(depth, other * 10.0, other))
     return ticks
+
+
+def make_books(ticks: NDArray[Any], seed: int) -> NDArray[np.float64]:
+    """Return for each DEPTH tick what `decide` sees of the book, float64[m, 2, BOOK_LEVELS, 2]."""
+    rng = np.random.default_rng(seed)
+    depths = ticks[ticks["kind"] == DEPTH]
+    books = np.empty((len(depths), 2, BOOK_LEVELS, 2))
+    gaps = rng.integers(1, 5, books.shape[:3]) * _TICK
+    gaps[:, :, 0] = 0.0
+    away = np.cumsum(gaps, axis=2)
+    books[:, 0, :, 0] = depths["a"][:, None] - away[:, 0]
+    books[:, 1, :, 0] = depths["c"][:, None] + away[:, 1]
+    books[..., 1] = rng.integers(1, 300_000, books.shape[:3]) * 1e-5
+    return books

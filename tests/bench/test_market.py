@@ -19,7 +19,13 @@ def test_every_tick_can_be_and_none_is_like_another():
     ticks = make_ticks(5_000, 1)
     states = batch.new_states(1, bind_tuning({}))
     batch.advance(
-        states, 0, ticks, batch.every(ticks)[-1:], batch.places(FEATURES), np.empty((1, len(FEATURES)))
+        states,
+        0,
+        ticks,
+        batch.NO_BOOKS,
+        batch.every(ticks)[-1:],
+        batch.places(FEATURES),
+        np.empty((1, len(FEATURES))),
     )
     assert states[0]["i"][I_IGNORED] == 0
     assert states[0]["i"][I_TICKS] == 5_000

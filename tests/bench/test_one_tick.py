@@ -15,7 +15,7 @@ def test_both_calls_do_all_of_it():
         call.run(ticks.tolist())
     want = np.empty((1, len(FEATURES)))
     states = batch.new_states(1, bind_tuning({}))
-    batch.advance(states, 0, ticks, batch.every(ticks)[-1:], batch.places(FEATURES), want)
+    batch.advance(states, 0, ticks, batch.NO_BOOKS, batch.every(ticks)[-1:], batch.places(FEATURES), want)
     record = one.arrays[0][0]
     memory, rings, _, histogram = daemons.arrays
     assert record["row"].tobytes() == memory[0]["rows"][0, :-1].tobytes() == want.tobytes()

@@ -10,7 +10,7 @@ import pytest
 from kernels import batch
 from kernels.features import FEATURES, bind_tuning
 from tests.bench import indicators, vectors
-from tests.bench.market import make_ticks
+from tests.bench.market import make_books, make_ticks
 
 
 def rolling(x, n, of):
@@ -73,11 +73,11 @@ TALIB = SimpleNamespace(
 def both():
     ticks = make_ticks(16_000, 3)
     rows = np.empty((len(ticks), len(FEATURES)))
-    states = batch.new_states(1, bind_tuning({}))
-    batch.advance(states, 0, ticks, batch.every(ticks), batch.places(FEATURES), rows)
+    states, books = batch.new_states(1, bind_tuning({})), make_books(ticks, 3)
+    batch.advance(states, 0, ticks, books, batch.every(ticks), batch.places(FEATURES), rows)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vectors, "_HALF_LIVES_MAX", 20.0)  # four blocks of the fast decay
-        return rows, vectors.features(vectors.columns_of(ticks), TALIB)
+        return rows, vectors.features(vectors.columns_of(ticks), books, TALIB)
 
 
 def test_every_column_agrees_with_ours(both):

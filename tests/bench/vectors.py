@@ -22,6 +22,7 @@ Floats = Any
 BPS: Final = 1e4
 _BAR_NS: Final = int(TUNING["bar_ms"] * 1e6)
 _SMOOTH: Final = int(TUNING["smooth"])
+_NEAR: Final = int(TUNING["near_levels"])
 #: a decayed sum is a plain one of weights that grow; before they overflow it begins anew from what is left
 _HALF_LIVES_MAX: Final = 500.0
 
@@ -94,9 +95,12 @@ def columns_of(ticks: NDArray[Any]) -> Columns:
     return Columns(*(np.ascontiguousarray(ticks[name]) for name in Columns._fields))
 
 
-def features(ticks: Columns, talib: Any) -> dict[str, Floats]:
-    """Return the features as float64[n] by name; NaN or anything else before there is enough to say it."""
-    quotes, trades, depths = (np.flatnonzero(ticks.kind == one) for one in (QUOTE, TRADE, DEPTH))
+def features(ticks: Columns, books: Floats, talib: Any) -> dict[str, Floats]:
+    """Return the features as float64[n] by name; NaN or anything else before there is enough to say it.
+
+    `books` are as kernels.batch takes them, one for each depth update.
+    """
+    quotes, trades = (np.flatnonzero(ticks.kind == one) for one in (QUOTE, TRADE))
     newest = (np.cumsum(ticks.kind == one) - 1 for one in (QUOTE, TRADE, DEPTH))
     bid, bid_qty, ask, ask_qty = (column[quotes] for column in ticks[2:])
     mid = 0.5 * (bid + ask)
@@ -114,10 +118,31 @@ def features(ticks: Columns, talib: Any) -> dict[str, Floats]:
         rate_slow = slow.rates_hz(trades, spread.trade, slow.seen())
         found["trade_rate_ratio"] = found["trade_rate_hz"] / rate_slow
         found |= _bars(spread, talib, ticks.wire_ns, quotes, mid)
-        depth = _imbalance(ticks.b[depths], ticks.d[depths])
-        found["depth_imbalance"] = depth[spread.depth]
-        found["depth_imbalance_ema"] = talib.EMA(depth, _SMOOTH)[spread.depth]
+        found |= {name: column[spread.depth] for name, column in _depth(talib, books).items()}
     return found
+
+
+def _depth(talib: Any, books: Floats) -> dict[str, Floats]:
+    """Return the columns that the book's levels make, as of each depth update."""
+    total = books[..., 1].sum(axis=2)
+    depth = _imbalance(total[:, 0], total[:, 1])
+    price, qty = books[:, :, :_NEAR, 0], books[:, :, :_NEAR, 1]
+    mid = price[:, :, 0].mean(axis=1)[:, None, None]
+    away = np.abs(price / mid - 1.0) * BPS
+    reached = np.cumsum(qty, axis=2)
+    bids, asks = (away * qty).sum(axis=2).T / reached[:, :, -1].T
+    bid_qty, ask_qty = reached[:, :, -1].T
+    bid_slope, ask_slope = ((away * reached).sum(axis=2) / (away * away).sum(axis=2)).T
+    slope = bid_slope + ask_slope
+    return {
+        "depth_imbalance": depth,
+        "depth_imbalance_ema": talib.EMA(depth, _SMOOTH),
+        "near_imbalance": _imbalance(bid_qty, ask_qty),
+        "near_microprice_bps": (asks * bid_qty - bids * ask_qty) / (bid_qty + ask_qty),
+        "near_slope": slope / (bid_qty + ask_qty),
+        "near_slope_ratio": slope / talib.EMA(slope, _SMOOTH),
+        "near_slope_imbalance": _imbalance(bid_slope, ask_slope),
+    }
 
 
 def _imbalance(plus: Floats, minus: Floats) -> Floats:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from kernels import batch, features
-from kernels.dtypes import DEPTH, QUOTE, TICK, TRADE
+from kernels.dtypes import BOOK_LEVELS, DEPTH, QUOTE, TICK, TRADE
 from kernels.features import FEATURE_FLOATS, FEATURE_INTS, FEATURES, bind_tuning
 
 START = 1_723_161_253_937_085_768
@@ -42,14 +42,30 @@ def made(n: int, seed: int) -> np.ndarray:
     return ticks
 
 
-def live(ticks: np.ndarray, tuning: np.ndarray = TUNING) -> np.ndarray:
+def books_of(ticks: np.ndarray, seed: int = 1) -> np.ndarray:
+    """A book for each DEPTH tick: thin sides, empty ones, crossed ones, levels of nothing."""
+    rng = np.random.default_rng(seed)
+    m = int(np.sum(ticks["kind"] == DEPTH))
+    away = np.cumsum(rng.integers(1, 4, (m, 2, BOOK_LEVELS)) * 0.01, axis=2) * [[-1.0], [1.0]]
+    books = np.stack((600.0 + away, rng.integers(0, 4, away.shape) * 0.5), axis=3)
+    absent = np.arange(BOOK_LEVELS) >= rng.integers(0, BOOK_LEVELS * 3, (m, 2, 1))
+    books[absent] = np.nan, 0.0
+    books[rng.random(m) < 0.02, 1, 0, 0] = 599.0
+    return books
+
+
+def live(ticks: np.ndarray, tuning: np.ndarray = TUNING, books: np.ndarray | None = None) -> np.ndarray:
     """Step and ask for a row after each tick, as the daemon does."""
+    waiting = iter(() if books is None else books)
     f, i = np.zeros(FEATURE_FLOATS), np.zeros(FEATURE_INTS, np.int64)
     features.init(f, i, tuning)
     rows = np.empty((len(ticks), len(FEATURES)))
     for tick, row in zip(ticks, rows, strict=True):
         kind, wire_ns, _, _, *numbers = tick.tolist()
-        features.step(f, i, kind, wire_ns, *numbers)
+        if kind == DEPTH and books is not None:
+            features.step_book(f, i, wire_ns, next(waiting))
+        else:
+            features.step(f, i, kind, wire_ns, *numbers)
         features.row(f, i, wire_ns, row)
     return rows
 
@@ -60,10 +76,12 @@ def rows_of(
     columns: np.ndarray = ALL,
     states: np.ndarray | None = None,
     dtype: type = np.float64,
+    books: np.ndarray = batch.NO_BOOKS,
 ) -> np.ndarray:
     at = batch.every(ticks) if at is None else at
     out = np.full((len(at), len(columns)), 42.0, dtype)
-    batch.advance(batch.new_states(1, TUNING) if states is None else states, 0, ticks, at, columns, out)
+    states = batch.new_states(1, TUNING) if states is None else states
+    batch.advance(states, 0, ticks, books, at, columns, out)
     return out
 
 
@@ -71,6 +89,33 @@ def rows_of(
 def test_rows_are_the_live_ones_to_the_last_bit(seed: int, n: int) -> None:
     ticks = made(n, seed)
     assert rows_of(ticks).tobytes() == live(ticks).tobytes()
+
+
+@given(some.integers(0, 2**32), some.integers(1, 400))
+def test_rows_with_books_are_the_live_ones_to_the_last_bit(seed: int, n: int) -> None:
+    ticks = made(n, seed)
+    books = books_of(ticks, seed)
+    want = live(ticks, books=books) if len(books) else live(ticks)
+    assert rows_of(ticks, books=books).tobytes() == want.tobytes()
+
+
+def test_books_may_be_cut_with_their_ticks_and_columns_be_asked_for_later() -> None:
+    ticks, states = made(600, 8), batch.new_states(1, TUNING)
+    books, columns = books_of(ticks), batch.places(["near_slope_ratio", "depth_imbalance_ema", "near_slope"])
+    want = live(ticks, books=books)
+    assert np.isfinite(want[:, -5:]).any(axis=0).all()
+    here = int(np.sum(ticks["kind"][:250] == DEPTH))
+    rows_of(ticks[:250], columns=batch.places(["rsi"]), states=states, books=books[:here])
+    got = rows_of(ticks[250:], columns=columns, states=states, books=books[here:])
+    assert got.tobytes() == np.ascontiguousarray(want[250:][:, columns]).tobytes()
+
+
+def test_books_that_are_not_one_for_each_depth_tick_are_refused() -> None:
+    ticks = made(300, 4)
+    books = books_of(ticks)
+    for wrong, says in ((books[:-1], "fewer books"), (np.concatenate((books, books[:1])), "more books")):
+        with pytest.raises(ValueError, match=says):
+            rows_of(ticks, books=wrong)
 
 
 @given(some.integers(0, 2**32), some.data())
@@ -113,7 +158,7 @@ def test_ticks_and_rows_may_be_mapped(tmp_path) -> None:
     mapped = np.load(tmp_path / "ticks.npy", mmap_mode="c")
     out = np.lib.format.open_memmap(tmp_path / "rows.npy", "w+", shape=(500, len(FEATURES)))
     before = len(batch.advance.signatures)
-    batch.advance(batch.new_states(1, TUNING), 0, mapped, batch.every(mapped), ALL, out)
+    batch.advance(batch.new_states(1, TUNING), 0, mapped, batch.NO_BOOKS, batch.every(mapped), ALL, out)
     assert len(batch.advance.signatures) == max(before, 1)
     out.flush()
     assert np.load(tmp_path / "rows.npy").tobytes() == live(ticks).tobytes()
@@ -124,7 +169,7 @@ def test_symbols_share_nothing_and_threads_may_run_them_side_by_side() -> None:
     states, outs = batch.new_states(4, TUNING), [np.empty((2_000, len(FEATURES))) for _ in runs]
     with ThreadPoolExecutor(2) as pool:
         tasks = [
-            pool.submit(batch.advance, states, s, ticks, batch.every(ticks), ALL, out)
+            pool.submit(batch.advance, states, s, ticks, batch.NO_BOOKS, batch.every(ticks), ALL, out)
             for s, (ticks, out) in enumerate(zip(runs, outs, strict=True))
         ]
     for task, ticks, out in zip(tasks, runs, outs, strict=True):

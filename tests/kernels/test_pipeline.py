@@ -17,7 +17,6 @@ from kernels.dtypes import (
     B_BID_TICKS,
     BOOK_LEVELS,
     BUY,
-    DEPTH,
     GATE_HALTED,
     M_LIQUIDATION_DISTANCE_MIN,
     NO_OPINION,
@@ -208,8 +207,13 @@ def test_a_changed_depth_stands_behind_the_quote_before_it_and_steps_the_feature
     assert record["book"][0, 1, :2].tolist() == [[101.0, 8.0], [101.5, 0.5]]
     other = make_memory()[0]
     features.step(other["feature_f"][0], other["feature_i"][0], QUOTE, START_NS, 99.5, 9.0, 101.0, 8.0)
-    features.step(other["feature_f"][0], other["feature_i"][0], DEPTH, START_NS, 99.5, 12.0, 101.0, 8.5)
+    seen = np.zeros((2, BOOK_LEVELS, 2))
+    seen[:, :, 0] = math.nan
+    seen[0, :2] = [[99.5, 9.0], [99.0, 3.0]]
+    seen[1, :2] = [[101.0, 8.0], [101.5, 0.5]]
+    features.step_book(other["feature_f"][0], other["feature_i"][0], START_NS, seen)
     assert record["feature_f"].tobytes() == other["feature_f"].tobytes()
+    assert record["feature_i"].tobytes() == other["feature_i"].tobytes()
 
 
 def test_a_drain_takes_what_waits_fills_rows_decides_reconciles_and_judges():

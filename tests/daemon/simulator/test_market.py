@@ -11,7 +11,7 @@ import pytest
 
 from daemon.errors import ConfigError
 from daemon.instruments import Instrument, make_instrument
-from daemon.simulator.market import Chunk, MarketSettings, SyntheticMarket, tick_rows
+from daemon.simulator.market import Chunk, MarketSettings, Seen, SyntheticMarket, tick_rows
 from kernels import batch
 from kernels.dtypes import DEPTH, QUOTE, TRADE
 from kernels.features import FEATURES, bind_tuning
@@ -170,11 +170,28 @@ def test_ticks_are_the_floats_that_decimal_text_gives_and_make_features() -> Non
         else:
             assert tick["c"] == float(listed.price.text(int(event["c"])))
             assert tick["d"] == float(listed.qty.text(int(event["d"])))
-    rows = np.empty((len(ticks), len(FEATURES)))
-    batch.advance(
-        batch.new_states(1, bind_tuning({})), 0, ticks, batch.every(ticks), batch.places(FEATURES), rows
-    )
+    rows, places = np.empty((len(ticks), len(FEATURES))), batch.places(FEATURES)
+    books = Seen(market()).take(chunk, ticks)
+    batch.advance(batch.new_states(1, bind_tuning({})), 0, ticks, books, batch.every(ticks), places, rows)
     assert np.isfinite(rows[-1]).all()
+
+
+def test_a_strategy_sees_the_markets_own_book_behind_the_newest_quote() -> None:
+    source, listed = market(), instrument()
+    seen = Seen(source)
+    for step in range(1, 200):
+        chunk = source.advance(START + step * SECOND // 10)
+        ticks = tick_rows(chunk, listed)
+        books = seen.take(chunk, ticks)
+        assert len(books) == np.sum(ticks["kind"] == DEPTH)
+        if len(ticks) and ticks["kind"][-1] == DEPTH:  # nothing has happened since
+            _, *sides = source.snapshot()
+            for shown, side in zip(books[-1], sides, strict=True):
+                want = [
+                    (float(listed.price.text(int(price))), float(listed.qty.text(int(lots))))
+                    for price, lots in side[: len(shown)]
+                ]
+                assert list(map(tuple, shown.tolist())) == want
 
 
 def test_nothing_happens_before_its_time() -> None:
