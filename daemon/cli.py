@@ -177,6 +177,28 @@ def _convert(args: Namespace) -> int:
     )
 
 
+def _bars(args: Namespace) -> int:
+    _check_there(args.file, "capture")
+    _use_kernels()
+    from daemon.options import BarsOptions
+    from daemon.tape.bars import run
+
+    return run(
+        BarsOptions(
+            file=args.file,
+            every_ns=args.every,
+            ticks=args.ticks,
+            volume=args.volume,
+            notional=args.notional,
+            clock=args.clock,
+            last=args.last,
+            csv=args.csv,
+            parquet=args.parquet,
+            json=args.json,
+        )
+    )
+
+
 def _train(args: Namespace) -> int:
     _use_kernels()
     from daemon.faces.show import train
@@ -318,6 +340,7 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "paper": _paper,
     "replay": _replay,
     "convert": _convert,
+    "bars": _bars,
     "train": _train,
     "simulate": _simulate,
     "bench": _bench,

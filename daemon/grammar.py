@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 PORT_MAX: Final = 65_535
+_DAY_NS: Final = 86_400_000_000_000
 JOURNAL_VIEWS: Final = ("records", "orders", "fills", "positions", "commands", "refusals")
 _EPILOG: Final = (
     "Exit codes: 0 done, 1 failed, 2 usage, 3 a check did not hold, 4 no daemon answers, 78 configuration, "
@@ -119,6 +120,7 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
     _add_convert(
         verb("convert", "turn market data of many forms into typed ticks, and report what is wrong in it")
     )
+    _add_bars(verb("bars", "make bars of a capture's trades"))
 
     one = verb("train", "train a model bundle; the same arguments make the same model")
     one.add_argument("--synthetic", action="store_true", required=True, help="on the seeded synthetic market")
@@ -175,6 +177,32 @@ def _add_convert(one: Parser) -> None:
         "--unit", choices=["s", "ms", "us", "ns"], default="", help="of its times (each by its size)"
     )
     one.add_argument("--strict", action="store_true", help="write nothing where anything is wrong (exit 3)")
+    _add_json(one)
+
+
+def _add_bars(one: Parser) -> None:
+    one.epilog = (
+        "A bar of time holds the trades from its open up to, and without, its end; an interval without a "
+        "trade is a bar of no quantity at the last price. Any other bar closes with the trade that fills it, "
+        "which is whole in it. Numbers are exact decimals; of COIN-M, quantities are contracts. The first "
+        "bar of time and the one that the file leaves open are not complete."
+    )
+    one.add_argument("file", type=Path)
+    size = one.add_mutually_exclusive_group(required=True)
+    size.add_argument("--every", type=_length, metavar="TIME", help="bars of 100ms, 1s, 5m, 1h or 1d, say")
+    size.add_argument("--ticks", type=_count, metavar="N", help="bars of so many trades")
+    size.add_argument("--volume", metavar="Q", help="bars of so much base currency, or as many contracts")
+    size.add_argument("--notional", metavar="Q", help="bars of so much quote currency")
+    one.add_argument(
+        "--clock",
+        choices=["exchange", "local"],
+        default="exchange",
+        help="the exchange's stamps, or of receipt (exchange)",
+    )
+    one.add_argument("--last", type=_count, default=20, metavar="N", help="print the last N (20)")
+    target = one.add_mutually_exclusive_group()
+    target.add_argument("--csv", type=Path, metavar="FILE", help="write all there, which must not exist")
+    target.add_argument("--parquet", type=Path, metavar="FILE", help="likewise; wants pyarrow")
     _add_json(one)
 
 
@@ -307,6 +335,18 @@ def _count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive count")
     return value
+
+
+def _length(text: str) -> int:
+    """Return the ns of a bar's length: a whole part of a day, so that bars lie alike in each."""
+    found = re.fullmatch(r"(\d{1,9})(ms|s|m|h|d)", text)
+    units = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000, "d": _DAY_NS}
+    length = int(found[1]) * units[found[2]] if found else 0
+    if not length or _DAY_NS % length:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no whole part of a day such as 100ms, 1s, 5m, 1h or 1d"
+        )
+    return length
 
 
 def _seed(text: str) -> int:

@@ -67,6 +67,21 @@ class ConvertOptions(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
+class BarsOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd bars`: one of the four that close a bar is given."""
+
+    file: Path
+    every_ns: int | None = None
+    ticks: int | None = None  # trades
+    volume: str | None = None  # decimal text, base currency
+    notional: str | None = None  # likewise, quote currency
+    clock: Literal["exchange", "local"] = "exchange"
+    last: int = 20  # bars that are printed
+    csv: Path | None = None
+    parquet: Path | None = None
+    json: bool = False
+
+
 class LatencyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd bench latency`."""
 

@@ -8,6 +8,7 @@ import shlex
 import pytest
 
 from daemon.grammar import parse
+from kernels.features import FEATURES, TUNING
 
 _E2E = "tests/end_to_end/"
 #: the first words of each command -> the test that runs it
@@ -25,6 +26,7 @@ RUN_BY = {
     "tickd replay": "tests/daemon/tape/test_replay.py::"
     "test_two_processes_that_hash_differently_agree_on_all_but_time",
     "tickd convert": "tests/daemon/tape/test_convert.py::test_the_command_reports_in_json_and_in_words",
+    "tickd bars": "tests/daemon/tape/test_bars.py::test_the_verb_writes_every_bar_and_prints_the_last",
     "tickd train": f"{_E2E}test_verbs.py::test_a_model_is_trained_and_then_replayed_by_two_commands",
     "tickd simulate": f"{_E2E}test_verbs.py::"
     "test_the_exchange_speaks_json_to_programs_and_ends_with_a_signal",
@@ -72,3 +74,9 @@ def test_every_target_of_make_is_in_the_makefile(root, commands):
 def test_a_test_runs_it(root, command):
     path, _, name = RUN_BY[command].partition("::")
     assert f"\ndef {name}(" in (root / path).read_text(encoding="utf-8")
+
+
+def test_every_feature_and_tuning_is_in_the_list_of_them(root):
+    page = (root / "docs" / "features.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+)`", page))
+    assert set(FEATURES) | set(TUNING) <= named
