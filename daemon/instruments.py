@@ -99,6 +99,26 @@ class Instrument(msgspec.Struct, frozen=True):
     reference_bound: Decimal = Decimal(0)
     #: decimals of price and quantity in the checksums of books, where the exchange sends any
     checksum_places: tuple[int, int] = (0, 0)
+    #: what a contract is, where the exchange counts in them: so much of the base, or, inverse, of the quote
+    contract_size: Decimal = Decimal(1)
+
+    @property
+    def told_size(self) -> Decimal:
+        """Return what one is of the quantities that its exchange tells, in ours.
+
+        Ours are of the base, and contracts of an inverse one, whose base is another amount at each price.
+        """
+        return Decimal(1) if self.market == "coinm" else self.contract_size
+
+    @property
+    def told_ratio(self) -> tuple[int, int]:
+        """Return the same as (numerator, denominator): ours is `told * numerator / denominator`."""
+        return self.told_size.as_integer_ratio()
+
+    @property
+    def told_qty(self) -> Scale:
+        """Return a lot as the exchange's own quantities count it."""
+        return Scale(self.lot_size / self.told_size)
 
     @property
     def checksum_units(self) -> tuple[int, int]:
@@ -151,6 +171,7 @@ def make_instrument(
     reference_bound: Decimal = Decimal(0),
     checksum_places: tuple[int, int] = (0, 0),
     exchange_symbol: str = "",
+    contract_size: Decimal = Decimal(1),
 ) -> Instrument:
     """Build an instrument from the decimal texts an exchange publishes.
 
@@ -182,6 +203,7 @@ def make_instrument(
         stops_max=stops_max,
         reference_bound=reference_bound,
         checksum_places=checksum_places,
+        contract_size=contract_size,
     )
 
 

@@ -84,6 +84,7 @@ class _Symbol(msgspec.Struct):
     quote: str = msgspec.field(name="quoteAsset")
     status: str = ""
     contract_status: str = msgspec.field(default="", name="contractStatus")  # COIN-M
+    contract_size: int = msgspec.field(default=1, name="contractSize")  # likewise, in dollars
     filters: list[_Filter] = []
 
 
@@ -212,6 +213,7 @@ def _instrument(index: int, symbol: _Symbol, market: Market) -> Instrument:
         orders_max=(orders.orders_max or orders.limit) if orders else 0,
         stops_max=(stops.stops_max or stops.limit) if stops else 0,
         reference_bound=_reference_bound(by_kind),
+        contract_size=Decimal(symbol.contract_size),
     )
 
 

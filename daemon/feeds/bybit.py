@@ -1,4 +1,4 @@
-"""Bybit v5 market data, spot and linear perpetuals: frames to events. Sans-IO; addresses: bybit_rest.py.
+"""Bybit v5 market data, spot and perpetuals: frames to events. Sans-IO; addresses: bybit_rest.py.
 
     {"topic":"publicTrade.BTCUSDT","type":"snapshot","ts":1672304486868,"data":[{"T":1672304486865,"s":"BTCUSDT",
         "S":"Buy","v":"0.001","p":"16578.50","i":"20f43950-d8dd-5b31-9112-a178eb6023af","BT":false}]}

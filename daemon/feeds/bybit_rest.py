@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _WS_URL: Final = "wss://stream.bybit.com"
 _REST_URL: Final = "https://api.bybit.com"
 #: its words for the markets
-_CATEGORIES: Final[dict[Market, str]] = {"spot": "spot", "usdm": "linear"}
+_CATEGORIES: Final[dict[Market, str]] = {"spot": "spot", "usdm": "linear", "coinm": "inverse"}
+#: a market lists what has an end too; an inverse perpetual counts in contracts of a dollar
+_PERPETUALS: Final[dict[Market, str]] = {"usdm": "LinearPerpetual", "coinm": "InversePerpetual"}
 
 #: topics that spot takes in one request
 TOPICS_MAX: Final = 10
@@ -79,10 +81,10 @@ _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
 class Bybit:
-    """Spot and linear perpetuals of Bybit, or of whoever speaks its protocol at another address."""
+    """Spot and perpetuals of Bybit, or of whoever speaks its protocol at another address."""
 
     name = "bybit"
-    markets: tuple[Market, ...] = ("spot", "usdm")
+    markets: tuple[Market, ...] = ("spot", "usdm", "coinm")
 
     def decoder(self, instruments: Sequence[Instrument]) -> Decoder:
         """Return the decoder for these instruments, all of one market."""
@@ -146,7 +148,7 @@ class Bybit:
         listed = {
             unify(f"{one.base}/{one.quote}", market): one
             for one in answer.result.symbols
-            if market == "spot" or one.kind == "LinearPerpetual"
+            if market == "spot" or one.kind == _PERPETUALS[market]
         }
         return pick_instruments(
             self.name,

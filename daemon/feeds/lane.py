@@ -141,9 +141,8 @@ class Lane:
         self.sync = BookSync(self.depth.chain)
         #: as large as it has to be: without a depth stream, nothing
         self.book = books.make(0)
-        self.grid = make_grid(
-            instrument.price.places, instrument.price.num, instrument.qty.places, instrument.qty.num
-        )
+        price, qty = instrument.price, instrument.told_qty
+        self.grid = make_grid(price.places, price.num, qty.places, qty.num)
         #: what a tick and a lot are in the digits of the exchange's checksum
         self.checksum_units = np.array(instrument.checksum_units, dtype=np.int64)
         #: whole books that came

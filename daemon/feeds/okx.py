@@ -1,4 +1,4 @@
-"""OKX v5 market data, spot: frames to events. Sans-IO; addresses are in okx_rest.py.
+"""OKX v5 market data, spot and perpetual swaps: frames to events. Sans-IO; addresses are in okx_rest.py.
 
     {"arg":{"channel":"trades","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT","tradeId":"130639474",
         "px":"42219.9","sz":"0.12060306","side":"buy","ts":"1630048897897","count":"3"}]}
@@ -9,7 +9,7 @@
 
 An update of a book names the one before (`prevSeqId`); a snapshot names -1. Where nothing changes for a
 minute, an empty one names itself; after maintenance of theirs `seqId` may be smaller than what it follows.
-`checksum` is 0 since June 2026: none.
+`checksum` is 0 since June 2026: none. Sizes of swaps are contracts: of linear ones ours are of the base.
 
 The pong that answers our ping is the text `pong`, which is no JSON.
 """
@@ -113,6 +113,7 @@ _REASONS: Final = {
 
 def _trade_route(instrument: Instrument) -> Route:
     index, symbol = instrument.index, instrument.exchange_symbol
+    size, of = instrument.told_ratio
 
     def trades(frame: _Frame, wire_ns: int) -> list[Event]:
         found: list[Event] = []
@@ -120,7 +121,8 @@ def _trade_route(instrument: Instrument) -> Route:
             if one.instrument != symbol:
                 raise FrameError("symbol", f"a trade of {one.instrument[:32]!r} came as one of {symbol}")
             side = 1.0 if one.side == "buy" else -1.0
-            found.append(Tick(TRADE, index, wire_ns, one.ts * _MS, one.px, one.sz, side, 0.0, one.id))
+            qty = one.sz * size / of
+            found.append(Tick(TRADE, index, wire_ns, one.ts * _MS, one.px, qty, side, 0.0, one.id))
         return found
 
     return trades
@@ -128,6 +130,7 @@ def _trade_route(instrument: Instrument) -> Route:
 
 def _quote_route(instrument: Instrument, numbers: QuoteNumbers) -> Route:
     index, symbol = instrument.index, instrument.exchange_symbol
+    size, of = instrument.told_ratio
 
     def quotes(frame: _Frame, wire_ns: int) -> list[Event]:
         found: list[Event] = []
@@ -139,7 +142,7 @@ def _quote_route(instrument: Instrument, numbers: QuoteNumbers) -> Route:
                 raise FrameError("crossed", f"{symbol} quoted {bid.price} bid above {ask.price} ask")
             # not `seqId` itself: maintenance may make it smaller
             ident = numbers.number(index, one.ts * _MS, one.id)
-            prices = (bid.price, bid.qty, ask.price, ask.qty)
+            prices = (bid.price, bid.qty * size / of, ask.price, ask.qty * size / of)
             found.append(Tick(QUOTE, index, wire_ns, one.ts * _MS, *prices, ident))
         return found
 

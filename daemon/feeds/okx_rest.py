@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -35,15 +36,40 @@ _PING_S: Final = 20.0
 _NONE: Final[Mapping[str, Instrument]] = {}
 
 
+#: its words for the markets
+_TYPES: Final[dict[Market, str]] = {"spot": "SPOT", "usdm": "SWAP", "coinm": "SWAP"}
+_CONTRACTS: Final[dict[Market, str]] = {"usdm": "linear", "coinm": "inverse"}
+
+
 class _Symbol(msgspec.Struct):
     symbol: str = msgspec.field(name="instId")
-    base: str = msgspec.field(name="baseCcy")
+    base: str = msgspec.field(name="baseCcy")  # of swaps empty
     quote: str = msgspec.field(name="quoteCcy")
     tick_size: str = msgspec.field(name="tickSz")
     lot_size: str = msgspec.field(name="lotSz")
     qty_min: str = msgspec.field(name="minSz")
     qty_max: str = msgspec.field(name="maxLmtSz")
     state: str
+    underlying: str = msgspec.field(default="", name="uly")  # of swaps: BTC-USDT
+    settle: str = msgspec.field(default="", name="settleCcy")
+    contract: str = msgspec.field(default="", name="ctType")
+    contract_size: str = msgspec.field(default="", name="ctVal")
+    contract_of: str = msgspec.field(default="", name="ctValCcy")
+    contracts: str = msgspec.field(default="", name="ctMult")  # that one counts as
+
+    @property
+    def pair(self) -> str:
+        """Return what it trades as BTC/USDT."""
+        return self.underlying.replace("-", "/") if self.underlying else f"{self.base}/{self.quote}"
+
+    def is_of(self, market: Market) -> bool:
+        """Whether it is what a market has: a pair, or a perpetual that settles in quote or base."""
+        if market == "spot":
+            return True
+        base, _, quote = self.pair.partition("/")
+        settle, of = (quote, base) if market == "usdm" else (base, quote)
+        told = (self.contract, self.settle, self.contract_of)
+        return told == (_CONTRACTS[market], settle, of)
 
 
 class _Answer(msgspec.Struct):
@@ -56,10 +82,10 @@ _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
 class Okx:
-    """Spot of OKX, or of whoever speaks its protocol at another address. Its swaps count in contracts."""
+    """Spot and perpetual swaps of OKX, or of whoever speaks its protocol at another address."""
 
     name = "okx"
-    markets: tuple[Market, ...] = ("spot",)
+    markets: tuple[Market, ...] = ("spot", "usdm", "coinm")
 
     def decoder(self, instruments: Sequence[Instrument]) -> Decoder:
         """Return the decoder for these instruments."""
@@ -67,7 +93,7 @@ class Okx:
 
     def subscriptions(
         self,
-        market: Market,  # noqa: ARG002 - there is one
+        market: Market,  # noqa: ARG002 - all come by one address
         instruments: Sequence[Instrument],
         streams: Sequence[Stream],
         base_url: str = "",
@@ -101,7 +127,8 @@ class Okx:
 
     def instruments_url(self, market: Market, symbols: Sequence[str], base_url: str = "") -> str:  # noqa: ARG002
         """Return the address of the rules of all there are: it is asked for one symbol or for all."""
-        return f"{(base_url or _REST_URL).rstrip('/')}/api/v5/public/instruments?instType=SPOT"
+        url = f"{(base_url or _REST_URL).rstrip('/')}/api/v5/public/instruments"
+        return f"{url}?instType={_TYPES[market]}"
 
     def instruments(
         self,
@@ -125,7 +152,7 @@ class Okx:
             self.name,
             market,
             symbols,
-            {f"{one.base}/{one.quote}": one for one in answer.data},
+            {unify(one.pair, market): one for one in answer.data if one.is_of(market)},
             partial(unify, market=market),
             partial(_instrument, market=market),
             remembered,
@@ -146,17 +173,25 @@ def _anew(instrument: Instrument) -> tuple[bytes, ...]:
 
 
 def _instrument(index: int, symbol: _Symbol, market: Market) -> Instrument:
-    """Build one instrument; the largest market orders are told in dollars, and the least value not at all."""
+    """Build one instrument; the largest market orders are told in dollars, and the least value not at all.
+
+    Swaps tell sizes in contracts: of linear ones ours are of the base.
+    """
+    contract = Decimal(1)
+    if market != "spot":
+        contract = Decimal(symbol.contract_size) * Decimal(symbol.contracts)
+    unit = contract if market == "usdm" else Decimal(1)
     return make_instrument(
         index,
         "okx",
         market,
-        f"{symbol.base}/{symbol.quote}",
+        symbol.pair,
         tick_size=symbol.tick_size,
-        lot_size=symbol.lot_size,
-        qty_min=symbol.qty_min,
-        qty_max=symbol.qty_max,
+        lot_size=str(Decimal(symbol.lot_size) * unit),
+        qty_min=str(Decimal(symbol.qty_min) * unit),
+        qty_max=str(Decimal(symbol.qty_max) * unit),
         notional_min="0",
         status="TRADING" if symbol.state == "live" else symbol.state,
         exchange_symbol=symbol.symbol,
+        contract_size=contract,
     )

@@ -88,3 +88,20 @@ def test_dust_is_what_no_order_could_close_and_a_derivative_is_closed_at_any_not
     spot, usdm = (make_instrument(0, "binance", market, "BTC/USDT", **rules) for market in ("spot", "usdm"))
     assert [spot.is_dust(lots, Decimal(1000)) for lots in (1, 4, 5)] == [True, True, False]
     assert [usdm.is_dust(lots, Decimal(1000)) for lots in (1, 2, 5)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("market", "size", "lot", "told", "ratio"),
+    [
+        ("spot", "1", "0.001", "0.001", (1, 1)),
+        ("usdm", "0.01", "0.001", "0.1", (1, 100)),
+        ("usdm", "1000", "1000", "1", (1000, 1)),
+        ("coinm", "100", "1", "1", (1, 1)),
+    ],
+)
+def test_what_an_exchange_tells_in_contracts_is_known_in_ours(market, size, lot, told, ratio):
+    one = make_instrument(
+        0, "okx", market, "BTC/USD", tick_size="0.1", lot_size=lot, qty_min=lot, qty_max="9",
+        notional_min="0", contract_size=Decimal(size),
+    )  # fmt: skip
+    assert (one.told_qty.step, one.told_ratio) == (Decimal(told), ratio)

@@ -66,6 +66,8 @@ def test_rules_come_from_the_filters() -> None:
     [coinm] = BINANCE.instruments("coinm", ["BTC/USD"], info(COINM))
     assert (coinm.symbol, coinm.exchange_symbol, coinm.status) == ("BTC/USD:BTC", "BTCUSD_PERP", "TRADING")
     assert coinm.notional_min == 0
+    assert (coinm.lot_size, coinm.contract_size, coinm.told_size) == (1, 100, 1)  # contracts of 100 dollars
+    assert spot.contract_size == usdm.contract_size == 1
 
 
 @pytest.mark.parametrize(

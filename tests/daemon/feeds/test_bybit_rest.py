@@ -53,6 +53,14 @@ LINEAR: dict[str, Any] = {
     },
 }
 USDC = {**LINEAR, "symbol": "BTCPERP", "quoteCoin": "USDC", "settleCoin": "USDC"}
+INVERSE = {
+    **LINEAR,
+    "symbol": "BTCUSD",
+    "contractType": "InversePerpetual",
+    "quoteCoin": "USD",
+    "settleCoin": "BTC",
+    "lotSizeFilter": {"maxOrderQty": "25000000", "minOrderQty": "1", "qtyStep": "1"},
+}
 DATED = {**LINEAR, "symbol": "ETH-26JUN26", "baseCoin": "ETH", "contractType": "LinearFutures"}
 
 
@@ -181,10 +189,22 @@ def test_no_instruments_need_no_connection() -> None:
 
 
 def test_it_is_found_by_its_name_with_the_markets_it_has() -> None:
-    exchange = find_exchange("bybit", "usdm")
-    assert isinstance(exchange.decoder([make()]), BybitDecoder)
-    with pytest.raises(ConfigError, match="'coinm' of bybit is not supported; there is spot, usdm"):
-        find_exchange("bybit", "coinm")
+    for market in ("spot", "usdm", "coinm"):
+        exchange = find_exchange("bybit", market)
+        assert isinstance(exchange.decoder([make()]), BybitDecoder)
+    with pytest.raises(ConfigError, match="'margin' of bybit is not supported; there is spot, usdm, coinm"):
+        find_exchange("bybit", "margin")  # type: ignore[arg-type]
+
+
+def test_an_inverse_perpetual_counts_in_contracts_of_a_dollar() -> None:
+    dated = {**INVERSE, "symbol": "BTCUSDZ26", "contractType": "InverseFutures"}
+    [one] = BYBIT.instruments("coinm", ["BTC/USD"], info(dated, INVERSE))
+    assert (one.symbol, one.exchange_symbol, one.market) == ("BTC/USD:BTC", "BTCUSD", "coinm")
+    assert (one.tick_size, one.lot_size, one.contract_size) == (Decimal("0.1"), 1, 1)
+    [told] = BYBIT.subscriptions("coinm", [one], ["depth"])
+    assert told.url == "wss://stream.bybit.com/v5/public/inverse"
+    assert told.requests == (b'{"op":"subscribe","args":["orderbook.50.BTCUSD"]}',)
+    assert BYBIT.instruments_url("coinm", []).endswith("?category=inverse&limit=1000")
 
 
 # --- messages that other clients' tests hold ----------------------------------------------------------------
@@ -203,6 +223,7 @@ def samples(samples: Path) -> Path:
         ("GetLinearInverseSymbols", "usdm", "BTC/USDT", ("0.1", "0.001", "TRADING")),
         ("GetLinearInverseSymbolsPreListing", "usdm", "PRE02ZRO/USDT", ("0.001", "0.1", "PreLaunch")),
         ("getInstrumentSpot", "spot", "BTC/USDT", ("0.01", "0.000001", "TRADING")),
+        ("getInstrumentInverse", "coinm", "BTC/USD", ("0.5", "0.001", "TRADING")),
         ("getInstrumentLinear", "usdm", "BTC/USDT", ("0.5", "0.001", "TRADING")),
     ],
 )

@@ -7,6 +7,7 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from kernels import book as books
@@ -109,3 +110,69 @@ def test_the_book_equals_one_built_from_a_dict(
         ticks, lots = books.levels(book, side)
         assert len(ticks) == len(levels)
         assert dict(zip(ticks.tolist(), lots.tolist(), strict=True)) == levels
+
+
+@pytest.mark.parametrize(("name", "market", "symbol", "counts"), CASES[1:3])
+def test_an_update_that_was_taken_out_of_a_capture_is_one_gap(
+    bench, instrument, captures: Path, name, market, symbol, counts
+) -> None:
+    frames = read(captures / name)[:20_000]
+    synced = next(place for place, (_, payload) in enumerate(frames) if b"lastUpdateId" in payload)
+    depths = [place for place, (_, payload) in enumerate(frames) if b'"depthUpdate"' in payload]
+    del frames[next(place for place in depths if place > synced + 1_000)]
+    it = bench(instrument(market, symbol))
+    for wire_ns, payload in frames:
+        it.core.process(payload, wire_ns, False)
+    assert it.core.lanes[0].gaps == {"gap": 1}
+    assert it.sink.statuses == [(0, True, "snapshot"), (0, False, "gap")]
+    assert it.requests[-1:] == [0]
+
+
+def older(captures: Path) -> list[tuple[int, bytes]]:
+    return read(captures / "older" / "binance-delivery.gz")
+
+
+def perpetuals(instrument, frames: list[tuple[int, bytes]]) -> list:
+    streams = {json.loads(payload)["stream"].partition("@")[0] for _, payload in frames}
+    names = sorted(name for name in streams if name.endswith("_perp"))
+    return [
+        msgspec.structs.replace(instrument("coinm", name, index), exchange_symbol=name.upper())
+        for index, name in enumerate(names)
+    ]
+
+
+def test_an_older_capture_of_coinm_has_all_its_perpetuals_chained(bench, instrument, captures: Path) -> None:
+    """It has no snapshot, so updates are held: one that did not follow would have had them dropped."""
+    frames = older(captures)
+    ours = perpetuals(instrument, frames)
+    it = bench(*ours)
+    asked = ("@bookTicker", "@depth@100ms")
+    told = {}
+    for wire_ns, payload in frames:
+        it.core.process(payload, wire_ns, False)
+        name, _, stream = json.loads(payload)["stream"].partition("@")
+        reason = "" if f"@{stream}" in asked else "stream"
+        reason = reason if name.endswith("_perp") else "symbol"
+        told[reason] = told.get(reason, 0) + 1
+    lanes = it.core.lanes
+    counted = sum(lane.quote.count + lane.depth.count for lane in lanes)
+    assert (counted, it.core.errors) == (told.pop(""), told)
+    assert counted > 2_000
+    assert sum(lane.sync.held for lane in lanes) > 900
+    assert [lane.sync.held_dropped for lane in lanes] == [0] * len(ours)
+
+
+def test_an_update_that_an_older_capture_lacks_has_what_was_held_before_it_dropped(
+    bench, instrument, captures: Path
+) -> None:
+    frames = older(captures)
+    ours = perpetuals(instrument, frames)
+    depths = [
+        place for place, (_, payload) in enumerate(frames) if b'"ETCUSD_PERP","ps":"ETCUSD","U"' in payload
+    ]
+    del frames[depths[20]]
+    it = bench(*ours)
+    for wire_ns, payload in frames:
+        it.core.process(payload, wire_ns, False)
+    dropped = {one.exchange_symbol: it.core.lanes[one.index].sync.held_dropped for one in ours}
+    assert {name: count for name, count in dropped.items() if count} == {"ETCUSD_PERP": 20}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,6 +116,41 @@ def test_a_book_is_a_snapshot_or_an_update_that_names_the_one_before() -> None:
         assert fresh().decode(payload, WIRE) == [Snapshot(0, WIRE, 123456, told.encode(), in_stream=True)]
 
 
+def swap(market: Any = "usdm") -> Instrument:
+    lot, size = ("0.001", "0.01") if market == "usdm" else ("1", "100")
+    return make_instrument(
+        0, "okx", market, "BTC/USDT" if market == "usdm" else "BTC/USD", tick_size="0.1", lot_size=lot,
+        qty_min=lot, qty_max="9999", notional_min="0", exchange_symbol="BTC-USDT",
+        contract_size=Decimal(size),
+    )  # fmt: skip
+
+
+def test_contracts_of_a_linear_swap_become_so_much_of_the_base(bench) -> None:
+    [told] = OkxDecoder([swap()]).decode(frame("trades", trade(size="1234.5")), WIRE)
+    assert (told.a, told.b) == (95634.9, 12.345)
+    [told] = OkxDecoder([swap()]).decode(
+        frame("bbo-tbt", top('["1","0.3","0","1"]', '["2","7","0","1"]')), WIRE
+    )
+    assert (told.b, told.d) == (0.003, 0.07)
+    it = Played(bench, swap())
+    it.play(whole(10, '["100.0","0.1","0","1"]', '["101.0","25.3","0","1"]'))
+    lots = [books.levels(it.lane.book, side)[1].tolist() for side in (BUY, SELL)]
+    assert lots == [[1], [253]]  # of 0.001 BTC
+    it.play(update(10, 11, '["100.0","0.7","0","1"]'))
+    assert books.levels(it.lane.book, BUY)[1].tolist() == [7]
+    assert it.core.errors == {}
+
+
+def test_contracts_of_an_inverse_swap_stay_what_they_are(bench) -> None:
+    [told] = OkxDecoder([swap("coinm")]).decode(frame("trades", trade(size="7")), WIRE)
+    assert told.b == 7.0
+    it = Played(bench, swap("coinm"))
+    it.play(whole(10), update(10, 17, '["100.0","3","0","1"]'))
+    assert books.levels(it.lane.book, BUY)[1].tolist() == [3]
+    it.play(update(18, 19))
+    assert it.lane.gaps == {"gap": 1}
+
+
 def test_instruments_are_told_apart_by_the_argument() -> None:
     for payload in (TRADE_FRAME, TOP_FRAME, UPDATE_FRAME):
         [found] = fresh().decode(payload.replace(b"BTC-USDT", b"ETH-USDT"), WIRE)
@@ -217,8 +253,8 @@ def test_every_truncation_is_refused(payload: bytes) -> None:
 
 
 class Played:
-    def __init__(self, bench) -> None:
-        one = make()
+    def __init__(self, bench, one: Instrument | None = None) -> None:
+        one = one or make()
         self.it = bench(one, decoder=OkxDecoder([one]))
         self.core, self.sink, self.lane = self.it.core, self.it.sink, self.it.core.lanes[0]
 

@@ -138,11 +138,63 @@ def test_many_streams_are_asked_for_bit_by_bit_over_as_few_connections_as_take_t
         assert one.request_gap_s >= 1 / 3
 
 
-def test_it_is_found_by_its_name_and_has_no_swaps() -> None:
-    exchange = find_exchange("okx", "spot")
-    assert isinstance(exchange.decoder([make()]), OkxDecoder)
-    with pytest.raises(ConfigError, match="'usdm' of okx is not supported; there is spot"):
-        find_exchange("okx", "usdm")
+SWAP: dict[str, Any] = {
+    **BTC,
+    "instId": "BTC-USDT-SWAP",
+    "instType": "SWAP",
+    "uly": "BTC-USDT",
+    "baseCcy": "",
+    "quoteCcy": "",
+    "settleCcy": "USDT",
+    "ctType": "linear",
+    "ctVal": "0.01",
+    "ctMult": "1",
+    "ctValCcy": "BTC",
+    "lotSz": "0.1",
+    "minSz": "0.1",
+    "maxLmtSz": "100000000",
+}
+INVERSE = {
+    **SWAP, "instId": "BTC-USD-SWAP", "uly": "BTC-USD", "settleCcy": "BTC", "ctType": "inverse",
+    "ctVal": "100", "ctValCcy": "USD", "lotSz": "1", "minSz": "1",
+}  # fmt: skip
+#: settled in dollars of several kinds, by an underlying that an inverse one has too
+USD = {**SWAP, "instId": "BTC-USD_UM-SWAP", "uly": "BTC-USD", "settleCcy": "USDC"}
+
+
+def test_a_linear_swap_counts_in_its_base_and_knows_what_a_contract_is() -> None:
+    [one] = OKX.instruments("usdm", ["BTC/USDT"], info(INVERSE, USD, SWAP))
+    assert (one.symbol, one.exchange_symbol, one.market) == ("BTC/USDT:USDT", "BTC-USDT-SWAP", "usdm")
+    assert (one.lot_size, one.qty_min, one.qty_max) == (Decimal("0.001"), Decimal("0.001"), 1_000_000)
+    assert (one.contract_size, one.told_size, one.told_qty.step) == (
+        Decimal("0.01"),
+        Decimal("0.01"),
+        Decimal("0.1"),
+    )
+    [multiplied] = OKX.instruments("usdm", ["BTC/USDT"], info({**SWAP, "ctMult": "10"}))
+    assert (multiplied.lot_size, multiplied.contract_size) == (Decimal("0.01"), Decimal("0.1"))
+
+
+def test_an_inverse_swap_counts_in_contracts() -> None:
+    [one] = OKX.instruments("coinm", ["BTC/USD"], info(SWAP, INVERSE, USD))
+    assert (one.symbol, one.exchange_symbol) == ("BTC/USD:BTC", "BTC-USD-SWAP")
+    assert (one.lot_size, one.contract_size, one.told_size) == (1, 100, 1)
+    with pytest.raises(ConfigError, match="okx usdm lists no BTC/USD:USD"):
+        OKX.instruments("usdm", ["BTC/USD"], info(INVERSE, USD))
+
+
+def test_a_swap_whose_contract_is_no_number_is_one_sentence() -> None:
+    with pytest.raises(NetError, match="tells rules of BTC/USDT:USDT that are no numbers"):
+        OKX.instruments("usdm", ["BTC/USDT"], info({**SWAP, "ctMult": ""}))
+
+
+def test_it_is_found_by_its_name_with_the_markets_it_has() -> None:
+    for market in ("spot", "usdm", "coinm"):
+        exchange = find_exchange("okx", market)
+        assert isinstance(exchange.decoder([make()]), OkxDecoder)
+    assert OKX.instruments_url("usdm", []).endswith("/api/v5/public/instruments?instType=SWAP")
+    [one] = OKX.subscriptions("usdm", OKX.instruments("usdm", ["BTC/USDT"], info(SWAP)), ["trade"])
+    assert one.requests == (b'{"op":"subscribe","args":[{"channel":"trades","instId":"BTC-USDT-SWAP"}]}',)
 
 
 def test_others_sample_of_rules_is_read(samples: Path) -> None:
