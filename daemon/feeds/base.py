@@ -105,6 +105,9 @@ class Subscription(msgspec.Struct, frozen=True):
     #: at a planned change the old connection speaks on until the new one does: ids tell what comes twice.
     #: Without ids an update that comes twice may undo a later one: there the old one is cut first.
     overlaps: bool = True
+    #: what ends all its depth: said on the old connection before the new one asks, where a stream begins with
+    #: a whole book, which an update of the older connection need not follow
+    hush: tuple[bytes, ...] = ()
 
 
 class Exchange(Protocol):

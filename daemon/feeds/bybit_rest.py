@@ -101,19 +101,17 @@ class Bybit:
 
         found = []
         for part in parts_of(instruments, size, TOPICS_CHARACTERS_MAX):
-            topics = [topic(stream, one) for one in part for stream in streams]
+            books = [topic("depth", one) for one in part if "depth" in streams]
             found.append(
                 Subscription(
                     url,
                     tuple(one.index for one in part),
-                    tuple(
-                        _request("subscribe", topics[first : first + TOPICS_MAX])
-                        for first in range(0, len(topics), TOPICS_MAX)
-                    ),
+                    _requests("subscribe", [topic(stream, one) for one in part for stream in streams]),
                     _REQUEST_GAP_S,
-                    {one.index: _anew(one) for one in part} if "depth" in streams else {},
+                    {one.index: _anew(one) for one in part} if books else {},
                     _PING,
                     _PING_S,
+                    hush=_requests("unsubscribe", books),
                 )
             )
         return found
@@ -163,6 +161,13 @@ class Bybit:
 
 def _request(verb: str, topics: Sequence[str]) -> bytes:
     return msgspec.json.encode({"op": verb, "args": topics})
+
+
+def _requests(verb: str, topics: Sequence[str]) -> tuple[bytes, ...]:
+    """Return the requests of so many topics, as many in one as spot takes."""
+    return tuple(
+        _request(verb, topics[first : first + TOPICS_MAX]) for first in range(0, len(topics), TOPICS_MAX)
+    )
 
 
 def _anew(instrument: Instrument) -> tuple[bytes, ...]:

@@ -161,7 +161,7 @@ class FeedConnection:
         planned = old.reason in {"rollover", "shutdown"}
         if planned and self._subscription.overlaps:
             # the old one speaks on until the new one does
-            new = await self._open()
+            new = await self._open(hushed=old)
             await pause(self._seams, _OVERLAP_S)
             self._drop(old)
             return new
@@ -177,8 +177,11 @@ class FeedConnection:
         await pause(self._seams, self._backoff.next_s())
         return await self._open()
 
-    async def _open(self) -> Link:
-        """Connect, trying for ever, later each time."""
+    async def _open(self, hushed: Link | None = None) -> Link:
+        """Connect, trying for ever, later each time.
+
+        hushed: an older link that brings no depth any more once the new one asks for its own.
+        """
         clock = self._seams.clock
         while True:
             while held_s := self._snapshots.held_s:  # a connection while we are banned only lengthens the ban
@@ -200,6 +203,8 @@ class FeedConnection:
             else:
                 self._watch(link)
             _log.info("feed_connected", connects=self.connects)
+            if hushed is not None and hushed in self._links:
+                self._send(hushed, self._subscription.hush)
             await self._ask(link, link.wire)
             return link
 
@@ -222,11 +227,16 @@ class FeedConnection:
     def _say(self, requests: Sequence[bytes]) -> None:
         """Send requests on the newest link; one that is ending needs none: the next begins anew."""
         link = self._links[-1] if self._links else None
-        if link is None or link.wire is None or link.ended.is_set():
-            return
+        if link is not None and not link.ended.is_set():
+            self._send(link, requests)
+
+    @staticmethod
+    def _send(link: Link, requests: Sequence[bytes]) -> None:
+        """Send requests on a link, which ends where it takes none."""
         try:
             for request in requests:
-                link.wire.send(request)
+                if link.wire is not None:
+                    link.wire.send(request)
         except NetError as error:
             link.end("closed", str(error))
 

@@ -1,6 +1,7 @@
 """Where Kraken's spot market data is, how it is asked for, and the rules of its instruments.
 
-Its websockets say BTC and DOGE where its REST answers still say XBT and XDG.
+Its websockets say BTC and DOGE where its REST answers still say XBT and XDG. Tokenized stocks are named in
+mixed case (AAPLx/USD): symbols here are upper case, and the exchange hears its own spelling.
 """
 
 from __future__ import annotations
@@ -120,7 +121,10 @@ class Kraken:
             raise NetError(f"kraken {market} answered AssetPairs with something else: {error}") from None
         if pairs.error:
             raise NetError(f"kraken {market} refused AssetPairs: {', '.join(pairs.error)[:200]}")
-        listed = {_renamed(one.wsname): one for one in pairs.result.values()}
+        names = [(_renamed(one.wsname), one) for one in pairs.result.values()]
+        # of two that differ in case alone the one that is written as symbols are here
+        names.sort(key=lambda named: named[0].isupper())
+        listed = {name.upper(): one for name, one in names}
         return pick_instruments(self.name, market, symbols, listed, unify, _instrument, remembered)
 
 

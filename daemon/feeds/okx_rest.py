@@ -117,6 +117,14 @@ class Okx:
                     {one.index: _anew(one) for one in part} if "depth" in streams else {},
                     _PING,
                     _PING_S,
+                    hush=tuple(
+                        _request("unsubscribe", some)
+                        for some in parts_of(
+                            (_channel("depth", one) for one in part if "depth" in streams),
+                            len,
+                            _REQUEST_BYTES_MAX,
+                        )
+                    ),
                 )
             )
         return found

@@ -157,11 +157,12 @@ def test_one_connection_carries_the_streams_and_can_begin_a_book_anew() -> None:
         )
     }
     assert (one.ping, one.ping_s) == (b'{"op":"ping"}', 20.0)
+    assert (one.hush, one.overlaps) == (one.anew[0][:1], True)
 
 
 def test_nothing_begins_anew_where_no_depth_is_streamed() -> None:
     [one] = BYBIT.subscriptions("spot", [make()], ["quote"])
-    assert (one.url, one.anew) == ("wss://stream.bybit.com/v5/public/spot", {})
+    assert (one.url, one.anew, one.hush) == ("wss://stream.bybit.com/v5/public/spot", {}, ())
     assert one.requests == (b'{"op":"subscribe","args":["orderbook.1.BTCUSDT"]}',)
 
 

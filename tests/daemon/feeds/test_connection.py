@@ -30,8 +30,9 @@ STALE_MS = 5_000
 
 
 class Socket:
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, tell: Callable[[bytes], object]) -> None:
         self.handler = handler
+        self.tell = tell
         self.closed = False
         self.asked: list[bytes] = []
 
@@ -39,6 +40,7 @@ class Socket:
         if self.closed:
             raise NetError("reset")
         self.asked.append(payload)
+        self.tell(payload)
 
     def close(self) -> None:
         self.closed = True
@@ -60,6 +62,7 @@ class Network:
         self.refusal = NetError("connection refused")
         self.attempts: list[int] = []
         self.snapshot = b""
+        self.said: list[tuple[int, bytes]] = []  # by which socket, all that was asked
 
     async def connect(self, url: str, handler: Handler) -> Socket:
         assert url == "ws://exchange"
@@ -67,7 +70,8 @@ class Network:
         if self.refuse:
             self.refuse -= 1
             raise self.refusal
-        self.sockets.append(Socket(handler))
+        number = len(self.sockets)
+        self.sockets.append(Socket(handler, lambda payload: self.said.append((number, payload))))
         return self.sockets[-1]
 
     async def request(self, method, url, headers, body, timeout_s):
@@ -75,7 +79,7 @@ class Network:
 
 
 class Rig:
-    def __init__(self, sink, instruments, requests=()) -> None:
+    def __init__(self, sink, instruments, requests=(), hush=()) -> None:
         self.time = SteppedTime(1_000_000 * S)
         self.net = Network()
         self.net.time = self.time
@@ -90,7 +94,9 @@ class Rig:
             self.snapshots.request,
             self.time,
         )
-        subscription = Subscription("ws://exchange", tuple(range(len(instruments))), requests, 0.25)
+        subscription = Subscription(
+            "ws://exchange", tuple(range(len(instruments))), requests, 0.25, hush=hush
+        )
         all_of_them = FeedConnections(self.core, [subscription], self.snapshots, seams, stale_ms=STALE_MS)
         self.connection = all_of_them._each[0]
         self.number = 0
@@ -137,8 +143,8 @@ class Rig:
         asyncio.run(main())
 
 
-def make_rig(bench, instrument) -> Rig:
-    return Rig(bench().sink, [instrument()])
+def make_rig(bench, instrument, **asked) -> Rig:
+    return Rig(bench().sink, [instrument()], **asked)
 
 
 def talker(rig: Rig, frames, *, quotes: bool = True, depth: bool = True) -> Callable[[], None]:
@@ -284,6 +290,25 @@ def test_the_daily_change_of_connection_loses_nothing_and_repeats_nothing(bench,
     assert [tick.id for tick in rig.sink.ticks] == list(range(1, rig.number + 1))
     assert len(rig.sink.statuses) == 1 + 1  # synced once, and lost when the test stopped
     assert rig.core.lanes[0].gaps == {"disconnected": 1}
+
+
+def test_a_planned_change_ends_the_depth_of_the_old_connection_before_the_new_asks(
+    bench, instrument, frames
+) -> None:
+    rig = make_rig(bench, instrument, requests=(b"all",), hush=(b"no depth", b"nor this"))
+
+    async def scenario() -> None:
+        await rig.pass_time(2, talker(rig, frames))
+        rig.net.sockets[0].say(b'{"e":"serverShutdown","E":1}')
+        await rig.pass_time(1, talker(rig, frames), every_s=0.5)
+        assert rig.net.said == [(0, b"all"), (0, b"no depth"), (0, b"nor this"), (1, b"all")]
+        assert len(rig.open) == 2
+        await rig.pass_time(10, talker(rig, frames))
+        rig.net.sockets[1].cut()  # nothing is planned: there is nobody to be hushed
+        await rig.pass_time(10, talker(rig, frames))
+        assert rig.net.said[4:] == [(2, b"all")]
+
+    rig.run(scenario)
 
 
 def test_an_announced_shutdown_changes_the_connection_first(bench, instrument, frames) -> None:

@@ -54,6 +54,26 @@ def test_rules_come_from_the_asset_pairs() -> None:
     assert (doge.tick_size, doge.checksum_units) == (Decimal("0.000001"), (10, 1))  # a tick of ten digits
 
 
+def test_a_name_in_mixed_case_is_found_and_the_exchange_hears_its_own_spelling() -> None:
+    stock = {**XBT, "wsname": "AAPLx/USD"}
+    [one] = KRAKEN.instruments("spot", ["AAPLx/USD"], pairs(XBT, stock))
+    assert (one.symbol, one.exchange_symbol) == ("AAPLX/USD", "AAPLx/USD")
+    [asked] = KRAKEN.subscriptions("spot", [one], ["trade"])[0].requests
+    assert msgspec.json.decode(asked)["params"]["symbol"] == ["AAPLx/USD"]
+    assert KRAKEN.decoder([one]).decode(
+        b'{"channel":"trade","type":"update","data":[{"symbol":"AAPLx/USD","side":"buy","price":1.0,"qty":1.0,'
+        b'"ord_type":"limit","trade_id":1,"timestamp":"2025-09-25T07:49:37.708706Z"}]}',
+        1,
+    )
+
+
+def test_of_two_names_that_differ_in_case_alone_the_plain_one_is_meant() -> None:
+    plain, mixed = {**XBT, "wsname": "AX/USD"}, {**XBT, "wsname": "Ax/USD"}
+    for listed in ((plain, mixed), (mixed, plain)):
+        [one] = KRAKEN.instruments("spot", ["AX/USD"], pairs(*listed))
+        assert one.exchange_symbol == "AX/USD"
+
+
 def test_whoever_writes_an_old_name_is_told_the_new_one() -> None:
     with pytest.raises(ConfigError, match=r"kraken spot lists no XBT/USD; did you mean BTC/USD\?"):
         KRAKEN.instruments("spot", ["XBT/USD"], pairs(XBT))

@@ -111,11 +111,12 @@ def test_one_connection_carries_the_streams_and_can_begin_a_book_anew() -> None:
         )
     }
     assert (one.ping, one.ping_s < 30) == (b"ping", True)
+    assert (one.hush, one.overlaps) == (one.anew[0][:1], True)
 
 
 def test_nothing_begins_anew_where_no_depth_is_streamed() -> None:
     [one] = OKX.subscriptions("spot", [make()], ["trade"])
-    assert (one.url, one.anew) == ("wss://ws.okx.com:8443/ws/v5/public", {})
+    assert (one.url, one.anew, one.hush) == ("wss://ws.okx.com:8443/ws/v5/public", {}, ())
     assert one.requests == (b'{"op":"subscribe","args":[{"channel":"trades","instId":"BTC-USDT"}]}',)
 
 
