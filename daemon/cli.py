@@ -248,14 +248,15 @@ def _config(args: Namespace) -> int:
     from daemon.disk import RealDisk
     from daemon.faces.compiling import compiling
     from daemon.feeds.exchanges import find_exchange
+    from daemon.net import make_net
     from daemon.plans import plan_strategies, strategies_to_load
     from daemon.proxy import parse_proxy
 
     # what a start would refuse is refused here
     find_exchange(config.feed.exchange, config.feed.market)
-    for line in (config.feed, config.venue):
-        if line.proxy:
-            parse_proxy(line.proxy)
+    make_net(config.feed)
+    if config.venue.proxy:
+        parse_proxy(config.venue.proxy)
     with compiling(Console(stderr=True), strategies_to_load(config)) as step:
         plan_strategies(config, RealDisk(), step)
     print((to_json if args.json else to_toml)(config, os.environ), end="")

@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_
 import msgspec
 from msgspec import Meta, field
 
-from daemon.config_checks import check_currency, check_market, check_paper, complete_venue
+from daemon.config_checks import (
+    Source,
+    check_currency,
+    check_lines,
+    check_market,
+    check_paper,
+    complete_venue,
+)
 from daemon.errors import ConfigError, nearest
 from daemon.explain import below, explain, keys_of, names_at
 from daemon.instruments import Market, unify
@@ -84,7 +91,7 @@ class FeedConfig(LineConfig, frozen=True, kw_only=True):
     """Market data in. Empty URLs are the exchange's own."""
 
     symbols: Annotated[tuple[str, ...], Meta(min_length=1)]
-    exchange: Literal["binance", "bybit", "okx", "kraken", "coinbase"] = "binance"
+    exchange: Source = "binance"
     market: Market = "spot"
     streams: Annotated[tuple[Stream, ...], Meta(min_length=1)] = ("trade", "quote", "depth")
     ws_url: str = ""
@@ -321,11 +328,7 @@ def _complete(config: Config, source: str) -> Config:
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None
     venue = complete_venue(config, source)
-    for section, line in (("feed", feed), ("venue", venue)):
-        if line.compress and line.transport == "picows":
-            raise ConfigError(
-                f'{source}: {section}.compress needs {section}.transport = "websockets", picows has none'
-            )
+    check_lines(feed, venue, source)
     check_paper(config.paper, source)
     folder = f"var/{config.name}"
     journal = f"{folder}/journal-{config.mode}"  # a rehearsal on paper must not reach the real orders' record

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
 
 from daemon.errors import ConfigError
 from daemon.venues.ccxt_exchanges import ExchangeForm, check_countdown, find_form
@@ -15,12 +16,24 @@ from daemon.venues.hosts import LOOPBACK
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from daemon.config import Config, PaperConfig, StrategyConfig, VenueConfig
+    from daemon.config import Config, FeedConfig, PaperConfig, StrategyConfig, VenueConfig
 
+#: what stands before ccxt's name of an exchange whose feed is ccxt's
+PREFIX: Final = "ccxt:"
 #: an order through ccxt may leave so late; it is taken for absent later still (daemon/orders/doubts.py)
 _CCXT_TIMEOUT_MS_MAX: Final = 10_000
 _BALANCE_MAX: Final = Decimal(10**15)
 _FEE_MAX: Final = Decimal("0.1")
+
+
+#: an exchange that has a feed here, or any of ccxt's (daemon/feeds/ccxt_rest.py)
+Source = Annotated[
+    str,
+    Meta(
+        pattern=r"^(binance|bybit|okx|kraken|coinbase|ccxt:[a-z0-9]+)$",
+        description="binance, bybit, okx, kraken, coinbase, or ccxt:NAME by ccxt's name of another",
+    ),
+]
 
 
 def check_market(config: Config, strategies: Sequence[StrategyConfig], source: str) -> None:
@@ -91,7 +104,7 @@ def complete_venue(config: Config, source: str) -> VenueConfig:
             raise ConfigError(
                 f"{source}: venue.timeout_ms is {venue.timeout_ms}, on ccxt {_CCXT_TIMEOUT_MS_MAX} at most"
             )
-        exchange = venue.exchange or config.feed.exchange
+        exchange = venue.exchange or config.feed.exchange.removeprefix(PREFIX)
         try:
             form = find_form(exchange, config.name, venue.form, post_only=venue.post_only)
             check_countdown(exchange, venue.dead_man_s, stops=venue.stops)
@@ -103,6 +116,17 @@ def complete_venue(config: Config, source: str) -> VenueConfig:
             if getattr(venue, key) != without:
                 raise ConfigError(f'{source}: venue.{key} is of venue.kind = "ccxt" only')
     return venue
+
+
+def check_lines(feed: FeedConfig, venue: VenueConfig, source: str) -> None:
+    """Refuse what a transport cannot do."""
+    if feed.exchange.startswith(PREFIX) and feed.transport != "picows":
+        raise ConfigError(f"{source}: {feed.exchange} has a transport of its own; leave feed.transport out")
+    for section, line in (("feed", feed), ("venue", venue)):
+        if line.compress and line.transport == "picows":
+            raise ConfigError(
+                f'{source}: {section}.compress needs {section}.transport = "websockets", picows has none'
+            )
 
 
 def absence_s_min(venue: VenueConfig) -> float:

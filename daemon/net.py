@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
+from daemon.clock import SystemClock
+from daemon.config import FeedConfig
+from daemon.config_checks import PREFIX
 from daemon.errors import ConfigError, NetError
 from daemon.proxy import parse_proxy
 from daemon.redact import bare_url
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from daemon.config import LineConfig, Transport
-    from daemon.seams import Handler
+    from daemon.seams import Handler, Net
 
     Opener = Callable[[str, Handler, Terms, ssl.SSLContext | None], Awaitable[Line]]
 
@@ -36,8 +40,10 @@ CONNECT_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 2.0
 
 
-def make_net(config: LineConfig, hosts: Collection[str] | None = None) -> RealNet:
+def make_net(config: LineConfig, hosts: Collection[str] | None = None) -> Net:
     """Make what a section of the configuration describes; raises ConfigError."""
+    if isinstance(config, FeedConfig) and config.exchange.startswith(PREFIX):
+        return _through_ccxt(config, hosts)
     return RealNet(
         hosts=hosts,
         tls=trust(config.ca_file) if config.ca_file else None,
@@ -45,6 +51,20 @@ def make_net(config: LineConfig, hosts: Collection[str] | None = None) -> RealNe
         compress=config.compress,
         proxy=config.proxy,
     )
+
+
+def _through_ccxt(config: FeedConfig, hosts: Collection[str] | None) -> Net:
+    """Return the network of a feed through ccxt, which is imported here: it takes a second and 100 MB."""
+    if find_spec("ccxt") is None:
+        raise ConfigError(
+            f"feed.exchange {config.exchange!r} needs the package ccxt; install it: scripts/setup ccxt"
+        )
+    from daemon.feeds.ccxt_net import CcxtNet  # noqa: PLC0415 - see above
+
+    if config.proxy:
+        parse_proxy(config.proxy)
+    tls = trust(config.ca_file) if config.ca_file else None
+    return CcxtNet(config, SystemClock(), tls, hosts)
 
 
 def trust(ca_file: str) -> ssl.SSLContext:

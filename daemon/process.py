@@ -33,7 +33,6 @@ from daemon.warm import warm_up
 if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.direct import Report
-    from daemon.net import RealNet
     from daemon.options import DirectOptions, RunOptions
     from daemon.seams import Net
     from daemon.venues.ccxt_venue import CcxtVenue
@@ -116,7 +115,7 @@ async def _flatten_direct(config: Config, options: DirectOptions, disk: RealDisk
         worker.close()
 
 
-def _make_seams(config: Config, disk: RealDisk) -> tuple[Seams, ThreadWorker, tuple[RealNet, RealNet]]:
+def _make_seams(config: Config, disk: RealDisk) -> tuple[Seams, ThreadWorker, tuple[Net, Net]]:
     """Return a process's seams, its worker, and its networks: the seams' own and the venue's."""
     clock, worker = SystemClock(), ThreadWorker()
     # a demo stays on loopback, and keys at their environment's hosts, whatever a mistyped URL says
@@ -132,7 +131,7 @@ async def _serve(config: Config, options: RunOptions) -> App:
     disk = RealDisk()
     seams, worker, nets = _make_seams(config, disk)
     logs = open_logs(config.log, seams)
-    venue_net: Net = nets[1]
+    venue_net = nets[1]
     if crash_at := os.environ.get("TICKD_CRASH_AT"):
         from daemon.crash_points import arm  # noqa: PLC0415 - who trades has no such hook
 

@@ -14,7 +14,6 @@ same `u` and a newer `ts`. By their documentation it has no deltas; one that com
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
@@ -27,6 +26,7 @@ from daemon.feeds.numbers import Id, Millis, Price, Size  # noqa: TC001 - msgspe
 from daemon.feeds.refusal import LEVEL_PRICE, LEVEL_QTY, check_size, refuse
 from daemon.feeds.stamps import QuoteNumbers
 from daemon.feeds.streamed import StreamedDecoder
+from daemon.feeds.trade_names import trade_id
 from kernels.dtypes import QUOTE, TRADE
 
 if TYPE_CHECKING:
@@ -112,16 +112,6 @@ _REASONS: Final = {
 def topic(stream: Stream, instrument: Instrument) -> str:
     """Return by what name an instrument's stream is asked for and told."""
     return f"{_TOPICS[stream]}.{instrument.exchange_symbol}"
-
-
-def trade_id(name: str) -> int:
-    """Return a trade's id: spot's is a number, taken as it is; a derivative's is a name, of which a hash is.
-
-    The hash has 62 bits and is the same in every process.
-    """
-    if name.isascii() and name.isdecimal() and (number := int(name)) < 1 << 62:
-        return number
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") >> 2
 
 
 def _trade_route(instrument: Instrument) -> Route:

@@ -58,6 +58,7 @@ class Link:
         "ended",
         "live",
         "opened_ns",
+        "ready_ns",
         "reason",
         "wire",
     )
@@ -69,7 +70,8 @@ class Link:
         self._newest = -1  # the number of the newest frame that had one
         self.wire: Wire | None = None
         self.live = True
-        self.opened_ns = 0
+        self.opened_ns = 0  # when it was begun
+        self.ready_ns = 0  # when it could be asked: opening may take seconds (daemon/feeds/ccxt_net.py)
         self.ended = asyncio.Event()
         self.reason = ""
 
@@ -197,6 +199,7 @@ class FeedConnection:
                 await connect_later(self._seams, self._backoff, "feed", error)
                 continue
             self.connects += 1
+            link.ready_ns = clock.now_ns()
             self._links.append(link)
             if link.ended.is_set():  # closed before `connect` returned
                 self.lost(link)
@@ -289,14 +292,14 @@ class FeedConnection:
     def _look(self, link: Link, now_ns: int) -> None:
         """End a link whose data, or one of whose streams, has been silent for too long."""
         limit_ns = self._stale_ns * self._patience
-        link.opened_ns = min(link.opened_ns, now_ns)  # the clock may have been set back
+        link.ready_ns = min(link.ready_ns, now_ns)  # the clock may have been set back
         newest_ns = self._core.newest_ns(self._instruments)
-        if now_ns - max(newest_ns, link.opened_ns) > CONNECTION_PATIENCE * limit_ns:
+        if now_ns - max(newest_ns, link.ready_ns) > CONNECTION_PATIENCE * limit_ns:
             link.end("silent", f"no data for {CONNECTION_PATIENCE * limit_ns // 1_000_000} ms")
             return
         ages_ns = self._core.ages_ns(now_ns)[self._instruments]
         place = int(ages_ns.argmax())
-        age_ns = min(int(ages_ns[place]), now_ns - link.opened_ns)
+        age_ns = min(int(ages_ns[place]), now_ns - link.ready_ns)
         if age_ns > STREAM_PATIENCE * limit_ns:
             index = int(self._instruments[place])
             link.end(

@@ -1,12 +1,14 @@
-"""The exchanges a feed can come from, by the name that stands in the configuration."""
+"""The exchanges a feed can come from, by the name that stands in the configuration; others through ccxt."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from daemon.config_checks import PREFIX
 from daemon.errors import ConfigError, NetError
 from daemon.feeds.binance_rest import Binance
 from daemon.feeds.bybit_rest import Bybit
+from daemon.feeds.ccxt_rest import CcxtExchange
 from daemon.feeds.coinbase_rest import Coinbase
 from daemon.feeds.kraken_rest import Kraken
 from daemon.feeds.okx_rest import Okx
@@ -43,10 +45,10 @@ _INVALID_SYMBOL: Final = b"-1121"
 
 def find_exchange(name: str, market: Market) -> Exchange:
     """Return the exchange of this name; raises ConfigError where there is none, or not with this market."""
-    exchange = EXCHANGES.get(name)
+    exchange = CcxtExchange(name) if name.startswith(PREFIX) else EXCHANGES.get(name)
     if exchange is None:
         known = ", ".join(EXCHANGES)
-        raise ConfigError(f"feed.exchange {name!r} is not supported; there is {known}")
+        raise ConfigError(f"feed.exchange {name!r} is not supported; there is {known}, and {PREFIX}NAME")
     if market not in exchange.markets:
         known = ", ".join(exchange.markets)
         raise ConfigError(f"feed.market {market!r} of {name} is not supported; there is {known}")

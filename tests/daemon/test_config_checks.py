@@ -72,6 +72,8 @@ def test_a_venue_on_ccxt_is_the_feed_s_exchange_and_has_a_journal_of_its_own():
     assert (config.venue.exchange, config.journal.path) == ("binance", "var/x/journal-live-binance")
     other = read(live + 'exchange = "binanceus"')
     assert (other.venue.exchange, other.journal.path) == ("binanceus", "var/x/journal-live-binanceus")
+    through = live.replace("[feed]", '[feed]\nexchange = "ccxt:kraken"') + "stops = false"
+    assert read(through).venue.exchange == "kraken"
     unknown = live + 'exchange = "hitbtc"\n'
     assert "'hitbtc' is not among those known here (bigone, binance," in refusal(unknown)
     assert "into [venue.form], which lacks id, id_length, immediate, post_only (" in refusal(unknown)
@@ -126,3 +128,16 @@ def test_an_order_is_not_taken_for_absent_while_it_could_still_arrive(window_ms,
         live("spot", mode="live", venue=venue | {"absence_s": 59})
     simulated = venue | {"absence_s": 2, "ws_url": "ws://127.0.0.1:9/ws-api/v3"}
     assert live("spot", mode="live", venue=simulated).venue.absence_s == 2
+
+
+def test_a_feed_is_one_of_ours_or_any_of_ccxt_s_which_has_a_transport_of_its_own():
+    through = BASE.replace("[feed]", '[feed]\nexchange = "ccxt:bitstamp"')
+    assert read(through).feed.exchange == "ccxt:bitstamp"
+    for name in ("mtgox", "ccxt:", "ccxt:../x", "ccxt:Kraken"):
+        said = refusal(through.replace("ccxt:bitstamp", name))
+        assert "feed.exchange must be binance, bybit, okx, kraken, coinbase, or ccxt:NAME" in said
+    other = through.replace("[feed]", '[feed]\ntransport = "websockets"')
+    assert "ccxt:bitstamp has a transport of its own; leave feed.transport out" in refusal(other)
+    assert 'feed.compress needs feed.transport = "websockets"' in refusal(
+        through.replace("[feed]", "[feed]\ncompress = true")
+    )

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from daemon import net as net_module
 from daemon.config import FeedConfig
 from daemon.errors import ConfigError, NetError
 from daemon.net import RealNet, make_net
@@ -128,6 +129,31 @@ def test_certificates_that_cannot_be_read_are_one_sentence(tmp_path: Path, text:
         path.write_text(text)
     with pytest.raises(ConfigError, match=r"^the certificates in .*ca\.pem cannot be read: "):
         make_net(FeedConfig(symbols=("BTC/USDT",), ca_file=str(path)))
+
+
+def test_a_feed_through_ccxt_is_made_as_the_section_says(tmp_path: Path) -> None:
+    feed = FeedConfig(symbols=("BTC/USDT",), exchange="ccxt:kraken")
+    assert type(make_net(feed)).__module__ == "daemon.feeds.ccxt_net"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        make_net(msgspec.structs.replace(feed, ca_file=str(tmp_path / "none.pem")))
+    with pytest.raises(ConfigError, match="proxy"):
+        make_net(msgspec.structs.replace(feed, proxy="socks://x"))
+
+
+def test_where_ccxt_is_not_installed_a_feed_through_it_says_how_to_have_it(monkeypatch) -> None:
+    monkeypatch.setattr(net_module, "find_spec", lambda name: None)
+    with pytest.raises(
+        ConfigError, match=r"'ccxt:kraken' needs the package ccxt; install it: scripts/setup ccxt"
+    ):
+        make_net(FeedConfig(symbols=("BTC/USDT",), exchange="ccxt:kraken"))
+
+
+def test_ccxt_is_imported_by_who_uses_it_alone() -> None:
+    code = (
+        "import sys; from daemon.net import make_net; from daemon.config import FeedConfig; "
+        "make_net(FeedConfig(symbols=('BTC/USDT',))); print('ccxt' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
 
 
 def test_only_the_transport_that_is_chosen_is_imported() -> None:

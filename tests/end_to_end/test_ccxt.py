@@ -32,6 +32,19 @@ def test_it_leaves_no_order_behind(bench, exchange):
     assert exchange.open_orders() == []
 
 
+def test_a_paper_daemon_trades_on_what_ccxt_gives_of_the_exchange(bench, exchange):
+    before = len(exchange.orders())
+    config = bench.config(exchange.urls, CROSS, mode="paper", kind="paper")
+    daemon = bench.daemon(
+        bench.tickd("paper", config, "--json", env={"TICKD__FEED__EXCHANGE": "ccxt:binance"})
+    )
+    daemon.ready()
+    daemon.until(lambda state: state["instruments"][0]["book_synced"], "the book is in sync")
+    daemon.filled(3)
+    assert daemon.child.end() == 0
+    assert len(exchange.orders()) == before
+
+
 # each sentence is its module's business: one start that comes far shows how it is said, the rest is heavy
 @pytest.mark.parametrize(
     ("change", "said"),

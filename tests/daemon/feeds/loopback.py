@@ -40,7 +40,7 @@ _SAY_S = 0.02
 
 
 class Voice(Protocol):
-    """What one exchange says on one connection."""
+    """What one exchange says on one connection; `listed_at` has what it lists otherwise, by path."""
 
     listing: bytes
 
@@ -62,6 +62,7 @@ class Exchange:
         self.voices: list[Any] = []
         self.paths: list[str] = []  # of all that was asked for, over HTTP and by the websockets' handshakes
         self._socket: ServerConnection | None = None
+        self.status = 200  # of what is answered over HTTP
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[tuple[str, str]]:
@@ -94,7 +95,9 @@ class Exchange:
 
     async def _list(self, request: web.Request) -> web.Response:
         self.paths.append(request.path_qs)
-        return web.Response(body=self._make.listing, content_type="application/json")
+        told = getattr(self._make, "listed_at", {}).get(request.path_qs, self._make.listing)
+        headers = {"Retry-After": "17"} if self.status != 200 else {}
+        return web.Response(body=told, status=self.status, headers=headers, content_type="application/json")
 
     async def _speak(self, socket: ServerConnection) -> None:
         voice = self._make()

@@ -9,8 +9,9 @@ import pytest
 from daemon.errors import FrameError
 from daemon.events import Depth, Snapshot, Tick
 from daemon.feeds.base import FRAME_REASONS, Control
-from daemon.feeds.bybit import BybitDecoder, trade_id
+from daemon.feeds.bybit import BybitDecoder
 from daemon.feeds.refusal import FRAME_BYTES_MAX
+from daemon.feeds.trade_names import trade_id
 from daemon.instruments import make_instrument
 from kernels.dtypes import QUOTE, TRADE
 
@@ -89,13 +90,6 @@ def test_a_block_agreed_on_elsewhere_is_no_print() -> None:
     first, second = fresh().decode(two.replace(b'"BT":false', b'"BT":true', 1), WIRE)
     assert (first, second.id) == (Control("no_print"), 2)
     assert reason(two.replace(b'"BT":false', b'"BT":"no"', 1)) == "type"
-
-
-def test_a_name_is_the_same_number_in_every_process() -> None:
-    assert trade_id(NAME) == 4024261522799214717
-    assert trade_id("2290000000061666327") == 2290000000061666327
-    for name in ("9" * 30, "\u0661", "", "a" * 64):
-        assert 0 <= trade_id(name) < 1 << 62
 
 
 def test_a_book_is_a_snapshot_or_a_change_that_follows_by_one() -> None:
