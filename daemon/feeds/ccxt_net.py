@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from daemon.seams import Clock, Handler
 
 _TOO_MANY: Final = 429
+#: within so long the markets are not asked for again: there are all of them in an answer, or in several
+_TOLD_NS: Final = 60_000_000_000
 #: what of a market of ccxt says that it is of ours
 _KINDS: Final = {"spot": ("spot",), "usdm": ("swap", "linear"), "coinm": ("swap", "inverse")}
 
@@ -68,6 +70,7 @@ class CcxtNet:
         self._tls = tls
         self._spare: _Opened | None = None  # opened for its rules, and not used yet
         self._streams: set[CcxtStreams] = set()
+        self._told: dict[str, tuple[Response, int]] = {}  # rules by address, and when they were asked for
 
     async def connect(self, url: str, handler: Handler) -> CcxtStreams:
         """Open the exchange, without any stream yet; raises NetError where its markets cannot be had."""
@@ -87,6 +90,10 @@ class CcxtNet:
     ) -> Response:
         """Return the rules of a market's instruments (daemon/feeds/ccxt_rest.py); raises NetError."""
         del method, headers, body, timeout_s  # ccxt has its own, and its own limit for each request
+        now_ns = self._clock.mono_ns()
+        told, told_ns = self._told.get(url, (None, 0))
+        if told is not None and now_ns - told_ns < _TOLD_NS:
+            return told
         try:
             opened = await self._open()
         except NetError as error:
@@ -103,7 +110,9 @@ class CcxtNet:
             for market in client.markets.values()
             if all(market.get(kind) for kind in kinds)
         ]
-        return Response(200, {}, msgspec.json.encode(rows))
+        told = Response(200, {}, msgspec.json.encode(rows))
+        self._told[url] = told, now_ns
+        return told
 
     async def close(self) -> None:
         """End everything."""

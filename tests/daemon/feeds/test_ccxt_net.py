@@ -146,6 +146,29 @@ def test_the_rules_are_those_that_the_exchange_tells() -> None:
     on_loopback(work)
 
 
+def test_the_markets_are_asked_for_once_a_minute_at_most() -> None:
+    class Later(SystemClock):
+        later_ns = 0
+
+        def mono_ns(self) -> int:
+            return super().mono_ns() + self.later_ns
+
+    async def main() -> None:
+        exchange = Exchange(OkxOfNow)
+        async with exchange.running() as urls:
+            clock = Later()
+            config = FeedConfig(symbols=(PAIR,), exchange="ccxt:okx", rest_url=urls[0], ws_url=urls[1])
+            net = CcxtNet(config, clock)
+            for later_s, times in ((0, 1), (59, 1), (61, 2)):
+                clock.later_ns = later_s * 1_000_000_000
+                answer = await net.request("GET", "ccxt:okx/spot", {}, b"", 1)
+                assert msgspec.json.decode(answer.body, type=list[Rules])[0].symbol == PAIR
+                assert exchange.paths.count("/api/v5/public/instruments?instType=SPOT") == times
+            await net.close()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 def test_a_lost_exchange_ends_the_wire_and_another_connection_brings_the_book_again() -> None:
     async def main() -> None:
         exchange = Exchange(OkxOfNow)
@@ -287,3 +310,4 @@ def test_steps_are_told_to_the_digit_or_not_at_all(mode: int, price: Any, amount
     assert (rules.contract_size, rules.active) == ("1", True)
     swap = rules_of({**market, "contractSize": 0.01, "active": False}, mode)
     assert swap.active is False
+    assert swap.contract_size == ("0.01" if steps[0] else "1")

@@ -13,6 +13,7 @@ from daemon.clock import VirtualTime
 from daemon.feeds.base import FRAME_REASONS
 from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.bybit import BybitDecoder
+from daemon.feeds.ccxt import CcxtDecoder
 from daemon.feeds.coinbase import CoinbaseDecoder
 from daemon.feeds.core import FeedCore
 from daemon.feeds.kraken import KrakenDecoder
@@ -87,7 +88,7 @@ USDM_FRAMES = [
     b'{"e":"bookTicker","u":5,"s":"BTCUSDT","b":"61800.20","B":"2.5","a":"61800.30","A":"2.5","T":1,"E":2}',
 ]
 
-#: Kraken's, Coinbase's and OKX's
+#: Kraken's, Coinbase's, OKX's and ccxt's
 BTC_USD = make_instrument(
     0,
     "any",
@@ -192,6 +193,19 @@ OKX_FRAMES = [
     b'{"event":"notice","code":"64008","msg":"The connection will soon be closed","connId":"a4d3ae55"}',
     b"pong",
 ]
+CCXT_FRAMES = [
+    (
+        b'{"t":"book","s":"BTC/USD","T":1597026383085,"o":160,"n":1,"b":[["61800.1","3.1"]],'
+        b'"a":[["61800.3","1.5"]]}'
+    ),
+    b'{"t":"depth","s":"BTC/USD","T":1597026383185,"o":167,"n":2,"b":[["61800.1","0"]],"a":[]}',
+    b'{"t":"quote","s":"BTC/USD","T":null,"b":"61800.1","B":"3.1","a":"61800.3","A":"0"}',
+    (
+        b'{"t":"trade","s":"BTC/USD","d":[{"i":"130639474","T":1597026383085,"p":"61800.3","q":"0.12060306",'
+        b'"S":"buy"},{"i":null,"T":null,"p":"61800.2","q":"1","S":"sell"}]}'
+    ),
+    b'{"t":"lost","s":"BTC/USD","n":4,"why":"InvalidNonce"}',
+]
 
 
 class Strict:
@@ -247,6 +261,7 @@ CASES = [
     Case(USDM, BinanceDecoder, [SNAPSHOT, *USDM_FRAMES]),
     Case(SPOT, BybitDecoder, BYBIT_FRAMES, single=False),
     Case(BTC_USD, OkxDecoder, OKX_FRAMES, single=False),
+    Case(BTC_USD, CcxtDecoder, CCXT_FRAMES, single=False),
     Case(BTC_USD, KrakenDecoder, KRAKEN_FRAMES, single=False),
     Case(BTC_USD, CoinbaseDecoder, COINBASE_FRAMES, single=False),
 ]

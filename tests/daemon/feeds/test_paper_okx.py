@@ -6,7 +6,9 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.daemon.feeds.loopback import mends_its_book
+from kernels import book as books
+from kernels.dtypes import BUY
+from tests.daemon.feeds.loopback import mends_its_book, paper_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,3 +91,37 @@ def test_a_paper_daemon_trades_on_okx_and_mends_its_book(tmp_path) -> None:
     ]
     assert ("ping", None) in first
     assert everything in second
+
+
+class Swap(Okx):
+    """What it says of a linear swap, in contracts of 0.01 BTC."""
+
+    listing = (
+        b'{"code":"0","msg":"","data":[{"baseCcy":"","instId":"BTC-USDT-SWAP","instType":"SWAP","uly":"BTC-USDT",'
+        b'"settleCcy":"USDT","ctType":"linear","ctVal":"0.01","ctMult":"1","ctValCcy":"BTC","lotSz":"0.1",'
+        b'"maxLmtSz":"9999","minSz":"0.1","quoteCcy":"","state":"live","tickSz":"0.1"}]}'
+    )
+
+    def answer(self, request: Any) -> Iterator[bytes]:
+        asked = request if isinstance(request, str) else json.loads(json.dumps(request).replace("-SWAP", ""))
+        return map(of_swap, super().answer(asked))
+
+    def go_on(self) -> Iterator[bytes]:
+        return map(of_swap, super().go_on())
+
+
+def of_swap(payload: bytes) -> bytes:
+    return payload.replace(b'"BTC-USDT"', b'"BTC-USDT-SWAP"')
+
+
+def test_a_paper_daemon_trades_a_swap_whose_book_is_told_in_contracts(tmp_path) -> None:
+    async def trade() -> None:
+        async with paper_daemon(tmp_path, "okx", Swap, "BTC/USDT", market="usdm") as (one, exchange):
+            await one.until(lambda: one.resting == 2)
+            assert exchange.paths[0] == "/api/v5/public/instruments?instType=SWAP"
+            [bids] = books.levels(one.lane.book, BUY)[1:]
+            assert bids.tolist() == [20, 15]  # 2 and 1.5 contracts, in lots of 0.001 BTC
+            assert (one.feed.errors, one.lane.gaps) == ({}, {})
+            await one.stop()
+
+    asyncio.run(trade())
