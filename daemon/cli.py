@@ -149,12 +149,6 @@ def _replay(args: Namespace) -> int:
 
 
 def _convert(args: Namespace) -> int:
-    from importlib.util import find_spec
-
-    if find_spec("pyarrow") is None:
-        raise UsageError(
-            "convert wants pyarrow, which is not installed here (requirements/research.txt has it)"
-        )
     for path in args.files:
         _check_there(path, "file")
     _use_kernels()

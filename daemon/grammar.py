@@ -202,7 +202,7 @@ def _add_bars(one: Parser) -> None:
     one.add_argument("--last", type=_count, default=20, metavar="N", help="print the last N (20)")
     target = one.add_mutually_exclusive_group()
     target.add_argument("--csv", type=Path, metavar="FILE", help="write all there, which must not exist")
-    target.add_argument("--parquet", type=Path, metavar="FILE", help="likewise; wants pyarrow")
+    target.add_argument("--parquet", type=Path, metavar="FILE", help="likewise")
     _add_json(one)
 
 
@@ -283,7 +283,7 @@ def _add_journal(one: Parser) -> None:
     one.add_argument("--until", type=_instant, metavar="TIME", help="before that")
     one.add_argument("--last", type=_count, metavar="N", help="only the last N")
     one.add_argument("--csv", type=Path, metavar="FILE", help="write it there, which must not exist")
-    one.add_argument("--parquet", type=Path, metavar="FILE", help="likewise; wants pyarrow")
+    one.add_argument("--parquet", type=Path, metavar="FILE", help="likewise")
     _add_json(one)
 
 

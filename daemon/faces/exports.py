@@ -1,4 +1,4 @@
-"""Rows of text into a file that was not there before: CSV, or Parquet where pyarrow is installed.
+"""Rows of text into a file that was not there before: CSV or Parquet.
 
 Every column is text: decimals keep all their digits, and times their nanoseconds. A file is whole or is not
 there at all.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 from contextlib import contextmanager
-from importlib.util import find_spec
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -22,17 +21,12 @@ if TYPE_CHECKING:
 _BATCH: Final = 16_384
 
 
-def check_target(path: Path, *, parquet: bool) -> None:
+def check_target(path: Path) -> None:
     """Raise UsageError where `path` cannot become a file: before any work is done."""
     if path.exists():
         raise UsageError(_exists(path))
     if not path.parent.is_dir():
         raise UsageError(f"{path} cannot be written: there is no folder {path.parent}")
-    if parquet and find_spec("pyarrow") is None:
-        raise UsageError(
-            "--parquet wants pyarrow, which is not installed here (requirements/research.txt has it); "
-            "--csv needs nothing"
-        )
 
 
 def write_csv(path: Path, fields: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> int:
@@ -49,7 +43,7 @@ def write_csv(path: Path, fields: tuple[str, ...], rows: Iterable[tuple[str, ...
 
 def write_parquet(path: Path, fields: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> int:
     """Write the rows, compressed by zstd, what is empty as null; return how many."""
-    import pyarrow as pa  # noqa: PLC0415 - needed here alone, and not of the base install
+    import pyarrow as pa  # noqa: PLC0415 - 0.1 s, and needed here alone
     from pyarrow.parquet import ParquetWriter  # noqa: PLC0415 - likewise
 
     schema = pa.schema([(name, pa.string()) for name in fields])

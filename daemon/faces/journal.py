@@ -80,9 +80,9 @@ def _check(options: JournalOptions) -> None:
     if options.csv is not None and options.parquet is not None:
         raise UsageError("--csv and --parquet are two files of one reading: ask for one at a time")
     if options.csv is not None:
-        check_target(options.csv, parquet=False)
+        check_target(options.csv)
     elif options.parquet is not None:
-        check_target(options.parquet, parquet=True)
+        check_target(options.parquet)
 
 
 # --- rows ---------------------------------------------------------------------------------------------------

@@ -92,9 +92,9 @@ class Rule(NamedTuple):
 
 def run(options: BarsOptions) -> int:
     """Make the bars of a file, write them, and print what came of it."""
-    for path, parquet in ((options.csv, False), (options.parquet, True)):
+    for path in (options.csv, options.parquet):
         if path is not None:
-            check_target(path, parquet=parquet)
+            check_target(path)
     instrument = capture_instrument(options.file)
     rule = rule_of(options, instrument)
     result = BarsResult(file=str(options.file), symbol=instrument.symbol, by=rule.text, clock=options.clock)

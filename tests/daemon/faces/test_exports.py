@@ -58,16 +58,12 @@ def test_a_file_that_cannot_be_whole_is_not_left_behind(tmp_path, write):
     assert path.read_text() == "mine"
 
 
-def test_a_target_is_looked_at_before_any_work(tmp_path, monkeypatch):
-    exports.check_target(tmp_path / "new", parquet=False)
+def test_a_target_is_looked_at_before_any_work(tmp_path):
+    exports.check_target(tmp_path / "new")
     with pytest.raises(UsageError, match="exists and is not overwritten"):
-        exports.check_target(tmp_path, parquet=False)
+        exports.check_target(tmp_path)
     with pytest.raises(UsageError, match="there is no folder"):
-        exports.check_target(tmp_path / "no" / "a.csv", parquet=False)
-    monkeypatch.setattr(exports, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="--parquet wants pyarrow, which is not installed here") as raised:
-        exports.check_target(tmp_path / "new", parquet=True)
-    assert raised.value.exit_code == 2
+        exports.check_target(tmp_path / "no" / "a.csv")
 
 
 def test_csv_never_imports_pyarrow(tmp_path, monkeypatch):
@@ -78,5 +74,5 @@ def test_csv_never_imports_pyarrow(tmp_path, monkeypatch):
         return real(name, *more)
 
     monkeypatch.setattr(builtins, "__import__", importing)
-    exports.check_target(tmp_path / "a.csv", parquet=False)
+    exports.check_target(tmp_path / "a.csv")
     exports.write_csv(tmp_path / "a.csv", FIELDS, ROWS)

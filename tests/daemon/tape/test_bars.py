@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from pyarrow.parquet import read_table
 
 from daemon.cli import main
 from daemon.errors import FileFormatError, UsageError
@@ -158,10 +159,9 @@ def test_text_is_exact(written: Any, tmp_path: Path) -> None:
 
 
 def test_parquet_holds_the_same_text(written: Any, tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
     path = written(trade(1, 60_000, "0.3", "0.001"), trade(2, 180_000, "0.1", "0.02"))
     module.run(BarsOptions(file=path, every_ns=MINUTE, parquet=tmp_path / "bars.parquet"))
-    rows = parquet.read_table(tmp_path / "bars.parquet").to_pylist()
+    rows = read_table(tmp_path / "bars.parquet").to_pylist()
     assert [row["count"] for row in rows] == ["1", "0", "1"]
     assert rows[1]["first_id"] is None
     assert tuple(rows[0]) == COLUMNS

@@ -173,12 +173,6 @@ def test_the_command_ends_with_the_codes_of_what_was_wrong(tmp_path, capsys):
     assert not (tmp_path / "a").exists()
 
 
-def test_a_host_without_pyarrow_is_told_what_is_missing(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert main(["convert", str(trades(tmp_path, 1)), "--out", str(tmp_path / "a")]) == 2
-    assert "convert wants pyarrow" in capsys.readouterr().err
-
-
 # --- bounds -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", CAPTURES)
 def test_a_tick_takes_at_most_twelve_bytes(tmp_path, captures, record_property, name):
