@@ -222,6 +222,18 @@ class JournalConfig(_Section, frozen=True):
     )
 
 
+class TapeConfig(_Section, frozen=True):
+    """The record of the market: every frame as it came. Bounds of a segment are before compression."""
+
+    record: bool = False
+    path: str = ""  # empty: var/NAME/tape-MODE
+    segment_mb: Annotated[int, Meta(ge=1, le=1024)] = 64
+    segment_s: Annotated[int, Meta(ge=1, le=86_400)] = 3600
+    buffer_mb: Annotated[int, Meta(ge=1, le=4096)] = 64  # what waits for a slow disk; beyond it is dropped
+    retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0  # older segments are deleted; 0: none
+    quota_gb: Annotated[float, Meta(ge=0, le=1e6)] = 50.0  # likewise the oldest beyond so much; 0: none
+
+
 class HttpConfig(_Section, frozen=True):
     """The faces. The Unix socket is the owner's alone; a loopback port takes commands with a token only."""
 
@@ -252,6 +264,7 @@ class Config(_Section, frozen=True):
     risk: RiskConfig = RiskConfig()
     reconcile: ReconcileConfig = ReconcileConfig()
     journal: JournalConfig = JournalConfig()
+    tape: TapeConfig = TapeConfig()
     http: HttpConfig = HttpConfig()
     log: LogConfig = LogConfig()
 
@@ -340,6 +353,7 @@ def _complete(config: Config, source: str) -> Config:
         venue=venue,
         strategy=strategies,
         journal=msgspec.structs.replace(config.journal, path=config.journal.path or journal),
+        tape=msgspec.structs.replace(config.tape, path=config.tape.path or f"{folder}/tape-{config.mode}"),
         http=msgspec.structs.replace(config.http, socket=config.http.socket or f"{folder}/tickd.sock"),
     )
 

@@ -7,7 +7,7 @@ size; text and Decimal exist at the edges only, floats only in features.
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -232,3 +232,17 @@ def unify(symbol: str, market: Market = "spot") -> str:
     if market == "coinm":
         return f"{unified}:{base}"
     return unified
+
+
+# --- in files -----------------------------------------------------------------------------------------------
+def scale_text(scale: Any) -> str:
+    """Return a Scale's step, for msgspec's `enc_hook`: the one type of an Instrument it does not know."""
+    return str(scale.step)
+
+
+def scale_of(_: type, text: Any) -> Scale:
+    """Return the Scale of such a text, for msgspec's `dec_hook`; raises ValueError."""
+    try:
+        return Scale(Decimal(text))
+    except (InvalidOperation, ConfigError) as error:
+        raise ValueError(str(error)) from None

@@ -11,17 +11,16 @@ refuse. What it refuses itself, by an answer of 4xx, bans among them, nothing ke
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from daemon import whole_file
 from daemon.errors import DECODE_ERRORS, FileFormatError, NetError, TickdError
 from daemon.feeds.exchanges import ask_instruments, find_exchange
-from daemon.instruments import Instrument, Scale
+from daemon.instruments import Instrument, scale_of, scale_text
 from daemon.orders.records import frame
 from daemon.pause import Backoff, pause
 
@@ -194,16 +193,8 @@ def decode(data: bytes) -> Kept:
     raise FileFormatError("is empty")
 
 
-def _step(_: type, text: Any) -> Scale:
-    """Return the one type that msgspec does not know, from its text."""
-    try:
-        return Scale(Decimal(text))
-    except (InvalidOperation, TickdError) as error:
-        raise ValueError(str(error)) from None
-
-
-_encoder = msgspec.json.Encoder(enc_hook=lambda scale: str(scale.step))
-_decoder = msgspec.json.Decoder(Kept, dec_hook=_step)
+_encoder = msgspec.json.Encoder(enc_hook=scale_text)
+_decoder = msgspec.json.Decoder(Kept, dec_hook=scale_of)
 
 
 def _source(exchange: str, market: str, address: str) -> str:

@@ -1,16 +1,28 @@
-"""A small capture that is made up: the same for the same seed, whole, and as long as a test needs."""
+"""A small capture that is made up, the same for the same seed; and recorders on virtual time."""
 
 from __future__ import annotations
 
+import asyncio
 import gzip
-from typing import TYPE_CHECKING
+import random
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from daemon.clock import VirtualTime
+from daemon.config import TapeConfig
+from daemon.disk import RealDisk
+from daemon.instruments import make_instrument
+from daemon.memory_disk import InlineWorker
+from daemon.no_net import NoNet
+from daemon.seams import Seams
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from daemon.tape.header import TapeHeader
 
 START_NS = 1_723_161_254_000_000_000
 
@@ -68,3 +80,82 @@ def capture_of(tmp_path: Path) -> Callable[[list[bytes]], Path]:
     """Return what writes lines into a capture of their own."""
     numbers = iter(range(100))
     return lambda lines: write(tmp_path / f"capture{next(numbers)}.gz", lines)
+
+
+def header_of(**members: Any) -> TapeHeader:
+    """Return a header of Binance Spot's BTC/USDT."""
+    from daemon.tape.header import TapeHeader
+
+    instrument = make_instrument(
+        0,
+        "binance",
+        "spot",
+        "BTC/USDT",
+        tick_size="0.01",
+        lot_size="0.00001",
+        qty_min="0.00001",
+        qty_max="9000",
+        notional_min="5",
+    )
+    usual = {
+        "name": "test",
+        "exchange": "binance",
+        "market": "spot",
+        "streams": ("trade", "quote", "depth"),
+        "instruments": (instrument,),
+        "started_ns": START_NS,
+        "version": "0.0.0",
+        "mode": "record",
+    }
+    return TapeHeader(**(usual | members))
+
+
+class Session:
+    """A recorder on virtual time and a disk that is given; `recorded` is what it was told, in order."""
+
+    def __init__(self, disk: Any, folder: Path, **config: Any) -> None:
+        from daemon.tape.recorder import Recorder
+
+        self.time = VirtualTime(START_NS)
+        self.worker = InlineWorker()
+        self.seams = Seams(self.time, self.time, NoNet(), disk, self.worker, random.Random(1))
+        self.recorder = Recorder(self.seams, folder, header_of(), TapeConfig(**config))
+        self.alarms: list[str] = []
+        self.recorder.on_alarm = self.alarms.append
+        self.recorded: list[tuple[int, int, str, bool, bytes]] = []
+
+    def take(self, stream: str, payload: bytes, *, last: bool = True) -> None:
+        """Record a frame that comes now."""
+        entry = (self.recorder.seq, self.time.now_ns(), stream, last, payload)
+        self.recorder.take(self.recorder.stream(stream), entry[1], last, payload)
+        self.recorded.append(entry)
+
+    async def passes(self, seconds: float) -> None:
+        """Let time pass, a quarter of a second at a time."""
+        until_ns = self.time.now_ns() + int(seconds * 1e9)
+        while self.time.now_ns() < until_ns:
+            await settle()
+            self.time.advance(min(until_ns, self.time.now_ns() + 250_000_000))
+        await settle()
+
+
+async def settle() -> None:
+    """Let every task run until it waits for time."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture(scope="session")
+def header() -> Callable[..., TapeHeader]:
+    """Return the maker of headers."""
+    return header_of
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Callable[..., Session]:
+    """Return the maker of sessions; on a real disk in `tmp_path / "tape"` unless one is given."""
+
+    def make(disk: Any = None, **config: Any) -> Session:
+        return Session(disk or RealDisk(), tmp_path / "tape", **config)
+
+    return make
