@@ -129,11 +129,12 @@ def _trade(config: Config, args: Namespace) -> int:
 
 
 def _replay(args: Namespace) -> int:
-    _check_there(args.file, "capture")
+    _check_there(args.file, "tape or capture")
     _check_there(args.model, "model bundle")
     _check_strategy(args.strategy)
     _use_kernels()
     from daemon.options import ReplayOptions
+    from daemon.tape.player import WHOLE
     from daemon.tape.replay import run
 
     return run(
@@ -143,6 +144,7 @@ def _replay(args: Namespace) -> int:
             strategy=args.strategy,
             model=args.model,
             repeat=args.repeat,
+            span=WHOLE._replace(from_ns=args.since, until_ns=args.until or WHOLE.until_ns, speed=args.speed),
             json=args.json,
         )
     )
@@ -191,6 +193,23 @@ def _bars(args: Namespace) -> int:
             json=args.json,
         )
     )
+
+
+def _record(args: Namespace) -> int:
+    _use_kernels()
+    from daemon.options import RecordOptions
+    from daemon.tape.record import choose, run
+
+    config = choose(
+        None if args.config is None else _load(args.config),
+        exchange=args.exchange,
+        market=args.market,
+        symbols=args.symbol,
+        streams=args.stream,
+        out=args.out,
+        environ=os.environ,
+    )
+    return run(RecordOptions(config=config, seconds=args.seconds, json=args.json))
 
 
 def _train(args: Namespace) -> int:
@@ -333,6 +352,7 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "demo": _demo,
     "run": _run,
     "paper": _paper,
+    "record": _record,
     "replay": _replay,
     "convert": _convert,
     "bars": _bars,

@@ -48,6 +48,12 @@ class SystemClock:
         return step_ns
 
 
+def wait_until(mono_ns: int) -> None:
+    """Return once the monotonic clock is there; nothing else of the thread runs meanwhile."""
+    while (left_ns := mono_ns - _mono()) > 0:
+        time.sleep(left_ns / 1e9)
+
+
 class LoopTimer:
     """One pending call on the loop; never early, whatever the loop rounds to (uvloop: milliseconds).
 

@@ -99,6 +99,7 @@ class _Disk:
         self._death = death
         self.read, self.mode, self.remove = disk.read, disk.mode, disk.remove
         self.truncate, self.list, self.lock, self.boot = disk.truncate, disk.list, disk.lock, disk.boot
+        self.folders = disk.folders
 
     def append(self, path: Path) -> Appender:
         return self._disk.append(path)

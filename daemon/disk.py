@@ -128,6 +128,10 @@ class RealDisk:
             return []
         return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.endswith(_TEMPORARY))
 
+    def folders(self, folder: Path) -> list[Path]:
+        """Return the folders in a folder, sorted by name."""
+        return sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+
     def boot(self) -> Boot:
         """Return when the machine started; nothing is known of it where the kernel does not tell."""
         try:

@@ -105,14 +105,21 @@ def _add_trading(verb: Callable[[str, str], Parser]) -> None:
     one.add_argument("config", type=Path)
     _add_run(one)
 
-    one = verb("replay", "run a capture through the engine that trades, on virtual time")
-    one.add_argument("file", type=Path)
+    _add_record(verb("record", "write down every frame of a feed as it came, and trade nothing"))
+
+    one = verb("replay", "run a tape or a capture through the engine that trades, on virtual time")
+    one.add_argument("file", type=Path, help="a session's folder, a segment of it, or a capture")
     one.add_argument("--config", type=Path, help="take strategies, risk and paper settings from this file")
     one.add_argument(
         "--strategy", help="a shipped strategy or FILE.py:decide (ema_cross; ml where a model is given)"
     )
     one.add_argument("--model", type=Path, metavar="FOLDER", help="a model bundle")
     one.add_argument("--repeat", type=_count, default=1, help="run it so many times and compare (1)")
+    one.add_argument("--speed", type=_speed, default=float("inf"), help="a factor of its own, or max (max)")
+    one.add_argument(
+        "--from", dest="since", type=_instant, default=0, metavar="TIME", help="trade from then on"
+    )
+    one.add_argument("--until", type=_instant, metavar="TIME", help="end before that (UTC)")
     _add_json(one)
 
 
@@ -284,6 +291,21 @@ def _add_journal(one: Parser) -> None:
     one.add_argument("--last", type=_count, metavar="N", help="only the last N")
     one.add_argument("--csv", type=Path, metavar="FILE", help="write it there, which must not exist")
     one.add_argument("--parquet", type=Path, metavar="FILE", help="likewise")
+    _add_json(one)
+
+
+def _add_record(one: Parser) -> None:
+    one.add_argument("config", type=Path, nargs="?", help="take the feed and the tape's bounds from it")
+    one.add_argument("--exchange", help="without a configuration: binance, bybit, coinbase, kraken or okx")
+    one.add_argument("--market", help="likewise: spot, usdm or coinm (spot)")
+    one.add_argument(
+        "--symbol", action="append", default=[], help="likewise, such as BTC/USDT; may be repeated"
+    )
+    one.add_argument(
+        "--stream", action="append", default=[], help="likewise: trade, quote or depth; may be repeated (all)"
+    )
+    one.add_argument("--out", type=Path, metavar="FOLDER", help="where the session's folder is made")
+    _add_seconds(one, "stop after so long")
     _add_json(one)
 
 

@@ -98,6 +98,12 @@ class MemoryDisk:
         """Return the folder's files, sorted by name."""
         return sorted(path for path in self._files if path.parent == folder)
 
+    def folders(self, folder: Path) -> list[Path]:
+        """Return the folders in a folder, sorted by name: those that hold something."""
+        return sorted(
+            {one for path in self._files for one in path.parents if one.parent == folder and one != folder}
+        )
+
     def boot(self) -> Boot:
         """Return the one start there is."""
         return Boot("memory", 0)

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from daemon.config import Config  # noqa: TC001 - likewise
+from daemon.tape.player import WHOLE, Span
 
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +50,15 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     strategy: str | None = None  # None: ml with a model, ema_cross without
     model: Path | None = None
     repeat: int = 1
+    span: Span = WHOLE
+    json: bool = False
+
+
+class RecordOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd record`."""
+
+    config: Config
+    seconds: float | None = None  # None: until a signal
     json: bool = False
 
 

@@ -91,6 +91,17 @@ class Footprint(msgspec.Struct, kw_only=True):
     strategies: int = 0  # their memories
 
 
+class TapeStatus(msgspec.Struct, kw_only=True):
+    """The recorder of this run."""
+
+    entries: int  # on disk
+    bytes: int  # written of live segments
+    dropped: int  # entries that found no room while the disk was slow or full
+    lost_from: int  # the entry from which on the session cannot be verified; -1: none is missing
+    lag_s: float  # age of the oldest entry that is not on disk
+    failure: str = ""  # why it cannot write
+
+
 class Status(msgspec.Struct, kw_only=True):
     """The whole snapshot."""
 
@@ -134,6 +145,7 @@ class Status(msgspec.Struct, kw_only=True):
     orders: OrderCounts = msgspec.field(default_factory=OrderCounts)
     journal_records: int = 0
     journal_bytes: int = 0
+    tape: TapeStatus | None = None  # None: nothing is recorded
     logs_dropped: int = 0
     tasks: int = 0  # of the loop
     footprint: Footprint = msgspec.field(default_factory=Footprint)

@@ -52,6 +52,7 @@ class StatusCollector(Collector):
         yield from _orders(status)
         yield _latency(status.latency)
         yield from _garbage(status)
+        yield from _tape(status)
 
 
 def exposition(read: Callable[[], Status]) -> Callable[[], bytes]:
@@ -188,6 +189,18 @@ def _garbage(status: Status) -> Iterator[Metric]:
     )
     yield _gauge("tickd_gc_pause_max_seconds", "The longest of these since it trades", pause.max_s or 0.0)
     yield _counters("tickd_gc_collections", "Collections", "generation", status.gc_collections)
+
+
+def _tape(status: Status) -> Iterator[Metric]:
+    tape = status.tape
+    if tape is None:
+        return
+    yield _counter("tickd_tape_entries", "Entries of the tape on disk", tape.entries)
+    yield _counter("tickd_tape_bytes", "Bytes written to the tape", tape.bytes)
+    yield _counter("tickd_tape_dropped", "Entries dropped: the disk was slow or full", tape.dropped)
+    yield _gauge("tickd_tape_lag_seconds", "Age of the oldest entry that is not on disk", tape.lag_s)
+    yield _gauge("tickd_tape_failing", "1 while the tape cannot be written", bool(tape.failure))
+    yield _gauge("tickd_tape_whole", "1 while the session can be verified", tape.lost_from < 0)
 
 
 def _buckets(one: StageLatency) -> list[tuple[str, float]]:

@@ -40,7 +40,7 @@ class Bookkeeper:
         depth_max: int,
     ) -> None:
         self._lanes = lanes
-        self._sink = sink
+        self.sink = sink
         self._request = request
         self._refuse = refuse
         self._depth_max = depth_max
@@ -56,7 +56,7 @@ class Bookkeeper:
         """Apply an update that plainly follows, in one compiled call; return whether it was one."""
         code = self._read(payload, lane.depth.record, lane.book, lane.grid, self._scratch, wire_ns)
         if code >= 0:
-            self._sink.on_book(lane.index, wire_ns, lane.book)
+            self.sink.on_book(lane.index, wire_ns, lane.book)
             return True
         if code == books.CROSSED:
             self._fault(lane, code)
@@ -75,7 +75,7 @@ class Bookkeeper:
             lane.depth.newest_ns = depth.wire_ns
         if verdict == APPLY:
             if self._apply(lane, depth):
-                self._sink.on_book(lane.index, depth.wire_ns, lane.book)
+                self.sink.on_book(lane.index, depth.wire_ns, lane.book)
         elif verdict == GAP:
             self._lose(lane, "gap")
         elif verdict == HOLD and not lane.wanted:
@@ -107,8 +107,8 @@ class Bookkeeper:
                 return
         lane.resyncs += 1
         wire_ns = max(snapshot.wire_ns, lane.depth.newest_ns)
-        self._sink.on_book_status(lane.index, True, "snapshot")
-        self._sink.on_book(lane.index, wire_ns, lane.book)
+        self.sink.on_book_status(lane.index, True, "snapshot")
+        self.sink.on_book(lane.index, wire_ns, lane.book)
 
     def want(self, lane: Lane) -> None:
         """Ask for a whole book."""
@@ -126,7 +126,7 @@ class Bookkeeper:
         lane.wanted = False
         if lane.sync.synced:
             lane.gaps["disconnected"] += 1
-            self._sink.on_book_status(lane.index, False, "disconnected")
+            self.sink.on_book_status(lane.index, False, "disconnected")
         lane.sync.lose()
 
     def _apply(self, lane: Lane, depth: Depth) -> bool:
@@ -162,6 +162,6 @@ class Bookkeeper:
     def _lose(self, lane: Lane, reason: str) -> None:
         """Say that the book is wrong from here on, and ask for a snapshot."""
         lane.gaps[reason] += 1
-        self._sink.on_book_status(lane.index, False, reason)
+        self.sink.on_book_status(lane.index, False, reason)
         if not lane.wanted:
             self.want(lane)

@@ -106,6 +106,17 @@ class Link:
             self.ended.set()
 
 
+class Untaped:
+    """A connection that nobody records (daemon/feeds/taped.py has the other kind)."""
+
+    def link(self, connection: FeedConnection, core: FeedCore) -> Link:
+        """Return what a websocket calls."""
+        return Link(connection, core)
+
+    def cut(self) -> None:
+        """Learn that the connection's books are lost."""
+
+
 class FeedConnection:
     """Keeps one address streaming into a core; `run` is the task, cancelled to stop."""
 
@@ -118,8 +129,10 @@ class FeedConnection:
         *,
         stale_ms: int,
         backoff_s_max: float = 30.0,
+        taping: Untaped | None = None,
     ) -> None:
         self._core = core
+        self._taping = taping or Untaped()
         self._subscription = subscription
         self._instruments = np.array(subscription.instruments, dtype=np.intp)
         self._snapshots = snapshots
@@ -188,7 +201,7 @@ class FeedConnection:
         while True:
             while held_s := self._snapshots.held_s:  # a connection while we are banned only lengthens the ban
                 await pause(self._seams, held_s)
-            link = Link(self, self._core)
+            link = self._taping.link(self, self._core)
             link.opened_ns = clock.now_ns()
             try:
                 link.wire = await self._seams.net.connect(self._subscription.url, link)
@@ -252,6 +265,7 @@ class FeedConnection:
         self._links.remove(link)
         if not self._links:
             instruments = self._instruments.tolist()
+            self._taping.cut()
             self._core.disconnected(instruments)
             for index in instruments:
                 self._snapshots.forget(index)

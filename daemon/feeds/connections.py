@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from daemon.feeds.connection import FeedConnection
+from daemon.feeds.taped import Taped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from daemon.feeds.base import Control, Subscription
     from daemon.feeds.core import FeedCore
     from daemon.feeds.snapshots import SnapshotFetcher
+    from daemon.feeds.taped import Tape
     from daemon.seams import Seams
 
 
@@ -24,7 +26,7 @@ _log = structlog.get_logger(component="feed")
 
 
 class FeedConnections:
-    """One connection for each Subscription; `run` is the task, cancelled to stop."""
+    """One connection for each Subscription, recorded on `tape`; `run` is the task, cancelled to stop."""
 
     def __init__(
         self,
@@ -35,10 +37,19 @@ class FeedConnections:
         *,
         stale_ms: int,
         backoff_s_max: float = 30.0,
+        tape: Tape | None = None,
     ) -> None:
         self._each = [
-            FeedConnection(core, one, snapshots, seams, stale_ms=stale_ms, backoff_s_max=backoff_s_max)
-            for one in subscriptions
+            FeedConnection(
+                core,
+                one,
+                snapshots,
+                seams,
+                stale_ms=stale_ms,
+                backoff_s_max=backoff_s_max,
+                taping=None if tape is None else Taped(tape, number, seams.clock),
+            )
+            for number, one in enumerate(subscriptions)
         ]
         self._clock = seams.clock
         self._announced_ns = 0

@@ -94,7 +94,6 @@ class FeedCore:
         self.on_control: Callable[[Control], None] = _ignore
         self._decoder = decoder
         self.sequence = decoder.sequence
-        self._sink = sink
         self._rings = rings
         self._books = Bookkeeper(self.lanes, sink, request_snapshot, self._refuse, decoder.depth_max)
         self._take_plain_depth = self._books.take_plain
@@ -109,12 +108,17 @@ class FeedCore:
             else:
                 self._ticks[key] = (lane.stream(kind).record, instrument, lane.frames.append)
         self._waiting = _NOBODYS
-        self._turns = sink.turns
-        self._on_decided = sink.on_decided
-        self._on_tick = sink.on_tick
+        self.listen(sink)
         self._now_ns = clock.now_ns
         self._read = bound(shapes.read)
         self._push = bound(push)
+
+    def listen(self, sink: FeedSink) -> None:
+        """Tell `sink` of the market from here on, in place of whoever was told."""
+        self._sink = self._books.sink = sink
+        self._turns = sink.turns
+        self._on_decided = sink.on_decided
+        self._on_tick = sink.on_tick
 
     # --- the hot path --------------------------------------------------------------------------------------
 

@@ -25,11 +25,6 @@ FORMAT: Final = 1
 FORMAT_KEY: Final = b"tickd.format"
 HEADER_KEY: Final = b"tickd.tape"
 
-#: streams of a tape: a feed's connection, a book over REST, a connection that was lost
-FEED: Final = "feed/"
-SNAPSHOT: Final = "snapshot/"
-CUT: Final = "cut/"
-
 SCHEMA: Final = pa.schema(
     [
         pa.field("seq", pa.int64(), nullable=False),

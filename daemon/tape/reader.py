@@ -99,16 +99,14 @@ class Tape:
         for batch in self.batches():
             yield from map(Entry, *batch)
 
-    def batches(self, from_ns: int = 0) -> Iterator[Batch]:
-        """Yield its entries by columns, without the segments that ended before `from_ns`.
+    def batches(self, begin: int = 0) -> Iterator[Batch]:
+        """Yield its entries by columns, from a segment's number in `segments` on.
 
         Raises FileFormatError for a closed segment that is not what it was, and for what is no tape.
         """
         self.cuts = []
         newest = -1
-        for path, listed in self.segments:
-            if listed is not None and listed.last_ns < from_ns:
-                continue
+        for path, listed in self.segments[begin:]:
             scan = _scan(path, listed)
             if not scan.schema.equals(self._schema, check_metadata=True):
                 raise FileFormatError(

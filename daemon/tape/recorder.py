@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.errors import TickdError
 from daemon.pause import pause
+from daemon.status import TapeStatus
 from daemon.tape.intake import Intake
 from daemon.tape.writer import Writer
 
@@ -58,6 +59,7 @@ class Recorder:
         self._waiting: list[Rows] = []  # swapped out, and not written yet
         self._writer = Writer(seams.disk, folder, header, self._names, config)
         self._dropping = False  # an episode of drops is on
+        self._failed = False  # the disk, in this round
         self._closing = False
         self._turn = asyncio.Lock()
 
@@ -85,6 +87,11 @@ class Recorder:
         return self._writer.bytes_written
 
     @property
+    def bytes_kept(self) -> int:
+        """Return the bytes of the closed segments."""
+        return self._writer.bytes_kept
+
+    @property
     def segments(self) -> int:
         """Return how many segments were begun."""
         return self._writer.number
@@ -95,14 +102,24 @@ class Recorder:
         oldest_ns = self._waiting[0].wires_ns[0] if self._waiting else self._intake.first_ns()
         return max(self._seams.clock.now_ns() - oldest_ns, 0) if oldest_ns else 0
 
+    def status(self) -> TapeStatus:
+        """Return what faces show."""
+        return TapeStatus(
+            entries=self.written,
+            bytes=self.bytes_written,
+            dropped=self.dropped,
+            lost_from=self.lost_from,
+            lag_s=self.lag_ns / 1e9,
+            failure=self.failure,
+        )
+
     # --- its life -------------------------------------------------------------------------------------------
     async def run(self) -> None:
-        """Write every quarter of a second, until `close`."""
+        """Write every quarter of a second, until `close`; may be cancelled before."""
         while not self._closing:
             await pause(self._seams, TAIL_S)
-            async with self._turn:
-                if not self._closing:
-                    await self._round()
+            # by itself: what the worker has begun is not undone when this task is cancelled
+            await asyncio.shield(asyncio.ensure_future(self._round()))
 
     async def close(self) -> None:
         """Write what waits, close and pack the segments, and seal the manifest; never raises for a disk."""
@@ -113,25 +130,29 @@ class Recorder:
                 if not self._waiting:
                     break
             if self._waiting:
-                self._lose(self._waiting[0].first_seq, sum(len(rows.payloads) for rows in self._waiting))
+                left = sum(len(rows.payloads) for rows in self._waiting) - self._writer.done
+                self._lose(self._waiting[0].first_seq + self._writer.done, left)
                 self._waiting = []
             await self._try(self._writer.end_segment)
-            await self._try(
-                self._writer.begin_round, self._seams.clock.now_ns(), self.lost_from, self.dropped
-            )
+            now_ns = self._seams.clock.now_ns()
+            await self._try(self._writer.begin_round, now_ns, self.lost_from, self.dropped)
             while await self._try(self._writer.pack):
                 pass
             await self._try(self._writer.close)
 
     async def _round(self) -> None:
         """Write what came, then pack closed segments for what is left of the time."""
-        until_ns = self._seams.clock.mono_ns() + _PACKING_NS
-        before = self.dropped
-        await self._write()
-        if not self._waiting and self.dropped == before:
-            self._dropping = False
-        while self._seams.clock.mono_ns() < until_ns and await self._try(self._writer.pack):
-            pass
+        async with self._turn:
+            if self._closing:
+                return
+            until_ns = self._seams.clock.mono_ns() + _PACKING_NS
+            self._failed, dropped = False, self.dropped
+            await self._write()
+            while self._seams.clock.mono_ns() < until_ns and await self._try(self._writer.pack):
+                pass
+            if not self._failed:
+                self.failure = ""
+                self._dropping = self.dropped > dropped
 
     async def _write(self) -> None:
         """Write what waits, as far as the disk lets us."""
@@ -149,19 +170,17 @@ class Recorder:
     async def _try(self, work: Callable[..., int], *args: object) -> int:
         """Return what the worker's part returned; 0 where it failed, which is told once an episode."""
         try:
-            done = await self._seams.worker.call(work, *args)
+            return await self._seams.worker.call(work, *args)
         except (OSError, TickdError) as error:
+            self._failed = True
             reason = getattr(error, "strerror", None) or error
             failure = (
                 f"the tape {self._writer.path} cannot be written ({reason}): make room, or mend the disk"
             )
-            if failure != self.failure:
-                self.failure = failure
+            if not self.failure:
                 self.on_alarm(failure)
+            self.failure = failure
             return 0
-        if done:
-            self.failure = ""
-        return done
 
     def _drop(self) -> None:
         """Count an entry that found no room."""

@@ -1,8 +1,11 @@
-"""`tickd replay`: a capture through the very engine that trades, on virtual time, as fast as it goes.
+"""`tickd replay`: a capture or a tape through the very engine that trades, on virtual time.
 
 Feed, engine, orders, risk and journal are the live ones; the seams under them are a clock that the frames
-move, a disk in memory and the paper venue. Every line is a drain of its own, at its own receive time. The
-same file gives the same digests in every process: over all rows and decisions, and over orders and reports.
+move, a disk in memory and the paper venue. Of a tape the drains are those of the session; every line of a
+capture is one. The same file gives the same digests in every process and at every speed: over all rows and
+decisions, and over orders and reports.
+
+What lies before `--from` only keeps the books and the sequences: features and strategies begin there.
 """
 
 from __future__ import annotations
@@ -10,19 +13,23 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+from collections import Counter
+from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from rich.console import Console
 
 from daemon.clock import SystemClock, VirtualTime
-from daemon.config import Config, FeedConfig, JournalConfig, StrategyConfig
+from daemon.config import Config, FeedConfig, JournalConfig, PaperConfig, StrategyConfig
 from daemon.core import build, load_runtimes
 from daemon.disk import RealDisk
-from daemon.errors import EXIT_DONE, EXIT_INTERRUPTED, ConfigError, TickdError, UsageError
+from daemon.errors import EXIT_DONE, EXIT_INTERRUPTED, ConfigError, FileFormatError, TickdError, UsageError
 from daemon.faces.compiling import compiling
+from daemon.faces.replay_progress import progress
 from daemon.faces.replay_summary import show
-from daemon.feeds.binance import BinanceDecoder
+from daemon.feeds.base import STREAMS
 from daemon.feeds.core import FeedCore
 from daemon.lifetime import nothing_to_lose
 from daemon.memory_disk import InlineWorker, MemoryDisk
@@ -33,64 +40,68 @@ from daemon.snapshot import instrument_statuses, order_counts
 from daemon.spans import NoSpans
 from daemon.status import OrderCounts  # noqa: TC001 - msgspec reads the annotation
 from daemon.tape.bare import time_bare_decode
-from daemon.tape.capture import capture_instrument, read_frames
+from daemon.tape.player import WHOLE, Player, Span
+from daemon.tape.source import open_source
 from daemon.venues.make import make_paper
-from daemon.warm import warm_up
+from daemon.warm import Deaf, warm_up
 from kernels.ring import new_rings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
     from daemon.core import Core
-    from daemon.instruments import Instrument
     from daemon.options import ReplayOptions
+    from daemon.seams import Clock
+    from daemon.tape.source import Chunk, Source
     from daemon.venues.paper import PaperVenue
 
 #: after the last frame time goes on for so long: reports on their way still arrive
 _AFTER_NS: Final = 1_000_000_000
+#: what a paper account begins with, in each quote currency
+_BALANCE: Final = Decimal(100_000)
 
 
 class ReplayResult(msgspec.Struct, kw_only=True):
     """What a replay found. Times are of this machine, everything else is the same everywhere."""
 
     file: str
-    symbol: str
+    symbols: list[str]
     strategies: list[str]
     events: dict[str, int]
     errors: dict[str, int]
     last_error: str
     gaps: dict[str, int]
     resyncs: int
-    book_synced: bool
+    books_unsynced: list[str]  # symbols whose book is not in sync at the end
     trades_missed: int  # ids that the exchange gave and the file has not
     depths_dropped: int  # that a book waited with for its snapshot, in vain
     tick_gaps: int = 0  # that strategies took as they declare
-    backwards: int  # lines stamped before the line above them
+    backwards: int  # entries stamped before the one above them
+    notes: list[str] = []  # where a tape is cut
     halted: str = ""  # why nothing more was traded: a loss limit, a strategy that failed
     failed: bool = False  # it was a strategy
     decisions: int
     orders: OrderCounts
-    position: float
-    pnl: float
+    positions: dict[str, float]
+    pnl: dict[str, float]  # by quote currency, after fees
     decision_digest: str
     order_digest: str
     seconds: float
     events_per_s: float
-    bare_seconds: float  # gunzip and msgspec alone, in the same run
-    ratio: float  # seconds over bare_seconds
+    bare_seconds: float  # gunzip and msgspec alone, in the same run; 0: only a whole capture is timed so
+    ratio: float  # seconds over bare_seconds; likewise
 
 
 def run(options: ReplayOptions) -> int:
     """Replay a file and print what came of it; raises FileFormatError and ConfigError."""
     console = Console(stderr=True)
-    instrument = capture_instrument(options.file)
-    config = _config(options, instrument)
+    source = open_source(options.file)
+    config = _config(options, source)
     results = []
     for number in range(options.repeat):
         if console.is_terminal:
             console.print(f"replay {number + 1} of {options.repeat}: {options.file}", highlight=False)
-        results.append(replay(options.file, instrument, config))
+        results.append(replay(source, config, options.span))
     show(results, as_json=options.json)
     for result in results:
         if result.failed:
@@ -98,47 +109,74 @@ def run(options: ReplayOptions) -> int:
     return EXIT_DONE
 
 
-def replay(path: Path, instrument: Instrument, config: Config) -> ReplayResult:
-    """Replay a file once; its bare decode is timed before and after, since machines drift."""
+def replay(source: Source, config: Config, span: Span = WHOLE) -> ReplayResult:
+    """Replay a file once; a capture's bare decode is timed before and after, since machines drift."""
     clock = SystemClock()
-    bare_ns = time_bare_decode(path, clock)
-    frames = read_frames(path)
-    before_ns, payload = next(frames)
-    time = VirtualTime(before_ns)
+    timed = source.is_capture and span == WHOLE
+    bare_ns = time_bare_decode(source.path, clock) if timed else 0
+    chunks = source.chunks(span.from_ns)
+    first = next(chunks, None)
+    if first is None:
+        raise FileFormatError(f"{source.path} holds no entries: name another tape")
+    time = VirtualTime(first.wires_ns[0])
     with (
         nothing_to_lose(EXIT_INTERRUPTED),
         compiling(Console(stderr=True), 1 + strategies_to_load(config)) as step,
     ):
         step("feed and venue")
         asyncio.run(warm_up(paper=True))
-        core, feed = _assemble(config, instrument, time, step)
-    process, advance = feed.process, time.advance
+        core, feed = _assemble(config, source, time, step)
+    player = Player(source.plays(feed), time, span, clock)
     gc.collect()
     gc.freeze()  # as the live daemon does: what lives now lives to the end
     begun_ns = clock.mono_ns()
-    process(payload, before_ns, True)
-    backwards = 0
-    for wire_ns, payload in frames:
-        if wire_ns < before_ns:
-            backwards += 1
-        before_ns = wire_ns
-        advance(wire_ns)
-        process(payload, wire_ns, True)
+    _play(source, chain([first], chunks), player, core, feed, clock)
     elapsed_ns = clock.mono_ns() - begun_ns
     gc.unfreeze()
     core.engine.stop()
     time.advance(time.now_ns() + _AFTER_NS)
-    bare_ns = (bare_ns + time_bare_decode(path, clock)) // 2
-    return _result(path, instrument, core, feed, backwards, elapsed_ns, bare_ns)
+    if timed:
+        bare_ns = (bare_ns + time_bare_decode(source.path, clock)) // 2
+    return _result(source, core, feed, player, elapsed_ns, bare_ns)
+
+
+def _play(
+    source: Source, chunks: Iterable[Chunk], player: Player, core: Core, feed: FeedCore, clock: Clock
+) -> None:
+    """Play all that is in the span; trading begins with it."""
+    begun = False
+    with progress(Console(stderr=True), clock, player.newest_ns, source.last_ns) as tell:
+        for chunk in chunks:
+            rest = chunk if begun else player.skip(chunk)
+            if rest.wires_ns and not begun:
+                _begin(core, feed, rest.wires_ns[0])
+                begun = True
+            if rest.wires_ns and not player.play(rest):
+                break
+            tell(player.newest_ns, player.count)
+    if not begun:
+        raise FileFormatError(f"{source.path} ends before that: name an earlier --from")
+
+
+def _begin(core: Core, feed: FeedCore, now_ns: int) -> None:
+    """Let the engine take over from nobody, on books that are kept already."""
+    engine = core.engine
+    engine.rings[:] = new_rings(len(engine.rings))
+    feed.listen(engine)
+    for lane in feed.lanes:
+        if lane.sync.synced:
+            engine.on_book_status(lane.index, True, "snapshot")
+            engine.on_book(lane.index, now_ns, lane.book)
+    engine.start(feed.ages_ns)
 
 
 def _assemble(
-    config: Config, instrument: Instrument, time: VirtualTime, step: Callable[[str], object]
+    config: Config, source: Source, time: VirtualTime, step: Callable[[str], object]
 ) -> tuple[Core, FeedCore]:
-    """Build the live core on virtual time, recovered from an empty journal and open for trading."""
-    instruments = [instrument]
+    """Build the live core on virtual time, recovered from an empty journal, and a feed nobody listens to."""
+    instruments = list(source.instruments)
     seams = Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), random.Random(0))  # noqa: S311 - replay
-    rings = new_rings(1)
+    rings = new_rings(len(instruments))
     venue = make_paper(config, instruments, rings, seams)
     paper = config.paper
     fees = (float(paper.fee_maker), float(paper.fee_taker))
@@ -146,19 +184,17 @@ def _assemble(
     core = build(
         config, instruments, runtimes, rings, seams, venue, NoSpans(), followers=[venue], digest=True
     )
-    decoder = BinanceDecoder(instruments)
     feed = FeedCore(
         instruments,
         rings,
-        core.engine,
-        decoder,
+        Deaf(len(instruments)),
+        source.exchange.decoder(instruments),
         lambda _: None,  # its snapshots stand among the frames
         time,
         frames_kept=config.feed.ring,
         streams=config.feed.streams,
     )
     asyncio.run(_open(core, venue))
-    core.engine.start(feed.ages_ns)
     return core, feed
 
 
@@ -167,76 +203,87 @@ async def _open(core: Core, venue: PaperVenue) -> None:
     core.recovery.meet(await venue.snapshot(0))
 
 
-def _config(options: ReplayOptions, instrument: Instrument) -> Config:
-    """Return the configuration asked for, on the file's one instrument."""
-    symbols = (instrument.symbol,)
+def _config(options: ReplayOptions, source: Source) -> Config:
+    """Return the configuration asked for, on the file's instruments."""
+    symbols = tuple(one.symbol for one in source.instruments)
+    market, exchange = source.instruments[0].market, source.exchange.name
     if options.config is None:
         model = str(options.model) if options.model is not None else ""
         name = options.strategy or ("ml" if model else "ema_cross")
         if name == "ml" and not model:
             raise UsageError("strategy ml trades a model's prediction: name its bundle (--model FOLDER)")
-        strategy = StrategyConfig(name=name, symbols=symbols, model=model)
+        quotes = {one.quote: _BALANCE for one in source.instruments}
         return Config(
             name="replay",
             mode="paper",
-            feed=FeedConfig(symbols=symbols, market=instrument.market),
-            strategy=(strategy,),
+            feed=FeedConfig(
+                symbols=symbols,
+                exchange=exchange,  # type: ignore[arg-type] # a name of the table
+                market=market,
+                streams=source.streams or STREAMS,
+            ),
+            strategy=tuple(StrategyConfig(name=name, symbols=(one,), model=model) for one in symbols),
+            paper=PaperConfig(balances={"USDT": _BALANCE, **quotes}),
             journal=JournalConfig(path="replay"),
         )
     if options.strategy is not None or options.model is not None:
         raise UsageError("--config names its strategies and models itself; leave --strategy and --model out")
     wanted = {symbol for one in options.config.strategy for symbol in one.symbols}
-    if wanted != {instrument.symbol}:
+    if not wanted <= set(symbols):
         raise ConfigError(
-            f"{options.file} holds {instrument.symbol}, and the configuration's strategies trade "
+            f"{options.file} holds {', '.join(symbols)}, and the configuration's strategies trade "
             f"{', '.join(sorted(wanted))}"
         )
-    feed = msgspec.structs.replace(options.config.feed, symbols=symbols, market=instrument.market)
+    feed = msgspec.structs.replace(
+        options.config.feed,
+        symbols=symbols,
+        exchange=exchange,
+        market=market,
+        streams=source.streams or options.config.feed.streams,
+    )
     return msgspec.structs.replace(options.config, feed=feed)
 
 
 def _result(
-    path: Path,
-    instrument: Instrument,
-    core: Core,
-    feed: FeedCore,
-    backwards: int,
-    elapsed_ns: int,
-    bare_ns: int,
+    source: Source, core: Core, feed: FeedCore, player: Player, elapsed_ns: int, bare_ns: int
 ) -> ReplayResult:
-    lane = feed.lanes[0]
+    lanes = feed.lanes
     events = {
-        "trade": lane.trade.count,
-        "quote": lane.quote.count,
-        "depth": lane.depth.count,
-        "snapshot": lane.snapshots,
+        "trade": sum(lane.trade.count for lane in lanes),
+        "quote": sum(lane.quote.count for lane in lanes),
+        "depth": sum(lane.depth.count for lane in lanes),
+        "snapshot": sum(lane.snapshots for lane in lanes),
     }
-    (held,) = instrument_statuses(core, feed, core.orders.clock.now_ns())
+    held = instrument_statuses(core, feed, core.orders.clock.now_ns())
+    pnl = {one.quote: 0.0 for one in source.instruments}
+    for instrument, one in zip(source.instruments, held, strict=True):
+        pnl[instrument.quote] += one.realised + one.unrealised - one.fees
     digests = "-".join(f"{int(one.memory[0]['digest']):016x}" for one in core.runtimes)
     return ReplayResult(
-        file=str(path),
-        symbol=instrument.symbol,
+        file=str(source.path),
+        symbols=[one.symbol for one in source.instruments],
         strategies=[one.name for one in core.runtimes],
         events=events,
         errors=dict(feed.errors),
         last_error=feed.last_error,
-        gaps=dict(lane.gaps),
-        resyncs=lane.resyncs,
-        book_synced=core.engine.synced[0],
-        trades_missed=lane.trade_ids.missed,
-        depths_dropped=lane.sync.held_dropped,
+        gaps=dict(sum((lane.gaps for lane in lanes), Counter())),
+        resyncs=sum(lane.resyncs for lane in lanes),
+        books_unsynced=[one.symbol for one in source.instruments if not core.engine.synced[one.index]],
+        trades_missed=sum(lane.trade_ids.missed for lane in lanes),
+        depths_dropped=sum(lane.sync.held_dropped for lane in lanes),
         tick_gaps=sum(one.gaps for one in core.runtimes),
-        backwards=backwards,
+        backwards=player.backwards,
+        notes=source.notes(),
         halted=latch.reason if (latch := core.engine.risk.latch) is not None else "",
         failed=any(one.fault for one in core.runtimes),
         decisions=sum(int(one.memory[0]["decisions"]) for one in core.runtimes),
         orders=order_counts(core),
-        position=held.position,
-        pnl=held.realised + held.unrealised - held.fees,
+        positions={one.symbol: one.position for one in held},
+        pnl=pnl,
         decision_digest=digests,
         order_digest=core.journal.digest(),
         seconds=elapsed_ns / 1e9,
         events_per_s=sum(events.values()) / (elapsed_ns / 1e9),
         bare_seconds=bare_ns / 1e9,
-        ratio=elapsed_ns / bare_ns,
+        ratio=elapsed_ns / bare_ns if bare_ns else 0.0,
     )

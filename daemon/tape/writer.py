@@ -10,6 +10,7 @@ import msgspec
 
 from daemon.errors import TickdError
 from daemon.tape.intake import size_of
+from daemon.tape.keeping import Limits, expire, without
 from daemon.tape.manifest import NAME, Manifest, Segment, encode, segment_name
 from daemon.tape.segment import END, Packer, Rows, begin_segment, messages
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 #: entries that go to the disk in one write
 _WRITE_ROWS: Final = 4096
 _SECOND_NS: Final = 1_000_000_000
+#: between two looks at what is too old or too much
+_HOUR_NS: Final = 3_600 * _SECOND_NS
 
 
 class Writer:
@@ -45,7 +48,7 @@ class Writer:
         self._bytes_max = config.segment_mb << 20
         self._age_ns_max = config.segment_s * _SECOND_NS
         self._newest: _Live | None = None
-        self._done = 0  # entries written of the rows that are being written
+        self.done = 0  # entries written of the rows that are being written
         self._closed: deque[_Live] = deque()  # segments that are not listed
         self._packer: Packer | None = None
         self._packed = b""  # what the disk had no room for
@@ -53,6 +56,8 @@ class Writer:
         self._manifest = Manifest(name=header.name, started_ns=header.started_ns)
         self._sealed = False  # the manifest on disk is this one
         self._now_ns = 0
+        self._limits = Limits(config)
+        self._looked_ns = 0  # for what is too old
         Packer(self._head + messages(["warm"], Rows(0, [0], [0], [True], [b""])) + END).step()
 
     def begin_round(self, now_ns: int, lost_from: int, dropped: int) -> bool:
@@ -62,23 +67,31 @@ class Writer:
         if self._newest is not None and now_ns - self._newest.began_ns >= self._age_ns_max:
             self.end_segment()
         self._seal()
+        if not 0 <= now_ns - self._looked_ns < _HOUR_NS:
+            self._looked_ns = now_ns
+            self._expire()
         return True
+
+    @property
+    def bytes_kept(self) -> int:
+        """Return the bytes of the listed segments."""
+        return sum(one.bytes for one in self._manifest.segments if not one.expired)
 
     # --- segments -------------------------------------------------------------------------------------------
     def write(self, rows: Rows) -> int:
         """Append entries, beginning a segment where there is none; return what they took of the room."""
-        while self._done < len(rows.payloads):
+        while self.done < len(rows.payloads):
             live = self._newest or self._begin_segment()
-            part = rows.cut(self._done, self._done + _WRITE_ROWS)
+            part = rows.cut(self.done, self.done + _WRITE_ROWS)
             data = messages(self._names, part)
             self.path = live.path
             live.file.write(data)
             self.bytes_written += len(data)
             live.count(part)
-            self._done += len(part.payloads)
+            self.done += len(part.payloads)
             if live.raw_bytes >= self._bytes_max:
                 self.end_segment()
-        self._done = 0
+        self.done = 0
         return size_of(rows)
 
     def _begin_segment(self) -> _Live:
@@ -133,6 +146,15 @@ class Writer:
         self._change(closed=self._newest is None)
         self._seal()
         return True
+
+    def _expire(self) -> None:
+        """Delete what is too old or too much, our own closed segments last."""
+        names = expire(self._disk, self._folder, self._manifest, self._now_ns, self._limits)
+        if names:
+            self._change(segments=without(self._manifest, names).segments)
+            self._seal()
+            for name in sorted(names):
+                self._disk.remove(self._folder / name)
 
     # --- the manifest ---------------------------------------------------------------------------------------
     def _list(self, data: bytes) -> None:

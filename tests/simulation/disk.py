@@ -97,6 +97,9 @@ class RunDisk:
     def list(self, folder: Path) -> list[Path]:
         return self._disk.list(folder)
 
+    def folders(self, folder: Path) -> list[Path]:
+        return self._disk.folders(folder)
+
     def boot(self) -> Boot:
         return self._disk.boot()
 

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.faces.metrics import STATES, exposition
 from daemon.latency import BOUNDS_S, stage_latency
-from daemon.status import DaemonState, InstrumentStatus, OrderCounts, Status, StrategyStatus
+from daemon.status import DaemonState, InstrumentStatus, OrderCounts, Status, StrategyStatus, TapeStatus
 from kernels import stats
 
 EXPECTED = """\
@@ -70,6 +70,12 @@ tickd_strategy_cold_ticks{strategy="ema_cross"} 24.0
 tickd_checkpoints_total 25.0
 tickd_venue_meetings_total 26.0
 tickd_venue_differences_total 27.0
+tickd_tape_entries_total 28.0
+tickd_tape_bytes_total 29.0
+tickd_tape_dropped_total 30.0
+tickd_tape_lag_seconds 0.25
+tickd_tape_failing 1.0
+tickd_tape_whole 0.0
 """
 
 
@@ -160,6 +166,7 @@ def test_every_field_reaches_the_scrape():
         checkpoints=25,
         venue_meetings=26,
         venue_differences=27,
+        tape=TapeStatus(entries=28, bytes=29, dropped=30, lost_from=31, lag_s=0.25, failure="full"),
     )
     text = exposition(lambda: status)().decode()
     assert [line for line in EXPECTED.splitlines() if line not in text.splitlines()] == []
@@ -169,6 +176,7 @@ def test_what_is_not_known_yet_has_no_sample():
     got = scrape(make(instruments=[InstrumentStatus(symbol="BTC/USDT")]))
     assert ("tickd_feed_age_seconds", "BTC/USDT") not in got
     assert ("tickd_equity",) not in got
+    assert ("tickd_tape_entries_total",) not in got
 
 
 def test_a_stage_is_a_whole_cumulative_histogram():

@@ -14,21 +14,21 @@ from daemon.tape.replay import ReplayResult
 def result():
     return ReplayResult(
         file="a.gz",
-        symbol="BTC/USDT",
+        symbols=["BTC/USDT"],
         strategies=["ema_cross", "ml"],
         events={"trade": 9757, "quote": 28040, "depth": 3451, "snapshot": 1},
         errors={"json": 2},
         last_error="frame refused",
         gaps={"gap": 1},
         resyncs=1,
-        book_synced=False,
+        books_unsynced=["BTC/USDT"],
         trades_missed=3,
         depths_dropped=0,
         backwards=5,
         decisions=41_249,
         orders=OrderCounts(placed=1_039, cancelled=7, fills=49, refusals={"collar": 12}),
-        position=-0.001,
-        pnl=-1234.56789,
+        positions={"BTC/USDT": -0.001},
+        pnl={"USDT": -1234.56789},
         decision_digest="c624916b896fab8c",
         order_digest="fa295a0ba58dcc88",
         seconds=0.5,
@@ -53,7 +53,7 @@ def test_the_table_says_what_a_person_asks(result):
         "ema_cross, ml",
         "9,757 trade, 28,040 quote, 3,451 depth, 1 snapshot",
         "json 2, gap 1",
-        "trades missed 3, lines that run backwards 5",
+        "trades missed 3, entries that run backwards 5",
         "NOT in sync",
         "41,249",
         "1,039 placed, 7 cancelled, 49 fills",
@@ -68,7 +68,7 @@ def test_the_table_says_what_a_person_asks(result):
 
 
 def test_nothing_bad_is_said_plainly(result):
-    result.errors, result.gaps, result.book_synced, result.orders = {}, {}, True, OrderCounts()
+    result.errors, result.gaps, result.books_unsynced, result.orders = {}, {}, [], OrderCounts()
     result.trades_missed = result.backwards = 0
     text = drawn(result)
     assert text.count("none") == 2

@@ -13,8 +13,8 @@ from daemon.config import FeedConfig, StrategyConfig, from_tree
 from daemon.errors import ConfigError, FileFormatError, UsageError
 from daemon.options import ReplayOptions
 from daemon.tape import replay as module
-from daemon.tape.capture import capture_instrument
 from daemon.tape.replay import ReplayResult, replay, run
+from daemon.tape.source import open_source
 
 SPOT = "binance-spot-btcusdt-20240808.gz"
 USDM = "binance-usdm-btcusdt-20240808.gz"
@@ -28,12 +28,12 @@ TIMES = ("seconds", "events_per_s", "bare_seconds", "ratio")
 
 
 def replayed(path, strategy="ema_cross", **more) -> ReplayResult:
-    instrument = capture_instrument(path)
-    config = module._config(ReplayOptions(file=path, strategy=strategy), instrument)
+    source = open_source(path)
+    config = module._config(ReplayOptions(file=path, strategy=strategy), source)
     if more:
         one = msgspec.structs.replace(config.strategy[0], **more)
         config = msgspec.structs.replace(config, strategy=(one,))
-    return replay(path, instrument, config)
+    return replay(source, config)
 
 
 def lasting(result: ReplayResult) -> dict:
@@ -60,7 +60,7 @@ def test_every_frame_of_a_real_capture_is_taken_and_the_book_is_in_sync(results,
     result = results(name)
     assert result.events == COUNTS[name]
     assert (result.errors, result.gaps, result.resyncs, result.last_error) == ({}, {}, 1, "")
-    assert result.book_synced
+    assert result.books_unsynced == []
     assert (result.trades_missed, result.depths_dropped, result.backwards) == (0, 0, 0)
     lines = sum(COUNTS[name].values())
     # a decision a line, but for the updates that waited for the snapshot, and one more a fill
@@ -115,7 +115,7 @@ from numba.core.dispatcher import Dispatcher
 import kernels
 from daemon.options import ReplayOptions
 from daemon.tape import replay
-from daemon.tape.capture import capture_instrument
+from daemon.tape.source import open_source
 
 modules = [importlib.import_module(f"kernels.{one.name}") for one in pkgutil.iter_modules(kernels.__path__)]
 
@@ -134,8 +134,8 @@ def watched(*arguments):
 
 replay._assemble = watched
 path = Path(sys.argv[1])
-instrument = capture_instrument(path)
-replay.replay(path, instrument, replay._config(ReplayOptions(file=path), instrument))
+source = open_source(path)
+replay.replay(source, replay._config(ReplayOptions(file=path), source))
 print(json.dumps({"live": [len(one.signatures) for one in seen["live"]], "before": seen["before"],
                   "after": compiled()}))
 """
@@ -187,7 +187,7 @@ def steady(lines_of):
 def test_a_made_up_capture_is_whole_and_traded(steady, capture_of):
     result = replayed(capture_of(steady))
     assert sum(result.events.values()) == 3_000
-    assert (result.errors, result.gaps, result.book_synced) == ({}, {}, True)
+    assert (result.errors, result.gaps, result.books_unsynced) == ({}, {}, [])
     assert result.orders.fills > 5
 
 
@@ -234,7 +234,7 @@ def test_lines_that_run_backwards_are_counted(steady, capture_of, capsys):
     path = capture_of([*steady[:1000], *steady[1005:1000:-1], *steady[1006:]])
     assert replayed(path).backwards == 4
     assert run(ReplayOptions(file=path)) == 0
-    assert "lines that run backwards 4" in capsys.readouterr().out
+    assert "entries that run backwards 4" in capsys.readouterr().out
 
 
 # --- what is wrong with a capture ---------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_a_missing_depth_update_is_a_gap_and_closes_trading(lines_of, capture_of
     places = [number for number, line in enumerate(lines) if b"@depth" in line]
     del lines[places[30]]
     result = replayed(capture_of(lines))
-    assert (result.gaps, result.book_synced) == ({"gap": 1}, False)
+    assert (result.gaps, result.books_unsynced) == ({"gap": 1}, ["BTC/USDT"])
 
 
 def test_a_capture_without_a_snapshot_leaves_the_book_unsynced_and_trades_nothing(
@@ -279,7 +279,7 @@ def test_a_capture_without_a_snapshot_leaves_the_book_unsynced_and_trades_nothin
 ):
     path = capture_of(lines_of(3_000, snapshot=False))
     result = replayed(path)
-    assert (result.book_synced, result.resyncs, result.orders.placed) == (False, 0, 0)
+    assert (result.books_unsynced, result.resyncs, result.orders.placed) == (["BTC/USDT"], 0, 0)
     assert result.orders.refusals.keys() == {"book_gap"}
     assert run(ReplayOptions(file=path)) == 0
     assert "NOT in sync" in capsys.readouterr().out
@@ -327,7 +327,7 @@ def configured(**sections):
 
 def test_a_configuration_brings_its_strategies_risk_and_paper_account(steady, capture_of):
     path = capture_of(steady)
-    instrument = capture_instrument(path)
+    source = open_source(path)
     config = module._config(
         ReplayOptions(
             file=path,
@@ -337,9 +337,9 @@ def test_a_configuration_brings_its_strategies_risk_and_paper_account(steady, ca
                 risk={"order_notional_max": 20.0},
             ),
         ),
-        instrument,
+        source,
     )
-    result = replay(path, instrument, config)
+    result = replay(source, config)
     assert result.strategies == ["ema_cross", "market_maker"]
     assert result.decision_digest.count("-") == 1
     assert result.orders.placed == 0  # 0.001 BTC are 60 USDT
@@ -352,7 +352,7 @@ def test_a_configurations_feed_is_kept_but_for_what_the_file_says(steady, captur
         feed={"symbols": ["BTC/USDT", "ETH/USDT"], "stale_ms": 70, "streams": ["trade", "quote"]},
         strategy=[{"name": "ema_cross", "symbols": ["BTC/USDT"]}],
     )
-    config = module._config(ReplayOptions(file=path, config=given), capture_instrument(path))
+    config = module._config(ReplayOptions(file=path, config=given), open_source(path))
     assert config.feed == FeedConfig(symbols=("BTC/USDT",), stale_ms=70, streams=("trade", "quote"))
 
 
@@ -381,15 +381,15 @@ def test_a_strategy_file_and_a_model_can_be_replayed(steady, capture_of, root, m
     monkeypatch.chdir(root)
     path = capture_of(steady)
     config = module._config(
-        ReplayOptions(file=path, strategy="ml", model=root / "models" / "demo"), capture_instrument(path)
+        ReplayOptions(file=path, strategy="ml", model=root / "models" / "demo"), open_source(path)
     )
     assert config.strategy == (
         StrategyConfig(name="ml", symbols=("BTC/USDT",), model=str(root / "models" / "demo")),
     )
-    with_model = replay(path, capture_instrument(path), config)
+    with_model = replay(open_source(path), config)
     assert with_model.decision_digest != replayed(path).decision_digest
     unnamed = ReplayOptions(file=path, strategy=None, model=root / "models" / "demo")
-    assert module._config(unnamed, capture_instrument(path)) == config
+    assert module._config(unnamed, open_source(path)) == config
 
 
 # --- what it leaves -----------------------------------------------------------------------------------------

@@ -1,0 +1,183 @@
+"""What a replay plays: a capture of one Binance instrument, or a tape of any feed."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+
+from daemon.feeds.exchanges import find_exchange
+from daemon.feeds.taped import CUT, FEED, SNAPSHOT
+from daemon.tape.capture import capture_instrument, read_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from daemon.feeds.base import Exchange, Stream
+    from daemon.feeds.core import FeedCore
+    from daemon.instruments import Instrument, Market
+    from daemon.tape.reader import Tape
+
+    #: (payload, wire_ns, drain_end): what an entry does to a feed
+    Play = Callable[[bytes, int, bool], object]
+
+#: lines of a capture between two looks at how far it is
+_LINES = 4096
+
+
+class Chunk(NamedTuple):
+    """Consecutive entries: when each was received, whose it is, what it says."""
+
+    wires_ns: Sequence[int]
+    streams: Sequence[str]
+    lasts: Sequence[bool]
+    payloads: Sequence[bytes]
+
+
+class Source(Protocol):
+    """Frames of one market in the order of the record."""
+
+    path: Path
+    exchange: Exchange
+    instruments: Sequence[Instrument]
+    streams: tuple[Stream, ...] | None  # None: nobody knows
+    last_ns: int  # when the last entry was received; 0: nobody knows
+    is_capture: bool  # one line a drain, gzipped
+
+    def chunks(self, from_ns: int) -> Iterator[Chunk]:
+        """Yield all entries that a book of `from_ns` may need, and all after; raises FileFormatError."""
+
+    def plays(self, feed: FeedCore) -> dict[str, Play]:
+        """Return what an entry does to a feed, by its stream."""
+
+    def notes(self) -> list[str]:
+        """Return what is to be known of it, once it was played: where it is cut, what it lost."""
+
+
+def open_source(path: Path) -> Source:
+    """Return what is at a path, a session's folder, a segment or a capture; raises FileFormatError."""
+    from daemon.tape.manifest import SUFFIX  # noqa: PLC0415 - Arrow, for who reads a tape
+
+    if path.is_dir() or path.suffix == SUFFIX:
+        return TapeSource(path)
+    return CaptureSource(path)
+
+
+class CaptureSource:
+    """One instrument of Binance; every line is a drain of its own, its snapshot a line as the others."""
+
+    is_capture = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        instrument = capture_instrument(path)
+        self.instruments: Sequence[Instrument] = (instrument,)
+        self.exchange = find_exchange(instrument.exchange, instrument.market)
+        self.streams: tuple[Stream, ...] | None = None
+        self.last_ns = 0
+
+    def chunks(self, from_ns: int) -> Iterator[Chunk]:
+        """Yield its lines."""
+        del from_ns
+        frames = read_frames(self.path)
+        while some := list(islice(frames, _LINES)):
+            wires_ns, payloads = zip(*some, strict=True)
+            yield Chunk(wires_ns, (FEED,) * len(some), (True,) * len(some), payloads)
+
+    def plays(self, feed: FeedCore) -> dict[str, Play]:
+        """Return the one thing that a line is."""
+        return {FEED: feed.process}
+
+    def notes(self) -> list[str]:
+        """Return nothing: whatever is odd about a capture ends its replay."""
+        return []
+
+
+class TapeSource:
+    """A session's tape: any exchange, several instruments."""
+
+    is_capture = False
+
+    def __init__(self, path: Path) -> None:
+        from daemon.tape.reader import read_tape  # noqa: PLC0415 - as above
+
+        self.path = path
+        self.tape: Tape = read_tape(path)
+        header = self.tape.header
+        self.instruments: Sequence[Instrument] = header.instruments
+        market = cast("Market", header.market)
+        self.exchange = find_exchange(header.exchange, market)
+        streams = cast("tuple[Stream, ...]", header.streams)
+        self.streams: tuple[Stream, ...] | None = streams
+        self.last_ns = max((one.last_ns for _, one in self.tape.segments if one is not None), default=0)
+        listed = [one for one in self.instruments if one.listed]
+        self._connections = self.exchange.subscriptions(market, listed, streams)
+
+    def chunks(self, from_ns: int) -> Iterator[Chunk]:
+        """Yield its entries from the last whole books before `from_ns` on."""
+        for batch in self.tape.batches(self._begin(from_ns)):
+            yield Chunk(batch.wires_ns, batch.streams, batch.lasts, batch.payloads)
+
+    def _begin(self, from_ns: int) -> int:
+        """Return the number of the last segment by which every book is built anew before `from_ns`.
+
+        The manifest tells of books over REST alone: where they come in the stream it is the first.
+        """
+        segments = [listed for _, listed in self.tape.segments]
+        before = sum(listed is not None and listed.last_ns < from_ns for listed in segments)
+        if "depth" not in (self.streams or ()):
+            return min(before, len(segments) - 1)
+        wanted = {SNAPSHOT + one.symbol for one in self.instruments}
+        for number in range(before - 1, -1, -1):
+            listed = segments[number]
+            wanted -= listed.streams.keys() if listed is not None else set()
+            if not wanted:
+                return number
+        return 0
+
+    def plays(self, feed: FeedCore) -> dict[str, Play]:
+        """Return what its streams do; those of a session's own record do nothing here."""
+        return _Plays(feed, self.instruments, [one.instruments for one in self._connections])
+
+    def notes(self) -> list[str]:
+        """Return where it is cut, and from where on it has holes."""
+        return [str(cut) for cut in self.tape.cuts]
+
+
+class _Plays(dict[str, "Play"]):
+    """What each stream does to a feed, found out when it first comes."""
+
+    def __init__(
+        self, feed: FeedCore, instruments: Sequence[Instrument], connections: Sequence[Sequence[int]]
+    ) -> None:
+        super().__init__()
+        self._feed = feed
+        self._numbers = {one.symbol: one.index for one in instruments}
+        self._connections = connections
+
+    def __missing__(self, name: str) -> Play:
+        play: Play = _nothing
+        if name.startswith(FEED):
+            play = self._feed.process
+        elif name.startswith(SNAPSHOT) and name.removeprefix(SNAPSHOT) in self._numbers:
+            play = partial(_snapshot, self._feed, self._numbers[name.removeprefix(SNAPSHOT)])
+        elif name.startswith(CUT) and name.removeprefix(CUT).isdigit():
+            number = int(name.removeprefix(CUT))
+            play = partial(
+                _cut, self._feed, self._connections[number] if number < len(self._connections) else ()
+            )
+        self[name] = play
+        return play
+
+
+def _snapshot(feed: FeedCore, instrument: int, payload: bytes, wire_ns: int, _last: bool) -> None:
+    feed.process_snapshot(instrument, payload, wire_ns)
+
+
+def _cut(feed: FeedCore, instruments: Sequence[int], _payload: bytes, _wire_ns: int, _last: bool) -> None:
+    feed.disconnected(instruments)
+
+
+def _nothing(_payload: bytes, _wire_ns: int, _last: bool) -> None:
+    """Do nothing."""
