@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import tomllib
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, field
@@ -28,8 +28,9 @@ from daemon.config_checks import (
     check_paper,
     complete_venue,
 )
-from daemon.errors import ConfigError, nearest
-from daemon.explain import below, explain, keys_of, names_at
+from daemon.config_overrides import override
+from daemon.errors import ConfigError
+from daemon.explain import explain, keys_of
 from daemon.instruments import Market, unify
 from daemon.orders.windows import parse_windows
 from daemon.venues.ccxt_exchanges import ExchangeForm
@@ -48,8 +49,6 @@ Fraction = Annotated[float, Meta(gt=0, le=1)]
 Amount = Annotated[float, Meta(gt=0, le=1e12)]
 Latency = Annotated[int, Meta(ge=0, le=10_000_000)]
 Steps = Annotated[int, Meta(ge=0, le=1_000_000)]
-#: what the values are of which others chose the names: balances, secrets and words of an exchange
-_NAMED: Final = ((Decimal,), (str,), (Any,))
 _NAME_FORM: Final = "1 to 16 of a-z, 0-9, _ and -, and begin with a letter or digit"
 #: it becomes a folder, a client order id's prefix and a metric's label
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}$", description=_NAME_FORM)]
@@ -285,7 +284,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 def from_tree(tree: dict[str, Any], environ: Mapping[str, str], source: str) -> Config:
     """Build a configuration from TOML's own types; `source` begins the sentence of a ConfigError."""
     overrides = {
-        variable: _override(tree, variable, text)
+        variable: override(Config, tree, variable, text)
         for variable, text in sorted(environ.items())
         if variable.startswith("TICKD__")
     }
@@ -356,48 +355,3 @@ def _complete(config: Config, source: str) -> Config:
         tape=msgspec.structs.replace(config.tape, path=config.tape.path or f"{folder}/tape-{config.mode}"),
         http=msgspec.structs.replace(config.http, socket=config.http.socket or f"{folder}/tickd.sock"),
     )
-
-
-# --- overrides ----------------------------------------------------------------------------------------------
-def _override(tree: dict[str, Any], variable: str, text: str) -> list[str]:
-    """Put a variable's value into the tree; return the keys it stands under. Raises ConfigError."""
-    keys = variable.split("__")[1:]
-    kind: Any = Config
-    node: Any = tree
-    for depth, word in enumerate(keys):
-        # names of assets and of ccxt are as they are, every other key is lower case
-        key = keys[depth] = word if get_args(kind)[1:] in _NAMED else word.lower()
-        kind = below(kind, key)
-        if kind is None:
-            where = ".".join(keys[: depth + 1])
-            near = nearest(key, names_at(Config, keys[:depth]))
-            raise ConfigError(f"{variable}: there is no key {where}{near}")
-        if depth == len(keys) - 1:
-            value = text if _is_text(kind) else _toml_value(text)
-        else:
-            value = node.get(key, {}) if isinstance(node, dict) else None
-        if isinstance(node, list):
-            if not key.isdigit() or int(key) >= len(node):
-                raise ConfigError(f"{variable}: there is no {'.'.join(keys[:depth])}[{key}] to override")
-            if depth == len(keys) - 1:
-                node[int(key)] = value
-            node = node[int(key)]
-        elif isinstance(node, dict):
-            node[key] = value
-            node = value
-        else:
-            raise ConfigError(f"{variable}: {'.'.join(keys[:depth])} holds a value, not a section")
-    return keys
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _is_text(kind: Any) -> bool:
-    while get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
-    return kind is str or get_origin(kind) is Literal

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from daemon import __version__
 from daemon.errors import UsageError
+from daemon.grammar_values import (
+    columns,
+    cores,
+    count,
+    counts,
+    instant,
+    length,
+    port,
+    positive,
+    seconds,
+    seed,
+    speed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-PORT_MAX: Final = 65_535
-_DAY_NS: Final = 86_400_000_000_000
 JOURNAL_VIEWS: Final = ("records", "orders", "fills", "positions", "commands", "refusals")
 _EPILOG: Final = (
     "Exit codes: 0 done, 1 failed, 2 usage, 3 a check did not hold, 4 no daemon answers, 78 configuration, "
@@ -90,7 +100,7 @@ def _add_trading(verb: Callable[[str, str], Parser]) -> None:
     one = verb("demo", "trade against a simulated exchange: offline, without keys, in a minute")
     _add_seconds(one, "stop after so long (60; of a tape, at its end)")
     _add_tape(one)
-    one.add_argument("--seed", type=_seed, default=1, help="of the synthetic market (1)")
+    one.add_argument("--seed", type=seed, default=1, help="of the synthetic market (1)")
     one.add_argument("--strategy", default="ml", help="a shipped strategy or FILE.py:decide (ml)")
     one.add_argument("--port", type=port, default=0, help="serve HTTP on this loopback port too")
     one.add_argument("--svg", type=Path, metavar="FILE", help="draw the last live view into FILE")
@@ -114,12 +124,12 @@ def _add_trading(verb: Callable[[str, str], Parser]) -> None:
         "--strategy", help="a shipped strategy or FILE.py:decide (ema_cross; ml where a model is given)"
     )
     one.add_argument("--model", type=Path, metavar="FOLDER", help="a model bundle")
-    one.add_argument("--repeat", type=_count, default=1, help="run it so many times and compare (1)")
-    one.add_argument("--speed", type=_speed, default=float("inf"), help="a factor of its own, or max (max)")
+    one.add_argument("--repeat", type=count, default=1, help="run it so many times and compare (1)")
+    one.add_argument("--speed", type=speed, default=float("inf"), help="a factor of its own, or max (max)")
     one.add_argument(
-        "--from", dest="since", type=_instant, default=0, metavar="TIME", help="trade from then on"
+        "--from", dest="since", type=instant, default=0, metavar="TIME", help="trade from then on"
     )
-    one.add_argument("--until", type=_instant, metavar="TIME", help="end before that (UTC)")
+    one.add_argument("--until", type=instant, metavar="TIME", help="end before that (UTC)")
     _add_json(one)
 
 
@@ -131,9 +141,9 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
 
     one = verb("train", "train a model bundle; the same arguments make the same model")
     one.add_argument("--synthetic", action="store_true", required=True, help="on the seeded synthetic market")
-    one.add_argument("--seed", type=_seed, default=1, help="of the market and the training (1)")
-    one.add_argument("--minutes", type=_count, default=120, help="of market to learn from, 10 at least (120)")
-    one.add_argument("--horizon-ms", type=_count, default=5_000, help="how far ahead it foresees (5000)")
+    one.add_argument("--seed", type=seed, default=1, help="of the market and the training (1)")
+    one.add_argument("--minutes", type=count, default=120, help="of market to learn from, 10 at least (120)")
+    one.add_argument("--horizon-ms", type=count, default=5_000, help="how far ahead it foresees (5000)")
     one.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the bundle goes")
     _add_json(one)
 
@@ -141,23 +151,21 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
 
     one = verb("bench", "measure this machine: the path from tick to order, wire to wire")
     one.add_argument("what", choices=["latency"])
-    one.add_argument("--seconds", type=_positive, default=40.0, help="of measuring, all together (40)")
-    one.add_argument("--rate", type=_positive, default=10_000.0, help="ticks a second, where Poisson (10000)")
-    one.add_argument("--symbols", type=_count, default=8, help="each with a strategy of its own (8)")
-    one.add_argument("--trees", type=_count, default=100, help="of the model (100)")
+    one.add_argument("--seconds", type=positive, default=40.0, help="of measuring, all together (40)")
+    one.add_argument("--rate", type=positive, default=10_000.0, help="ticks a second, where Poisson (10000)")
+    one.add_argument("--symbols", type=count, default=8, help="each with a strategy of its own (8)")
+    one.add_argument("--trees", type=count, default=100, help="of the model (100)")
     one.add_argument("--mode", choices=["spin", "epoll"], default="spin", help="of the daemon's loop (spin)")
     one.add_argument(
         "--many",
-        type=_counts,
+        type=counts,
         default=(1, 10, 100, 500),
         metavar="N,N",
         help="symbols of the daemons compared; 0: leave it out (1,10,100,500)",
     )
     one.add_argument("--exchange", default="", metavar="URL", help="use this exchange process, not our own")
-    one.add_argument(
-        "--cores", type=_cores, default=(), metavar="A,B", help="the exchange's and the daemon's"
-    )
-    one.add_argument("--seed", type=_seed, default=1, help="of the market (1)")
+    one.add_argument("--cores", type=cores, default=(), metavar="A,B", help="the exchange's and the daemon's")
+    one.add_argument("--seed", type=seed, default=1, help="of the market (1)")
     one.add_argument("--check", action="store_true", help="fail where a ratio is beyond a generous bound")
     _add_json(one)
 
@@ -175,7 +183,7 @@ def _add_convert(one: Parser) -> None:
     one.add_argument("--symbol", default="", help="likewise, such as BTC/USDT")
     one.add_argument(
         "--columns",
-        type=_columns,
+        type=columns,
         default={},
         metavar="ROLE=COLUMN,..",
         help="of any CSV: time, price, size, side, id, bid, .. by header or number",
@@ -196,8 +204,8 @@ def _add_bars(one: Parser) -> None:
     )
     one.add_argument("file", type=Path)
     size = one.add_mutually_exclusive_group(required=True)
-    size.add_argument("--every", type=_length, metavar="TIME", help="bars of 100ms, 1s, 5m, 1h or 1d, say")
-    size.add_argument("--ticks", type=_count, metavar="N", help="bars of so many trades")
+    size.add_argument("--every", type=length, metavar="TIME", help="bars of 100ms, 1s, 5m, 1h or 1d, say")
+    size.add_argument("--ticks", type=count, metavar="N", help="bars of so many trades")
     size.add_argument("--volume", metavar="Q", help="bars of so much base currency, or as many contracts")
     size.add_argument("--notional", metavar="Q", help="bars of so much quote currency")
     one.add_argument(
@@ -206,7 +214,7 @@ def _add_bars(one: Parser) -> None:
         default="exchange",
         help="the exchange's stamps, or of receipt (exchange)",
     )
-    one.add_argument("--last", type=_count, default=20, metavar="N", help="print the last N (20)")
+    one.add_argument("--last", type=count, default=20, metavar="N", help="print the last N (20)")
     target = one.add_mutually_exclusive_group()
     target.add_argument("--csv", type=Path, metavar="FILE", help="write all there, which must not exist")
     target.add_argument("--parquet", type=Path, metavar="FILE", help="likewise")
@@ -226,7 +234,7 @@ def _add_looking(verb: Callable[[str, str], Parser]) -> None:
     one = verb("top", "watch a running daemon")
     _add_remote(one)
     one.add_argument(
-        "--interval", type=_positive, default=1.0, metavar="SECONDS", help="between two looks (1)"
+        "--interval", type=positive, default=1.0, metavar="SECONDS", help="between two looks (1)"
     )
 
     _add_journal(verb("journal", "tell what happened: records, orders, money"))
@@ -245,7 +253,7 @@ def _add_commands(verb: Callable[[str, str], Parser]) -> None:
             one.add_argument("--rebase", action="store_true", help="measure the day's loss and the fall anew")
     one.add_argument(
         "--wait",
-        type=_seconds,
+        type=seconds,
         default=60.0,
         metavar="SECONDS",
         help="tell how it gets on, at most so long (60)",
@@ -286,9 +294,9 @@ def _add_journal(one: Parser) -> None:
         "--kind",
         help="only of this kind: a record's what; target, rest, stop; maker, taker; a command; why refused",
     )
-    one.add_argument("--since", type=_instant, metavar="TIME", help="from 2026-01-31T12:00:00 UTC on, say")
-    one.add_argument("--until", type=_instant, metavar="TIME", help="before that")
-    one.add_argument("--last", type=_count, metavar="N", help="only the last N")
+    one.add_argument("--since", type=instant, metavar="TIME", help="from 2026-01-31T12:00:00 UTC on, say")
+    one.add_argument("--until", type=instant, metavar="TIME", help="before that")
+    one.add_argument("--last", type=count, metavar="N", help="only the last N")
     one.add_argument("--csv", type=Path, metavar="FILE", help="write it there, which must not exist")
     one.add_argument("--parquet", type=Path, metavar="FILE", help="likewise")
     _add_json(one)
@@ -310,7 +318,7 @@ def _add_record(one: Parser) -> None:
 
 
 def _add_seconds(one: Parser, text: str) -> None:
-    one.add_argument("--seconds", type=_positive, help=text)
+    one.add_argument("--seconds", type=positive, help=text)
 
 
 def _add_run(one: Parser) -> None:
@@ -324,7 +332,7 @@ def _add_run(one: Parser) -> None:
 
 def _add_tape(one: Parser) -> None:
     one.add_argument("--tape", type=Path, metavar="FILE", help="stream this capture, not a synthetic market")
-    one.add_argument("--speed", type=_speed, help="of the tape: a factor, or max (1)")
+    one.add_argument("--speed", type=speed, help="of the tape: a factor, or max (1)")
 
 
 def _add_json(one: Parser) -> None:
@@ -334,101 +342,6 @@ def _add_json(one: Parser) -> None:
 def _add_remote(one: Parser) -> None:
     one.add_argument("--name", help="the daemon's name, when several run here")
     one.add_argument("--socket", type=Path, help="the daemon's Unix socket")
-
-
-# --- values -------------------------------------------------------------------------------------------------
-def _positive(text: str) -> float:
-    value = _number(text, float)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
-def _seconds(text: str) -> float:
-    return 0.0 if _number(text, float) == 0 else _positive(text)
-
-
-def _speed(text: str) -> float:
-    return float("inf") if text == "max" else _positive(text)
-
-
-def _count(text: str) -> int:
-    value = int(_number(text, int))
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive count")
-    return value
-
-
-def _length(text: str) -> int:
-    """Return the ns of a bar's length: a whole part of a day, so that bars lie alike in each."""
-    found = re.fullmatch(r"(\d{1,9})(ms|s|m|h|d)", text)
-    units = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000, "d": _DAY_NS}
-    length = int(found[1]) * units[found[2]] if found else 0
-    if not length or _DAY_NS % length:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no whole part of a day such as 100ms, 1s, 5m, 1h or 1d"
-        )
-    return length
-
-
-def _seed(text: str) -> int:
-    value = int(_number(text, int))
-    if not 0 <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"{text} is not a seed (0 to 2**63 - 1)")
-    return value
-
-
-def _cores(text: str) -> tuple[int, ...]:
-    cores = tuple(int(_number(part, int)) for part in text.split(","))
-    if len(cores) > 2 or min(cores) < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not one core or two, such as 0,1")
-    return cores
-
-
-def _counts(text: str) -> tuple[int, ...]:
-    counts = tuple(int(_number(part, int)) for part in text.split(","))
-    if counts == (0,):
-        return ()
-    if min(counts) < 1 or max(counts) > 1000 or len(set(counts)) != len(counts):
-        raise argparse.ArgumentTypeError(f"{text} is no list of different numbers of symbols, such as 1,500")
-    return counts
-
-
-def _columns(text: str) -> dict[str, str]:
-    parts = [part.partition("=") for part in text.split(",")]
-    if not all(role and mark and name for role, mark, name in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} is no map such as time=ts,price=px,size=qty")
-    return {role.strip(): name.strip() for role, _, name in parts}
-
-
-def port(text: str) -> int:
-    """Return a TCP port, 0: any; raises ArgumentTypeError."""
-    value = int(_number(text, int))
-    if not 0 <= value <= PORT_MAX:
-        raise argparse.ArgumentTypeError(f"{text} is not a port")
-    return value
-
-
-def _instant(text: str) -> int:
-    """Return ns UTC; a time that says no zone is UTC. Python's own datetime ends at the microsecond."""
-    from datetime import UTC, datetime  # noqa: PLC0415 - 2 ms, needed by one verb
-
-    try:
-        whole, digits, zone = re.fullmatch(r"([^.]*)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?", text).groups()  # type: ignore[union-attr]
-        moment = datetime.fromisoformat(whole + (zone or ""))
-    except (AttributeError, ValueError):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time such as 2026-01-31, 2026-01-31T12:00:00 or 2026-01-31T12:00:00.5Z"
-        ) from None
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 1_000_000_000 + int((digits or "").ljust(9, "0"))
-
-
-def _number(text: str, kind: type[float]) -> float:
-    try:
-        return kind(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

@@ -432,8 +432,8 @@ def test_the_base_install_holds_everything_that_trading_imports(trees, project):
             top = name.partition(".")[0]
             if top not in sys.stdlib_module_names and top not in PACKAGES:
                 foreign.setdefault(top, set()).add(label(path))
-    # imported inside the functions of `tickd train` and of a keyring, by the naive stack of `tickd bench`, and
-    # by one venue and one feed, alone
+    # imported inside the functions of `tickd train` and of a keyring, by the naive stack of `tickd bench`,
+    # and by one venue and one feed, alone
     elsewhere = {"lightgbm": ("daemon/research/", "daemon/bench/naive.py")}
     # imported by daemon/venues/make.py and daemon/net.py where it is asked for
     elsewhere["ccxt"] = ("daemon/venues/ccxt_", "daemon/feeds/ccxt_net.py", "daemon/feeds/ccxt_streams.py")

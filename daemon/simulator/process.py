@@ -23,7 +23,7 @@ from rich.console import Console
 from daemon.clock import SystemClock
 from daemon.errors import EXIT_DONE, ConfigError, TickdError, UsageError
 from daemon.faces.compiling import compiling
-from daemon.grammar import port
+from daemon.grammar_values import port
 from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
 from daemon.simulator import KEY_ENV, SECRET_ENV
 from daemon.simulator.auth import Key

@@ -15,28 +15,6 @@ def test_every_verb_of_the_design_that_is_built_is_there():
     assert {"halt", "resume", "flatten", "journal"} <= verbs.keys()
 
 
-@pytest.mark.parametrize(
-    ("text", "ns"),
-    [
-        ("2023-11-14", 1_699_920_000_000_000_000),
-        ("2023-11-14T22:13:20", 1_700_000_000_000_000_000),
-        ("2023-11-14T22:13:20Z", 1_700_000_000_000_000_000),
-        ("2023-11-14 23:13:20+01:00", 1_700_000_000_000_000_000),
-        ("2023-11-14T22:13:20.123456789Z", 1_700_000_000_123_456_789),
-        ("2023-11-14T22:13:20.5", 1_700_000_000_500_000_000),
-        ("1969-12-31T23:59:59.5", -500_000_000),
-    ],
-)
-def test_a_time_is_utc_to_the_nanosecond(text, ns):
-    assert parse(["journal", "x", "--since", text]).since == ns
-
-
-@pytest.mark.parametrize("text", ["yesterday", "2023-13-01", "2023-11-14T22:13:20.1234567890", ""])
-def test_what_is_no_time_is_refused_with_examples(text):
-    with pytest.raises(UsageError, match="is no time such as 2026-01-31"):
-        parse(["journal", "x", "--until", text])
-
-
 def test_a_flatten_is_followed_for_a_minute_or_as_long_as_is_said():
     assert [parse(["flatten", *words]).wait for words in ([], ["--wait", "5"], ["--wait", "0"])] == [60, 5, 0]
     with pytest.raises(UsageError, match="-1 is not a positive number"):
@@ -107,20 +85,3 @@ def test_a_bench_is_asked_for_with_all_it_takes():
     args = parse(words)
     assert (args.what, args.seconds, args.cores, args.mode) == ("latency", 2.0, (0, 1), "epoll")
     assert (args.rate, args.symbols, args.trees, args.json) == (10_000.0, 8, 500, False)
-
-
-@pytest.mark.parametrize(("text", "counts"), [("1,500", (1, 500)), ("8", (8,)), ("0", ())])
-def test_how_many_instruments_are_compared_is_a_list(text, counts):
-    assert parse(["bench", "latency", "--many", text]).many == counts
-
-
-@pytest.mark.parametrize("text", ["0,1", "1,1", "1001", "many", ""])
-def test_a_list_of_instruments_that_is_none_is_refused(text):
-    with pytest.raises(UsageError):
-        parse(["bench", "latency", f"--many={text}"])
-
-
-@pytest.mark.parametrize("cores", ["0,1,2", "-1", "one", ""])
-def test_cores_are_one_or_two_numbers(cores):
-    with pytest.raises(UsageError):
-        parse(["bench", "latency", f"--cores={cores}"])
