@@ -1,19 +1,27 @@
-"""ccxt's rate limiter, with a way to be refused: an order leaves now or not at all."""
+"""ccxt's rate limiter, with a way to be refused: an order leaves now or not at all.
+
+What only reads has half of it: a look at the account is many requests, and neither orders nor cancels wait
+until it is over.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
 
 from ccxt.async_support.base.throttler import Throttler
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Callable
 
 
+#: the part of a window, or of a bucket, that is left to who only reads
+READING_SHARE: Final = 0.5
+
+
 class Throttle(Throttler):  # type: ignore[misc] # ccxt is untyped
-    """ccxt's queue and numbers. `take` never waits, `first` waits before all who came earlier."""
+    """ccxt's queue, of who reads, and numbers. `take` never waits, `first` waits before all readers."""
 
     queue: deque[tuple[asyncio.Future[None], float | None]]
     timestamps: list[dict[str, float]]
@@ -24,12 +32,13 @@ class Throttle(Throttler):  # type: ignore[misc] # ccxt is untyped
         super().__init__(config, loop)
         self._now_ms = now_ms
         self._filled_ms = now_ms()
+        self._urgent: deque[tuple[asyncio.Future[None], float | None]] = deque()
 
     def take(self, cost: float | None) -> bool:
         """Count a request that leaves now; False: it would have to wait, and is not counted."""
-        return not self.queue and self._fits(cost)
+        return not self._urgent and self._fits(cost)
 
-    def _fits(self, cost: float | None) -> bool:
+    def _fits(self, cost: float | None, *, reads: bool = False) -> bool:
         config = self.config
         cost = config["cost"] if cost is None else cost
         now_ms = self._now_ms()
@@ -38,24 +47,25 @@ class Throttle(Throttler):  # type: ignore[misc] # ccxt is untyped
             elapsed_ms = now_ms - self._filled_ms
             self._filled_ms = now_ms
             config["tokens"] = min(config["tokens"] + elapsed_ms * config["refillRate"], config["capacity"])
-            if config["tokens"] < 0:
+            if config["tokens"] < (config["capacity"] * READING_SHARE if reads else 0):
                 return False
             config["tokens"] -= cost
             return True
         self.timestamps = [one for one in self.timestamps if one["timestamp"] > now_ms - config["windowSize"]]
-        if sum(one["cost"] for one in self.timestamps) + cost > config["maxWeight"]:
+        used, most = sum(one["cost"] for one in self.timestamps), config["maxWeight"]
+        if used + cost > most or (reads and used and used + cost > most * READING_SHARE):
             return False
         self.timestamps.append({"timestamp": now_ms, "cost": cost})
         return True
 
     async def looper(self) -> None:
         """Let those who wait go in their turn; ccxt's own goes by the wall clock, which may be set back."""
-        while self.queue:
-            turn, cost = self.queue[0]
-            if not self._fits(cost):
+        while waiting := self._urgent or self.queue:
+            turn, cost = waiting[0]
+            if not self._fits(cost, reads=waiting is self.queue):
                 await asyncio.sleep(self._wait_s())
                 continue
-            self.queue.popleft()
+            waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
             await asyncio.sleep(0)  # whose turn it is goes first
@@ -69,9 +79,9 @@ class Throttle(Throttler):  # type: ignore[misc] # ccxt is untyped
         return float(max(oldest_ms + config["windowSize"] - self._now_ms(), 1.0)) / 1000
 
     def first(self, cost: float | None) -> asyncio.Future[None]:
-        """Wait for the next place, before all others."""
+        """Wait for the next place, before all others; needs one that `take` did not get."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.queue.appendleft((turn, cost))
+        self._urgent.append((turn, cost))
         if not self.running:
             self.running = True
             self.looping = asyncio.ensure_future(self.looper())

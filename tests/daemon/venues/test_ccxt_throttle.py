@@ -49,7 +49,7 @@ def test_a_bucket_is_refilled_while_nobody_asks_and_never_overflows(steps):
             tokens -= cost
 
 
-def test_whoever_waits_comes_before_an_order_and_a_cancel_before_all():
+def test_a_cancel_that_waits_comes_before_an_order_and_both_before_who_reads():
     async def main():
         window = {**ROLLING, "windowSize": 1_000.0, "rateLimit": 1_000.0}
         throttle = Throttle(window, None, lambda: time.monotonic() * 1_000)
@@ -58,13 +58,53 @@ def test_whoever_waits_comes_before_an_order_and_a_cancel_before_all():
         read = asyncio.ensure_future(throttle(1.0))
         read.add_done_callback(lambda _: order.append("read"))
         await asyncio.sleep(0)
+        assert throttle.take(0.0)  # there is room, whoever reads
+        cancels = [throttle.first(1.0) for _ in range(2)]
+        for place, cancel in enumerate(cancels):
+            cancel.add_done_callback(lambda _, place=place: order.append(place))
         assert not throttle.take(0.0)  # room or not
-        cancel = throttle.first(1.0)
-        cancel.add_done_callback(lambda _: order.append("cancel"))
-        await asyncio.wait_for(asyncio.gather(cancel, read), 10)
-        assert order == ["cancel", "read"]
+        await asyncio.wait_for(asyncio.gather(*cancels, read), 10)
+        assert order == [0, 1, "read"]
 
     asyncio.run(main())
+
+
+def test_a_long_look_at_the_account_leaves_half_of_a_window_to_orders_and_cancels():
+    async def main():
+        now = Now()
+        throttle = Throttle(ROLLING, None, now)
+        reads = [throttle(1.0) for _ in range(30)]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert sum(read.done() for read in reads) == 5
+        assert [throttle.take(1.0) for _ in range(6)] == [True] * 5 + [False]
+        for read in reads:
+            read.cancel()
+        throttle.queue.clear()
+
+    asyncio.run(main())
+
+
+def test_what_reads_and_weighs_more_than_half_goes_where_nothing_else_does():
+    now = Now()
+    throttle = Throttle(ROLLING, None, now)
+    assert throttle._fits(8.0, reads=True)
+    assert not throttle._fits(0.1, reads=True)
+    assert throttle.take(2.0)
+    assert not Throttle(ROLLING, None, now)._fits(10.5, reads=True)
+
+
+def test_of_a_bucket_readers_leave_the_half_that_an_order_may_leave_by():
+    now = Now()
+    throttle = Throttle(LEAKY, None, now)
+    seen = []
+    for _ in range(10):
+        now.ms += 10  # a tenth of a token
+        seen.append(throttle._fits(1.0, reads=True))
+    assert seen.index(True) == 4
+    assert throttle.config["tokens"] < 0
+    now.ms += 60
+    assert throttle.take(1.0)
 
 
 @given(st.sampled_from([ROLLING, LEAKY]), st.lists(st.sampled_from([0.5, 1.0, 3.0]), min_size=1, max_size=20))
@@ -91,7 +131,7 @@ def test_who_waits_goes_in_turn_and_as_soon_as_there_is_room(config, costs):
     twin, sent = Now(), []
     throttle = Throttle(config, None, twin)
     for cost in costs:
-        while not throttle.take(cost):
+        while not throttle._fits(cost, reads=True):
             twin.ms += 1
         sent.append(twin.ms)
     assert all(abs(at - due) <= 2 for (_, at), due in zip(gone, sent, strict=True))
