@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from daemon.orders.order import ADOPTED_LEVEL
 from kernels.dtypes import (
     BUY,
     P_FREE_BASE,
@@ -117,7 +118,8 @@ class Crowd:
                 if other is not desk:
                     theirs += max(other.position[row * POSITION_COLUMNS + P_QTY], 0.0)
             for order in self.live[index]:
-                if order.side != BUY and order.strategy != desk.index:
+                own = order.level != ADOPTED_LEVEL  # somebody else's sells coins that nobody here bought
+                if own and order.side != BUY and order.strategy != desk.index:
                     theirs -= order.leaves_lots * self._lot[index]
         free = desk.position[action[X_INSTRUMENT] * POSITION_COLUMNS + P_FREE_BASE] - max(theirs, 0.0)
         return action[X_QTY_LOTS] * self._lot[instrument] > free * (1 + 1e-9)

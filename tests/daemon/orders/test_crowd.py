@@ -122,3 +122,17 @@ def test_no_strategy_sells_the_coins_that_another_bought_by_another_symbol(new_w
     world.place(0, slot=1, qty=400, level=5, side=d.SELL, kind=d.REST, price=6_000_002)
     assert isinstance(world.check(1, qty=1500, **sell), Approved)  # what it is selling is reserved already
     assert world.check(1, qty=1501, **sell).reason == "free_balance"
+
+
+def test_an_adopted_order_sells_no_strategy_s_coins(new_world):
+    rules = OrderRules(foreign="adopt")
+    world = new_world(
+        strategies={"one": (0,), "two": (0,)}, balances={"BTC": "0.015", "USDT": "10000"}, rules=rules
+    )
+    world.fill(world.place(0, qty=1000), 1, 1000)  # 0.025 in all, of which 0.01 are the first one's
+    sell = {"side": d.SELL, "kind": d.REST, "price": 6_000_001}
+    assert isinstance(world.check(1, qty=1500, **sell), Approved)
+    by_hand = World.listed("by-hand", side=d.SELL, price_ticks=6_100_000, qty_lots=1500)
+    world.meet({"BTC": "0.025", "USDT": "9400"}, open_orders=[by_hand])
+    assert world.check(1, qty=100, **sell).reason == "free_balance"
+    assert isinstance(world.check(0, qty=1000, **sell), Approved)
