@@ -102,8 +102,13 @@ class Account:
         return [row for row in rows if str(row.get("order")) == number]
 
     async def open_orders(self, symbol: str) -> list[Any]:
-        """Return the open orders of a symbol."""
-        return list(await self._client.fetch_open_orders(symbol))
+        """Return the open orders of a symbol, as many as are told at once: by itself Bybit tells 20 of 50."""
+        limit = self._open_max()
+        return list(await self._client.fetch_open_orders(symbol, *([None, limit] if limit else [])))
+
+    def _open_max(self) -> int:
+        """Return how many open orders are told at once, 0 where ccxt does not say."""
+        return int(list_told(self._client, "fetchOpenOrders").get("limit") or 0)
 
     async def touches(self, instruments: Sequence[Instrument]) -> list[tuple[float, float]]:
         """Return the best bid and ask of each now, 0.0 where there is none; raises as `snapshot` does."""
@@ -166,9 +171,18 @@ class Account:
             raise NetError(f"{self._client.id} was asked for {what}: {reason_of(error)}") from None
 
     async def _open(self, instrument: Instrument, notes: list[str]) -> list[OpenOrder]:
-        """Return the open orders. One that stands off the grid we know is not ours: noted and left out."""
+        """Return the open orders. One that stands off the grid we know is not ours: noted and left out.
+
+        So are those that a full list may have cut off.
+        """
         found = []
-        for raw in await self.open_orders(instrument.symbol):
+        listed = await self.open_orders(instrument.symbol)
+        if 0 < self._open_max() <= len(listed):
+            notes.append(
+                f"{self._client.id} tells of {len(listed)} open orders in {instrument.symbol} and no more at "
+                "once: what else may stand there is not known"
+            )
+        for raw in listed:
             try:
                 row = self._rows.order(raw, instrument)
             except FrameError as error:

@@ -112,6 +112,22 @@ def test_an_open_order_that_waits_for_its_trigger_is_listed_as_a_stop():
     assert [(one.price_ticks, one.stop) for one in listed] == [(500, False), (400, True)]
 
 
+@pytest.mark.parametrize(("most", "asked", "noted"), [(None, (), 0), (3, (None, 3), 0), (2, (None, 2), 1)])
+def test_as_many_open_orders_are_asked_for_as_are_told_at_once_and_a_full_list_is_told_of(most, asked, noted):
+    client = Client(orders=[order(number, f"web-{number}", status="open") for number in "78"])
+    client.features["spot"]["fetchOpenOrders"] = {"limit": most}
+    words = []
+
+    async def fetch_open_orders(symbol, *more):
+        words.append(more)
+        return client.orders
+
+    client.fetch_open_orders = fetch_open_orders
+    snapshot = asyncio.run(account_of(client).snapshot(NOW_MS * 1_000_000))
+    assert (len(snapshot.open_orders), words, len(snapshot.notes)) == (2, [asked], noted)
+    assert all("tells of 2 open orders in BTC/USDT and no more at once" in note for note in snapshot.notes)
+
+
 @pytest.mark.parametrize(
     ("book", "touch"),
     [
