@@ -28,7 +28,7 @@ async def bought_and_sold_again(stage):
     sent = len(stage.sent)
     stage.run.do(stage.core.engine.on_command, Command(verb="flatten", source="person"))
     await stage.rest(5)
-    assert not stage.core.engine._flatten.under_way, "dust is closed for ever"
+    assert not stage.core.engine.flatten.under_way, "dust is closed for ever"
     assert len(stage.sent) == sent, "dust is closed for ever"
     stage.run.do(stage.core.engine.on_command, Command(verb="resume", source="person"))
     await stage.agree()
