@@ -79,6 +79,7 @@ class _Depth(Struct, tag_field="t", tag="depth"):
 class _Lost(Struct, tag_field="t", tag="lost"):
     s: str
     n: Id
+    T: None = None
 
 
 # numbers are told as text, to the digit: strict=False reads them at once
@@ -131,9 +132,7 @@ class CcxtDecoder(StreamedDecoder):
             return Tick(QUOTE, index, wire_ns, (told.T or 0) * _MS, *quote, ident)
         if isinstance(told, _Book):
             return Snapshot(index, wire_ns, told.n, payload, in_stream=True)
-        if isinstance(told, _Depth):
-            return Depth(index, wire_ns, (told.T or 0) * _MS, told.n, told.n, told.n - 1, payload)
-        return Depth(index, wire_ns, 0, told.n, told.n, told.n, payload)  # follows nothing
+        return Depth(index, wire_ns, (told.T or 0) * _MS, told.n, told.n, told.n - 1, payload)
 
 
 def _trade(one: _Trade, index: int, wire_ns: int, size: int, of: int) -> Tick:

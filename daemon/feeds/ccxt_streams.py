@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
-from ccxt.base.errors import InvalidNonce
+from ccxt.base.errors import InvalidNonce, NotSupported
 
 from daemon.errors import NetError
 from daemon.feeds.ccxt import DEPTH
@@ -149,7 +149,13 @@ class CcxtStreams:
         else:
             watch = partial(client.watch_ticker, symbol)
         while True:
-            told = await _given(watch)
+            try:
+                told = await _given(watch)
+            except _UnsupportedError:  # in this market: mexc and weex have them of spot alone
+                self._tops.add(symbol)
+                if ("depth", symbol) not in self._watches:
+                    self._spawn("depth", symbol, self._books(symbol))
+                return
             if (ticker := told.get(symbol, told)).get("symbol") == symbol:
                 values = (ticker.get(key) for key in ("bid", "bidVolume", "ask", "askVolume"))
                 self._tell(_quote(symbol, ticker.get("timestamp"), *values))
@@ -241,6 +247,10 @@ class _WatchError(Exception):
     """ccxt raised: of one line, and nothing of ours."""
 
 
+class _UnsupportedError(_WatchError):
+    """ccxt's method is not for this market."""
+
+
 class _NotFollowingError(_WatchError):
     """ccxt says that a book does not follow its exchange's sequence."""
 
@@ -251,6 +261,8 @@ async def _given(watch: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return await watch()
     except InvalidNonce as error:
         raise _NotFollowingError(reason_of(error)) from None
+    except NotSupported as error:
+        raise _UnsupportedError(reason_of(error)) from None
     except Exception as error:  # ccxt raises whatever an odd message makes of it
         raise _WatchError(reason_of(error)) from None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from ccxt.base.decimal_to_precision import DECIMAL_PLACES, SIGNIFICANT_DIGITS, TICK_SIZE
+from structlog.testing import capture_logs
 
 from daemon.clock import LoopScheduler, SystemClock
 from daemon.config import FeedConfig
@@ -22,10 +23,13 @@ from daemon.seams import Seams
 from daemon.simulator.auth import Key
 from daemon.simulator.server import running
 from daemon.simulator.settings import SimulatorSettings
+from kernels import book as books
+from kernels.dtypes import BUY
 from kernels.ring import new_rings
 from tests.daemon.feeds.conftest import Sink
 from tests.daemon.feeds.loopback import Exchange
 from tests.daemon.feeds.test_paper_ccxt import OkxOfNow
+from tests.daemon.feeds.test_paper_kraken import LEVELS, Kraken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -80,11 +84,11 @@ def net_of(name: str, urls: tuple[str, str], **more: Any) -> CcxtNet:
     return CcxtNet(config, SystemClock())
 
 
-async def follow(net: CcxtNet, name: str) -> tuple[Handler, Any]:
+async def follow(net: CcxtNet, name: str, pair: str = PAIR) -> tuple[Handler, Any]:
     """Connect as the feed does; return who hears it, and the wire."""
     exchange = CcxtExchange(f"ccxt:{name}")
-    answer = await net.request("GET", exchange.instruments_url("spot", [PAIR]), {}, b"", 1)
-    instruments = exchange.instruments("spot", [PAIR], answer.body)
+    answer = await net.request("GET", exchange.instruments_url("spot", [pair]), {}, b"", 1)
+    instruments = exchange.instruments("spot", [pair], answer.body)
     handler = Handler(instruments)
     [one] = exchange.subscriptions("spot", instruments, ["trade", "quote", "depth"])
     wire = await net.connect(one.url, handler)
@@ -191,6 +195,34 @@ def test_a_lost_exchange_ends_the_wire_and_another_connection_brings_the_book_ag
             assert again.closed == ["closed by us"]
 
     asyncio.run(asyncio.wait_for(main(), 120))
+
+
+class KrakenForAll(Kraken):
+    """Kraken as it answers who asks for fewer levels than we do."""
+
+    def answer(self, request: dict[str, Any]) -> Any:
+        more = {"depth": 1000, "event_trigger": "bbo", "snapshot": False}
+        yield from super().answer({**request, "params": {**request["params"], **more}})
+
+
+def test_a_book_without_a_number_is_followed_and_called_unverified() -> None:
+    async def main() -> None:
+        exchange = Exchange(KrakenForAll)
+        async with exchange.running() as urls:
+            net = net_of("kraken", urls)
+            handler, wire = await follow(net, "kraken", "BTC/USD")
+            lane = handler.core.lanes[0]
+            await handler.until(lambda: lane.depth.count > 3 and lane.quote.count > 3)
+            assert (lane.sync.synced, lane.gaps, handler.core.errors) == (True, {}, {})
+            assert len(books.levels(lane.book, BUY)[0]) == LEVELS
+            with pytest.raises(NetError, match="the book of BTC/USD begins anew with the connection alone"):
+                wire.send(b'{"verb":"anew","stream":"depth","symbol":"BTC/USD"}')
+            await net.close()
+
+    with capture_logs() as logs:
+        asyncio.run(asyncio.wait_for(main(), 120))
+    told = [line for line in logs if line["event"] == "book_unverified"]
+    assert [(line["symbol"], line["exchange"]) for line in told] == [("BTC/USD", "kraken")]
 
 
 def test_what_an_exchange_sends_that_ccxt_cannot_read_ends_the_wire_and_fails_nobody() -> None:

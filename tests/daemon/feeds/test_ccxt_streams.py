@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from ccxt.base.errors import ChecksumError, ExchangeError
+from ccxt.base.errors import ChecksumError, ExchangeError, NotSupported
 
 from daemon.clock import VirtualTime
 from daemon.errors import NetError
@@ -178,6 +178,14 @@ def test_quotes_are_a_book_s_best_where_ccxt_has_none_and_tickers_where_it_has_n
         await stage.say("book", book([[100.0, 1.0]], [[101.0, 2.0]]))
 
     stage = play(of_books, watchBidsAsks=False)
+    assert [(one["t"], one["b"], one["A"]) for one in stage.heard.frames] == [("quote", "100.0", "2.0")]
+
+    async def refused(stage: Stage) -> None:
+        await stage.ask("watch", "quote")
+        await stage.say("bids_asks", NotSupported("of spot alone"))
+        await stage.say("book", book([[100.0, 1.0]], [[101.0, 2.0]]))
+
+    stage = play(refused)
     assert [(one["t"], one["b"], one["A"]) for one in stage.heard.frames] == [("quote", "100.0", "2.0")]
 
     async def both(stage: Stage) -> None:
