@@ -122,15 +122,15 @@ class RealDisk:
             raise
         _sync_folder(path.parent)
 
+    def folders(self, folder: Path) -> list[Path]:
+        """Return the folders in a folder, sorted by name."""
+        return sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+
     def list(self, folder: Path) -> list[Path]:
         """Return the folder's files, sorted by name, without what a crash left half replaced."""
         if not folder.is_dir():
             return []
         return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.endswith(_TEMPORARY))
-
-    def folders(self, folder: Path) -> list[Path]:
-        """Return the folders in a folder, sorted by name."""
-        return sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
 
     def boot(self) -> Boot:
         """Return when the machine started; nothing is known of it where the kernel does not tell."""

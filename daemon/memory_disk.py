@@ -94,15 +94,15 @@ class MemoryDisk:
         self.claim(len(data) - (len(old.data) if old else 0))
         self._files[path] = _Content(data, len(data))
 
-    def list(self, folder: Path) -> list[Path]:
-        """Return the folder's files, sorted by name."""
-        return sorted(path for path in self._files if path.parent == folder)
-
     def folders(self, folder: Path) -> list[Path]:
         """Return the folders in a folder, sorted by name: those that hold something."""
         return sorted(
             {one for path in self._files for one in path.parents if one.parent == folder and one != folder}
         )
+
+    def list(self, folder: Path) -> list[Path]:
+        """Return the folder's files, sorted by name."""
+        return sorted(path for path in self._files if path.parent == folder)
 
     def boot(self) -> Boot:
         """Return the one start there is."""

@@ -141,11 +141,11 @@ class Disk(Protocol):
     def replace(self, path: Path, *parts: bytes) -> None:
         """Write a whole file durably and atomically: temporary name, sync, rename, sync the folder."""
 
-    def list(self, folder: Path) -> list[Path]:
-        """Return the folder's files, sorted by name; empty where there is none."""
-
     def folders(self, folder: Path) -> list[Path]:
         """Return the folders in a folder, sorted by name; empty where there is none."""
+
+    def list(self, folder: Path) -> list[Path]:
+        """Return the folder's files, sorted by name; empty where there is none."""
 
     def boot(self) -> Boot:
         """Return when the machine started: what was written and not synced before that may be lost."""

@@ -23,6 +23,7 @@ RUN_BY = {
     "tickd flatten": f"{_E2E}test_direct.py::test_it_leaves_nothing_and_the_next_daemon_knows_of_it",
     "tickd paper": f"{_E2E}test_trading.py::test_paper_trades_on_the_exchanges_feed_without_keys",
     "tickd run": f"{_E2E}test_refusals.py::test_real_orders_want_the_file_and_the_command_line_to_say_so",
+    "tickd record": f"{_E2E}test_record.py::test_a_recording_is_stopped_and_replayed",
     "tickd replay": "tests/daemon/tape/test_replay.py::"
     "test_two_processes_that_hash_differently_agree_on_all_but_time",
     "tickd convert": "tests/daemon/tape/test_convert.py::test_the_command_reports_in_json_and_in_words",
@@ -41,7 +42,10 @@ def commands(root):
     """The indented lines of all that are commands, their explanations cut off, as words."""
     return [
         shlex.split(re.split(r"\s{3,}", line.strip())[0])
-        for name in ("README.md", "docs/data.md", "docs/performance.md", "docs/simulator.md")
+        for name in (
+            "README.md",
+            *(f"docs/{page}.md" for page in ("data", "performance", "simulator", "tape")),
+        )
         for line in (root / name).read_text(encoding="utf-8").splitlines()
         if re.match(r"    (\.venv/bin/tickd|tickd|make|curl|git)\b", line)
     ]

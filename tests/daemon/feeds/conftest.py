@@ -105,6 +105,7 @@ class Bench:
         self, instruments: Sequence[Instrument], decoder: Decoder | None = None, **options: Any
     ) -> None:
         self.time = VirtualTime(1_000)
+        self.core_instruments = list(instruments)
         self.rings = new_rings(len(instruments))
         self.sink = Sink(self.rings)
         self.requests: list[int] = []

@@ -159,3 +159,36 @@ def session(tmp_path: Path) -> Callable[..., Session]:
         return Session(disk or RealDisk(), tmp_path / "tape", **config)
 
     return make
+
+
+@pytest.fixture
+def tape_of(tmp_path: Path) -> Callable[..., Path]:
+    """Return what records lines of a capture at their own times, and returns the session's folder."""
+    numbers = iter(range(100))
+
+    def make(lines: list[bytes], instrument: Any = None, **config: Any) -> Path:
+        from daemon.tape.recorder import Recorder
+
+        folder = tmp_path / f"tape{next(numbers)}"
+        time = VirtualTime(int(lines[0][:19]))
+        seams = Seams(time, time, NoNet(), RealDisk(), InlineWorker(), random.Random(1))
+        members = {} if instrument is None else {"instruments": (instrument,)}
+        recorder = Recorder(seams, folder, header_of(**members), TapeConfig(**config))
+        frames, books = recorder.stream("feed/0"), recorder.stream("snapshot/BTC/USDT")
+
+        async def live() -> None:
+            task = asyncio.ensure_future(recorder.run())
+            for line in lines:
+                stamp, _, payload = line.partition(b" ")
+                while (time.next_ns or 0) <= int(stamp) and time.now_ns() < int(stamp):
+                    time.advance(min(time.next_ns or int(stamp), int(stamp)))
+                    await settle()
+                time.advance(int(stamp))
+                recorder.take(books if b'"lastUpdateId"' in payload else frames, int(stamp), True, payload)
+            await recorder.close()
+            task.cancel()
+
+        asyncio.run(live())
+        return folder
+
+    return make

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gzip
 import re
 from hashlib import sha256
+
+import pytest
 
 from daemon.memory_disk import MemoryDisk
 from daemon.status import TapeStatus
@@ -263,3 +266,26 @@ def copied(disk, tmp_path):
     for path in disk.list(tmp_path / "tape"):
         (folder / path.name).write_bytes(disk.read(path))
     return list(read_tape(folder))
+
+
+CAPTURES = [
+    "binance-spot-btcusdt-20240808.gz",
+    pytest.param("binance-usdm-btcusdt-20240808.gz", marks=pytest.mark.heavy),
+    pytest.param("binance-coinm-btcusd_perp-20240808.gz", marks=pytest.mark.heavy),
+    pytest.param("binance-coinm-btcusd_perp-20240809.gz", marks=pytest.mark.heavy),
+]
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_closed_segments_of_a_real_session_are_no_larger_than_its_gzip(
+    captures, tape_of, name, record_property
+):
+    path = captures / name
+    lines = gzip.decompress(path.read_bytes()).splitlines()
+    folder = tape_of(lines, segment_s=60)
+    ratio = sum(one.stat().st_size for one in folder.iterdir()) / path.stat().st_size
+    record_property("figure", f"tape of {name}: {ratio:.3f} of the gzip")
+    assert ratio < 1.2
+    tape = read_tape(folder)
+    assert [b"%d %s" % (entry.wire_ns, entry.payload) for entry in tape] == lines
+    assert len(tape.segments) > 4
