@@ -171,3 +171,11 @@ def test_a_clock_that_is_set_back_or_forward_keeps_no_timer_waiting(monkeypatch)
 
     asyncio.run(go())
     assert rung == [-3600, 3600]
+
+
+def test_waiting_for_a_time_is_never_early_and_a_past_one_is_no_wait():
+    clock = SystemClock()
+    due_ns = clock.mono_ns() + 5_000_000
+    module.wait_until(due_ns)
+    assert clock.mono_ns() >= due_ns
+    module.wait_until(0)

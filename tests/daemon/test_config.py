@@ -46,6 +46,7 @@ def test_what_the_file_leaves_out_is_filled_in():
     assert config.feed.symbols == ("BTC/USDT", "ETH/USDT")
     assert config.strategy[0].symbols == ("BTC/USDT", "ETH/USDT")
     assert config.journal.path == "var/x/journal-paper"
+    assert (config.tape.record, config.tape.path) == (False, "var/x/tape-paper")
     assert config.http.socket == "var/x/tickd.sock"
     assert config.paper.balances == {"USDT": Decimal(100_000)}
 
@@ -125,6 +126,10 @@ def test_what_is_wrong_is_told_in_one_sentence(text, sentence):
         ("reconcile", "qty_tolerance_lots", 1_000_000, "int"),
         ("reconcile", "rest_ms_min", 3_600_000, "int"),
         ("journal", "group_ms", 10_000, "int"),
+        ("tape", "segment_mb", 1024, "int"),
+        ("tape", "segment_s", 86_400, "int"),
+        ("tape", "buffer_mb", 4096, "int"),
+        ("tape", "quota_gb", 1e6, "float"),
     ],
 )
 def test_a_number_that_would_turn_a_guard_off_is_refused(section, key, most, kind):

@@ -206,3 +206,10 @@ def test_the_worker_runs_calls_in_order_off_the_loop_and_hands_errors_back() -> 
         worker.close()
 
     asyncio.run(main())
+
+
+def test_folders_are_those_directly_below(disk: RealDisk, tmp_path: Path) -> None:
+    for name in ("tapes/b/1", "tapes/a/deep/2", "tapes/file"):
+        disk.replace(tmp_path / name, b"")
+    assert disk.folders(tmp_path / "tapes") == [tmp_path / "tapes/a", tmp_path / "tapes/b"]
+    assert disk.folders(tmp_path / "none") == []

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.errors import ConfigError
-from daemon.instruments import Scale, make_instrument, unify
+from daemon.instruments import Scale, make_instrument, scale_of, scale_text, unify
 
 STEPS = ["0.01", "0.5", "1", "10", "0.00000001", "0.25", "0.1", "0.0005", "100"]
 
@@ -105,3 +105,11 @@ def test_what_an_exchange_tells_in_contracts_is_known_in_ours(market, size, lot,
         notional_min="0", contract_size=Decimal(size),
     )  # fmt: skip
     assert (one.told_qty.step, one.told_ratio) == (Decimal(told), ratio)
+
+
+def test_a_scale_goes_through_a_file_as_its_step():
+    assert scale_text(Scale(Decimal("0.010"))) == "0.01"
+    assert scale_of(Scale, "0.01").parse("1.23") == 123
+    for odd in ("", "x", "0", "-1", "nan", None):
+        with pytest.raises((ValueError, TypeError)):
+            scale_of(Scale, odd)

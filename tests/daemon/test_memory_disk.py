@@ -58,3 +58,11 @@ def test_a_power_cut_takes_what_was_not_synced_and_frees_the_locks() -> None:
 
 def test_the_inline_worker_runs_at_once() -> None:
     assert asyncio.run(InlineWorker().call(max, 1, 2)) == 2
+
+
+def test_folders_are_those_directly_below_that_hold_something() -> None:
+    disk = MemoryDisk()
+    for name in ("tapes/b/1", "tapes/a/deep/2", "tapes/file", "other/c/3"):
+        disk.replace(Path(name), b"")
+    assert disk.folders(Path("tapes")) == [Path("tapes/a"), Path("tapes/b")]
+    assert disk.folders(Path("none")) == []

@@ -15,12 +15,14 @@ def feed_of(exchange):
 
 def started(bench, exchange, *words):
     """Start a recording, and wait until it has written something."""
+    before = set(bench.folder.glob("tapes/*"))
     words = ("record", "--exchange", "binance", "--symbol", "BTC/USDT", "--out", "tapes", *words)
     child = bench.tickd(*words, env=feed_of(exchange))
 
     def grown():
         assert child.alive, child.err
-        return [path for path in bench.folder.glob("tapes/*/*.arrows") if path.stat().st_size > 4000]
+        segments = bench.folder.glob("tapes/*/*.arrows")
+        return [one for one in segments if one.parent not in before and one.stat().st_size > 12_000]
 
     (segment,) = until(grown, "frames are on disk", READY_S)
     return child, segment.parent

@@ -398,3 +398,16 @@ def test_many_decimals_of_nothing_keep_no_frame_from_the_kernel(bench, frames) -
         it.core.process(frames.trade(number, "0.00001234", "523456789.00000000"), 1, False)
     assert it.core.lanes[0].trade.shaped
     assert [(one.a, one.b) for one in it.sink.ticks] == [(0.00001234, 523456789.0)] * 4
+
+
+def test_another_sink_takes_over_and_the_first_hears_no_more(bench, frames) -> None:
+    one = bench()
+    other = type(one.sink)(one.rings)
+    one.core.process(frames.depth(1, 2), 1, True)
+    one.core.process_snapshot(0, frames.snapshot(2), 1)
+    heard = (len(one.sink.books), len(one.sink.drains))
+    one.core.listen(other)
+    one.core.process(frames.trade(), 2, True)
+    one.core.process(frames.depth(3, 4, bids='["99.00","1"]'), 3, True)
+    assert (len(one.sink.books), len(one.sink.drains)) == heard
+    assert (len(other.ticks), len(other.books), other.drains) == (1, 1, [2, 3])
