@@ -18,10 +18,12 @@ from daemon.errors import EXIT_DONE, CheckFailedError, FileFormatError, TickdErr
 from daemon.faces.convert_summary import Advance, show
 from daemon.lifetime import interrupted_by_any
 from daemon.tape.dirty import Finding, sentence
+from daemon.tape.exports import EXPORTS
 from daemon.tape.forms.base import FinerGridError, Grid, State
 from daemon.tape.forms.table import Wanted, find_source
 from daemon.tape.forms.texts import verify_checksum
 from daemon.tape.partitions import TickWriter, Written
+from daemon.tape.ticks import read_header
 from kernels.columns import D_SEQ, D_SIDE, D_SNAPSHOT, T_KIND
 from kernels.dtypes import TRADE
 
@@ -78,6 +80,8 @@ def convert(
 ) -> Converted:
     """Write the files' ticks below `options.out`; advance(file's name, part of all that was read)."""
     begun_ns = mono_ns()
+    if options.out.suffix in EXPORTS:
+        return _export(options, begun_ns, mono_ns)
     for path in options.files:
         if path.suffix == ".parquet" or path.is_dir():
             raise UsageError(f"{path} is ticks already: name an --out that ends in .csv or .npz")
@@ -103,6 +107,30 @@ def convert(
         except BaseException:
             work.abandon()
             raise
+
+
+def _export(options: ConvertOptions, begun_ns: int, mono_ns: Callable[[], int]) -> Converted:
+    """Write one folder or file of ticks in another form."""
+    source, out = options.files[0], options.out
+    if len(options.files) > 1 or not (source.is_dir() or source.suffix == ".parquet"):
+        raise UsageError(
+            f"{out.suffix} is written of one folder of ticks: convert to Parquet first (--out FOLDER)"
+        )
+    header = read_header(source)
+    rows = EXPORTS[out.suffix](source, out)
+    size = out.stat().st_size
+    return Converted(
+        inputs=[Input(file=str(source), form="ticks", symbol=header.symbol, bytes=0, checksum=False)],
+        outputs=[Written(str(out), out.suffix[1:], rows, size)],
+        findings={},
+        left_out=0,
+        ticks=0,
+        rows=rows,
+        bytes=size,
+        bytes_per_tick=0.0,
+        bytes_per_row=size / rows if rows else 0.0,
+        seconds=(mono_ns() - begun_ns) / 1e9,
+    )
 
 
 class _Work:

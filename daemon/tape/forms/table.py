@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ from daemon.tape.forms.base import Series
 from daemon.tape.forms.captures import Captures
 from daemon.tape.forms.cells import UNITS
 from daemon.tape.forms.layouts import LAYOUTS, Layout, by_first_row, by_header
+from daemon.tape.forms.npz import MAGIC, Npz
 from daemon.tape.forms.rows import CsvForm
 from daemon.tape.forms.texts import read_head
 
@@ -34,6 +35,9 @@ ROLES: Final = {
     "quotes": ("time", "bid", "bid_size", "ask", "ask_size", "id", "local"),
 }
 _QUOTE_ROLE: Final = "bid"
+
+
+Clock = Literal["received", "exchange"]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +141,7 @@ def _binance_series(
         # futures' trades say not whether they are the best match; quotes in files are futures' alone
         futures = len(layout.columns) in {6, 7} and "is_best_match" not in layout.columns
         market = "coinm" if coinm else "usdm" if futures else "spot"
-    return _series(path, "binance", market, symbol, layout), layout.contiguous
+    return _series(path, "binance", market, symbol, layout.clock), layout.contiguous
 
 
 def _tardis_series(
@@ -154,7 +158,9 @@ def _tardis_series(
         name = exchange
         if re.search(r"swap|futures|perp|deribit|bitmex", f"{exchange} {symbol}", re.IGNORECASE):
             market = "usdm"
-    return _series(path, wanted.exchange or name, wanted.market or market, symbol, layout), name == "binance"
+    return _series(
+        path, wanted.exchange or name, wanted.market or market, symbol, layout.clock
+    ), name == "binance"
 
 
 def _stream_series(
@@ -172,7 +178,7 @@ def _stream_series(
     futures = "FinalUpdateIdInLastStream" in names or "XUnknownParameter" in names
     coinm = symbol.upper().endswith("_PERP")
     market = wanted.market or ("coinm" if coinm else "usdm" if futures else "spot")
-    return _series(path, "binance", market, symbol, layout), layout.contiguous
+    return _series(path, "binance", market, symbol, layout.clock), layout.contiguous
 
 
 _SERIES: Final = {"binance": _binance_series, "tardis": _tardis_series, "streams": _stream_series}
@@ -212,23 +218,30 @@ def _mapped(path: Path, head: bytes, wanted: Wanted) -> Source | None:
         raise UsageError(
             "a CSV of mapped columns names no instrument: say --exchange NAME and --symbol BASE/QUOTE"
         )
-    series = _series(path, wanted.exchange, wanted.market or "spot", wanted.symbol, layout)
+    series = _series(path, wanted.exchange, wanted.market or "spot", wanted.symbol, layout.clock)
     return CsvForm(layout=layout, series=series, names=names, skip=comments + int(header), unit=wanted.unit)
 
 
 _ROLE_NAMES: Final = {"time": "exch", "local": "wire"}
 
 
-def _series(path: Path, exchange: str, market: Market, symbol: str, layout: Layout) -> Series:
+def _npz(path: Path, head: bytes, wanted: Wanted) -> Source | None:
+    """Arrays of hftbacktest name no instrument."""
+    if not head.startswith(MAGIC):
+        return None
+    if not wanted.symbol or not wanted.exchange:
+        raise UsageError(f"{path} names no instrument: say --exchange NAME and --symbol BASE/QUOTE")
+    return Npz(_series(path, wanted.exchange, wanted.market or "spot", wanted.symbol, "received"))
+
+
+def _series(path: Path, exchange: str, market: Market, symbol: str, clock: Clock) -> Series:
     try:
         unified = unify(symbol, market)
     except ConfigError:
         raise UsageError(
             f"{path} is of symbol {symbol!r}, which is not understood: say --symbol BASE/QUOTE"
         ) from None
-    return Series(
-        exchange=exchange, market=market, symbol=unified, exchange_symbol=symbol, clock=layout.clock
-    )
+    return Series(exchange=exchange, market=market, symbol=unified, exchange_symbol=symbol, clock=clock)
 
 
 FORMS: Final = (
@@ -240,6 +253,7 @@ FORMS: Final = (
     ),
     Form("tardis", "tardis.dev CSV: trades, quotes, book_ticker, incremental_book_L2", _known("tardis")),
     Form("streams", "Binance's streams written as CSV, a row a trade or a level", _known("streams")),
+    Form("npz", "arrays of events for hftbacktest", _npz),
     Form("csv", "any CSV, its columns named by --columns", _mapped),
 )
 assert {one.form for one in LAYOUTS} <= {one.name for one in FORMS}
