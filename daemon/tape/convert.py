@@ -83,7 +83,7 @@ def convert(
     if options.out.suffix in EXPORTS:
         return _export(options, begun_ns, mono_ns)
     for path in options.files:
-        if path.suffix == ".parquet" or path.is_dir():
+        if is_ticks(path):
             raise UsageError(f"{path} is ticks already: name an --out that ends in .csv or .npz")
     wanted = Wanted(
         form=options.form,
@@ -93,7 +93,7 @@ def convert(
         columns=options.columns,
         unit=options.unit,
     )
-    sums = [verify_checksum(path) for path in options.files]
+    sums = [path.is_file() and verify_checksum(path) for path in options.files]
     grids: dict[tuple[str, str], Grid] = {}
     while True:
         work = _Work(options, State(grids), advance)
@@ -112,7 +112,7 @@ def convert(
 def _export(options: ConvertOptions, begun_ns: int, mono_ns: Callable[[], int]) -> Converted:
     """Write one folder or file of ticks in another form."""
     source, out = options.files[0], options.out
-    if len(options.files) > 1 or not (source.is_dir() or source.suffix == ".parquet"):
+    if len(options.files) > 1 or not is_ticks(source):
         raise UsageError(
             f"{out.suffix} is written of one folder of ticks: convert to Parquet first (--out FOLDER)"
         )
@@ -142,7 +142,7 @@ class _Work:
         self._advance = advance
         self._writers: dict[tuple[str, str], TickWriter] = {}
         self._inputs: list[Input] = []
-        self._sizes = {path: path.stat().st_size for path in options.files if path.exists()}
+        self._sizes = {path: _size(path) for path in options.files}
         self._done_bytes = 0
 
     def read(self, path: Path, form: str, source: Source, *, checked: bool) -> None:
@@ -159,7 +159,7 @@ class _Work:
         except OSError as error:
             where = error.filename or self._options.out
             raise TickdError(f"{where} could not be written or read ({error.strerror or error})") from error
-        if (now := path.stat().st_size) != size:
+        if path.is_file() and (now := path.stat().st_size) != size:  # a session's folder may go on
             raise FileFormatError(
                 f"{path} grew while it was read ({size:,} to {now:,} bytes): convert it when it is whole"
             )
@@ -210,6 +210,17 @@ class _Work:
         """Leave nothing behind."""
         for writer in self._writers.values():
             writer.abandon()
+
+
+def is_ticks(path: Path) -> bool:
+    """Whether it is what we write, and no tape."""
+    return path.suffix == ".parquet" or (path.is_dir() and next(path.rglob("*.parquet"), None) is not None)
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file, or of the files of a folder."""
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(one.stat().st_size for one in files if one.exists())
 
 
 def _count(read: Input, piece: Piece) -> None:

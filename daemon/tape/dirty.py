@@ -16,6 +16,7 @@ strict conversion is refused. Rules:
     clock       received and sent more than an hour apart: two clocks, or one that was wrong
     unit        a time in another unit than the file's first (milliseconds among microseconds)
     value       a price or size that is none; the row is left out
+    cut         a connection that was lost, or what a recorder could not write
     frame, symbol, time     a line that is no message, of another instrument, or without a time; left out
 """
 

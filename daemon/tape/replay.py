@@ -218,7 +218,7 @@ def _config(options: ReplayOptions, source: Source) -> Config:
             mode="paper",
             feed=FeedConfig(
                 symbols=symbols,
-                exchange=exchange,  # type: ignore[arg-type] # a name of the table
+                exchange=exchange,
                 market=market,
                 streams=source.streams or STREAMS,
             ),

@@ -53,7 +53,7 @@ from kernels.message import sides
 from kernels.shapes import S_FIRST, S_ID, S_PREV, S_TIME, STREAM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -89,7 +89,7 @@ class Captures:
         found = Grid(places(str(instrument.tick_size)), places(str(instrument.lot_size)))
         checks = state.checks_of(series, path.name)
         reader = FrameReader(
-            [instrument], BinanceDecoder([instrument]), [series], [state.grid(series, found)], [checks]
+            instrument, BinanceDecoder([instrument]), series, state.grid(series, found), checks
         )
         lines = 0
         for chunk, read_bytes in read_chunks(path):
@@ -101,9 +101,9 @@ class Captures:
                 stamp = chunk.split(b"\n", whole + 1)[whole].partition(b" ")[0]
                 raise (no_time(path, number, stamp) if fault == frames.NO_TIME else no_frame(path, number))
             last = np.ones(count, np.int64)
-            for _, block in reader.read(chunk, starts, ends, wire_ns, last, state.seq, lines + 1):
-                checks.look(block)
-                yield Piece(series, block, read_bytes)
+            block = reader.read(chunk, starts, ends, wire_ns, last, state.seq, lines + 1)
+            checks.look(block)
+            yield Piece(series, block, read_bytes)
             state.seq += count
             lines += count
         if not lines:
@@ -111,37 +111,39 @@ class Captures:
 
 
 class FrameReader:
-    """Frames of one decoder to blocks of its instruments."""
+    """Frames of one instrument to its rows."""
 
     def __init__(
-        self,
-        instruments: Sequence[Instrument],
-        decoder: Decoder,
-        series: Sequence[Series],
-        grids: Sequence[Grid],
-        checks: Sequence[Checks],
+        self, instrument: Instrument, decoder: Decoder, series: Series, grid: Grid, checks: Checks
     ) -> None:
         self._decoder = decoder
         self._series = series
-        self._grids = grids
+        self._grid = grid
         self._checks = checks
-        self._streams = np.zeros(len(instruments) * len(_KINDS), STREAM)
-        self._steps = np.zeros((len(self._streams), 4), np.int64)
-        for one in instruments:
-            for number, kind in enumerate(_KINDS):
-                at = one.index * len(_KINDS) + number
-                self._streams[at]["instrument"], self._streams[at]["kind"] = one.index, kind
-                self._streams[at]["time_unit_ns"] = decoder.time_unit_ns
-                grid = grids[one.index]
-                self._steps[at] = make_grid(grid.price_places, 1, grid.size_places, 1)
+        self._streams = np.zeros(len(_KINDS), STREAM)
+        self._streams["instrument"], self._streams["kind"] = instrument.index, _KINDS
+        self._streams["time_unit_ns"] = decoder.time_unit_ns
+        self._steps = np.tile(make_grid(grid.price_places, 1, grid.size_places, 1), (len(_KINDS), 1))
         self._scratch = make_scratch()
         self._ticks = no_ticks()
         self._depth = no_depth()
+        self.no_block = Block(no_ticks(), no_depth())
 
     def read(
-        self, buf: bytes, starts: Ints, ends: Ints, wire_ns: Ints, last: Ints, seq: int, row: int
-    ) -> Iterator[tuple[int, Block]]:
-        """Yield (instrument, rows) of frames, which count from `seq` and stand in the file from `row` on."""
+        self,
+        buf: bytes,
+        starts: Ints,
+        ends: Ints,
+        wire_ns: Ints,
+        last: Ints,
+        seq: int,
+        row: int,
+        rows: Ints | None = None,
+    ) -> Block:
+        """Return the rows of frames, which count from `seq` on and stand in the file from `row` on.
+
+        rows: where each of them stands, for what is told of it, if not one after the other.
+        """
         if self._ticks.shape[1] < len(starts):
             self._ticks = no_ticks(len(starts))
         levels = len(buf) // frames.LEVEL_BYTES + len(starts)
@@ -150,19 +152,44 @@ class FrameReader:
         k = n = m = 0
         while True:
             k, n, m = frames.read(
-                buf, starts, ends, wire_ns, last, k, seq, row, self._streams, self._steps,
-                self._ticks, n, self._depth, m,
-            )  # fmt: skip
+                buf,
+                starts,
+                ends,
+                wire_ns,
+                last,
+                k,
+                seq,
+                row,
+                self._streams,
+                self._steps,
+                self._ticks,
+                n,
+                self._depth,
+                m,
+            )
             if k == len(starts):
                 break
             payload = buf[starts[k] : ends[k]]
-            n, m = self._decode(payload, int(wire_ns[k]), int(last[k]), seq + k, row + k, n, m)
+            told = row + k if rows is None else int(rows[k])
+            n, m = self._decode(payload, int(wire_ns[k]), int(last[k]), seq + k, row + k, told, n, m)
             k += 1
-        yield 0, Block(self._ticks[:, :n].copy(), self._depth[:, :m].copy())
+        return Block(self._ticks[:, :n].copy(), self._depth[:, :m].copy())
+
+    def event(self, event: Tick | Depth | Snapshot, last: int, seq: int, row: int) -> Block:
+        """Return the rows of one event; raises FrameError for levels that cannot be read."""
+        if isinstance(event, Tick):
+            self._ticks = no_ticks(1) if not self._ticks.shape[1] else self._ticks
+            self._put_tick(event, last, seq, row, 0)
+            return Block(self._ticks[:, :1].copy(), self.no_block.depth)
+        levels = len(event.payload) // frames.LEVEL_BYTES + 1
+        if self._depth.shape[1] < levels:
+            self._depth = no_depth(levels)
+        m = self._put_levels(event, last, seq, row, 0)
+        return Block(self.no_block.ticks, self._depth[:, :m].copy())
 
     # --- frames of no known shape --------------------------------------------------------------------------
     def _decode(
-        self, payload: bytes, wire_ns: int, last: int, seq: int, row: int, n: int, m: int
+        self, payload: bytes, wire_ns: int, last: int, seq: int, row: int, told: int, n: int, m: int
     ) -> tuple[int, int]:
         """Take a frame by the typed decoder; return how many ticks and levels there now are."""
         try:
@@ -177,21 +204,21 @@ class FrameReader:
                         self._learn(one, payload)
                     m = self._put_levels(one, last, seq, row, m)
                 elif one.kind == "no_print" and (number := _TRADE_ID.search(payload)):
-                    self._checks[0].leave_out(np.array([int(number[1])]))
+                    self._checks.leave_out(np.array([int(number[1])]))
         except FrameError as error:
-            self._checks[0].note("frame", row, wire_ns, f"{error.reason}: {error}")
+            self._checks.note("frame", told, wire_ns, f"{error.reason}: {error}")
         return n, m
 
     def _learn(self, event: Tick | Depth, payload: bytes) -> None:
         kind = event.kind if isinstance(event, Tick) else DEPTH
-        at = event.instrument * len(_KINDS) + _KINDS.index(kind)
+        at = _KINDS.index(kind)
         if payload[: self._decoder.key_size] in self._decoder.keys:
             stream = self._streams[at : at + 1]
             agrees = partial(_agrees, event, self._decoder.time_unit_ns)
             learn(stream, payload, self._decoder.fields[kind], agrees)
 
     def _put_tick(self, tick: Tick, last: int, seq: int, row: int, n: int) -> None:
-        grid = self._grids[tick.instrument]
+        grid = self._grid
         quote = tick.kind == QUOTE
         prices = (tick.a, tick.c) if quote else (tick.a,)
         sizes = (tick.b, tick.d) if quote else (tick.b,)
@@ -199,7 +226,7 @@ class FrameReader:
             max(grid.price_places, *map(decimals_of, prices)), max(grid.size_places, *map(decimals_of, sizes))
         )
         if finer != grid:
-            raise FinerGridError(self._series[tick.instrument].key, finer)
+            raise FinerGridError(self._series.key, finer)
         t = self._ticks[:, n]
         t[T_SEQ], t[T_ROW], t[T_WIRE_NS], t[T_EXCH_NS], t[T_END] = seq, row, tick.wire_ns, tick.exch_ns, last
         t[T_KIND], t[T_ID] = tick.kind, tick.id
@@ -210,7 +237,7 @@ class FrameReader:
 
     def _put_levels(self, event: Depth | Snapshot, last: int, seq: int, row: int, m: int) -> int:
         """Read a message's levels by as many decimals as any of its numbers has, so that none is rounded."""
-        grid = self._grids[event.instrument]
+        grid = self._grid
         finest = max((len(one) for one in _DECIMALS.findall(event.payload)), default=0)
         bids, asks = sides(event.payload, make_grid(finest, 1, finest, 1), self._scratch)
         if bids < 0:
@@ -233,7 +260,7 @@ class FrameReader:
         lots = np.concatenate([self._scratch[1, :bids], self._scratch[3, :asks]])
         finer = Grid(*map(max, grid, (_places(ticks, finest), _places(lots, finest))))
         if finer != grid:
-            raise FinerGridError(self._series[event.instrument].key, finer)
+            raise FinerGridError(self._series.key, finer)
         d[D_PRICE] = _rescaled(ticks, finest, grid.price_places)
         d[D_SIZE] = _rescaled(lots, finest, grid.size_places)
         return m + count

@@ -20,7 +20,9 @@ from daemon.tape.forms.cells import UNITS
 from daemon.tape.forms.layouts import LAYOUTS, Layout, by_first_row, by_header
 from daemon.tape.forms.npz import MAGIC, Npz
 from daemon.tape.forms.rows import CsvForm
+from daemon.tape.forms.tapes import Tapes
 from daemon.tape.forms.texts import read_head
+from daemon.tape.manifest import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,6 +64,8 @@ class Form(NamedTuple):
 
 def find_source(path: Path, wanted: Wanted) -> tuple[str, Source]:
     """Return the name of a file's form, and the file as a source; raises FileFormatError, UsageError."""
+    if path.is_dir() or path.suffix == SUFFIX:
+        return "tape", Tapes()
     head = read_head(path)
     if not head:
         raise FileFormatError(f"{path} is empty: name another file")
@@ -90,6 +94,11 @@ def _shown(head: bytes) -> str:
 # --- the forms --------------------------------------------------------------------------------------------
 def _capture(_path: Path, head: bytes, _wanted: Wanted) -> Source | None:
     return Captures() if _CAPTURE.match(head) else None
+
+
+def _tape(_path: Path, _head: bytes, _wanted: Wanted) -> Source | None:
+    """Return nothing: a tape is a folder, or a segment known by its ending, and neither is text."""
+    return None
 
 
 def _known(form: str) -> Callable[[Path, bytes, Wanted], Source | None]:
@@ -245,6 +254,7 @@ def _series(path: Path, exchange: str, market: Market, symbol: str, clock: Clock
 
 
 FORMS: Final = (
+    Form("tape", "a recorder's raw frames: a session's folder, or a segment of it", _tape),
     Form("capture", "a line a frame, `local_ns json`, of Binance", _capture),
     Form(
         "binance",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import zipfile
@@ -145,6 +146,23 @@ def test_what_is_ticks_already_and_a_file_of_nothing_are_refused(tmp_path):
     path.write_text(TRADE.format(1, 5) + "\n")
     with pytest.raises(FileFormatError, match="held nothing to convert"):
         run(tmp_path, path, out="other")
+
+
+def test_a_tape_is_told_from_ticks_and_may_go_on_while_it_is_read(tmp_path, session, lines_of):
+    one = session()
+
+    async def live():
+        for line in lines_of(200):
+            stamp, _, payload = line.partition(b" ")
+            one.time.advance(int(stamp))
+            one.take("snapshot/BTC/USDT" if b"lastUpdateId" in payload else "feed/0", payload)
+        await one.recorder.close()
+
+    asyncio.run(live())
+    folder = tmp_path / "tape"
+    result = run(tmp_path, folder, advance=lambda *_: (folder / "more").write_bytes(b"x"))
+    assert [(one.form, one.symbol) for one in result.inputs] == [("tape", "BTC/USDT")]
+    assert read_header(tmp_path / "ticks").source == "tape"
 
 
 # --- the command ------------------------------------------------------------------------------------------
