@@ -150,10 +150,15 @@ class VenueConfig(LineConfig, frozen=True):
 
 
 class PaperConfig(_Section, frozen=True):
-    """How local fills behave. Latencies are one way; fees are fractions of notional."""
+    """How local fills behave. Fees are fractions of notional."""
 
-    latency_in_us: Latency = 5000
-    latency_out_us: Latency = 5000
+    #: "fixed": the two below; "measured:FOLDER": as the orders of that journal waited for their answers
+    latency: str = "fixed"
+    latency_in_us: Latency = 5000  # one way, from us to the venue
+    latency_out_us: Latency = 5000  # and back
+    #: what is ahead of a resting order when the quantity displayed at its price shrinks (kernels/matcher.py)
+    queue: Literal["risk_adverse", "log_prob", "power_prob"] = "risk_adverse"
+    queue_power: Annotated[float, Meta(gt=0, le=100)] = 3.0  # of power_prob
     fee_maker: Decimal = Decimal("0.001")
     fee_taker: Decimal = Decimal("0.001")
     balances: dict[str, Decimal] = field(default_factory=lambda: {"USDT": Decimal(100_000)})

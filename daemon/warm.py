@@ -19,6 +19,7 @@ from daemon.orders.order import Order
 from daemon.spans import Spans
 from daemon.venues.binance_requests import OrderRequests
 from daemon.venues.paper import PaperVenue
+from daemon.venues.paper_latency import fixed
 from daemon.venues.signing import HmacSigner
 from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
 from kernels.ring import new_rings
@@ -89,8 +90,7 @@ async def _trade(instrument: Instrument, time: VirtualTime) -> None:
         balances={"USDT": Decimal(10**6), "BTC": Decimal(10**3)},
         fee_maker=Decimal(0),
         fee_taker=Decimal(0),
-        latency_in_ns=1,
-        latency_out_ns=1,
+        delays=fixed(1, 1),
     )
     await venue.start(_Nobody())
     feed = _feed(instrument, rings, time, venue)

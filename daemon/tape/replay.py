@@ -177,7 +177,7 @@ def _assemble(
     instruments = list(source.instruments)
     seams = Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), random.Random(0))  # noqa: S311 - replay
     rings = new_rings(len(instruments))
-    venue = make_paper(config, instruments, rings, seams)
+    venue = make_paper(config, instruments, rings, seams, RealDisk())
     paper = config.paper
     fees = (float(paper.fee_maker), float(paper.fee_taker))
     runtimes = load_runtimes(config, instruments, RealDisk(), fees, step, can_amend=True)

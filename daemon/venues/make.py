@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,7 +23,9 @@ from daemon.venues.binance_usdm import UsdmVenue
 from daemon.venues.hosts import PLACES
 from daemon.venues.key_rights import refuse_withdrawals
 from daemon.venues.paper import PaperVenue
+from daemon.venues.paper_latency import drawn, fixed, folder_of, measured
 from daemon.venues.signing import check_encrypted, make_signer
+from kernels.matcher import LOG_PROB, POWER_PROB, RISK_ADVERSE
 
 if TYPE_CHECKING:
     import ssl
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
     from daemon.venues.ccxt_client import CcxtSettings
     from daemon.venues.ccxt_venue import CcxtVenue
     from daemon.venues.signing import Signer
+
+
+#: paper.queue: hftbacktest's RiskAdverse, LogProb and PowerProb queue models
+QUEUES: Final = {"risk_adverse": RISK_ADVERSE, "log_prob": LOG_PROB, "power_prob": POWER_PROB}
 
 
 def make_venue(
@@ -139,10 +145,22 @@ async def check_key_rights(
 
 
 def make_paper(
-    config: Config, instruments: Sequence[Instrument], rings: NDArray[np.void], seams: Seams
+    config: Config,
+    instruments: Sequence[Instrument],
+    rings: NDArray[np.void],
+    seams: Seams,
+    disk: Disk | None = None,
 ) -> PaperVenue:
-    """Return a paper venue as configured, that reads the feed's `rings`."""
+    """Return a paper venue as configured, that reads the feed's `rings`; raises ConfigError.
+
+    A journal that its latencies come from is read from `disk`, where that is not the seams' own.
+    """
     paper = config.paper
+    journal = folder_of(paper.latency)
+    if journal is None:
+        delays = fixed(paper.latency_in_us * 1000, paper.latency_out_us * 1000)
+    else:
+        delays = drawn(measured(disk or seams.disk, journal))
     return PaperVenue(
         instruments,
         rings,
@@ -151,8 +169,8 @@ def make_paper(
         balances=paper.balances,
         fee_maker=paper.fee_maker,
         fee_taker=paper.fee_taker,
-        latency_in_ns=paper.latency_in_us * 1000,
-        latency_out_ns=paper.latency_out_us * 1000,
+        delays=delays,
+        queue=(QUEUES[paper.queue], paper.queue_power),
     )
 
 

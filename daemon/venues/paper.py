@@ -1,9 +1,10 @@
 """The paper venue: live market data, local fills, no keys.
 
-Orders are matched by kernels.fills against what the feed shows, after `latency_in_ns`; reports come back
-after `latency_out_ns`. Both travel as timers of the injected scheduler, so that on virtual time the same
-ticks give the same reports. Ticks are taken from the feed's rings: while an order is open that they may fill
-(`watching`) at every drain, else before the next order, a changed book, or when the ring is full.
+Orders are matched by kernels.fills against what the feed shows, once they have arrived, and reports take
+their time back (daemon/venues/paper_latency.py). Both travel as timers of the injected scheduler, so that on
+virtual time the same ticks give the same reports. Ticks are taken from the feed's rings: while an order is
+open that they may fill (`watching`) at every drain, else before the next order, a changed book, or when the
+ring is full.
 
 A TARGET is a limit IOC, a REST is post-only, a STOP sells or buys at the market once a trade reaches its
 trigger. On derivatives a STOP is reduce-only: it shrinks with the position and goes with it. Reasons and
@@ -23,6 +24,7 @@ import numpy as np
 from daemon.entry import bound
 from daemon.events import ExecutionReport, OpenOrder, VenueSnapshot, VenueStatus
 from daemon.venues.paper_account import NEW_REJECTED, Entry, PaperAccount
+from daemon.venues.paper_latency import Way
 from kernels import fills
 from kernels.dtypes import BUY, REST, STOP
 from kernels.matcher import (
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from daemon.orders.order import Order
     from daemon.seams import Clock, Scheduler
     from daemon.venues.base import VenueSink
+    from daemon.venues.paper_latency import Delays
 
 #: ended orders and trades that are remembered for queries and snapshots
 _KEPT: Final = 10_000
@@ -73,13 +76,11 @@ class _Market:
 
     __slots__ = ("book", "entries", "matcher", "spot")
 
-    def __init__(self, instrument: Instrument, queue_model: int) -> None:
+    def __init__(self, instrument: Instrument, queue: tuple[int, float]) -> None:
         # it has room for 2,048 events and needs a few: a mapping of its own is 174 kB of which the pages that
         # were never written to do not exist, where malloc hands out memory that was in use before
         memory = np.frombuffer(mmap(-1, MATCHER.itemsize), dtype=MATCHER)
-        self.matcher = new_matcher(
-            instrument.price.as_float, instrument.qty.as_float, queue_model, memory=memory
-        )
+        self.matcher = new_matcher(instrument.price.as_float, instrument.qty.as_float, *queue, memory)
         self.spot = instrument.spot
         self.book: Any = EMPTY_BOOK
         self.entries: dict[int, Entry] = {}
@@ -103,20 +104,17 @@ class PaperVenue:
         balances: Mapping[str, Decimal],
         fee_maker: Decimal,
         fee_taker: Decimal,
-        latency_in_ns: int,
-        latency_out_ns: int,
-        queue_model: int = RISK_ADVERSE,
+        delays: Delays,
+        queue: tuple[int, float] = (RISK_ADVERSE, 0.0),
     ) -> None:
         self.up = False
         self.account = PaperAccount(instruments, balances, fee_maker, fee_taker)
         self._clock = clock
-        self._scheduler = scheduler
-        self._latency_in_ns = latency_in_ns
-        self._latency_out_ns = latency_out_ns
+        self._way = Way(clock, scheduler, delays)
         self.watching: set[int] = set()
         self.on_watch: Callable[[int], None] = lambda _: None
         self._rings = rings
-        self._markets = [_Market(instrument, queue_model) for instrument in instruments]
+        self._markets = [_Market(instrument, queue) for instrument in instruments]
         self._entries: dict[str, Entry] = {}
         self._ended: deque[str] = deque()
         self._trades: deque[ExecutionReport] = deque(maxlen=_KEPT)
@@ -159,8 +157,9 @@ class PaperVenue:
             wire_ns=self._clock.now_ns(),
         )
 
-    def clock_stepped(self, step_ns: int) -> None:
-        """Change nothing: its clock is ours, and its timers run on."""
+    def clock_stepped(self, step_ns: int) -> None:  # noqa: ARG002
+        """Let its timers run on: its clock is ours."""
+        self._way.restart()
 
     def is_short(self) -> bool:
         """Return False: it tells of no budget."""
@@ -179,19 +178,19 @@ class PaperVenue:
             price_ticks=order.price_ticks,
             qty_lots=order.qty_lots,
         )
-        self._send(partial(self._on_place, entry))
+        self._way.send(partial(self._on_place, entry))
 
     def cancel(self, order: Order) -> None:
         """Ask for its cancellation."""
-        self._send(partial(self._on_cancel, order.client_order_id, order.instrument))
+        self._way.send(partial(self._on_cancel, order.client_order_id, order.instrument))
 
     def amend(self, order: Order, qty_lots: int) -> None:
         """Lower its whole quantity, what was filled included, to `qty_lots`."""
-        self._send(partial(self._on_amend, order.client_order_id, order.instrument, qty_lots))
+        self._way.send(partial(self._on_amend, order.client_order_id, order.instrument, qty_lots))
 
     def query(self, order: Order) -> None:
         """Ask what became of it."""
-        self._send(partial(self._on_query, order.client_order_id, order.instrument))
+        self._way.send(partial(self._on_query, order.client_order_id, order.instrument))
 
     # --- the market -----------------------------------------------------------------------------------------
     def absorb(self, instrument: int) -> None:
@@ -373,27 +372,20 @@ class PaperVenue:
             wire_ns=0,
             **more,
         )
-        self._send_back(report)
+        self._way.tell(partial(self._deliver, report))
         return report
 
     def _unknown(self, kind: ReportKind, client_order_id: str, instrument: int, code: int) -> None:
-        self._send_back(
-            ExecutionReport(
-                kind=kind,
-                client_order_id=client_order_id,
-                instrument=instrument,
-                exch_ns=self._clock.now_ns(),
-                wire_ns=0,
-                code=code,
-                reason="Unknown order.",
-            )
+        report = ExecutionReport(
+            kind=kind,
+            client_order_id=client_order_id,
+            instrument=instrument,
+            exch_ns=self._clock.now_ns(),
+            wire_ns=0,
+            code=code,
+            reason="Unknown order.",
         )
-
-    def _send(self, fn: partial[None]) -> None:
-        self._scheduler.call_at(self._clock.now_ns() + self._latency_in_ns, fn)
-
-    def _send_back(self, report: ExecutionReport) -> None:
-        self._scheduler.call_at(self._clock.now_ns() + self._latency_out_ns, partial(self._deliver, report))
+        self._way.tell(partial(self._deliver, report))
 
     def _deliver(self, report: ExecutionReport) -> None:
         if self._sink is not None:

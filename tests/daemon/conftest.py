@@ -29,6 +29,7 @@ from daemon.pulse import STEADY
 from daemon.seams import Seams
 from daemon.spans import NoSpans
 from daemon.venues.paper import PaperVenue
+from daemon.venues.paper_latency import fixed
 from kernels import dtypes as d
 from kernels.ring import new_rings
 
@@ -177,8 +178,7 @@ class Floor:
             balances=self.config.paper.balances,
             fee_maker=self.config.paper.fee_maker,
             fee_taker=self.config.paper.fee_taker,
-            latency_in_ns=self.config.paper.latency_in_us * 1000,
-            latency_out_ns=self.config.paper.latency_out_us * 1000,
+            delays=fixed(self.config.paper.latency_in_us * 1000, self.config.paper.latency_out_us * 1000),
         )
         fees = (float(self.config.paper.fee_maker), float(self.config.paper.fee_taker))
         runtimes = load_runtimes(

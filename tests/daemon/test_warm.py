@@ -20,6 +20,7 @@ from daemon.latency import stage_latency
 from daemon.orders.order import Order
 from daemon.spans import Spans
 from daemon.venues.paper import PaperVenue
+from daemon.venues.paper_latency import fixed
 from daemon.warm import warm_up
 from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
 from kernels.ring import new_rings
@@ -47,7 +48,7 @@ sink, rings = Deaf(), new_rings(1)
 sink.turns = [None]
 if paper:
     venue = PaperVenue([eth], rings, time, time, balances={"USDT": Decimal(10**6)}, fee_maker=Decimal(0),
-                       fee_taker=Decimal(0), latency_in_ns=0, latency_out_ns=0)
+                       fee_taker=Decimal(0), delays=fixed(0, 0))
     asyncio.run(venue.start(sink))
     sink.on_tick, sink.on_book, sink.on_book_status = venue.absorb, venue.on_book, venue.on_book_status
 feed = FeedCore([eth], rings, sink, BinanceDecoder([eth]), lambda index: None, time)

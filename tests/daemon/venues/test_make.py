@@ -39,6 +39,7 @@ from daemon.venues.make import (
     share_limits,
 )
 from daemon.venues.paper import PaperVenue
+from kernels.matcher import LOG_PROB, POWER_PROB, RISK_ADVERSE
 from kernels.ring import new_rings
 
 KEYS = {"TICKD_KEY": "thekey", "TICKD_SECRET": "thesecret"}
@@ -79,8 +80,30 @@ def test_a_paper_venue_follows_the_market_and_has_the_configured_account(make):
     venue, followers = make(kind="paper", paper=paper)
     assert isinstance(venue, PaperVenue)
     assert followers == [venue]
-    assert (venue._latency_in_ns, venue._latency_out_ns) == (70_000, 90_000)
+    assert venue._way._delays() == (70_000, 90_000)
     assert venue.account.balances()["USDT"].free == 7
+
+
+@pytest.mark.parametrize(
+    ("queue", "model"), [("risk_adverse", RISK_ADVERSE), ("log_prob", LOG_PROB), ("power_prob", POWER_PROB)]
+)
+def test_a_paper_venues_orders_queue_as_configured(make, queue, model):
+    venue, _ = make(kind="paper", paper=PaperConfig(queue=queue, queue_power=2.5))
+    (matcher,) = venue._markets[0].matcher
+    assert (matcher["queue_model"], matcher["queue_power"]) == (model, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("latency", "says"),
+    [
+        ("measured", 'is neither "fixed" nor "measured:FOLDER"'),
+        ("measured:", 'is neither "fixed" nor "measured:FOLDER"'),
+        ("measured:/nowhere", "holds 0 answered orders, and 20 or more are needed"),
+    ],
+)
+def test_a_latency_that_cannot_be_measured_is_refused(make, latency, says):
+    with pytest.raises(ConfigError, match=says):
+        make(kind="paper", paper=PaperConfig(latency=latency))
 
 
 def test_a_futures_venue_has_its_own_addresses_and_is_set_up_as_configured(make):

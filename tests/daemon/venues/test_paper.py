@@ -11,6 +11,7 @@ from daemon.errors import ConfigError
 from daemon.instruments import make_instrument
 from daemon.orders.order import Order
 from daemon.venues.paper import PaperVenue
+from daemon.venues.paper_latency import fixed
 from kernels.book import make as make_book
 from kernels.dtypes import B_ASK_LOTS, B_ASK_TICKS, BUY, DEPTH, QUOTE, REST, SELL, STOP, TARGET, TRADE
 from kernels.ring import new_rings, push
@@ -60,8 +61,7 @@ class Stage:
             balances={"USDT": Decimal(1000), "BTC": Decimal(2)} if balances is None else balances,
             fee_maker=MAKER,
             fee_taker=TAKER,
-            latency_in_ns=IN_NS,
-            latency_out_ns=OUT_NS,
+            delays=fixed(IN_NS, OUT_NS),
         )
         self.sink = Sink()
         self.number = 0
@@ -316,8 +316,7 @@ def test_trades_of_a_later_run_have_later_ids(stage):
         balances={},
         fee_maker=MAKER,
         fee_taker=TAKER,
-        latency_in_ns=0,
-        latency_out_ns=0,
+        delays=fixed(0, 0),
     )
     assert later._last_id > stage.sink.reports[-1].trade_id
 
