@@ -52,14 +52,14 @@ def _explain(outcome: Outcome, sync: str, level: Level) -> None:
 
 def _run_seeds(options: argparse.Namespace, level: Level) -> int:
     counts, broken, done = Counter[str](), 0, 0
-    cpu_s, orders, replacements, fills = 0.0, 0, 0, 0
+    cpu_s, orders, replacements, amends, fills = 0.0, 0, 0, 0, 0
     tasks = [(seed, "", options.sync, level) for seed in range(options.first, options.first + options.seeds)]
     with multiprocessing.get_context("spawn").Pool(options.workers, activate) as pool:
         for outcome in pool.imap(play_task, tasks):
             done += 1
             counts += outcome.counts
             cpu_s, orders, fills = cpu_s + outcome.cpu_s, orders + outcome.orders, fills + outcome.fills
-            replacements += outcome.replacements
+            replacements, amends = replacements + outcome.replacements, amends + outcome.amends
             if outcome.broken:
                 broken += 1
                 _explain(outcome, options.sync, level)
@@ -71,7 +71,7 @@ def _run_seeds(options: argparse.Namespace, level: Level) -> int:
     seeds = f"{level}: {done} seed{'' if done == 1 else 's'}"
     print(
         f"{seeds} of {END_S / 60:g} virtual minutes, {orders} orders, {replacements} of them in the place of "
-        f"another, {fills} fills, {broken} broken; "
+        f"another, {amends} amends, {fills} fills, {broken} broken; "
         f"{done * END_S / cpu_s:.0f} times real time on one core"
     )
     return 1 if broken else 0

@@ -104,7 +104,7 @@ class ByteNet:
         run.seam.asks(method, url, body)
         response = await self._real.request(method, url, headers, body, timeout_s)
         run.touch("response")
-        run.seam.gets(response)
+        run.seam.gets(url, response)
         return response
 
     async def close(self) -> None:

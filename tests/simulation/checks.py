@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from daemon.orders.money import UNIT as MONEY_UNIT
 from daemon.orders.order import ANSWER_DUE, State
-from daemon.orders.records import FRAME, HEADER, MAGIC, PLACE, RUN, Placed, unpack
+from daemon.orders.records import FRAME, HEADER, LATCH, MAGIC, PLACE, RUN, Latch, Placed, unpack
 from daemon.orders.records import Run as RunRecord
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from daemon.simulator.order import Order
     from tests.simulation.run import Run
     from tests.simulation.world import World
 
@@ -23,6 +27,8 @@ _PLACING = (b'"order.place"', b'"order.cancelReplace"')
 
 #: of the daemon's units of money in one of the exchange's
 OURS = 10**10
+#: what floats of balances may differ by
+CENT = 0.01
 
 
 class ViolationError(AssertionError):
@@ -48,8 +54,11 @@ class Checks:
         self._sent: set[str] = set()
         self._arrived: set[str] = set()
         self._heard_ns = 0
+        #: where the journal says that the kill switch is thrown: file, and its size with that
+        self._latched: tuple[Path, int] | None = None
         self.orders = 0
         self.replacements = 0  # of these
+        self.amends = 0
         self.fills = 0
         self.requests = 0
 
@@ -59,7 +68,7 @@ class Checks:
         raise error
 
     # --- at every call --------------------------------------------------------------------------------------
-    def recorded(self, data: bytes) -> None:
+    def recorded(self, path: Path, data: bytes) -> None:
         """Learn what was appended to the journal."""
         at = HEADER.size if data.startswith(MAGIC) else 0
         while at < len(data):
@@ -74,6 +83,16 @@ class Checks:
                 record = unpack(body)
                 assert isinstance(record, Placed)
                 self._recorded.add(f"{self._world.config.name}-{self._run_number}-{record.seq}")
+            elif body[0] == LATCH:
+                record = unpack(body)
+                assert isinstance(record, Latch)
+                size = len(self._world.disk.read(path))
+                self._latched = (self._latched or (path, size)) if record.halted else None
+
+    def power_cut(self) -> None:
+        """Learn that the machine goes dark: a kill switch whose record is not on the disk is forgotten."""
+        if self._latched is not None and self._world.disk.durable(self._latched[0]) < self._latched[1]:
+            self._latched = None
 
     def heard(self, run: Run) -> None:
         """Learn that the daemon was given market data."""
@@ -83,6 +102,7 @@ class Checks:
     def sent(self, run: Run, payload: bytes) -> None:
         """Judge a request that leaves."""
         if not places(payload):
+            self.amends += b'"order.amend.keepPriority"' in payload or b'"order.modify"' in payload
             return
         self.replacements += b'"order.cancelReplace"' in payload
         params = msgspec.json.decode(payload)["params"]
@@ -95,13 +115,13 @@ class Checks:
             self._fail("sent before it was recorded", name)
         core = run.app.core
         if self.adds_risk(params):
-            if core.orders.risk.latch is not None:
+            if core.orders.risk.latch is not None or self._latched is not None:
                 self._fail("sent while halted", name)
             silent_ns = self._world.time.now_ns() - self._heard_ns
             if silent_ns > self._world.config.feed.stale_ms * 1_000_000 + WATCH_NS:
                 self._fail("sent on a stale feed", f"{name}, silent for {silent_ns / 1e9:.3f} s")
             index = next(i.index for i in core.engine.instruments if i.exchange_symbol == params["symbol"])
-            if not core.engine.synced[index]:
+            if not core.engine.synced[index] or not run.seam.books.whole(params["symbol"]):
                 self._fail("sent on a gapped book", name)
 
     def arrived(self, payload: bytes) -> None:
@@ -139,6 +159,52 @@ class Checks:
             self._fail("asked while banned", f"which lasts {left_ns / 1e9:.3f} s more")
 
     # --- once it is quiet -----------------------------------------------------------------------------------
+    def open_again(self, run: Run) -> None:
+        """Judge that every strategy may trade again: a gate that stays closed is a daemon that is down."""
+        core = run.app.core
+        for instrument in core.engine.instruments:
+            gate = core.orders.risk.gate(instrument.index)
+            if gate:
+                self._fail("closed for good", f"{instrument.symbol} by gate {gate}")
+
+    def halted(self) -> None:
+        """Judge that nothing stands that adds risk, some seconds after the kill switch was thrown."""
+        world = self._world
+        standing = world.exchange.registry.open_orders(world.account)
+        left = ", ".join(order.client_id for order in standing if self.risks(order))
+        if left:
+            self._fail("stands while halted", left)
+
+    def risks(self, order: Order) -> bool:
+        """Whether an order at the exchange may make a position larger."""
+        return order.side > 0
+
+    def money_differs(self, run: Run) -> None:
+        """Judge what is set aside for open orders, and what strategies and the day are said to earn."""
+        world, core = self._world, run.app.core
+        for asset, balance in world.account.balances.items():
+            ours, theirs = core.portfolio.purse(asset).reserved, balance.locked * OURS
+            if ours != theirs:
+                self._fail("reserve differs", f"{asset}: ours {ours}, theirs {theirs}")
+        paid = 0
+        for fill in world.exchange.registry.fills:
+            notional = fill.price * fill.qty * 100  # of two times 10**-8
+            paid += notional if fill.order.side > 0 else fill.commission * OURS - notional
+        spent = sum(one.cost - one.realised + one.fees for one in core.portfolio.holdings.values())
+        if paid != spent:
+            self._fail("result differs", f"strategies have spent {spent}, and trades have cost {paid}")
+        self.day_differs(run)
+
+    def day_differs(self, run: Run, brought: float = 0.0) -> None:
+        """Judge the day's result, unless a clock that was set has begun another; `brought`: beside trades."""
+        core = run.app.core
+        worth = core.portfolio.worth
+        for (desk, row), held in core.portfolio.holdings.items():
+            mid = worth.mids[core.orders.desks[desk].instruments[row]]
+            brought += held.qty_float * mid + (held.realised - held.cost - held.fees) / MONEY_UNIT
+        if len(worth.save().begun) == 1 and abs(worth.day_pnl - brought) > CENT:
+            self._fail("result differs", f"the day's is {worth.day_pnl}, and trades have made it {brought}")
+
     def on_the_way(self, run: Run) -> bool:
         """Whether the exchange owes a word, so that two looks at one moment must differ."""
         return any(order.state in ANSWER_DUE for order in run.app.core.orders.life.open.values())

@@ -51,6 +51,11 @@ class FaultyDisk(MemoryDisk):
         for content in self._files.values():
             content.durable = len(content.data)  # what is there after the cut is on the disk
 
+    def durable(self, path: Path) -> int:
+        """Return how much of a file a power cut leaves for sure; 0 of what is not there."""
+        content = self._files.get(path)
+        return 0 if content is None else content.durable
+
     def killed(self) -> None:
         """Lose the locks of a process that is gone; what it wrote stays."""
         self._locked.clear()

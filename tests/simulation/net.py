@@ -191,7 +191,7 @@ class RunNet:
         await run.sleep_until(world.weather.arrives(None) + int(answer.delay_s * 1e9))
         run.touch("response")
         response = Response(answer.status, answer.headers, answer.body)
-        run.seam.gets(response)
+        run.seam.gets(target, response)
         return response
 
     async def close(self) -> None:

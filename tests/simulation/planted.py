@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from daemon import core
 from daemon.core import order_rules
+from daemon.engine import Engine
 from daemon.errors import NetError
 from daemon.orders.crowd import Crowd
 from daemon.orders.journal import Journal
@@ -23,8 +24,10 @@ from daemon.orders.manager import Orders
 from daemon.orders.meeting import Meeting
 from daemon.orders.order import State
 from daemon.orders.records import ADOPT, PLACE
+from daemon.orders.recovery import Recovery
 from daemon.orders.state import Event
 from daemon.orders.trades import TradeIds
+from daemon.orders.valuation import Valuation
 from daemon.venues.binance_session import Session
 from kernels.dtypes import GATE_UNKNOWN_ORDER
 
@@ -158,6 +161,59 @@ def _strangers_left_alone() -> Iterator[None]:
 
 
 @contextmanager
+def _switch_forgotten() -> Iterator[None]:
+    restore = Recovery.restore
+
+    def forgetful(self: Recovery, history: Any) -> None:
+        restore(self, history)
+        self._orders.risk.set_latch(None)
+
+    with patch.object(Recovery, "restore", forgetful):
+        yield
+
+
+@contextmanager
+def _gapped_book_trusted() -> Iterator[None]:
+    status = Engine.on_book_status
+
+    def trusting(self: Engine, instrument: int, synced: bool, reason: str) -> None:
+        status(self, instrument, synced or reason == "gap", reason)
+
+    with patch.object(Engine, "on_book_status", trusting):
+        yield
+
+
+@contextmanager
+def _closed_by_a_doubt_for_good() -> Iterator[None]:
+    doubt = Lifecycle._doubt
+
+    def lasting(self: Lifecycle, order: Any, now_ns: int, *, begins: bool) -> None:
+        with patch.object(self._risk, "open", lambda *_: None):
+            doubt(self, order, now_ns, begins=begins)
+
+    with patch.object(Lifecycle, "_doubt", lasting):
+        yield
+
+
+@contextmanager
+def _transfers_taken_for_profit() -> Iterator[None]:
+    with patch.object(Valuation, "shift", lambda *_: None):
+        yield
+
+
+@contextmanager
+def _reserve_kept() -> Iterator[None]:
+    leave = Lifecycle._leave
+
+    def miserly(self: Lifecycle, order: Any) -> None:
+        with patch.object(self._portfolio, "reserve", lambda *_: None):
+            leave(self, order)
+
+    with patch.object(Lifecycle, "_leave", miserly):
+        yield
+
+
+@contextmanager
 def _balances_not_compared() -> Iterator[None]:
     compare = Meeting._meet_balances
 
@@ -188,12 +244,18 @@ BUGS: dict[str, Bug] = {
     "adoption not journalled": Bug(_adoption_not_journalled, {"blackouts": 2, "slow_disk": 4, "kill": 6}),
     "strangers' orders left alone": Bug(_strangers_left_alone, {"foreign_order": 1}),
     "balances not compared": Bug(_balances_not_compared, {"transfer": 1}),
+    "kill switch forgotten by a restart": Bug(_switch_forgotten, {"halt": 4, "kill": 4, "crash": 2}),
+    "gapped book trusted": Bug(_gapped_book_trusted, {"depth_gap": 3, "rest_503": 2, "lag": 1}),
+    "closed by a doubt for good": Bug(_closed_by_a_doubt_for_good, _ANSWERS),
+    "transfers taken for profit": Bug(_transfers_taken_for_profit, {"transfer": 1}),
 }
+#: what only an account of coins shows
+SPOT_BUGS: dict[str, Bug] = {"reserves not given back": Bug(_reserve_kept, {"partial_fill": 1})}
 #: what messages cannot show
 BYTE_BUGS: dict[str, Bug] = {"half-open not noticed": Bug(_half_open_not_noticed, {"swallow": 1})}
 BUGS_OF: dict[Level, dict[str, Bug]] = {
-    "messages": BUGS,
-    "bytes": BUGS | BYTE_BUGS,
+    "messages": BUGS | SPOT_BUGS,
+    "bytes": BUGS | SPOT_BUGS | BYTE_BUGS,
     "usdm": BUGS,
     "usdm-bytes": BUGS | BYTE_BUGS,
 }

@@ -31,6 +31,7 @@ class Outcome(NamedTuple):
     starts: int
     orders: int
     replacements: int  # of these
+    amends: int
     fills: int
     cpu_s: float
     log: list[str]
@@ -66,7 +67,8 @@ def play(
     cpu_s = time.process_time() - began
     digest = world.digest.hexdigest()
     checks = world.checks
-    counted = (world.counts, world.starts, checks.orders, checks.replacements, fills, cpu_s)
+    asked = (checks.orders, checks.replacements, checks.amends)
+    counted = (world.counts, world.starts, *asked, fills, cpu_s)
     return Outcome(seed, broken, text, digest, *counted, world.log)
 
 

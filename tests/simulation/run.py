@@ -143,7 +143,7 @@ class Run:
         """Take note of what was appended."""
         self.world.note(b"append", data)
         if path.suffix == ".journal":
-            self.world.checks.recorded(data)
+            self.world.checks.recorded(path, data)
 
     def call_at(self, when_ns: int, fn: Callable[[], None]) -> VirtualTimer:
         """Be the scheduler: one that waits by the monotonic clock, as LoopTimer does."""

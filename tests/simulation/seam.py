@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tests.simulation.told_books import ToldBooks
+
 if TYPE_CHECKING:
     from daemon.seams import Response
     from tests.simulation.run import Run
@@ -17,6 +19,7 @@ class Seam:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._world = run.world
+        self.books = ToldBooks()
 
     def connects(self) -> None:
         """Judge a connection that is asked for."""
@@ -33,6 +36,7 @@ class Seam:
         """Take note of a frame that is given to the process."""
         self._world.note(b"receive", payload, last)
         if not orders:
+            self.books.take(payload)
             self._world.checks.heard(self._run)
         elif b'"status":418' in payload:
             until_ms = msgspec.json.decode(payload)["error"]["data"]["retryAfter"]
@@ -49,8 +53,9 @@ class Seam:
         self._world.checks.asked(self._run)
         self._world.note(b"request", method.encode(), target.encode(), body)
 
-    def gets(self, response: Response) -> None:
+    def gets(self, target: str, response: Response) -> None:
         """Take note of its answer."""
+        self.books.take_answer(target, response)
         if response.status == 418:
             wait_s = int(response.headers["Retry-After"])
             self._run.banned_until_ns = self._world.time.now_ns() + wait_s * 1_000_000_000

@@ -25,6 +25,7 @@ def test_a_seed_breaks_no_promise(level, seed):
     assert not outcome.broken, outcome.text
     assert outcome.orders >= 60
     assert outcome.replacements >= 5
+    assert outcome.amends >= 10
     assert outcome.fills >= 12
 
 

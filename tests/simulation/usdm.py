@@ -14,6 +14,7 @@ from tests.simulation.world import SYMBOLS, World, daemon_config, exchange_setti
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from daemon.simulator.order import Order
     from tests.simulation.faults import Fault, Level
     from tests.simulation.run import Run
 
@@ -26,6 +27,15 @@ class UsdmChecks(Checks):
 
     def adds_risk(self, params: dict[str, Any]) -> bool:
         return params.get("reduceOnly") != "true"
+
+    def risks(self, order: Order) -> bool:
+        return not order.reduce_only
+
+    def money_differs(self, run: Run) -> None:
+        """Judge the day's result. What margin sets aside is the exchange's own figure."""
+        told = {"REALIZED_PNL", "COMMISSION", "TRANSFER"}
+        rows = [one["row"] for one in self._world.exchange.income]
+        self.day_differs(run, sum(float(row["income"]) for row in rows if row["incomeType"] not in told))
 
     def exposed(self) -> None:
         """Judge the largest position there may be, at the price of now."""

@@ -20,6 +20,7 @@ from daemon.garbage import Garbage
 from daemon.simulator.auth import Key
 from daemon.simulator.faults import Faults
 from daemon.simulator.settings import SimulatorSettings, build
+from kernels.dtypes import REST
 from tests.simulation import byte_net
 from tests.simulation.checks import Checks, ViolationError
 from tests.simulation.disk import FaultyDisk
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from daemon.config import Config
+    from daemon.orders.manager import Orders
     from tests.simulation.faults import Fault, Level
 
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01
@@ -42,6 +44,7 @@ MARKET_STEP_NS = 20_000_000
 WELL_S, READY_S, HALT_S, END_S = 160.0, 235.0, 236.0, 240.0
 RESTART_S = (0.2, 4.0)
 LOOK_NS = 1_000_000_000  # how often it is asked whether something is broken
+TRIM_S = 1.3  # how often orders that stand are lowered
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 ENVIRON = {"TICKD_KEY": "k" * 64, "TICKD_SECRET": "s" * 64}
 
@@ -178,10 +181,25 @@ class World:
 
     def command(self, verb: Any) -> None:
         """Let a person say something, if anybody listens."""
-        run = self.run
-        if run.alive and hasattr(run.app, "core") and run.app.core.engine.phase == "READY":
+        if self._trades:
             self.log.append(f"{self.now_s:9.3f} person: {verb}")
-            run.do(self._tell, run, verb)
+            self.run.do(self._tell, self.run, verb)
+
+    @property
+    def _trades(self) -> bool:
+        run = self.run
+        return run.alive and hasattr(run.app, "core") and run.app.core.engine.phase == "READY"
+
+    def _trim(self) -> None:
+        """Have what stands lowered, as by who wants less at the same price: our strategies move theirs."""
+        if hasattr(self, "run") and self._trades:
+            self.run.do(self._lower, self.run.app.core.orders)
+        self.after(TRIM_S, self._trim)
+
+    def _lower(self, orders: Orders) -> None:
+        for order in list(orders.life.open.values()):
+            if order.kind == REST and order.leaves_lots > 1:
+                orders.amend(order, order.leaves_lots // 2, orders.clock.now_ns())
 
     def _tell(self, run: Run, verb: Any) -> None:
         try:
@@ -192,6 +210,7 @@ class World:
     def cut_power(self) -> None:
         """Let the machine go dark: the process dies, and the disk forgets what it may."""
         self.run.kill(silently=True)
+        self.checks.power_cut()
         self.disk.power_cut()
 
     def on_broken(self, error: BaseException) -> None:
@@ -230,6 +249,7 @@ class World:
         if self.level == "bytes":
             self._front = await byte_net.open_front(self, self._built, self._settings)
         self._begin()
+        self._trim()
         for fault in self.drawn:
             self.after(fault.at_s, lambda fault=fault: self._strike(fault))  # type: ignore[misc]
         await self._until(WELL_S)
@@ -240,11 +260,14 @@ class World:
         if state != "READY":
             raise ViolationError("not ready", f"{state} {READY_S - WELL_S:g} s after the last fault")
         await self._until(HALT_S)
+        self.checks.open_again(self.run)
         self.command("halt")
         await self._until(END_S)
         while self.checks.on_the_way(self.run) and self.now_s < END_S + 5:  # what reduces is still quoted
             await self._until(self.now_s + 0.005)
         self.checks.settled(self.run)
+        self.checks.halted()
+        self.checks.money_differs(self.run)
         await self._end()
 
     def _begin(self) -> None:
