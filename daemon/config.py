@@ -231,7 +231,7 @@ class TapeConfig(_Section, frozen=True):
 
     record: bool = False
     path: str = ""  # empty: var/NAME/tape-MODE
-    segment_mb: Annotated[int, Meta(ge=1, le=1024)] = 64
+    segment_mb: Annotated[int, Meta(ge=1, le=1024)] = 128
     segment_s: Annotated[int, Meta(ge=1, le=86_400)] = 3600
     buffer_mb: Annotated[int, Meta(ge=1, le=4096)] = 64  # what waits for a slow disk; beyond it is dropped
     retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0  # older segments are deleted; 0: none

@@ -66,9 +66,11 @@ def expire(disk: Disk, own: Path, own_manifest: Manifest, now_ns: int, limits: L
 
 
 def without(manifest: Manifest, names: set[str]) -> Manifest:
-    """Return the manifest once these segments are gone."""
+    """Return the manifest once these segments are to go; what went before is forgotten."""
     segments = tuple(
-        msgspec.structs.replace(one, expired=one.expired or one.file in names) for one in manifest.segments
+        msgspec.structs.replace(one, expired=one.file in names)
+        for one in manifest.segments
+        if not one.expired
     )
     return msgspec.structs.replace(manifest, segments=segments)
 
@@ -87,10 +89,19 @@ def _newest_ns(manifest: Manifest) -> int:
 
 
 def _delete(disk: Disk, folder: Path, manifest: Manifest, names: set[str], before_ns: int) -> None:
-    if names:
-        disk.replace(folder / NAME, encode(without(manifest, names)))
     listed = {one.file for one in manifest.segments}
     old = _newest_ns(manifest) + DAY_NS < before_ns
     for path in disk.list(folder):
-        if path.name in names or (old and path.suffix == SUFFIX and path.name not in listed):
+        if old and path.suffix == SUFFIX and path.name not in listed:
+            disk.remove(path)
+    if names:
+        remove(disk, folder, {one.file for one in manifest.segments if one.expired})
+        disk.replace(folder / NAME, encode(without(manifest, names)))
+        remove(disk, folder, names)
+
+
+def remove(disk: Disk, folder: Path, names: set[str]) -> None:
+    """Delete those of these segments that are there: whoever was to do it may have been killed."""
+    for path in disk.list(folder):
+        if path.name in names:
             disk.remove(path)

@@ -79,6 +79,8 @@ class Tape:
             if not ((one := listed.get(name)) is not None and one.expired)
         ]
         self.cuts: list[Cut] = []
+        if self.closed and (stray := next((one for one, listed in self.segments if listed is None), None)):
+            raise FileFormatError(f"{stray} is no part of its closed session: move it out of the folder")
         if not self.segments:
             raise FileFormatError(f"{path} holds no segment of a tape (*{SUFFIX}): name another folder")
         first = _scan(*self.segments[0])

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 TAIL_S: Final = 0.25
 #: of that, how long closed segments may be packed
 _PACKING_NS: Final = 150_000_000
+#: at the end; what is not packed by then stays as it grew
+_CLOSING_NS: Final = 5_000_000_000
 #: to give up on a disk at the end takes so many tries
 _LAST_TRIES: Final = 3
 
@@ -136,7 +138,8 @@ class Recorder:
             await self._try(self._writer.end_segment)
             now_ns = self._seams.clock.now_ns()
             await self._try(self._writer.begin_round, now_ns, self.lost_from, self.dropped)
-            while await self._try(self._writer.pack):
+            until_ns = self._seams.clock.mono_ns() + _CLOSING_NS
+            while self._seams.clock.mono_ns() < until_ns and await self._try(self._writer.pack):
                 pass
             await self._try(self._writer.close)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from daemon.errors import TickdError
 from daemon.tape.intake import size_of
-from daemon.tape.keeping import Limits, expire, without
+from daemon.tape.keeping import Limits, expire, remove, without
 from daemon.tape.manifest import NAME, Manifest, Segment, encode, segment_name
 from daemon.tape.segment import END, Packer, Rows, begin_segment, messages
 
@@ -51,7 +51,7 @@ class Writer:
         self.done = 0  # entries written of the rows that are being written
         self._closed: deque[_Live] = deque()  # segments that are not listed
         self._packer: Packer | None = None
-        self._packed = b""  # what the disk had no room for
+        self._packed: bytes | None = None  # what the disk had no room for
         self._held = False  # packing waits for better times
         self._manifest = Manifest(name=header.name, started_ns=header.started_ns)
         self._sealed = False  # the manifest on disk is this one
@@ -127,10 +127,10 @@ class Writer:
         live = self._closed[0]
         self.path = live.path
         try:
-            if not self._packed:
+            if self._packed is None:
                 self._packer = self._packer or Packer(self._disk.read(live.path))
-                self._packed = self._packer.step() or b""
-            if self._packed:
+                self._packed = self._packer.step()
+            if self._packed is not None:
                 self._disk.replace(live.path, self._packed)
                 self._list(self._packed)
         except (OSError, TickdError):
@@ -151,16 +151,16 @@ class Writer:
         """Delete what is too old or too much, our own closed segments last."""
         names = expire(self._disk, self._folder, self._manifest, self._now_ns, self._limits)
         if names:
+            remove(self._disk, self._folder, {one.file for one in self._manifest.segments if one.expired})
             self._change(segments=without(self._manifest, names).segments)
             self._seal()
-            for name in sorted(names):
-                self._disk.remove(self._folder / name)
+            remove(self._disk, self._folder, names)
 
     # --- the manifest ---------------------------------------------------------------------------------------
     def _list(self, data: bytes) -> None:
         """Put the oldest closed segment, of these bytes, into the manifest."""
         live = self._closed.popleft()
-        self._packer, self._packed = None, b""
+        self._packer = self._packed = None
         self._change(segments=(*self._manifest.segments, live.entry(self._names, data)))
         self._seal()
 
@@ -198,7 +198,7 @@ class _Live:
         self._last_seq = rows.first_seq + len(rows.payloads) - 1
         self._first_ns, self._last_ns = min(self._first_ns, first_ns), max(self._last_ns, last_ns)
         self._streams.update(rows.streams)
-        self.raw_bytes += size_of(rows)
+        self.raw_bytes += sum(map(len, rows.payloads))
 
     def entry(self, names: list[str], data: bytes) -> Segment:
         """Return what the manifest says, once these are its bytes."""

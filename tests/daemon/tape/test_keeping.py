@@ -110,6 +110,16 @@ def test_what_is_no_session_of_ours_is_left_alone(disk):
     assert left(disk, "x") == left(disk, "y") == [segment_name(1)]
 
 
+def test_who_was_killed_between_the_manifest_and_the_file_is_made_up_for(disk):
+    manifest = session(disk, "a", 9, 5)
+    disk.replace(TAPES / "a" / NAME, encode(without(manifest, {segment_name(1)})))
+    own = session(disk, "own", 0)
+    expire(disk, TAPES / "own", own, NOW_NS, limits(days=4))
+    assert left(disk, "a") == []
+    (last,) = decode(disk.read(TAPES / "a" / NAME)).segments
+    assert (last.file, last.expired) == (segment_name(2), True)
+
+
 def test_a_segment_that_is_gone_already_is_not_asked_for_again(disk):
     manifest = session(disk, "a", 9, 5)
     gone = msgspec.structs.replace(manifest.segments[0], expired=True)

@@ -120,6 +120,13 @@ def test_what_is_no_tape_is_refused(closed, tmp_path, header):
         list(read_tape(empty))
 
 
+def test_what_a_closed_session_s_manifest_does_not_list_is_refused(closed):
+    folder, _ = closed
+    shutil.copy(segments(folder)[0], folder / "00000004.arrows")
+    with pytest.raises(FileFormatError, match=r"00000004\.arrows is no part of its closed session"):
+        read_tape(folder)
+
+
 def test_the_same_segment_twice_is_refused(closed):
     folder, _ = closed
     (folder / NAME).unlink()

@@ -289,3 +289,27 @@ def test_closed_segments_of_a_real_session_are_no_larger_than_its_gzip(
     tape = read_tape(folder)
     assert [b"%d %s" % (entry.wire_ns, entry.payload) for entry in tape] == lines
     assert len(tape.segments) > 4
+
+
+def test_the_end_packs_for_some_seconds_and_lists_the_rest_as_it_grew(session, tmp_path):
+    one = session(segment_s=1)
+    calls = one.worker.call
+
+    async def call(fn, *args):
+        if fn.__name__ == "pack":
+            one.time.advance(one.time.now_ns() + 3_000_000_000)
+        return await calls(fn, *args)
+
+    async def live():
+        for _ in range(6):
+            one.take("feed/0", b"a")
+            await one.recorder._write()
+            one.time.advance(one.time.now_ns() + 500_000_000)
+        one.worker.call = call
+        await one.recorder.close()
+
+    run(live())
+    tape = read_tape(tmp_path / "tape")
+    assert [entry.payload for entry in tape] == [b"a"] * 6
+    assert (tape.closed, len(tape.segments)) == (True, 3)
+    assert len({listed.bytes for _, listed in tape.segments}) == 2
