@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 from rich.console import Console
 
-from daemon.audit_log import AuditLog
-from daemon.core import Core, build, make_runtimes
-from daemon.credentials import find_secret
+from daemon.assembly import assemble
+from daemon.cautions import cautions
+from daemon.credentials import find_token
 from daemon.errors import EXIT_DONE, JournalError, TickdError
 from daemon.events import Command
 from daemon.faces.compiling import compiling
@@ -35,14 +35,13 @@ from daemon.listing import find_instruments
 from daemon.loop import check_loop, lock_memory, settle_loop
 from daemon.meetings import Meetings
 from daemon.orders import retention
-from daemon.orders.clock_step import take_step
-from daemon.orders.closing import left, owed, trim_stops
+from daemon.orders.closing import left, owed
 from daemon.pause import pause, within
 from daemon.plans import compile_plans, plan_strategies, strategies_to_load
 from daemon.pulse import Heartbeat
 from daemon.rules_cache import RulesCache
 from daemon.snapshot import take_status
-from daemon.spans import Spans
+from daemon.symbol_watch import statuses_of
 from daemon.venues import make
 from daemon.warm import warm_up
 from kernels.ring import new_rings
@@ -53,7 +52,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from daemon.assembly import TradingDesk
     from daemon.config import Config
+    from daemon.core import Core
     from daemon.feeds.base import Exchange
     from daemon.logs import Logs
     from daemon.seams import Net, Seams, Timer
@@ -67,11 +68,6 @@ _LEFT: Final = "start again, or: tickd flatten --direct"
 _SECOND_NS: Final = 1_000_000_000
 #: what moves the clock by less within a second is a clock that is being slewed, not one that was set
 _SLEW_NS: Final = 10_000_000
-_TOO_WIDE: Final = (
-    "risk.collar lets orders in {} be {} away from the market, and the exchange rejects what is more than {} "
-    "away from its own average or mark price"
-)
-_UNPRICED: Final = "no symbol prices {}, so what the account has of it is no part of its value"
 
 
 class App:
@@ -88,6 +84,8 @@ class App:
         self.log = logs.get("daemon")
         self.started_ns = 0  # when recovery began: compiling, before it, may take a minute
         self.core: Core
+        self._desk: TradingDesk
+        self._taping: asyncio.Task[None]
         self.feed: FeedCore
         self.connections: FeedConnections
         self.meetings: Meetings
@@ -136,45 +134,31 @@ class App:
         exchange = find_exchange(config.feed.exchange, config.feed.market)
         instruments = await find_instruments(config, seams, self._rules, patient=config.mode != "demo")
         rings = new_rings(len(instruments))
-        venue, followers = make.make_venue(config, instruments, rings, self._venue_seams, environ)
-        for text in await make.check_key_rights(config, venue, self._venue_seams, environ):
-            self.log.warning("key", text=text)
-        fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
-        runtimes = make_runtimes(
-            config, plans, instruments, fees, can_amend=venue.can_amend, can_replace=venue.can_replace
+        self._desk = desk = await assemble(
+            config, plans, instruments, rings, seams, self._venue_seams, self._pulse, self.logs
         )
+        self.core, core, venue = desk.core, desk.core, desk.venue
         self.started_ns = seams.clock.now_ns()
-        observers = [AuditLog(self.logs, instruments)]
-        self.core = core = build(
-            config,
-            instruments,
-            runtimes,
-            rings,
-            seams,
-            venue,
-            Spans(),
-            observers=observers,
-            followers=followers,
-            pulse=self._pulse,
-        )
+        if desk.tape is not None:  # not among the tasks that the end cancels: it writes to the last
+            self._taping = asyncio.get_running_loop().create_task(desk.tape.run())
+            self._taping.add_done_callback(self._on_task_end)
         rehearsal = make.make_rehearsal(config, instruments, seams, environ, lambda: core.orders.written_ns)
-        for paper in followers:
-            make.restore_paper(paper, core.portfolio)
-        core.engine.phase = "RECOVERING"
+        core.doors.set_phase("RECOVERING")
         await core.journal.sync_now()
         self._spawn(core.journal.run())
         if days := config.journal.retention_days:
             self._spawn(retention.run(Path(config.journal.path), days, seams, self.log))
         fetcher = self._make_feed(exchange, rings)
         # before the first order can leave: a busy port must not end a daemon that trades
-        self._http = HttpFace(self.status, core.obey, self._on_http, self._token(), self.feed.recent)
+        token = find_token(environ, seams.disk, config)
+        self._http = HttpFace(self.status, core.obey, self._on_http, token, self.feed.recent)
         await self._http.start(Path(config.http.socket), config.http.port)
         # before the first connection: one made anew during the first meeting asks for another
         self.meetings = Meetings(core, seams, self.log, config.venue.reconcile_s)
         core.orders.doubts.ask_snapshot = self.meetings.ask
-        await venue.start(core.engine)
+        await core.doors.connect()
         await self.meetings.first(live=config.mode == "live")
-        core.engine.start(self.feed.ages_ns)
+        core.doors.start()
         self._follow_market(exchange, fetcher)
         self._spawn(self.meetings.run())
         self._keep_memories(core)
@@ -198,7 +182,7 @@ class App:
         urls = [exchange.snapshot_url(instrument, feed.rest_url) for instrument in instruments]
         fetcher = SnapshotFetcher(urls, seams, feed.backoff_s_max)
         rules_url = exchange.instruments_url(feed.market, (), feed.rest_url)
-        make.share_limits(self.core.orders.venue, fetcher, rules_url)
+        make.share_limits(self._desk.venue, fetcher, rules_url)
         self.feed = FeedCore(
             instruments,
             rings,
@@ -209,6 +193,7 @@ class App:
             frames_kept=feed.ring,
             streams=feed.streams,
         )
+        self.core.doors.feed = self.feed
         listed = [one for one in instruments if one.listed]
         subscriptions = exchange.subscriptions(feed.market, listed, feed.streams, feed.ws_url)
         self.connections = FeedConnections(
@@ -218,29 +203,28 @@ class App:
             seams,
             stale_ms=feed.stale_ms,
             backoff_s_max=feed.backoff_s_max,
+            ways=self._desk.ways,
         )
         return fetcher
 
     def _follow_market(self, exchange: Exchange, fetcher: SnapshotFetcher) -> None:
         """Begin to hear of the market: its streams, its books, and whether it is open."""
-        if unpriced := self.core.portfolio.worth.unpriced:
-            self.log.warning("unpriced", text=_UNPRICED.format(", ".join(unpriced)))
-        collar = self.config.risk.collar
-        for one in self.core.engine.instruments:
-            if 0 < one.reference_bound < collar:
-                self.log.warning("collar", text=_TOO_WIDE.format(one.symbol, collar, one.reference_bound))
-        self._spawn(fetcher.run(self.feed.process_snapshot))
+        for kind, text in cautions(self.core, self.config.risk.collar):
+            self.log.warning(kind, text=text)
+        self._spawn(fetcher.run(self._desk.books(self.feed)))
         self._spawn(self.connections.run())
         symbols, instruments = self.core.engine.market.symbols, self.core.engine.instruments
+        take = self.core.doors.take_symbols
         apart = self.config.venue.kind == "ccxt"
         if apart:  # its exchange may be another than the feed's
-            venue = cast("CcxtVenue", self.core.orders.venue)
-            symbols.take(venue.markets())
-            self._spawn(symbols.run(venue.ask_markets, self.seams, coarse=True))
+            venue = cast("CcxtVenue", self._desk.venue)
+            take(statuses_of(venue.markets()))
+            self._spawn(symbols.run(venue.ask_markets, self.seams, take, coarse=True))
         else:
             ask = partial(ask_instruments, exchange, fetcher.get, self.config.feed, instruments)
-            self._spawn(symbols.run(ask, self.seams))
-        self._spawn(self._rules.run(fetcher.get, instruments, None if apart else symbols.take))
+            self._spawn(symbols.run(ask, self.seams, take))
+        rules = None if apart else lambda told: take(statuses_of(told))
+        self._spawn(self._rules.run(fetcher.get, instruments, rules))
 
     # --- while it runs --------------------------------------------------------------------------------------
     async def wait(self, seconds: float | None) -> None:
@@ -262,6 +246,7 @@ class App:
         status.feed_connected = self.connections.connected
         status.feed_reconnects = self.connections.reconnects
         status.logs_dropped = self.logs.dropped
+        status.tape = self._desk.tape_status()
         status.tasks = len(asyncio.all_tasks())
         status.gc_pause = self._garbage.pauses()
         status.gc_collections = self._garbage.by_generation()
@@ -270,25 +255,18 @@ class App:
     def _on_http(self, audit: HttpAudit) -> None:
         self.log.warning("command", **msgspec.structs.asdict(audit))
 
-    def _token(self) -> str:
-        config = self.config
-        if not config.http.port:
-            return ""  # the socket asks for none
-        return find_secret(os.environ, self.seams.disk, config.http.token_env, config.keyring)
-
     def _every_second(self) -> None:
         clock, scheduler = self.seams.clock, self.seams.scheduler
 
         def beat() -> None:
             now_ns = clock.now_ns()
-            self.core.orders.save_baseline(now_ns)
+            self.core.doors.second(now_ns)
             step_ns = clock.resync()
             self._pulse.clock_stepped(step_ns)
             if abs(step_ns) > _SLEW_NS:
                 self.started_ns += step_ns
                 self.meetings.clock_stepped(step_ns)
-                self.feed.clock_stepped(step_ns)
-                take_step(self.core.orders, step_ns)
+                self.core.doors.clock_stepped(step_ns)
             if abs(step_ns) > _SECOND_NS // 2:
                 self.log.warning("clock_step", step_ms=step_ns / 1e6)
             if not self._stopping.is_set():
@@ -332,7 +310,7 @@ class App:
             text = str(error) if foreseen else f"{type(error).__name__}: {error}"
             self.log.error("failed", text=text, exc_info=None if foreseen else error)
             if not foreseen and hasattr(self, "core") and not self._ended:
-                self.core.orders.halt("failure", text)
+                self.core.doors.halt("failure", text)
         self._stopping.set()
 
     # --- the end ------------------------------------------------------------------------------------------
@@ -340,15 +318,15 @@ class App:
         """Cancel what should not outlive us, wait for the venue's word, flush; `last` is how it ended."""
         self._stopping.set()
         core = self.core
-        core.engine.stop()
-        core.engine.on_command(Command(verb="stop", source="daemon"))
+        core.doors.stop()
+        core.doors.command(Command(verb="stop", source="daemon"))
         now_ns = self.seams.clock.now_ns
         deadline_ns = now_ns() + DRAIN_NS
-        while (trim_stops(core.orders, now_ns()) or owed(core.orders)) and now_ns() < deadline_ns:
+        while (core.doors.trim_stops(now_ns()) or owed(core.orders)) and now_ns() < deadline_ns:
             await pause(self.seams, _POLL_S)
         for order in left(core.orders):  # its cancel was lost, or the venue cannot be reached
             self.log.error("left", order=order.client_order_id, state=order.state.name, then=_LEFT)
-        core.engine.phase = "STOPPED"
+        core.doors.set_phase("STOPPED")
         self.last = self.status()
         if self.failure is None and self.config.journal.checkpoint_s:  # else nobody knows what they are worth
             await core.checkpoints.write()
@@ -374,11 +352,14 @@ class App:
             return
         core, self._ended = self.core, True
         if core.engine.phase != "STOPPED":
-            core.engine.stop()
-        await core.orders.venue.stop()
-        core.orders.close()
+            core.doors.stop()
+        await core.doors.disconnect()
+        core.doors.close()
         await self.seams.worker.call(bool)  # it does one thing at a time: a sync under way is over
         try:
             await core.journal.close()
         except JournalError as error:
             self.failure = self.failure or error
+        if self._desk.tape is not None:
+            await self._desk.tape.close()
+            self._taping.cancel()

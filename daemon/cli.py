@@ -129,10 +129,14 @@ def _trade(config: Config, args: Namespace) -> int:
 
 
 def _replay(args: Namespace) -> int:
-    _check_there(args.file, "tape or capture")
+    _check_there(args.file, "session" if args.verify else "tape or capture")
+    if args.journal is not None and not args.verify:
+        raise UsageError("--journal is of a session; say --verify too")
     _check_there(args.model, "model bundle")
     _check_strategy(args.strategy)
     _use_kernels()
+    if args.verify:
+        return _verify(args)
     from daemon.options import ReplayOptions
     from daemon.tape.player import WHOLE
     from daemon.tape.replay import run
@@ -210,6 +214,24 @@ def _record(args: Namespace) -> int:
         environ=os.environ,
     )
     return run(RecordOptions(config=config, seconds=args.seconds, json=args.json))
+
+
+def _verify(args: Namespace) -> int:
+    if args.repeat != 1 or args.since or args.until is not None:
+        raise UsageError("a session is verified whole, and once: leave --repeat, --from and --until out")
+    from daemon.options import VerifyOptions
+    from daemon.session.verify import run
+
+    return run(
+        VerifyOptions(
+            session=args.file,
+            journal=args.journal,
+            config=None if args.config is None else _load(args.config),
+            strategy=args.strategy,
+            model=args.model,
+            json=args.json,
+        )
+    )
 
 
 def _train(args: Namespace) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from daemon import __version__
 from daemon.config_checks import absence_s_min
 from daemon.config_show import to_toml
+from daemon.doors import Doors
 from daemon.engine import Engine
 from daemon.errors import ConfigError, JournalError
 from daemon.memory_checkpoint import Checkpoints
@@ -35,6 +36,7 @@ from daemon.orders.windows import day_offset_ns, parse_windows
 from daemon.plans import plan_strategies
 from daemon.pulse import STEADY
 from daemon.runtime import Runtime
+from daemon.session.digests import Digests
 from daemon.tally import Tally
 
 if TYPE_CHECKING:
@@ -68,11 +70,12 @@ class Core(NamedTuple):
     tally: Tally
     spans: Spans
     checkpoints: Checkpoints
+    doors: Doors
 
     async def obey(self, command: Command) -> None:
         """Do what a person asks; return once no power cut undoes it. Raises TickdError."""
         failures = self.journal.failures
-        self.engine.on_command(command)
+        self.doors.command(command)
         with suppress(JournalError):
             await self.journal.sync_now()
         if self.journal.failures > failures:
@@ -159,23 +162,30 @@ def build(
     observers: Sequence[Observer] = (),
     followers: Sequence[MarketFollower] = (),
     pulse: Pulse = STEADY,
+    outside: Seams | None = None,
     digest: bool = False,
+    recorded: bool = False,
 ) -> Core:
     """Put the core together and bring back what journal and checkpoint remember.
 
     Raises JournalError and ConfigError; a checkpoint that is odd costs the warm-up and no start.
 
     Nothing is asked of the venue yet, and every gate is shut. rings: the feed's, one for each instrument.
-    pulse: of the loop that it runs on. digest: the journal keeps one over all orders.
+    pulse: of the loop that it runs on. outside: what does not decide goes by these
+    seams, where others are given: spans, and the writing of memories.
+    digest: the journal keeps one over all orders. recorded: it gets one each second over all decisions too.
     """
     history = read_history(seams.disk, Path(config.journal.path))
     refuse_another_mode(history, config)
-    checkpoints = Checkpoints(seams, Path(config.journal.path), runtimes)
+    outside = outside or seams
+    checkpoints = Checkpoints(
+        seams._replace(scheduler=outside.scheduler), Path(config.journal.path), runtimes
+    )
     checkpoints.take_up(int(config.journal.checkpoint_age_s_max * 1e9))
     tally = Tally(spans)
-    orders = build_orders(
-        config, instruments, runtimes, seams, venue, [tally, *observers], history.run_last, digest=digest
-    )
+    digests = Digests(runtimes) if recorded else None
+    told: list[Observer] = [tally, *observers] if digests is None else [tally, digests, *observers]
+    orders = build_orders(config, instruments, runtimes, seams, venue, told, history.run_last, digest=digest)
     engine = Engine(
         clock=seams.clock,
         scheduler=seams.scheduler,
@@ -192,19 +202,36 @@ def build(
         collar=config.risk.collar,
         followers=followers,
         pulse=pulse,
+        stamps=outside.clock,
     )
+    recovery = _recover(orders, history, seams.clock.now_ns)
+    recovery.begin(__version__, to_toml(config, {}), seams.disk.boot())
+    doors = Doors(engine, recovery, checkpoints, digests)
+    return Core(
+        engine,
+        orders,
+        orders.portfolio,
+        orders.journal,
+        recovery,
+        runtimes,
+        tally,
+        spans,
+        checkpoints,
+        doors,
+    )
+
+
+def _recover(orders: Orders, history: History, clock_ns: Callable[[], int]) -> Recovery:
+    """Bring back what the journal remembers, and tell of what is odd about it."""
     recovery = Recovery(orders)
     recovery.restore(without_gone(history, orders))
     refuse_netted(orders)
-    now_ns = seams.clock.now_ns()
+    now_ns = clock_ns()
     for text in history.cut:
         orders.tell(Alarm("journal_cut", text, now_ns))
     for text in left_behind(orders):
         orders.tell(Alarm("left_behind", text, now_ns))
-    recovery.begin(__version__, to_toml(config, {}), seams.disk.boot())
-    return Core(
-        engine, orders, orders.portfolio, orders.journal, recovery, runtimes, tally, spans, checkpoints
-    )
+    return recovery
 
 
 def build_orders(

@@ -11,6 +11,7 @@ from daemon.redact import redact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from daemon.config import Config
     from daemon.seams import Disk
 
 #: set by systemd for a unit with LoadCredential= or LoadCredentialEncrypted=
@@ -76,3 +77,10 @@ def read_key_file(disk: Disk, path: Path, key: str) -> str:
     if mode & _OTHERS:
         raise ConfigError(f"{key} {path} is open to every user here (mode {mode:04o}): chmod 600 {path}")
     return text
+
+
+def find_token(environ: Mapping[str, str], disk: Disk, config: Config) -> str:
+    """Return what commands over HTTP have to show; "" without a port: the socket asks for none."""
+    if not config.http.port:
+        return ""
+    return find_secret(environ, disk, config.http.token_env, config.keyring)

@@ -31,6 +31,7 @@ from daemon.config import (
     LogConfig,
     RiskConfig,
     StrategyConfig,
+    TapeConfig,
     VenueConfig,
 )
 from daemon.config_show import to_toml
@@ -74,11 +75,18 @@ def run(options: DemoOptions) -> int:
     status, failure = asyncio.run(_run(options, market))
     if status is not None:
         print_status(status, as_json=options.json)
+        _say_verifiable()
     elif failure is None:
         print("interrupted before it traded; nothing is left running", file=sys.stderr)
     if failure is not None:
         raise failure
     return EXIT_DONE
+
+
+def _say_verifiable() -> None:
+    """Tell how the session that was recorded is proved; only one is there."""
+    for session in sorted((FOLDER / "tape").glob("demo-*")):
+        print(f"replay it and prove that it is the same: tickd replay --verify {session}", file=sys.stderr)
 
 
 def _draw(status: Status, path: Path) -> None:
@@ -153,7 +161,8 @@ def _prepare(config: Config) -> Path:
     try:
         FOLDER.mkdir(parents=True, exist_ok=True)
         _refuse_second(Path(config.http.socket))
-        shutil.rmtree(config.journal.path, ignore_errors=True)
+        for folder in (config.journal.path, config.tape.path):
+            shutil.rmtree(folder, ignore_errors=True)
         path.write_text(to_toml(config, {}), encoding="utf-8")
     except OSError as error:
         raise TickdError(
@@ -323,6 +332,7 @@ class _Market:
             strategy=(strategy,),
             risk=RiskConfig(orders_per_s_max=50.0),
             journal=JournalConfig(path=str(FOLDER / "journal")),
+            tape=TapeConfig(record=True, path=str(FOLDER / "tape")),
             http=HttpConfig(socket=str(FOLDER / "tickd.sock"), port=self._options.port),
             log=LogConfig(file=str(FOLDER / "demo.log")),
         )

@@ -83,13 +83,14 @@ class Engine:
         collar: float,
         followers: Sequence[MarketFollower] = (),
         pulse: Pulse = STEADY,
+        stamps: Clock | None = None,
     ) -> None:
         """Wire it; every gate is shut until `start`.
 
         rings: where the feed leaves its ticks, one for each instrument (kernels.ring).
         depth: books are subscribed, so an order needs one in sync. collar: how far from the touch a price
         may be, as a fraction. followers: who else sees the market before strategies do (the paper venue).
-        pulse: how long the loop was stuck.
+        pulse: how long the loop was stuck. stamps: what spans are measured by, where not by the clock.
         """
         self.phase: DaemonState = "STARTING"
         self._drains = self.woken = 0  # the latter of these: by a timer or a fill instead of a frame
@@ -104,9 +105,8 @@ class Engine:
         self._timed = not isinstance(spans, NoSpans)  # on virtual time there is nothing to measure
         self.synced = [not depth] * len(instruments)
         self.venue_up = False
-        self._now = clock.now_ns
-        self._followers = followers
-        self._scheduler = scheduler
+        self._now, self._stamp_ns = clock.now_ns, (stamps or clock).now_ns
+        self._followers, self._scheduler = followers, scheduler
         self._desks = desks
         self._tick_age_ns = tick_age_ns
         self._stuck_ns = pulse.before_ns
@@ -123,7 +123,7 @@ class Engine:
         self._marks = Marks(len(instruments), self.touch, self.portfolio)
         self._owners = owners_of(instruments, runtimes)
         self._runtimes_of = [tuple(runtime for runtime, _ in owners) for owners in self._owners]
-        self._turns = Turns(self._runtimes_of, followers, spans, clock.now_ns)
+        self._turns = Turns(self._runtimes_of, followers, spans, self._stamp_ns)
         self.turns, self.on_decided = self._turns.by_instrument, self._turns.on_decided
         for follower in followers:
             follower.on_watch = self._turns.settle_one
@@ -239,7 +239,7 @@ class Engine:
     def drain(self, wire_ns: int) -> None:
         """Decide: nothing more was readable after the frame received at `wire_ns`."""
         self._drains += 1
-        ready_ns = self._now()
+        ready_ns = self._stamp_ns()
         for instrument in self._fresh:
             for follower in self._followers:
                 if instrument in follower.watching:
@@ -271,8 +271,7 @@ class Engine:
             self._raised(runtime, error)
             return
         if self._timed:
-            decided_ns = self._now()
-            self.spans.decided(wire_ns, ready_ns, decided_ns)
+            self.spans.decided(wire_ns, ready_ns, decided_ns := self._stamp_ns())
             ready_ns = decided_ns
         self._answer(runtime, wanted, wire_ns, ready_ns)
 
@@ -287,7 +286,7 @@ class Engine:
     def turned(self, instrument: int, answer: int, wire_ns: int) -> None:
         """Do what a turn wants."""
         runtime = self._runtimes_of[instrument][0]
-        self._answer(runtime, self._turns.wanted(instrument, answer), wire_ns, self._now())
+        self._answer(runtime, self._turns.wanted(instrument, answer), wire_ns, self._stamp_ns())
 
     def turn_raised(self, instrument: int, error: Exception) -> None:
         """Halt: the strategy that owns the instrument raised."""
@@ -297,7 +296,7 @@ class Engine:
     def _act(self, runtime: Runtime, count: int, wire_ns: int, decided_ns: int) -> None:
         desk = self._desks[runtime.index]
         # looked at here, once something is wanted: most ticks want nothing, and a strategy may have been slow
-        late = decided_ns - wire_ns + self._stuck_ns(wire_ns) > self._tick_age_ns
+        late = self._now() - wire_ns + self._stuck_ns(wire_ns) > self._tick_age_ns
         if late:
             self.risk.close_all(dt.GATE_TICK_AGE)
         self._acting = True
@@ -305,7 +304,7 @@ class Engine:
             for action in runtime.actions[:count].tolist():
                 verdict = self.risk.check(desk, action, wire_ns)
                 if type(verdict) is Approved:
-                    checked_ns = self._now()
+                    checked_ns = self._stamp_ns()
                     if type(self.orders.submit(verdict)) is Order:
                         recorded_ns, written_ns = self.orders.recorded_ns, self.orders.written_ns
                         self.spans.sent(wire_ns, decided_ns, checked_ns, recorded_ns, written_ns)

@@ -124,6 +124,10 @@ def _add_trading(verb: Callable[[str, str], Parser]) -> None:
         "--strategy", help="a shipped strategy or FILE.py:decide (ema_cross; ml where a model is given)"
     )
     one.add_argument("--model", type=Path, metavar="FOLDER", help="a model bundle")
+    one.add_argument(
+        "--verify", action="store_true", help="the file is a session's folder: hold its replay to its journal"
+    )
+    one.add_argument("--journal", type=Path, metavar="FOLDER", help="with --verify: where the journal is now")
     one.add_argument("--repeat", type=count, default=1, help="run it so many times and compare (1)")
     one.add_argument("--speed", type=speed, default=float("inf"), help="a factor of its own, or max (max)")
     one.add_argument(

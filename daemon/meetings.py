@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from daemon.errors import FrameError, NetError, VenueError
 from daemon.orders.audit import Alarm
 from daemon.pause import pause, within
-from kernels.dtypes import GATE_VENUE_DOWN
 
 if TYPE_CHECKING:
     from daemon.core import Core
@@ -65,7 +64,7 @@ class Meetings:
             self._log.warning("waiting", text=text, s=round(waits_ns / 1e9, 1))
             until_ns = self._seams.clock.mono_ns() + waits_ns
             while (left_ns := until_ns - self._seams.clock.mono_ns()) > 0:
-                self._core.engine.withdraw_unseen()
+                self._core.doors.withdraw_unseen()
                 await pause(self._seams, min(left_ns / 1e9, _WITHDRAW_S))
             await self.meet()
 
@@ -73,8 +72,8 @@ class Meetings:
         """Compare with the venue's word, and settle."""
         core = self._core
         self._asked_ns = self._seams.clock.now_ns()
-        snapshot = await core.orders.venue.snapshot(core.recovery.since_ns)
-        found = core.recovery.meet(snapshot, self._asked_ns)
+        snapshot = await core.doors.snapshot()
+        found = core.doors.meet(snapshot, self._asked_ns)
         self._wait_s = min(self._period_s, _SOON_S) if found.soon else self._period_s
         for text in snapshot.notes:
             self._log.error("unread", text=text)
@@ -103,7 +102,7 @@ class Meetings:
                 refused = isinstance(error, VenueError) and error.code not in BUSY
                 refusals = refusals + 1 if refused else 0
                 if refusals == REFUSALS_MAX:
-                    self._core.orders.halt("recovery", f"the venue does not say what it holds: {error}")
+                    self._core.doors.halt("recovery", f"the venue does not say what it holds: {error}")
                 await pause(self._seams, 1.0 if refusals < REFUSALS_MAX else min(self._period_s, 10.0))
                 self._asked.set()
             else:
@@ -122,7 +121,7 @@ class Meetings:
             self._log.warning("snapshot_failed", reason=why)
         lasts_ns = mono_ns - self._unseen_ns
         if lasts_ns >= _BLIND_NS:
-            core.orders.risk.close_all(GATE_VENUE_DOWN)
+            core.doors.close_venue()
         if lasts_ns >= _TOLD_NS and not self._told:
             self._told = True
             text = (

@@ -116,6 +116,8 @@ class Checkpoints:
         self._seams = seams
         self._runtimes = runtimes
         self._layouts = [layout(runtime) for runtime in runtimes]
+        #: lets a strategy take what waits; whoever records the session has it go through its doors
+        self.settling: Callable[[int], object] = self.settle
         self._told = ""
 
     # --- a start ------------------------------------------------------------------------------------------
@@ -181,9 +183,14 @@ class Checkpoints:
             self.written += 1
             self._told = ""
 
-    def _memory(self, runtime: Runtime, here: dict[str, str]) -> Memory:
+    def settle(self, strategy: int) -> None:
+        """Let a strategy take the ticks that wait: they belong to its memory."""
+        runtime = self._runtimes[strategy]
         for row in range(len(runtime.instruments)):
-            runtime.absorb(row)  # what waits belongs to it
+            runtime.absorb(row)
+
+    def _memory(self, runtime: Runtime, here: dict[str, str]) -> Memory:
+        self.settling(runtime.index)
         return Memory(
             name=runtime.name,
             symbols=[one.symbol for one in runtime.instruments],

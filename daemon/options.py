@@ -92,6 +92,17 @@ class BarsOptions(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
+class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd replay --verify`."""
+
+    session: Path  # its folder
+    journal: Path | None = None  # None: where the session wrote it
+    config: Config | None = None  # in place of the session's own; likewise what follows
+    strategy: str | None = None
+    model: Path | None = None
+    json: bool = False
+
+
 class LatencyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd bench latency`."""
 

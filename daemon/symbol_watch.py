@@ -12,6 +12,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 
 from daemon.errors import TickdError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     #: () -> the instruments as their exchange has them now, None where it did not say; may raise TickdError
     Ask = Callable[[], Awaitable[Sequence[Instrument] | None]]
+    Take = Callable[[Sequence[tuple[int, str, str]]], object]
 
 _log = structlog.get_logger(component="feed")
 
@@ -63,6 +65,16 @@ class SymbolWatch:
                 self._risk.restore(one.index)
                 _log.info("market_open", symbol=one.symbol)
 
+    def take_statuses(self, statuses: Sequence[tuple[int, str, str]]) -> None:
+        """Take what an exchange says of some: index, status, and which exchange it is."""
+        known = self._instruments
+        self.take(
+            [
+                msgspec.structs.replace(known[index], status=status, exchange=exchange)
+                for index, status, exchange in statuses
+            ]
+        )
+
     def on_rejected(self, report: ExecutionReport) -> None:
         """Doubt: it may be why the venue rejected an order."""
         if report.reason.startswith(NOT_SENT):
@@ -78,9 +90,10 @@ class SymbolWatch:
         )
         self._tell(Alarm("market_closed", text, self._now()))
 
-    async def run(self, ask: Ask, seams: Seams, *, coarse: bool = False) -> None:
+    async def run(self, ask: Ask, seams: Seams, take: Take, *, coarse: bool = False) -> None:
         """Ask while there is a reason to, until cancelled.
 
+        take(statuses): what to do with the answer.
         coarse: a market may be told open that refuses orders as closed, which asking at once would not mend.
         """
         while True:
@@ -93,7 +106,12 @@ class SymbolWatch:
                     await within(seams, _CLOSED_S, self._doubt.wait())
             self._doubt.clear()
             try:
-                self.take(await ask() or ())
+                take(statuses_of(await ask() or ()))
             except TickdError as error:  # one that it lists no more, or no answer: as it was
                 _log.warning("symbols_unknown", reason=str(error))
             await pause(seams, _COARSE_S if coarse and not self._risk.suspended else _APART_S)
+
+
+def statuses_of(instruments: Sequence[Instrument]) -> list[tuple[int, str, str]]:
+    """Return index, status and exchange of each."""
+    return [(one.index, one.status, one.exchange) for one in instruments]

@@ -173,7 +173,7 @@ class RowReader:
         }
 
     def row(self, record: Record) -> Row | None:
-        """Return the next record's row, None for a sync mark."""
+        """Return the next record's row, None for a sync mark or a digest."""
         take = self._take.get(type(record))
         if take is None:
             return None

@@ -133,6 +133,18 @@ def steps(console: Console, title: str, total: int) -> Iterator[Callable[[str], 
         yield step
 
 
+@contextmanager
+def counting(console: Console, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how much of `total` is done, on a terminal: yields what is told so, as often as one likes."""
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
 # --- what is drawn ------------------------------------------------------------------------------------------
 def render(status: Status, before: Status | None = None) -> RenderableType:
     """Return the whole view; `before` is an earlier Status of the same daemon, for rates."""

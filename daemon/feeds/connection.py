@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import structlog
@@ -23,7 +23,7 @@ from daemon.feeds.snapshots import BAN_S
 from daemon.pause import Backoff, connect_later, pause
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from daemon.feeds.base import Subscription
     from daemon.feeds.core import FeedCore
@@ -47,14 +47,21 @@ _CALM_NS: Final = 3_600_000_000_000
 _OVERLAP_S: Final = 2.0
 
 
+class Ways(NamedTuple):
+    """How what comes by a connection reaches the feed: its own verbs, or those of who keeps a record."""
+
+    on_frame: Callable[[bytes, bool], None]
+    disconnected: Callable[[Sequence[int]], None]
+
+
 class Link:
     """One open websocket; the Handler that the network calls."""
 
     __slots__ = (
         "_connection",
-        "_core",
         "_newest",
         "_sequence",
+        "_take",
         "ended",
         "live",
         "opened_ns",
@@ -63,10 +70,15 @@ class Link:
         "wire",
     )
 
-    def __init__(self, connection: FeedConnection, core: FeedCore) -> None:
+    def __init__(
+        self,
+        connection: FeedConnection,
+        sequence: Callable[[bytes], int] | None,
+        take: Callable[[bytes, bool], None],
+    ) -> None:
         self._connection = connection
-        self._core = core
-        self._sequence = core.sequence
+        self._sequence = sequence
+        self._take = take
         self._newest = -1  # the number of the newest frame that had one
         self.wire: Wire | None = None
         self.live = True
@@ -80,7 +92,7 @@ class Link:
         if self._sequence is not None and self.live:
             self._count(self._sequence(payload))
         if self.live:
-            self._core.on_frame(payload, last)
+            self._take(payload, last)
 
     def _count(self, number: int) -> None:
         """End it where a frame is missing; what came since is of books that are wrong."""
@@ -106,17 +118,6 @@ class Link:
             self.ended.set()
 
 
-class Untaped:
-    """A connection that nobody records (daemon/feeds/taped.py has the other kind)."""
-
-    def link(self, connection: FeedConnection, core: FeedCore) -> Link:
-        """Return what a websocket calls."""
-        return Link(connection, core)
-
-    def cut(self) -> None:
-        """Learn that the connection's books are lost."""
-
-
 class FeedConnection:
     """Keeps one address streaming into a core; `run` is the task, cancelled to stop."""
 
@@ -129,10 +130,10 @@ class FeedConnection:
         *,
         stale_ms: int,
         backoff_s_max: float = 30.0,
-        taping: Untaped | None = None,
+        ways: Ways | None = None,
     ) -> None:
         self._core = core
-        self._taping = taping or Untaped()
+        self._ways = ways or Ways(core.on_frame, core.disconnected)
         self._subscription = subscription
         self._instruments = np.array(subscription.instruments, dtype=np.intp)
         self._snapshots = snapshots
@@ -201,7 +202,7 @@ class FeedConnection:
         while True:
             while held_s := self._snapshots.held_s:  # a connection while we are banned only lengthens the ban
                 await pause(self._seams, held_s)
-            link = self._taping.link(self, self._core)
+            link = Link(self, self._core.sequence, self._ways.on_frame)
             link.opened_ns = clock.now_ns()
             try:
                 link.wire = await self._seams.net.connect(self._subscription.url, link)
@@ -265,8 +266,7 @@ class FeedConnection:
         self._links.remove(link)
         if not self._links:
             instruments = self._instruments.tolist()
-            self._taping.cut()
-            self._core.disconnected(instruments)
+            self._ways.disconnected(instruments)
             for index in instruments:
                 self._snapshots.forget(index)
 

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from daemon.feeds.connection import FeedConnection
-from daemon.feeds.taped import Taped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from daemon.feeds.base import Control, Subscription
+    from daemon.feeds.connection import Ways
     from daemon.feeds.core import FeedCore
     from daemon.feeds.snapshots import SnapshotFetcher
-    from daemon.feeds.taped import Tape
     from daemon.seams import Seams
 
 
@@ -26,7 +25,7 @@ _log = structlog.get_logger(component="feed")
 
 
 class FeedConnections:
-    """One connection for each Subscription, recorded on `tape`; `run` is the task, cancelled to stop."""
+    """One connection for each Subscription; `run` is the task, cancelled to stop."""
 
     def __init__(
         self,
@@ -37,8 +36,9 @@ class FeedConnections:
         *,
         stale_ms: int,
         backoff_s_max: float = 30.0,
-        tape: Tape | None = None,
+        ways: Callable[[FeedCore, int], Ways] | None = None,
     ) -> None:
+        """Wire it; ways(core, number): how a connection reaches the core, where not straight."""
         self._each = [
             FeedConnection(
                 core,
@@ -47,7 +47,7 @@ class FeedConnections:
                 seams,
                 stale_ms=stale_ms,
                 backoff_s_max=backoff_s_max,
-                taping=None if tape is None else Taped(tape, number, seams.clock),
+                ways=None if ways is None else ways(core, number),
             )
             for number, one in enumerate(subscriptions)
         ]

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from daemon.feeds.connection import Link, Untaped
+from daemon.feeds.connection import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from daemon.feeds.connection import FeedConnection
     from daemon.feeds.core import FeedCore
     from daemon.instruments import Instrument
     from daemon.seams import Clock
@@ -34,51 +33,26 @@ class Tape(Protocol):
         """Return a stream's number."""
 
 
-class Taped(Untaped):
-    """One connection's place on a tape."""
+def tape_ways(tape: Tape, clock: Clock) -> Callable[[FeedCore, int], Ways]:
+    """Return what makes the ways of a connection to a core, by its number: recorded."""
+    now_ns, take = clock.now_ns, tape.take
 
-    def __init__(self, tape: Tape, number: int, clock: Clock) -> None:
-        self._take = tape.take
-        self._frames = tape.stream(f"{FEED}{number}")
-        self._cuts = tape.stream(f"{CUT}{number}")
-        self._now_ns = clock.now_ns
+    def ways(core: FeedCore, number: int) -> Ways:
+        process, lose = core.process, core.disconnected
+        frames, cuts = tape.stream(f"{FEED}{number}"), tape.stream(f"{CUT}{number}")
 
-    def link(self, connection: FeedConnection, core: FeedCore) -> Link:
-        """Return a link whose frames are recorded."""
-        return _TapedLink(connection, core, self._take, self._frames, self._now_ns)
+        def on_frame(payload: bytes, last: bool) -> None:
+            wire_ns = now_ns()
+            take(frames, wire_ns, last, payload)
+            process(payload, wire_ns, last)
 
-    def cut(self) -> None:
-        """Record that the connection's books are lost."""
-        self._take(self._cuts, self._now_ns(), False, b"")
+        def disconnected(instruments: Sequence[int]) -> None:
+            take(cuts, now_ns(), False, b"")
+            lose(instruments)
 
+        return Ways(on_frame, disconnected)
 
-class _TapedLink(Link):
-    """Stamps a frame once, records it, and hands it on with that stamp."""
-
-    __slots__ = ("_now_ns", "_process", "_stream", "_take")
-
-    def __init__(
-        self,
-        connection: FeedConnection,
-        core: FeedCore,
-        take: Callable[[int, int, bool, bytes], None],
-        stream: int,
-        now_ns: Callable[[], int],
-    ) -> None:
-        super().__init__(connection, core)
-        self._take = take
-        self._stream = stream
-        self._now_ns = now_ns
-        self._process = core.process
-
-    def on_frame(self, payload: bytes, last: bool) -> None:
-        """Take a frame as Link does."""
-        if self._sequence is not None and self.live:
-            self._count(self._sequence(payload))
-        if self.live:
-            wire_ns = self._now_ns()
-            self._take(self._stream, wire_ns, last, payload)
-            self._process(payload, wire_ns, last)
+    return ways
 
 
 def tape_snapshots(

@@ -79,6 +79,7 @@ ALARMS: Final = (
     "unpriced_fee",
     "void",  # an order was declared absent, or turned up after that
     "ring_overflow",  # ticks came faster than they were taken, and were lost to who came too late
+    "tape",  # the record of the session cannot be written: it cannot be verified from there on
     "gap",  # ticks were missed, and a strategy begins anew
     "flatten",  # a position cannot be closed yet
     "settled",  # opposite positions of a derivative, which its exchange nets, have closed each other

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 from zlib import crc32
 
 from daemon.errors import JournalError
@@ -39,6 +39,13 @@ if TYPE_CHECKING:
 
     from daemon.orders.records import Checkpoint, Run
     from daemon.seams import Disk, File, Worker
+
+    class AppendFailed(Protocol):
+        """Who records a session, and has to know what its journal lacks."""
+
+        def __call__(self, error: OSError, *, written: bool) -> None:
+            """Take it."""
+
 
 Sync = Literal["group", "os", "intent"]
 
@@ -68,6 +75,8 @@ class Journal:
         self.failure = ""  # the latest, as a sentence
         #: called with a sentence when a sync failed, since no caller of `append` is there to hear of it
         self.on_failure: Callable[[str], None] = _ignore
+        #: told of a record that was not appended (or was, and is not durable), before its caller is
+        self.on_append_failed: AppendFailed = _unheard
         #: gives the state a new segment begins with
         self.checkpoint: Callable[[], tuple[Run, Checkpoint]] | None = None
         self._disk = disk
@@ -132,10 +141,15 @@ class Journal:
         data = FRAME.pack(size, crc32(body, size)) + body
         try:
             file.write(data)
-            if self._sync == "intent" and body[0] == PLACE:
-                file.sync()
         except OSError as error:
+            self.on_append_failed(error, written=False)
             raise self._error(error) from error
+        if self._sync == "intent" and body[0] == PLACE:
+            try:
+                file.sync()
+            except OSError as error:
+                self.on_append_failed(error, written=True)
+                raise self._error(error) from error
         self.records += 1
         if self._hash is not None and body[0] in _DIGESTED:
             self._hash.update(data)
@@ -208,6 +222,10 @@ class Journal:
             "leaves until this is mended and trading is resumed"
         )
         return JournalError(self.failure)
+
+
+def _unheard(error: OSError, *, written: bool) -> None:
+    """Record no session."""
 
 
 def _ignore(_: str) -> None:

@@ -105,7 +105,7 @@ class Orders:
         self.waiting: deque[tuple[int, Order, int]] = deque()  # (due, order, when it was asked)
         self._timer: Timer | None = None
         self._baseline: Baseline | None = None  # as last journalled
-        journal.on_failure = self._on_journal_failure
+        journal.on_failure = self.on_journal_failure
         risk.trip, risk.withdraw = self.halt, partial(cancel_all, self, others=False)
 
     # --- out ----------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class Orders:
             )  # fmt: skip
             self.journal.append(head + desk.rows[row].tobytes())
         except JournalError as error:
-            self._on_journal_failure(str(error))
+            self.on_journal_failure(str(error))
             return self.risk.refuse(REFUSED_JOURNAL, desk, approved.action, now_ns)
         order = Order(
             client_order_id=client_order_id,
@@ -373,9 +373,10 @@ class Orders:
         try:
             self.journal.append(body)
         except JournalError as error:
-            self._on_journal_failure(str(error))
+            self.on_journal_failure(str(error))
 
-    def _on_journal_failure(self, text: str) -> None:
+    def on_journal_failure(self, text: str) -> None:
+        """Halt: the journal cannot be written."""
         now_ns = self.clock.now_ns()
         self.tell(Alarm("journal", text, now_ns))
         self.halt("journal", text, now_ns)

@@ -99,6 +99,14 @@ def read_all(
         del data, segment
 
 
+def bodies(disk: Disk, path: Path) -> Iterator[bytes]:
+    """Yield the bytes of one file's records, sync marks among them; raises JournalError. Cuts nothing."""
+    data = _read(disk, path)
+    for at in scan(data, path).offsets:
+        size, _ = FRAME.unpack_from(data, at)
+        yield data[at + FRAME.size : at + FRAME.size + size]
+
+
 def scan(data: bytes, path: Path) -> Segment:
     """Find a file's frames and where its sound part ends; raises JournalError, naming the damaged offset."""
     filled = len(data.rstrip(b"\0"))

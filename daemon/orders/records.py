@@ -46,6 +46,7 @@ MARK: Final = 16
 MET: Final = 17
 FEE_VALUED: Final = 18
 FUNDING_NAMED: Final = 19
+DIGEST: Final = 20
 
 NAMES: Final[dict[int, str]] = {
     RUN: "run",
@@ -66,6 +67,7 @@ NAMES: Final[dict[int, str]] = {
     MET: "met",
     FEE_VALUED: "fee_valued",
     FUNDING_NAMED: "funding_named",
+    DIGEST: "digest",
 }
 
 #: type, now_ns, seq or refusal, strategy, instrument, and the X_* to X_REFUSAL, in whose place a PLACE has
@@ -244,6 +246,16 @@ class FundingNamed(msgspec.Struct, frozen=True, array_like=True):
     parts: list[Funding]
 
 
+class Digest(msgspec.Struct, frozen=True, array_like=True):
+    """What a session that is recorded proves of all since its last digest; written each second."""
+
+    now_ns: int
+    #: of those that decided since: index, decisions of this run, digest over all rows and decisions of it
+    strategies: list[tuple[int, int, int]]
+    steps: int  # that orders took, of this run
+    steps_crc: int  # over all of them
+
+
 class Marked(msgspec.Struct, frozen=True):
     """Everything before `offset` was durable."""
 
@@ -268,6 +280,7 @@ Record = (
     | Met
     | FeeValued
     | FundingNamed
+    | Digest
 )
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -285,6 +298,7 @@ _TYPES: Final[dict[type, int]] = {
     Met: MET,
     FeeValued: FEE_VALUED,
     FundingNamed: FUNDING_NAMED,
+    Digest: DIGEST,
 }
 _HEADS: Final = {kind: bytes([number]) for kind, number in _TYPES.items()}
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Record]]] = {

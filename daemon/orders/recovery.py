@@ -62,6 +62,7 @@ class Recovery:
         self._instrument_of: dict[int, int] = {}
         self._names: dict[int, str] = {}  # the journal's instrument index -> symbol
         self._run: records.Run | None = None  # of the journal, as it is read
+        self._begun: records.Run  # this run, once it began
         self._stopped = False  # it was asked to end, and sent nothing more that opens
         self._met = False  # the venue's balances had been taken over by then: a run may end before it met it
         self._meeting = Meeting(orders, self.detach)
@@ -132,11 +133,14 @@ class Recovery:
             boot=boot.name,
             listed_age_ns=boot.age_ns + waits_ns if waits_ns else 0,
         )
-        orders.journal.checkpoint = lambda: (
-            msgspec.structs.replace(run, strategies=self._strategies()),  # desks may have been added
-            save(orders),
-        )
+        self._begun = run
+        orders.journal.checkpoint = self.checkpoint
         orders.journal.begin(run, save(orders))
+
+    def checkpoint(self) -> tuple[records.Run, records.Checkpoint]:
+        """Return what a segment begins with: this run, and the whole state."""
+        run = msgspec.structs.replace(self._begun, strategies=self._strategies())  # desks may have been added
+        return run, save(self._orders)
 
     def _strategies(self) -> list[tuple[str, list[str]]]:
         """Return name and symbols of every desk, by index."""

@@ -28,7 +28,7 @@ from daemon.feeds.connections import FeedConnections
 from daemon.feeds.core import FeedCore
 from daemon.feeds.exchanges import fetch_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
-from daemon.feeds.taped import tape_snapshots
+from daemon.feeds.taped import tape_snapshots, tape_ways
 from daemon.lifetime import catch_signals, nothing_to_lose
 from daemon.logs import open_logs
 from daemon.net import make_net
@@ -174,7 +174,7 @@ class Recording:
             seams,
             stale_ms=feed.stale_ms,
             backoff_s_max=feed.backoff_s_max,
-            tape=self.recorder,
+            ways=tape_ways(self.recorder, seams.clock),
         )
 
     def _header(self) -> TapeHeader:

@@ -43,10 +43,16 @@ class Venue(Protocol):
     """Where orders go."""
 
     name: str
-    up: bool
-    losses: int  # connections lost since the start
     can_amend: bool  # whether an order can be lowered and keep its place
     can_replace: bool  # whether one request can cancel a resting order and place another
+
+    @property
+    def up(self) -> bool:
+        """Whether orders can travel."""
+
+    @property
+    def losses(self) -> int:
+        """Return the connections lost since the start."""
 
     def is_short(self) -> bool:
         """Whether its rate limits leave room for little more than cancels and queries."""

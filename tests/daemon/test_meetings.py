@@ -37,21 +37,22 @@ class Core:
         self.forgets = 0
         self.halts = []
         self.withdrawn = []  # when
-        self.engine = SimpleNamespace(withdraw_unseen=lambda: self.withdrawn.append(time.now_ns()))
         self.told, self.gates = [], []
         self.orders = SimpleNamespace(
-            venue=SimpleNamespace(snapshot=self.snapshot),
-            halt=lambda *why: self.halts.append(why),
             tell=lambda alarm: self.told.append((time.now_ns() // SECOND, alarm.kind)),
-            risk=SimpleNamespace(close_all=lambda gate: self.gates.append((time.now_ns() // SECOND, gate))),
+        )
+        self.doors = SimpleNamespace(
+            withdraw_unseen=lambda: self.withdrawn.append(time.now_ns()),
+            snapshot=self.snapshot,
+            meet=lambda snapshot, asked_ns: Differences(["a note"], ["a fault"]),
+            halt=lambda *why: self.halts.append(why),
+            close_venue=lambda: self.gates.append((time.now_ns() // SECOND, GATE_VENUE_DOWN)),
         )
         self.recovery = SimpleNamespace(
-            since_ns=0,
-            meet=lambda snapshot, asked_ns: Differences(["a note"], ["a fault"]),
             forgets_ns=self.forgets_ns,
         )
 
-    async def snapshot(self, since_ns):
+    async def snapshot(self):
         self.asked.append(self.time.now_ns() // SECOND)
         if self.fails:
             raise self.fails.pop(0)
@@ -118,7 +119,7 @@ def test_the_next_meeting_is_due_on_the_injected_time_and_at_once_when_asked_for
 
 def test_what_one_look_does_not_settle_is_told_and_looked_at_again_soon(desk):
     found = [Differences(unsettled=["it is odd"], soon=True), Differences()]
-    desk.core.recovery.meet = lambda *_: found.pop(0)
+    desk.core.doors.meet = lambda *_: found.pop(0)
     desk.time.call_at(5 * SECOND, desk.meetings.ask)
     asyncio.run(desk.play(desk.meetings.run(), 20))
     assert desk.core.asked == [5, 10]
@@ -178,7 +179,7 @@ def test_one_that_is_only_busy_is_waited_for(desk):
 
 def test_a_clock_that_is_set_while_the_venue_is_asked_moves_when_it_was_asked(desk):
     heard = []
-    desk.core.recovery.meet = lambda _, asked_ns: heard.append(asked_ns) or Differences([], [])
+    desk.core.doors.meet = lambda _, asked_ns: heard.append(asked_ns) or Differences([], [])
     ask = desk.core.snapshot
 
     async def snapshot(since_ns):

@@ -107,7 +107,9 @@ def test_it_is_asked_about_while_there_is_a_reason_to(new_floor, script):
         return answer and said(floor, answer)
 
     async def main():
-        task = asyncio.ensure_future(floor.engine.market.symbols.run(ask, floor.seams))
+        task = asyncio.ensure_future(
+            floor.engine.market.symbols.run(ask, floor.seams, floor.core.doors.take_symbols)
+        )
         await later(floor, 20)
         rejected(floor, "not sent: the venue is down")
         await later(floor, 20)
@@ -147,7 +149,7 @@ def test_a_coarse_word_for_a_market_is_not_asked_for_at_once_after_it_refused_as
         return [replace(one, exchange="kraken") for one in floor.instruments]  # always open, as it has it
 
     async def main():
-        task = asyncio.ensure_future(symbols.run(ask, floor.seams, coarse=True))
+        task = asyncio.ensure_future(symbols.run(ask, floor.seams, symbols.take_statuses, coarse=True))
         await later(floor, 0.1)
         for turn in range(1, 4):
             rejected(floor, "MarketClosed: there")

@@ -203,7 +203,7 @@ class World:
 
     def _tell(self, run: Run, verb: Any) -> None:
         try:
-            run.app.core.engine.on_command(Command(verb=verb, source="person"))
+            run.app.core.doors.command(Command(verb=verb, source="person"))
         except JournalError as error:
             self.log.append(f"{self.now_s:9.3f} {error}")
 

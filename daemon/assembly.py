@@ -1,0 +1,111 @@
+"""A live daemon's core, put together with its venue, and on the record where that is configured."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from daemon.audit_log import AuditLog
+from daemon.core import build, make_runtimes
+from daemon.session.recording import Recording
+from daemon.spans import Spans
+from daemon.status import TapeStatus
+from daemon.venues import make
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from daemon.config import Config
+    from daemon.core import Core
+    from daemon.feeds.connection import Ways
+    from daemon.feeds.core import FeedCore
+    from daemon.instruments import Instrument
+    from daemon.logs import Logs
+    from daemon.plans import Plan
+    from daemon.pulse import Pulse
+    from daemon.seams import Seams
+    from daemon.tape.recorder import Recorder
+    from daemon.venues.base import Venue
+
+
+class TradingDesk(NamedTuple):
+    """What was put together. recording, tape: None where the session is not recorded."""
+
+    core: Core
+    venue: Venue  # itself; a recorded core has another in its place
+    recording: Recording | None
+    tape: Recorder | None
+
+    @property
+    def ways(self) -> Callable[[FeedCore, int], Ways] | None:
+        """Return how connections reach the feed, where not straight."""
+        return None if self.recording is None else self.recording.ways
+
+    def books(self, feed: FeedCore) -> Callable[[int, bytes, int], None]:
+        """Return what takes whole books."""
+        return feed.process_snapshot if self.recording is None else self.recording.snapshots(feed)
+
+    def tape_status(self) -> TapeStatus | None:
+        """Return what faces show of the record; None: nothing is recorded."""
+        tape = self.tape
+        if tape is None:
+            return None
+        return TapeStatus(
+            entries=tape.written,
+            bytes=tape.bytes_written,
+            dropped=tape.dropped,
+            lost_from=tape.lost_from,
+            lag_s=tape.lag_ns / 1e9,
+            failure=tape.failure,
+        )
+
+
+async def assemble(
+    config: Config,
+    plans: Sequence[Plan],
+    instruments: Sequence[Instrument],
+    rings: NDArray[np.void],
+    seams: Seams,
+    venue_seams: Seams,
+    pulse: Pulse,
+    logs: Logs,
+) -> TradingDesk:
+    """Build venue and core, and bring back what journal and checkpoint remember; raises TickdError.
+
+    venue_seams: by which a venue at an exchange is reached; a paper venue is a part of the core.
+    """
+    recording = Recording(seams, pulse) if config.tape.record else None
+    inside = seams if recording is None else recording.seams
+    reached = inside if config.venue.kind == "paper" else venue_seams
+    venue, followers = make.make_venue(config, instruments, rings, reached, os.environ)
+    for text in await make.check_key_rights(config, venue, venue_seams, os.environ):
+        logs.get("daemon").warning("key", text=text)
+    fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
+    runtimes = make_runtimes(
+        config, plans, instruments, fees, can_amend=venue.can_amend, can_replace=venue.can_replace
+    )
+    core = build(
+        config,
+        instruments,
+        runtimes,
+        rings,
+        inside,
+        venue if recording is None else recording.venue(venue),
+        Spans(),
+        observers=[AuditLog(logs, instruments)],
+        followers=followers,
+        pulse=pulse if recording is None else recording.pulse,
+        outside=seams,
+        recorded=recording is not None,
+    )
+    for paper in followers:
+        make.restore_paper(paper, core.portfolio)
+    if recording is None:
+        return TradingDesk(core, venue, None, None)
+    from daemon.session.start import go_on_record  # noqa: PLC0415 - it loads Arrow
+
+    tape, core = go_on_record(config, seams, core, recording)
+    return TradingDesk(core, venue, recording, tape)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from daemon.cli import main
+from daemon.errors import CheckFailedError, FileFormatError, JournalError, TickdError, UsageError
+from daemon.options import VerifyOptions
+from daemon.session.verify import run
+from daemon.tape.manifest import SUFFIX
+from daemon.tape.reader import read_tape
+from strategies import ema_cross
+
+
+class Tape:
+    """Another tape of the same header."""
+
+    cuts = ()
+
+    def __init__(self, path, entries):
+        self.header = read_tape(path).header
+        self._entries = entries
+
+    def __iter__(self):
+        return iter(self._entries)
+
+
+def altered(entries, place, old, new):
+    """Return the entries with one frame of the market altered."""
+    entry = [one for one in entries if one.stream == "feed/0"][place]
+    assert old in entry.payload
+    other = entry._replace(payload=entry.payload.replace(old, new))
+    return [other if one is entry else one for one in entries]
+
+
+def mine(folder: Path) -> Path:
+    """Return a copy of the shipped strategy that wants the other side."""
+    text = Path(ema_cross.__file__).read_text()
+    file = folder / "ema_cross.py"
+    file.write_text(text.replace("wanted = side *", "wanted = -side *"))
+    return file
+
+
+def test_a_session_verifies_to_its_end(session, verified):
+    verdict = verified(session)
+    assert verdict.difference is None
+    assert verdict.complete
+    assert not verdict.changed
+    assert verdict.records == verdict.records_of_session
+    assert verdict.digests >= 29
+    assert verdict.events > 900
+
+
+def test_the_run_after_it_begins_with_what_it_left_and_verifies_too(tmp_path, new_session, verified):
+    first = new_session(tmp_path)
+    first.play(6)
+    first.end()
+    second = new_session(tmp_path, start_ns=first.time.now_ns() + 10**9)
+    second.play(6, seed=2)
+    second.core.doors.halt("risk", "a test")
+    second.play(2, seed=3)
+    path = second.end()
+    verdict = verified(path)
+    assert verdict.complete
+    assert verdict.difference is None
+    assert verified(first.path).complete
+    shutil.move(tmp_path / "journal" / "00000001.journal", tmp_path / "away")
+    with pytest.raises(JournalError, match="deleted since"):
+        verified(path)
+
+
+def test_a_changed_parameter_is_found_and_named(session, verified):
+    verdict = verified(session, params={"qty": 1.5, "band_bps": 0.5})
+    found = verdict.difference
+    assert verdict.changed == ["strategy[0].params.qty 1.0 is 1.5", "parameters of strategy ema_cross"]
+    assert found.since < found.until  # what it wanted in its warm-up is in the digest of that second
+    assert "ema_cross of BTC/USDT" in found.text
+
+
+def test_a_changed_feature_is_named_with_both_values(session, verified):
+    found = verified(session, tuning={"ema_fast": 5.0}).difference
+    assert found.order or found.since < found.until
+    assert found.session != found.replay
+
+
+def test_one_altered_frame_is_found(entries, forged, verified):
+    frame = [one for one in entries if one.stream == "feed/0"][300]
+    bid = json.loads(frame.payload)["data"]["b"].encode()
+    verdict = verified(forged(altered(entries, 300, b'"b":"' + bid, b'"b":"1' + bid)))
+    assert verdict.difference is not None
+    assert verdict.difference.seq >= frame.seq
+    assert verdict.difference.text
+
+
+def test_what_only_a_digest_shows_is_placed_within_its_second(entries, forged, verified):
+    frame = [one for one in entries if one.stream == "feed/0"][5]  # in its warm-up nothing is ordered
+    found = verified(forged(altered(entries, 5, b'"A":"5.000"', b'"A":"5.001"'))).difference
+    assert found is not None
+    assert (found.order, found.feature) == ("", "")
+    assert found.since < found.until
+    assert "ema_cross of BTC/USDT" in found.text
+    assert found.seq > frame.seq
+
+
+def test_a_tape_that_was_tampered_with_is_refused_already(session, tmp_path, verified):
+    copy = tmp_path / session.name
+    shutil.copytree(session, copy)
+    segment = next(copy.glob(f"*{SUFFIX}"))
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+    with pytest.raises(FileFormatError, match="damaged"):
+        verified(copy)
+
+
+def test_a_tape_with_holes_says_from_where_on_it_cannot_be_verified(session, entries, monkeypatch):
+    holed = Tape(session, [*entries[:500], *entries[510:]])
+    monkeypatch.setattr("daemon.session.verify.read_tape", lambda _: holed)
+    with pytest.raises(TickdError, match="cannot be verified from entry 500 on"):
+        run(VerifyOptions(session=session))
+
+
+def test_a_tape_without_an_end_is_verified_as_far_as_it_goes(entries, forged, verified):
+    verdict = verified(forged(entries[:600]))
+    assert verdict.difference is None
+    assert not verdict.complete
+    assert "the tape has no end: the session runs, or was killed" in verdict.why_short
+    assert "records more" in verdict.why_short
+
+
+def test_a_journal_that_ends_before_the_tape_is_verified_as_far_as_it_goes(tmp_path, new_session, verified):
+    run = new_session(tmp_path)
+    run.play(5)
+    path = run.end()
+    file = tmp_path / "journal" / "00000001.journal"
+    file.write_bytes(file.read_bytes()[:-600])  # a power cut
+    verdict = verified(path)
+    assert verdict.difference is None
+    assert "and the tape goes on" in verdict.why_short
+
+
+def test_it_ends_with_the_codes_of_a_check(session, capsys, tmp_path):
+    assert main(["replay", "--verify", str(session), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["complete"] is True
+    assert main(["replay", "--verify", str(session), "--strategy", str(mine(tmp_path))]) == 3
+    assert main(["replay", "--verify", str(tmp_path / "none")]) == 2
+    assert main(["replay", "--verify", str(session), "--repeat", "2"]) == 2
+    assert main(["replay", str(session), "--journal", "x"]) == 2
+
+
+def test_a_difference_is_an_error_that_says_what_was_changed(session, tmp_path):
+    with pytest.raises(CheckFailedError, match="changed since"):
+        run(VerifyOptions(session=session, strategy=str(mine(tmp_path))))
+
+
+def test_a_tape_of_the_market_alone_is_no_session(session, entries, monkeypatch):
+    tape = Tape(session, entries)
+    tape.header = msgspec.structs.replace(tape.header, session={})
+    monkeypatch.setattr("daemon.session.verify.read_tape", lambda _: tape)
+    with pytest.raises(UsageError, match="the market alone"):
+        run(VerifyOptions(session=session))
