@@ -6,6 +6,7 @@ Files appear whole or not at all: they are written under temporary names, and gi
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,7 +24,7 @@ from daemon.tape.forms.base import FinerGridError, Grid, State
 from daemon.tape.forms.table import Wanted, find_source
 from daemon.tape.forms.texts import verify_checksum
 from daemon.tape.partitions import TickWriter, Written
-from daemon.tape.ticks import read_header
+from daemon.tape.ticks import read_header, rescale
 from kernels.columns import D_SEQ, D_SIDE, D_SNAPSHOT, T_KIND
 from kernels.dtypes import TRADE
 
@@ -141,6 +142,7 @@ class _Work:
         self.state = state
         self._advance = advance
         self._writers: dict[tuple[str, str], TickWriter] = {}
+        self._grids: dict[tuple[str, str], Grid] = {}  # that each writer counts by
         self._inputs: list[Input] = []
         self._sizes = {path: _size(path) for path in options.files}
         self._done_bytes = 0
@@ -168,10 +170,16 @@ class _Work:
 
     def _write(self, piece: Piece, form: str) -> None:
         key = piece.series.key
+        grid = self.state.grids[key]
+        header = piece.series.header(grid, form, __version__)
         writer = self._writers.get(key)
         if writer is None:
-            header = piece.series.header(self.state.grids[key], form, __version__)
             writer = self._writers[key] = TickWriter(self._options.out, header)
+            self._grids[key] = grid
+        if grid != self._grids[key]:
+            if not writer.widen(header, partial(rescale, before=self._grids[key], after=grid)):
+                raise FinerGridError(key, grid)
+            self._grids[key] = grid
         if piece.bars is not None:
             writer.add_bars(piece.bars)
         else:

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from daemon.errors import TickdError, UsageError
-from daemon.tape.columns import SCHEMAS, bars_table, depth_table, ticks_table
-from daemon.tape.ticks import GROUP_ROWS, METADATA
+from daemon.tape.columns import SCHEMAS, bars_table, depth_table, no_depth, no_ticks, ticks_table
+from daemon.tape.ticks import GROUP_ROWS, METADATA, Block
 from kernels.columns import D_WIRE_NS, T_WIRE_NS
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.tape.columns import Table
-    from daemon.tape.ticks import Block, Header
+    from daemon.tape.ticks import Header
 
     Ints = NDArray[np.int64]
 
@@ -112,7 +112,7 @@ class _Queue:
     def __init__(self, make: Callable[[], TableFile], convert: Callable[[Ints], pa.Table]) -> None:
         self._make = make
         self._convert = convert
-        self._waiting: list[Ints] = []
+        self.waiting: list[Ints] = []
         self._count = 0
         self._file: TableFile | None = None
 
@@ -120,7 +120,7 @@ class _Queue:
         """Take rows; whole row groups of them are written."""
         if not rows.shape[1]:
             return
-        self._waiting.append(rows)
+        self.waiting.append(rows)
         self._count += rows.shape[1]
         while self._count >= GROUP_ROWS:
             self._write(GROUP_ROWS)
@@ -134,10 +134,10 @@ class _Queue:
             self._file = None
 
     def _write(self, rows: int) -> None:
-        waiting = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting, axis=1)
+        waiting = self.waiting[0] if len(self.waiting) == 1 else np.concatenate(self.waiting, axis=1)
         now, later = waiting[:, :rows], waiting[:, rows:]
         # a copy: what waits must not hold the memory of what was written
-        self._waiting = [later.copy()] if later.shape[1] else []
+        self.waiting = [later.copy()] if later.shape[1] else []
         self._count = later.shape[1]
         if self._file is None:
             self._file = self._make()
@@ -167,6 +167,18 @@ class TickWriter:
     def add_bars(self, rows: Ints) -> None:
         """Take bars, int64[columns of BARS, n]."""
         self._add("bars", rows, rows[0])
+
+    def widen(self, header: Header, rescaled: Callable[[Block], None]) -> bool:
+        """Take over finer steps, if nothing was written yet; `rescaled` counts a block's rows by them."""
+        if self._files:
+            return False
+        self._header = header
+        for queues in self._days.values():
+            for ticks in queues["ticks"].waiting:
+                rescaled(Block(ticks, no_depth()))
+            for depth in queues["depth"].waiting:
+                rescaled(Block(no_ticks(), depth))
+        return True
 
     def _add(self, table: Table, rows: Ints, times_ns: Ints) -> None:
         if not rows.shape[1]:

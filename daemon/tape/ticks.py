@@ -181,6 +181,16 @@ def step(decimals: int) -> str:
     return f"0.{'1':0>{decimals}}" if decimals else "1"
 
 
+def rescale(block: Block, before: tuple[int, ...], after: tuple[int, ...]) -> None:
+    """Count a block's prices and sizes in finer steps, in place; each as decimals of price and size."""
+    price, size = (10 ** (new - old) for old, new in zip(before[:2], after[:2], strict=True))
+    for rows, prices, sizes in ((block.ticks, (T_A, T_C), (T_B, T_D)), (block.depth, (D_PRICE,), (D_SIZE,))):
+        for column in prices:
+            rows[column] *= price
+        for column in sizes:
+            rows[column] *= size
+
+
 _END_OF_ALL: Final = np.iinfo(np.int64).max
 
 

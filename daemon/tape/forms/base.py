@@ -66,7 +66,10 @@ class Grid(NamedTuple):
 
 
 class FinerGridError(Exception):
-    """A number has more decimals than all before it: the conversion begins anew with this grid."""
+    """A number has more decimals than all before it: what was read is to be counted by this grid.
+
+    Where that cannot be any more, since it is written, the conversion begins anew.
+    """
 
     def __init__(self, key: tuple[str, str], grid: Grid) -> None:
         super().__init__(key, grid)
@@ -89,6 +92,14 @@ class State:
         if finer != known:
             raise FinerGridError(series.key, finer)
         return known
+
+    def at_least(self, series: Series, grid: Grid) -> None:
+        """Count an instrument by a grid that has at least these decimals."""
+        self.grids[series.key] = Grid(*map(max, self.grids.get(series.key, Grid()), grid))
+
+    def widen(self, series: Series, grid: Grid) -> None:
+        """Count an instrument by a finer grid from now on."""
+        self.grids[series.key] = grid
 
     def checks_of(self, series: Series, file: str, trade_ids: TradeIds = "contiguous") -> Checks:
         """Return the checks of an instrument, which go on from file to file."""

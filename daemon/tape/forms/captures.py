@@ -19,7 +19,7 @@ from daemon.feeds.shapes import learn
 from daemon.tape.capture import capture_instrument, no_frame, no_time, read_chunks
 from daemon.tape.columns import no_depth, no_ticks
 from daemon.tape.forms.base import FinerGridError, Grid, Piece, Series, count_of, decimals_of
-from daemon.tape.ticks import Block, places
+from daemon.tape.ticks import Block, places, rescale
 from kernels import frames
 from kernels.columns import (
     D_END,
@@ -88,9 +88,8 @@ class Captures:
         )
         found = Grid(places(str(instrument.tick_size)), places(str(instrument.lot_size)))
         checks = state.checks_of(series, path.name)
-        reader = FrameReader(
-            instrument, BinanceDecoder([instrument]), series, state.grid(series, found), checks
-        )
+        state.at_least(series, found)
+        reader = FrameReader(instrument, BinanceDecoder([instrument]), series, state, checks)
         lines = 0
         for chunk, read_bytes in read_chunks(path):
             count = chunk.count(b"\n") + 1
@@ -114,11 +113,12 @@ class FrameReader:
     """Frames of one instrument to its rows."""
 
     def __init__(
-        self, instrument: Instrument, decoder: Decoder, series: Series, grid: Grid, checks: Checks
+        self, instrument: Instrument, decoder: Decoder, series: Series, state: State, checks: Checks
     ) -> None:
         self._decoder = decoder
         self._series = series
-        self._grid = grid
+        self._state = state
+        self._grid = grid = state.grids[series.key]
         self._checks = checks
         self._streams = np.zeros(len(_KINDS), STREAM)
         self._streams["instrument"], self._streams["kind"] = instrument.index, _KINDS
@@ -179,12 +179,12 @@ class FrameReader:
         """Return the rows of one event; raises FrameError for levels that cannot be read."""
         if isinstance(event, Tick):
             self._ticks = no_ticks(1) if not self._ticks.shape[1] else self._ticks
-            self._put_tick(event, last, seq, row, 0)
+            self._put(event, last, seq, row, 0, 0)
             return Block(self._ticks[:, :1].copy(), self.no_block.depth)
         levels = len(event.payload) // frames.LEVEL_BYTES + 1
         if self._depth.shape[1] < levels:
             self._depth = no_depth(levels)
-        m = self._put_levels(event, last, seq, row, 0)
+        _, m = self._put(event, last, seq, row, 0, 0)
         return Block(self.no_block.ticks, self._depth[:, :m].copy())
 
     # --- frames of no known shape --------------------------------------------------------------------------
@@ -195,14 +195,10 @@ class FrameReader:
         try:
             event = self._decoder.decode(payload, wire_ns)
             for one in event if isinstance(event, list) else [event]:
-                if isinstance(one, Tick):
+                if isinstance(one, Tick | Depth):
                     self._learn(one, payload)
-                    self._put_tick(one, last, seq, row, n)
-                    n += 1
-                elif isinstance(one, Depth | Snapshot):
-                    if isinstance(one, Depth):
-                        self._learn(one, payload)
-                    m = self._put_levels(one, last, seq, row, m)
+                if isinstance(one, Tick | Depth | Snapshot):
+                    n, m = self._put(one, last, seq, row, n, m)
                 elif one.kind == "no_print" and (number := _TRADE_ID.search(payload)):
                     self._checks.leave_out(np.array([int(number[1])]))
         except FrameError as error:
@@ -216,6 +212,22 @@ class FrameReader:
             stream = self._streams[at : at + 1]
             agrees = partial(_agrees, event, self._decoder.time_unit_ns)
             learn(stream, payload, self._decoder.fields[kind], agrees)
+
+    def _put(
+        self, event: Tick | Depth | Snapshot, last: int, seq: int, row: int, n: int, m: int
+    ) -> tuple[int, int]:
+        """Put an event behind n ticks and m levels; where it has more decimals, they get as many."""
+        while True:
+            try:
+                if isinstance(event, Tick):
+                    self._put_tick(event, last, seq, row, n)
+                    return n + 1, m
+                return n, self._put_levels(event, last, seq, row, m)
+            except FinerGridError as finer:
+                rescale(Block(self._ticks[:, :n], self._depth[:, :m]), self._grid, finer.grid)
+                self._grid = finer.grid
+                self._steps[:] = make_grid(finer.grid.price_places, 1, finer.grid.size_places, 1)
+                self._state.widen(self._series, finer.grid)
 
     def _put_tick(self, tick: Tick, last: int, seq: int, row: int, n: int) -> None:
         grid = self._grid

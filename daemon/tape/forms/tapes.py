@@ -71,7 +71,7 @@ class _Instrument:
             exchange_symbol=instrument.exchange_symbol,
             clock="received",
         )
-        grid = state.grid(
+        state.at_least(
             self.series,
             Grid(
                 places(f"{instrument.tick_size.normalize():f}"),
@@ -79,7 +79,7 @@ class _Instrument:
             ),
         )
         self.checks = state.checks_of(self.series, file, decoder.trade_ids)
-        self._reader = FrameReader(instrument, decoder, self.series, grid, self.checks)
+        self._reader = FrameReader(instrument, decoder, self.series, state, self.checks)
         self._blocks: list[Block] = []
 
     def frames(self, frames: list[bytes], wire_ns: Ints, last: Ints, seqs: Ints, begun: int) -> None:

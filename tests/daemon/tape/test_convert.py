@@ -15,11 +15,12 @@ from daemon.cli import main
 from daemon.clock import SystemClock
 from daemon.errors import CheckFailedError, FileFormatError, TickdError, UsageError
 from daemon.options import ConvertOptions
-from daemon.tape import partitions
+from daemon.tape import capture, partitions
 from daemon.tape.bare import time_bare_decode
 from daemon.tape.convert import convert
 from daemon.tape.ticks import read_header, read_ticks
-from kernels.columns import T_A, T_ID
+from kernels.columns import T_A, T_B, T_ID, T_KIND
+from kernels.dtypes import TRADE as TRADE_KIND
 
 CAPTURES = (
     "binance-spot-btcusdt-20240808.gz",
@@ -86,6 +87,22 @@ def test_a_finer_number_begins_anew_and_leaves_one_set_of_files(tmp_path):
     assert read_header(tmp_path / "ticks").tick == "0.001"
     assert column(tmp_path, T_A) == [61_837_630, 61_837_630, 61_837_634]
     assert len([one for one in left(tmp_path) if "parquet" in one]) == 1
+
+
+@pytest.mark.parametrize("rows", [10, 100_000])
+def test_a_captures_finer_number_is_room_for_what_waits_and_a_beginning_anew_for_what_is_written(
+    tmp_path, lines_of, capture_of, monkeypatch, rows
+):
+    monkeypatch.setattr(partitions, "GROUP_ROWS", rows)
+    monkeypatch.setattr(capture, "_CHUNK_BYTES", 4_096)
+    lines = lines_of(2_000)
+    at = next(n for n in range(1_500, 2_000) if b"@trade" in lines[n])
+    lines[at] = lines[at].replace(b'"q":"0.00123"', b'"q":"0.0012345"')
+    run(tmp_path, capture_of(lines))
+    assert read_header(tmp_path / "ticks").lot == "0.0000001"
+    kinds, sizes = column(tmp_path, T_KIND), column(tmp_path, T_B)
+    assert {size for kind, size in zip(kinds, sizes, strict=True) if kind == TRADE_KIND} == {12_300, 12_345}
+    assert read_header(tmp_path / "ticks").tick == "0.01"
 
 
 def test_a_strict_conversion_writes_nothing_where_anything_is_wrong(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -10,8 +11,8 @@ from daemon.errors import TickdError, UsageError
 from daemon.tape import partitions
 from daemon.tape.columns import no_depth, no_ticks
 from daemon.tape.partitions import TickWriter, folder_of
-from daemon.tape.ticks import Block, Header, read_ticks
-from kernels.columns import T_KIND, T_SEQ, T_WIRE_NS
+from daemon.tape.ticks import Block, Header, read_header, read_ticks
+from kernels.columns import T_A, T_KIND, T_SEQ, T_WIRE_NS
 from kernels.dtypes import TRADE
 
 DAY_NS = 86_400_000_000_000
@@ -29,6 +30,7 @@ def block(begin, count, wire_ns=DAY_NS, step_ns=1):
     ticks = no_ticks(count)
     ticks[T_SEQ] = np.arange(begin, begin + count)
     ticks[T_KIND] = TRADE
+    ticks[T_A] = 1
     ticks[T_WIRE_NS] = wire_ns + np.arange(count) * step_ns
     return Block(ticks, no_depth())
 
@@ -114,6 +116,25 @@ def test_what_was_published_is_removed_too_where_the_rest_fails(tmp_path, monkey
         writer.commit()
     writer.abandon()
     assert files(tmp_path) == []
+
+
+def test_finer_steps_are_taken_over_until_something_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(partitions, "GROUP_ROWS", 10)
+    finer = msgspec.structs.replace(HEADER, tick="0.01")
+    writer = TickWriter(tmp_path, HEADER)
+    writer.add(block(0, 4))
+
+    def tenfold(one):
+        one.ticks[T_A] *= 10
+
+    assert writer.widen(finer, tenfold)
+    writer.add(block(4, 7))
+    assert not writer.widen(finer, tenfold)
+    (written,) = writer.commit()
+    assert read_header(tmp_path).tick == "0.01"
+    rows = np.concatenate([one.ticks for one in read_ticks(tmp_path)], axis=1)
+    assert rows[T_A].tolist() == [10] * 4 + [1] * 7
+    assert written.rows == 11
 
 
 def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):

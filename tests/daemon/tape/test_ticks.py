@@ -16,7 +16,17 @@ from daemon.errors import FileFormatError, UsageError
 from daemon.tape import partitions
 from daemon.tape.columns import DEPTH, TICKS, no_depth, no_ticks
 from daemon.tape.partitions import TickWriter
-from daemon.tape.ticks import METADATA, Block, Header, open_part, places, read_header, read_ticks, step
+from daemon.tape.ticks import (
+    METADATA,
+    Block,
+    Header,
+    open_part,
+    places,
+    read_header,
+    read_ticks,
+    rescale,
+    step,
+)
 from kernels.columns import D_PRICE, D_SEQ, D_SIDE, D_WIRE_NS, T_A, T_B, T_KIND, T_SEQ, T_WIRE_NS
 from kernels.dtypes import TRADE
 
@@ -119,6 +129,13 @@ def test_memory_does_not_grow_with_the_record(tmp_path, monkeypatch):
     tracemalloc.stop()
     assert total == 60_000
     assert peak < 12 * 8 * 60_000 / 4
+
+
+def test_rows_are_counted_in_finer_steps_in_place():
+    one = block([(3, 0), (4, 2)])
+    rescale(one, (1, 1), (2, 3, 0))
+    assert (one.ticks[T_A, 0], one.ticks[T_B, 0]) == (40, 400)
+    assert one.depth[D_PRICE].tolist() == [0, 10]
 
 
 def test_steps_are_powers_of_ten():

@@ -20,6 +20,15 @@ def test_a_grid_is_the_first_one_until_a_number_needs_a_finer():
     assert (finer.value.key, finer.value.grid) == (("binance", "BTC/USDT"), Grid(2, 6))
 
 
+def test_a_grid_can_be_asked_to_have_more_decimals():
+    state = State({})
+    state.at_least(SERIES, Grid(2, 5))
+    state.at_least(SERIES, Grid(3, 1))
+    assert state.grids[SERIES.key] == Grid(3, 5)
+    state.widen(SERIES, Grid(4, 5))
+    assert state.grid(SERIES, Grid()) == Grid(4, 5)
+
+
 def test_checks_go_on_from_file_to_file():
     state = State({})
     first = state.checks_of(SERIES, "a")
