@@ -7,7 +7,7 @@ Files appear whole or not at all: they are written under temporary names, and gi
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -16,11 +16,13 @@ from rich.console import Console
 from daemon import __version__
 from daemon.clock import SystemClock
 from daemon.errors import EXIT_DONE, CheckFailedError, FileFormatError, TickdError, UsageError
+from daemon.faces.compiling import compiling
 from daemon.faces.convert_summary import Advance, show
 from daemon.lifetime import interrupted_by_any
 from daemon.tape.dirty import Finding, sentence
 from daemon.tape.exports import EXPORTS
 from daemon.tape.forms.base import FinerGridError, Grid, State
+from daemon.tape.forms.captures import compile_kernels
 from daemon.tape.forms.table import Wanted, find_source
 from daemon.tape.forms.texts import verify_checksum
 from daemon.tape.partitions import TickWriter, Written
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 
     from daemon.options import ConvertOptions
     from daemon.tape.forms.base import Piece, Source
+
+
+#: forms whose frames compiled kernels read
+_COMPILED: Final = {"capture", "tape"}
 
 
 class Input(msgspec.Struct, kw_only=True):
@@ -70,6 +76,12 @@ class Converted(msgspec.Struct, kw_only=True):
 def run(options: ConvertOptions) -> int:
     """Convert, and print what came of it; raises TickdError."""
     clock = SystemClock()
+    if any(
+        find_source(path, _wanted(options))[0] in _COMPILED for path in options.files if not is_ticks(path)
+    ):
+        with compiling(Console(stderr=True), 1) as step:
+            step("frames")
+            compile_kernels()
     with interrupted_by_any(), Advance(Console(stderr=True), clock.mono_ns) as advance:
         result = convert(options, clock.mono_ns, advance.to)
     show(result, as_json=options.json)
@@ -86,14 +98,7 @@ def convert(
     for path in options.files:
         if is_ticks(path):
             raise UsageError(f"{path} is ticks already: name an --out that ends in .csv or .npz")
-    wanted = Wanted(
-        form=options.form,
-        exchange=options.exchange,
-        market=options.market,
-        symbol=options.symbol,
-        columns=options.columns,
-        unit=options.unit,
-    )
+    wanted = _wanted(options)
     sums = [path.is_file() and verify_checksum(path) for path in options.files]
     grids: dict[tuple[str, str], Grid] = {}
     while True:
@@ -108,6 +113,17 @@ def convert(
         except BaseException:
             work.abandon()
             raise
+
+
+def _wanted(options: ConvertOptions) -> Wanted:
+    return Wanted(
+        form=options.form,
+        exchange=options.exchange,
+        market=options.market,
+        symbol=options.symbol,
+        columns=options.columns,
+        unit=options.unit,
+    )
 
 
 def _export(options: ConvertOptions, begun_ns: int, mono_ns: Callable[[], int]) -> Converted:

@@ -16,9 +16,10 @@ from daemon.errors import FrameError
 from daemon.events import Depth, Snapshot, Tick
 from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.shapes import learn
+from daemon.instruments import make_instrument
 from daemon.tape.capture import capture_instrument, no_frame, no_time, read_chunks
 from daemon.tape.columns import no_depth, no_ticks
-from daemon.tape.forms.base import FinerGridError, Grid, Piece, Series, count_of, decimals_of
+from daemon.tape.forms.base import FinerGridError, Grid, Piece, Series, State, count_of, decimals_of
 from daemon.tape.ticks import Block, places, rescale
 from kernels import frames
 from kernels.columns import (
@@ -61,13 +62,13 @@ if TYPE_CHECKING:
     from daemon.feeds.base import Decoder, Event
     from daemon.instruments import Instrument
     from daemon.tape.dirty import Checks
-    from daemon.tape.forms.base import State
 
     Ints = NDArray[np.int64]
 
 #: decimals of the numbers of a message, their trailing zeros aside
 _DECIMALS: Final = re.compile(rb"\d\.(\d*?)0*(?![\d])")
 _TRADE_ID: Final = re.compile(rb'"t":(\d{1,18})')
+_LINE: Final = b'1 {"lastUpdateId":1,"bids":[["1","1"]],"asks":[["2","1"]]}'
 #: frames looked at for a first grid; a number that does not fit it makes it finer
 _SCAN_FRAMES: Final = 256
 _KINDS: Final = (QUOTE, TRADE, DEPTH)
@@ -276,6 +277,31 @@ class FrameReader:
         d[D_PRICE] = _rescaled(ticks, finest, grid.price_places)
         d[D_SIZE] = _rescaled(lots, finest, grid.size_places)
         return m + count
+
+
+def compile_kernels() -> None:
+    """Compile, or load from the cache, what reads frames: one line of a made-up capture goes through it."""
+    instrument = make_instrument(
+        0,
+        "binance",
+        "spot",
+        "BTC/USDT",
+        tick_size="1",
+        lot_size="1",
+        qty_min="1",
+        qty_max="9",
+        notional_min="1",
+    )
+    series = Series(
+        exchange="binance", market="spot", symbol="BTC/USDT", exchange_symbol="BTCUSDT", clock="received"
+    )
+    state = State({series.key: Grid()})
+    reader = FrameReader(
+        instrument, BinanceDecoder([instrument]), series, state, state.checks_of(series, "compiling")
+    )
+    starts, ends, wire_ns = np.empty((3, 1), np.int64)
+    frames.split(_LINE, starts, ends, wire_ns)
+    reader.read(_LINE, starts, ends, wire_ns, np.ones(1, np.int64), 0, 1)
 
 
 def _places(counts: Ints, decimals: int) -> int:

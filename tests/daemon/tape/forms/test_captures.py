@@ -12,7 +12,7 @@ import pytest
 from daemon.errors import FileFormatError
 from daemon.tape.capture import read_frames
 from daemon.tape.forms.base import FinerGridError, Grid, State
-from daemon.tape.forms.captures import Captures
+from daemon.tape.forms.captures import Captures, compile_kernels
 from kernels import frames
 from kernels.columns import (
     D_LAST,
@@ -194,3 +194,9 @@ def test_a_truncated_capture_is_refused(lines_of, tmp_path):
     path.write_bytes(gzip.compress(b"\n".join(lines_of(2_000)))[:-50])
     with pytest.raises(FileFormatError, match="truncated gzip: it ends at byte"):
         read(path)
+
+
+def test_kernels_compiled_beforehand_are_those_that_read(lines_of, capture_of):
+    compile_kernels()
+    read(capture_of(lines_of(100)))
+    assert [len(one.signatures) for one in (frames.split, frames.read)] == [1, 1]
