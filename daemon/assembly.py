@@ -79,7 +79,8 @@ async def assemble(
     """
     recording = Recording(seams, pulse) if config.tape.record else None
     inside = seams if recording is None else recording.seams
-    reached = inside if config.venue.kind == "paper" else venue_seams
+    # what a paper venue measures its waits by is no journal of ours
+    reached = inside._replace(disk=seams.disk) if config.venue.kind == "paper" else venue_seams
     venue, followers = make.make_venue(config, instruments, rings, reached, os.environ)
     for text in await make.check_key_rights(config, venue, venue_seams, os.environ):
         logs.get("daemon").warning("key", text=text)

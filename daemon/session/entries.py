@@ -38,6 +38,7 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True):
     can_replace: bool
     memories: bytes | None  # the checkpoint of strategies' memories as it was read; None: there was none
     journals: dict[str, int]  # the sizes of those files of the journal that the start had read
+    round_trips_ns: list[int] = []  # that a paper venue's waits are drawn from; none: they are fixed
     boot: tuple[str, int]  # of the machine: name and age in ns
     hashes: dict[str, dict[str, str]]  # by strategy: of each thing that its decisions depend on
 

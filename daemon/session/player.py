@@ -287,7 +287,7 @@ class Player:
     def _build(self, begin: Begin) -> None:
         config, instruments, seams = self._config, self._instruments, self._seams
         rings, nothing = new_rings(len(instruments)), VirtualTime()  # which reads no clock of the session
-        paper = make_paper(config, instruments, rings, seams) if begin.paper else None
+        paper = make_paper(config, instruments, rings, seams, begin.round_trips_ns) if begin.paper else None
         fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
         runtimes = make_runtimes(
             config, self._plans, instruments, fees, can_amend=begin.can_amend, can_replace=begin.can_replace

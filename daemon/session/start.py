@@ -50,6 +50,7 @@ def _begin(core: Core, recording: Recording) -> Begin:
         can_replace=venue.can_replace,
         memories=recording.disk.memories,
         journals=recording.disk.journals,
+        round_trips_ns=list(getattr(venue, "round_trips_ns", ())),
         boot=(boot.name, boot.age_ns),
         hashes={f"{one.index} {one.name}": layout(one) for one in core.runtimes},
     )

@@ -42,7 +42,7 @@ from daemon.status import OrderCounts  # noqa: TC001 - msgspec reads the annotat
 from daemon.tape.bare import time_bare_decode
 from daemon.tape.player import WHOLE, Player, Span
 from daemon.tape.source import open_source
-from daemon.venues.make import make_paper
+from daemon.venues.make import make_paper, measure
 from daemon.warm import Deaf, warm_up
 from kernels.ring import new_rings
 
@@ -177,7 +177,7 @@ def _assemble(
     instruments = list(source.instruments)
     seams = Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), random.Random(0))  # noqa: S311 - replay
     rings = new_rings(len(instruments))
-    venue = make_paper(config, instruments, rings, seams, RealDisk())
+    venue = make_paper(config, instruments, rings, seams, measure(config, RealDisk()))
     paper = config.paper
     fees = (float(paper.fee_maker), float(paper.fee_taker))
     runtimes = load_runtimes(config, instruments, RealDisk(), fees, step, can_amend=True)

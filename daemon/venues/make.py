@@ -58,7 +58,7 @@ def make_venue(
 ) -> tuple[Venue, list[PaperVenue]]:
     """Return the venue, and who of it must see the market (the paper venue). Raises ConfigError."""
     if config.venue.kind == "paper":
-        paper = make_paper(config, instruments, rings, seams)
+        paper = make_paper(config, instruments, rings, seams, measure(config, seams.disk))
         return paper, [paper]
     return make_live(config, instruments, seams, environ), []
 
@@ -144,23 +144,25 @@ async def check_key_rights(
     return await refuse_withdrawals(rest, config.venue)
 
 
+def measure(config: Config, disk: Disk) -> list[int]:
+    """Return the round trips in ns that a paper venue draws its waits from, none: they are fixed.
+
+    Raises ConfigError for a journal that tells too few.
+    """
+    journal = folder_of(config.paper.latency)
+    return [] if journal is None else measured(disk, journal)
+
+
 def make_paper(
     config: Config,
     instruments: Sequence[Instrument],
     rings: NDArray[np.void],
     seams: Seams,
-    disk: Disk | None = None,
+    round_trips_ns: Sequence[int],
 ) -> PaperVenue:
-    """Return a paper venue as configured, that reads the feed's `rings`; raises ConfigError.
-
-    A journal that its latencies come from is read from `disk`, where that is not the seams' own.
-    """
+    """Return a paper venue as configured, that reads the feed's `rings`; `round_trips_ns`: of `measure`."""
     paper = config.paper
-    journal = folder_of(paper.latency)
-    if journal is None:
-        delays = fixed(paper.latency_in_us * 1000, paper.latency_out_us * 1000)
-    else:
-        delays = drawn(measured(disk or seams.disk, journal))
+    there_back_ns = paper.latency_in_us * 1000, paper.latency_out_us * 1000
     return PaperVenue(
         instruments,
         rings,
@@ -169,8 +171,9 @@ def make_paper(
         balances=paper.balances,
         fee_maker=paper.fee_maker,
         fee_taker=paper.fee_taker,
-        delays=delays,
+        delays=drawn(round_trips_ns) if round_trips_ns else fixed(*there_back_ns),
         queue=(QUEUES[paper.queue], paper.queue_power),
+        round_trips_ns=round_trips_ns,
     )
 
 

@@ -106,8 +106,11 @@ class PaperVenue:
         fee_taker: Decimal,
         delays: Delays,
         queue: tuple[int, float] = (RISK_ADVERSE, 0.0),
+        round_trips_ns: Sequence[int] = (),
     ) -> None:
+        """Wire it. round_trips_ns: what `delays` are drawn from, if they are: a session's record has them."""
         self.up = False
+        self.round_trips_ns = round_trips_ns
         self.account = PaperAccount(instruments, balances, fee_maker, fee_taker)
         self._clock = clock
         self._way = Way(clock, scheduler, delays)

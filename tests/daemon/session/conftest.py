@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.assembly import assemble
 from daemon.clock import VirtualTime
@@ -58,8 +59,9 @@ def session_config(folder: Path, **strategy: Any) -> Config:
 class Session:
     """One run, from its start on; the next of the same folder goes on where it ended."""
 
-    def __init__(self, folder: Path, *, start_ns: int = START_NS) -> None:
-        self.config = session_config(folder)
+    def __init__(self, folder: Path, *, start_ns: int = START_NS, **paper: Any) -> None:
+        config = session_config(folder)
+        self.config = replace(config, paper=replace(config.paper, **paper))
         self.time = time = VirtualTime(start_ns)
         one = make_instrument(
             0, "binance", "spot", SYMBOL, tick_size="0.01", lot_size="0.001", qty_min="0.001",

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from shutil import rmtree
+
 from daemon.session.entries import decode
 from daemon.tape.reader import read_tape
+
+SECOND = 1_000_000_000
 
 
 def test_the_header_names_run_and_journal(session):
@@ -27,3 +31,17 @@ def test_a_person_is_told_of_a_tape_that_cannot_be_written(tmp_path, new_session
     run.tape.on_alarm("the disk is full")
     assert [(one.kind, one.text) for one in told] == [("tape", "the disk is full")]
     run.end_of_tape()
+
+
+def test_what_a_paper_venues_waits_were_drawn_from_is_on_the_record(new_session, verified, tmp_path):
+    quick = new_session(tmp_path / "quick", latency_in_us=1000, latency_out_us=2000)
+    quick.play(60)
+    quick.end()
+    measured = f"measured:{tmp_path / 'quick' / 'journal'}"
+    session = new_session(tmp_path / "drawn", latency=measured, start_ns=quick.time.now_ns() + SECOND)
+    session.play(20)
+    path = session.end()
+    rmtree(tmp_path / "quick")
+    verdict = verified(path)
+    assert (verdict.difference, verdict.complete) == (None, True)
+    assert session.core.tally.fills > 0

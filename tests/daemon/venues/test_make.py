@@ -338,7 +338,7 @@ def test_a_paper_account_goes_on_where_its_journal_ended(market, symbol):
         strategy=(StrategyConfig(name="ema_cross"),),
         paper=PaperConfig(balances={"USDT": Decimal(1000)}),
     )
-    venue = make_paper(config, [instrument], new_rings(1), seams)
+    venue = make_paper(config, [instrument], new_rings(1), seams, [])
 
     restore_paper(venue, portfolio)  # without a journal: what is configured
     assert venue.account.balances() == {"USDT": Balance(Decimal(1000), Decimal(0))}
