@@ -269,6 +269,7 @@ def _bench(args: Namespace) -> int:
             cores=args.cores,
             seed=args.seed,
             check=args.check,
+            record=args.record,
             json=args.json,
         )
     )

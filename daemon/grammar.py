@@ -170,6 +170,7 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
     one.add_argument("--exchange", default="", metavar="URL", help="use this exchange process, not our own")
     one.add_argument("--cores", type=cores, default=(), metavar="A,B", help="the exchange's and the daemon's")
     one.add_argument("--seed", type=seed, default=1, help="of the market (1)")
+    one.add_argument("--record", action="store_true", help="put our daemon's session on the record")
     one.add_argument("--check", action="store_true", help="fail where a ratio is beyond a generous bound")
     _add_json(one)
 

@@ -116,6 +116,7 @@ class LatencyOptions(msgspec.Struct, frozen=True, kw_only=True):
     cores: tuple[int, ...] = ()  # the exchange's and the daemon's; empty: the first two there are
     seed: int = 1
     check: bool = False
+    record: bool = False  # our daemon's session goes on the record
     json: bool = False
 
 

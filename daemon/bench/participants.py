@@ -18,6 +18,7 @@ from daemon.config import (
     LoopConfig,
     RiskConfig,
     StrategyConfig,
+    TapeConfig,
     VenueConfig,
 )
 from daemon.config_show import to_toml
@@ -102,6 +103,7 @@ def config(
             orders_per_s_max=100_000.0,
         ),
         journal=JournalConfig(path=str(folder / "journal")),
+        tape=TapeConfig(record=options.record, path=str(folder / "tape")),
         http=HttpConfig(socket=str(folder / "tickd.sock")),
         log=LogConfig(file=str(folder / "bench.log")),
     )
@@ -113,7 +115,8 @@ def prepare(one: Config) -> Path:
     path = folder / "bench.toml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(one.journal.path, ignore_errors=True)
+        for files in (one.journal.path, one.tape.path):
+            shutil.rmtree(files, ignore_errors=True)
         path.write_text(to_toml(one, {}), encoding="utf-8")
     except OSError as error:
         raise TickdError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import sys
 from pathlib import Path
 from urllib.parse import quote
@@ -11,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from daemon.tape.reader import read_tape
 from tests.end_to_end.harness import (
     CANARY_KEY,
     CANARY_SECRET,
@@ -109,7 +111,7 @@ def test_no_secret_is_anywhere_after_a_session_in_which_everything_went_wrong(be
         for how in ("echo", "garble", "echo", "cut", "mute", "echo"):
             line.lose("order.place", how)
         line.lose("order.cancel", "echo")
-        env = {**keys, "TICKD__HTTP__PORT": str(port)}
+        env = {**keys, "TICKD__HTTP__PORT": str(port), "TICKD__TAPE__RECORD": "true"}
         child = bench.tickd("run", path, "--live", "--json", "--debug", env=env)
         daemon = bench.daemon(child)
         daemon.until(lambda state: state["venue_reconnects"] > 0, "the connection was cut", 300.0)
@@ -127,6 +129,11 @@ def test_no_secret_is_anywhere_after_a_session_in_which_everything_went_wrong(be
         assert "Traceback" in refused.err
     bench.run("journal", bench.folder / "var" / "one" / "journal-live", "--json")
     bench.run("config", "show", path, env=keys)
+    (session,) = (bench.folder / "var" / "one" / "tape-live").iterdir()
+    verdict = json.loads(bench.run("replay", "--verify", session, "--json").out)
+    assert verdict["complete"], verdict["why_short"]
+    for entry in read_tape(session):  # what is packed in the file
+        searched(entry.payload.decode("latin-1"), entry.stream)
     assert secrets_in(bench.folder) == []
     for file in bench.folder.rglob("*"):
         if file.is_file() and not file.name.endswith("-exchange.out"):

@@ -72,6 +72,11 @@ def test_it_trades_until_interrupted_and_sums_up_in_json(bench):
     assert (summary["state"], summary["mode"], summary["venue"]) == ("STOPPED", "demo", "binance")
     assert summary["orders"]["fills"] > 0
     assert summary["orders"]["unknown"] == 0
+    (session,) = (bench.folder / "var" / "demo" / "tape").iterdir()
+    assert f"tickd replay --verify var/demo/tape/{session.name}" in child.err
+    verdict = json.loads(bench.run("replay", "--verify", session, "--json").out)
+    assert verdict["complete"], verdict["why_short"]
+    assert verdict["records"] == verdict["records_of_session"] > 10
     assert "not_ready" not in summary["orders"]["refusals"]
     assert {one["stage"] for one in summary["latency"]} >= {
         "decide",

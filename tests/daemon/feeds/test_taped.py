@@ -9,7 +9,7 @@ import pytest
 
 from daemon.feeds.base import Subscription
 from daemon.feeds.connections import FeedConnections
-from daemon.feeds.taped import tape_snapshots
+from daemon.feeds.taped import tape_snapshots, tape_ways
 from daemon.seams import Seams
 from tests.daemon.feeds.test_connections import Asked, Chance, Network
 
@@ -36,7 +36,9 @@ def feed(bench, instrument):
     time, net, tape = one.time, Network(), Tape()
     subscriptions = [Subscription("ws://a", (0, 1)), Subscription("ws://b", (2,))]
     seams = Seams(time, time, net, None, None, Chance())
-    both = FeedConnections(one.core, subscriptions, Asked(), seams, stale_ms=5_000, tape=tape)
+    both = FeedConnections(
+        one.core, subscriptions, Asked(), seams, stale_ms=5_000, ways=tape_ways(tape, seams.clock)
+    )
     return one, tape, net, both
 
 
@@ -94,7 +96,12 @@ def test_a_frame_that_shows_a_hole_in_the_numbers_is_a_cut_and_no_frame(bench, i
     net, tape = Network(), Tape()
     seams = Seams(one.time, one.time, net, None, None, Chance())
     alone = FeedConnections(
-        one.core, [Subscription("ws://a", (0,))], Asked(), seams, stale_ms=5_000, tape=tape
+        one.core,
+        [Subscription("ws://a", (0,))],
+        Asked(),
+        seams,
+        stale_ms=5_000,
+        ways=tape_ways(tape, seams.clock),
     )
 
     async def work():

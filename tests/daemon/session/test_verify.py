@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -163,3 +166,15 @@ def test_a_tape_of_the_market_alone_is_no_session(session, entries, monkeypatch)
     monkeypatch.setattr("daemon.session.verify.read_tape", lambda _: tape)
     with pytest.raises(UsageError, match="the market alone"):
         run(VerifyOptions(session=session))
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_other_processes_with_other_hash_seeds_find_the_same(session, hash_seed):
+    told = subprocess.run(
+        [sys.executable, "-m", "daemon.cli", "replay", "--verify", str(session), "--json"],
+        env=os.environ | {"PYTHONHASHSEED": hash_seed},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(told.stdout)["complete"] is True
