@@ -219,7 +219,7 @@ def test_a_reader_that_leaves_early_is_no_error(config):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["replay", "no.gz"], "the capture no.gz does not exist; check the name"),
+        (["replay", "no.gz"], "the tape or capture no.gz does not exist; check the name"),
         (["replay", "{file}", "--model", "no"], "the model bundle no does not exist; check the name"),
         (["replay", "{file}", "--strategy", "no.py:decide"], "the strategy file no.py does not exist"),
         (["demo", "--strategy", "no.py"], "the strategy file no.py does not exist; check the name"),
