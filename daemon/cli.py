@@ -10,15 +10,17 @@ import errno
 import os
 import sys
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from daemon import verbs_data
 from daemon.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, TickdError, UsageError
 from daemon.grammar import Parser, build, parse
+from daemon.verb_parts import check_strategy, check_there, load, use_kernels
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from daemon.config import Config
 
@@ -58,32 +60,13 @@ def _explain(error: BaseException) -> tuple[str, int]:
     return f"this is a bug, please report it: {what} (--debug shows where)", EXIT_FAILED
 
 
-def _check_there(path: Path | None, what: str) -> None:
-    """Raise UsageError for something named on the command line that is not there."""
-    if path is None:
-        return
-    try:
-        path.stat()
-    except FileNotFoundError:
-        raise UsageError(f"the {what} {path} does not exist; check the name") from None
-    except OSError as error:
-        raise UsageError(f"the {what} {path} cannot be read ({error.strerror})") from None
-
-
-def _check_strategy(reference: str | None) -> None:
-    """Raise UsageError for a strategy's file, given as FILE.py or FILE.py:decide, that is not there."""
-    file = (reference or "").partition(":")[0]
-    if file.endswith(".py"):
-        _check_there(Path(file), "strategy file")
-
-
 # --- the verbs ----------------------------------------------------------------------------------------------
 def _demo(args: Namespace) -> int:
-    _check_there(args.tape, "tape")
-    _check_strategy(args.strategy)
+    check_there(args.tape, "tape")
+    check_strategy(args.strategy)
     if args.speed is not None and args.tape is None:
         raise UsageError("--speed is of a tape; say --tape too")
-    _use_kernels()
+    use_kernels()
     from daemon.demo import run
     from daemon.options import DemoOptions
 
@@ -102,7 +85,7 @@ def _demo(args: Namespace) -> int:
 
 
 def _run(args: Namespace) -> int:
-    config = _load(args.config)
+    config = load(args.config)
     if config.mode == "live" and not args.live:
         raise UsageError(f'{args.config} says mode = "live"; say --live too, to send real orders')
     if config.mode != "live" and args.live:
@@ -114,13 +97,13 @@ def _run(args: Namespace) -> int:
 
 def _paper(args: Namespace) -> int:
     # a live configuration is rehearsed so: the same file, local fills
-    return _trade(_load(args.config, TICKD__MODE="paper", TICKD__VENUE__KIND="paper"), args)
+    return _trade(load(args.config, TICKD__MODE="paper", TICKD__VENUE__KIND="paper"), args)
 
 
 def _trade(config: Config, args: Namespace) -> int:
     if args.hold and not args.with_parent:
         raise UsageError("--hold waits for a line of the parent; say --with-parent too")
-    _use_kernels()
+    use_kernels()
     from daemon.options import RunOptions
     from daemon.process import run
 
@@ -128,122 +111,8 @@ def _trade(config: Config, args: Namespace) -> int:
     return run(config, options)
 
 
-def _replay(args: Namespace) -> int:
-    _check_there(args.file, "session" if args.verify else "tape or capture")
-    if args.journal is not None and not args.verify:
-        raise UsageError("--journal is of a session; say --verify too")
-    _check_there(args.model, "model bundle")
-    _check_strategy(args.strategy)
-    _use_kernels()
-    if args.verify:
-        return _verify(args)
-    from daemon.options import ReplayOptions
-    from daemon.tape.player import WHOLE
-    from daemon.tape.replay import run
-
-    return run(
-        ReplayOptions(
-            file=args.file,
-            config=None if args.config is None else _load(args.config),
-            strategy=args.strategy,
-            model=args.model,
-            repeat=args.repeat,
-            span=WHOLE._replace(from_ns=args.since, until_ns=args.until or WHOLE.until_ns, speed=args.speed),
-            json=args.json,
-        )
-    )
-
-
-def _convert(args: Namespace) -> int:
-    for path in args.files:
-        _check_there(path, "file")
-    _use_kernels()
-    from daemon.options import ConvertOptions
-    from daemon.tape.convert import run
-
-    return run(
-        ConvertOptions(
-            files=tuple(args.files),
-            out=args.out,
-            form=args.form,
-            exchange=args.exchange,
-            market=args.market,
-            symbol=args.symbol,
-            columns=args.columns,
-            unit=args.unit,
-            strict=args.strict,
-            json=args.json,
-        )
-    )
-
-
-def _bars(args: Namespace) -> int:
-    _check_there(args.file, "capture")
-    _use_kernels()
-    from daemon.options import BarsOptions
-    from daemon.tape.bars import run
-
-    return run(
-        BarsOptions(
-            file=args.file,
-            every_ns=args.every,
-            ticks=args.ticks,
-            volume=args.volume,
-            notional=args.notional,
-            clock=args.clock,
-            last=args.last,
-            csv=args.csv,
-            parquet=args.parquet,
-            json=args.json,
-        )
-    )
-
-
-def _record(args: Namespace) -> int:
-    _use_kernels()
-    from daemon.options import RecordOptions
-    from daemon.tape.record import choose, run
-
-    config = choose(
-        None if args.config is None else _load(args.config),
-        exchange=args.exchange,
-        market=args.market,
-        symbols=args.symbol,
-        streams=args.stream,
-        out=args.out,
-        environ=os.environ,
-    )
-    return run(RecordOptions(config=config, seconds=args.seconds, json=args.json))
-
-
-def _verify(args: Namespace) -> int:
-    if args.repeat != 1 or args.since or args.until is not None:
-        raise UsageError("a session is verified whole, and once: leave --repeat, --from and --until out")
-    from daemon.options import VerifyOptions
-    from daemon.session.verify import run
-
-    return run(
-        VerifyOptions(
-            session=args.file,
-            journal=args.journal,
-            config=None if args.config is None else _load(args.config),
-            strategy=args.strategy,
-            model=args.model,
-            json=args.json,
-        )
-    )
-
-
-def _train(args: Namespace) -> int:
-    _use_kernels()
-    from daemon.faces.show import train
-
-    train(args.out, seed=args.seed, minutes=args.minutes, horizon_ms=args.horizon_ms, as_json=args.json)
-    return EXIT_DONE
-
-
 def _simulate(args: Namespace) -> int:
-    _use_kernels()
+    use_kernels()
     from daemon.simulator.process import add_arguments, run
 
     parser = Parser(prog="tickd simulate", description="Be the exchange: Binance's protocol on loopback.")
@@ -253,7 +122,7 @@ def _simulate(args: Namespace) -> int:
 
 
 def _bench(args: Namespace) -> int:
-    _use_kernels()
+    use_kernels()
     from daemon.bench.latency import run
     from daemon.options import LatencyOptions
 
@@ -276,8 +145,8 @@ def _bench(args: Namespace) -> int:
 
 
 def _config(args: Namespace) -> int:
-    config = _load(args.config)
-    _use_kernels()
+    config = load(args.config)
+    use_kernels()
     from rich.console import Console
 
     from daemon.config_show import to_json, to_toml
@@ -335,8 +204,8 @@ def _flatten(args: Namespace) -> int:
         return follow_flatten(_socket(args), args.wait)
     if args.socket is not None or args.name is not None:
         raise UsageError("--direct takes its names from the configuration; leave --name and --socket out")
-    config = _load(args.direct)
-    _use_kernels()
+    config = load(args.direct)
+    use_kernels()
     from daemon.options import DirectOptions
     from daemon.process import flatten_direct
 
@@ -346,7 +215,7 @@ def _flatten(args: Namespace) -> int:
 
 def _journal(args: Namespace) -> int:
     if args.order is not None:
-        _use_kernels()  # it is explained with its features' names
+        use_kernels()  # it is explained with its features' names
     from daemon.faces.journal import run
     from daemon.options import JournalOptions
 
@@ -375,11 +244,11 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "demo": _demo,
     "run": _run,
     "paper": _paper,
-    "record": _record,
-    "replay": _replay,
-    "convert": _convert,
-    "bars": _bars,
-    "train": _train,
+    "record": verbs_data.record,
+    "replay": verbs_data.replay,
+    "convert": verbs_data.convert,
+    "bars": verbs_data.bars,
+    "train": verbs_data.train,
     "simulate": _simulate,
     "bench": _bench,
     "config": _config,
@@ -390,19 +259,6 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "flatten": _flatten,
     "journal": _journal,
 }
-
-
-def _use_kernels() -> None:
-    """Choose the kernel cache; from here on numba may be imported."""
-    from daemon import kernel_cache
-
-    kernel_cache.activate()
-
-
-def _load(path: Path, **overrides: str) -> Config:
-    from daemon.config import load
-
-    return load(path, {**os.environ, **overrides})
 
 
 def _socket(args: Namespace) -> Path:

@@ -1,0 +1,45 @@
+"""What the verbs share: checks of what the command line names, the kernels, the configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daemon.errors import UsageError
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+
+
+def check_there(path: Path | None, what: str) -> None:
+    """Raise UsageError for something named on the command line that is not there."""
+    if path is None:
+        return
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise UsageError(f"the {what} {path} does not exist; check the name") from None
+    except OSError as error:
+        raise UsageError(f"the {what} {path} cannot be read ({error.strerror})") from None
+
+
+def check_strategy(reference: str | None) -> None:
+    """Raise UsageError for a strategy's file, given as FILE.py or FILE.py:decide, that is not there."""
+    file = (reference or "").partition(":")[0]
+    if file.endswith(".py"):
+        check_there(Path(file), "strategy file")
+
+
+def use_kernels() -> None:
+    """Choose the kernel cache; from here on numba may be imported."""
+    from daemon import kernel_cache
+
+    kernel_cache.activate()
+
+
+def load(path: Path, **overrides: str) -> Config:
+    """Return a configuration, the environment's and these overrides in it; raises ConfigError."""
+    from daemon import config
+
+    return config.load(path, {**os.environ, **overrides})

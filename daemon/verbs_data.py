@@ -1,0 +1,131 @@
+"""The verbs that read and write market data, and what is learnt from it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from daemon.errors import EXIT_DONE, UsageError
+from daemon.verb_parts import check_strategy, check_there, load, use_kernels
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def record(args: Namespace) -> int:
+    """Write down a feed; return the exit code."""
+    use_kernels()
+    from daemon.options import RecordOptions
+    from daemon.tape.record import choose, run
+
+    config = choose(
+        None if args.config is None else load(args.config),
+        exchange=args.exchange,
+        market=args.market,
+        symbols=args.symbol,
+        streams=args.stream,
+        out=args.out,
+        environ=os.environ,
+    )
+    return run(RecordOptions(config=config, seconds=args.seconds, json=args.json))
+
+
+def replay(args: Namespace) -> int:
+    """Replay a tape, a capture or a session; return the exit code."""
+    check_there(args.file, "session" if args.verify else "tape or capture")
+    if args.journal is not None and not args.verify:
+        raise UsageError("--journal is of a session; say --verify too")
+    check_there(args.model, "model bundle")
+    check_strategy(args.strategy)
+    use_kernels()
+    if args.verify:
+        return _verify(args)
+    from daemon.options import ReplayOptions
+    from daemon.tape.player import WHOLE
+    from daemon.tape.replay import run
+
+    return run(
+        ReplayOptions(
+            file=args.file,
+            config=None if args.config is None else load(args.config),
+            strategy=args.strategy,
+            model=args.model,
+            repeat=args.repeat,
+            span=WHOLE._replace(from_ns=args.since, until_ns=args.until or WHOLE.until_ns, speed=args.speed),
+            json=args.json,
+        )
+    )
+
+
+def _verify(args: Namespace) -> int:
+    if args.repeat != 1 or args.since or args.until is not None:
+        raise UsageError("a session is verified whole, and once: leave --repeat, --from and --until out")
+    from daemon.options import VerifyOptions
+    from daemon.session.verify import run
+
+    return run(
+        VerifyOptions(
+            session=args.file,
+            journal=args.journal,
+            config=None if args.config is None else load(args.config),
+            strategy=args.strategy,
+            model=args.model,
+            json=args.json,
+        )
+    )
+
+
+def convert(args: Namespace) -> int:
+    """Turn market data into ticks; return the exit code."""
+    for path in args.files:
+        check_there(path, "file")
+    use_kernels()
+    from daemon.options import ConvertOptions
+    from daemon.tape.convert import run
+
+    return run(
+        ConvertOptions(
+            files=tuple(args.files),
+            out=args.out,
+            form=args.form,
+            exchange=args.exchange,
+            market=args.market,
+            symbol=args.symbol,
+            columns=args.columns,
+            unit=args.unit,
+            strict=args.strict,
+            json=args.json,
+        )
+    )
+
+
+def bars(args: Namespace) -> int:
+    """Make bars of trades; return the exit code."""
+    check_there(args.file, "capture")
+    use_kernels()
+    from daemon.options import BarsOptions
+    from daemon.tape.bars import run
+
+    return run(
+        BarsOptions(
+            file=args.file,
+            every_ns=args.every,
+            ticks=args.ticks,
+            volume=args.volume,
+            notional=args.notional,
+            clock=args.clock,
+            last=args.last,
+            csv=args.csv,
+            parquet=args.parquet,
+            json=args.json,
+        )
+    )
+
+
+def train(args: Namespace) -> int:
+    """Train a model; return the exit code."""
+    use_kernels()
+    from daemon.faces.show import train
+
+    train(args.out, seed=args.seed, minutes=args.minutes, horizon_ms=args.horizon_ms, as_json=args.json)
+    return EXIT_DONE
