@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
 from daemon.config import TapeConfig
+from daemon.errors import FileFormatError
 from daemon.instruments import make_instrument
 from daemon.tape.forms.base import State
 from daemon.tape.forms.table import Wanted, find_source
-from daemon.tape.forms.tapes import Tapes
+from daemon.tape.forms.tapes import Tapes, refuse_contracts
 from daemon.tape.recorder import Recorder
 from kernels.columns import D_END, D_ROW, D_SEQ, T_END, T_ID, T_ROW, T_SEQ
 
@@ -129,3 +131,12 @@ def test_two_tapes_one_after_the_other_count_on(session, lines_of, tmp_path):
     for _ in range(2):
         list(Tapes().pieces(tmp_path / "tape", state))
     assert state.seq == 100
+
+
+def test_what_an_exchange_tells_in_contracts_is_refused(tmp_path):
+    usual = {"tick_size": "0.1", "lot_size": "0.001", "qty_min": "0.001", "qty_max": "9", "notional_min": "0"}
+    plain = make_instrument(0, "okx", "usdm", "BTC/USDT:USDT", **usual)
+    swap = make_instrument(0, "okx", "usdm", "BTC/USDT:USDT", contract_size=Decimal("0.01"), **usual)
+    refuse_contracts(tmp_path, [plain])
+    with pytest.raises(FileFormatError, match="okx tells BTC/USDT:USDT in contracts of 0.01, which cannot"):
+        refuse_contracts(tmp_path, [plain, swap])
