@@ -65,8 +65,8 @@ def refuse_contracts(path: Path, instruments: Iterable[Instrument]) -> None:
     for one in instruments:
         if one.told_ratio != (1, 1):
             raise FileFormatError(
-                f"{path}: {one.exchange} tells {one.symbol} in contracts of {one.contract_size:f}, which cannot "
-                "be converted; tickd replay reads this tape"
+                f"{path}: {one.exchange} tells {one.symbol} in contracts of {one.contract_size:f}, which "
+                "cannot be converted; tickd replay reads this tape"
             )
 
 

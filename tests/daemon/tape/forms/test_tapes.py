@@ -138,5 +138,5 @@ def test_what_an_exchange_tells_in_contracts_is_refused(tmp_path):
     plain = make_instrument(0, "okx", "usdm", "BTC/USDT:USDT", **usual)
     swap = make_instrument(0, "okx", "usdm", "BTC/USDT:USDT", contract_size=Decimal("0.01"), **usual)
     refuse_contracts(tmp_path, [plain])
-    with pytest.raises(FileFormatError, match="okx tells BTC/USDT:USDT in contracts of 0.01, which cannot"):
+    with pytest.raises(FileFormatError, match=r"okx tells BTC/USDT:USDT in contracts of 0\.01, which cannot"):
         refuse_contracts(tmp_path, [plain, swap])
