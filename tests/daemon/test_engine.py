@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -114,11 +116,9 @@ def test_what_follows_the_market_believes_a_book_for_as_long_as_it_is_in_sync(ne
 class InstantVenue(PaperVenue):
     """Answers while it is still being asked: the worst a venue can do to its caller."""
 
-    def _send(self, fn):
-        fn()
-
-    def _send_back(self, report):
-        self._deliver(report)
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._way = SimpleNamespace(send=lambda request: request(), tell=lambda report: report())
 
 
 def test_reports_that_come_while_actions_are_sent_are_applied_after_the_last(new_floor, script):

@@ -180,12 +180,12 @@ def test_one_that_is_only_busy_is_waited_for(desk):
 def test_a_clock_that_is_set_while_the_venue_is_asked_moves_when_it_was_asked(desk):
     heard = []
     desk.core.doors.meet = lambda _, asked_ns: heard.append(asked_ns) or Differences([], [])
-    ask = desk.core.snapshot
+    ask = desk.core.doors.snapshot
 
-    async def snapshot(since_ns):
+    async def snapshot():
         desk.meetings.clock_stepped(-7)
-        return await ask(since_ns)
+        return await ask()
 
-    desk.core.orders.venue.snapshot = snapshot
+    desk.core.doors.snapshot = snapshot
     asyncio.run(desk.play(desk.meetings.first(live=True), 100))
     assert heard == [-7]

@@ -125,7 +125,7 @@ def test_no_secret_is_anywhere_after_a_session_in_which_everything_went_wrong(be
         assert child.end() == 0
 
         wrong = {**keys, "TICKD_KEY": CANARY_KEY[::-1]}
-        refused = bench.run("run", path, "--live", "--debug", env=wrong, code=1)
+        refused = bench.run("run", path, "--live", "--debug", env=wrong, code=78)
         assert "Traceback" in refused.err
     bench.run("journal", bench.folder / "var" / "one" / "journal-live", "--json")
     bench.run("config", "show", path, env=keys)

@@ -76,7 +76,10 @@ def test_a_strategy_that_cannot_be_had_is_named_before_anybody_is_asked(bench, s
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({"EXCHANGE": "okx", "MARKET": "usdm"}, "feed.market 'usdm' of okx is not supported; there is spot"),
+        (
+            {"EXCHANGE": "kraken", "MARKET": "usdm"},
+            "feed.market 'usdm' of kraken is not supported; there is spot",
+        ),
         ({"PROXY": "localhost:3128"}, "proxy"),
     ],
 )
@@ -119,7 +122,7 @@ def test_without_keys_nobody_is_asked(bench):
 def test_wrong_keys_are_one_sentence(bench, exchange, wrong):
     config = bench.config(exchange.urls, MAKER)
     sentence = refused(
-        bench, "run", config, "--live", code=1, env={**exchange.keys, wrong: CANARY_SECRET[::-1]}
+        bench, "run", config, "--live", code=78, env={**exchange.keys, wrong: CANARY_SECRET[::-1]}
     )
     assert "was refused" in sentence
     assert "code -" in sentence
@@ -286,7 +289,10 @@ def test_a_capture_line_that_is_no_json_is_counted_and_left_out(bench, lines):
 
 
 def test_a_capture_that_is_not_there_is_named(bench):
-    assert refused(bench, "replay", "no.gz", code=2) == "the capture no.gz does not exist; check the name"
+    assert (
+        refused(bench, "replay", "no.gz", code=2)
+        == "the tape or capture no.gz does not exist; check the name"
+    )
     sentence = refused(bench, "demo", "--tape", "no.gz", code=2)
     assert sentence == "the tape no.gz does not exist; check the name"
 

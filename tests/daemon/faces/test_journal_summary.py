@@ -20,7 +20,7 @@ from daemon.orders.reader import read_all
 from daemon.orders.risk import RiskLimits
 from daemon.snapshot import instrument_statuses
 from daemon.tape import replay
-from daemon.tape.capture import capture_instrument
+from daemon.tape.source import open_source
 from kernels import dtypes as d
 from tests.daemon.orders.conftest import START_NS, World, btc_usdt, eth_btc
 
@@ -227,12 +227,12 @@ def test_a_short_derivative_is_valued_too(told):
 @pytest.mark.parametrize("strategy", ["ema_cross", "market_maker"])
 def test_a_replayed_session_comes_to_what_its_daemon_told_of_itself(captures, monkeypatch, strategy):
     path = captures / "binance-spot-btcusdt-20240808.gz"
-    instrument = capture_instrument(path)
+    source = open_source(path)
     cores = []
     assemble = replay._assemble
     monkeypatch.setattr(replay, "_assemble", lambda *given: cores.append(made := assemble(*given)) or made)
-    config = replay._config(ReplayOptions(file=path, strategy=strategy), instrument)
-    result = replay.replay(path, instrument, config)
+    config = replay._config(ReplayOptions(file=path, strategy=strategy), source)
+    result = replay.replay(path, source, config)
     ((core, feed),) = cores
     journal = core.journal
     line = only(summed(record for _, _, record in read_all(journal._disk, journal._folder)))

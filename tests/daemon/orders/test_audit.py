@@ -30,5 +30,6 @@ def test_alarms_have_bounded_kinds(world):
 
     folder = Path(daemon.orders.__file__).parent
     paths = [*folder.glob("*.py"), *folder.parent.glob("*.py"), *folder.parent.glob("venues/*.py")]
+    paths += folder.parent.glob("session/*.py")
     used = {kind for path in paths for kind in findall(r'(?:Alarm|on_alarm)\("(\w+)"', path.read_text())}
     assert used == set(ALARMS)

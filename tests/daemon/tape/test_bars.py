@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -200,7 +201,7 @@ def test_the_bar_that_a_file_leaves_open_is_marked(written: Any) -> None:
 
 def test_a_trade_off_the_grid_ends_it(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(*(trade(k, 60_000 + k, "1.5", "2") for k in range(3)), trade(9, 70_000, "1.55", "2"))
-    monkeypatch.setattr("daemon.tape.capture._SCAN_FRAMES", 1)
+    monkeypatch.setattr(module, "capture_instrument", partial(capture_instrument, frames=1))
     with pytest.raises(FileFormatError, match=r"trade 9 has a price of 1\.55, which is no multiple of 0\.1"):
         found(path, ticks=1)
 

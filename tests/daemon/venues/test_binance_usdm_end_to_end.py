@@ -16,7 +16,7 @@ import uvloop
 
 from daemon.clock import LoopScheduler, SystemClock
 from daemon.disk import RealDisk, ThreadWorker
-from daemon.errors import ConfigError, VenueError
+from daemon.errors import ConfigError
 from daemon.instruments import make_instrument
 from daemon.net import RealNet
 from daemon.orders.order import Order
@@ -269,7 +269,7 @@ def test_leverage_and_margin_are_set_before_the_first_order_and_what_cannot_be_h
             with pytest.raises(ConfigError, match="marginType CROSSED cannot be had for BTC/USDT:USDT"):
                 async with connected(url, signer, margin="cross"):
                     raise AssertionError("it must not connect")
-            with pytest.raises(VenueError, match="Signature for this request is not valid"):
+            with pytest.raises(ConfigError, match="Signature for this request is not valid"):
                 async with connected(url, make_signer("hmac", API_KEY, "anothersecretcanary")):
                     raise AssertionError("it must not connect")
 
