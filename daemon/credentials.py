@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from daemon.errors import ConfigError
-from daemon.redact import redact
+from daemon.redact import redact, register
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,3 +84,11 @@ def find_token(environ: Mapping[str, str], disk: Disk, config: Config) -> str:
     if not config.http.port:
         return ""
     return find_secret(environ, disk, config.http.token_env, config.keyring)
+
+
+def mask_keys(environ: Mapping[str, str], disk: Disk, config: Config) -> None:
+    """Mask what a trading daemon would sign with, where nobody signs: a strategy may show what it finds."""
+    venue = config.venue
+    names = [venue.key_env, venue.secret_env, venue.password_env, config.http.token_env]
+    for name in (*names, *venue.credentials.values()):
+        register(find_secret(environ, disk, name))

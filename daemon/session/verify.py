@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from rich.console import Console
 from daemon import __version__
 from daemon.config import Config
 from daemon.config_show import to_toml
+from daemon.credentials import mask_keys
 from daemon.disk import RealDisk
 from daemon.errors import (
     EXIT_DONE,
@@ -96,6 +98,7 @@ def verify(options: VerifyOptions) -> Verdict:
     ran = unpack(journalled.bodies[0])
     assert isinstance(ran, Run)
     config = _config(ran.config, options)
+    mask_keys(os.environ, disk, config)
     begin = _begin(options.session, tape)
     with (
         nothing_to_lose(EXIT_INTERRUPTED),

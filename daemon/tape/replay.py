@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
 from collections import Counter
 from decimal import Decimal
@@ -24,6 +25,7 @@ from rich.console import Console
 from daemon.clock import SystemClock, VirtualTime
 from daemon.config import Config, FeedConfig, JournalConfig, PaperConfig, StrategyConfig
 from daemon.core import build, load_runtimes
+from daemon.credentials import mask_keys
 from daemon.disk import RealDisk
 from daemon.errors import EXIT_DONE, EXIT_INTERRUPTED, ConfigError, FileFormatError, TickdError, UsageError
 from daemon.faces.compiling import compiling
@@ -97,6 +99,7 @@ def run(options: ReplayOptions) -> int:
     console = Console(stderr=True)
     source = open_source(options.file)
     config = _config(options, source)
+    mask_keys(os.environ, RealDisk(), config)
     results = []
     for number in range(options.repeat):
         if console.is_terminal:

@@ -7,11 +7,12 @@ import keyring
 import pytest
 from keyring.backends.fail import Keyring as NoKeyring
 
-from daemon.credentials import find_secret, is_set, read_key_file
+from daemon.config import from_tree
+from daemon.credentials import find_secret, is_set, mask_keys, read_key_file
 from daemon.disk import RealDisk
 from daemon.errors import ConfigError
 from daemon.memory_disk import MemoryDisk
-from daemon.redact import register
+from daemon.redact import redact, register
 from tests.file_keyring import FileKeyring
 
 
@@ -131,3 +132,18 @@ def test_a_key_file_that_is_open_to_others_is_refused(tmp_path, mode):
 def test_a_key_file_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"venue.private_key_file /no cannot be read"):
         read_key_file(MemoryDisk(), Path("/no"), "venue.private_key_file")
+
+
+def test_what_a_daemon_would_sign_with_is_masked_where_nobody_signs(tmp_path):
+    (tmp_path / "THE_KEY").write_text("of-systemd-1234\n")
+    tree = {
+        "name": "x", "mode": "paper", "feed": {"symbols": ["BTC/USDT"]}, "strategy": [{"name": "ema_cross"}],
+        "venue": {"key_env": "THE_KEY", "credentials": {"uid": "THE_UID"}},
+    }  # fmt: skip
+    environ = {
+        "CREDENTIALS_DIRECTORY": str(tmp_path),
+        "TICKD_SECRET": "of-the-environment",
+        "THE_UID": "of-uid-5678",
+    }
+    mask_keys(environ, RealDisk(), from_tree(tree, {}, "the test"))
+    assert redact("of-systemd-1234 of-the-environment of-uid-5678 no-secret") == "*** *** *** no-secret"

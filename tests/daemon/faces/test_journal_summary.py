@@ -232,7 +232,7 @@ def test_a_replayed_session_comes_to_what_its_daemon_told_of_itself(captures, mo
     assemble = replay._assemble
     monkeypatch.setattr(replay, "_assemble", lambda *given: cores.append(made := assemble(*given)) or made)
     config = replay._config(ReplayOptions(file=path, strategy=strategy), source)
-    result = replay.replay(path, source, config)
+    result = replay.replay(source, config)
     ((core, feed),) = cores
     journal = core.journal
     line = only(summed(record for _, _, record in read_all(journal._disk, journal._folder)))

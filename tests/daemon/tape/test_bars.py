@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -199,11 +198,13 @@ def test_the_bar_that_a_file_leaves_open_is_marked(written: Any) -> None:
     assert len(found(path, ticks=3)[0]) == 1
 
 
-def test_a_trade_off_the_grid_ends_it(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trade_off_the_grid_ends_it(written: Any) -> None:
     path = written(*(trade(k, 60_000 + k, "1.5", "2") for k in range(3)), trade(9, 70_000, "1.55", "2"))
-    monkeypatch.setattr(module, "capture_instrument", partial(capture_instrument, frames=1))
+    asked = BarsOptions(file=path, ticks=1)
+    result = BarsResult(file="", symbol="", by="", clock=asked.clock)
+    instrument = capture_instrument(path, frames=1)
     with pytest.raises(FileFormatError, match=r"trade 9 has a price of 1\.55, which is no multiple of 0\.1"):
-        found(path, ticks=1)
+        list(make(path, instrument, rule_of(asked, instrument), result))
 
 
 @pytest.mark.parametrize(
