@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from daemon.instruments import Scale
@@ -129,6 +129,7 @@ SIZES = {TIME: SECOND, TICKS: 7, LOTS: 20_000, NOTIONAL: 200_000_000_000}
 
 
 @pytest.mark.parametrize("kind", SIZES)
+@settings(max_examples=120)
 @given(some.integers(0, 2**32), some.integers(0, 250), some.integers(2, 9))
 def test_bars_are_the_twins_and_one_trade_at_a_time_makes_the_same_bits(
     kind: int, seed: int, n: int, room: int
@@ -243,6 +244,7 @@ def rolled(size: int, parts: np.ndarray, until_ns: int, room: int = 4_096) -> np
     return np.concatenate(found)
 
 
+@settings(max_examples=120)
 @given(some.integers(0, 2**32), some.integers(2, 300), some.sampled_from([2, 5, 60]), some.integers(2, 5))
 def test_rolled_up_bars_are_those_of_the_trades(seed: int, n: int, times: int, room: int) -> None:
     trades = sorted(made(n, seed))

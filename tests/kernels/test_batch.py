@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from kernels import batch, features
@@ -91,6 +91,7 @@ def test_rows_are_the_live_ones_to_the_last_bit(seed: int, n: int) -> None:
     assert rows_of(ticks).tobytes() == live(ticks).tobytes()
 
 
+@settings(max_examples=60)
 @given(some.integers(0, 2**32), some.integers(1, 400))
 def test_rows_with_books_are_the_live_ones_to_the_last_bit(seed: int, n: int) -> None:
     ticks = made(n, seed)

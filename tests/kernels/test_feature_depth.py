@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from kernels import feature_depth, feature_state, features
@@ -97,6 +97,7 @@ BOOKS = some.lists(
 )
 
 
+@settings(max_examples=120)
 @given(BOOKS, some.integers(1, BOOK_LEVELS), some.integers(1, 6))
 def test_every_near_feature_equals_its_formula(drawn: list, n: int, smooth: int) -> None:
     f, i = fresh(near_levels=n, smooth=smooth)

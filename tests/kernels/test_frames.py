@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from daemon.feeds.binance import FIELDS
@@ -109,6 +109,7 @@ def test_what_is_not_plain_stops_it_and_nothing_of_it_is_read(bad):
 numbers = some.decimals(min_value=Decimal("0.01"), max_value=10**9, places=2, allow_nan=False)
 
 
+@settings(max_examples=120)
 @given(
     some.lists(
         some.tuples(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from hypothesis.extra import numpy as arrays
 
@@ -35,6 +35,7 @@ def ticks(draw):
     return np.array(rows, np.int64).reshape(count, T_COLUMNS).T.copy()
 
 
+@settings(max_examples=100)
 @given(ticks())
 def test_ticks_come_back_as_they_were(rows):
     table = columns.ticks_table(rows)
@@ -46,6 +47,7 @@ def test_ticks_come_back_as_they_were(rows):
         assert (back == rows).all()
 
 
+@settings(max_examples=100)
 @given(arrays.arrays(np.int64, some.tuples(some.just(D_COLUMNS), some.integers(0, 9)), elements=POSITIVE))
 def test_levels_come_back_as_they_were(rows):
     rows[4:6] %= 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from daemon.tape.columns import no_depth, no_ticks
@@ -125,6 +125,7 @@ def test_bars_that_leave_time_out_stand_twice_or_run_backwards():
 events = some.lists(some.tuples(some.sampled_from((TRADE, QUOTE)), some.integers(1, 9)), max_size=30)
 
 
+@settings(max_examples=200)
 @given(events, some.lists(some.integers(0, 30), max_size=4))
 def test_however_it_is_cut_the_same_is_found(rows, cuts):
     whole = trades(

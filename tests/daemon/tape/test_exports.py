@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from daemon.clock import SystemClock
@@ -108,6 +108,7 @@ def test_hftbacktest_takes_the_order_of_a_real_capture(captures, tmp_path):
 stamps = some.lists(some.tuples(some.integers(0, 9), some.integers(1, 9)), max_size=20)
 
 
+@settings(max_examples=300)
 @given(stamps)
 def test_each_processor_has_its_events_once_and_in_its_own_order(times):
     events = np.zeros(len(times), EVENT)

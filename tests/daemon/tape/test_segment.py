@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.errors import FileFormatError
@@ -39,6 +39,7 @@ def told(entries, first_seq=0):
     ]
 
 
+@settings(max_examples=100)
 @given(ENTRIES, st.integers(0, 2**40))
 def test_entries_come_back_live_and_packed(header, entries, first_seq):
     live = begin_segment(header()) + messages(NAMES, rows_of(entries, first_seq))
@@ -94,6 +95,7 @@ def test_a_header_torn_at_every_byte_is_refused(header):
             Scan(pa.py_buffer(head[:size]))
 
 
+@settings(max_examples=100)
 @given(st.data())
 def test_no_garbage_behind_whole_batches_hurts(header, data):
     entries = [(0, n, True, b"x" * 50) for n in range(5)]

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from daemon.errors import FileFormatError, UsageError
@@ -72,6 +72,7 @@ def order(blocks):
     return seen
 
 
+@settings(max_examples=60)
 @given(some.lists(some.integers(0, 3), min_size=1, max_size=60), some.integers(1, 9))
 def test_ticks_and_levels_come_back_in_one_order_however_groups_are_cut(tmp_path_factory, levels, rows):
     events = list(enumerate(levels))

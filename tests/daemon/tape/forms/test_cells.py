@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from daemon.tape.forms import cells
@@ -24,6 +24,7 @@ def test_whole_numbers_and_what_is_none():
     assert missing.tolist() == [False, False, True, True, True, True]
 
 
+@settings(max_examples=100)
 @given(some.lists(some.decimals(min_value=-(10**9), max_value=10**9, places=8), min_size=1))
 def test_decimals_are_counted_exactly(numbers):
     counts, missing, needed = cells.counts(texts(*map(str, numbers)), 8)
