@@ -59,20 +59,23 @@ def _ungated(self, instrument, synced, reason):
         self.risk.open(instrument, GATE_BOOK_GAP)
 
 
+#: whoever sees it first: the judge of what leaves, or the scene itself
+_SENT = "sent on a gapped book|an order left on a broken book"
+
 MUTATIONS = (
     mutation(
         BookSync,
         "offer",
         "any update is the next one",
         _takes_any,
-        "an order left on a broken book",
+        _SENT,
     ),
-    mutation(Bookkeeper, "_fault", "a crossed book is used", ignore, "an order left on a broken book"),
+    mutation(Bookkeeper, "_fault", "a crossed book is used", ignore, _SENT),
     mutation(
         Engine,
         "on_book_status",
         "no gate closes",
         _ungated,
-        "sent on a gapped book|an order left on a broken book",
+        _SENT,
     ),
 )
