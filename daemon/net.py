@@ -19,6 +19,7 @@ from daemon.clock import SystemClock
 from daemon.config import FeedConfig
 from daemon.config_checks import PREFIX
 from daemon.errors import ConfigError, NetError
+from daemon.feeds.refusal import FRAME_BYTES_MAX
 from daemon.proxy import parse_proxy
 from daemon.redact import bare_url
 from daemon.seams import Response
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
     Opener = Callable[[str, Handler, Terms, ssl.SSLContext | None], Awaitable[Line]]
 
-#: Coinbase's snapshot of a busy book is more than 4 MB; nothing that an exchange streams is larger than this
-FRAME_BYTES_MAX: Final = 16 << 20
 #: exchangeInfo of every symbol is about 20 MB
 BODY_BYTES_MAX: Final = 64 << 20
 CONNECT_TIMEOUT_S: Final = 10.0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from daemon.faces.journal_table import RowReader, iso
+from daemon.feeds.taped import FEED
 from daemon.orders.records import Checkpoint, Digest, Placed, RefusedAction, Run, unpack
 from kernels.features import FEATURES
 
@@ -75,7 +76,7 @@ def event_text(event: Event) -> str:
         return (
             f"{event.name} {arguments}".rstrip() + f", {when}" if event.name != "begin" else f"begin, {when}"
         )
-    if entry.stream.startswith("feed/"):
+    if entry.stream.startswith(FEED):
         shown = entry.payload[:_FRAME_MAX].decode(errors="replace")
         return f"{entry.stream}, {when}, {shown}" + ("..." if len(entry.payload) > _FRAME_MAX else "")
     return f"{entry.stream}, {when}"

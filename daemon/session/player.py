@@ -18,6 +18,7 @@ from daemon.core import build, make_runtimes
 from daemon.errors import FileFormatError
 from daemon.feeds.core import FeedCore
 from daemon.feeds.exchanges import find_exchange
+from daemon.feeds.taped import FEED, SNAPSHOT
 from daemon.memory_disk import InlineWorker
 from daemon.no_net import NoNet
 from daemon.pulse import Pulse
@@ -249,9 +250,9 @@ class Player:
         entry, name = event.entry, event.name
         if name:
             self._call(name, event)
-        elif entry.stream.startswith("feed/"):
+        elif entry.stream.startswith(FEED):
             self.feed.process(entry.payload, entry.wire_ns, entry.last)
-        elif entry.stream.startswith("snapshot/"):
+        elif entry.stream.startswith(SNAPSHOT):
             index = self._by_symbol[entry.stream.partition("/")[2]]
             self.feed.process_snapshot(index, entry.payload, entry.wire_ns)
         else:

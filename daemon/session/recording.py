@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from daemon.feeds.connection import Ways
+from daemon.feeds.taped import CUT, FEED, SNAPSHOT
 from daemon.session import entries
 from daemon.session.doors import RecordedDoors
 from daemon.session.entries import APPEND_FAILED, NESTED, RAISED, encode, encode_reads
@@ -83,16 +84,16 @@ class Recording:
 
     def ways(self, feed: FeedCore, connection: int) -> Ways:
         """Return by which ways a connection reaches the feed."""
-        stream = self._tape.stream(f"cut/{connection}")
+        stream = self._tape.stream(f"{CUT}{connection}")
 
         def cut(instruments: Sequence[int]) -> None:
             self._make(stream, self.wall.now_ns(), encode(instruments), feed.disconnected, instruments)
 
-        return Ways(self._frames(f"feed/{connection}", feed), cut)
+        return Ways(self._frames(f"{FEED}{connection}", feed), cut)
 
     def snapshots(self, feed: FeedCore) -> Callable[[int, bytes, int], None]:
         """Return what takes whole books in place of `feed.process_snapshot`."""
-        streams = [self._tape.stream(f"snapshot/{one.symbol}") for one in self._core.engine.instruments]
+        streams = [self._tape.stream(f"{SNAPSHOT}{one.symbol}") for one in self._core.engine.instruments]
 
         def take(instrument: int, payload: bytes, wire_ns: int) -> None:
             args = (instrument, payload, wire_ns)

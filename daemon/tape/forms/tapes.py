@@ -6,12 +6,13 @@ one compiled call; of the others each is decoded alone. What the trading core re
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from daemon.errors import FileFormatError, FrameError
 from daemon.feeds.exchanges import find_exchange
+from daemon.feeds.taped import CUT, FEED, SNAPSHOT
 from daemon.tape.forms.base import Grid, Piece, Series
 from daemon.tape.forms.captures import FrameReader
 from daemon.tape.reader import read_tape
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from daemon.tape.reader import Batch, Tape
 
     Ints = NDArray[np.int64]
-
-_MARKET: Final = "feed/"
-_SNAPSHOT: Final = "snapshot/"
-_CUT: Final = "cut/"
 
 
 class Tapes:
@@ -127,7 +124,7 @@ def _read(batch: Batch, decoder: Decoder, readers: list[_Instrument], begun: int
     by_symbol = {one.symbol: (index, one) for index, one in enumerate(readers)}
     for k, (seq, wire_ns, stream, last, payload) in enumerate(zip(*batch, strict=True)):
         try:
-            if stream.startswith(_MARKET):
+            if stream.startswith(FEED):
                 known = decoder.keys.get(payload[: decoder.key_size])
                 if known is not None:
                     mine[known[0]].append(k)
@@ -136,10 +133,10 @@ def _read(batch: Batch, decoder: Decoder, readers: list[_Instrument], begun: int
                 for event in said if isinstance(said, list) else [said]:
                     if (index := getattr(event, "instrument", None)) is not None:
                         readers[index].event(event, last, seq, begun)
-            elif stream.startswith(_SNAPSHOT):
-                index, one = by_symbol[stream.removeprefix(_SNAPSHOT)]
+            elif stream.startswith(SNAPSHOT):
+                index, one = by_symbol[stream.removeprefix(SNAPSHOT)]
                 one.event(decoder.snapshot(index, payload, wire_ns), last, seq, begun)
-            elif stream.startswith(_CUT):
+            elif stream.startswith(CUT):
                 for one in readers:
                     one.checks.note(
                         "cut", seq, wire_ns, "a connection was lost: what came meanwhile is missing"
