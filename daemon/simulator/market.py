@@ -99,6 +99,7 @@ class SyntheticMarket:
         state["trade_id"] = settings.first_id
         kernel.start(state)
         self._state = state
+        self._due_ns = self._next_ns()
         self._events = np.zeros(_CHUNK_EVENTS, MARKET_EVENT)
         self._levels = np.zeros((_CHUNK_LEVELS, 2), np.int64)
 
@@ -111,17 +112,27 @@ class SyntheticMarket:
     def advance(self, until_ns: int) -> Chunk:
         """Return what happens after the last call up to and at `until_ns`; the caller owns the arrays."""
         events, levels, rows = [], [], 0
-        state = self._state[0]
-        while min(state["next_ns"], state["depth_ns"], state["grid_ns"]) <= until_ns:
+        while self._due_ns <= until_ns:
             n, m = kernel.advance(self._state, until_ns, self._events, self._levels)
+            self._due_ns = self._next_ns()
+            if not n:  # as at most steps: the book's latent prices moved, and nobody saw it
+                continue
             part = self._events[:n].copy()
-            part["level"][part["kind"] == DEPTH] += rows
+            if rows:
+                part["level"][part["kind"] == DEPTH] += rows
             events.append(part)
             levels.append(self._levels[:m].copy())
             rows += m
         if not events:
-            return Chunk(self._events[:0].copy(), self._levels[:0].copy())
+            return Chunk(self._events[:0], self._levels[:0])
+        if len(events) == 1:
+            return Chunk(events[0], levels[0])
         return Chunk(np.concatenate(events), np.concatenate(levels))
+
+    def _next_ns(self) -> int:
+        """Return when the market's next event or step is due: fields are slow to read, so this is kept."""
+        state = self._state[0]
+        return int(min(state["next_ns"], state["depth_ns"], state["grid_ns"]))
 
 
 class Seen:

@@ -10,27 +10,30 @@ from __future__ import annotations
 
 import zlib
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
+import numpy as np
 
+from daemon.ahead import ahead
 from daemon.errors import DECODE_ERRORS, FileFormatError
 from daemon.instruments import Instrument, Market, make_instrument, unify
+from kernels import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
-_OPEN, _CLOSE = b"{}"
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
 _CHUNK_BYTES: Final = 1 << 18
 _GZIP: Final = zlib.MAX_WBITS | 16
 #: frames looked at when the rules are inferred; the snapshot alone shows thousands of prices
 _SCAN_FRAMES: Final = 2_000
 #: a line longer than this is no frame of an exchange (a 5,000-level snapshot weighs 0.4 MB)
 _LINE_BYTES_MAX: Final = 4 << 20
-#: no exchange was recorded before 2009, and int64 nanoseconds hold no more than 19 digits
-_STAMP_DIGITS: Final = 19
-_END_NS: Final = 4_102_444_800_000_000_000  # 2100
 
 
 class _Header(msgspec.Struct):
@@ -52,36 +55,61 @@ class _Body(msgspec.Struct):
     data: _Levels = msgspec.field(default_factory=_Levels)
 
 
+class Lines(NamedTuple):
+    """Consecutive lines of a capture: their text, where each frame lies in it, and when it came."""
+
+    text: bytes
+    starts: Ints
+    ends: Ints
+    wire_ns: Ints
+    read_bytes: int  # of the file, this text's included
+
+
 def read_frames(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield (receive time in ns UTC, frame) for every line of a capture, in file order.
 
+    Raises FileFormatError as `read_lines` does.
+    """
+    for lines in read_lines(path):
+        yield from zip(lines.wire_ns.tolist(), payloads(lines), strict=True)
+
+
+def payloads(lines: Lines) -> list[bytes]:
+    """Return each line's frame."""
+    text = lines.text
+    return [text[start:end] for start, end in zip(lines.starts.tolist(), lines.ends.tolist(), strict=True)]
+
+
+def read_lines(path: Path) -> Iterator[Lines]:
+    """Yield all lines of a capture, many at a time, while a thread reads and inflates what follows.
+
     Raises FileFormatError for an empty, truncated or foreign file and for a line that is no `local_ns json`
-    or has an absurd time, naming the line. Frames before it have been yielded by then.
+    or has an absurd time, naming the line. Lines before it have been yielded by then.
     """
     number = 0
-    for chunk, _ in read_chunks(path):
-        for line in chunk.split(b"\n"):
-            number += 1
-            stamp, _, payload = line.partition(b" ")
-            if not (payload and payload[0] == _OPEN and payload[-1] == _CLOSE and stamp.isdigit()):
-                raise no_frame(path, number)
-            # the length first: a number of thousands of digits is refused by int itself
-            local_ns = int(stamp) if len(stamp) <= _STAMP_DIGITS else _END_NS
-            if local_ns >= _END_NS:
-                raise no_time(path, number, stamp)
-            yield local_ns, payload
+    for text, read_bytes in ahead(_read_chunks(path)):
+        count = text.count(b"\n") + 1
+        starts, ends, wire_ns = np.empty((3, count), np.int64)
+        whole, fault = frames.split(text, starts, ends, wire_ns)
+        if whole:
+            yield Lines(text, starts[:whole], ends[:whole], wire_ns[:whole], read_bytes)
+        number += whole
+        if fault == frames.NO_TIME:
+            raise _no_time(path, number + 1, text.split(b"\n", whole + 1)[whole].partition(b" ")[0])
+        if whole < count:
+            raise _no_frame(path, number + 1)
     if number == 0:
         raise FileFormatError(f"{path} holds no frames: name another file")
 
 
-def no_frame(path: Path, number: int) -> FileFormatError:
+def _no_frame(path: Path, number: int) -> FileFormatError:
     """Return the refusal of a line."""
     return FileFormatError(
         f"{path} line {number} is no frame (`local_ns json` is expected): cut it out, or name another file"
     )
 
 
-def no_time(path: Path, number: int, stamp: bytes) -> FileFormatError:
+def _no_time(path: Path, number: int, stamp: bytes) -> FileFormatError:
     """Return the refusal of a line's stamp."""
     return FileFormatError(
         f"{path} line {number} is stamped {stamp[:24].decode()}, which is no time before 2100"
@@ -89,10 +117,10 @@ def no_time(path: Path, number: int, stamp: bytes) -> FileFormatError:
     )
 
 
-def read_chunks(path: Path) -> Iterator[tuple[bytes, int]]:
+def _read_chunks(path: Path) -> Generator[tuple[bytes, int], None, None]:
     """Yield a gzip (or plain) file in chunks of whole lines, the last newline of each left out.
 
-    With each comes how many bytes of the file were read. Raises FileFormatError as `read_frames` does.
+    With each comes how many bytes of the file were read. Raises FileFormatError as `read_lines` does.
     """
     try:
         file = path.open("rb")
@@ -132,7 +160,7 @@ def read_chunks(path: Path) -> Iterator[tuple[bytes, int]]:
             yield tail, file.tell()
 
 
-def capture_instrument(path: Path, index: int = 0, frames: int = _SCAN_FRAMES) -> Instrument:
+def capture_instrument(path: Path, index: int = 0, scanned: int = _SCAN_FRAMES) -> Instrument:
     """Return the capture's one instrument, its rules inferred from the decimals its first frames show.
 
     A power-of-ten grid as fine as the finest price seen holds every price of the true grid, so an inferred
@@ -161,7 +189,7 @@ def capture_instrument(path: Path, index: int = 0, frames: int = _SCAN_FRAMES) -
         for price, qty in pairs:
             price_places = max(price_places, _places(price))
             qty_places = max(qty_places, _places(qty))
-        if number >= frames:
+        if number >= scanned:
             break
     if not symbol:
         raise FileFormatError(f"{path} names no stream, so its symbol is unknown")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from daemon.feeds.exchanges import find_exchange
 from daemon.feeds.taped import CUT, FEED, SNAPSHOT
-from daemon.tape.capture import capture_instrument, read_frames
+from daemon.tape.capture import capture_instrument, payloads, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
     #: (payload, wire_ns, drain_end): what an entry does to a feed
     Play = Callable[[bytes, int, bool], object]
-
-#: lines of a capture between two looks at how far it is
-_LINES = 4096
 
 
 class Chunk(NamedTuple):
@@ -80,10 +76,9 @@ class CaptureSource:
     def chunks(self, from_ns: int) -> Iterator[Chunk]:
         """Yield its lines."""
         del from_ns
-        frames = read_frames(self.path)
-        while some := list(islice(frames, _LINES)):
-            wires_ns, payloads = zip(*some, strict=True)
-            yield Chunk(wires_ns, (FEED,) * len(some), (True,) * len(some), payloads)
+        for lines in read_lines(self.path):
+            count = len(lines.starts)
+            yield Chunk(lines.wire_ns.tolist(), (FEED,) * count, (True,) * count, payloads(lines))
 
     def plays(self, feed: FeedCore) -> dict[str, Play]:
         """Return the one thing that a line is."""

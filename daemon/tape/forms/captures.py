@@ -17,7 +17,7 @@ from daemon.events import Depth, Snapshot, Tick
 from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.shapes import learn
 from daemon.instruments import make_instrument
-from daemon.tape.capture import capture_instrument, no_frame, no_time, read_chunks
+from daemon.tape.capture import capture_instrument, read_lines
 from daemon.tape.columns import no_depth, no_ticks
 from daemon.tape.forms.base import FinerGridError, Grid, Piece, Series, State, count_of, decimals_of
 from daemon.tape.ticks import Block, places, rescale
@@ -79,7 +79,7 @@ class Captures:
 
     def pieces(self, path: Path, state: State) -> Iterator[Piece]:
         """Yield a chunk's rows after the other."""
-        instrument = capture_instrument(path, frames=_SCAN_FRAMES)
+        instrument = capture_instrument(path, scanned=_SCAN_FRAMES)
         series = Series(
             exchange=instrument.exchange,
             market=instrument.market,
@@ -91,23 +91,15 @@ class Captures:
         checks = state.checks_of(series, path.name)
         state.at_least(series, found)
         reader = FrameReader(instrument, BinanceDecoder([instrument]), series, state, checks)
-        lines = 0
-        for chunk, read_bytes in read_chunks(path):
-            count = chunk.count(b"\n") + 1
-            starts, ends, wire_ns = np.empty((3, count), np.int64)
-            whole, fault = frames.split(chunk, starts, ends, wire_ns)
-            if fault or whole < count:
-                number = lines + whole + 1
-                stamp = chunk.split(b"\n", whole + 1)[whole].partition(b" ")[0]
-                raise (no_time(path, number, stamp) if fault == frames.NO_TIME else no_frame(path, number))
-            last = np.ones(count, np.int64)
-            block = reader.read(chunk, starts, ends, wire_ns, last, state.seq, lines + 1)
+        row = 1
+        for lines in read_lines(path):
+            text, starts, ends, wire_ns, read_bytes = lines
+            last = np.ones(len(starts), np.int64)
+            block = reader.read(text, starts, ends, wire_ns, last, state.seq, row)
             checks.look(block)
             yield Piece(series, block, read_bytes)
-            state.seq += count
-            lines += count
-        if not lines:
-            raise no_frame(path, 1)
+            state.seq += len(starts)
+            row += len(starts)
 
 
 class FrameReader:

@@ -202,7 +202,7 @@ def test_a_trade_off_the_grid_ends_it(written: Any) -> None:
     path = written(*(trade(k, 60_000 + k, "1.5", "2") for k in range(3)), trade(9, 70_000, "1.55", "2"))
     asked = BarsOptions(file=path, ticks=1)
     result = BarsResult(file="", symbol="", by="", clock=asked.clock)
-    instrument = capture_instrument(path, frames=1)
+    instrument = capture_instrument(path, scanned=1)
     with pytest.raises(FileFormatError, match=r"trade 9 has a price of 1\.55, which is no multiple of 0\.1"):
         list(make(path, instrument, rule_of(asked, instrument), result))
 
