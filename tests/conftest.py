@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from hypothesis import HealthCheck, settings
 from daemon import kernel_cache
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# who runs tests in the background of a shell has it ignored, and processes that tests start would inherit that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # before any test module imports numba; xdist's workers and child processes inherit it
 CACHE = kernel_cache.activate()

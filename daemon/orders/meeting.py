@@ -93,7 +93,7 @@ class Meeting:
         for listed in snapshot.open_orders:
             order = self._find(listed)
             if order is not None:
-                self._meet_open(order, listed, now_ns, ended)
+                self._meet_open(order, listed, asked_ns, now_ns, ended)
                 there.add(order.client_order_id)
             elif orders.rules.foreign != "ignore" and not self._may_list_ours(listed):
                 there.add(self._adopt(listed, now_ns, found).client_order_id)
@@ -186,8 +186,12 @@ class Meeting:
         )
 
     # --- orders -------------------------------------------------------------------------------------------
-    def _meet_open(self, order: Order, listed: OpenOrder, now_ns: int, ended: list[Apart]) -> None:
+    def _meet_open(
+        self, order: Order, listed: OpenOrder, asked_ns: int, now_ns: int, ended: list[Apart]
+    ) -> None:
         if order.state >= State.FILLED and order.state is not State.VOID:
+            if order.changed_ns > asked_ns:
+                return  # it ended meanwhile
             text = (
                 f"the venue lists order {order.client_order_id} as open, which ended here as "
                 f"{order.state.name}: look at it there, cancel it if need be, and resume"

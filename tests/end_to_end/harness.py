@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TICKD = [sys.executable, "-m", "daemon.cli"]
 #: the first start on a machine compiles every kernel
 READY_S = 300.0
-SOON_S = 30.0
+SOON_S = 60.0
 #: keys that must never be seen again
 CANARY_KEY = "canarykey" + "7f3a" * 12
 CANARY_SECRET = "canarysecret" + "b59c" * 12

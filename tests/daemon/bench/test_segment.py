@@ -151,5 +151,5 @@ def test_quotes_are_of_one_symbol_after_the_other(line, lines):
 def test_what_a_slow_daemon_was_not_asked_for_is_counted(line, lines):
     ours, _ = lines
     assert run(line, ours, plan(segment.POISSON, 10 * MS, gap_ns=100_000)) == segment.UNANSWERED
-    assert line.tally[segment.MARKED] == 4  # one a symbol
+    assert 1 <= line.tally[segment.MARKED] <= 4  # one a symbol, of those that were not late
     assert line.tally[segment.HELD_BACK] + line.tally[segment.LATE] > 0

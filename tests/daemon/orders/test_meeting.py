@@ -229,7 +229,8 @@ def test_an_order_that_ended_since_the_snapshot_was_asked_for_is_no_contradictio
     asked_ns = world.time.now_ns()
     world.later(1)
     world.report("CANCELED", order)
-    assert world.meet(open_orders=[World.listed(order)], asked_ns=asked_ns).fatal == []
+    found = world.meet(open_orders=[World.listed(order)], asked_ns=asked_ns)
+    assert (found.fatal, found.unsettled, found.soon, world.risk.gate(0)) == ([], [], False, 0)
 
 
 def test_balances_moved_by_hand_are_taken_over_when_nothing_moves(world):
