@@ -156,7 +156,11 @@ def test_a_strategy_that_is_nowhere_is_refused_with_those_there_are(tmp_path):
 
 
 # --- compiling ----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize(
+    # nothing else compiles pairs, and that takes a minute
+    "name",
+    [pytest.param(name, marks=[pytest.mark.heavy] * (name == "pairs")) for name in SHIPPED],
+)
 def test_every_kernel_has_one_signature_whatever_it_is_called_with(name, memory_of):
     strategy = load_strategy(name)
     memory = memory_of(strategy)

@@ -10,7 +10,7 @@ from tests.simulation.play import play
 from tests.simulation.usdm import UsdmWorld
 
 
-@pytest.mark.parametrize(("seed", "level"), [(13, "usdm"), (2, "usdm-bytes")])
+@pytest.mark.parametrize(("seed", "level"), [(13, "usdm"), pytest.param(2, "usdm-bytes", marks=pytest.mark.heavy)])
 def test_a_seed_at_futures_breaks_no_promise(seed, level):
     outcome = play(seed, level=level)
     assert not outcome.broken, outcome.text
@@ -27,6 +27,7 @@ def test_it_holds_both_sides_pays_funding_and_says_of_what_reduces_that_it_does(
     assert world.starts == 1
 
 
+@pytest.mark.heavy
 def test_a_liquidation_is_accounted_for():
     """Somebody takes out all the money, so that the exchange closes what is held, and pays it in again."""
     world, taken = UsdmWorld(3, []), []
