@@ -15,7 +15,7 @@ from daemon import kernel_cache
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# who runs tests in the background of a shell has it ignored, and processes that tests start would inherit that
+# a shell lets what it runs in the background ignore it, and processes that tests start would inherit that
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -10,7 +10,9 @@ from tests.simulation.play import play
 from tests.simulation.usdm import UsdmWorld
 
 
-@pytest.mark.parametrize(("seed", "level"), [(13, "usdm"), pytest.param(2, "usdm-bytes", marks=pytest.mark.heavy)])
+@pytest.mark.parametrize(
+    ("seed", "level"), [(13, "usdm"), pytest.param(2, "usdm-bytes", marks=pytest.mark.heavy)]
+)
 def test_a_seed_at_futures_breaks_no_promise(seed, level):
     outcome = play(seed, level=level)
     assert not outcome.broken, outcome.text
