@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.end_to_end.harness import CROSS, MAKER, until
 from tests.end_to_end.test_restarts import check_agreement
 
 JOURNAL = "var/one/journal-live-binance"
+RECORDED = {"TICKD__TAPE__RECORD": "true"}
+
+
+def check_replay(bench, env=None):
+    """Judge that the one session on record is replayed to the same."""
+    (tape,) = (bench.folder / "var" / "one").glob("tape*")
+    (session,) = tape.iterdir()
+    verdict = json.loads(bench.run("replay", "--verify", session, "--json", env=env).out)
+    assert verdict["complete"], verdict["why_short"]
+    assert verdict["records"] == verdict["records_of_session"] > 4
 
 
 def test_a_killed_daemon_on_ccxt_continues_its_position_and_sent_nothing_twice(bench):
@@ -24,25 +36,27 @@ def test_a_killed_daemon_on_ccxt_continues_its_position_and_sent_nothing_twice(b
     assert daemon.child.end() == 0
 
 
-def test_it_leaves_no_order_behind(bench, exchange):
-    daemon = bench.live(exchange, MAKER, kind="ccxt")
+def test_it_leaves_no_order_behind_and_its_record_is_replayed(bench, exchange):
+    daemon = bench.live(exchange, MAKER, kind="ccxt", env=RECORDED)
     daemon.ready()
     until(lambda: len(exchange.open_orders()) == 2, "two orders stand")
     assert daemon.child.end() == 0
     assert exchange.open_orders() == []
+    check_replay(bench)
 
 
 def test_a_paper_daemon_trades_on_what_ccxt_gives_of_the_exchange(bench, exchange):
     before = len(exchange.orders())
     config = bench.config(exchange.urls, CROSS, mode="paper", kind="paper")
     daemon = bench.daemon(
-        bench.tickd("paper", config, "--json", env={"TICKD__FEED__EXCHANGE": "ccxt:binance"})
+        bench.tickd("paper", config, "--json", env={"TICKD__FEED__EXCHANGE": "ccxt:binance", **RECORDED})
     )
     daemon.ready()
     daemon.until(lambda state: state["instruments"][0]["book_synced"], "the book is in sync")
     daemon.filled(3)
     assert daemon.child.end() == 0
     assert len(exchange.orders()) == before
+    check_replay(bench)
 
 
 # each sentence is its module's business: one start that comes far shows how it is said, the rest is heavy
