@@ -17,6 +17,7 @@ from daemon.config import from_tree
 from daemon.errors import JournalError, TickdError
 from daemon.events import Command
 from daemon.garbage import Garbage
+from daemon.orders.journal import Journal
 from daemon.simulator.auth import Key
 from daemon.simulator.faults import Faults
 from daemon.simulator.settings import SimulatorSettings, build
@@ -45,6 +46,7 @@ WELL_S, READY_S, HALT_S, END_S = 160.0, 235.0, 236.0, 240.0
 RESTART_S = (0.2, 4.0)
 LOOK_NS = 1_000_000_000  # how often it is asked whether something is broken
 TRIM_S = 1.3  # how often orders that stand are lowered
+SEGMENT_BYTES = 300_000  # the journal begins its next one some times in a run
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 ENVIRON = {"TICKD_KEY": "k" * 64, "TICKD_SECRET": "s" * 64}
 
@@ -237,7 +239,11 @@ class World:
         loop = VirtualLoop(self.time) if self.level == "messages" else ByteLoop(self.time, self.network)
         loop.set_task_factory(make_task)
         asyncio.set_event_loop(loop)
-        with patch.multiple(app_module, HttpFace=_Faceless, Garbage=_Untidy), byte_net.on_virtual_time(self):
+        with (
+            patch.multiple(app_module, HttpFace=_Faceless, Garbage=_Untidy),
+            patch.dict(Journal.__init__.__kwdefaults__, segment_bytes_max=SEGMENT_BYTES),
+            byte_net.on_virtual_time(self),
+        ):
             try:
                 loop.run_until_complete(self._main())
             finally:
