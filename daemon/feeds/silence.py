@@ -26,9 +26,9 @@ class Silence:
     def __init__(self, newest_ns: NDArray[np.int64], streams: Sequence[Stream]) -> None:
         """Watch the lanes' times, int64[instruments, KINDS] in ns, 0 where a stream never spoke."""
         self._newest_ns = newest_ns
-        # the columns whose silence counts
-        self._looked_at = [KINDS.index(kind) for kind in (QUOTE, DEPTH) if _NAMES[kind] in streams]
-        self._looked_at = self._looked_at or [KINDS.index(TRADE)]
+        # the columns whose silence counts: one, or two
+        looked_at = [kind for kind in (QUOTE, DEPTH) if _NAMES[kind] in streams] or [TRADE]
+        self._first_ns, *_, self._last_ns = 2 * [newest_ns[:, KINDS.index(kind)] for kind in looked_at]
         self._asked_ns = 0
 
     def ages_ns(self, now_ns: int) -> NDArray[np.int64]:
@@ -42,7 +42,7 @@ class Silence:
         if now_ns < self._asked_ns:  # the clock was set back: else silence hides behind what it was before
             np.minimum(newest_ns, now_ns, out=newest_ns)
         self._asked_ns = now_ns
-        spoken_ns = newest_ns[:, self._looked_at].min(axis=1)
+        spoken_ns = np.minimum(self._first_ns, self._last_ns)
         return np.where(spoken_ns, now_ns - spoken_ns, _NEVER_NS)
 
     def clock_stepped(self, step_ns: int) -> None:
