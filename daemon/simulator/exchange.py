@@ -7,6 +7,7 @@ having changed nothing, or is done whole.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from daemon.simulator.errors import (
@@ -67,7 +68,7 @@ class Exchange:
         self._stops: dict[str, dict[int, Order]] = {name: {} for name in self.markets}
         self._matchers: dict[tuple[str, str], Matcher] = {}
         self._random = random
-        self._trade_id = TRADE_ID_FIRST
+        self._trade_ids = dict.fromkeys(self.markets, TRADE_ID_FIRST)  # the latest
         for market in self.markets.values():
             market.on_trade = self._trigger
 
@@ -115,7 +116,8 @@ class Exchange:
         account.orders.check(now_ns)
         self.check(account, market, new)
         client_id = new.client_id or self.new_id()
-        order = self.make_order(market.symbol, account, self.registry.last_id + 1, client_id, now_ns)
+        number = self.registry.last_ids[market.symbol.name] + 1
+        order = self.make_order(market.symbol, account, number, client_id, now_ns)
         order.side, order.type, order.tif = new.side, new.type, new.tif
         order.price, order.qty, order.stop_price = new.price, new.qty, new.stop_price
         order.quote_qty, order.stp, order.strategy = new.quote_qty, new.stp, new.strategy
@@ -183,7 +185,7 @@ class Exchange:
             self._close(order, "EXPIRED_IN_MATCH", "TRADE_PREVENTION", now_ns)
             self.reporter.position(account, {order.spends}, now_ns)
             return []
-        return self._settle(events, now_ns, {order.spends})
+        return self._settle(order.symbol.name, events, now_ns, {order.spends})
 
     def _refusal(self, order: Order) -> ApiError:
         """Return what the book says of an order that it does not take."""
@@ -230,11 +232,11 @@ class Exchange:
         key = (account.name, market.symbol.name)
         found = self._matchers.get(key)
         if found is None:
-            found = self._matchers[key] = Matcher(market, self._on_market_events)
+            found = self._matchers[key] = Matcher(market, partial(self._on_market_events, market.symbol.name))
         return found
 
-    def _on_market_events(self, events: NDArray[np.int64]) -> None:
-        self._settle(events, self.clock.now_ns(), set())
+    def _on_market_events(self, name: str, events: NDArray[np.int64]) -> None:
+        self._settle(name, events, self.clock.now_ns(), set())
 
     def _trigger(self, market: MarketData) -> None:
         """Set off the stops that the last trade reached."""
@@ -253,7 +255,7 @@ class Exchange:
                 continue
             self.reporter.order(order, "NEW", now_ns)
             events = self._matcher(order.account, market).place(*ask_of(order))
-            self._settle(events, now_ns, {order.spends})
+            self._settle(market.symbol.name, events, now_ns, {order.spends})
 
     def _top_up(self, order: Order, market: MarketData) -> bool:
         """Lock what a triggered market buy costs beyond its stop price; returns whether there was enough."""
@@ -267,12 +269,12 @@ class Exchange:
             order.locked += more
         return True
 
-    def _settle(self, events: Iterable[Any], now_ns: int, touched: set[str]) -> list[Fill]:
-        """Book the matcher's events: fills and expiries; then tell each account its new balances."""
+    def _settle(self, name: str, events: Iterable[Any], now_ns: int, touched: set[str]) -> list[Fill]:
+        """Book what a symbol's matcher did, fills and expiries; then tell accounts their new balances."""
         fills: list[Fill] = []
         accounts: dict[str, set[str]] = {}
         for event in events:
-            kind, order = event[m.EV_KIND], self.registry.orders[int(event[m.EV_KEY])]
+            kind, order = event[m.EV_KIND], self.registry.orders[name, int(event[m.EV_KEY])]
             assets = accounts.setdefault(order.account.name, set(touched))
             if kind == m.FILL:
                 fills += [self._fill(order, piece, now_ns) for piece in self._pieces(order, event)]
@@ -281,9 +283,9 @@ class Exchange:
                 expiry = _EXPIRY["GTC" if order.at_market else order.tif]
                 self._close(order, "EXPIRED", "EXPIRED", now_ns, expiry)
                 assets.add(order.spends)
-        for name, assets in accounts.items():
+        for owner, assets in accounts.items():
             if assets:
-                self.reporter.position(self.accounts[name], assets, now_ns)
+                self.reporter.position(self.accounts[owner], assets, now_ns)
         return fills
 
     def _pieces(self, order: Order, event: Any) -> list[Any]:
@@ -307,8 +309,8 @@ class Exchange:
         order.quote_executed += notional(price, qty)
         order.updated_ns = now_ns
         order.status = "PARTIALLY_FILLED" if order.leaves else "FILLED"
-        self._trade_id += 1
-        fill = Fill(order, self._trade_id, price, qty, bool(event[m.EV_MAKER]), now_ns)
+        self._trade_ids[symbol.name] += 1
+        fill = Fill(order, self._trade_ids[symbol.name], price, qty, bool(event[m.EV_MAKER]), now_ns)
         self._pay(fill)
         self.registry.fills.append(fill)
         if not order.leaves:
@@ -331,14 +333,15 @@ class Exchange:
     # --- after a restart ---
     def resume(self) -> None:
         """Go on with the orders that the registry was given: they wait where they did, or meet the market."""
-        if self.registry.fills:
-            self._trade_id = self.registry.fills[-1].trade_id
+        for fill in self.registry.fills:
+            self._trade_ids[fill.order.symbol.name] = fill.trade_id
         for account in self.accounts.values():
             for order in self.registry.open_orders(account):
                 if order.working:
                     key, side, _, price, leaves = ask_of(order)
-                    matcher = self._matcher(account, self.market(order.symbol.name))
-                    self._settle(matcher.place(key, side, m.GTC, price, leaves), self.clock.now_ns(), set())
+                    name = order.symbol.name
+                    events = self._matcher(account, self.market(name)).place(key, side, m.GTC, price, leaves)
+                    self._settle(name, events, self.clock.now_ns(), set())
                 else:
                     self._stops[order.symbol.name][order.order_id] = order
 

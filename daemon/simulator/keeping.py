@@ -47,7 +47,7 @@ def _opened(
         exchanges = {name: gateway.exchange for name, gateway in world.gateways.items()}
         restore(exchanges, past)
         # the ids that it makes up go on, and do not begin again
-        random.seed(f"{settings.seed} {sum(one.registry.last_id for one in exchanges.values())}")
+        random.seed(f"{settings.seed} {sum(one.registry.last_ids.total() for one in exchanges.values())}")
         disk.replace(path, header(past.began_ns), *save(exchanges))
         file = disk.append(path)
     except BlockingIOError:

@@ -62,6 +62,11 @@ class Order:
         self.strategy: dict[str, int] = {}
 
     @property
+    def key(self) -> tuple[str, int]:
+        """What the exchange knows it by: numbers are counted in each symbol."""
+        return self.symbol.name, self.order_id
+
+    @property
     def leaves(self) -> int:
         """What is still to be filled."""
         return self.qty - self.executed

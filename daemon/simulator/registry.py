@@ -1,8 +1,11 @@
-"""All orders the exchange knows, by number and by client id, and the fills they had."""
+"""All orders the exchange knows, by symbol and number and by client id, and the fills they had.
+
+Numbers are counted in each symbol, as the exchange does, so that two orders may well bear the same one.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 from daemon.simulator.errors import CLIENT_ORDER_ID_INVALID, ApiError
@@ -19,22 +22,22 @@ class Registry:
     """Orders open and closed; the oldest closed ones are forgotten past HISTORY_MAX."""
 
     def __init__(self) -> None:
-        self.orders: dict[int, Order] = {}
+        self.orders: dict[tuple[str, int], Order] = {}  # by symbol and number
         self.fills: deque[Fill] = deque(maxlen=HISTORY_MAX)
-        self.last_id = 0
+        self.last_ids: Counter[str] = Counter()  # of orders, by symbol
         self._by_client: dict[tuple[str, str], Order] = {}
-        self._open: dict[int, Order] = {}
+        self._open: dict[tuple[str, int], Order] = {}
 
     def enter(self, order: Order) -> None:
         """Take an accepted order in."""
-        self.last_id = order.order_id
-        self.orders[order.order_id] = self._open[order.order_id] = order
+        self.last_ids[order.symbol.name] = order.order_id
+        self.orders[order.key] = self._open[order.key] = order
         self.name(order, order.client_id)
         if len(self.orders) > HISTORY_MAX:
             self._forget(next(known for known in self.orders.values() if not known.open))
 
     def _forget(self, order: Order) -> None:
-        del self.orders[order.order_id]
+        del self.orders[order.key]
         key = (order.account.name, order.client_id)
         if self._by_client.get(key) is order:
             del self._by_client[key]
@@ -46,7 +49,7 @@ class Registry:
 
     def close(self, order: Order) -> None:
         """Take an order off the open ones."""
-        self._open.pop(order.order_id, None)
+        self._open.pop(order.key, None)
 
     def open_orders(self, account: Account, symbol: str | None = None) -> list[Order]:
         """Return the account's open orders, oldest first."""
@@ -65,7 +68,10 @@ class Registry:
 
         Raises ApiError -2039 when both are given and do not belong together.
         """
-        order = self.orders.get(order_id) if order_id is not None else self.bears(account, client_id)
+        if order_id is None:
+            order = self.bears(account, client_id)
+        else:
+            order = self.orders.get((symbol, order_id))
         if order is None or order.account is not account or order.symbol.name != symbol:
             return None
         if order_id is not None and client_id and order.client_id != client_id:

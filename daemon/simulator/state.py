@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from daemon.simulator.account import Account
     from daemon.simulator.exchange import Exchange
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _ORDER: Final = tuple(name for name in Order.__slots__ if name not in ("account", "symbol"))
 _ALGO: Final = tuple(name for name in AlgoOrder.__slots__ if name not in ("account", "symbol", "order"))
 _POSITION: Final = ("qty", "cost", "realised", "leverage", "isolated", "updated_ns")
@@ -70,7 +70,19 @@ def read(data: bytes, source: str) -> Past:
                 f"{source} is damaged in line {number}: restore it, or move it away"
             ) from None
         prices |= row.get("prices", {})
+    if header.format == 1:
+        _name_symbols(rows)
     return Past(header.began_ns, rows, prices)
+
+
+def _name_symbols(rows: list[dict[str, Any]]) -> None:
+    """Say of each fill in which symbol it was: format 1 did not, and numbered the orders of all as one."""
+    symbols: dict[tuple[str, int], str] = {}
+    for row in rows:
+        if order := row.get("order"):
+            symbols[row["market"], order["order_id"]] = order["symbol"]
+        if fill := row.get("fill"):
+            fill["symbol"] = symbols.get((row["market"], fill["order_id"]), "")
 
 
 def header(began_ns: int) -> bytes:
@@ -141,7 +153,8 @@ def _line(
         last = exchange.markets[order.symbol.name].last_price
         row["prices"] = {f"{market}:{order.symbol.name}": text(last)} if last else {}
     if fill is not None:
-        row["fill"] = _values(fill, _FILL) | {"order_id": fill.order.order_id}
+        number, name = fill.order.order_id, fill.order.symbol.name
+        row["fill"] = _values(fill, _FILL) | {"symbol": name, "order_id": number}
     if algo is not None:
         placed = None if algo.order is None else algo.order.order_id
         row["algo"] = _values(algo, _ALGO) | {"symbol": algo.symbol.name, "order_id": placed}
@@ -178,7 +191,7 @@ def _restore_order(exchange: Exchange, account: Account, row: dict[str, Any]) ->
     orders = exchange.registry.orders
     if (values := row.get("order")) and values["symbol"] in exchange.markets:
         symbol = exchange.markets[values.pop("symbol")].symbol
-        order = orders.get(values["order_id"])
+        order = orders.get((symbol.name, values["order_id"]))
         if order is None:
             order = exchange.make_order(symbol, account, values["order_id"], values["client_id"], 0)
             _set(order, values)
@@ -188,8 +201,8 @@ def _restore_order(exchange: Exchange, account: Account, row: dict[str, Any]) ->
             _set(order, values)
         if not order.open:
             exchange.registry.close(order)
-    if (values := row.get("fill")) and values["order_id"] in orders:
-        fill = Fill(orders[values.pop("order_id")], *(values[name] for name in _FILL[:5]))
+    if (values := row.get("fill")) and (of := orders.get((values.pop("symbol"), values.pop("order_id")))):
+        fill = Fill(of, *(values[name] for name in _FILL[:5]))
         _set(fill, values)
         exchange.registry.fills.append(fill)
     if (values := row.get("algo")) and values["symbol"] in exchange.markets:
@@ -198,7 +211,7 @@ def _restore_order(exchange: Exchange, account: Account, row: dict[str, Any]) ->
         symbol, placed = exchange.markets[values.pop("symbol")].symbol, values.pop("order_id")
         algo = AlgoOrder(symbol, account, values["algo_id"], values["client_id"], values["created_ns"])
         _set(algo, values)
-        found = orders.get(placed)
+        found = orders.get((symbol.name, placed))
         algo.order = found if isinstance(found, FuturesOrder) else None
         exchange.algos[algo.algo_id] = algo
 

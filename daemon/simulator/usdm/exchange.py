@@ -146,7 +146,8 @@ class FuturesExchange(Exchange):
         account.orders.check(now_ns)
         self.check(account, market, new)
         client_id = new.client_id or self.new_id()
-        order = self.make_order(market.symbol, account, self.registry.last_id + 1, client_id, now_ns)
+        number = self.registry.last_ids[market.symbol.name] + 1
+        order = self.make_order(market.symbol, account, number, client_id, now_ns)
         order.side, order.type, order.tif = new.side, new.type, new.tif
         order.price, order.qty, order.stp = new.price, new.qty, new.stp
         order.reduce_only = new.reduce_only
@@ -187,12 +188,12 @@ class FuturesExchange(Exchange):
         if len(events) and events[0][m.EV_KIND] == m.REJECTED:
             self._close(order, "CANCELED", "CANCELED", now_ns)
         else:
-            self._settle(events, now_ns, set())
+            self._settle(market.symbol.name, events, now_ns, set())
 
     # --- what the market does to orders ---
-    def _settle(self, events: Iterable[Any], now_ns: int, touched: set[str]) -> list[Fill]:
+    def _settle(self, name: str, events: Iterable[Any], now_ns: int, touched: set[str]) -> list[Fill]:
         """Book the matcher's events; then let reduce-only orders follow their positions."""
-        fills = super()._settle(events, now_ns, touched)
+        fills = super()._settle(name, events, now_ns, touched)
         for account, symbol in {(_of(fill.order).account, fill.order.symbol.name) for fill in fills}:
             self._follow(account, symbol, now_ns)
         self._finish(now_ns)

@@ -79,7 +79,7 @@ class Client:
     def step(self, what):
         kit = self.kit
         order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.1"}
-        latest = {"symbol": "BTCUSDT", "orderId": kit.exchange.registry.last_id}
+        latest = {"symbol": "BTCUSDT", "orderId": kit.exchange.registry.last_ids["BTCUSDT"]}
         if what == "place":
             self.ask("order.place", kit.sign(**order, price="99.50"))
         elif what == "take":

@@ -36,7 +36,7 @@ def test_orders_outlive_the_exchange_and_its_made_up_ids_are_new(tmp_path):
         first = place(world, 50_000 * UNIT)
     with kept(settings(path), time, Random(1)) as world:
         exchange = world.gateways["spot"].exchange
-        assert exchange.registry.orders[first.order_id].client_id == first.client_id
+        assert exchange.registry.orders[first.key].client_id == first.client_id
         second = place(world, 50_000 * UNIT)
         assert second.client_id != first.client_id
         assert second.order_id == first.order_id + 1

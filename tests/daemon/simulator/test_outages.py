@@ -162,7 +162,7 @@ def test_a_break_stops_one_symbols_trading_and_fills_until_it_ends(kit):
     kit.trade("98.00", "5", buyer_is_maker=True)
     kit.market.quote(*(98_00000000, 1, 98_01000000, 1))
     kit.market.depth(2, b'{"b":[],"a":[["98.50","9"]]}')
-    assert kit.exchange.registry.orders[order["orderId"]].executed == 0
+    assert kit.exchange.registry.orders["BTCUSDT", order["orderId"]].executed == 0
     kit.wait(30)
     assert kit.order(**RESTING)["status"] in ("NEW", "FILLED")
 

@@ -55,6 +55,6 @@ def test_only_the_oldest_closed_orders_are_forgotten(kit, monkeypatch):
         book.enter(order)
         order.status = "FILLED"
         book.close(order)
-    assert list(book.orders) == [1, 5, 6]
+    assert list(book.orders) == [("BTCUSDT", 1), ("BTCUSDT", 5), ("BTCUSDT", 6)]
     assert book.bears(kit.account, "c2") is None
-    assert book.bears(kit.account, "c1") is book.orders[1]
+    assert book.bears(kit.account, "c1") is book.orders["BTCUSDT", 1]

@@ -86,6 +86,31 @@ def test_numbers_go_on_and_do_not_begin_again():
     assert other.exchange.reporter.execution_id == kit.exchange.reporter.execution_id + 2
 
 
+def test_each_symbol_numbers_its_own_and_what_kept_them_in_one_count_is_read():
+    kit = Kit()
+    bought = kit.order(price="100.01", quantity="0.4")
+    ether = kit.exchange.market("ETHBTC")
+    ether.snapshot(9, b'{"bids":[["0.0490","9"]],"asks":[["0.0500","9"]]}')
+    also = kit.order(symbol="ETHBTC", price="0.0500", quantity="1")
+    ids = [(one["orderId"], one["fills"][0]["tradeId"]) for one in (bought, also)]
+    assert ids[0] == ids[1]
+    kept = [header(START_NS), *save({"spot": kit.exchange})]
+    assert seen(again(kept, Kit())) == seen(kit)
+    rows = [msgspec.json.decode(line[9:]) for line in kept]
+    for row in rows[1:]:  # as format 1 had them
+        if "order" in row and row["order"]["symbol"] == "ETHBTC":
+            row["order"]["order_id"] = 2
+        if "fill" in row and row["fill"].pop("symbol") == "ETHBTC":
+            row["fill"]["order_id"] = 2
+    rows[0]["format"] = 1
+    lines = [b"%08x %b\n" % (crc32(one := msgspec.json.encode(row)), one) for row in rows]
+    old = again(lines, Kit()).exchange
+    assert [(fill.order.key, fill.qty) for fill in old.registry.fills] == [
+        (("BTCUSDT", 1), 4 * UNIT // 10),
+        (("ETHBTC", 2), UNIT),
+    ]
+
+
 def test_an_order_goes_on_waiting_and_is_filled():
     kit = Kit()
     lines = recorded(kit)
@@ -93,10 +118,10 @@ def test_an_order_goes_on_waiting_and_is_filled():
     stop = kit.order(type="STOP_LOSS", side="SELL", stopPrice="90", quantity="1", newOrderRespType="ACK")
     other = again(lines, Kit())
     other.trade("99.40", "5", buyer_is_maker=True)
-    assert other.exchange.registry.orders[rests["orderId"]].status == "FILLED"
-    assert other.exchange.registry.orders[stop["orderId"]].status == "NEW"
+    assert other.exchange.registry.orders["BTCUSDT", rests["orderId"]].status == "FILLED"
+    assert other.exchange.registry.orders["BTCUSDT", stop["orderId"]].status == "NEW"
     other.trade("89.00", "5", buyer_is_maker=True)
-    assert other.exchange.registry.orders[stop["orderId"]].status == "FILLED"
+    assert other.exchange.registry.orders["BTCUSDT", stop["orderId"]].status == "FILLED"
     assert other.account.balance("BTC").locked == 0
 
 
@@ -204,7 +229,7 @@ def test_a_damaged_line_is_named(line):
 def test_a_newer_file_is_refused():
     body = header(1)[9:-1].replace(b'"format":%d' % FORMAT, b'"format":%d' % (FORMAT + 1))
     newer = b"%08x %b\n" % (crc32(body), body)
-    with pytest.raises(FileFormatError, match="of format 2, and this version reads 1"):
+    with pytest.raises(FileFormatError, match="of format 3, and this version reads 2"):
         read(newer, "here")
 
 
