@@ -1,13 +1,16 @@
-"""Symbols that are gone from the configuration, or from their exchange, and what the journal has of them.
+"""Symbols that are gone from the configuration, or from their exchange, and steps that an exchange has left.
 
 One that the configuration lacks is forgotten where nothing is open in it. Only the whole record tells: it is
 told again with the instruments it was made with (daemon/orders/retelling.py), and the start goes on from the
 state at its end, less what is settled. One that its exchange lists no more stays as the journal remembers it,
-and nothing is sent or asked for it: what else is traded goes on.
+and nothing is sent or asked for it: what else is traded goes on. Where an exchange counts in other ticks or
+lots than when the journal was written, the record is told again in those of then, and the orders at its end
+are counted anew; what is held is not counted in steps.
 """
 
 from __future__ import annotations
 
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -22,13 +25,15 @@ from daemon.orders.order import State
 from daemon.orders.reader import last_run
 from daemon.orders.records import Checkpoint, CommandTaken, Run
 from daemon.orders.retelling import Retelling, instruments_of
+from kernels.dtypes import BUY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from daemon.instruments import Instrument
     from daemon.orders.manager import Orders
+    from daemon.orders.order import Order
     from daemon.orders.reader import History
     from daemon.seams import Disk
 
@@ -45,14 +50,15 @@ def remembered(disk: Disk, folder: Path) -> dict[str, Instrument]:
 
 
 def without_gone(history: History, orders: Orders) -> History:
-    """Return the history for an order side that lacks some of its symbols; the same where it lacks none.
+    """Return the history for an order side that lacks some of its symbols, or counts one in other steps.
 
-    A position in one of them, from a lot on, or an open order stays, and the recovery refuses it; so it does
-    all of an older version's journal, which did not record the steps that lots are counted in.
+    It is the same where it does neither. A position in one that it lacks, from a lot on, or an open order
+    stays, and the recovery refuses it; so it does all of an older version's journal, which did not record the
+    steps that lots are counted in.
     """
-    here = {one.symbol for one in orders.instruments}
+    here = {one.symbol: one for one in orders.instruments}
     runs = [record for record in history.records if isinstance(record, Run)]
-    if all(here.issuperset(run.instruments) for run in runs):
+    if all(_counts_alike(run, here) for run in runs):
         return history
     begun = _begun(history)
     if not all(len(run.steps) == len(run.instruments) for run in begun):
@@ -72,8 +78,19 @@ def without_gone(history: History, orders: Orders) -> History:
         steps=[(str(one.tick_size), str(one.lot_size)) for one in last.instruments],
         strategies=[(desk.name, [names[index] for index in desk.instruments]) for desk in last.desks],
     )
+    saved = _recounted(_settled(last, gone), last.instruments, here)
     stops = [one for one in history.records if isinstance(one, CommandTaken) and one.command.verb == "stop"]
-    return history._replace(records=[run, _settled(last, gone), *stops[-1:]])
+    return history._replace(records=[run, saved, *stops[-1:]])
+
+
+def _counts_alike(run: Run, here: Mapping[str, Instrument]) -> bool:
+    """Whether all that a run traded is here, in the same steps; an older version recorded none."""
+    if not here.keys() >= set(run.instruments):
+        return False
+    return all(
+        (Decimal(tick), Decimal(lot)) == (here[symbol].tick_size, here[symbol].lot_size)
+        for symbol, (tick, lot) in zip(run.instruments, run.steps, strict=False)
+    )
 
 
 def _begun(history: History) -> list[Run]:
@@ -108,3 +125,36 @@ def _settled(orders: Orders, gone: Collection[int]) -> Checkpoint:
         trades=[(-1, []) if index in gone else ids for index, ids in enumerate(saved.trades)],
         unvalued=[one for one in saved.unvalued if one[:2] not in rows],
     )
+
+
+def _recounted(saved: Checkpoint, were: Sequence[Instrument], here: Mapping[str, Instrument]) -> Checkpoint:
+    """Return the state with its orders counted in the steps of now, where those are others."""
+    changed = {
+        was.index: (was, now)
+        for was in were
+        if (now := here.get(was.symbol)) and (now.tick_size, now.lot_size) != (was.tick_size, was.lot_size)
+    }
+    owed = {one.client_order_id: one for one in saved.owed}
+    for order in saved.orders:
+        if order.instrument in changed:
+            was, now = changed[order.instrument]
+            _recount(order, was, now)
+            if (one := owed.get(order.client_order_id)) is not None:
+                lots = _count(one.cum_lots, was.lot_size, now.lot_size, ROUND_CEILING)
+                owed[order.client_order_id] = msgspec.structs.replace(one, cum_lots=lots)
+    return msgspec.structs.replace(saved, owed=list(owed.values()))
+
+
+def _recount(order: Order, was: Instrument, now: Instrument) -> None:
+    """Count an order in other steps; what is no whole count of them is taken for the worse."""
+    worse = ROUND_CEILING if order.side == BUY else ROUND_FLOOR
+    order.price_ticks = _count(order.price_ticks, was.tick_size, now.tick_size, worse)
+    order.decided_half_ticks = _count(order.decided_half_ticks, was.tick_size, now.tick_size, worse)
+    order.qty_lots = _count(order.qty_lots, was.lot_size, now.lot_size, ROUND_CEILING)
+    order.asked_lots = _count(order.asked_lots, was.lot_size, now.lot_size, ROUND_CEILING)
+    order.filled_lots = _count(order.filled_lots, was.lot_size, now.lot_size, ROUND_FLOOR)
+
+
+def _count(count: int, was: Decimal, now: Decimal, rounding: str) -> int:
+    """Return how many steps of now so many of then are."""
+    return int((count * was / now).to_integral_value(rounding))

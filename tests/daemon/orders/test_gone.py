@@ -133,6 +133,60 @@ def test_a_run_whose_checkpoint_was_torn_began_nothing(traded, pair):
     assert [(one.strategy, one.row) for one in kept] == [(0, 0)]
 
 
+# --- other steps --------------------------------------------------------------------------------------------
+def in_steps(tick, lot, market="spot"):
+    return make_instrument(
+        0, "binance", market, "BTC/USDT", tick_size=tick, lot_size=lot, qty_min=lot, qty_max="9000",
+        notional_min="5",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+@pytest.mark.parametrize("finer", [False, True])
+def test_what_was_counted_in_other_steps_is_worth_the_same(new_world, finer, restarts):
+    coarse, fine = in_steps("0.1", "0.0001"), in_steps("0.01", "0.00001")
+    was, now, by = (coarse, fine, 10) if finer else (fine, coarse, 1 / 10)
+    world = new_world([was])
+    price, qty = was.price.parse("60000"), was.qty.parse("0.01")
+    bought = world.place(price=price, qty=2 * qty)
+    world.report("NEW", bought, venue_order_id="5")
+    world.fill(bought, 1, qty)
+    for _ in range(restarts):
+        world = world.restarted()
+    after = world.restarted(instruments=[now])
+    assert held(after) == held(world)
+    assert after.position(d.P_QTY) == 0.01
+    assert after.portfolio.purse("USDT").total == world.portfolio.purse("USDT").total
+    assert after.portfolio.purse("USDT").reserved == world.portfolio.purse("USDT").reserved
+    (order,) = after.orders.life.open.values()
+    assert (order.price_ticks, order.qty_lots, order.filled_lots) == (price * by, 2 * qty * by, qty * by)
+    after.fill(order, 2, int(qty * by))
+    assert (order.state, after.position(d.P_QTY)) == (State.FILLED, 0.02)
+    assert after.restarted().position(d.P_QTY) == 0.02
+
+
+def test_a_position_in_a_derivative_is_the_same_in_other_steps(new_world):
+    was, now = in_steps("0.1", "0.001", "usdm"), in_steps("0.1", "0.0001", "usdm")
+    world = new_world([was], balances={"USDT": "100000"})
+    world.fill(world.place(kind=d.TARGET, price=600_000, qty=10), 1, 10)
+    after = world.restarted(instruments=[now])
+    assert (after.position(d.P_QTY), held(after)) == (0.01, held(world))
+    assert after.meet(positions={0: 100}).fatal == []
+
+
+def test_what_is_owed_is_counted_anew_and_a_price_between_two_ticks_is_taken_for_the_worse(new_world):
+    world = new_world([in_steps("0.01", "0.00001")])
+    orders = [
+        world.place(level=level, side=side, price=price, qty=1000)
+        for level, (side, price) in enumerate(((d.BUY, 6_000_007), (d.SELL, 6_000_107)))
+    ]
+    world.report("NEW", orders[0], venue_order_id="5", cum_lots=500)
+    after = world.restarted(instruments=[in_steps("0.1", "0.0001")])
+    bid, ask = (after.orders.life.open[one.client_order_id] for one in orders)
+    assert (bid.price_ticks, ask.price_ticks, bid.qty_lots) == (600_001, 600_010, 100)
+    assert after.orders.life.owed == {bid.client_order_id: (None, 50)}
+
+
 # --- listed no more -----------------------------------------------------------------------------------------
 def delisted(world, pair):
     """Return the run after this one, whose exchange lists BTC/USDT alone."""
