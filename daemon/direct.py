@@ -370,7 +370,7 @@ class Direct:
         report.left += [
             f"order {listed.client_order_id} in {self._instruments[listed.instrument].symbol} stands"
             for listed in snapshot.open_orders
-            if orders.life.find(listed.client_order_id) is None
+            if orders.life.told_of(listed) is None
         ]
         report.left += snapshot.notes  # orders that could not be read
         if snapshot.positions is not None:  # a derivative's is the account's, whoever opened it

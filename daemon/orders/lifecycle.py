@@ -19,7 +19,7 @@ from kernels.dtypes import GATE_UNKNOWN_ORDER, STOP
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daemon.events import ExecutionReport
+    from daemon.events import ExecutionReport, OpenOrder
     from daemon.orders.audit import Audit
     from daemon.orders.desk import Desk
     from daemon.orders.doubts import Doubts
@@ -95,6 +95,22 @@ class Lifecycle:
     def find(self, client_order_id: str) -> Order | None:
         """Return an order, open or lately ended."""
         return self.open.get(client_order_id) or self.ended.get(client_order_id)
+
+    def told_of(self, told: ExecutionReport | OpenOrder) -> Order | None:
+        """Return the order that a report or a line of the venue's lists is about.
+
+        Its id tells, but for one that a stranger gives to orders of two symbols, or to one after the other;
+        who amends one of ours by hand gives it another id, and its number stays.
+        """
+        order, number = self.find(told.client_order_id), told.venue_order_id
+        if (
+            order is not None
+            and order.instrument == told.instrument
+            and (order.level != ADOPTED_LEVEL or not number or order.venue_order_id in {"", number})
+        ):
+            return order
+        live = self._live[told.instrument] if number else ()
+        return next((one for one in live if one.venue_order_id == number), None)
 
     def add_desk(self) -> None:
         """Make room for one more desk, appended to the shared list."""

@@ -21,7 +21,7 @@ from daemon.orders.doubts import Doubts, OrderRules
 from daemon.orders.foreign import take_foreign
 from daemon.orders.intents import SEAL, Refused
 from daemon.orders.lifecycle import Lifecycle
-from daemon.orders.order import ANSWER_DUE, STANDING, Order, State
+from daemon.orders.order import ADOPTED_LEVEL, ANSWER_DUE, STANDING, Order, State
 from daemon.orders.records import BaselineMoved, CommandTaken, pack, pack_action, pack_ask
 from daemon.orders.state import Event
 from kernels.dtypes import (
@@ -244,6 +244,8 @@ class Orders:
         order = self.life.find(client_order_id)
         if order is None or not order.venue_order_id or order.state in _ASKED_ABOUT:
             return False
+        if order.level == ADOPTED_LEVEL:  # by its id alone it may be another's
+            return False
         if cum_lots > order.filled_lots:
             return False
         if kind == "NEW":
@@ -252,7 +254,7 @@ class Orders:
 
     def take(self, report: ExecutionReport) -> None:
         """Apply a report that is in the journal."""
-        order = self.life.find(report.client_order_id)
+        order = self.life.told_of(report)
         if order is not None:
             self.life.take(order, report)
         else:

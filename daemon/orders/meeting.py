@@ -95,7 +95,7 @@ class Meeting:
             if order is not None:
                 self._meet_open(order, listed, asked_ns, now_ns, ended)
                 there.add(order.client_order_id)
-            elif orders.rules.foreign != "ignore" and not self._may_list_ours(listed):
+            elif orders.rules.foreign != "ignore" and not self._must_wait(listed):
                 there.add(self._adopt(listed, now_ns, found).client_order_id)
         for order in list(life.open.values()):
             if order.client_order_id not in there:
@@ -130,9 +130,8 @@ class Meeting:
         return self._orders.ids.parse(client_order_id) is not None
 
     def _find(self, told: OpenOrder | ExecutionReport) -> Order | None:
-        """Return the order told of: who cancels one by hand gives it another id, some venues tell none."""
-        order = self._life.find(told.client_order_id)
-        return order or self._numbered.get((told.instrument, told.venue_order_id))
+        """Return the order told of, one that has ended too, whose id may be another by then, or none."""
+        return self._life.told_of(told) or self._numbered.get((told.instrument, told.venue_order_id))
 
     def _nameless(self, instrument: int, side: int) -> list[Order]:
         """Return the orders of which the venue has told no number.
@@ -201,6 +200,11 @@ class Meeting:
         if order.state in {State.UNKNOWN, State.VOID} or listed.cum_lots > order.filled_lots:
             self._orders.apply(_status(listed, now_ns))
 
+    def _must_wait(self, listed: OpenOrder) -> bool:
+        """Whether an open order is left to a later look: who it is cannot be told yet."""
+        named_alike = not listed.venue_order_id and listed.client_order_id in self._life.open
+        return named_alike or self._may_list_ours(listed)
+
     def _may_list_ours(self, listed: OpenOrder) -> bool:
         """Whether an open order that only has a number may be one of ours without it."""
         return listed.client_order_id == listed.venue_order_id and any(
@@ -225,8 +229,11 @@ class Meeting:
             owners.sort(key=lambda desk: -self._protects(listed, desk))
         desk = owners[0] if owners else self._detach(ADOPTED, (listed.instrument,))
         row = desk.instruments.index(listed.instrument)
+        name = listed.client_order_id
+        if name in self._life.open:  # a stranger's ids may be told apart by symbol alone
+            name = f"{orders.ids.run}:{listed.instrument}:{listed.venue_order_id}"
         order = Order(
-            client_order_id=listed.client_order_id,
+            client_order_id=name,
             seq=0,
             strategy=desk.index,
             instrument=listed.instrument,

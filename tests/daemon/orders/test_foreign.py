@@ -59,6 +59,64 @@ def test_a_trade_of_an_order_whose_record_was_lost_waits_for_the_meeting_that_ta
     assert again.position(d.P_QTY) == 4e-4
 
 
+def test_the_trades_of_an_order_that_a_person_lowered_by_hand_are_its_own(world):
+    order = world.place(qty=300)
+    world.report("NEW", order, venue_order_id="5")
+    told = {"side": d.BUY, "venue_order_id": "5"}  # Spot gives it another id with that
+    world.report("REPLACED", "by-hand", qty_lots=200, **told)
+    world.report("TRADE", "by-hand", trade_id=7, last_lots=50, last_ticks=6_000_000, cum_lots=50, **told)
+    assert (order.qty_lots, order.filled_lots, world.position(d.P_QTY)) == (200, 50, 50e-5)
+    assert world.alarms() == []
+    again = world.restarted()
+    assert again.position(d.P_QTY) == 50e-5
+    again.report("CANCELED", "by-hand", cum_lots=50, **told)
+    assert again.orders.life.ended[order.client_order_id].state is State.CANCELED
+
+
+# --- ids that a stranger gives twice --------------------------------------------------------------------
+def test_two_orders_that_a_stranger_calls_alike_in_two_symbols_are_two(new_world, pair):
+    world = new_world(pair, {"one": (0,), "two": (1,)})
+    both = [World.listed("exit", venue_order_id=number, instrument=at) for number, at in (("5", 0), ("5", 1))]
+    world.meet(open_orders=both)
+    names = list(world.orders.life.open)
+    assert (len(names), world.venue.canceled) == (2, names)
+    told = {"trade_id": 7, "last_lots": 50, "last_ticks": 5000, "side": d.BUY, "venue_order_id": "5"}
+    world.report("TRADE", "exit", instrument=0, cum_lots=50, **told)
+    assert not world.orders.knows("TRADE", "exit", 50, 7)  # the other symbol may have a trade of that number
+    world.report("TRADE", "exit", instrument=1, cum_lots=50, **told)
+    assert [world.orders.life.open[name].filled_lots for name in names] == [50, 50]
+    assert (world.position(d.P_QTY, 0), world.position(d.P_QTY, 1)) == (0.0005, 0.005)
+    world.report("CANCELED", "exit", instrument=1, venue_order_id="5", cum_lots=50)
+    assert list(world.orders.life.open) == ["exit"]
+    again = world.restarted()
+    assert again.position(d.P_QTY, 0) == 0.0005
+    assert list(again.orders.life.open) == ["exit"]
+
+
+def test_of_two_that_only_their_symbols_tell_apart_the_second_is_taken_in_once_the_first_is_gone(
+    new_world, pair
+):
+    world = new_world(pair, {"one": (0,), "two": (1,)})
+    first, second = (World.listed("exit", venue_order_id="", instrument=at) for at in (0, 1))
+    world.meet(open_orders=[first, second])
+    assert [one.instrument for one in world.orders.life.open.values()] == [0]
+    world.report("CANCELED", "exit")
+    world.meet(open_orders=[second])
+    assert [one.instrument for one in world.orders.life.open.values()] == [1]
+    assert world.venue.canceled == ["exit", "exit"]
+
+
+def test_an_id_that_a_stranger_gives_to_one_order_after_the_other_contradicts_nothing(world):
+    world.meet(open_orders=[World.listed("exit", venue_order_id="5")])
+    world.report("CANCELED", "exit", venue_order_id="5")
+    for _ in range(4):
+        world.later(10)
+        found = world.meet(open_orders=[World.listed("exit", venue_order_id="6")])
+        assert (found.fatal, found.unsettled) == ([], [])
+    assert world.orders.life.open["exit"].venue_order_id == "6"
+    assert set(world.venue.canceled[1:]) == {"exit"}
+
+
 # --- what the venue closes by itself ------------------------------------------------------------------------
 FEE = {"commission": Decimal("0.5"), "commission_asset": "USDT"}
 
