@@ -148,8 +148,12 @@ class Recovery:
 
     @property
     def since_ns(self) -> int:
-        """Return from when on trades must be asked for."""
-        last_ns = self._life.last_trade_ns
+        """Return from when on trades must be asked for.
+
+        Before the latest known there may be some that nobody told of: what no look has covered is not known.
+        """
+        last_ns, looked_ns = self._life.last_trade_ns, self._orders.doubts.trades_asked_ns
+        last_ns = min(last_ns, looked_ns) if looked_ns >= 0 else last_ns
         oldest_ns = min((order.sent_ns for order in self._life.open.values()), default=last_ns)
         return max(min(oldest_ns, last_ns, self._meeting.unnamed_ns or last_ns) - _MARGIN_NS, 0)
 

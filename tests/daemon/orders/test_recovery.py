@@ -75,8 +75,20 @@ def test_trades_are_asked_for_from_the_oldest_open_order_on(world):
     world.fill(other, 1, 100)
     assert world.recovery.since_ns == sent_ns - 60 * 10**9
     world.report("CANCELED", order)
+    world.meet()
     assert world.recovery.since_ns == sent_ns + 3540 * 10**9
     assert world.restarted().recovery.since_ns == sent_ns + 3540 * 10**9
+
+
+def test_what_no_look_has_covered_is_asked_for_though_later_trades_are_known(world):
+    world.later(600)
+    world.meet()
+    looked_ns = world.time.now_ns()
+    world.later(600)
+    world.fill(world.place(level=1), 1, 100)
+    assert world.recovery.since_ns == looked_ns - 60 * SECOND
+    missed = world.trade("someone-1", 7, 100, exch_ns=looked_ns + SECOND)
+    assert world.meet(trades=[missed]).trades == 1
 
 
 def old_trade(world, trade_id=7):
