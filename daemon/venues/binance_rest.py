@@ -295,7 +295,8 @@ class RestReader:
     async def _trade_rows(self, symbol: str, since_ns: int) -> list[TradeRow]:
         """Return the trades from `since_ns` on, page by page: the first by time, the next by number."""
         rows: list[TradeRow] = []
-        params: dict[str, str | int] = {"startTime": since_ns // 1_000_000} if since_ns > 0 else {"fromId": 0}
+        start_ms = self._start_ms(since_ns)
+        params: dict[str, str | int] = {"startTime": start_ms} if start_ms > 0 else {"fromId": 0}
         while True:
             wanted = {"symbol": symbol, "limit": ROWS_MAX, **params}
             page = await self._trade_page(wanted, patient=True)
@@ -303,6 +304,10 @@ class RestReader:
             if len(page) < ROWS_MAX:
                 return rows
             params = {"fromId": page[-1].id + 1}
+
+    def _start_ms(self, since_ns: int) -> int:
+        """Return a time as the exchange's clock had it then, or earlier: whose it is by is not known."""
+        return (since_ns + min(self._server.offset_ns, 0)) // 1_000_000
 
     async def _trade_page(self, wanted: dict[str, str | int], *, patient: bool) -> list[TradeRow]:
         path = f"{self.prefix}/{self.trades_path}"

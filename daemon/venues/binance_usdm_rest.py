@@ -160,9 +160,8 @@ class UsdmRest(RestReader):
     async def _trade_rows(self, symbol: str, since_ns: int) -> list[TradeRow]:
         """Return the trades from `since_ns` on: by spans of time, and by number once a span is full."""
         rows: list[TradeRow] = []
-        start_ms = since_ns // 1_000_000
         now_ms = self._time_ms()
-        start_ms = max(start_ms, now_ms - 12 * _SPAN_MS)  # the exchange keeps three months
+        start_ms = max(self._start_ms(since_ns), now_ms - 12 * _SPAN_MS)  # the exchange keeps three months
         params: dict[str, str | int] = {"startTime": start_ms, "endTime": start_ms + _SPAN_MS}
         while True:
             page = await self._trade_page({"symbol": symbol, "limit": ROWS_MAX, **params}, patient=True)

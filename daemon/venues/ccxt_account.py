@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _DAY_MS: Final = 86_400_000
 #: the rows of a list, where ccxt does not say how many the exchange sends at once
 _ROWS: Final = 100
-#: the exchange's clock may be so far from ours
+#: the exchange's clock may be so much further from ours than was measured
 _MARGIN_MS: Final = 60_000
 
 
@@ -54,6 +54,15 @@ class Account:
         self.names = OrderNames()
         #: whether it is known to tell our ids: until then an order without one may be ours
         self.tells_ids = requests.form in EXCHANGES.values()
+
+    @property
+    def _ahead_ms(self) -> int:
+        """Return how far our clock is ahead of the exchange's, as ccxt measured it; 0 where it cannot."""
+        return int(self._client.options.get("timeDifference") or 0)
+
+    def _since_ms(self, time_ns: int) -> int:
+        """Return a time as the exchange's clock had it then, or earlier: whose it is by is not known."""
+        return time_ns // 1_000_000 - max(self._ahead_ms, 0)
 
     # --- one order ------------------------------------------------------------------------------------------
     async def find(self, order: Order, symbol: str) -> Any:
@@ -80,7 +89,7 @@ class Account:
 
     async def _listed(self, order: Order, symbol: str) -> Any:
         number, ids = order.venue_order_id, self._requests.ids
-        since_ms = order.sent_ns // 1_000_000 - _MARGIN_MS
+        since_ms = self._since_ms(order.sent_ns) - _MARGIN_MS
         strangers: set[str] = set()
         for row in await self.open_orders(symbol) + await self._orders(symbol, since_ms):
             if number and str(row.get("id")) == number:
@@ -98,7 +107,7 @@ class Account:
         """Return the trades of an order, by its number."""
         if self._client.has.get("fetchOrderTrades") is True:
             return list(await self._client.fetch_order_trades(number, symbol))
-        rows = await self._spans("fetchMyTrades", symbol, order.sent_ns // 1_000_000 - _MARGIN_MS)
+        rows = await self._spans("fetchMyTrades", symbol, self._since_ms(order.sent_ns) - _MARGIN_MS)
         return [row for row in rows if str(row.get("order")) == number]
 
     async def open_orders(self, symbol: str) -> list[Any]:
@@ -211,7 +220,7 @@ class Account:
         return found
 
     async def _trades(self, instrument: Instrument, since_ns: int, wire_ns: int) -> list[ExecutionReport]:
-        raw = await self._spans("fetchMyTrades", instrument.symbol, since_ns // 1_000_000)
+        raw = await self._spans("fetchMyTrades", instrument.symbol, self._since_ms(since_ns))
         await self._learn(instrument, raw)
         reports = []
         for row in raw:
@@ -256,9 +265,9 @@ class Account:
         limit = known.get("limit") or self._requests.form.rows or _ROWS
         span_ms = int(min(known.get("untilDays") or 1, 7) * _DAY_MS)
         lister: Lister = getattr(self._client, _SNAKE[verb])
-        now_ms = self._clock.now_ns() // 1_000_000 + _MARGIN_MS
+        now_ms = self._clock.now_ns() // 1_000_000 - self._ahead_ms + _MARGIN_MS
         since_ms = max(since_ms, now_ms - int(known.get("daysBack") or 365) * _DAY_MS)
-        rows: dict[str, Any] = {}
+        rows: dict[Any, Any] = {}  # two orders of one account that meet have a trade of one id each
         spans = [(start, min(start + span_ms, now_ms)) for start in range(since_ms, now_ms, span_ms)]
         while spans:
             start, end = spans.pop()
@@ -270,7 +279,7 @@ class Account:
                     )
                 middle = (start + end) // 2
                 spans += [(start, middle), (middle, end)]
-            rows |= {str(row.get("id")): row for row in part}
+            rows |= {(str(row.get("id")), str(row.get("order"))): row for row in part}
         return list(rows.values())
 
 

@@ -312,6 +312,18 @@ def test_long_lists_are_read_page_by_page() -> None:
     assert orders == ["1", "1001", "2001"]
 
 
+@pytest.mark.parametrize(("ahead_s", "start_ms"), [(300, 1_699_999_600_000), (-300, 1_699_999_900_000)])
+def test_trades_are_asked_for_from_no_later_than_meant_by_the_exchange_s_clock(
+    ahead_s: int, start_ms: int
+) -> None:
+    desk = Desk(lambda path, _: {"balances": []} if path == "account" else [])
+    now_ns = desk.time.now_ns()
+    desk.server.measure(now_ns, now_ns - ahead_s * 10**9, now_ns)
+    desk.run(desk.rest.snapshot([INSTRUMENT], now_ns - 100 * 10**9, OrderNames()))
+    (asked,) = [params for path, params in desk.net.asked if path == "myTrades"]
+    assert asked["startTime"] == str(start_ms)
+
+
 def test_reading_is_tried_again_after_failures_that_pass() -> None:
     failures: list[Answer] = [
         NetError("cut"),

@@ -33,6 +33,7 @@ class Client:
     def __init__(self, trades=(), orders=(), *, limit=3, head=True, days=1, has=HAS):
         self.trades, self.orders = list(trades), list(orders)
         self.limit, self.head, self.has = limit, head, has
+        self.options = {}
         told = {"limit": limit, "untilDays": days}
         self.features = {"spot": {"fetchMyTrades": told, "fetchOrders": told, "fetchClosedOrders": told}}
         self.days, self.asked = days, []
@@ -277,6 +278,28 @@ def test_the_trades_of_an_order_are_those_of_its_number():
     client = Client([trade(1, NOW_MS - 5, "1"), trade(2, NOW_MS - 4, "2")])
     found = asyncio.run(account_of(client).trades_of("2", ours, "BTC/USDT"))
     assert [row["id"] for row in found] == ["t2"]
+
+
+def test_where_two_orders_of_one_account_met_both_sides_of_their_trade_are_read():
+    bought = trade(1, NOW_MS, "1")
+    client = Client([bought, bought | {"order": "2", "side": "sell"}])
+    account = account_of(client, names={"1": "one-7-1", "2": "web-2"})
+    told = asyncio.run(account.snapshot((NOW_MS - 10) * 1_000_000)).trades
+    assert sorted((one.client_order_id, one.side) for one in told) == [("one-7-1", 1), ("web-2", -1)]
+
+
+@pytest.mark.parametrize("ahead_ms", [600_000, -600_000])
+def test_lists_are_asked_for_by_the_exchange_s_clock_where_ours_is_another(ahead_ms):
+    ours = SimpleNamespace(
+        instrument=0, client_order_id="a-7-2", venue_order_id="", sent_ns=(NOW_MS - 1_000) * 1_000_000
+    )
+    there_ms = NOW_MS - ahead_ms
+    client = Client([trade(1, there_ms, "2")], [order("2", "a-7-2", there_ms)], has={"fetchOrders": True})
+    client.options["timeDifference"] = ahead_ms
+    account = account_of(client, "bybit")
+    assert asyncio.run(account.find(ours, "BTC/USDT"))["id"] == "2"
+    assert len(asyncio.run(account.trades_of("2", ours, "BTC/USDT"))) == 1
+    assert len(asyncio.run(account.snapshot((NOW_MS - 60_000) * 1_000_000)).trades) == 1
 
 
 def test_where_no_single_order_is_told_its_number_is_looked_for_in_lists():
