@@ -11,6 +11,7 @@ from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from daemon import __version__
 from daemon.config_checks import absence_s_min
@@ -38,6 +39,7 @@ from daemon.pulse import STEADY
 from daemon.runtime import Runtime
 from daemon.session.digests import Digests
 from daemon.tally import Tally
+from daemon.venues.hosts import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -137,17 +139,35 @@ def make_desks(runtimes: Sequence[Runtime]) -> list[Desk]:
     ]
 
 
-def refuse_another_mode(history: History, config: Config) -> None:
-    """Raise ConfigError for a journal of another mode: what was held on paper is not at the venue."""
-    for record in reversed(history.records):
-        if isinstance(record, Run):
-            mode = tomllib.loads(record.config).get("mode")
-            if mode != config.mode:
-                raise ConfigError(
-                    f'the journal {config.journal.path} was written with mode = "{mode}", and this is '
-                    f'"{config.mode}"; name another in journal.path'
-                )
-            return
+def refuse_another_place(history: History, config: Config) -> None:
+    """Raise ConfigError for a journal of orders elsewhere: what was held on paper, or there, is not here."""
+    run = next((record for record in reversed(history.records) if isinstance(record, Run)), None)
+    if run is None:
+        return
+    was, now = _place_of(run.config), _place_of(to_toml(config, {}))
+    for key, ours in now.items():
+        theirs = was.get(key, "" if key == "mode" else ours)  # an older version wrote fewer
+        if theirs != ours:
+            raise ConfigError(
+                f'the journal {config.journal.path} was written with {key} = "{theirs}", and this is '
+                f'"{ours}"; name another in journal.path'
+            )
+
+
+def _place_of(text: str) -> dict[str, str]:
+    """Return what a configuration tells of where orders go; of live ones at which exchange, too."""
+    sections = tomllib.loads(text)
+    place = {"mode": sections["mode"]} if "mode" in sections else {}
+    if place.get("mode") != "live":
+        return place
+    venue, feed = sections.get("venue", {}), sections.get("feed", {})
+    place |= {f"venue.{key}": venue[key] for key in ("kind", "environment") if key in venue}
+    if exchange := venue.get("exchange") or feed.get("exchange"):
+        place["venue.exchange"] = exchange.removeprefix("ccxt:")
+    if "rest_url" in venue:
+        here = urlsplit(venue["rest_url"]).hostname in LOOPBACK
+        place["venue.rest_url"] = "this machine's" if here else "not this machine's"
+    return place
 
 
 def build(
@@ -176,7 +196,7 @@ def build(
     digest: the journal keeps one over all orders. recorded: it gets one each second over all decisions too.
     """
     history = read_history(seams.disk, Path(config.journal.path))
-    refuse_another_mode(history, config)
+    refuse_another_place(history, config)
     outside = outside or seams
     checkpoints = Checkpoints(
         seams._replace(scheduler=outside.scheduler), Path(config.journal.path), runtimes

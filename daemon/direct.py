@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from daemon import __version__
 from daemon.config_show import to_toml
-from daemon.core import build_orders, refuse_another_mode
+from daemon.core import build_orders, refuse_another_place
 from daemon.errors import ConfigError, JournalError, NetError, TickdError, VenueError
 from daemon.flatten import Flatten
 from daemon.memory_disk import MemoryDisk
@@ -160,7 +160,7 @@ class Direct:
         """Return the books as the journal has them; empty where it cannot be read and everything is sold."""
         try:
             history = read_history(self._seams.disk, Path(self._config.journal.path))
-            refuse_another_mode(history, self._config)
+            refuse_another_place(history, self._config)
             books = self._build(write_to, history)
             books.recovery.restore(without_gone(history, books.orders))
             for text in history.cut:

@@ -9,6 +9,7 @@ import pytest
 
 from daemon import core
 from daemon.config import Config, FeedConfig, RiskConfig, StrategyConfig, VenueConfig
+from daemon.config_show import to_toml
 from daemon.core import load_runtimes, order_rules
 from daemon.disk import RealDisk
 from daemon.errors import ConfigError, JournalError
@@ -17,6 +18,8 @@ from daemon.instruments import make_instrument
 from daemon.memory_disk import MemoryDisk, MemoryFile
 from daemon.orders.audit import Alarm
 from daemon.orders.order import State
+from daemon.orders.reader import History
+from daemon.orders.records import Run
 from daemon.research.bundle import read_bundle
 from daemon.runtime import Runtime
 from kernels import dtypes as d
@@ -182,6 +185,48 @@ def test_a_journal_of_another_mode_is_refused(new_floor, script):
             floor.venue,
             floor.core.spans,
         )
+
+
+LIVE = Config(
+    name="test",
+    mode="live",
+    feed=FeedConfig(symbols=("BTC/USDT",)),
+    venue=VenueConfig(kind="binance"),
+    strategy=(StrategyConfig(name="ema_cross"),),
+)
+
+
+def written(config):
+    """Return the history of a run of a configuration, or of its text."""
+    text = config if isinstance(config, str) else to_toml(config, {})
+    run = Run(now_ns=1, prefix="t", run=1, program="0", strategies=[], instruments=[], config=text)
+    return History([run], 1, [])
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ({"environment": "testnet"}, 'venue.environment = "testnet", and this is "production"'),
+        ({"kind": "ccxt"}, 'venue.kind = "ccxt", and this is "binance"'),
+        ({"exchange": "kraken"}, 'venue.exchange = "kraken", and this is "binance"'),
+        ({"rest_url": "http://127.0.0.1:8080"}, 'venue.rest_url = "this machine\'s", and this is "not this'),
+    ],
+)
+def test_a_journal_of_live_orders_at_another_place_is_refused(there, said):
+    elsewhere = msgspec.structs.replace(LIVE, venue=msgspec.structs.replace(LIVE.venue, **there))
+    with pytest.raises(ConfigError, match=said):
+        core.refuse_another_place(written(elsewhere), LIVE)
+    core.refuse_another_place(written(elsewhere), elsewhere)
+
+
+def test_a_journal_of_the_same_place_or_of_an_older_version_is_taken(new_floor, script):
+    gateway = msgspec.structs.replace(LIVE.venue, rest_url="https://gateway.example", timeout_ms=1)
+    core.refuse_another_place(written(LIVE), msgspec.structs.replace(LIVE, venue=gateway))
+    core.refuse_another_place(written('mode = "live"\n[venue]\nkind = "binance"\n'), LIVE)
+    core.refuse_another_place(History([], 0, []), LIVE)
+    paper = new_floor(script).config
+    other = msgspec.structs.replace(paper, feed=msgspec.structs.replace(paper.feed, exchange="kraken"))
+    core.refuse_another_place(written(other), paper)  # nothing of it is anywhere
 
 
 @pytest.mark.parametrize("market", ["spot", "usdm"])
