@@ -36,6 +36,8 @@ class Baseline(msgspec.Struct, frozen=True, array_like=True):
     peak: float = nan
     moved: dict[str, str] = {}  # units that came or went by hand, which no mid has priced yet
     begun: dict[int, float] = {}  # the latest days, this one too: a clock may be set back into one
+    currency: str = ""  # that it is measured in; empty: an older version's, taken for the present one
+    unpriced: tuple[str, ...] = ()  # what the account had and no instrument priced
 
 
 class Valuation:
@@ -49,6 +51,7 @@ class Valuation:
         self.day = -1
         self._begun: dict[int, float] = {}  # day -> the value it began with, of the latest
         self.moved: dict[str, int] = {}  # units by asset, not yet in the baselines
+        self._measured_in = reporting  # what the baselines are in, until the mids have led from there
         self.mids: list[float] = [nan] * len(instruments)
         #: of derivatives: the net quantity, and what it cost
         self.quantity: list[float] = [0.0] * len(instruments)
@@ -161,13 +164,35 @@ class Valuation:
                 priced_here = self._route(instrument.base) == ((index, False),)
                 balance = balances.get(instrument.base, 0.0) if priced_here else 0.0
                 self._weight[index] = balance + quantity
-        self.value = value + self._take_moved(value)
+        if isfinite(value):
+            value += self._convert() + self._take_moved()
+        self.value = value
         if isfinite(self.value) and not self.peak >= self.value:  # also while the peak is not known
             self.peak = self.value
 
-    def _take_moved(self, value: float) -> float:
+    def _convert(self) -> float:
+        """Bring baselines of another currency into this one; return 0.0, or NaN while there is no rate.
+
+        Where none leads here they begin anew.
+        """
+        if self._measured_in == self.reporting:
+            return 0.0
+        if self._find_route(self._measured_in, self.reporting) is None:
+            self.day_start = self.peak = nan
+            self.day, self._begun = -1, {}
+        else:
+            rate = self.rate(self._measured_in, self.reporting)
+            if not isfinite(rate):
+                return nan
+            self.day_start *= rate
+            self.peak *= rate
+            self._begun = {day: start * rate for day, start in self._begun.items()}
+        self._measured_in = self.reporting
+        return 0.0
+
+    def _take_moved(self) -> float:
         """Move the baselines by what came or went; return 0.0, or NaN while that has no price."""
-        if not self.moved or not isfinite(value):
+        if not self.moved or self._measured_in != self.reporting:
             return 0.0
         change = 0.0
         for asset, units in self.moved.items():
@@ -237,6 +262,7 @@ class Valuation:
         """Measure from the present value, or from the first one known: a person asked for it."""
         self.moved.clear()
         self._begun.clear()
+        self._measured_in = self.reporting
         self.settle()
         self.day_start = self.peak = self.value
         if self.known:
@@ -247,13 +273,25 @@ class Valuation:
     def save(self) -> Baseline:
         """Return what a restart needs."""
         moved = {asset: str(units) for asset, units in self.moved.items()}
-        return Baseline(self.day, self.day_start, self.peak, moved, dict(self._begun))
+        return Baseline(
+            self.day,
+            self.day_start,
+            self.peak,
+            moved,
+            dict(self._begun),
+            self._measured_in,
+            tuple(self.unpriced),
+        )
 
     def load(self, baseline: Baseline) -> None:
-        """Go on from an earlier run's baselines."""
+        """Go on from an earlier run's baselines; what could not be priced then, and can now, is no profit."""
         self.day, self.day_start, self.peak = baseline.day, baseline.day_start, baseline.peak
         self.moved = {asset: int(units) for asset, units in baseline.moved.items()}
         self._begun = dict(baseline.begun)
+        self._measured_in = baseline.currency or self.reporting
+        for asset in baseline.unpriced:
+            if self._route(asset) is not None:
+                self.shift({asset: int(self._balances.get(asset, 0.0) * UNIT)})
         if isfinite(self.day_start):
             self._begun[self.day] = self.day_start  # an older version kept no other
         self.settle()

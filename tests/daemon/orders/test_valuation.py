@@ -276,3 +276,57 @@ def test_money_that_came_moves_the_begin_of_the_day_before_too():
     for day in range(9):
         worth.roll((3 + day) * DAY_NS)
     assert len(worth.save().begun) == 4
+
+
+# --- another configuration ----------------------------------------------------------------------------------
+def taken_up(before, *symbols, reporting="USDT"):
+    """Return the valuation of a start with other symbols or another currency, before any price."""
+    after = Valuation(listed(*symbols), reporting)
+    for asset, amount in before._balances.items():
+        after.set_balance(asset, int(amount) * UNIT)
+    after.load(before.save())
+    return after
+
+
+def test_what_a_new_symbol_prices_is_no_profit_of_the_day():
+    worth = worth_of("ETH/USDT", USDT=100, BTC=2)
+    worth.mark(0, 10.0)
+    worth.roll(5 * DAY_NS)
+    worth.set_balance("USDT", 90 * UNIT)
+    worth.settle()
+    after = taken_up(worth, "ETH/USDT", "BTC/USDT")
+    again = taken_up(after, "ETH/USDT", "BTC/USDT")  # it ended before the price came
+    for one in (after, again):
+        one.mark(0, 10.0)
+        one.mark(1, 50.0)
+        assert (one.value, one.day_pnl, one.drawdown) == (190.0, -10.0, 10.0)
+        assert one.save().unpriced == ()
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_a_loss_is_the_same_in_another_currency(restarts):
+    worth = worth_of("BTC/USDT", USDT=1000)
+    worth.mark(0, 50.0)
+    worth.roll(5 * DAY_NS)
+    worth.set_balance("USDT", 900 * UNIT)
+    worth.settle()
+    after = taken_up(worth, "BTC/USDT", reporting="BTC")
+    for _ in range(restarts):
+        after = taken_up(after, "BTC/USDT", reporting="BTC")
+    after.mark(0, 50.0)
+    assert (after.value, after.day_pnl, after.drawdown) == (18.0, -2.0, 2.0)
+    assert not after.roll(5 * DAY_NS + 1)
+    back = taken_up(after, "BTC/USDT")
+    back.mark(0, 40.0)
+    assert (back.value, back.day_pnl) == (900.0, 900.0 - 20 * 40.0)
+
+
+def test_where_no_price_leads_to_another_currency_losses_are_measured_anew():
+    worth = worth_of("BTC/USDT", USDT=1000)
+    worth.mark(0, 50.0)
+    worth.roll(5 * DAY_NS)
+    after = taken_up(worth, "ETH/EUR", reporting="EUR")
+    assert isnan(after.day_start)
+    after.mark(0, 5.0)
+    assert after.roll(5 * DAY_NS + 1)
+    assert (after.day_pnl, after.drawdown) == (0.0, 0.0)
