@@ -277,9 +277,7 @@ class BinanceVenue:
                 continue
             old, self._session = self._session, session
             self._ending.clear()
-            if session.closed_reason:  # lost between the last answer and here
-                self.on_closed(session, session.closed_reason)
-            elif old is not None:
+            if old is not None:
                 self._retire(old)
             else:
                 self._tell(up=True, reason="connected")
@@ -313,6 +311,8 @@ class BinanceVenue:
                 server = self._frames.server_time(result)
                 self.server.measure(sent_ns, server, self._clock.now_ns())
             await self._subscribe(session)
+            if session.closed_reason:  # since the last answer: the connection that there is goes on
+                raise NetError(session.closed_reason)
         except BaseException as error:
             session.close("closed by us: it did not get ready")
             if isinstance(error, FrameError):

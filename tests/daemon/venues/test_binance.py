@@ -69,6 +69,8 @@ class Line:
             self.requests.append(request)
         else:
             self.say({"id": request["id"], "status": 200} | answer)
+        if request["method"] == self._exchange.cut_after:
+            self.cut()
 
     def say(self, message: dict[str, Any]) -> None:
         self.handler.on_frame(json.dumps(message).encode(), True)
@@ -94,6 +96,7 @@ class MiniExchange:
         self.ahead_ns = 0
         self.refusals: dict[str, dict[str, Any]] = {}
         self.silent = False
+        self.cut_after = ""  # a request after whose answer the line is cut
         self.unreachable = 0  # connections to refuse
         self.declines: list[NetError] = []  # likewise, with these words
 

@@ -125,3 +125,23 @@ def test_best_prices_are_asked_of_rest() -> None:
         assert asked == [("/api/v3/ticker/bookTicker", {"symbol": "BTCUSDT"}, {"signed": False})]
 
     run(scenario)
+
+
+def test_a_successor_that_is_lost_at_once_leaves_the_connection_that_there_was() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.start()
+        await desk.pass_s(61)
+        (old,) = desk.exchange.lines
+        desk.exchange.cut_after = "userDataStream.subscribe.signature"
+        old.say({"event": {"e": "serverShutdown", "E": 1}})
+        await desk.settle()
+        assert [line.open for line in desk.exchange.lines] == [True, False]
+        assert [status.up for status in desk.sink.statuses] == [True]
+        desk.venue.place(order())
+        assert len(old.requests) == 1
+        desk.exchange.cut_after = ""
+        await desk.pass_s(5)
+        assert [line.open for line in desk.exchange.lines] == [False, False, True]
+        assert [status.up for status in desk.sink.statuses] == [True]
+
+    run(scenario)
