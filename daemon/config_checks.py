@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from daemon.errors import ConfigError
+from daemon.instruments import assets_of
 from daemon.venues.ccxt_exchanges import ExchangeForm, check_countdown, find_form
 from daemon.venues.hosts import LOOPBACK
 
@@ -49,7 +50,7 @@ def check_market(config: Config, strategies: Sequence[StrategyConfig], source: s
     if market != "spot" and venue.kind == "ccxt":
         raise ConfigError(f'{source}: venue.kind = "ccxt" trades feed.market = "spot" only, not {market!r}')
     for number, one in enumerate(strategies):
-        quotes = sorted({symbol.partition(":")[0].partition("/")[2] for symbol in one.symbols})
+        quotes = sorted({assets_of(symbol)[1] for symbol in one.symbols})
         if len(quotes) > 1:
             raise ConfigError(
                 f"{source}: strategy[{number}] trades in {' and '.join(quotes)}, and would know what is free "
@@ -155,7 +156,7 @@ def check_currency(currency: str, symbols: Sequence[str]) -> None:
     near: dict[str, set[str]] = {}  # what is priced in what, either way
     traded = []
     for symbol in symbols:
-        base, quote = symbol.partition(":")[0].split("/")
+        base, quote = assets_of(symbol)
         near.setdefault(base, set()).add(quote)
         near.setdefault(quote, set()).add(base)
         traded += [(quote, symbol)] if ":" in symbol else [(base, symbol), (quote, symbol)]
@@ -163,7 +164,7 @@ def check_currency(currency: str, symbols: Sequence[str]) -> None:
         raise ConfigError(
             f"risk.currency is {currency!r}, which no symbol prices; it can be {', '.join(sorted(near))}"
         )
-    into = currency or symbols[0].partition(":")[0].partition("/")[2]
+    into = currency or assets_of(symbols[0])[1]
     for asset, symbol in traded:
         if asset != into and into not in near[asset] and not near[asset] & near[into]:
             raise ConfigError(

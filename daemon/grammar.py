@@ -118,7 +118,13 @@ def _add_trading(verb: Callable[[str, str], Parser]) -> None:
     _add_record(verb("record", "write down every frame of a feed as it came, and trade nothing"))
 
     one = verb("replay", "run a tape or a capture through the engine that trades, on virtual time")
-    one.add_argument("file", type=Path, help="a session's folder, a segment of it, or a capture")
+    one.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a session's folder, a segment, a capture; or several",
+    )
     one.add_argument("--config", type=Path, help="take strategies, risk and paper settings from this file")
     one.add_argument(
         "--strategy", help="a shipped strategy or FILE.py:decide (ema_cross; ml where a model is given)"

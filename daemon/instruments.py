@@ -178,7 +178,7 @@ def make_instrument(
     Without `exchange_symbol` it has Binance's.
     """
     unified = unify(symbol, market)
-    base, quote = unified.split(":")[0].split("/")
+    base, quote = assets_of(unified)
     return Instrument(
         index=index,
         exchange=exchange,
@@ -215,7 +215,10 @@ def unify(symbol: str, market: Market = "spot") -> str:
     """Return ccxt's unified symbol for BTC/USDT, BTC-USDT, BTC_USDT or BTCUSDT; raises ConfigError.
 
     A linear perpetual settles in its quote (BTC/USDT:USDT), an inverse one in its base (BTC/USD:BTC).
+    What names its exchange as well, as in a replay of several (BTC/USDT@okx), is taken as it stands.
     """
+    if "@" in symbol:
+        return symbol
     plain = symbol.strip().upper().split(":")[0].removesuffix("_PERP")
     for mark in "/-_":
         if mark in plain:
@@ -232,6 +235,14 @@ def unify(symbol: str, market: Market = "spot") -> str:
     if market == "coinm":
         return f"{unified}:{base}"
     return unified
+
+
+def assets_of(symbol: str) -> tuple[str, str]:
+    """Return (base, quote) of a unified symbol; raises ConfigError."""
+    base, slash, quote = symbol.partition("@")[0].partition(":")[0].partition("/")
+    if not (base and slash and quote):
+        raise ConfigError(f"symbol {symbol!r} is not understood; write it like BTC/USDT")
+    return base, quote
 
 
 # --- in files -----------------------------------------------------------------------------------------------

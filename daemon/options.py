@@ -45,7 +45,7 @@ class DirectOptions(msgspec.Struct, frozen=True, kw_only=True):
 class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd replay`."""
 
-    file: Path
+    files: tuple[Path, ...]  # several are merged
     config: Config | None = None  # strategies, risk and paper settings; else one strategy with the defaults
     strategy: str | None = None  # None: ml with a model, ema_cross without
     model: Path | None = None

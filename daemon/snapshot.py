@@ -16,7 +16,7 @@ from daemon.status import InstrumentStatus, OrderCounts, Status, StrategyStatus
 from kernels import dtypes as dt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from daemon.core import Core
     from daemon.feeds.core import FeedCore
@@ -97,13 +97,18 @@ def instrument_statuses(core: Core, feed: FeedCore, now_ns: int) -> list[Instrum
             feed.lanes, *(array.tolist() for array in arrays), strict=True
         )
     ]
-    for desk in core.orders.desks:  # of strategies no longer configured too
+    add_positions(core, statuses)
+    return statuses
+
+
+def add_positions(core: Core, statuses: Sequence[InstrumentStatus]) -> None:
+    """Add what strategies hold to the status of each instrument; of those no longer configured too."""
+    for desk in core.orders.desks:
         for row, index in enumerate(desk.instruments):
             at = row * dt.POSITION_COLUMNS
             position = list(desk.position[at : at + dt.POSITION_COLUMNS])
             if any(position):
                 _add_position(statuses[index], position)
-    return statuses
 
 
 def _add_position(status: InstrumentStatus, position: list[float]) -> None:

@@ -32,7 +32,8 @@ def record(args: Namespace) -> int:
 
 def replay(args: Namespace) -> int:
     """Replay a tape, a capture or a session; return the exit code."""
-    check_there(args.file, "session" if args.verify else "tape or capture")
+    for path in args.files:
+        check_there(path, "session" if args.verify else "tape or capture")
     if args.journal is not None and not args.verify:
         raise UsageError("--journal is of a session; say --verify too")
     check_there(args.model, "model bundle")
@@ -46,7 +47,7 @@ def replay(args: Namespace) -> int:
 
     return run(
         ReplayOptions(
-            file=args.file,
+            files=tuple(args.files),
             config=None if args.config is None else load(args.config),
             strategy=args.strategy,
             model=args.model,
@@ -60,12 +61,14 @@ def replay(args: Namespace) -> int:
 def _verify(args: Namespace) -> int:
     if args.repeat != 1 or args.since or args.until is not None:
         raise UsageError("a session is verified whole, and once: leave --repeat, --from and --until out")
+    if len(args.files) > 1:
+        raise UsageError("a session is verified by itself, against its own journal: name one folder")
     from daemon.options import VerifyOptions
     from daemon.session.verify import run
 
     return run(
         VerifyOptions(
-            session=args.file,
+            session=args.files[0],
             journal=args.journal,
             config=None if args.config is None else load(args.config),
             strategy=args.strategy,

@@ -7,14 +7,13 @@ from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from daemon.clock import wait_until
-from daemon.tape.source import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from daemon.clock import VirtualTime
     from daemon.seams import Clock
-    from daemon.tape.source import Play
+    from daemon.tape.source import Chunk, Play
 
 _NEVER_NS: Final = 2**63 - 1
 
@@ -51,14 +50,14 @@ class Player:
             (at for at, wire_ns in enumerate(chunk.wires_ns) if wire_ns >= self._span.from_ns),
             len(chunk.wires_ns),
         )
-        self._play(_cut(chunk, 0, end))
-        return _cut(chunk, end, len(chunk.wires_ns))
+        self._play(chunk.part(0, end))
+        return chunk.part(end, len(chunk.wires_ns))
 
     def play(self, chunk: Chunk) -> bool:
         """Play what is in the span; return whether what follows is too."""
         within = chunk.wires_ns[-1] < self._span.until_ns
         if not within:
-            chunk = _cut(chunk, 0, bisect_left(chunk.wires_ns, self._span.until_ns))
+            chunk = chunk.part(0, bisect_left(chunk.wires_ns, self._span.until_ns))
         if self._span.speed == inf:
             self._play(chunk)
         else:
@@ -84,9 +83,4 @@ class Player:
                 self._begun = (wire_ns, self._clock.mono_ns())
             first_ns, begun_ns = self._begun
             wait_until(begun_ns + int((wire_ns - first_ns) / self._span.speed))
-            self._play(_cut(chunk, at, at + 1))
-
-
-def _cut(chunk: Chunk, begin: int, end: int) -> Chunk:
-    wires_ns, streams, lasts, payloads = chunk
-    return Chunk(wires_ns[begin:end], streams[begin:end], lasts[begin:end], payloads[begin:end])
+            self._play(chunk.part(at, at + 1))

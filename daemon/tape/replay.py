@@ -20,6 +20,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import numpy as np
 from rich.console import Console
 
 from daemon.clock import SystemClock, VirtualTime
@@ -38,18 +39,19 @@ from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
 from daemon.plans import strategies_to_load
 from daemon.seams import Seams
-from daemon.snapshot import instrument_statuses, order_counts
+from daemon.snapshot import add_positions, order_counts
 from daemon.spans import NoSpans
-from daemon.status import OrderCounts  # noqa: TC001 - msgspec reads the annotation
+from daemon.status import InstrumentStatus, OrderCounts
 from daemon.tape.bare import time_bare_decode
+from daemon.tape.merge import open_sources
+from daemon.tape.parts import share
 from daemon.tape.player import WHOLE, Player, Span
-from daemon.tape.source import open_source
 from daemon.venues.make import make_paper, measure
 from daemon.warm import Deaf, warm_up
 from kernels.ring import new_rings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from daemon.core import Core
     from daemon.options import ReplayOptions
@@ -97,30 +99,30 @@ class ReplayResult(msgspec.Struct, kw_only=True):
 def run(options: ReplayOptions) -> int:
     """Replay a file and print what came of it; raises FileFormatError and ConfigError."""
     console = Console(stderr=True)
-    source = open_source(options.file)
+    source = open_sources(options.files)
     config = _config(options, source)
     mask_keys(os.environ, RealDisk(), config)
     results = []
     for number in range(options.repeat):
         if console.is_terminal:
-            console.print(f"replay {number + 1} of {options.repeat}: {options.file}", highlight=False)
+            console.print(f"replay {number + 1} of {options.repeat}: {source.name}", highlight=False)
         results.append(replay(source, config, options.span))
     show(results, as_json=options.json)
     for result in results:
         if result.failed:
-            raise TickdError(f"the replay of {options.file} ended halted: {result.halted}")
+            raise TickdError(f"the replay of {source.name} ended halted: {result.halted}")
     return EXIT_DONE
 
 
 def replay(source: Source, config: Config, span: Span = WHOLE) -> ReplayResult:
     """Replay a file once; a capture's bare decode is timed before and after, since machines drift."""
     clock = SystemClock()
-    timed = source.is_capture and span == WHOLE
-    bare_ns = time_bare_decode(source.path, clock) if timed else 0
+    timed = source.capture if span == WHOLE else None
+    bare_ns = 0 if timed is None else time_bare_decode(timed, clock)
     chunks = source.chunks(span.from_ns)
     first = next(chunks, None)
     if first is None:
-        raise FileFormatError(f"{source.path} holds no entries: name another tape")
+        raise FileFormatError(f"{source.name} holds no entries: name another tape")
     time = VirtualTime(first.wires_ns[0])
     with (
         nothing_to_lose(EXIT_INTERRUPTED),
@@ -128,23 +130,28 @@ def replay(source: Source, config: Config, span: Span = WHOLE) -> ReplayResult:
     ):
         step("feed and venue")
         asyncio.run(warm_up(paper=True))
-        core, feed = _assemble(config, source, time, step)
-    player = Player(source.plays(feed), time, span, clock)
+        core, feeds = _assemble(config, source, time, step)
+    player = Player(source.plays(feeds), time, span, clock)
     gc.collect()
     gc.freeze()  # as the live daemon does: what lives now lives to the end
     begun_ns = clock.mono_ns()
-    _play(source, chain([first], chunks), player, core, feed, clock)
+    _play(source, chain([first], chunks), player, core, feeds, clock)
     elapsed_ns = clock.mono_ns() - begun_ns
     gc.unfreeze()
     core.engine.stop()
     time.advance(time.now_ns() + _AFTER_NS)
-    if timed:
-        bare_ns = (bare_ns + time_bare_decode(source.path, clock)) // 2
-    return _result(source, core, feed, player, elapsed_ns, bare_ns)
+    if timed is not None:
+        bare_ns = (bare_ns + time_bare_decode(timed, clock)) // 2
+    return _result(source, core, feeds, player, elapsed_ns, bare_ns)
 
 
 def _play(
-    source: Source, chunks: Iterable[Chunk], player: Player, core: Core, feed: FeedCore, clock: Clock
+    source: Source,
+    chunks: Iterable[Chunk],
+    player: Player,
+    core: Core,
+    feeds: Sequence[FeedCore],
+    clock: Clock,
 ) -> None:
     """Play all that is in the span; trading begins with it."""
     begun = False
@@ -152,31 +159,32 @@ def _play(
         for chunk in chunks:
             rest = chunk if begun else player.skip(chunk)
             if rest.wires_ns and not begun:
-                _begin(core, feed, rest.wires_ns[0])
+                _begin(core, feeds, rest.wires_ns[0])
                 begun = True
             if rest.wires_ns and not player.play(rest):
                 break
             tell(player.newest_ns, player.count)
     if not begun:
-        raise FileFormatError(f"{source.path} ends before that: name an earlier --from")
+        raise FileFormatError(f"{source.name} ends before that: name an earlier --from")
 
 
-def _begin(core: Core, feed: FeedCore, now_ns: int) -> None:
+def _begin(core: Core, feeds: Sequence[FeedCore], now_ns: int) -> None:
     """Let the engine take over from nobody, on books that are kept already."""
     engine = core.engine
     engine.rings[:] = new_rings(len(engine.rings))
-    feed.listen(engine)
-    for lane in feed.lanes:
-        if lane.sync.synced:
-            engine.on_book_status(lane.index, True, "snapshot")
-            engine.on_book(lane.index, now_ns, lane.book)
-    engine.start(feed.ages_ns)
+    for feed, sink in zip(feeds, share(engine, [len(one.lanes) for one in feeds]), strict=True):
+        feed.listen(sink)
+        for lane in feed.lanes:
+            if lane.sync.synced:
+                sink.on_book_status(lane.index, True, "snapshot")
+                sink.on_book(lane.index, now_ns, lane.book)
+    engine.start(lambda at_ns: np.concatenate([one.ages_ns(at_ns) for one in feeds]))
 
 
 def _assemble(
     config: Config, source: Source, time: VirtualTime, step: Callable[[str], object]
-) -> tuple[Core, FeedCore]:
-    """Build the live core on virtual time, recovered from an empty journal, and a feed nobody listens to."""
+) -> tuple[Core, list[FeedCore]]:
+    """Build the live core on virtual time, recovered from an empty journal, and feeds nobody listens to."""
     instruments = list(source.instruments)
     seams = Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), random.Random(0))  # noqa: S311 - replay
     rings = new_rings(len(instruments))
@@ -187,18 +195,25 @@ def _assemble(
     core = build(
         config, instruments, runtimes, rings, seams, venue, NoSpans(), followers=[venue], digest=True
     )
-    feed = FeedCore(
-        instruments,
-        rings,
-        Deaf(len(instruments)),
-        source.exchange.decoder(instruments),
-        lambda _: None,  # its snapshots stand among the frames
-        time,
-        frames_kept=config.feed.ring,
-        streams=config.feed.streams,
-    )
     asyncio.run(_open(core, venue))
-    return core, feed
+    feeds: list[FeedCore] = []
+    first = 0
+    for market in source.markets:
+        count = len(market.instruments)
+        feeds.append(
+            FeedCore(
+                market.instruments,
+                rings[first : first + count],
+                Deaf(count),
+                market.exchange.decoder(market.instruments),
+                lambda _: None,  # its snapshots stand among the frames
+                time,
+                frames_kept=config.feed.ring,
+                streams=config.feed.streams,
+            )
+        )
+        first += count
+    return core, feeds
 
 
 async def _open(core: Core, venue: PaperVenue) -> None:
@@ -209,7 +224,7 @@ async def _open(core: Core, venue: PaperVenue) -> None:
 def _config(options: ReplayOptions, source: Source) -> Config:
     """Return the configuration asked for, on the file's instruments."""
     symbols = tuple(one.symbol for one in source.instruments)
-    market, exchange = source.instruments[0].market, source.exchange.name
+    market, exchange = source.instruments[0].market, source.markets[0].exchange.name
     if options.config is None:
         model = str(options.model) if options.model is not None else ""
         name = options.strategy or ("ml" if model else "ema_cross")
@@ -234,7 +249,7 @@ def _config(options: ReplayOptions, source: Source) -> Config:
     wanted = {symbol for one in options.config.strategy for symbol in one.symbols}
     if not wanted <= set(symbols):
         raise ConfigError(
-            f"{options.file} holds {', '.join(symbols)}, and the configuration's strategies trade "
+            f"{source.name} holds {', '.join(symbols)}, and the configuration's strategies trade "
             f"{', '.join(sorted(wanted))}"
         )
     feed = msgspec.structs.replace(
@@ -248,34 +263,40 @@ def _config(options: ReplayOptions, source: Source) -> Config:
 
 
 def _result(
-    source: Source, core: Core, feed: FeedCore, player: Player, elapsed_ns: int, bare_ns: int
+    source: Source,
+    core: Core,
+    feeds: Sequence[FeedCore],
+    player: Player,
+    elapsed_ns: int,
+    bare_ns: int,
 ) -> ReplayResult:
-    lanes = feed.lanes
+    lanes = [lane for feed in feeds for lane in feed.lanes]
     events = {
         "trade": sum(lane.trade.count for lane in lanes),
         "quote": sum(lane.quote.count for lane in lanes),
         "depth": sum(lane.depth.count for lane in lanes),
         "snapshot": sum(lane.snapshots for lane in lanes),
     }
-    held = instrument_statuses(core, feed, core.orders.clock.now_ns())
+    held = [InstrumentStatus(symbol=one.symbol) for one in source.instruments]
+    add_positions(core, held)
     pnl = {one.quote: 0.0 for one in source.instruments}
     for instrument, one in zip(source.instruments, held, strict=True):
         pnl[instrument.quote] += one.realised + one.unrealised - one.fees
     digests = "-".join(f"{int(one.memory[0]['digest']):016x}" for one in core.runtimes)
     return ReplayResult(
-        file=str(source.path),
+        file=source.name,
         symbols=[one.symbol for one in source.instruments],
         strategies=[one.name for one in core.runtimes],
         events=events,
-        errors=dict(feed.errors),
-        last_error=feed.last_error,
+        errors=dict(sum((feed.errors for feed in feeds), Counter())),
+        last_error=next((feed.last_error for feed in feeds if feed.last_error), ""),
         gaps=dict(sum((lane.gaps for lane in lanes), Counter())),
         resyncs=sum(lane.resyncs for lane in lanes),
         books_unsynced=[one.symbol for one in source.instruments if not core.engine.synced[one.index]],
         trades_missed=sum(lane.trade_ids.missed for lane in lanes),
         depths_dropped=sum(lane.sync.held_dropped for lane in lanes),
         tick_gaps=sum(one.gaps for one in core.runtimes),
-        backwards=player.backwards,
+        backwards=source.backwards(player.backwards),
         notes=source.notes(),
         halted=latch.reason if (latch := core.engine.risk.latch) is not None else "",
         failed=any(one.fault for one in core.runtimes),

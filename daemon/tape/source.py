@@ -1,4 +1,4 @@
-"""What a replay plays: a capture of one Binance instrument, or a tape of any feed."""
+"""What a replay plays: a capture of one Binance instrument, or a tape of any feed; several: merge.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.feeds.base import Exchange, Stream
-    from daemon.feeds.core import FeedCore
     from daemon.instruments import Instrument, Market
     from daemon.tape.reader import Tape
 
@@ -30,25 +29,64 @@ class Chunk(NamedTuple):
     lasts: Sequence[bool]
     payloads: Sequence[bytes]
 
+    def part(self, begin: int, end: int) -> Chunk:
+        """Return the entries from number `begin` on, before number `end`."""
+        wires_ns, streams, lasts, payloads = self
+        return Chunk(wires_ns[begin:end], streams[begin:end], lasts[begin:end], payloads[begin:end])
 
-class Source(Protocol):
-    """Frames of one market in the order of the record."""
 
-    path: Path
+def join(chunks: Sequence[Chunk]) -> Chunk:
+    """Return the entries of all, one after the other."""
+    return Chunk(
+        [wire_ns for one in chunks for wire_ns in one.wires_ns],
+        [stream for one in chunks for stream in one.streams],
+        [last for one in chunks for last in one.lasts],
+        [payload for one in chunks for payload in one.payloads],
+    )
+
+
+class MarketFeed(NamedTuple):
+    """What one feed core takes: an exchange's instruments, indices from 0."""
+
     exchange: Exchange
     instruments: Sequence[Instrument]
+
+
+class Takes(Protocol):
+    """What entries are done to: a feed core, or a part of one."""
+
+    def process(self, payload: bytes, wire_ns: int, last: bool) -> None:
+        """Take a frame."""
+
+    def process_snapshot(self, instrument: int, payload: bytes, wire_ns: int) -> None:
+        """Take a whole book."""
+
+    def disconnected(self, instruments: Sequence[int]) -> None:
+        """Lose the books of a connection."""
+
+
+class Source(Protocol):
+    """Frames of one market, or of several, in the order of the record."""
+
+    name: str  # as it is told to people
+    capture: Path | None  # one line a drain, gzipped; None: it is no such file
+    markets: Sequence[MarketFeed]
+    instruments: Sequence[Instrument]  # of all markets, one after the other, indices from 0
     streams: tuple[Stream, ...] | None  # None: nobody knows
-    last_ns: int  # when the last entry was received; 0: nobody knows
-    is_capture: bool  # one line a drain, gzipped
+    started_ns: int  # when its recorder began; 0: nobody knows
+    last_ns: int  # when the last entry was received; likewise
 
     def chunks(self, from_ns: int) -> Iterator[Chunk]:
         """Yield all entries that a book of `from_ns` may need, and all after; raises FileFormatError."""
 
-    def plays(self, feed: FeedCore) -> dict[str, Play]:
-        """Return what an entry does to a feed, by its stream."""
+    def plays(self, feeds: Sequence[Takes]) -> dict[str, Play]:
+        """Return what an entry does to the feed of its market, by its stream."""
 
     def notes(self) -> list[str]:
         """Return what is to be known of it, once it was played: where it is cut, what it lost."""
+
+    def backwards(self, played: int) -> int:
+        """Return how many entries are stamped before the one above them; played: in the order of `chunks`."""
 
 
 def open_source(path: Path) -> Source:
@@ -63,15 +101,15 @@ def open_source(path: Path) -> Source:
 class CaptureSource:
     """One instrument of Binance; every line is a drain of its own, its snapshot a line as the others."""
 
-    is_capture = True
-
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.name, self.path = str(path), path
+        self.capture: Path | None = path
         instrument = capture_instrument(path)
         self.instruments: Sequence[Instrument] = (instrument,)
-        self.exchange = find_exchange(instrument.exchange, instrument.market)
+        exchange = find_exchange(instrument.exchange, instrument.market)
+        self.markets: Sequence[MarketFeed] = (MarketFeed(exchange, self.instruments),)
         self.streams: tuple[Stream, ...] | None = None
-        self.last_ns = 0
+        self.started_ns = self.last_ns = 0
 
     def chunks(self, from_ns: int) -> Iterator[Chunk]:
         """Yield its lines."""
@@ -80,34 +118,40 @@ class CaptureSource:
             count = len(lines.starts)
             yield Chunk(lines.wire_ns.tolist(), (FEED,) * count, (True,) * count, payloads(lines))
 
-    def plays(self, feed: FeedCore) -> dict[str, Play]:
+    def plays(self, feeds: Sequence[Takes]) -> dict[str, Play]:
         """Return the one thing that a line is."""
-        return {FEED: feed.process}
+        return {FEED: feeds[0].process}
 
     def notes(self) -> list[str]:
         """Return nothing: whatever is odd about a capture ends its replay."""
         return []
 
+    def backwards(self, played: int) -> int:
+        """Return the same: a line has the one above it."""
+        return played
+
 
 class TapeSource:
     """A session's tape: any exchange, several instruments."""
 
-    is_capture = False
+    capture: Path | None = None
 
     def __init__(self, path: Path) -> None:
         from daemon.tape.reader import read_tape  # noqa: PLC0415 - as above
 
-        self.path = path
+        self.name = str(path)
         self.tape: Tape = read_tape(path)
         header = self.tape.header
         self.instruments: Sequence[Instrument] = header.instruments
         market = cast("Market", header.market)
-        self.exchange = find_exchange(header.exchange, market)
+        exchange = find_exchange(header.exchange, market)
+        self.markets: Sequence[MarketFeed] = (MarketFeed(exchange, self.instruments),)
         streams = cast("tuple[Stream, ...]", header.streams)
         self.streams: tuple[Stream, ...] | None = streams
+        self.started_ns = header.started_ns
         self.last_ns = max((one.last_ns for _, one in self.tape.segments if one is not None), default=0)
         listed = [one for one in self.instruments if one.listed]
-        self._connections = self.exchange.subscriptions(market, listed, streams)
+        self._connections = exchange.subscriptions(market, listed, streams)
 
     def chunks(self, from_ns: int) -> Iterator[Chunk]:
         """Yield its entries from the last whole books before `from_ns` on."""
@@ -131,20 +175,24 @@ class TapeSource:
                 return number
         return 0
 
-    def plays(self, feed: FeedCore) -> dict[str, Play]:
+    def plays(self, feeds: Sequence[Takes]) -> dict[str, Play]:
         """Return what its streams do; those of a session's own record do nothing here."""
-        return _Plays(feed, self.instruments, [one.instruments for one in self._connections])
+        return _Plays(feeds[0], self.instruments, [one.instruments for one in self._connections])
 
     def notes(self) -> list[str]:
         """Return where it is cut, and from where on it has holes."""
         return [str(cut) for cut in self.tape.cuts]
+
+    def backwards(self, played: int) -> int:
+        """Return the same: entries stand in the order of the record."""
+        return played
 
 
 class _Plays(dict[str, "Play"]):
     """What each stream does to a feed, found out when it first comes."""
 
     def __init__(
-        self, feed: FeedCore, instruments: Sequence[Instrument], connections: Sequence[Sequence[int]]
+        self, feed: Takes, instruments: Sequence[Instrument], connections: Sequence[Sequence[int]]
     ) -> None:
         super().__init__()
         self._feed = feed
@@ -166,11 +214,11 @@ class _Plays(dict[str, "Play"]):
         return play
 
 
-def _snapshot(feed: FeedCore, instrument: int, payload: bytes, wire_ns: int, _last: bool) -> None:
+def _snapshot(feed: Takes, instrument: int, payload: bytes, wire_ns: int, _last: bool) -> None:
     feed.process_snapshot(instrument, payload, wire_ns)
 
 
-def _cut(feed: FeedCore, instruments: Sequence[int], _payload: bytes, _wire_ns: int, _last: bool) -> None:
+def _cut(feed: Takes, instruments: Sequence[int], _payload: bytes, _wire_ns: int, _last: bool) -> None:
     feed.disconnected(instruments)
 
 

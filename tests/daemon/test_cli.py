@@ -141,7 +141,7 @@ def test_paper_rehearses_a_live_configuration_with_local_fills(called, config):
 def test_replay_reads_the_configuration_it_is_given(called, config):
     assert cli.main(["replay", str(config), "--config", str(config), "--repeat", "2"]) == EXIT_DONE
     ((options,),) = called
-    assert (options.file, options.config.name, options.repeat) == (config, "x", 2)
+    assert (options.files, options.config.name, options.repeat) == ((config,), "x", 2)
 
 
 def test_config_show_prints_toml_or_json(config, capsys):

@@ -30,6 +30,7 @@ def test_losses_are_counted_in_what_the_symbols_price_or_by_default():
 
 def test_what_is_traded_has_a_value_in_the_currency_of_losses():
     check_currency("", ["BTC/USDT", "ETH/BTC", "BTC/FDUSD"])
+    check_currency("USDT", ["BTC/USDT@binance", "BTC/USDT:USDT@okx"])
     check_currency("", ["BTC/USDT:USDT", "ETH/USDC:USDC", "BTC/USDC:USDC"])
     with pytest.raises(ConfigError, match=r"prices ETH in USDT, .* so no loss in ETH/EUR would count"):
         check_currency("", ["BTC/USDT", "ETH/EUR"])

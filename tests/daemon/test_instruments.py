@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.errors import ConfigError
-from daemon.instruments import Scale, make_instrument, scale_of, scale_text, unify
+from daemon.instruments import Scale, assets_of, make_instrument, scale_of, scale_text, unify
 
 STEPS = ["0.01", "0.5", "1", "10", "0.00000001", "0.25", "0.1", "0.0005", "100"]
 
@@ -113,3 +113,12 @@ def test_a_scale_goes_through_a_file_as_its_step():
     for odd in ("", "x", "0", "-1", "nan", None):
         with pytest.raises((ValueError, TypeError)):
             scale_of(Scale, odd)
+
+
+def test_a_symbol_may_name_its_exchange_and_keeps_its_assets():
+    assert unify("BTC/USDT:USDT@ccxt:bitget") == "BTC/USDT:USDT@ccxt:bitget"
+    for symbol in ("BTC/USDT@okx", "BTC/USDT:USDT@ccxt:bitget", "BTC/USDT:USDT", "BTC/USDT"):
+        assert assets_of(symbol) == ("BTC", "USDT")
+    for symbol in ("BTC@okx", "@", "/USDT@okx", "BTC/"):
+        with pytest.raises(ConfigError, match="is not understood; write it like BTC/USDT"):
+            assets_of(symbol)

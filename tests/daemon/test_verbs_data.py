@@ -12,6 +12,8 @@ from daemon.errors import EXIT_USAGE
         (["replay", "{}", "--journal", "x"], "--journal is of a session; say --verify too"),
         (["replay", "{}", "--verify", "--repeat", "2"], "a session is verified whole, and once"),
         (["replay", "{}", "--verify", "--from", "2026-01-31"], "a session is verified whole, and once"),
+        (["replay", "{}", "{}", "--verify"], "a session is verified by itself, against its own journal"),
+        (["replay", "{}", "no"], "the tape or capture no does not exist; check the name"),
         (["replay", "no", "--verify"], "the session no does not exist; check the name"),
         (["convert", "{}", "no.csv", "--out", "x"], "the file no.csv does not exist; check the name"),
         (["bars", "no.gz", "--every", "1m"], "the capture no.gz does not exist; check the name"),

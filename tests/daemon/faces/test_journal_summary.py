@@ -231,9 +231,9 @@ def test_a_replayed_session_comes_to_what_its_daemon_told_of_itself(captures, mo
     cores = []
     assemble = replay._assemble
     monkeypatch.setattr(replay, "_assemble", lambda *given: cores.append(made := assemble(*given)) or made)
-    config = replay._config(ReplayOptions(file=path, strategy=strategy), source)
+    config = replay._config(ReplayOptions(files=(path,), strategy=strategy), source)
     result = replay.replay(source, config)
-    ((core, feed),) = cores
+    ((core, (feed,)),) = cores
     journal = core.journal
     line = only(summed(record for _, _, record in read_all(journal._disk, journal._folder)))
     (held,) = core.portfolio.holdings.values()

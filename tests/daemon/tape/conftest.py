@@ -166,15 +166,19 @@ def tape_of(tmp_path: Path) -> Callable[..., Path]:
     """Return what records lines of a capture at their own times, and returns the session's folder."""
     numbers = iter(range(100))
 
-    def make(lines: list[bytes], instrument: Any = None, **config: Any) -> Path:
+    def make(
+        lines: list[bytes], instrument: Any = None, members: dict[str, Any] | None = None, **config: Any
+    ) -> Path:
         from daemon.tape.recorder import Recorder
 
         folder = tmp_path / f"tape{next(numbers)}"
         time = VirtualTime(int(lines[0][:19]))
         seams = Seams(time, time, NoNet(), RealDisk(), InlineWorker(), random.Random(1))
-        members = {} if instrument is None else {"instruments": (instrument,)}
-        recorder = Recorder(seams, folder, header_of(**members), TapeConfig(**config))
-        frames, books = recorder.stream("feed/0"), recorder.stream("snapshot/BTC/USDT")
+        told = {} if instrument is None else {"instruments": (instrument,)}
+        header = header_of(**told, **(members or {}))
+        recorder = Recorder(seams, folder, header, TapeConfig(**config))
+        books = recorder.stream(f"snapshot/{header.instruments[0].symbol}")
+        frames = recorder.stream("feed/0")
 
         async def live() -> None:
             task = asyncio.ensure_future(recorder.run())

@@ -114,7 +114,7 @@ def test_what_the_exchange_sent_is_on_the_tape_and_makes_the_same_market_again(t
     assert (tape.closed, tape.header.exchange, tape.header.mode) == (True, "okx", "record")
 
     source = open_source(folder)
-    options = ReplayOptions(file=folder)
+    options = ReplayOptions(files=(folder,))
     result = replays.replay(source, replays._config(options, source))
     assert result.events == summary.events
     assert result.errors == summary.errors == {}

@@ -29,7 +29,7 @@ TIMES = ("seconds", "events_per_s", "bare_seconds", "ratio")
 
 def replayed(path, strategy="ema_cross", **more) -> ReplayResult:
     source = open_source(path)
-    config = module._config(ReplayOptions(file=path, strategy=strategy), source)
+    config = module._config(ReplayOptions(files=(path,), strategy=strategy), source)
     if more:
         one = msgspec.structs.replace(config.strategy[0], **more)
         config = msgspec.structs.replace(config, strategy=(one,))
@@ -135,7 +135,7 @@ def watched(*arguments):
 replay._assemble = watched
 path = Path(sys.argv[1])
 source = open_source(path)
-replay.replay(source, replay._config(ReplayOptions(file=path), source))
+replay.replay(source, replay._config(ReplayOptions(files=(path,)), source))
 print(json.dumps({"live": [len(one.signatures) for one in seen["live"]], "before": seen["before"],
                   "after": compiled()}))
 """
@@ -233,7 +233,7 @@ def test_a_leap_of_decades_between_two_lines_takes_no_longer_than_a_minute(stead
 def test_lines_that_run_backwards_are_counted(steady, capture_of, capsys):
     path = capture_of([*steady[:1000], *steady[1005:1000:-1], *steady[1006:]])
     assert replayed(path).backwards == 4
-    assert run(ReplayOptions(file=path)) == 0
+    assert run(ReplayOptions(files=(path,))) == 0
     assert "entries that run backwards 4" in capsys.readouterr().out
 
 
@@ -281,7 +281,7 @@ def test_a_capture_without_a_snapshot_leaves_the_book_unsynced_and_trades_nothin
     result = replayed(path)
     assert (result.books_unsynced, result.resyncs, result.orders.placed) == (["BTC/USDT"], 0, 0)
     assert result.orders.refusals.keys() == {"book_gap"}
-    assert run(ReplayOptions(file=path)) == 0
+    assert run(ReplayOptions(files=(path,))) == 0
     assert "NOT in sync" in capsys.readouterr().out
 
 
@@ -305,13 +305,13 @@ def test_a_file_that_is_no_capture_is_refused_in_one_sentence(steady, capture_of
     path = capture_of(steady)
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(FileFormatError, match=sentence) as caught:
-        run(ReplayOptions(file=path))
+        run(ReplayOptions(files=(path,)))
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(FileFormatError, match=r"none\.gz does not exist"):
-        run(ReplayOptions(file=tmp_path / "none.gz"))
+        run(ReplayOptions(files=(tmp_path / "none.gz",)))
 
 
 # --- configurations and models ------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ def test_a_configuration_brings_its_strategies_risk_and_paper_account(steady, ca
     source = open_source(path)
     config = module._config(
         ReplayOptions(
-            file=path,
+            files=(path,),
             config=configured(
                 strategy=[{"name": "ema_cross"}, {"name": "market_maker"}],
                 paper={"balances": {"USDT": 50}},
@@ -352,7 +352,7 @@ def test_a_configurations_feed_is_kept_but_for_what_the_file_says(steady, captur
         feed={"symbols": ["BTC/USDT", "ETH/USDT"], "stale_ms": 70, "streams": ["trade", "quote"]},
         strategy=[{"name": "ema_cross", "symbols": ["BTC/USDT"]}],
     )
-    config = module._config(ReplayOptions(file=path, config=given), open_source(path))
+    config = module._config(ReplayOptions(files=(path,), config=given), open_source(path))
     assert config.feed == FeedConfig(symbols=("BTC/USDT",), stale_ms=70, streams=("trade", "quote"))
 
 
@@ -362,39 +362,39 @@ def test_a_configuration_of_another_instrument_is_refused(steady, capture_of):
     with pytest.raises(
         ConfigError, match=r"holds BTC/USDT, and the configuration's strategies trade ETH/USDT"
     ):
-        run(ReplayOptions(file=path, config=other))
+        run(ReplayOptions(files=(path,), config=other))
 
 
 @pytest.mark.parametrize("named", [{"strategy": "ema_cross"}, {"model": Path("models/demo")}])
 def test_a_configuration_names_its_strategies_itself(steady, capture_of, named):
-    options = ReplayOptions(file=capture_of(steady), config=configured(), **named)
+    options = ReplayOptions(files=(capture_of(steady),), config=configured(), **named)
     with pytest.raises(UsageError, match="leave --strategy and --model out"):
         run(options)
 
 
 def test_a_model_is_asked_for_by_the_option_that_names_it(steady, capture_of):
     with pytest.raises(UsageError, match=r"name its bundle \(--model FOLDER\)"):
-        run(ReplayOptions(file=capture_of(steady), strategy="ml"))
+        run(ReplayOptions(files=(capture_of(steady),), strategy="ml"))
 
 
 def test_a_strategy_file_and_a_model_can_be_replayed(steady, capture_of, root, monkeypatch):
     monkeypatch.chdir(root)
     path = capture_of(steady)
     config = module._config(
-        ReplayOptions(file=path, strategy="ml", model=root / "models" / "demo"), open_source(path)
+        ReplayOptions(files=(path,), strategy="ml", model=root / "models" / "demo"), open_source(path)
     )
     assert config.strategy == (
         StrategyConfig(name="ml", symbols=("BTC/USDT",), model=str(root / "models" / "demo")),
     )
     with_model = replay(open_source(path), config)
     assert with_model.decision_digest != replayed(path).decision_digest
-    unnamed = ReplayOptions(file=path, strategy=None, model=root / "models" / "demo")
+    unnamed = ReplayOptions(files=(path,), strategy=None, model=root / "models" / "demo")
     assert module._config(unnamed, open_source(path)) == config
 
 
 # --- what it leaves -----------------------------------------------------------------------------------------
 def test_repeats_are_printed_one_a_line_and_agree(steady, capture_of, capsys):
-    assert run(ReplayOptions(file=capture_of(steady), repeat=2, json=True)) == 0
+    assert run(ReplayOptions(files=(capture_of(steady),), repeat=2, json=True)) == 0
     out = capsys.readouterr().out
     first, second = (msgspec.json.decode(line, type=ReplayResult) for line in out.splitlines())
     assert lasting(first) == lasting(second)

@@ -27,7 +27,7 @@ class Feed:
 
 def played(source, from_ns=0):
     feed = Feed()
-    plays = source.plays(feed)
+    plays = source.plays([feed])
     for chunk in source.chunks(from_ns):
         for wire_ns, stream, last, payload in zip(*chunk, strict=True):
             plays[stream](payload, wire_ns, last)
@@ -38,7 +38,7 @@ def test_every_line_of_a_capture_is_a_frame_and_a_drain(lines_of, capture_of):
     lines = lines_of(5000)
     source = open_source(capture_of(lines))
     assert isinstance(source, CaptureSource)
-    assert source.is_capture
+    assert source.capture == source.path
     assert played(source) == [("frame", line[20:], int(line[:19]), True) for line in lines]
     assert source.notes() == []
 
@@ -65,7 +65,7 @@ def test_a_tape_s_streams_do_what_they_are(session, tmp_path):
         ("cut", ()),
     ]
     assert [entry.symbol for entry in source.instruments] == ["BTC/USDT"]
-    assert (source.exchange.name, source.streams) == ("binance", ("trade", "quote", "depth"))
+    assert (source.markets[0].exchange.name, source.streams) == ("binance", ("trade", "quote", "depth"))
     assert source.last_ns == now_ns
 
 

@@ -17,7 +17,7 @@ from tests.daemon.tape.test_replay import lasting, replayed
 
 def played(path, span=module.WHOLE):
     source = open_source(path)
-    return replay(source, module._config(ReplayOptions(file=path), source), span)
+    return replay(source, module._config(ReplayOptions(files=(path,)), source), span)
 
 
 def market(result):
@@ -101,7 +101,7 @@ def test_a_torn_tape_is_replayed_as_far_as_it_is_whole_and_says_so(lines, tape_o
     (folder / "manifest.json").unlink()
     path = max(folder.glob("*.arrows"))
     path.write_bytes(path.read_bytes()[:-50])
-    assert run(ReplayOptions(file=folder)) == 0
+    assert run(ReplayOptions(files=(folder,))) == 0
     assert "is cut at byte" in " ".join(capsys.readouterr().out.split())
 
 
