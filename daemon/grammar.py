@@ -147,7 +147,7 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
     _add_convert(
         verb("convert", "turn market data of many forms into typed ticks, and report what is wrong in it")
     )
-    _add_bars(verb("bars", "make bars of a capture's trades"))
+    _add_bars(verb("bars", "make bars of the trades of a tape, a capture or ticks"))
 
     one = verb("train", "train a model bundle; the same arguments make the same model")
     one.add_argument("--synthetic", action="store_true", required=True, help="on the seeded synthetic market")
@@ -213,7 +213,8 @@ def _add_bars(one: Parser) -> None:
         "which is whole in it. Numbers are exact decimals; of COIN-M, quantities are contracts. The first "
         "bar of time and the one that the file leaves open are not complete."
     )
-    one.add_argument("file", type=Path)
+    one.add_argument("file", type=Path, help="a tape, a capture, or ticks that tickd convert made")
+    one.add_argument("--symbol", default="", help="which instrument's, where a tape has several")
     size = one.add_mutually_exclusive_group(required=True)
     size.add_argument("--every", type=length, metavar="TIME", help="bars of 100ms, 1s, 5m, 1h or 1d, say")
     size.add_argument("--ticks", type=count, metavar="N", help="bars of so many trades")

@@ -81,6 +81,7 @@ class BarsOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd bars`: one of the four that close a bar is given."""
 
     file: Path
+    symbol: str = ""  # of a tape of several
     every_ns: int | None = None
     ticks: int | None = None  # trades
     volume: str | None = None  # decimal text, base currency

@@ -104,7 +104,7 @@ def convert(args: Namespace) -> int:
 
 def bars(args: Namespace) -> int:
     """Make bars of trades; return the exit code."""
-    check_there(args.file, "capture")
+    check_there(args.file, "file")
     use_kernels()
     from daemon.options import BarsOptions
     from daemon.tape.bars import run
@@ -112,6 +112,7 @@ def bars(args: Namespace) -> int:
     return run(
         BarsOptions(
             file=args.file,
+            symbol=args.symbol,
             every_ns=args.every,
             ticks=args.ticks,
             volume=args.volume,

@@ -49,6 +49,7 @@ def sentence(result: BarsResult) -> str:
         "repeated": result.repeated,
         "stamped backwards": result.backwards,
         "without price or quantity": result.ignored,
+        "of an unknown side": result.sideless,
         **{f"frames refused ({reason})": count for reason, count in result.errors.items()},
     }
     found = ", ".join(f"{name} {count:,}" for name, count in faults.items() if count) or "none"

@@ -1,4 +1,4 @@
-"""`tickd bars`: bars of a capture's trades, by time, number, quantity or notional (kernels.bars).
+"""`tickd bars`: bars of trades, by time, number, quantity or notional (kernels.bars).
 
 Read as a stream: trades go into the kernel in arrays, closed bars come out in arrays, so that a file of any
 length takes the same memory. Times are the exchange's where it stamps its trades, or those of receipt if
@@ -15,24 +15,21 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
-from daemon.errors import EXIT_DONE, FileFormatError, FrameError, UsageError
-from daemon.events import Tick
+from daemon.errors import EXIT_DONE, UsageError
 from daemon.faces.bars_table import show
 from daemon.faces.exports import check_target, write_csv, write_parquet
-from daemon.feeds.binance import BinanceDecoder
 from daemon.instruments import Scale
-from daemon.tape.capture import capture_instrument, read_frames
+from daemon.tape.trades import Admission, open_trades
 from kernels import bars as kernel
-from kernels.dtypes import TRADE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from daemon.instruments import Instrument
     from daemon.options import BarsOptions
+    from daemon.tape.trades import TradeSource
 
 COLUMNS: Final = (
     "open_ns",
@@ -50,7 +47,7 @@ COLUMNS: Final = (
     "last_id",
     "complete",
 )
-#: trades, and bars, that are in memory at once
+#: bars that are in memory at once
 _BATCH: Final = 16_384
 
 
@@ -68,18 +65,9 @@ class BarsResult(msgspec.Struct, kw_only=True):
     ignored: int = 0  # that cannot be: no price or no quantity
     repeated: int = 0  # whose id was there before, and left out
     missed: int = 0  # ids that were jumped
+    sideless: int = 0  # whose taker's side is not known
     errors: dict[str, int] = {}  # frames that were refused, by reason
     last: list[dict[str, str]] = []
-
-
-class Trades(NamedTuple):
-    """Trades as the kernel takes them, int64[n] each: times, ticks, lots, takers' sides, ids."""
-
-    at_ns: NDArray[np.int64]
-    prices: NDArray[np.int64]
-    lots: NDArray[np.int64]
-    sides: NDArray[np.int64]
-    ids: NDArray[np.int64]
 
 
 class Rule(NamedTuple):
@@ -95,11 +83,16 @@ def run(options: BarsOptions) -> int:
     for path in (options.csv, options.parquet):
         if path is not None:
             check_target(path)
-    instrument = capture_instrument(options.file)
+    source = open_trades(options.file, options.symbol)
+    instrument = source.instrument
+    if options.clock == "local" and not source.received:
+        raise UsageError(
+            f"{options.file} does not know when its trades were received: leave --clock local out"
+        )
     rule = rule_of(options, instrument)
     result = BarsResult(file=str(options.file), symbol=instrument.symbol, by=rule.text, clock=options.clock)
     kept: deque[tuple[str, ...]] = deque(maxlen=options.last)
-    rows = _told(make(options.file, instrument, rule, result), instrument, result, kept)
+    rows = _told(make(source, rule, result), instrument, result, kept)
     console = Console(stderr=True)
     with console.status(f"bars of {options.file}"):
         if options.csv is not None:
@@ -143,10 +136,10 @@ def _steps(option: str, text: str, step: Decimal) -> int:
     return count
 
 
-def make(path: Path, instrument: Instrument, rule: Rule, result: BarsResult) -> Iterator[NDArray[np.void]]:
-    """Yield the closed bars of a capture's trades, BAR[n], then the open one; count into `result`."""
+def make(source: TradeSource, rule: Rule, result: BarsResult) -> Iterator[NDArray[np.void]]:
+    """Yield the closed bars of a source's trades, BAR[n], then the open one; count into `result`."""
     state, out = kernel.new_state(rule.kind, rule.size), np.zeros(_BATCH, kernel.BAR)
-    for trades in _batches(path, instrument, result):
+    for trades in _admitted(source, result):
         state["taken"] = 0
         while state["taken"][0] < len(trades.at_ns):
             n = kernel.take(state, *trades, out)
@@ -160,59 +153,30 @@ def make(path: Path, instrument: Instrument, rule: Rule, result: BarsResult) -> 
         yield last
 
 
-def _batches(path: Path, instrument: Instrument, result: BarsResult) -> Iterator[Trades]:
-    """Yield the trades of a capture, a batch at a time."""
-    ticks: list[Tick] = []
+class Trades(NamedTuple):
+    """Trades as the kernel takes them, int64[n] each: times, ticks, lots, takers' sides, ids."""
+
+    at_ns: NDArray[np.int64]
+    prices: NDArray[np.int64]
+    lots: NDArray[np.int64]
+    sides: NDArray[np.int64]
+    ids: NDArray[np.int64]
+
+
+def _admitted(source: TradeSource, result: BarsResult) -> Iterator[Trades]:
+    """Yield trades that had not come before, at the times asked for."""
     errors: Counter[str] = Counter()
-    decode = BinanceDecoder([instrument]).decode
-    newest = -1
-    for wire_ns, payload in read_frames(path):
-        if b"@trade" not in payload[:96]:
-            continue
-        try:
-            event = decode(payload, wire_ns)
-        except FrameError as error:
-            errors[error.reason] += 1
-            continue
-        if not isinstance(event, Tick) or event.kind != TRADE:
-            continue
-        if event.id <= newest:
-            result.repeated += 1
-            continue
-        result.missed += event.id - newest - 1 if newest >= 0 else 0
-        newest = event.id
-        ticks.append(event)
-        if len(ticks) == _BATCH:
-            yield _arrays(ticks, instrument, result)
-            ticks.clear()
-    if ticks:
-        yield _arrays(ticks, instrument, result)
+    ids = Admission(source.trade_ids)
+    for told in source.read(errors):
+        news = ids.admit(told.ids)
+        wire_ns, exch_ns, prices, lots, sides, numbers = (one[news] for one in told)
+        at_ns = wire_ns if result.clock == "local" else np.where(exch_ns, exch_ns, wire_ns)
+        result.trades += len(at_ns)
+        result.repeated, result.missed, result.errors = ids.repeated, ids.missed, dict(errors)
+        result.sideless += int(np.count_nonzero(sides == 0))
+        # the kernel wants a side: what was bought is not told of bars from here on
+        yield Trades(at_ns, prices, lots, np.where(sides, sides, -1), numbers)
     result.errors = dict(errors)
-
-
-def _arrays(ticks: list[Tick], instrument: Instrument, result: BarsResult) -> Trades:
-    """Return trades as columns of whole numbers; raises FileFormatError for one off the instrument's grid."""
-    result.trades += len(ticks)
-    local = result.clock == "local"
-    at = np.array([one.wire_ns if local or not one.exch_ns else one.exch_ns for one in ticks], np.int64)
-    prices = _counts(np.array([one.a for one in ticks]), instrument.price, ticks, "price")
-    lots = _counts(np.array([one.b for one in ticks]), instrument.qty, ticks, "quantity")
-    sides = np.array([one.c for one in ticks]).astype(np.int64)
-    return Trades(at, prices, lots, sides, np.array([one.id for one in ticks], np.int64))
-
-
-def _counts(values: NDArray[np.float64], scale: Scale, ticks: list[Tick], what: str) -> NDArray[np.int64]:
-    """Return whole counts of steps, each giving its float back exactly."""
-    base = float(10**scale.places)
-    counts = np.rint(values * base / scale.num)
-    off = np.flatnonzero(counts * scale.num / base != values)
-    if off.size:
-        first = int(off[0])
-        raise FileFormatError(
-            f"trade {ticks[first].id} has a {what} of {values[first]}, which is no multiple of {scale.step}, "
-            "as the frames before are: cut it out, or name another file"
-        )
-    return counts.astype(np.int64)
 
 
 def _told(
@@ -226,9 +190,13 @@ def _told(
     worth: Callable[[int], str] = Scale(instrument.tick_size * instrument.lot_size).text
     if instrument.market == "coinm":  # contracts of a fixed worth: price times quantity is nothing
         worth = _nothing
+    bought: Callable[[int], str] = qty
+    bought_worth = worth
     for part in parts:
         result.bars += len(part)
         result.empty += int(np.sum(part["count"] == 0))
+        if result.sideless:
+            bought = bought_worth = _nothing
         for bar in part:
             numbers = {name: int(bar[name]) for name in kernel.BAR.names or ()}
             row = (
@@ -238,8 +206,8 @@ def _told(
                 qty(numbers["lots"]),
                 worth(numbers["notional"]),
                 str(numbers["count"]),
-                qty(numbers["buy_lots"]),
-                worth(numbers["buy_notional"]),
+                bought(numbers["buy_lots"]),
+                bought_worth(numbers["buy_notional"]),
                 *(str(numbers[name]) if numbers["count"] else "" for name in ("first_id", "last_id")),
                 str(numbers["complete"]),
             )

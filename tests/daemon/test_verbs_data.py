@@ -16,7 +16,7 @@ from daemon.errors import EXIT_USAGE
         (["replay", "{}", "no"], "the tape or capture no does not exist; check the name"),
         (["replay", "no", "--verify"], "the session no does not exist; check the name"),
         (["convert", "{}", "no.csv", "--out", "x"], "the file no.csv does not exist; check the name"),
-        (["bars", "no.gz", "--every", "1m"], "the capture no.gz does not exist; check the name"),
+        (["bars", "no.gz", "--every", "1m"], "the file no.gz does not exist; check the name"),
     ],
 )
 def test_what_makes_no_sense_together_is_refused_before_any_work(tmp_path, capsys, words, sentence):

@@ -17,8 +17,10 @@ from daemon.options import BarsOptions
 from daemon.simulator.bars import Bars
 from daemon.simulator.symbols import UNIT
 from daemon.tape import bars as module
+from daemon.tape import trades as trades_module
 from daemon.tape.bars import COLUMNS, BarsResult, make, rule_of
 from daemon.tape.capture import capture_instrument
+from daemon.tape.trades import open_trades, read_capture
 from kernels import bars as kernel
 
 if TYPE_CHECKING:
@@ -31,10 +33,10 @@ MINUTE = 60_000_000_000
 
 
 def found(path: Path, **options: Any) -> tuple[np.ndarray, BarsResult]:
-    instrument = capture_instrument(path)
     asked = BarsOptions(file=path, **options)
+    source = open_trades(path, asked.symbol)
     result = BarsResult(file="", symbol="", by="", clock=asked.clock)
-    parts = [part.copy() for part in make(path, instrument, rule_of(asked, instrument), result)]
+    parts = [part.copy() for part in make(source, rule_of(asked, source.instrument), result)]
     return np.concatenate(parts), result
 
 
@@ -119,6 +121,7 @@ def test_each_trade_is_in_one_bar_whatever_batch_it_came_in(
 ) -> None:
     whole, result = found(captures / SPOT, **options)
     monkeypatch.setattr(module, "_BATCH", 97)
+    monkeypatch.setattr(trades_module, "_BATCH", 89)
     cut, _ = found(captures / SPOT, **options)
     assert cut.tobytes() == whole.tobytes()
     assert whole["count"].sum() == result.trades == 9_757
@@ -204,7 +207,7 @@ def test_a_trade_off_the_grid_ends_it(written: Any) -> None:
     result = BarsResult(file="", symbol="", by="", clock=asked.clock)
     instrument = capture_instrument(path, scanned=1)
     with pytest.raises(FileFormatError, match=r"trade 9 has a price of 1\.55, which is no multiple of 0\.1"):
-        list(make(path, instrument, rule_of(asked, instrument), result))
+        list(make(read_capture(path, instrument), rule_of(asked, instrument), result))
 
 
 @pytest.mark.parametrize(
