@@ -120,6 +120,19 @@ class Instrument(msgspec.Struct, frozen=True):
         """Return a lot as the exchange's own quantities count it."""
         return Scale(self.lot_size / self.told_size)
 
+    def exact_qty(self, value: float) -> Decimal:
+        """Return the exact amount of a quantity that a decoder made of what the exchange told.
+
+        The shortest text that gives a float is what was told, up to 15 digits. Raises ValueError beyond.
+        """
+        size, of = self.told_ratio
+        if size == of:
+            return Decimal(repr(value))
+        told = Decimal(f"{Decimal(value) * of / size:.15g}")
+        if float(told) * size / of != value:
+            raise ValueError(f"{value!r} is no amount that {self.exchange} told in 15 digits")
+        return told * self.told_size
+
     @property
     def checksum_units(self) -> tuple[int, int]:
         """Return what a tick and a lot are in the last of these decimals; less than one is none."""

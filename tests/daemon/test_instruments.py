@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import random
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,3 +124,27 @@ def test_a_symbol_may_name_its_exchange_and_keeps_its_assets():
     for symbol in ("BTC@okx", "@", "/USDT@okx", "BTC/"):
         with pytest.raises(ConfigError, match="is not understood; write it like BTC/USDT"):
             assets_of(symbol)
+
+
+SWAP = make_instrument(
+    0, "okx", "usdm", "BTC/USDT:USDT", tick_size="0.1", lot_size="0.0001", qty_min="1", qty_max="9",
+    notional_min="0", contract_size=Decimal("0.01"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("size", ["0.01", "0.1", "0.001", "10", "100", "1000000", "0.5"])
+def test_what_was_told_in_contracts_is_found_again_exactly(size):
+    one = msgspec.structs.replace(SWAP, contract_size=Decimal(size))
+    num, of = one.told_ratio
+    draw = random.Random(1)
+    for _ in range(2_000):
+        places = draw.randrange(6)
+        told = Decimal(draw.randrange(1, 10 ** draw.randrange(1, 15))).scaleb(-places)
+        assert one.exact_qty(float(told) * num / of) == told * Decimal(size)
+    plain = msgspec.structs.replace(SWAP, contract_size=Decimal(1))
+    assert plain.exact_qty(0.1 + 0.2) == Decimal("0.30000000000000004")
+
+
+def test_what_no_contracts_of_15_digits_make_is_refused():
+    with pytest.raises(ValueError, match="no amount that okx told in 15 digits"):
+        SWAP.exact_qty(0.12345678901234567 / 100)

@@ -124,19 +124,23 @@ class Source(Protocol):
         """Yield the file's rows in order, checked; raises FileFormatError, FinerGridError, UsageError."""
 
 
-def count_of(value: float, places: int) -> int:
-    """Return a float as a whole count of 10**-places; raises ValueError where it has more decimals.
+def count_of(value: float | Decimal, places: int) -> int:
+    """Return a number as a whole count of 10**-places; raises ValueError where it has more decimals.
 
-    The shortest text that gives the float is the exchange's own, up to 15 digits.
+    The shortest text that gives a float is the exchange's own, up to 15 digits.
     """
-    count = Decimal(repr(value)).scaleb(places)
+    count = _exact(value).scaleb(places)
     if count != count.to_integral_value():
         raise ValueError(f"{value!r} has more than {places} decimals")
     return int(count)
 
 
-def decimals_of(value: float) -> int:
-    """Return how many decimals a float's shortest text has."""
-    exponent = Decimal(repr(value)).normalize().as_tuple().exponent
+def decimals_of(value: float | Decimal) -> int:
+    """Return how many decimals a number has, a float by its shortest text."""
+    exponent = _exact(value).normalize().as_tuple().exponent
     assert isinstance(exponent, int)
     return max(0, -exponent)
+
+
+def _exact(value: float | Decimal) -> Decimal:
+    return value if isinstance(value, Decimal) else Decimal(repr(value))

@@ -72,6 +72,7 @@ _LINE: Final = b'1 {"lastUpdateId":1,"bids":[["1","1"]],"asks":[["2","1"]]}'
 #: frames looked at for a first grid; a number that does not fit it makes it finer
 _SCAN_FRAMES: Final = 256
 _KINDS: Final = (QUOTE, TRADE, DEPTH)
+_INT_MAX: Final = 2**63 - 1
 
 
 class Captures:
@@ -108,6 +109,9 @@ class FrameReader:
     def __init__(
         self, instrument: Instrument, decoder: Decoder, series: Series, state: State, checks: Checks
     ) -> None:
+        # the kernel multiplies by nothing: whose quantities are told in contracts has no keys
+        assert instrument.told_size == 1 or not decoder.keys
+        self._instrument = instrument
         self._decoder = decoder
         self._series = series
         self._state = state
@@ -226,7 +230,10 @@ class FrameReader:
         grid = self._grid
         quote = tick.kind == QUOTE
         prices = (tick.a, tick.c) if quote else (tick.a,)
-        sizes = (tick.b, tick.d) if quote else (tick.b,)
+        try:
+            sizes = [self._instrument.exact_qty(one) for one in ((tick.b, tick.d) if quote else (tick.b,))]
+        except ValueError as error:
+            raise FrameError("qty", str(error)) from None
         finer = Grid(
             max(grid.price_places, *map(decimals_of, prices)), max(grid.size_places, *map(decimals_of, sizes))
         )
@@ -236,9 +243,9 @@ class FrameReader:
         t[T_SEQ], t[T_ROW], t[T_WIRE_NS], t[T_EXCH_NS], t[T_END] = seq, row, tick.wire_ns, tick.exch_ns, last
         t[T_KIND], t[T_ID] = tick.kind, tick.id
         t[T_SIDE] = 0 if quote else int(tick.c)
-        t[T_A], t[T_B] = count_of(tick.a, grid.price_places), count_of(tick.b, grid.size_places)
+        t[T_A], t[T_B] = count_of(tick.a, grid.price_places), count_of(sizes[0], grid.size_places)
         t[T_C] = count_of(tick.c, grid.price_places) if quote else 0
-        t[T_D] = count_of(tick.d, grid.size_places) if quote else 0
+        t[T_D] = count_of(sizes[1], grid.size_places) if quote else 0
 
     def _put_levels(self, event: Depth | Snapshot, last: int, seq: int, row: int, m: int) -> int:
         """Read a message's levels by as many decimals as any of its numbers has, so that none is rounded."""
@@ -263,12 +270,22 @@ class FrameReader:
             return m + count
         ticks = np.concatenate([self._scratch[0, :bids], self._scratch[2, :asks]])
         lots = np.concatenate([self._scratch[1, :bids], self._scratch[3, :asks]])
-        finer = Grid(*map(max, grid, (_places(ticks, finest), _places(lots, finest))))
+        lots, size_finest = self._of_base(lots, finest)
+        finer = Grid(*map(max, grid, (_places(ticks, finest), _places(lots, size_finest))))
         if finer != grid:
             raise FinerGridError(self._series.key, finer)
         d[D_PRICE] = _rescaled(ticks, finest, grid.price_places)
-        d[D_SIZE] = _rescaled(lots, finest, grid.size_places)
+        d[D_SIZE] = _rescaled(lots, size_finest, grid.size_places)
         return m + count
+
+    def _of_base(self, told: Ints, decimals: int) -> tuple[Ints, int]:
+        """Return sizes in our unit, and how many decimals they have; raises FrameError beyond 64 bits."""
+        _, digits, exponent = self._instrument.told_size.normalize().as_tuple()
+        assert isinstance(exponent, int)
+        factor = int("".join(map(str, digits))) * 10 ** max(0, exponent)
+        if int(told.max(initial=0)) > _INT_MAX // factor:
+            raise FrameError("overflow", "sizes in contracts, of the base, do not fit into 64 bits")
+        return told * factor, decimals + max(0, -exponent)
 
 
 def compile_kernels() -> None:

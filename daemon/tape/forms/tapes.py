@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from daemon.errors import FileFormatError, FrameError
+from daemon.errors import FrameError
 from daemon.feeds.exchanges import find_exchange
 from daemon.feeds.taped import CUT, FEED, SNAPSHOT
 from daemon.tape.forms.base import Grid, Piece, Series
@@ -20,7 +20,7 @@ from daemon.tape.ticks import Block, places
 from kernels.columns import D_ROW, D_SEQ, T_ROW, T_SEQ
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,7 +41,6 @@ class Tapes:
         """Yield each batch's rows, an instrument after the other."""
         tape = read_tape(path)
         header = tape.header
-        refuse_contracts(path, header.instruments)
         decoder = find_exchange(header.exchange, header.market).decoder(header.instruments)  # type: ignore[arg-type]
         readers = [_Instrument(one, decoder, path.name, state) for one in header.instruments]
         begun = state.seq
@@ -55,16 +54,6 @@ class Tapes:
                 yield Piece(one.series, block, done)
             state.seq = begun + batch.seqs[-1] + 1
         _tell_of_losses(tape, readers)
-
-
-def refuse_contracts(path: Path, instruments: Iterable[Instrument]) -> None:
-    """Raise FileFormatError where trades would be of the base and depth of contracts, in one table."""
-    for one in instruments:
-        if one.told_ratio != (1, 1):
-            raise FileFormatError(
-                f"{path}: {one.exchange} tells {one.symbol} in contracts of {one.contract_size:f}, which "
-                "cannot be converted; tickd replay reads this tape"
-            )
 
 
 class _Instrument:

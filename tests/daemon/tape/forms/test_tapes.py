@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from daemon.config import TapeConfig
-from daemon.errors import FileFormatError
 from daemon.instruments import make_instrument
 from daemon.tape.forms.base import State
 from daemon.tape.forms.table import Wanted, find_source
-from daemon.tape.forms.tapes import Tapes, refuse_contracts
+from daemon.tape.forms.tapes import Tapes
 from daemon.tape.recorder import Recorder
-from kernels.columns import D_END, D_ROW, D_SEQ, T_END, T_ID, T_ROW, T_SEQ
+from kernels.columns import D_END, D_ROW, D_SEQ, D_SIZE, T_B, T_D, T_END, T_ID, T_ROW, T_SEQ
 
 
 def tape_of(session, entries, header=None):
@@ -133,10 +132,65 @@ def test_two_tapes_one_after_the_other_count_on(session, lines_of, tmp_path):
     assert state.seq == 100
 
 
-def test_what_an_exchange_tells_in_contracts_is_refused(tmp_path):
-    usual = {"tick_size": "0.1", "lot_size": "0.001", "qty_min": "0.001", "qty_max": "9", "notional_min": "0"}
-    plain = make_instrument(0, "okx", "usdm", "BTC/USDT:USDT", **usual)
-    swap = make_instrument(0, "okx", "usdm", "BTC/USDT:USDT", contract_size=Decimal("0.01"), **usual)
-    refuse_contracts(tmp_path, [plain])
-    with pytest.raises(FileFormatError, match=r"okx tells BTC/USDT:USDT in contracts of 0\.01, which cannot"):
-        refuse_contracts(tmp_path, [plain, swap])
+def swap(kind, *bodies, action=""):
+    acted = f'"action":"{action}",' if action else ""
+    arg = f'{{"channel":"{kind}","instId":"BTC-USDT-SWAP"}}'
+    return f'{{"arg":{arg},{acted}"data":[{",".join(bodies)}]}}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("contract", "lot", "wanted"),
+    [("0.01", "0.0001", ["0.0013", "0.0007", "0.02", "0.1", "0", "0.0003"]),
+     ("100", "1", ["13", "7", "200", "1000", "0", "3"]),
+     ("0.5", "0.005", ["0.065", "0.035", "1", "5", "0", "0.015"])],
+)  # fmt: skip
+def test_contracts_are_counted_in_the_base(session, header, tmp_path, contract, lot, wanted):
+    instrument = make_instrument(
+        0, "okx", "usdm", "BTC/USDT:USDT", tick_size="0.1", lot_size=lot, qty_min=lot, qty_max="9",
+        notional_min="0", exchange_symbol="BTC-USDT-SWAP", contract_size=Decimal(contract),
+    )  # fmt: skip
+    start = 1_723_161_254_000_000_000
+    trade = '{"instId":"BTC-USDT-SWAP","tradeId":"7","px":"60000.1","sz":"0.13","side":"buy",'
+    trade += '"ts":"1723161254000"}'
+    top = '{"asks":[["60000.2","2","0","1"]],"bids":[["60000.1","0.07","0","1"]],"ts":"1723161254000",'
+    top += '"seqId":5}'
+    book = (
+        '{"asks":[["60000.2","10","0","1"]],"bids":[["60000.1","0","0","0"],["59999.9","0.03","0","1"]],'
+        '"ts":"1723161254000","prevSeqId":%d,"seqId":%d}'
+    )
+    entries = [
+        (start, "feed/0", swap("trades", trade), True),
+        (start + 1, "feed/0", swap("bbo-tbt", top), True),
+        (start + 2, "feed/0", swap("books", book % (-1, 4), action="snapshot"), True),
+        (start + 3, "feed/0", swap("books", book % (4, 5), action="update"), True),
+    ]
+    tape_of(session, entries, header(instruments=(instrument,), exchange="okx", market="usdm"))
+    state = State({})
+    _, source = find_source(tmp_path / "tape", Wanted())
+    (piece,) = source.pieces(tmp_path / "tape", state)
+    step = Decimal(10) ** -state.grids["okx", "BTC/USDT:USDT"].size_places
+    ticks, depth = piece.block
+    got = [ticks[T_B, 0], ticks[T_B, 1], ticks[T_D, 1], *depth[D_SIZE, -3:][[2, 0, 1]]]
+    assert [int(one) * step for one in got] == [Decimal(one) for one in wanted]
+    assert depth[D_SIZE, :3].tolist() == depth[D_SIZE, 3:].tolist()
+    assert state.checks["okx", "BTC/USDT:USDT"].findings == {}
+
+
+def test_a_quantity_of_too_many_digits_is_told(session, header, tmp_path):
+    instrument = make_instrument(
+        0, "okx", "usdm", "BTC/USDT:USDT", tick_size="0.1", lot_size="0.0001", qty_min="1", qty_max="9",
+        notional_min="0", exchange_symbol="BTC-USDT-SWAP", contract_size=Decimal("0.01"),
+    )  # fmt: skip
+    trade = '{"instId":"BTC-USDT-SWAP","tradeId":"%d","px":"1.1","sz":"%s","side":"buy","ts":"1723161254000"}'
+    huge = '{"asks":[["2","900000000000000000.01","0","1"]],"bids":[],"ts":"1723161254000","seqId":5}'
+    start = 1_723_161_254_000_000_000
+    entries = [
+        (start, "feed/0", swap("trades", trade % (1, "0.12345678901234567")), True),
+        (start, "feed/0", swap("trades", trade % (2, "123456789012.345")), True),
+        (start, "feed/0", swap("books", huge, action="snapshot"), True),
+    ]
+    tape_of(session, entries, header(instruments=(instrument,), exchange="okx", market="usdm"))
+    found, findings = rows(tmp_path / "tape")
+    ticks, _ = found["BTC/USDT:USDT"]
+    assert ticks[T_B].tolist() == [123456789012345]  # of 0.00001 BTC: 0.001 contracts
+    assert findings["BTC/USDT:USDT"]["frame"].count == 2
