@@ -45,8 +45,9 @@ class Tapes:
         readers = [_Instrument(one, decoder, path.name, state) for one in header.instruments]
         begun = state.seq
         done = 0
+        cuts: list[tuple[int, int]] = []
         for batch in tape.batches():
-            _read(batch, decoder, readers, begun)
+            _read(batch, decoder, readers, begun, cuts)
             done += sum(map(len, batch.payloads))
             for one in readers:
                 block = one.take()
@@ -107,13 +108,25 @@ class _Instrument:
         )
 
 
-def _read(batch: Batch, decoder: Decoder, readers: list[_Instrument], begun: int) -> None:
-    """Give every entry to its instrument."""
+def _read(
+    batch: Batch,
+    decoder: Decoder,
+    readers: list[_Instrument],
+    begun: int,
+    cuts: list[tuple[int, int]],
+) -> None:
+    """Give every entry to its instrument.
+
+    cuts: (seq, wire_ns) of those behind which no frame came yet. Behind the last ones none does: a recorder
+    that ends closes its own connections, and nothing is missing between rows.
+    """
     mine: list[list[int]] = [[] for _ in readers]
     by_symbol = {one.symbol: (index, one) for index, one in enumerate(readers)}
     for k, (seq, wire_ns, stream, last, payload) in enumerate(zip(*batch, strict=True)):
         try:
             if stream.startswith(FEED):
+                if cuts:
+                    _tell_of_cuts(cuts, readers)
                 known = decoder.keys.get(payload[: decoder.key_size])
                 if known is not None:
                     mine[known[0]].append(k)
@@ -126,10 +139,7 @@ def _read(batch: Batch, decoder: Decoder, readers: list[_Instrument], begun: int
                 index, one = by_symbol[stream.removeprefix(SNAPSHOT)]
                 one.event(decoder.snapshot(index, payload, wire_ns), last, seq, begun)
             elif stream.startswith(CUT):
-                for one in readers:
-                    one.checks.note(
-                        "cut", seq, wire_ns, "a connection was lost: what came meanwhile is missing"
-                    )
+                cuts.append((seq, wire_ns))
         except FrameError as error:
             readers[0].checks.note("frame", seq, wire_ns, f"{error.reason}: {error}")
     for one, entries in zip(readers, mine, strict=True):
@@ -141,6 +151,13 @@ def _read(batch: Batch, decoder: Decoder, readers: list[_Instrument], begun: int
                 np.array([batch.seqs[k] for k in entries], np.int64),
                 begun,
             )
+
+
+def _tell_of_cuts(cuts: list[tuple[int, int]], readers: list[_Instrument]) -> None:
+    for seq, wire_ns in cuts:
+        for one in readers:
+            one.checks.note("cut", seq, wire_ns, "a connection was lost: what came meanwhile is missing")
+    cuts.clear()
 
 
 def _tell_of_losses(tape: Tape, readers: list[_Instrument]) -> None:

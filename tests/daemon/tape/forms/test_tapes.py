@@ -124,6 +124,18 @@ def test_what_is_lost_is_told(session, lines_of, tmp_path):
     assert mine["frame"].first[0].row == 200
 
 
+def test_connections_that_the_recorder_s_own_end_closes_are_no_cut(session, lines_of, tmp_path):
+    entries = list(entries_of(lines_of(300)))
+    end = entries[-1][0] + 5
+    entries.insert(100, (entries[100][0], "cut/0", b"", False))
+    entries += [(end, "cut/0", b"", False), (end, "cut/1", b"", False), (end, "core", b"stop", False)]
+    tape_of(session, entries)
+    _, findings = rows(tmp_path / "tape")
+    assert {kind: [one.row for one in told.first] for kind, told in findings["BTC/USDT"].items()} == {
+        "cut": [100]
+    }
+
+
 def test_two_tapes_one_after_the_other_count_on(session, lines_of, tmp_path):
     tape_of(session, entries_of(lines_of(50)))
     state = State({})
