@@ -140,6 +140,7 @@ def _add_trading(verb: Callable[[str, str], Parser]) -> None:
         "--from", dest="since", type=instant, default=0, metavar="TIME", help="trade from then on"
     )
     one.add_argument("--until", type=instant, metavar="TIME", help="end before that (UTC)")
+    one.add_argument("--port", type=port, default=0, help="serve its metrics on this loopback port meanwhile")
     _add_json(one)
 
 

@@ -51,6 +51,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     model: Path | None = None
     repeat: int = 1
     span: Span = WHOLE
+    port: int = 0  # of loopback, where its metrics are served; 0: nowhere
     json: bool = False
 
 

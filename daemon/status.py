@@ -102,6 +102,16 @@ class TapeStatus(msgspec.Struct, kw_only=True):
     failure: str = ""  # why it cannot write
 
 
+class ReplayStatus(msgspec.Struct, kw_only=True):
+    """How far a replay is."""
+
+    position_ns: int  # when the newest entry was received
+    end_ns: int  # when the last one was; 0: nobody knows
+    entries: int  # played
+    entries_per_s: float  # since it began
+    speed: float  # seconds of the record a second, likewise
+
+
 class Status(msgspec.Struct, kw_only=True):
     """The whole snapshot."""
 
@@ -146,6 +156,7 @@ class Status(msgspec.Struct, kw_only=True):
     journal_records: int = 0
     journal_bytes: int = 0
     tape: TapeStatus | None = None  # None: nothing is recorded
+    replay: ReplayStatus | None = None  # None: it is no replay
     logs_dropped: int = 0
     tasks: int = 0  # of the loop
     footprint: Footprint = msgspec.field(default_factory=Footprint)

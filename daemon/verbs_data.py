@@ -53,14 +53,15 @@ def replay(args: Namespace) -> int:
             model=args.model,
             repeat=args.repeat,
             span=WHOLE._replace(from_ns=args.since, until_ns=args.until or WHOLE.until_ns, speed=args.speed),
+            port=args.port,
             json=args.json,
         )
     )
 
 
 def _verify(args: Namespace) -> int:
-    if args.repeat != 1 or args.since or args.until is not None:
-        raise UsageError("a session is verified whole, and once: leave --repeat, --from and --until out")
+    if args.repeat != 1 or args.since or args.until is not None or args.port:
+        raise UsageError("a session is verified whole, and once: leave --repeat, --from, --until, --port out")
     if len(args.files) > 1:
         raise UsageError("a session is verified by itself, against its own journal: name one folder")
     from daemon.options import VerifyOptions

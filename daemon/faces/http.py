@@ -92,8 +92,11 @@ class HttpFace:
         self._socket: Path | None = None
         self._runner: web.AppRunner | None = None
 
-    async def start(self, socket: Path, port: int = 0) -> None:
-        """Listen on the socket, and on 127.0.0.1:port unless that is 0; raises TickdError for a busy one."""
+    async def start(self, socket: Path | None, port: int = 0) -> None:
+        """Listen on the socket, and on 127.0.0.1:port unless that is 0; raises TickdError for a busy one.
+
+        Without a socket there is the port alone, and so no command without a token.
+        """
         app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[self._guard])
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -105,7 +108,8 @@ class HttpFace:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         try:
-            await self._listen_socket(self._runner, socket)
+            if socket is not None:
+                await self._listen_socket(self._runner, socket)
             if port:
                 await self._listen_port(self._runner, port)
         except BaseException:

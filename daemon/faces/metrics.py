@@ -53,6 +53,7 @@ class StatusCollector(Collector):
         yield _latency(status.latency)
         yield from _garbage(status)
         yield from _tape(status)
+        yield from _replay(status)
 
 
 def exposition(read: Callable[[], Status]) -> Callable[[], bytes]:
@@ -201,6 +202,20 @@ def _tape(status: Status) -> Iterator[Metric]:
     yield _gauge("tickd_tape_lag_seconds", "Age of the oldest entry that is not on disk", tape.lag_s)
     yield _gauge("tickd_tape_failing", "1 while the tape cannot be written", bool(tape.failure))
     yield _gauge("tickd_tape_whole", "1 while the session can be verified", tape.lost_from < 0)
+
+
+def _replay(status: Status) -> Iterator[Metric]:
+    replay = status.replay
+    if replay is None:
+        return
+    position = "When the newest entry played was received, since 1970"
+    yield _gauge("tickd_replay_position_seconds", position, replay.position_ns / 1e9)
+    if replay.end_ns:
+        text = "When the last entry of the record was received, since 1970"
+        yield _gauge("tickd_replay_end_seconds", text, replay.end_ns / 1e9)
+    yield _counter("tickd_replay_entries", "Entries played", replay.entries)
+    yield _gauge("tickd_replay_entries_per_second", "Since the replay began", replay.entries_per_s)
+    yield _gauge("tickd_replay_speed", "Seconds of the record a second, since it began", replay.speed)
 
 
 def _buckets(one: StageLatency) -> list[tuple[str, float]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from daemon.clock import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from daemon.clock import VirtualTime
     from daemon.seams import Clock
@@ -33,8 +33,18 @@ WHOLE: Final = Span()
 class Player:
     """Plays chunks, one after the other."""
 
-    def __init__(self, plays: Mapping[str, Play], time: VirtualTime, span: Span, clock: Clock) -> None:
-        """Prepare it; plays: what an entry does, by its stream."""
+    def __init__(
+        self,
+        plays: Mapping[str, Play],
+        time: VirtualTime,
+        span: Span,
+        clock: Clock,
+        wait: Callable[[int], None] = wait_until,
+    ) -> None:
+        """Prepare it; plays: what an entry does, by its stream.
+
+        wait: returns once the machine's monotonic clock is there.
+        """
         self.count = 0
         self.backwards = 0  # entries stamped before the one above them
         self.newest_ns = time.now_ns()
@@ -42,6 +52,7 @@ class Player:
         self._time = time
         self._span = span
         self._clock = clock
+        self._wait = wait
         self._begun: tuple[int, int] | None = None  # (virtual, monotonic), where it is paced
 
     def skip(self, chunk: Chunk) -> Chunk:
@@ -82,5 +93,5 @@ class Player:
             if self._begun is None:
                 self._begun = (wire_ns, self._clock.mono_ns())
             first_ns, begun_ns = self._begun
-            wait_until(begun_ns + int((wire_ns - first_ns) / self._span.speed))
+            self._wait(begun_ns + int((wire_ns - first_ns) / self._span.speed))
             self._play(chunk.part(at, at + 1))

@@ -16,6 +16,7 @@ import os
 import random
 from collections import Counter
 from decimal import Decimal
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -46,6 +47,7 @@ from daemon.tape.bare import time_bare_decode
 from daemon.tape.merge import open_sources
 from daemon.tape.parts import share
 from daemon.tape.player import WHOLE, Player, Span
+from daemon.tape.served import Served, Unserved, status_of
 from daemon.venues.make import make_paper, measure
 from daemon.warm import Deaf, warm_up
 from kernels.ring import new_rings
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from daemon.core import Core
     from daemon.options import ReplayOptions
     from daemon.seams import Clock
+    from daemon.status import Status
     from daemon.tape.source import Chunk, Source
     from daemon.venues.paper import PaperVenue
 
@@ -106,7 +109,7 @@ def run(options: ReplayOptions) -> int:
     for number in range(options.repeat):
         if console.is_terminal:
             console.print(f"replay {number + 1} of {options.repeat}: {source.name}", highlight=False)
-        results.append(replay(source, config, options.span))
+        results.append(replay(source, config, options.span, Served(options.port) if options.port else None))
     show(results, as_json=options.json)
     for result in results:
         if result.failed:
@@ -114,8 +117,12 @@ def run(options: ReplayOptions) -> int:
     return EXIT_DONE
 
 
-def replay(source: Source, config: Config, span: Span = WHOLE) -> ReplayResult:
-    """Replay a file once; a capture's bare decode is timed before and after, since machines drift."""
+def replay(source: Source, config: Config, span: Span = WHOLE, served: Served | None = None) -> ReplayResult:
+    """Replay a file once; a capture's bare decode is timed before and after, since machines drift.
+
+    served: who is told how it gets on meanwhile.
+    """
+    face = served or Unserved()
     clock = SystemClock()
     timed = source.capture if span == WHOLE else None
     bare_ns = 0 if timed is None else time_bare_decode(timed, clock)
@@ -131,11 +138,13 @@ def replay(source: Source, config: Config, span: Span = WHOLE) -> ReplayResult:
         step("feed and venue")
         asyncio.run(warm_up(paper=True))
         core, feeds = _assemble(config, source, time, step)
-    player = Player(source.plays(feeds), time, span, clock)
+    player = Player(source.plays(feeds), time, span, clock, face.wait)
     gc.collect()
     gc.freeze()  # as the live daemon does: what lives now lives to the end
     begun_ns = clock.mono_ns()
-    _play(source, chain([first], chunks), player, core, feeds, clock)
+    read = partial(_status, source, core, feeds, player, (player.newest_ns, begun_ns), clock)
+    with face.serving(read):
+        _play(source, chain([first], chunks), player, core, feeds, clock, face.turn)
     elapsed_ns = clock.mono_ns() - begun_ns
     gc.unfreeze()
     core.engine.stop()
@@ -152,8 +161,9 @@ def _play(
     core: Core,
     feeds: Sequence[FeedCore],
     clock: Clock,
+    turn: Callable[[], None],
 ) -> None:
-    """Play all that is in the span; trading begins with it."""
+    """Play all that is in the span; trading begins with it. turn: called between chunks."""
     begun = False
     with progress(Console(stderr=True), clock, player.newest_ns, source.last_ns) as tell:
         for chunk in chunks:
@@ -164,8 +174,21 @@ def _play(
             if rest.wires_ns and not player.play(rest):
                 break
             tell(player.newest_ns, player.count)
+            turn()
     if not begun:
         raise FileFormatError(f"{source.name} ends before that: name an earlier --from")
+
+
+def _status(
+    source: Source,
+    core: Core,
+    feeds: Sequence[FeedCore],
+    player: Player,
+    begun: tuple[int, int],
+    clock: Clock,
+) -> Status:
+    first_ns, begun_ns = begun
+    return status_of(source, core, feeds, player, first_ns, clock.mono_ns() - begun_ns)
 
 
 def _begin(core: Core, feeds: Sequence[FeedCore], now_ns: int) -> None:

@@ -9,7 +9,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.faces.metrics import STATES, exposition
 from daemon.latency import BOUNDS_S, stage_latency
-from daemon.status import DaemonState, InstrumentStatus, OrderCounts, Status, StrategyStatus, TapeStatus
+from daemon.status import (
+    DaemonState,
+    InstrumentStatus,
+    OrderCounts,
+    ReplayStatus,
+    Status,
+    StrategyStatus,
+    TapeStatus,
+)
 from kernels import stats
 
 EXPECTED = """\
@@ -76,6 +84,11 @@ tickd_tape_dropped_total 30.0
 tickd_tape_lag_seconds 0.25
 tickd_tape_failing 1.0
 tickd_tape_whole 0.0
+tickd_replay_position_seconds 1.5
+tickd_replay_end_seconds 2.5
+tickd_replay_entries_total 33.0
+tickd_replay_entries_per_second 34.0
+tickd_replay_speed 35.0
 """
 
 
@@ -166,6 +179,9 @@ def test_every_field_reaches_the_scrape():
         checkpoints=25,
         venue_meetings=26,
         venue_differences=27,
+        replay=ReplayStatus(
+            position_ns=1_500_000_000, end_ns=2_500_000_000, entries=33, entries_per_s=34.0, speed=35.0
+        ),
         tape=TapeStatus(entries=28, bytes=29, dropped=30, lost_from=31, lag_s=0.25, failure="full"),
     )
     text = exposition(lambda: status)().decode()
@@ -177,6 +193,7 @@ def test_what_is_not_known_yet_has_no_sample():
     assert ("tickd_feed_age_seconds", "BTC/USDT") not in got
     assert ("tickd_equity",) not in got
     assert ("tickd_tape_entries_total",) not in got
+    assert ("tickd_replay_entries_total",) not in got
 
 
 def test_a_stage_is_a_whole_cumulative_histogram():

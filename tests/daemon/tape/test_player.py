@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from daemon.clock import VirtualTime
-from daemon.tape import player as module
 from daemon.tape.player import Player, Span
 from daemon.tape.source import Chunk
 
@@ -20,10 +19,10 @@ def chunk(*wires_ns):
 def play():
     """Return what makes a player of a span, and the list of what it played with the time it was then."""
 
-    def make(span, begin_ns=0):
+    def make(span, begin_ns=0, **more):
         time, done = VirtualTime(begin_ns), []
         plays = {"a": lambda payload, wire_ns, last: done.append((time.now_ns(), wire_ns, payload, last))}
-        return Player(plays, time, span, Real()), done
+        return Player(plays, time, span, Real(), **more), done
 
     return make
 
@@ -66,10 +65,9 @@ def test_it_ends_before_its_end(play):
     assert [wire_ns for _, wire_ns, *_ in done] == [5, 6, 6]
 
 
-def test_a_pace_waits_for_each_entry_s_time(play, monkeypatch):
+def test_a_pace_waits_for_each_entry_s_time(play):
     waits = []
-    monkeypatch.setattr(module, "wait_until", waits.append)
-    player, done = play(Span(speed=2.0))
+    player, done = play(Span(speed=2.0), wait=waits.append)
     player.play(chunk(100, 110))
     player.play(chunk(140))
     assert waits == [1_000, 1_005, 1_020]
