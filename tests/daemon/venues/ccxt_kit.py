@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp import web
+from ccxt.base.errors import RateLimitExceeded
 
 from daemon.clock import LoopScheduler, SystemClock
 from daemon.disk import RealDisk
@@ -27,7 +28,7 @@ from kernels.dtypes import GATE_NOT_READY
 from tests.daemon.orders.conftest import BOOT, World, btc_usdt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from daemon.events import ExecutionReport, VenueStatus
 
@@ -152,7 +153,7 @@ class Kit:
         return self.world.recovery.meet(snapshot, asked_ns)
 
     async def touch(self) -> tuple[int, int]:
-        quote = await self.venue.client.fetch_ticker("BTC/USDT")
+        quote = await self._patiently(self.venue.client.fetch_ticker)
         parse = self.world.instruments[0].price.parse
         return parse(quote["bid"]), parse(quote["ask"])
 
@@ -167,8 +168,15 @@ class Kit:
 
     async def truth(self) -> dict[str, Any]:
         """What the exchange itself says: its orders by our ids."""
-        rows = await self.venue.client.fetch_orders("BTC/USDT")
+        rows = await self._patiently(self.venue.client.fetch_orders)
         return {row["clientOrderId"].removesuffix("-c"): row for row in rows}
+
+    async def _patiently(self, ask: Callable[[str], Awaitable[Any]]) -> Any:
+        """Ask, and again while an answer that came late wants us to keep still."""
+        while True:
+            with suppress(RateLimitExceeded):
+                return await ask("BTC/USDT")
+            await asyncio.sleep(0.1)
 
 
 async def new_world(
