@@ -61,7 +61,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 _COMMON = {"deadline": None, "derandomize": True, "database": None, "print_blob": True}
 settings.register_profile("quick", max_examples=60, suppress_health_check=[HealthCheck.too_slow], **_COMMON)
 settings.register_profile(
-    "heavy", max_examples=2_000, suppress_health_check=[HealthCheck.too_slow], **_COMMON
+    "heavy", max_examples=1_000, suppress_health_check=[HealthCheck.too_slow], **_COMMON
 )
 settings.load_profile("quick")
 

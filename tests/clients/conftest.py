@@ -1,7 +1,8 @@
 """Clients that are not ours, at `tickd simulate` as a person starts it: real processes over loopback sockets.
 
 Each client is made by its snippet in docs/simulator.md, so that what the page says is what runs. An exchange
-serves all tests of a worker, in any order: orders may be left there, but no position.
+serves all tests of a worker, in any order: orders may be left there, but no position. It ends with them: idle, it
+takes a twentieth of a core.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Place:
             urlopen(Request(f"{self.rest}/_simulator/faults", body, method=method)).close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start(tmp_path_factory):
     """Start exchanges, each by its arguments and environment; none may show a traceback in the end."""
     bench = Bench(tmp_path_factory.mktemp("clients"))
@@ -91,12 +92,12 @@ def start(tmp_path_factory):
         assert "Traceback" not in child.err, child.err
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def spot(start):
     return start("spot")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def usdm(start):
     return start("usdm", "--funding-s", "2")
 

@@ -21,7 +21,7 @@ def bench(tmp_path):
         yield one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def exchange(tmp_path_factory):
     """One synthetic spot exchange for all tests of a worker, which run one after the other."""
     one = Bench(tmp_path_factory.mktemp("exchange"))
@@ -29,7 +29,7 @@ def exchange(tmp_path_factory):
     one.close()
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def kernels(exchange, tmp_path_factory):
     """Compile everything once for these sources, by one worker while the others wait.
 

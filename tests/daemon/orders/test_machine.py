@@ -526,4 +526,4 @@ def test_whatever_happens_both_sides_agree_in_the_end():
 
 @pytest.mark.heavy
 def test_whatever_happens_at_length_both_sides_agree_in_the_end():
-    run_state_machine_as_test(Machine, settings=settings(max_examples=10_000, stateful_step_count=60))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=10_000, stateful_step_count=40))
