@@ -1,8 +1,8 @@
 """Clients that are not ours, at `tickd simulate` as a person starts it: real processes over loopback sockets.
 
 Each client is made by its snippet in docs/simulator.md, so that what the page says is what runs. An exchange
-serves all tests of a worker, in any order: orders may be left there, but no position. It ends with them: idle, it
-takes a twentieth of a core.
+serves all tests of a worker, in any order: orders may be left there, but no position. It ends with them:
+idle, it takes a twentieth of a core.
 """
 
 from __future__ import annotations
