@@ -59,6 +59,6 @@ MUTATIONS = (
         "find",
         "only an accepted order is known",
         _acknowledged,
-        "the fill did not find the order it is of",
+        "open orders differ",
     ),
 )
