@@ -56,7 +56,6 @@ def _compile_once() -> None:
 if "PYTEST_XDIST_WORKER" in os.environ:
     _compile_once()
 
-# all heavy proofs together are about a quarter of an hour of one core's time;
 # derandomized, so that a failure is the same on every machine; timings are no business of a property
 _COMMON = {"deadline": None, "derandomize": True, "database": None, "print_blob": True}
 settings.register_profile("quick", max_examples=60, suppress_health_check=[HealthCheck.too_slow], **_COMMON)

@@ -29,8 +29,8 @@ _PLACING = (b'"order.place"', b'"order.cancelReplace"')
 OURS = 10**10
 #: what floats of balances may differ by
 CENT = 0.01
-#: of a position: where lists lag by more than is reckoned with, or money moves while the daemon is down, one
-#: trade is taken for money that went and came, and prices move in between
+#: share of a position that the day's result may be off by where lists lag by more than is reckoned with, or
+#: money moves over a restart: a trade is taken for money that went and came, and prices move in between
 MOVED = 0.01
 
 
