@@ -155,7 +155,8 @@ class VenueSnapshot(msgspec.Struct, frozen=True):
 
     `notes` say what the venue told and nobody could read, and so is not listed. `positions` are the account's
     in derivatives, in signed lots by instrument; what is not named is flat. None: the venue has none. Without
-    `margin` what it told before still holds. `funding` is listed at least from when we last heard of it.
+    `margin` what it told before still holds. `funding` is listed at least from when we last heard of it. `venue_ns`: its
+    own clock at `wire_ns`, 0 where that is not known; fundings are stamped by it.
     """
 
     balances: dict[str, Balance]
@@ -166,6 +167,7 @@ class VenueSnapshot(msgspec.Struct, frozen=True):
     positions: dict[int, int] | None = None
     margin: MarginTerms | None = None
     funding: list[Funding] = []
+    venue_ns: int = 0
 
 
 Verb = Literal["halt", "resume", "flatten", "stop"]

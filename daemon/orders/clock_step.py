@@ -24,7 +24,6 @@ def take_step(orders: Orders, step_ns: int) -> None:
         orders.doubts,
         risk.losses,
         risk.liquidation,
-        portfolio.fundings,
         portfolio.worth,
         orders.venue,
     ):

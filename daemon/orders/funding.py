@@ -15,7 +15,7 @@ from daemon.orders.records import FundingNamed, pack
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from daemon.events import Funding
+    from daemon.events import Funding, VenueSnapshot
     from daemon.orders.manager import Orders
 
 #: what is one funding to both sources is stamped by them within
@@ -28,19 +28,10 @@ class Fundings:
     """Which fundings are accounted for, of both sources."""
 
     def __init__(self) -> None:
-        self.since_ns = 0  # earlier ones are in the balances; 0: the venue was never met
+        self.since_ns = 0  # by the venue's clock: earlier ones are in the balances; 0: it was never met
         self.ids: dict[int, int] = {}  # the venue's number -> when it was
         self.loose: list[Funding] = []  # accounted for, and told by one of the sources only so far
         self.named: list[Funding] = []  # of the last list: what the stream had told of without an instrument
-
-    def clock_stepped(self, step_ns: int) -> None:
-        """Take the step of a clock that was set anew; what the venue has stamped stays."""
-        if self.since_ns:
-            self.since_ns += step_ns
-
-    def cap(self, now_ns: int) -> None:
-        """Let the list not begin ahead of the clock: an earlier run's was fast."""
-        self.since_ns = min(self.since_ns, now_ns)
 
     def remember(self, funding: Funding) -> None:
         """Take note of one that is being accounted for."""
@@ -53,9 +44,11 @@ class Fundings:
         return not self._settles(told)
 
     def missing(self, listed: Sequence[Funding], asked_ns: int) -> list[Funding]:
-        """Return those of the venue's list, asked for at `asked_ns`, that are not accounted for yet."""
-        if not self.since_ns:
-            self.since_ns = asked_ns
+        """Return those of the venue's list that are not accounted for yet.
+
+        asked_ns: when it was asked for by the venue's clock, which has stamped them: ours may be set anew.
+        """
+        self.since_ns = min(self.since_ns or asked_ns, asked_ns)  # an older version's is by our clock
         news = [one for one in listed if one.exch_ns >= self.since_ns and one.id not in self.ids]
         self.ids.update((one.id, one.exch_ns) for one in news)
         listed = news
@@ -106,10 +99,10 @@ def take_funding(orders: Orders, funding: Funding) -> None:
         _account_for(orders, [funding])
 
 
-def meet_fundings(orders: Orders, listed: Sequence[Funding], asked_ns: int) -> list[str]:
-    """Account for what nobody told of; return a sentence for each."""
+def meet_fundings(orders: Orders, snapshot: VenueSnapshot, asked_ns: int) -> list[str]:
+    """Account for what nobody told of, in a snapshot asked for at `asked_ns`; return a sentence for each."""
     fundings = orders.portfolio.fundings
-    news = fundings.missing(listed, asked_ns)
+    news = fundings.missing(snapshot.funding, snapshot.venue_ns or asked_ns)
     _account_for(orders, news)
     if fundings.named:
         orders.record(pack(FundingNamed(asked_ns, fundings.named)))

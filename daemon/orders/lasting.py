@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from daemon.orders.money import Apart
     from daemon.seams import Clock
 
-#: how far a venue's lists may be behind what it told by itself
-LAG_NS: Final = 5_000_000_000
+#: how far a venue's lists may be behind what it told by itself: queries have been seen to lag by so much
+LAG_NS: Final = 20_000_000_000
 #: a trade that was told so long before a look was asked for is in it, but for one of many looks
 _AROUND_NS: Final = 1_000_000_000
 #: where trades are told between all looks, this many must have found the same, for so long; of these, so many

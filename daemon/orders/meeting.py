@@ -102,7 +102,7 @@ class Meeting:
                 self._meet_missing(order, asked_ns, now_ns, found)
         self._dispute(self._ended, ended, {}, asked_ns, found)
         self._meet_positions(snapshot, asked_ns, found)
-        found.notes += meet_fundings(orders, snapshot.funding, asked_ns)
+        found.notes += meet_fundings(orders, snapshot, asked_ns)
         if snapshot.margin is not None:
             for margin in orders.portfolio.margins.values():
                 margin.learn(snapshot.margin)

@@ -98,7 +98,6 @@ class Recovery:
         life.doubts, orders.observers[:] = doubts, observers
         now_ns = orders.clock.now_ns()
         life.cap_stamps(now_ns)
-        orders.portfolio.fundings.cap(now_ns)
         for order in list(life.open.values()):
             life.step(order, Event.DOUBT, now_ns)
             if orders.instruments[order.instrument].listed:

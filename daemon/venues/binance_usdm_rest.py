@@ -31,7 +31,7 @@ _SPAN_MS: Final = 7 * 86_400_000
 #: how often the maintenance margin is asked for, which the exchange changes some times a year
 _TERMS_NS: Final = 3_600_000_000_000
 #: a list of incomes has what was so long ago
-_LATE_NS: Final = 3_600_000_000_000
+_LATE_MS: Final = 3_600_000
 _NOTHING: Final = Decimal(0)
 _MARGIN_TYPES: Final = {"cross": "CROSSED", "isolated": "ISOLATED"}
 
@@ -46,7 +46,7 @@ class UsdmRest(RestReader):
     weight_book = 20
     #: of a position of this value the maintenance margin is looked up; the venue sets it
     position_notional_max = 0.0
-    _terms_ns = _funded_ns = 0
+    _terms_ns = _funded_ms = 0
     _maintenance_rate = 0.0
 
     @property
@@ -81,16 +81,16 @@ class UsdmRest(RestReader):
             positions={one[0]: one[1] for one in held if one is not None and one[1]},
             margin=margin,
             funding=funding,
+            venue_ns=self._server.time_ms(wire_ns) * 1_000_000,
         )
 
     async def _fundings(self, since_ns: int) -> list[Funding]:
         """Return what positions cost or brought by themselves since then, or since it was last asked."""
-        now_ns = self._seams.clock.now_ns()
-        start_ms = (
-            max(min(since_ns, self._funded_ns or since_ns), now_ns - 12 * _SPAN_MS * 1_000_000) // 1_000_000
-        )
+        now_ms = self._server.time_ms(self._seams.clock.now_ns())
+        since_ms = self._start_ms(since_ns)
+        start_ms = max(min(since_ms, self._funded_ms or since_ms), now_ms - 12 * _SPAN_MS)
         found = [one for kind in BY_THEMSELVES for one in await self._incomes(kind, start_ms)]
-        self._funded_ns = now_ns - _LATE_NS
+        self._funded_ms = now_ms - _LATE_MS
         return found
 
     async def _incomes(self, kind: str, start_ms: int) -> list[Funding]:

@@ -23,6 +23,7 @@ from daemon.events import VenueStatus
 from daemon.logs import Logs
 from daemon.meetings import Meetings
 from daemon.net import make_net
+from daemon.orders import lasting
 from daemon.orders.money import UNIT as MONEY
 from daemon.orders.order import State
 from daemon.rules_cache import RulesCache
@@ -551,7 +552,8 @@ def meet_after(tmp_path, change, until, **sections):
     return asyncio.run(go())
 
 
-def test_a_balance_changed_by_hand_is_taken_over_and_told(tmp_path, worlds):
+def test_a_balance_changed_by_hand_is_taken_over_and_told(tmp_path, worlds, monkeypatch):
+    monkeypatch.setattr(lasting, "LAG_NS", 2_000 * MS)
     account = []
 
     async def withdraw(_):

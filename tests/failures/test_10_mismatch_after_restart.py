@@ -35,7 +35,7 @@ async def coins_are_gone_after_the_restart(stage):
     stage.run.kill()
     stage.account.deposit("BTC", -1_000_000)  # somebody took half of it
     stage.want(stage.hold(0.05))
-    await stage.rest(10)
+    await stage.rest(30)
     assert stage.state == "HALTED", "it trades on a position that is not there"
     assert len(stage.sent) == 1, "it trades on a position that is not there"
 

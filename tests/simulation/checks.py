@@ -29,9 +29,6 @@ _PLACING = (b'"order.place"', b'"order.cancelReplace"')
 OURS = 10**10
 #: what floats of balances may differ by
 CENT = 0.01
-#: share of a position that the day's result may be off by where lists lag by more than is reckoned with, or
-#: money moves over a restart: a trade is taken for money that went and came, and prices move in between
-MOVED = 0.01
 
 
 class ViolationError(AssertionError):
@@ -206,10 +203,7 @@ class Checks:
         for (desk, row), held in core.portfolio.holdings.items():
             mid = worth.mids[core.orders.desks[desk].instruments[row]]
             brought += held.qty_float * mid + (held.realised - held.cost - held.fees) / MONEY_UNIT
-        struck = self._world.counts
-        blurred = bool(struck["query_lag"] or (struck["transfer"] and self._world.starts > 1))
-        off_max = CENT + blurred * MOVED * self._world.config.risk.position_notional_max
-        if len(worth.save().begun) == 1 and abs(worth.day_pnl - brought) > off_max:
+        if len(worth.save().begun) == 1 and abs(worth.day_pnl - brought) > CENT:
             self._fail("result differs", f"the day's is {worth.day_pnl}, and trades have made it {brought}")
 
     def on_the_way(self, run: Run) -> bool:

@@ -224,6 +224,7 @@ class World:
             positions=more.pop("positions", None),
             margin=more.pop("margin", None),
             funding=more.pop("funding", []),
+            venue_ns=more.pop("venue_ns", 0),
         )
         return self.recovery.meet(snapshot, **more)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from daemon.events import Funding
 from daemon.orders.checkpoint import save
+from daemon.orders.clock_step import take_step
 from daemon.orders.funding import Fundings, take_funding
 from daemon.orders.money import UNIT
 from daemon.orders.reader import read_all
@@ -190,13 +191,20 @@ def test_each_funding_is_accounted_for_once_whoever_tells_it_first(cases):
     assert booked == sum(one.amount for one, _, _ in told)
 
 
-def test_a_clock_that_is_set_back_hides_no_funding():
+def test_a_clock_that_was_set_anew_hides_no_funding(world):
+    world.meet(positions={}, venue_ns=world.time.now_ns())
+    told = paid(world, "-1.5", 7, -20)  # 20 s later by the venue's clock
+    take_step(world.orders, HOUR * SECOND)
+    world.later(HOUR)
+    venue_ns = told.exch_ns + SECOND
+    notes = world.meet({"USDT": "9998.5"}, positions={}, funding=[told], venue_ns=venue_ns).notes
+    assert len(notes) == 1
+    assert wallet(world) == Decimal("9998.5")
+
+
+def test_an_older_version_that_counted_by_a_fast_clock_of_ours_hides_none_either():
     books, hour_ns = Fundings(), HOUR * SECOND
-    books.clock_stepped(hour_ns)
-    assert books.since_ns == 0  # it was never met
-    assert books.missing([], 10 * hour_ns) == []
-    books.clock_stepped(-9 * hour_ns)  # the clock was fast
-    told = Funding(0, "USDT", Decimal(1), 2 * hour_ns, 1)
-    assert books.missing([told], 3 * hour_ns) == [told]
-    books.cap(hour_ns)
-    assert books.since_ns == hour_ns
+    books.since_ns = 10 * hour_ns
+    told = Funding(0, "USDT", Decimal(1), 3 * hour_ns, 1)
+    assert books.missing([], 2 * hour_ns) == []
+    assert books.missing([told], 4 * hour_ns) == [told]

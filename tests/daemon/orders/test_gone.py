@@ -254,7 +254,7 @@ def test_what_an_exchange_took_away_with_a_symbol_halts_nothing(traded, pair):
     for _ in range(2):  # the first look decides nothing while an order is open
         found = again.meet({"USDT": "99760", "BTC": "10"})
         assert found.fatal == []
-        again.later(5)
+        again.later(20)
     assert again.portfolio.purse("ETH").total == 0
     assert not again.risk.halted
 

@@ -19,7 +19,7 @@ class Looks:
         self.lasting = Lasting(self.time)
         self.told_ns = 0  # when the latest trade was
 
-    def look(self, units: int, after_s: float = 5.0, slack: int = 0) -> bool:
+    def look(self, units: int, after_s: float = 20.0, slack: int = 0) -> bool:
         """Whether what a look finds lasts; 0: it finds nothing."""
         self.time.advance(self.time.now_ns() + int(after_s * SECOND))
         apart = [Apart("BTC", units, "it is odd", slack)] if units else []
@@ -36,8 +36,8 @@ def looks():
     return Looks()
 
 
-def test_what_two_looks_find_five_seconds_apart_lasts(looks):
-    assert [looks.look(7), looks.look(7, 4.9), looks.look(7, 0.1)] == [False, False, True]
+def test_what_two_looks_find_twenty_seconds_apart_lasts(looks):
+    assert [looks.look(7), looks.look(7, 19.9), looks.look(7, 0.1)] == [False, False, True]
 
 
 def test_what_was_none_in_between_begins_anew(looks):
@@ -153,7 +153,7 @@ def test_a_position_that_differs_halts_though_another_symbol_trades_all_the_time
     for number in range(2):
         world.fill(world.place(1, price=3_000), 1 + number, 100)
         found = world.meet(positions={0: 5})
-        world.later(5)
+        world.later(20)
     assert len(found.fatal) == 1
 
 
@@ -200,7 +200,7 @@ def test_coins_that_are_gone_halt_once_that_lasts_though_something_else_is_moved
     for number in range(3):
         fatal.append(world.meet({"USDT": str(40_000 - number), "BTC": "0.5"}, open_orders=listed).fatal)
         assert world.risk.gate(0) & d.GATE_VENUE_DOWN or fatal[-1]
-        world.later(5)
+        world.later(20)
     assert [len(texts) for texts in fatal] == [0, 1, 1]
     assert world.risk.latch.reason.startswith("the strategies hold 1 BTC and the account 0.5")
 
@@ -210,7 +210,7 @@ def test_coins_that_were_brought_back_are_taken_over_before_it_is_judged_what_la
     fatal = []
     for told in ("0.5", "0.5", "1", "1"):
         fatal.append(len(world.meet({"USDT": "40000", "BTC": told}, open_orders=listed).fatal))
-        world.later(5)
+        world.later(20)
         world.orders.resume("cli")
     assert fatal == [0, 1, 0, 0]
 
@@ -218,7 +218,7 @@ def test_coins_that_were_brought_back_are_taken_over_before_it_is_judged_what_la
 def test_the_same_amount_that_is_moved_by_hand_once_more_must_last_anew(new_world):
     world, listed = coins(new_world)
     notes = []
-    for usdt, after_s in (("39000", 5), ("39000", 0.1), ("38000", 4.8), ("38000", 0.2), ("38000", 0)):
+    for usdt, after_s in (("39000", 20), ("39000", 0.1), ("38000", 19.8), ("38000", 0.2), ("38000", 0)):
         notes.append(world.meet({"USDT": usdt, "BTC": "1"}, open_orders=listed).notes)
         world.later(after_s)
     assert [len(texts) for texts in notes] == [0, 1, 0, 0, 1]
@@ -239,7 +239,7 @@ def test_a_position_that_differs_halts_though_an_earlier_runs_clock_was_fast(per
     again = world.restarted()
     for _ in range(3):
         fatal = again.meet(positions={}).fatal
-        again.later(5)
+        again.later(20)
     assert len(fatal) == 1
 
 
