@@ -46,7 +46,9 @@ STARTING = {
 KEEPING = {"file.replace": 3, "file.replaced": 3}
 #: an order that never left is over after so long: the exchange answers queries at once
 ABSENCE = {"TICKD__venue__absence_s": "2.0"}
-MORE = "[journal]\ncheckpoint_s = 0.2\ngroup_ms = 20\n"
+MORE = "[journal]\ncheckpoint_s = 0.2\ngroup_ms = 20\nsync = \"{}\"\n"
+#: a process that is killed loses nothing it has written, whenever that is synced
+SYNCS = ("group", "intent", "os")
 
 #: a daemon with a bug: what it finds unanswered in its journal it sends again
 SENDS_AGAIN = """
@@ -64,21 +66,23 @@ doubts.Doubts._on_timer = again
 
 
 def schedule(seed):
-    """Return where it dies while it trades, and where while it recovers."""
+    """Return how its journal is synced, where it dies while it trades, and where while it recovers."""
     chance = random.Random(f"torture {seed}")
-    trading = TRADING | KEEPING
-    point = chance.choice(list(trading))
-    again = chance.choice(list(STARTING))
-    return f"{point}#{chance.randint(1, trading[point])}", f"{again}#{chance.randint(1, STARTING[again])}"
+    sync = SYNCS[seed % len(SYNCS)]
+    places = []
+    for calls in (TRADING | KEEPING, STARTING):
+        point = chance.choice([one for one in calls if sync != "os" or not one.startswith("journal.sync")])
+        places.append(f"{point}#{chance.randint(1, calls[point])}")
+    return sync, *places
 
 
-def die(bench, exchange, point, env=None):
+def die(bench, exchange, point, sync="group", env=None):
     """Start a daemon that dies at a point, and wait for that; one that does not come there is killed."""
     daemon = bench.live(
         exchange,
         CROSS,
         MAKER,
-        more=MORE,
+        more=MORE.format(sync),
         words=("--seconds", "20"),
         env={"TICKD_CRASH_AT": point, **(env or {})},
     )
@@ -87,9 +91,9 @@ def die(bench, exchange, point, env=None):
     return code == -9
 
 
-def recover(bench, exchange, held, orders):
+def recover(bench, exchange, held, orders, sync):
     """Start a sound daemon, and compare what it holds with the exchange."""
-    daemon = bench.live(exchange, CROSS, MAKER, more=MORE, env=ABSENCE)
+    daemon = bench.live(exchange, CROSS, MAKER, more=MORE.format(sync), env=ABSENCE)
     daemon.until(lambda state: state["state"] in {"READY", "HALTED"}, "it has recovered", 60)
     daemon.until(lambda state: state["orders"]["unknown"] == 0, "nothing is unknown", 60)
     check_agreement(bench, exchange, daemon, held, orders)
@@ -108,11 +112,11 @@ def test_killed_at_named_places_it_agrees_with_its_exchange(bench, record_proper
     exchange = bench.exchange("--symbol", "BTC/USDT")
     held, died, died_again = exchange.balance("BTC"), 0, 0
     for seed in range(schedules):
-        first, second = schedule(seed)
-        died += die(bench, exchange, first)
-        died_again += die(bench, exchange, second)
-        recover(bench, exchange, held, 0)
-        print(f"{seed}: {first}, {second}", flush=True)
+        sync, first, second = schedule(seed)
+        died += die(bench, exchange, first, sync)
+        died_again += die(bench, exchange, second, sync)
+        recover(bench, exchange, held, 0, sync)
+        print(f"{seed}: {first}, {second}, synced by {sync}", flush=True)
     text = f"torture: {schedules} schedules, died {died} times trading and {died_again} times recovering"
     record_property("figure", text)
     assert died >= schedules * 0.8
@@ -128,7 +132,7 @@ def test_the_harness_catches_a_daemon_that_sends_again(bench, tmp_path):
     caught = 0
     for number in range(1, 13):
         die(bench, exchange, f"wire.sent#{number + 4}")
-        daemon = bench.live(exchange, CROSS, MAKER, more=MORE, env=ABSENCE | env)
+        daemon = bench.live(exchange, CROSS, MAKER, more=MORE.format("group"), env=ABSENCE | env)
         daemon.until(lambda state: state["state"] in {"READY", "HALTED"}, "it has recovered", 60)
         until(lambda daemon=daemon: daemon.state()["orders"]["unknown"] == 0, "nothing is unknown", 90)
         daemon.child.kill()

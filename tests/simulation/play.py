@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import traceback
 from contextlib import nullcontext
@@ -74,4 +75,11 @@ def play(
 
 def play_task(task: tuple[int, str, str, Level]) -> Outcome:
     seed, bug, sync, level = task
-    return play(seed, None, bug, sync, level)
+    threshold, callbacks = gc.get_threshold(), list(gc.callbacks)
+    outcome = play(seed, None, bug, sync, level)
+    # runs that were killed have left the collector as they had made it: blind, deaf and slow to begin
+    gc.set_threshold(*threshold)
+    gc.callbacks[:] = callbacks
+    gc.unfreeze()
+    gc.collect()
+    return outcome
