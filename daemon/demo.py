@@ -115,11 +115,9 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
         key, secret = market.keys
         await exchange.start(market.exchange_command(), {**os.environ, KEY_ENV: key, SECRET_ENV: secret})
         ready = asyncio.ensure_future(exchange.message("ready"))
-        # both start side by side, except that two who compile would draw over each other's progress
-        warm = kernel_cache.is_warm(Path(os.environ["NUMBA_CACHE_DIR"]))
-        if not warm and await _unless(stopping, ready) is None:
-            return None, None
         console.print(f"starting the daemon ({path})", highlight=False)
+        if not kernel_cache.is_warm(Path(os.environ["NUMBA_CACHE_DIR"])):
+            console.print("both compile their kernels, this once: a minute or two", highlight=False)
         command = [sys.executable, "-m", "daemon.cli", "run", str(path), "--json", "--with-parent", "--hold"]
         keys = {config.venue.key_env: key, config.venue.secret_env: secret}
         await daemon.start(command, {**os.environ, **keys})

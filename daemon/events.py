@@ -155,8 +155,8 @@ class VenueSnapshot(msgspec.Struct, frozen=True):
 
     `notes` say what the venue told and nobody could read, and so is not listed. `positions` are the account's
     in derivatives, in signed lots by instrument; what is not named is flat. None: the venue has none. Without
-    `margin` what it told before still holds. `funding` is listed at least from when we last heard of it. `venue_ns`: its
-    own clock at `wire_ns`, 0 where that is not known; fundings are stamped by it.
+    `margin` what it told before still holds. `funding` is listed at least from when we last heard of it.
+    `venue_ns` is the venue's own clock at `wire_ns`, which stamps fundings; 0 where that is not known.
     """
 
     balances: dict[str, Balance]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 from pathlib import Path
@@ -20,41 +19,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # before any test module imports numba; xdist's workers and child processes inherit it
-CACHE = kernel_cache.activate()
+kernel_cache.activate()
 
 
-def _compile_once() -> None:
-    """Let one worker compile a kernel while the others wait for it and find it in the cache.
+if "PYTEST_XDIST_WORKER" in os.environ:  # without a cache all would begin with the same minutes of compiling
+    from daemon import compile_once
 
-    Without a cache they would all begin with the same minute of compiling.
-    """
-    from numba.core.caching import NullCache
-    from numba.core.compiler_lock import global_compiler_lock
-    from numba.core.dispatcher import Dispatcher
-
-    alone = Dispatcher.compile
-    locks = CACHE / "locks"
-    locks.mkdir(exist_ok=True)
-    held: set[str] = set()
-
-    def compile_once(self: Any, signature: Any) -> Any:
-        name = f"{self.py_func.__module__}.{self.py_func.__qualname__}"
-        with global_compiler_lock:  # first: a thread with a kernel's lock must not wait for one with this
-            if name in held or isinstance(self._cache, NullCache):
-                return alone(self, signature)
-            held.add(name)
-            try:
-                with (locks / name).open("w") as lock:
-                    fcntl.flock(lock, fcntl.LOCK_EX)
-                    return alone(self, signature)
-            finally:
-                held.discard(name)
-
-    Dispatcher.compile = compile_once
-
-
-if "PYTEST_XDIST_WORKER" in os.environ:
-    _compile_once()
+    compile_once.install()
 
 # derandomized, so that a failure is the same on every machine; timings are no business of a property
 _COMMON = {"deadline": None, "derandomize": True, "database": None, "print_blob": True}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from numba.core.event import Listener, install_listener
 
+from daemon import compile_once
 from daemon.faces import terminal
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @contextmanager
 def compiling(console: Console, total: int) -> Iterator[Callable[[str], None]]:
     """Yield what is called as each of `total` named steps begins; it is shown once something compiles."""
+    compile_once.install()
     untold: list[str] = []
     with ExitStack() as shown:
         show: Callable[[str], None] | None = None

@@ -180,7 +180,7 @@ async def serve(settings: SimulatorSettings, *, with_parent: bool) -> None:
         await watch_parent(lambda _: stop.set())
     if settings.tape is not None:
         scan(settings.tape)  # a broken one is refused before anybody waits for a compiler
-    with nothing_to_lose(EXIT_DONE), compiling(Console(stderr=True), STEPS) as step:
+    with nothing_to_lose(EXIT_DONE), compiling(Console(stderr=True, quiet=with_parent), STEPS) as step:
         warm_up(synthetic=settings.tape is None, step=step)
     source = random.Random(settings.seed)  # noqa: S311 - makes order ids, the same for the same seed
     say = say_to_people if sys.stdout.isatty() else say_to_programs

@@ -46,7 +46,7 @@ STARTING = {
 KEEPING = {"file.replace": 3, "file.replaced": 3}
 #: an order that never left is over after so long: the exchange answers queries at once
 ABSENCE = {"TICKD__venue__absence_s": "2.0"}
-MORE = "[journal]\ncheckpoint_s = 0.2\ngroup_ms = 20\nsync = \"{}\"\n"
+MORE = '[journal]\ncheckpoint_s = 0.2\ngroup_ms = 20\nsync = "{}"\n'
 #: a process that is killed loses nothing it has written, whenever that is synced
 SYNCS = ("group", "intent", "os")
 
