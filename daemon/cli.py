@@ -121,6 +121,12 @@ def _simulate(args: Namespace) -> int:
     return run(parser.parse_args(args.words))
 
 
+def _new(args: Namespace) -> int:
+    from daemon.new_strategy import run
+
+    return run(args.name, args.folder)
+
+
 def _bench(args: Namespace) -> int:
     use_kernels()
     from daemon.bench.latency import run
@@ -249,6 +255,7 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "convert": verbs_data.convert,
     "bars": verbs_data.bars,
     "train": verbs_data.train,
+    "new": _new,
     "simulate": _simulate,
     "bench": _bench,
     "config": _config,

@@ -158,6 +158,11 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
     one.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the bundle goes")
     _add_json(one)
 
+    one = verb("new", "write a strategy that works, and its test, to go on from")
+    one.add_argument("what", choices=["strategy"])
+    one.add_argument("name", metavar="NAME", help="of its file, such as reversal")
+    one.add_argument("--folder", type=Path, default=Path(), help="where the two files go (here)")
+
     verb("simulate", "be the exchange: Binance's protocol on loopback")
 
     one = verb("bench", "measure this machine: the path from tick to order, wire to wire")

@@ -129,8 +129,14 @@ WAITS_ALLOWED = {
     "daemon/simulator/server.py": {"asyncio.sleep", "asyncio.wait_for"},  # likewise
     "daemon/venues/ccxt_throttle.py": {"asyncio.sleep"},  # stands in for ccxt's own, on real sockets
 }
-#: started by name, or imported by a generated module (daemon/compile.py)
-ENTRIES = {"daemon.cli", "daemon.bench.__main__", "daemon.simulator.__main__", "kernels.pipeline"}
+#: started by name, or imported by a generated module (daemon/compile.py) or by tests of users' own strategies
+ENTRIES = {
+    "daemon.cli",
+    "daemon.bench.__main__",
+    "daemon.simulator.__main__",
+    "daemon.stage",
+    "kernels.pipeline",
+}
 
 
 def name_of(path: Path) -> str:

@@ -30,36 +30,36 @@ def test_it_quotes_both_sides_around_the_centre(maker):
 
 def test_the_microprice_moves_the_centre(maker):
     maker.feature("microprice_bps", 5.0)
-    assert [want[-1] for want in maker.ask()] == pytest.approx([100.05 * 0.998, 100.05 * 1.002])
+    assert [want.price for want in maker.ask()] == pytest.approx([100.05 * 0.998, 100.05 * 1.002])
 
 
 def test_it_stands_further_out_when_it_is_volatile(maker):
     maker.params[2] = 10.0
-    assert [want[-1] for want in maker.ask()] == pytest.approx([99.5, 100.5])
+    assert [want.price for want in maker.ask()] == pytest.approx([99.5, 100.5])
 
 
 def test_it_leans_against_its_inventory(maker):
     maker.hold(0.5)
-    assert [want[-1] for want in maker.ask()] == pytest.approx([99.95 * 0.998, 99.95 * 1.002])
+    assert [want.price for want in maker.ask()] == pytest.approx([99.95 * 0.998, 99.95 * 1.002])
     maker.hold(-0.5)
-    assert [want[-1] for want in maker.ask()] == pytest.approx([100.05 * 0.998, 100.05 * 1.002])
+    assert [want.price for want in maker.ask()] == pytest.approx([100.05 * 0.998, 100.05 * 1.002])
 
 
 def test_a_full_inventory_is_not_added_to(maker):
     maker.hold(1.0)
-    assert [want[3] for want in maker.ask()] == [SELL]
+    assert [want.side for want in maker.ask()] == [SELL]
     maker.hold(-0.85)
-    assert [(want[3], want[4]) for want in maker.ask()] == [(BUY, 0.2), (SELL, pytest.approx(0.15))]
+    assert [(want.side, want.qty) for want in maker.ask()] == [(BUY, 0.2), (SELL, pytest.approx(0.15))]
     maker.hold(-0.95)
-    assert [want[3] for want in maker.ask()] == [BUY]
+    assert [want.side for want in maker.ask()] == [BUY]
 
 
 def test_it_never_improves_on_the_market(maker):
     maker.params[1] = 0.0
     maker.feature("microprice_bps", 500.0)
-    assert maker.ask()[0][-1] == 99.95
+    assert maker.ask()[0].price == 99.95
     maker.feature("microprice_bps", -500.0)
-    assert maker.ask()[1][-1] == 100.05
+    assert maker.ask()[1].price == 100.05
 
 
 @pytest.mark.parametrize("name", ["microprice_bps", "volatility_bps"])

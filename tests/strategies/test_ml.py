@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from kernels.dtypes import NO_OPINION
+from daemon.stage import Want
+from kernels.dtypes import TARGET
 from strategies import ml
 
 
@@ -16,18 +17,18 @@ def trader(stage):
 
 
 def test_without_a_prediction_it_wants_to_be_flat(trader):
-    assert trader.ask() == [(0, 0.0, pytest.approx(98.901))]
+    assert trader.ask() == [Want(TARGET, 0, 0, 0, 0.0, pytest.approx(98.901))]
     trader.predict(0.55)
-    assert trader.ask()[0][1] == 0.0
+    assert trader.ask()[0].qty == 0.0
 
 
 def test_it_follows_a_prediction_beyond_the_band_for_its_horizon(trader):
     trader.predict(0.61)
-    assert trader.ask() == [(0, 0.5, pytest.approx(101.0 * 1.001))]
+    assert trader.ask() == [Want(TARGET, 0, 0, 0, 0.5, pytest.approx(101.0 * 1.001))]
     trader.predict(0.5)
-    assert trader.ask(1.9)[0][1] == 0.5
+    assert trader.ask(1.9)[0].qty == 0.5
     trader.hold(0.5)
-    assert trader.ask(0.2) == [(0, 0.0, pytest.approx(99.0 * 0.999))]
+    assert trader.ask(0.2) == [Want(TARGET, 0, 0, 0, 0.0, pytest.approx(99.0 * 0.999))]
 
 
 def test_each_prediction_starts_the_horizon_anew_and_the_other_side_turns(trader):
@@ -35,20 +36,20 @@ def test_each_prediction_starts_the_horizon_anew_and_the_other_side_turns(trader
     trader.ask()
     trader.ask(1.5)
     trader.predict(0.5)
-    assert trader.ask(1.5)[0][1] == 0.5
+    assert trader.ask(1.5)[0].qty == 0.5
     trader.predict(0.3)
-    assert trader.ask(0.1)[0][1] == -0.5
+    assert trader.ask(0.1)[0].qty == -0.5
 
 
 def test_a_prediction_that_is_lost_ends_with_its_horizon(trader):
     trader.predict(0.7)
     trader.ask()
     trader.predict(math.nan)
-    assert trader.ask(1.0)[0][1] == 0.5
-    assert trader.ask(1.1)[0][1] == 0.0
+    assert trader.ask(1.0)[0].qty == 0.5
+    assert trader.ask(1.1)[0].qty == 0.0
 
 
 def test_without_a_market_it_has_no_opinion(trader):
     trader.market(math.nan, math.nan)
-    assert trader.ask() == NO_OPINION
+    assert trader.ask() is None
     assert len(ml.decide.signatures) == 1

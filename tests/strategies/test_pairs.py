@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from kernels.dtypes import NO_OPINION
 from strategies import pairs
 
 
@@ -66,35 +65,35 @@ def warm(pair):
 
 def test_it_has_no_opinion_until_both_markets_are_known_and_the_spread_is_warm(pair):
     pair.market(math.nan, 50.5, i=1)
-    assert pair.ask() == NO_OPINION
+    assert pair.ask() is None
     pair.market(49.5, 50.5, i=1)
     for _ in range(20):
-        assert pair.ask(1.0) == NO_OPINION
+        assert pair.ask(1.0) is None
 
 
 def test_at_the_mean_both_legs_are_flat(pair):
-    assert [want[:2] for want in warm(pair)] == [(0, 0.0), (1, 0.0)]
+    assert [(want.instrument, want.qty) for want in warm(pair)] == [(0, 0.0), (1, 0.0)]
 
 
 def test_the_dear_leg_is_sold_and_the_cheap_one_bought_for_the_same_notional(pair):
     warm(pair)
     set_spread(pair, 40.0)
     first, second = pair.ask(0.1)
-    assert first[:2] == (0, pytest.approx(-100.0 / 100.4, rel=1e-3))
-    assert second[:2] == (1, pytest.approx(2.0))
-    assert first[2] == pytest.approx((100.0 * math.exp(0.004) - 1.0) * 0.999)
-    assert second[2] == pytest.approx(50.5 * 1.001)
+    assert (first.instrument, first.qty) == (0, pytest.approx(-100.0 / 100.4, rel=1e-3))
+    assert (second.instrument, second.qty) == (1, pytest.approx(2.0))
+    assert first.price == pytest.approx((100.0 * math.exp(0.004) - 1.0) * 0.999)
+    assert second.price == pytest.approx(50.5 * 1.001)
 
 
 def test_the_other_way_round_too_and_it_is_closed_near_the_mean(pair):
     warm(pair)
     set_spread(pair, -40.0)
     opened = pair.ask(0.1)
-    assert opened[0][1] > 0 > opened[1][1]
+    assert opened[0].qty > 0 > opened[1].qty
     set_spread(pair, -15.0)
-    assert [want[1] for want in pair.ask(0.1)] == [want[1] for want in opened]  # sized once
+    assert [want.qty for want in pair.ask(0.1)] == [want.qty for want in opened]  # sized once
     set_spread(pair, 1e4 * (pair.state[pairs._MEAN] - math.log(2)))
-    assert [want[1] for want in pair.ask(0.1)] == [0.0, 0.0]
+    assert [want.qty for want in pair.ask(0.1)] == [0.0, 0.0]
 
 
 def test_after_a_stop_it_stands_aside_until_the_spread_was_back(pair):
@@ -102,14 +101,14 @@ def test_after_a_stop_it_stands_aside_until_the_spread_was_back(pair):
     set_spread(pair, 40.0)
     pair.ask(0.1)
     set_spread(pair, 400.0)
-    assert [want[1] for want in pair.ask(0.1)] == [0.0, 0.0]
+    assert [want.qty for want in pair.ask(0.1)] == [0.0, 0.0]
     pair.state[[pairs._MEAN, pairs._VARIANCE]] = math.log(2), 1e-6
     set_spread(pair, 40.0)
-    assert [want[1] for want in pair.ask(0.0)] == [0.0, 0.0]
+    assert [want.qty for want in pair.ask(0.0)] == [0.0, 0.0]
     set_spread(pair, 0.0)
     pair.ask(0.0)
     set_spread(pair, 40.0)
-    assert pair.ask(0.0)[0][1] < 0
+    assert pair.ask(0.0)[0].qty < 0
 
 
 def test_the_score_is_that_of_the_whole_history(pair):
