@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from daemon import kernel_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,18 +46,34 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def captures() -> Path:
-    """Real captures, beside the repository; where there are none, tests that need them are skipped.
+def real_data() -> Callable[[str], Path]:
+    """Find a folder of the real data beside the repository; where there is none, what needs it is skipped.
 
-    With CI in the environment they fail instead: there a skipped proof would be taken for one that held.
+    With CI in the environment it fails instead: there a skipped proof would be taken for one that held.
     """
-    folder = ROOT.parent / "shared" / "data" / "capture"
-    if not folder.is_dir():
-        missing = "no captures beside this checkout (../shared/data/capture)"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return folder
+
+    def find(name: str) -> Path:
+        folder = ROOT.parent / "shared" / "data" / name
+        if not folder.is_dir():
+            missing = f"no real data beside this checkout (../shared/data/{name})"
+            if os.environ.get("CI"):
+                pytest.fail(missing)
+            pytest.skip(missing)
+        return folder
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def captures(real_data: Callable[[str], Path]) -> Path:
+    """Real captures, as they came."""
+    return real_data("capture")
+
+
+@pytest.fixture(scope="session")
+def samples(real_data: Callable[[str], Path]) -> Path:
+    """Messages that other clients' tests hold, by exchange."""
+    return real_data("fixtures")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

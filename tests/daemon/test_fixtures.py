@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -33,15 +32,9 @@ WIRE_NS = 1_723_161_254_087_896_568
 
 
 @pytest.fixture(scope="module")
-def samples(root: Path) -> Path:
-    """The messages, beside the repository; in CI they may not be missing."""
-    folder = root.parent / "shared" / "data" / "fixtures" / "binance"
-    if not folder.is_dir():
-        missing = "no sample messages beside this checkout (../shared/data/fixtures)"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return folder
+def samples(samples: Path) -> Path:
+    """Those of Binance."""
+    return samples / "binance"
 
 
 def jkorf(samples: Path, name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +17,6 @@ from kernels.ring import MASK, new_rings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     import numpy as np
 
@@ -134,18 +132,6 @@ def bench() -> Callable[..., Bench]:
 def instrument_fixture() -> Callable[..., Instrument]:
     """Return the builder of instruments."""
     return instrument
-
-
-@pytest.fixture(scope="session")
-def samples(root: Path) -> Path:
-    """Messages that other clients' tests hold, by exchange; in CI they may not be missing."""
-    folder = root.parent / "shared" / "data" / "fixtures"
-    if not folder.is_dir():
-        missing = "no sample messages beside this checkout (../shared/data/fixtures)"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return folder
 
 
 class Frames:
