@@ -160,6 +160,10 @@ class Checks:
             self._fail("asked while banned", f"which lasts {left_ns / 1e9:.3f} s more")
 
     # --- once it is quiet -----------------------------------------------------------------------------------
+    def doubts(self, run: Run) -> bool:
+        """Whether an order is in doubt: that closes its market for as long as an absence takes."""
+        return any(order.state is State.UNKNOWN for order in run.app.core.orders.life.open.values())
+
     def open_again(self, run: Run) -> None:
         """Judge that every strategy may trade again: a gate that stays closed is a daemon that is down."""
         core = run.app.core

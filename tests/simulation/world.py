@@ -43,6 +43,8 @@ START_NS = 1_767_225_600_000_000_000  # 2026-01-01
 MARKET_STEP_NS = 20_000_000
 #: when everything has been well again, until when it must be READY, and when the books are compared
 WELL_S, READY_S, HALT_S, END_S = 160.0, 235.0, 236.0, 240.0
+#: the daemon connects again after 30 s at most, and an order that never came is over 60 s after that
+DOUBTS_S = WELL_S + 30.0 + 60.0 + 5.0
 RESTART_S = (0.2, 4.0)
 LOOK_NS = 1_000_000_000  # how often it is asked whether something is broken
 TRIM_S = 1.3  # how often orders that stand are lowered
@@ -266,10 +268,13 @@ class World:
         if state != "READY":
             raise ViolationError("not ready", f"{state} {READY_S - WELL_S:g} s after the last fault")
         await self._until(HALT_S)
+        while self.checks.doubts(self.run) and self.now_s < DOUBTS_S:
+            await self._until(self.now_s + 1.0)
         self.checks.open_again(self.run)
         self.command("halt")
-        await self._until(END_S)
-        while self.checks.on_the_way(self.run) and self.now_s < END_S + 5:  # what reduces is still quoted
+        end_s = self.now_s + END_S - HALT_S
+        await self._until(end_s)
+        while self.checks.on_the_way(self.run) and self.now_s < end_s + 5:  # what reduces is still quoted
             await self._until(self.now_s + 0.005)
         self.checks.settled(self.run)
         self.checks.halted()
