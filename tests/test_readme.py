@@ -45,7 +45,18 @@ def commands(root):
         shlex.split(re.split(r"\s{3,}", line.strip())[0])
         for name in (
             "README.md",
-            *(f"docs/{page}.md" for page in ("data", "performance", "simulator", "tape")),
+            *(
+                f"docs/{page}.md"
+                for page in (
+                    "configuration",
+                    "data",
+                    "journal",
+                    "performance",
+                    "simulator",
+                    "strategies",
+                    "tape",
+                )
+            ),
         )
         for line in (root / name).read_text(encoding="utf-8").splitlines()
         if re.match(r"    (\.venv/bin/tickd|tickd|make|curl|git)\b", line)
