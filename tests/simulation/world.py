@@ -41,10 +41,11 @@ if TYPE_CHECKING:
 
 START_NS = 1_767_225_600_000_000_000  # 2026-01-01
 MARKET_STEP_NS = 20_000_000
-#: when everything has been well again, until when it must be READY, and when the books are compared
+#: when everything has been well again, when a person resumes and halts, and when the books are compared
 WELL_S, READY_S, HALT_S, END_S = 160.0, 235.0, 236.0, 240.0
-#: the daemon connects again after 30 s at most, and an order that never came is over 60 s after that
-DOUBTS_S = WELL_S + 30.0 + 60.0 + 5.0
+#: by then it must be READY at the latest: it asks again after 30 s at most, and waits 60 s for an order that
+#: never came, or that a power cut may have hidden
+LATEST_S = WELL_S + 30.0 + 60.0 + 5.0
 RESTART_S = (0.2, 4.0)
 LOOK_NS = 1_000_000_000  # how often it is asked whether something is broken
 TRIM_S = 1.3  # how often orders that stand are lowered
@@ -263,12 +264,13 @@ class World:
         await self._until(WELL_S)
         self._mend()
         await self._until(READY_S)
+        await self._leave("STARTING", "RECOVERING")
         self.command("resume")
-        state = self.run.app.core.engine.state if hasattr(self.run.app, "core") else "STARTING"
-        if state != "READY":
-            raise ViolationError("not ready", f"{state} {READY_S - WELL_S:g} s after the last fault")
-        await self._until(HALT_S)
-        while self.checks.doubts(self.run) and self.now_s < DOUBTS_S:
+        await self._leave("WARMING")
+        if self._state != "READY":
+            raise ViolationError("not ready", f"{self._state} {LATEST_S - WELL_S:g} s after the last fault")
+        await self._until(max(HALT_S, self.now_s))
+        while self.checks.doubts(self.run) and self.now_s < LATEST_S:
             await self._until(self.now_s + 1.0)
         self.checks.open_again(self.run)
         self.command("halt")
@@ -280,6 +282,15 @@ class World:
         self.checks.halted()
         self.checks.money_differs(self.run)
         await self._end()
+
+    async def _leave(self, *states: str) -> None:
+        """Wait until the daemon is in none of these states any more, or no longer may be."""
+        while self._state in states and self.now_s < LATEST_S:
+            await self._until(self.now_s + 1.0)
+
+    @property
+    def _state(self) -> str:
+        return self.run.app.core.engine.state if hasattr(self.run.app, "core") else "STARTING"
 
     def _begin(self) -> None:
         """Let the market move, and the daemon run whenever it can."""
