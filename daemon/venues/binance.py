@@ -142,7 +142,10 @@ class BinanceVenue:
             return
         time_ms = self.server.time_ms(now_ns)
         budget, weight = self.budget, self._weights[verb]
-        refusal = budget.take_order(time_ms, weight) if verb == PLACE else budget.take(time_ms, weight)
+        if verb == PLACE:
+            refusal = budget.take_order(time_ms, weight, reduces=order.reduces)
+        else:
+            refusal = budget.take(time_ms, weight)
         if refusal:
             self._refuse(verb, order, refusal, now_ns)
             return

@@ -2,9 +2,11 @@
 
 Counts are the exchange's own, as answers tell them, or what was sent where that is more: an answer does not
 know of what is still on its way. An interval's count starts again at its beginning, by the exchange's clock.
-New orders stop at a part of the request weight, so that cancels and queries keep the rest. After a 429 or 418
-nothing is sent until the time that the exchange names, or for as long as it says: the first stays where it is
-when the exchange's clock is found to be another than we took it for, the second lasts as long as before.
+New orders stop at a part of the request weight, so that cancels and queries keep the rest, and those that
+add risk at a part of the order counts: quotes use up a day's, and positions have to be closed. After a 429 or
+418 nothing is sent until the time that the exchange names, or for as long as it says: the first stays where
+it is when the exchange's clock is found to be another than we took it for, the second lasts as long as
+before.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 
 #: the part of the request weight that new orders may use up
 ORDERS_SHARE: Final = 0.8
-#: the part that snapshots may use up: one of hundreds of symbols takes minutes, and orders go on
+#: the part of the order counts that orders which add risk may use up
+ADDING_SHARE: Final = 0.9
+#: the part of the weight for snapshots: one of hundreds of symbols takes minutes, and orders go on
 READING_SHARE: Final = 0.5
 #: and how much may be used in all when they ask, by whoever shares the address
 _READING_UPTO: Final = 0.9
@@ -64,6 +68,11 @@ class Window:
             self.count = 0
         return self.count
 
+    def is_used(self, time_ms: int, share: float) -> bool:
+        """Whether so much of the limit, where it is known, is used in the interval of `time_ms`."""
+        used = self.now(time_ms)
+        return bool(self.limit) and used >= self.limit * share
+
 
 class Budget:
     """All limits of one account and address; times are the exchange's, in ms."""
@@ -82,8 +91,8 @@ class Budget:
         self._granted_from_ms = 0
         self._granted_until_ms = 0
 
-    def take_order(self, time_ms: int, weight: int) -> str:
-        """Count a new order, as `take` does.
+    def take_order(self, time_ms: int, weight: int, *, reduces: bool = False) -> str:
+        """Count a new order, as `take` does; one that reduces risk has the whole of the order counts.
 
         Looking at each window costs a microsecond, so it is done for many orders at once: so many as there is
         certainly room for, before the first interval ends, are granted, and counted when next it is looked.
@@ -91,36 +100,37 @@ class Budget:
         if self._granted > 0 and self._granted_from_ms <= time_ms < self._granted_until_ms:
             self._granted -= weight
             return ""
-        refusal = self.take(time_ms, weight, order=True)
+        refusal = self.take(time_ms, weight, order=True, reduces=reduces)
         if not refusal:
             self._grant(time_ms, weight)
         return refusal
 
-    def take(self, time_ms: int, weight: int, *, order: bool = False) -> str:
+    def take(self, time_ms: int, weight: int, *, order: bool = False, reduces: bool = False) -> str:
         """Count a request that is about to be sent; return why it may not be, empty when it may."""
         self._settle()
         if blocked_ms := self.blocked_ms(time_ms):
             return f"rate limited for {blocked_ms / 1000:.1f} s more"
-        for window in self._weight.values():
-            used = window.now(time_ms)
-            limit = window.limit * ORDERS_SHARE if order else window.limit
-            if window.limit and used >= limit:
+        weights, counts = self._weight.values(), list(self._orders.values()) if order else []
+        for window in weights:
+            if window.is_used(time_ms, ORDERS_SHARE if order else 1.0):
                 return f"request weight used up ({window})"
-            window.count = used + weight
-        if order:
-            for window in self._orders.values():
-                used = window.now(time_ms)
-                if window.limit and used >= window.limit:
-                    return f"order count used up ({window})"
-                window.count = used + 1
+        for window in counts:
+            if window.is_used(time_ms, 1.0 if reduces else ADDING_SHARE):
+                return f"order count used up ({window})"
+        for window in weights:
+            window.count += weight
+        for window in counts:
+            window.count += 1
         return ""
 
     def is_short(self, time_ms: int) -> bool:
-        """Whether new orders have used up their share of the weight."""
+        """Whether new orders have used up their share of the weight, or of a count that is not soon anew."""
         self._settle()
+        if any(window.is_used(time_ms, ORDERS_SHARE) for window in self._weight.values()):
+            return True
         return any(
-            window.limit and window.now(time_ms) >= window.limit * ORDERS_SHARE
-            for window in self._weight.values()
+            window.span_ms > _MINUTE_MS and window.is_used(time_ms, ADDING_SHARE)
+            for window in self._orders.values()
         )
 
     def blocked_ms(self, time_ms: int) -> int:
@@ -162,7 +172,7 @@ class Budget:
         for window in self._orders.values():
             until_ms = min(until_ms, (time_ms // window.span_ms + 1) * window.span_ms)
             if window.limit:
-                room = min(room, window.limit - window.count)
+                room = min(room, int(window.limit * ADDING_SHARE) - window.count)
         self._granted = self._granted_at_first = max(room, 0) * weight
         self._grant_weight = weight
         self._granted_from_ms, self._granted_until_ms = time_ms, until_ms

@@ -25,7 +25,9 @@ class ReplacingBinanceVenue(BinanceVenue):
         now_ns, session = self._now(), self._session
         time_ms = self.server.time_ms(now_ns)
         refusal = "the venue is down"
-        if session is None or (refusal := self.budget.take_order(time_ms, self._weights[REPLACE])):
+        if session is None or (
+            refusal := self.budget.take_order(time_ms, self._weights[REPLACE], reduces=new.reduces)
+        ):
             self._refuse(PLACE, new, refusal, now_ns)
             self.cancel(old)
             return

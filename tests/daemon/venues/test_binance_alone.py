@@ -11,6 +11,7 @@ from daemon.errors import NetError
 from daemon.events import ExecutionReport
 from daemon.orders.order import State
 from daemon.venues.binance_session import Session
+from daemon.venues.binance_wire import RateLimit
 from tests.daemon.venues.test_binance import EVENT, INSTRUMENT, Desk, order, run
 
 STATUS = ExecutionReport(
@@ -143,5 +144,21 @@ def test_a_successor_that_is_lost_at_once_leaves_the_connection_that_there_was()
         await desk.pass_s(5)
         assert [line.open for line in desk.exchange.lines] == [False, False, True]
         assert [status.up for status in desk.sink.statuses] == [True]
+
+    run(scenario)
+
+
+def test_once_quotes_have_used_up_their_part_of_a_days_orders_positions_can_still_be_closed() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.start()
+        time_ms = desk.time.now_ns() // 1_000_000
+        desk.venue.budget.learn([RateLimit("ORDERS", "DAY", 1, 200_000, 180_000)], time_ms)
+        assert desk.venue.is_short()
+        desk.venue.place(order(1))
+        desk.venue.place(order(2, reduces=True))
+        await desk.pass_s(0.001)
+        assert desk.sink.kinds == ["REJECTED"]
+        assert desk.sink.reports[0].client_order_id == "demo-7-1"
+        assert [asked["params"]["newClientOrderId"] for asked in desk.line.requests] == ["demo-7-2"]
 
     run(scenario)

@@ -37,10 +37,10 @@ def test_new_orders_leave_a_part_of_the_weight_to_cancels_and_queries() -> None:
 def test_what_is_sent_counts_before_the_exchange_says_so() -> None:
     budget = Budget()
     budget.learn([weight(4000), orders(48)], NOW)
-    assert budget.take(NOW, 1, order=True) == ""
-    assert budget.take(NOW, 1, order=True) == ""
+    assert budget.take(NOW, 1, order=True, reduces=True) == ""
+    assert budget.take(NOW, 1, order=True, reduces=True) == ""
     assert budget.used(NOW) == {"request_weight_60s": (4002, 6000), "orders_10s": (50, 50)}
-    assert budget.take(NOW, 1, order=True) == "order count used up (50 of 50 in 10 s)"
+    assert budget.take(NOW, 1, order=True, reduces=True) == "order count used up (50 of 50 in 10 s)"
     assert budget.take(NOW, 4) == ""
 
 
@@ -115,6 +115,34 @@ def test_it_is_short_once_new_orders_have_used_up_their_share() -> None:
     assert budget.is_short(NOW)
     assert budget.take(NOW, 1) == ""  # cancels and queries have the rest
     assert not budget.is_short(NOW + MINUTE)
+
+
+def test_orders_that_add_risk_leave_a_part_of_the_counts_to_those_that_reduce_it() -> None:
+    budget = Budget()
+    budget.learn([orders(0), RateLimit("ORDERS", "DAY", 1, 200_000, 179_999)], NOW)
+    assert budget.take_order(NOW, 1) == ""
+    assert budget.take_order(NOW, 1) == "order count used up (180000 of 200000 in 86400 s)"
+    assert budget.is_short(NOW)  # for the rest of the day quotes could not be moved
+    assert budget.take_order(NOW, 1, reduces=True) == ""
+    assert budget.take_order(NOW + 1, 1) == "order count used up (180001 of 200000 in 86400 s)"
+    budget.learn([RateLimit("ORDERS", "DAY", 1, 200_000, 200_000)], NOW + 2)
+    assert "200000 of 200000" in budget.take_order(NOW + 2, 1, reduces=True)
+
+
+def test_a_count_that_soon_starts_again_leaves_quotes_where_they_are() -> None:
+    budget = Budget()
+    budget.learn([orders(50)], NOW)
+    assert budget.take_order(NOW, 1) != ""
+    assert not budget.is_short(NOW)
+
+
+def test_an_order_that_is_refused_counts_nowhere() -> None:
+    budget = Budget()
+    budget.learn([weight(0), orders(0), RateLimit("ORDERS", "DAY", 1, 200_000, 200_000)], NOW)
+    assert budget.take_order(NOW, 1) != ""
+    assert budget.used(NOW) == {
+        "request_weight_60s": (0, 6000), "orders_10s": (0, 50), "orders_86400s": (200_000, 200_000)
+    }  # fmt: skip
 
 
 def test_a_latch_tells_for_how_long() -> None:
@@ -210,6 +238,6 @@ def test_an_answer_does_not_make_what_is_still_on_its_way_forgotten() -> None:
     budget.learn_headers({"X-MBX-ORDER-COUNT-10S": "2"}, NOW + 2)
     assert budget.used(NOW + 2)["orders_10s"] == (60, 100)
     sent = sum(budget.take_order(NOW + 3, 1) == "" for _ in range(100))
-    assert sent == 40
+    assert sent == 30  # the rest are for orders that reduce
     budget.learn([orders(3, 100)], NOW + 10_000)
     assert budget.used(NOW + 10_000)["orders_10s"] == (3, 100)
