@@ -17,6 +17,7 @@ from daemon.venues.hosts import PLACES
 
 if TYPE_CHECKING:
     from daemon.config import VenueConfig
+    from daemon.instruments import Market
     from daemon.venues.binance_rest import RestReader
 
 #: Binance's: the key, its signature or its permissions are wrong, or it is not of this address
@@ -39,13 +40,14 @@ class _Restrictions(msgspec.Struct):
     enableWithdrawals: bool  # noqa: N815 - theirs
     ipRestrict: bool = False  # noqa: N815
     enableSpotAndMarginTrading: bool = True  # noqa: N815
+    enableFutures: bool = True  # noqa: N815
 
 
 _RESTRICTIONS: Final = msgspec.json.Decoder(_Restrictions)
 
 
-async def refuse_withdrawals(rest: RestReader, venue: VenueConfig) -> list[str]:
-    """Return what a person should know of the key.
+async def refuse_withdrawals(rest: RestReader, venue: VenueConfig, market: Market) -> list[str]:
+    """Return what a person should know of the key, which is to trade on `market`.
 
     Raises ConfigError where it is refused, or may withdraw and venue.allow_withdrawals does not say so,
     VenueError and NetError where production does not tell.
@@ -61,7 +63,8 @@ async def refuse_withdrawals(rest: RestReader, venue: VenueConfig) -> list[str]:
         if error.code != _NOT_FOUND or host is None or host in PLACES["production"].hosts:
             raise
         return [unchecked(host)]
-    rights = Rights(told.enableWithdrawals, not told.ipRestrict, told.enableSpotAndMarginTrading)
+    trades = told.enableSpotAndMarginTrading if market == "spot" else told.enableFutures
+    rights = Rights(told.enableWithdrawals, not told.ipRestrict, trades)
     return judge(rights, "Binance", allowed=venue.allow_withdrawals)
 
 

@@ -138,10 +138,11 @@ async def check_key_rights(
         allowed = config.venue.allow_withdrawals
         return await ccxt_rights.refuse_withdrawals(settings, seams.clock, context, allowed=allowed)
     assert isinstance(venue, BinanceVenue)
-    rest = venue.rest
-    if config.feed.market != "spot" and not config.venue.rest_url:  # only Spot tells
-        rest = rest.of_spot(PLACES["production"].rest_url)
-    return await refuse_withdrawals(rest, config.venue)
+    rest, market = venue.rest, config.feed.market
+    host, place = urlsplit(config.venue.rest_url).hostname, PLACES["production"]
+    if market != "spot" and (host is None or host in place.hosts):  # only Spot tells
+        rest = rest.of_spot(place.rest_url)
+    return await refuse_withdrawals(rest, config.venue, market)
 
 
 def measure(config: Config, disk: Disk) -> list[int]:

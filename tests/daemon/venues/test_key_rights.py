@@ -31,9 +31,9 @@ class Reader:
             raise VenueError(-1000, str(error)) from None
 
 
-def check(answer, **venue):
+def check(answer, market="spot", **venue):
     reader = Reader(answer)
-    told = asyncio.run(refuse_withdrawals(reader, VenueConfig(kind="binance", **venue)))
+    told = asyncio.run(refuse_withdrawals(reader, VenueConfig(kind="binance", **venue), market))
     return told, reader.asked
 
 
@@ -57,6 +57,17 @@ def test_what_else_a_person_should_know_is_told():
         "the venue's key works from any address",
         "the venue's key may not trade",
     ]
+
+
+@pytest.mark.parametrize(
+    ("market", "right"), [("spot", "enableSpotAndMarginTrading"), ("usdm", "enableFutures")]
+)
+def test_a_key_that_may_trade_on_the_other_market_alone_is_told(market, right):
+    other = {**RIGHTS, "enableFutures": True, right: False}
+    (told,) = check(other, market)[0]
+    assert told.startswith("the venue's key may not trade")
+    other = {**RIGHTS, "enableSpotAndMarginTrading": False, "enableFutures": False, right: True}
+    assert check(other, market)[0] == []
 
 
 def test_the_testnet_is_not_asked_what_it_does_not_know():

@@ -253,6 +253,7 @@ def test_a_testnet_has_its_own_addresses_unless_the_file_says_others(make):
         ("paper", "spot", "", None),
         ("live", "spot", "", "https://api.binance.com"),
         ("live", "usdm", "", "https://api.binance.com"),  # only Spot tells what a key may do
+        ("live", "usdm", "https://fapi.binance.com", "https://api.binance.com"),
         ("live", "usdm", "https://x", "https://x"),
     ],
 )
@@ -261,7 +262,8 @@ def test_a_live_key_s_rights_are_asked_where_its_exchange_tells_them(
 ):
     seen = []
 
-    async def refuse(rest, venue):
+    async def refuse(rest, venue, of):
+        assert of == market
         seen.append(rest._url)
         return ["it may trade"]
 
