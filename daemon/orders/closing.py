@@ -86,6 +86,21 @@ def withdraw(orders: Orders, now_ns: int) -> None:
             orders.cancel(order, now_ns)
 
 
+def give_way(orders: Orders, desk: Desk, action: list[int], instrument: int, now_ns: int) -> bool:
+    """Cancel other strategies' quotes that an exit would meet; return whether there are any."""
+    side, price = -action[X_SIDE], action[X_PRICE_TICKS]
+    quotes = [
+        order
+        for order in orders.risk.live[instrument]
+        if order.kind == REST and order.strategy != desk.index and not stands(orders, order)
+        if order.side == side and side * (order.price_ticks - price) >= 0
+    ]
+    for order in quotes:
+        if not (_was_asked(order) and _asked_lately(order, now_ns)):
+            orders.cancel(order, now_ns)
+    return bool(quotes)
+
+
 def release(orders: Orders, stops: Iterable[Order], now_ns: int) -> None:
     """Cancel protective stops, and again where that was refused."""
     for stop in stops:

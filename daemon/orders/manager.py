@@ -16,7 +16,7 @@ from daemon.errors import JournalError, UsageError
 from daemon.events import ExecutionReport
 from daemon.orders import records, replacing
 from daemon.orders.audit import Alarm, Sent
-from daemon.orders.closing import cancel_all
+from daemon.orders.closing import cancel_all, give_way
 from daemon.orders.doubts import Doubts, OrderRules
 from daemon.orders.foreign import take_foreign
 from daemon.orders.intents import SEAL, Refused
@@ -107,6 +107,7 @@ class Orders:
         self._baseline: Baseline | None = None  # as last journalled
         journal.on_failure = self.on_journal_failure
         risk.trip, risk.withdraw = self.halt, partial(cancel_all, self, others=False)
+        risk.give_way = partial(give_way, self)
 
     # --- out ----------------------------------------------------------------------------------------------
     def submit(self, approved: Approved) -> Order | Refused:

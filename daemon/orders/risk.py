@@ -37,11 +37,14 @@ from kernels.dtypes import (
     POSITION_COLUMNS,
     REFUSED_NO_SLOT,
     REFUSED_ORDER_RATE,
+    REFUSED_SELF_TRADE,
     REPLACE,
     REST,
     STOP,
+    TARGET,
     X_INSTRUMENT,
     X_KIND,
+    X_PRICE_TICKS,
     X_QTY_LOTS,
     X_REDUCES,
     X_REFUSAL,
@@ -64,6 +67,8 @@ _RESERVED_SHARE: Final = 0.2
 _REFUSAL_NS: Final = 1_000_000_000
 #: who throws the switch where the books cannot be trusted: by them nothing is closed
 _DOUBTED: Final = frozenset({"recovery", "journal", "venue", "orders"})
+#: quotes of other strategies stay out of the way of an exit for so long after it last met one
+_WAY_NS: Final = 1_000_000_000
 #: wishes whose last refusal is remembered
 _REFUSALS_KEPT: Final = 4096
 
@@ -107,6 +112,8 @@ class Risk:
         self.trip: Callable[[str, str, int], object] = self.halt
         #: what the end of a trading window takes beside that; likewise
         self.withdraw: Callable[[int], object] = bool
+        #: cancels the quotes that an exit would meet, and returns whether there are any; likewise
+        self.give_way: Callable[[Desk, list[int], int, int], bool] = lambda *_: False
         self._in_window = True
         #: instruments whose exchange takes no order, not even one that reduces
         self.suspended: set[int] = set()
@@ -131,6 +138,8 @@ class Risk:
         self._tokens = self._burst
         self._filled_ns = 0
         self._told: dict[tuple[int, ...], tuple[int, int]] = {}
+        #: (instrument, side of the quotes) -> whose exit they met, at which price, until when they keep away
+        self._ways: dict[tuple[int, int], tuple[Desk, int, int]] = {}
 
     # --- the hot path -------------------------------------------------------------------------------------
     def check(self, desk: Desk, action: list[int], now_ns: int) -> Approved | Refused:
@@ -170,11 +179,23 @@ class Risk:
             return code
         if held is not None:
             return REFUSED_NO_SLOT
+        if self._ways and action[X_KIND] == REST and self._bars(desk, action, instrument, now_ns):
+            return REFUSED_SELF_TRADE
         if self.live[instrument] and (code := self._collides(desk, action)):
+            exits = code == REFUSED_SELF_TRADE and reduces and action[X_KIND] == TARGET
+            if exits and self.give_way(desk, action, instrument, now_ns):
+                way = desk, action[X_PRICE_TICKS], now_ns + _WAY_NS
+                self._ways[instrument, -action[X_SIDE]] = way
             return code
         if not reduces and (code := self._crowds(desk, action, instrument)):
             return code
         return self._spend(now_ns, 1.0 if reduces else self._needed)
+
+    def _bars(self, desk: Desk, action: list[int], instrument: int, now_ns: int) -> bool:
+        """Whether a quote would stand in the way out of another strategy, which others have just left."""
+        side, price = action[X_SIDE], action[X_PRICE_TICKS]
+        leaving, worst, until_ns = self._ways.get((instrument, side), (desk, 0, 0))
+        return leaving is not desk and 0 < until_ns - now_ns <= _WAY_NS and side * (price - worst) >= 0
 
     def _hold_back(self, gate: int, desk: Desk, action: list[int]) -> int:
         """Return what a closed gate refuses an order for; 0 where it reduces and the market takes it."""

@@ -5,6 +5,7 @@ import pytest
 from daemon.errors import UsageError
 from daemon.events import Command
 from daemon.orders.intents import SEAL, Approved, Refused
+from daemon.orders.order import State
 from daemon.orders.reader import read_all
 from daemon.orders.records import RefusedAction
 from daemon.orders.risk import RiskLimits
@@ -28,6 +29,40 @@ def test_an_approval_carries_the_seal_and_the_daemons_instrument(new_world, pair
     assert isinstance(verdict, Approved)
     assert verdict.seal is SEAL
     assert verdict.instrument == 1
+
+
+@pytest.mark.parametrize(("quoting", "leaving"), [(0, 1), (1, 0)])
+def test_an_exit_gets_past_the_quotes_of_another_strategy(new_world, quoting, leaving):
+    """Its own would only be met by a market that has fallen, and the other one follows that down."""
+    world = new_world(strategies={"one": (0,), "two": (0,)})
+    world.fill(world.place(leaving, kind=d.TARGET, qty=1000), 1, 1000)
+    exit_ = {"kind": d.TARGET, "side": d.SELL, "qty": 1000, "price": 5_990_000, "reduces": True}
+    waits = {"level": 1, "price": 5_995_000}
+
+    def quote() -> None:  # as a strategy does that wants one there whenever there is none
+        if not any(order.strategy == quoting for order in world.orders.life.open.values()):
+            verdict = world.check(quoting, slot=3, **waits)
+            if isinstance(verdict, Approved):
+                world.report("NEW", world.orders.submit(verdict))
+
+    quote()
+    left = []
+    for _ in range(5):
+        for strategy in (0, 1):
+            if strategy == quoting:
+                quote()
+            else:
+                left.append(getattr(world.check(leaving, **exit_), "reason", "approved"))
+        for order in list(world.orders.life.open.values()):
+            if order.state is State.PENDING_CANCEL:
+                world.report("CANCELED", order)
+        world.later(0.1)
+    assert left[0] == "self_trade"
+    assert left[-1] == "approved"
+    assert world.check(quoting, slot=3, **waits).reason == "self_trade"
+    assert isinstance(world.check(quoting, slot=3, level=1, price=5_989_999), Approved)  # not in its way
+    world.later(1.0)
+    assert isinstance(world.check(quoting, slot=3, **waits), Approved)
 
 
 def test_a_slot_that_is_taken_is_refused(world):
