@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from functools import partial
+from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -85,12 +86,18 @@ class MergedSource:
         self._lines: list[_Line] = []
 
     def chunks(self, from_ns: int) -> Iterator[Chunk]:
-        """Yield all entries in one order; raises FileFormatError where two tapes tell one symbol at once."""
+        """Yield all entries in one order; raises FileFormatError where two tapes tell one symbol at once.
+
+        Of tapes that is known before the first entry is; of captures, when the second begins.
+        """
         self._lines = [
-            _Line(number, source.name, frozenset(keys), source.chunks(from_ns))
+            _Line(number, source, frozenset(keys), source.chunks(from_ns))
             for number, (source, keys) in enumerate(zip(self._sources, self._keys, strict=True))
         ]
         alive = [one for one in self._lines if one.load()]
+        for one, other in combinations(sorted(alive, key=_head), 2):
+            if one.last_ns > other.next_ns:
+                _refuse_both(one, other)
         parts: list[Chunk] = []
         count = 0
         while alive:
@@ -129,13 +136,13 @@ class MergedSource:
 class _Line:
     """One tape on its way into the order."""
 
-    def __init__(self, number: int, name: str, keys: frozenset[Key], chunks: Iterator[Chunk]) -> None:
+    def __init__(self, number: int, source: Source, keys: frozenset[Key], chunks: Iterator[Chunk]) -> None:
         self.number, self.keys = number, keys
+        self.name, self.last_ns = source.name, source.last_ns
         self.begun = False
         self.newest_ns = 0  # of what was taken
         self.backwards = 0  # entries stamped before the one above them
         self._above_ns = 0
-        self.name = name
         self._drains = _drains(chunks)
         self._names: dict[str, str] = {}  # of its streams, as they are merged
         self._at = 0
@@ -161,12 +168,8 @@ class _Line:
         """Learn that its first entry is next; raises FileFormatError."""
         self.begun = True
         for one in others:
-            if one.begun and (both := one.keys & self.keys):
-                exchange, _, symbol = min(both)
-                raise FileFormatError(
-                    f"{one.name} and {self.name} both tell {symbol} of {exchange} at {iso(self.next_ns)}: "
-                    "leave one of them out, or replay them apart"
-                )
+            if one.begun:
+                _refuse_both(one, self)
 
     def take_until(self, limit: tuple[int, int] | None) -> Chunk:
         """Return what stands before another's next entry."""
@@ -282,6 +285,16 @@ def _refuse_other_rules(known: Instrument, one: Instrument, name: str) -> None:
                 f"{name} has {one.symbol} of {one.exchange} with the {rule} {now} and another tape with "
                 f"{was}: replay them apart"
             )
+
+
+def _refuse_both(one: _Line, begins: _Line) -> None:
+    """Refuse a tape that begins before another one's end, if a symbol is on both."""
+    if both := one.keys & begins.keys:
+        exchange, _, symbol = min(both)
+        raise FileFormatError(
+            f"{one.name} and {begins.name} both tell {symbol} of {exchange} at {iso(begins.next_ns)}: "
+            "leave one of them out, or replay them apart"
+        )
 
 
 def _refuse_twice(instruments: Sequence[Instrument]) -> None:

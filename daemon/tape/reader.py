@@ -97,6 +97,17 @@ class Tape:
         """Whether the session ended well, so that nothing is missing behind the last entry."""
         return self.manifest is not None and self.manifest.closed
 
+    def last_ns(self) -> int:
+        """Return the latest wire time on it so far; what no manifest lists is read for it."""
+        newest_ns = 0
+        for path, listed in self.segments:
+            if listed is not None:
+                newest_ns = max(newest_ns, listed.last_ns)
+                continue
+            for batch in _scan(path, None).batches():
+                newest_ns = max(newest_ns, int(integers(batch.column("wire_ns")).max()))
+        return newest_ns
+
     def __iter__(self) -> Iterator[Entry]:
         for batch in self.batches():
             yield from map(Entry, *batch)

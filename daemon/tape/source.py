@@ -149,7 +149,7 @@ class TapeSource:
         streams = cast("tuple[Stream, ...]", header.streams)
         self.streams: tuple[Stream, ...] | None = streams
         self.started_ns = header.started_ns
-        self.last_ns = max((one.last_ns for _, one in self.tape.segments if one is not None), default=0)
+        self.last_ns = self.tape.last_ns()
         listed = [one for one in self.instruments if one.listed]
         self._connections = exchange.subscriptions(market, listed, streams)
 

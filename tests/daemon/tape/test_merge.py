@@ -80,12 +80,12 @@ def test_one_path_is_no_merge(lines_of, capture_of):
 class Fake:
     """A source of one instrument, whose entries are given by (wire_ns, stream, last)."""
 
-    def __init__(self, name, entries, symbol="", size=2):
+    def __init__(self, name, entries, symbol="", size=2, last_ns=0):
         self.name, self.entries, self.size = name, entries, size
         self.instruments = [make_instrument(0, "binance", "spot", symbol or f"{name}/USDT", tick_size="1",
                                             lot_size="1", **RULES)]  # fmt: skip
         self.streams = self.capture = None
-        self.started_ns = self.last_ns = 0
+        self.started_ns, self.last_ns = 0, last_ns
         self.markets = [MarketFeed(None, self.instruments)]
 
     def chunks(self, from_ns):
@@ -181,6 +181,29 @@ def test_a_symbol_that_two_tell_at_the_same_time_is_refused(lines_of, tape_of):
     first, second = tape_of(lines[:60]), tape_of(lines[40:])
     with pytest.raises(FileFormatError, match=r"tape0 and .*tape1 both tell BTC/USDT of binance at 20"):
         played(first, second)
+
+
+@pytest.mark.parametrize("named", [1, -1])
+def test_of_tapes_that_is_known_before_anything_is_played(lines_of, tape_of, named):
+    lines = lines_of(100)
+    first, second, third = tape_of(lines[:60]), tape_of(lines[40:80]), tape_of(lines[80:])
+    (first / "manifest.json").unlink()  # killed, so that its own entries tell where it ends
+    chunks = open_sources([first, second, third][::named]).chunks(0)
+    with pytest.raises(FileFormatError, match=r"tape0 and .*tape1 both tell BTC/USDT of binance at 20"):
+        next(chunks)
+    assert list(open_sources([first, third][::named]).chunks(0))
+
+
+def test_of_what_does_not_say_where_it_ends_when_the_second_begins():
+    many = frames(*range(5_000))
+    late = Fake("B", frames(4_500, 6_000), symbol="X/USDT")
+    chunks = MergedSource([Fake("A", many, symbol="X/USDT", size=100), late]).chunks(0)
+    assert len(next(chunks).wires_ns) >= 4_096
+    with pytest.raises(FileFormatError, match="A and B both tell X/USDT of binance at 1970"):
+        next(chunks)
+    chunks = MergedSource([Fake("A", many, symbol="X/USDT", size=100, last_ns=4_999), late]).chunks(0)
+    with pytest.raises(FileFormatError, match="A and B both tell X/USDT of binance at 1970"):
+        next(chunks)
 
 
 def test_a_symbol_goes_on_from_session_to_session_and_its_book_begins_anew(lines_of, tape_of):

@@ -102,6 +102,16 @@ def test_a_cut_is_noted_once_it_was_met(tape_of, lines_of):
     assert note.startswith(f"{path} is cut at byte ")
 
 
+def test_a_tape_knows_its_end_though_no_manifest_says_it(tape_of, lines_of):
+    lines = lines_of(700)
+    folder = tape_of(lines, segment_s=1)
+    whole = open_source(folder).last_ns
+    assert whole == int(lines[-1][:19])
+    assert open_source(folder / "00000001.arrows").last_ns < whole
+    (folder / "manifest.json").unlink()
+    assert open_source(folder).last_ns == whole
+
+
 def test_what_is_neither_is_refused(tmp_path):
     (tmp_path / "x.gz").write_bytes(b"x\n")
     with pytest.raises(FileFormatError):
