@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from daemon.feeds.base import Exchange, Stream
     from daemon.instruments import Instrument, Market
+    from daemon.tape.header import TapeHeader
     from daemon.tape.reader import Tape
 
     #: (payload, wire_ns, drain_end): what an entry does to a feed
@@ -150,13 +151,12 @@ class TapeSource:
         self.streams: tuple[Stream, ...] | None = streams
         self.started_ns = header.started_ns
         self.last_ns = self.tape.last_ns()
-        listed = [one for one in self.instruments if one.listed]
-        self._connections = exchange.subscriptions(market, listed, streams)
+        self._connections = connections_of(header)
 
     def chunks(self, from_ns: int) -> Iterator[Chunk]:
         """Yield its entries from the last whole books before `from_ns` on."""
-        for batch in self.tape.batches(self._begin(from_ns)):
-            yield Chunk(batch.wires_ns, batch.streams, batch.lasts, batch.payloads)
+        batches = self.tape.batches(self._begin(from_ns))
+        return _less_its_end(Chunk(one.wires_ns, one.streams, one.lasts, one.payloads) for one in batches)
 
     def _begin(self, from_ns: int) -> int:
         """Return the number of the last segment by which every book is built anew before `from_ns`.
@@ -177,7 +177,7 @@ class TapeSource:
 
     def plays(self, feeds: Sequence[Takes]) -> dict[str, Play]:
         """Return what its streams do; those of a session's own record do nothing here."""
-        return _Plays(feeds[0], self.instruments, [one.instruments for one in self._connections])
+        return _Plays(feeds[0], self.instruments, self._connections)
 
     def notes(self) -> list[str]:
         """Return where it is cut, and from where on it has holes."""
@@ -186,6 +186,36 @@ class TapeSource:
     def backwards(self, played: int) -> int:
         """Return the same: entries stand in the order of the record."""
         return played
+
+
+def connections_of(header: TapeHeader) -> list[Sequence[int]]:
+    """Return which instruments come by each connection of a tape, in the order of their numbers."""
+    market = cast("Market", header.market)
+    listed = [one for one in header.instruments if one.listed]
+    streams = cast("tuple[Stream, ...]", header.streams)
+    found = find_exchange(header.exchange, market).subscriptions(market, listed, streams)
+    return [one.instruments for one in found]
+
+
+def _less_its_end(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Yield all entries but the cuts behind which no frame comes.
+
+    A recorder that ends closes its own connections, and nothing is missing behind its last frame.
+    """
+    held = Chunk([], [], [], [])  # from a cut on
+    for chunk in chunks:
+        entries = join([held, chunk]) if held.streams else chunk
+        count = end = len(entries.streams)
+        for at in range(count - 1, -1, -1):
+            if entries.streams[at].startswith(FEED):
+                break
+            if entries.streams[at].startswith(CUT):
+                end = at
+        if end:
+            yield entries if end == count else entries.part(0, end)
+        held = entries.part(end, count)
+    if kept := [at for at, stream in enumerate(held.streams) if not stream.startswith(CUT)]:
+        yield join([held.part(at, at + 1) for at in kept])
 
 
 class _Plays(dict[str, "Play"]):

@@ -52,6 +52,7 @@ def test_a_tape_s_streams_do_what_they_are(session, tmp_path):
     one.take("snapshot/ETH/USDT", b"of an instrument that the header lacks")
     one.take("cut/0", b"")
     one.take("cut/7", b"of a connection that there was not")
+    one.take("feed/0", b"g")
     import asyncio
 
     asyncio.run(one.recorder.close())
@@ -63,10 +64,36 @@ def test_a_tape_s_streams_do_what_they_are(session, tmp_path):
         ("snapshot", 0, b"s", now_ns),
         ("cut", (0,)),
         ("cut", ()),
+        ("frame", b"g", now_ns, True),
     ]
     assert [entry.symbol for entry in source.instruments] == ["BTC/USDT"]
     assert (source.markets[0].exchange.name, source.streams) == ("binance", ("trade", "quote", "depth"))
     assert source.last_ns == now_ns
+
+
+@pytest.mark.parametrize("segment_s", [1, 3600])
+def test_the_cuts_of_the_recorder_s_own_end_are_left_out_and_no_others(session, tmp_path, segment_s):
+    import asyncio
+
+    one = session(segment_s=segment_s)
+
+    async def live():
+        task = asyncio.ensure_future(one.recorder.run())
+        for stream in ("feed/0", "cut/0", "core", None, "snapshot/BTC/USDT", None, "feed/1", "cut/1", "reads",
+                       "snapshot/BTC/USDT", None, "cut/0", "core"):  # fmt: skip
+            if stream is None:
+                await one.passes(2.0)
+            else:
+                one.take(stream, b"%d" % one.recorder.seq)
+        await one.recorder.close()
+        task.cancel()
+
+    asyncio.run(live())
+    source = open_source(tmp_path / "tape")
+    assert len(source.tape.segments) == (4 if segment_s == 1 else 1)
+    streams = [stream for chunk in source.chunks(0) for stream in chunk.streams]
+    assert streams == ["feed/0", "cut/0", "core", "snapshot/BTC/USDT", "feed/1", "reads",
+                       "snapshot/BTC/USDT", "core"]  # fmt: skip
 
 
 def test_a_segment_alone_is_a_source(tape_of, lines_of):

@@ -82,18 +82,24 @@ def test_a_time_behind_the_end_is_refused(lines, tape_of):
         played(tape_of(lines), Span(from_ns=2**62))
 
 
-def test_a_cut_of_the_connection_is_honoured(lines, tape_of, session, tmp_path):
+@pytest.mark.parametrize(
+    ("cut_before", "told"), [(300, ({"disconnected": 1}, ["BTC/USDT"])), (600, ({}, []))]
+)
+def test_a_cut_of_the_connection_is_honoured_and_the_recorder_s_own_end_is_none(
+    lines, session, tmp_path, cut_before, told
+):
     import asyncio
 
     one = session()
-    for number, line in enumerate(lines[:600]):
+    for number, line in enumerate(lines[:601]):
         one.time.advance(int(line[:19]))
-        if number == 300:
+        if number == cut_before:
             one.take("cut/0", b"", last=False)
-        one.take("snapshot/BTC/USDT" if b"lastUpdateId" in line else "feed/0", line[20:])
+        if number < 600:
+            one.take("snapshot/BTC/USDT" if b"lastUpdateId" in line else "feed/0", line[20:])
     asyncio.run(one.recorder.close())
     result = played(tmp_path / "tape")
-    assert (result.gaps, result.books_unsynced) == ({"disconnected": 1}, ["BTC/USDT"])
+    assert (result.gaps, result.books_unsynced) == told
 
 
 def test_a_torn_tape_is_replayed_as_far_as_it_is_whole_and_says_so(lines, tape_of, capsys):
