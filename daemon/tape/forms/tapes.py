@@ -16,11 +16,12 @@ from daemon.feeds.taped import CUT, FEED, SNAPSHOT
 from daemon.tape.forms.base import Grid, Piece, Series
 from daemon.tape.forms.captures import FrameReader
 from daemon.tape.reader import read_tape
+from daemon.tape.source import connections_of
 from daemon.tape.ticks import Block, places
 from kernels.columns import D_ROW, D_SEQ, T_ROW, T_SEQ
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class Tapes:
         readers = [_Instrument(one, decoder, path.name, state) for one in header.instruments]
         begun = state.seq
         done = 0
-        cuts: list[tuple[int, int]] = []
+        cuts = _Cuts(readers, connections_of(header))
         for batch in tape.batches():
             _read(batch, decoder, readers, begun, cuts)
             done += sum(map(len, batch.payloads))
@@ -108,25 +109,45 @@ class _Instrument:
         )
 
 
+class _Cuts:
+    """Connections that were lost.
+
+    waiting: (seq, wire_ns, number) of those behind which no frame came yet. Behind the last ones none does: a
+    recorder that ends closes its own connections, and nothing is missing between rows.
+    """
+
+    def __init__(self, readers: list[_Instrument], connections: list[Sequence[int]]) -> None:
+        self.waiting: list[tuple[int, int, str]] = []
+        self._readers = readers
+        self._connections = connections
+
+    def tell(self) -> None:
+        """Note each with the instruments that came by it, a connection that nobody knows of with all."""
+        for seq, wire_ns, number in self.waiting:
+            known = number.isdigit() and int(number) < len(self._connections)
+            mine = self._connections[int(number)] if known else range(len(self._readers))
+            for index in mine:
+                self._readers[index].checks.note(
+                    "cut", seq, wire_ns, "a connection was lost: what came meanwhile is missing"
+                )
+        self.waiting.clear()
+
+
 def _read(
     batch: Batch,
     decoder: Decoder,
     readers: list[_Instrument],
     begun: int,
-    cuts: list[tuple[int, int]],
+    cuts: _Cuts,
 ) -> None:
-    """Give every entry to its instrument.
-
-    cuts: (seq, wire_ns) of those behind which no frame came yet. Behind the last ones none does: a recorder
-    that ends closes its own connections, and nothing is missing between rows.
-    """
+    """Give every entry to its instrument."""
     mine: list[list[int]] = [[] for _ in readers]
     by_symbol = {one.symbol: (index, one) for index, one in enumerate(readers)}
     for k, (seq, wire_ns, stream, last, payload) in enumerate(zip(*batch, strict=True)):
         try:
             if stream.startswith(FEED):
-                if cuts:
-                    _tell_of_cuts(cuts, readers)
+                if cuts.waiting:
+                    cuts.tell()
                 known = decoder.keys.get(payload[: decoder.key_size])
                 if known is not None:
                     mine[known[0]].append(k)
@@ -139,7 +160,7 @@ def _read(
                 index, one = by_symbol[stream.removeprefix(SNAPSHOT)]
                 one.event(decoder.snapshot(index, payload, wire_ns), last, seq, begun)
             elif stream.startswith(CUT):
-                cuts.append((seq, wire_ns))
+                cuts.waiting.append((seq, wire_ns, stream.removeprefix(CUT)))
         except FrameError as error:
             readers[0].checks.note("frame", seq, wire_ns, f"{error.reason}: {error}")
     for one, entries in zip(readers, mine, strict=True):
@@ -151,13 +172,6 @@ def _read(
                 np.array([batch.seqs[k] for k in entries], np.int64),
                 begun,
             )
-
-
-def _tell_of_cuts(cuts: list[tuple[int, int]], readers: list[_Instrument]) -> None:
-    for seq, wire_ns in cuts:
-        for one in readers:
-            one.checks.note("cut", seq, wire_ns, "a connection was lost: what came meanwhile is missing")
-    cuts.clear()
 
 
 def _tell_of_losses(tape: Tape, readers: list[_Instrument]) -> None:

@@ -136,6 +136,23 @@ def test_connections_that_the_recorder_s_own_end_closes_are_no_cut(session, line
     }
 
 
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(0, range(341)), (1, [341]), (7, range(342))],
+)
+def test_a_cut_is_told_of_the_instruments_of_its_connection(
+    session, header, lines_of, tmp_path, number, told
+):
+    rules = {"tick_size": "0.01", "lot_size": "0.00001", "qty_min": "1", "qty_max": "9", "notional_min": "0"}
+    every = [make_instrument(k, "binance", "spot", f"S{k}/USDT", **rules) for k in range(342)]
+    entries = list(entries_of(lines_of(20, snapshot=False)))
+    entries.insert(10, (entries[10][0], f"cut/{number}", b"", False))
+    tape_of(session, entries, header(instruments=tuple(every)))
+    _, findings = rows(tmp_path / "tape")
+    cut = [symbol for symbol, found in findings.items() if "cut" in found]
+    assert cut == [f"S{k}/USDT" for k in told]
+
+
 def test_two_tapes_one_after_the_other_count_on(session, lines_of, tmp_path):
     tape_of(session, entries_of(lines_of(50)))
     state = State({})
