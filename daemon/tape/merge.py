@@ -15,6 +15,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from functools import partial
 from itertools import combinations
+from operator import gt
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -101,10 +102,11 @@ class MergedSource:
         parts: list[Chunk] = []
         count = 0
         while alive:
-            line, *others = sorted(alive, key=_head)
-            if not line.begun:
-                line.begin(others)
-            parts.append(line.take_until(_head(others[0]) if others else None))
+            line = min(alive, key=_tail)
+            for one in sorted(alive, key=_head):
+                if not one.begun and _head(one) <= _tail(line):
+                    one.begin(alive)
+            parts.append(_in_order([one.take_until(_tail(line)) for one in alive]))
             count += len(parts[-1].wires_ns)
             if not line.load():
                 alive.remove(line)
@@ -154,6 +156,11 @@ class _Line:
         """Return where the next entry stands in time."""
         return self._ends[self._at]
 
+    @property
+    def until_ns(self) -> int:
+        """Return where the last stands of those that it has in hand."""
+        return self._ends[-1]
+
     def load(self) -> bool:
         """Have an entry, if there is any more."""
         while self._at == len(self._ends):
@@ -166,30 +173,49 @@ class _Line:
 
     def begin(self, others: Sequence[_Line]) -> None:
         """Learn that its first entry is next; raises FileFormatError."""
-        self.begun = True
         for one in others:
             if one.begun:
                 _refuse_both(one, self)
+        self.begun = True
 
-    def take_until(self, limit: tuple[int, int] | None) -> Chunk:
-        """Return what stands before another's next entry."""
-        end = len(self._ends)
-        if limit is not None:
-            find = bisect_right if self.number < limit[1] else bisect_left
-            end = find(self._ends, limit[0], self._at)
-        part = self._chunk.part(self._at, end)
+    def take_until(self, limit: tuple[int, int]) -> tuple[Sequence[int], Chunk]:
+        """Return what it has up to where another one ends: when each drain ended, and the entries."""
+        find = bisect_right if self.number <= limit[1] else bisect_left
+        begin, end = self._at, find(self._ends, limit[0], self._at)
+        if begin == end:
+            return (), Chunk((), (), (), ())
+        part = self._chunk.part(begin, end)
         self._at, self.newest_ns = end, self._ends[end - 1]
-        for wire_ns in part.wires_ns:
-            self.backwards += wire_ns < self._above_ns
-            self._above_ns = wire_ns
+        self.backwards += sum(map(gt, [self._above_ns, *part.wires_ns], part.wires_ns))
+        self._above_ns = part.wires_ns[-1]
         names = self._names
         for stream in set(part.streams) - names.keys():
             names[stream] = f"{self.number}/{stream}"
-        return part._replace(streams=[names[one] for one in part.streams])
+        return self._ends[begin:end], part._replace(streams=[names[one] for one in part.streams])
 
 
 def _head(line: _Line) -> tuple[int, int]:
     return line.next_ns, line.number
+
+
+def _tail(line: _Line) -> tuple[int, int]:
+    return line.until_ns, line.number
+
+
+def _in_order(parts: Sequence[tuple[Sequence[int], Chunk]]) -> Chunk:
+    """Return the entries of lines, given in the order of their numbers, by when their drains ended."""
+    some = [one for one in parts if one[0]]
+    if len(some) == 1:
+        return some[0][1]
+    ends = [end_ns for its, _ in some for end_ns in its]
+    order = sorted(range(len(ends)), key=ends.__getitem__)  # stable: whoever has the lower number goes first
+    wires_ns, streams, lasts, payloads = join([one for _, one in some])
+    return Chunk(
+        [wires_ns[at] for at in order],
+        [streams[at] for at in order],
+        [lasts[at] for at in order],
+        [payloads[at] for at in order],
+    )
 
 
 def _drains(chunks: Iterator[Chunk]) -> Iterator[tuple[list[int], Chunk]]:
