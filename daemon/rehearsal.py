@@ -21,7 +21,7 @@ import numpy as np
 
 from daemon.clock import VirtualTime
 from daemon.events import Balance, VenueStatus
-from daemon.memory_disk import InlineWorker, MemoryDisk
+from daemon.memory_disk import InlineWorker, NowhereDisk
 from daemon.no_net import NoNet
 from daemon.orders.desk import Account, Desk
 from daemon.orders.ids import Ids
@@ -75,9 +75,7 @@ class Rehearsal:
         one = msgspec.structs.replace(instrument, index=0)
         #: its next timer runs at each walk, whatever a clock says: answered orders are let go of
         self._timers = VirtualTime(seams.clock.now_ns())
-        seams = seams._replace(
-            scheduler=self._timers, net=NoNet(), disk=_NowhereDisk(), worker=InlineWorker()
-        )
+        seams = seams._replace(scheduler=self._timers, net=NoNet(), disk=NowhereDisk(), worker=InlineWorker())
         memory = np.zeros(1, memory_dtype(1, len(FEATURES), 1, 1, 0, 0))
         self._desk = Desk(0, "rehearsal", (0,), memory, Account())
         self._wire = _Wire()
@@ -184,27 +182,3 @@ class _Wire:
 
     def close(self) -> None:
         """Do nothing."""
-
-
-class _Nowhere:
-    """A file that keeps its length alone."""
-
-    size = 0
-
-    def write(self, data: bytes) -> None:
-        """Count it."""
-        self.size += len(data)
-
-    def sync(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-class _NowhereDisk(MemoryDisk):
-    """A disk whose journals are nowhere."""
-
-    def journal(self, path: Path) -> _Nowhere:  # type: ignore[override] # noqa: ARG002
-        """Return one."""
-        return _Nowhere()

@@ -1,9 +1,9 @@
 """`tickd replay`: a capture or a tape through the very engine that trades, on virtual time.
 
 Feed, engine, orders, risk and journal are the live ones; the seams under them are a clock that the frames
-move, a disk in memory and the paper venue. Of a tape the drains are those of the session; every line of a
-capture is one. The same file gives the same digests in every process and at every speed: over all rows and
-decisions, and over orders and reports.
+move, a disk that keeps no journal, since it would grow with the record, and the paper venue. Of a tape the
+drains are those of the session; every line of a capture is one. The same file gives the same digests in every
+process and at every speed: over all rows and decisions, and over orders and reports.
 
 What lies before `--from` only keeps the books and the sequences: features and strategies begin there.
 """
@@ -36,7 +36,7 @@ from daemon.faces.replay_summary import show
 from daemon.feeds.base import STREAMS
 from daemon.feeds.core import FeedCore
 from daemon.lifetime import nothing_to_lose
-from daemon.memory_disk import InlineWorker, MemoryDisk
+from daemon.memory_disk import InlineWorker, NowhereDisk
 from daemon.no_net import NoNet
 from daemon.plans import strategies_to_load
 from daemon.seams import Seams
@@ -209,7 +209,7 @@ def _assemble(
 ) -> tuple[Core, list[FeedCore]]:
     """Build the live core on virtual time, recovered from an empty journal, and feeds nobody listens to."""
     instruments = list(source.instruments)
-    seams = Seams(time, time, NoNet(), MemoryDisk(), InlineWorker(), random.Random(0))  # noqa: S311 - replay
+    seams = Seams(time, time, NoNet(), NowhereDisk(), InlineWorker(), random.Random(0))  # noqa: S311 - replay
     rings = new_rings(len(instruments))
     venue = make_paper(config, instruments, rings, seams, measure(config, RealDisk()))
     paper = config.paper

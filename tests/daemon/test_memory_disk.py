@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.memory_disk import InlineWorker, MemoryDisk
+from daemon.memory_disk import InlineWorker, MemoryDisk, NowhereDisk
 
 JOURNAL = Path("var/demo/journal")
 
@@ -26,6 +26,18 @@ def test_it_behaves_as_files_do() -> None:
     assert disk.list(Path("none")) == []
     with pytest.raises(FileNotFoundError):
         disk.read(Path("none"))
+
+
+def test_a_journal_that_is_nowhere_counts_its_bytes_and_keeps_none() -> None:
+    disk = NowhereDisk()
+    file = disk.journal(JOURNAL)
+    file.write(b"one")
+    file.sync()
+    file.write(b"four")
+    file.close()
+    assert (file.size, disk.list(JOURNAL.parent)) == (7, [])
+    disk.append(JOURNAL).write(b"kept")
+    assert disk.read(JOURNAL) == b"kept"
 
 
 def test_a_full_disk_takes_nothing_of_the_record() -> None:
