@@ -9,6 +9,7 @@ file and are inferred from the decimals that its snapshot and first frames show.
 from __future__ import annotations
 
 import zlib
+from io import SEEK_END
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -129,6 +130,8 @@ def _read_chunks(path: Path) -> Generator[tuple[bytes, int], None, None]:
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read ({error.strerror})") from None
     with file:
+        size = file.seek(0, SEEK_END)
+        file.seek(0)
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         inflate = zlib.decompressobj(_GZIP)
@@ -154,6 +157,10 @@ def _read_chunks(path: Path) -> Generator[tuple[bytes, int], None, None]:
                 raise FileFormatError(f"{path} has a line over {_LINE_BYTES_MAX} bytes; it is no capture")
             if end >= 0:
                 yield data[:end], file.tell()
+        if file.tell() > size:
+            raise FileFormatError(
+                f"{path} grew while it was read ({size:,} to {file.tell():,} bytes): read it when it is whole"
+            )
         if packed and not inflate.eof:
             raise FileFormatError(f"{path} is a truncated gzip: it ends at byte {file.tell()}; copy it again")
         if tail:

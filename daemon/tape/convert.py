@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 #: forms whose frames compiled kernels read
 _COMPILED: Final = {"capture", "tape"}
+_CLOCKS: Final = {"received": "whoever received it", "exchange": "the exchange alone"}
 
 
 class Input(msgspec.Struct, kw_only=True):
@@ -159,6 +160,7 @@ class _Work:
         self._advance = advance
         self._writers: dict[tuple[str, str], TickWriter] = {}
         self._grids: dict[tuple[str, str], Grid] = {}  # that each writer counts by
+        self._clocks: dict[tuple[str, str], tuple[Path, str]] = {}  # and the file that had it first
         self._inputs: list[Input] = []
         self._sizes = {path: _size(path) for path in options.files}
         self._done_bytes = 0
@@ -171,7 +173,7 @@ class _Work:
         try:
             for piece in source.pieces(path, self.state):
                 read.symbol = piece.series.symbol
-                self._write(piece, form)
+                self._write(piece, form, path)
                 _count(read, piece)
                 self._advance(path.name, (self._done_bytes + piece.read_bytes) / all_bytes)
         except OSError as error:
@@ -184,8 +186,14 @@ class _Work:
         self._done_bytes += size
         self._inputs.append(read)
 
-    def _write(self, piece: Piece, form: str) -> None:
+    def _write(self, piece: Piece, form: str, path: Path) -> None:
         key = piece.series.key
+        first, before = self._clocks.setdefault(key, (path, piece.series.clock))
+        if piece.series.clock != before:
+            raise UsageError(
+                f"{first} is stamped by {_CLOCKS[before]} and {path} by {_CLOCKS[piece.series.clock]}: "
+                f"convert what they tell of {piece.series.symbol} apart"
+            )
         grid = self.state.grids[key]
         header = piece.series.header(grid, form, __version__)
         writer = self._writers.get(key)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.errors import FileFormatError
+from daemon.tape import capture
 from daemon.tape.capture import capture_instrument, read_frames
 
 if TYPE_CHECKING:
@@ -76,6 +77,23 @@ def test_a_bad_file_is_refused_with_one_sentence(tmp_path: Path, content: bytes,
     with pytest.raises(FileFormatError, match=sentence) as refusal:
         list(read_frames(path))
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_that_grows_while_it_is_read_is_refused_with_both_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    monkeypatch.setattr(capture, "_CHUNK_BYTES", 512)
+    lines = b"".join(b"%d %s\n" % (int(TRADE[:19]) + n, TRADE[20:]) for n in range(1_000))
+    data = gzip.compress(lines) if packed else lines
+    path = tmp_path / "growing"
+    path.write_bytes(data)
+    frames = read_frames(path)
+    next(frames)
+    with path.open("ab") as file:
+        file.write(data)
+    with pytest.raises(FileFormatError, match=f"grew while it was read .* to {2 * len(data):,} bytes"):
+        list(frames)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -80,6 +80,14 @@ def test_several_files_of_one_instrument_are_one_record(tmp_path):
     assert column(tmp_path, T_ID) == [1, 2, 3, 4, 6]
 
 
+def test_files_of_two_clocks_are_no_record_and_nothing_is_left(tmp_path, lines_of, capture_of):
+    capture, sums = capture_of(lines_of(100)), trades(tmp_path, 1, 2)
+    refusal = r"capture0\.gz is stamped by whoever received it and .*08\.csv by the exchange alone: .*BTC"
+    with pytest.raises(UsageError, match=refusal):
+        run(tmp_path, capture, sums)
+    assert left(tmp_path) == []
+
+
 def test_a_finer_number_begins_anew_and_leaves_one_set_of_files(tmp_path):
     path = trades(tmp_path, 1, 2)
     path.write_text(path.read_text() + TRADE.format(3, T0 + 3).replace("61837.63", "61837.634"))
