@@ -157,8 +157,10 @@ class PaperConfig(_Section, frozen=True):
     latency_in_us: Latency = 5000  # one way, from us to the venue
     latency_out_us: Latency = 5000  # and back
     #: what is ahead of a resting order when the quantity displayed at its price shrinks (kernels/matcher.py)
-    queue: Literal["risk_adverse", "log_prob", "power_prob"] = "risk_adverse"
-    queue_power: Annotated[float, Meta(gt=0, le=100)] = 3.0  # of power_prob
+    queue: Literal["risk_adverse", "log_prob", "log_prob_2", "power_prob", "power_prob_2", "power_prob_3"] = (
+        "risk_adverse"
+    )
+    queue_power: Annotated[float, Meta(gt=0, le=100)] = 3.0  # of the power_probs
     fee_maker: Decimal = Decimal("0.001")
     fee_taker: Decimal = Decimal("0.001")
     balances: dict[str, Decimal] = field(default_factory=lambda: {"USDT": Decimal(100_000)})

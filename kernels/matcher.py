@@ -20,10 +20,16 @@ MARKET: Final = 5  # an IOC at any price
 # --- how the queue ahead of a resting order shrinks when the displayed quantity does -----------------------
 #: only trades move us forward, until less is displayed than was ahead of us: never optimistic
 RISK_ADVERSE: Final = 0
-#: a decrease is split between the queue ahead and behind by f(back) / (f(back) + f(front)), f(x) = log(1 + x)
+#: of a decrease f(back) / (f(back) + f(front)) is behind and the rest ahead, f(x) = log(1 + x)
 LOG_PROB: Final = 1
 #: the same with f(x) = x ** queue_power
 POWER_PROB: Final = 2
+#: f(back) / f(back + front) is behind, f(x) = log(1 + x)
+LOG_PROB_2: Final = 3
+#: the same with f(x) = x ** queue_power
+POWER_PROB_2: Final = 4
+#: 1 - (front / (back + front)) ** queue_power is behind
+POWER_PROB_3: Final = 5
 
 # --- events[n, EV]: what happened --------------------------------------------------------------------------
 EV_KIND: Final = 0

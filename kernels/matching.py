@@ -20,9 +20,12 @@ from kernels.matcher import (
     EV_TICKS,
     FILL,
     LOG_PROB,
+    LOG_PROB_2,
     NO_ASK,
     NO_BID,
     ORDERS_MAX,
+    POWER_PROB_2,
+    POWER_PROB_3,
     Q_ARMED,
     Q_KEY,
     Q_LEAVES,
@@ -280,10 +283,22 @@ def take(m: Any, book: Any, key: int, side: int, limit_ticks: int, lots: int, mo
 
 # --- resting -----------------------------------------------------------------------------------------------
 @njit(cache=True)
+def share_behind(m: Any, front: float, back: float) -> float:
+    """Return which part of what leaves the display stood behind an order, by its queue; -1: no telling."""
+    front, back = max(front, 0.0), max(back, 0.0)
+    if m.queue_model == POWER_PROB_3:
+        return 1.0 - (front / (front + back)) ** m.queue_power if front + back > 0 else -1.0
+    if m.queue_model in (LOG_PROB_2, POWER_PROB_2):
+        total = weight(m, front + back)
+    else:
+        total = weight(m, front) + weight(m, back)
+    return weight(m, back) / total if total > 0 else -1.0
+
+
+@njit(cache=True)
 def weight(m: Any, lots: float) -> float:
     """Return f of the probabilistic queues."""
-    lots = max(lots, 0.0)
-    return math.log1p(lots) if m.queue_model == LOG_PROB else lots**m.queue_power
+    return math.log1p(lots) if m.queue_model in (LOG_PROB, LOG_PROB_2) else lots**m.queue_power
 
 
 @njit(cache=True)
@@ -296,9 +311,8 @@ def advance(m: Any, i: int, shown: int) -> None:
         # what was traded left the display too, and has been counted
         gone = before - shown - order[Q_TRADED]
         back = before - front
-        total = weight(m, front) + weight(m, back)
-        if gone > 0 and total > 0:
-            behind = weight(m, back) / total
+        behind = share_behind(m, front, back)
+        if gone > 0 and behind >= 0:
             front += min(back - behind * gone, 0.0) - (1.0 - behind) * gone
     m.front[i] = min(front, float(shown))
     order[Q_SHOWN] = shown

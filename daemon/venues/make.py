@@ -25,7 +25,7 @@ from daemon.venues.key_rights import refuse_withdrawals
 from daemon.venues.paper import PaperVenue
 from daemon.venues.paper_latency import drawn, fixed, folder_of, measured
 from daemon.venues.signing import check_encrypted, make_signer
-from kernels.matcher import LOG_PROB, POWER_PROB, RISK_ADVERSE
+from kernels.matcher import LOG_PROB, LOG_PROB_2, POWER_PROB, POWER_PROB_2, POWER_PROB_3, RISK_ADVERSE
 
 if TYPE_CHECKING:
     import ssl
@@ -46,7 +46,14 @@ if TYPE_CHECKING:
 
 
 #: paper.queue: hftbacktest's RiskAdverse, LogProb and PowerProb queue models
-QUEUES: Final = {"risk_adverse": RISK_ADVERSE, "log_prob": LOG_PROB, "power_prob": POWER_PROB}
+QUEUES: Final = {
+    "risk_adverse": RISK_ADVERSE,
+    "log_prob": LOG_PROB,
+    "log_prob_2": LOG_PROB_2,
+    "power_prob": POWER_PROB,
+    "power_prob_2": POWER_PROB_2,
+    "power_prob_3": POWER_PROB_3,
+}
 
 
 def make_venue(

@@ -22,10 +22,13 @@ from kernels.matcher import (
     GTC,
     IOC,
     LOG_PROB,
+    LOG_PROB_2,
     MARKET,
     ORDERS_MAX,
     POST_ONLY,
     POWER_PROB,
+    POWER_PROB_2,
+    POWER_PROB_3,
     REASON_DUPLICATE,
     REASON_FULL,
     REASON_QTY,
@@ -37,6 +40,8 @@ from kernels.matcher import (
     TRIGGERED,
     new_matcher,
 )
+
+PROBABILISTIC = (LOG_PROB, LOG_PROB_2, POWER_PROB, POWER_PROB_2, POWER_PROB_3)
 
 
 def make_book(bids: dict[int, int], asks: dict[int, int]) -> np.ndarray:
@@ -214,7 +219,7 @@ def test_without_quotes_the_book_is_the_touch():
 
 
 def test_a_probabilistic_queue_moves_when_orders_ahead_are_cancelled():
-    for model, ahead in ((RISK_ADVERSE, 6), (LOG_PROB, None), (POWER_PROB, None)):
+    for model, ahead in ((RISK_ADVERSE, 6), *((one, None) for one in PROBABILISTIC)):
         venue = Venue(model)
         venue.quote(100, 6, 101, 5)
         venue.place(1, BUY, GTC, 100, 1)
@@ -429,11 +434,15 @@ class Twin:
     def advance(self, o, shown):
         if self.model != RISK_ADVERSE and o["shown"] is not None:
             gone = o["shown"] - shown - o["traded"]
-            back = max(o["shown"] - o["front"], 0.0)
-            f = math.log1p if self.model == LOG_PROB else (lambda x: x**3.0)
-            total = f(max(o["front"], 0.0)) + f(back)
-            if gone > 0 and total > 0:
-                behind = f(back) / total
+            front, back = max(o["front"], 0.0), max(o["shown"] - o["front"], 0.0)
+            if gone > 0 and front + back > 0:
+                behind = {
+                    LOG_PROB: lambda f, b: math.log1p(b) / (math.log1p(b) + math.log1p(f)),
+                    LOG_PROB_2: lambda f, b: math.log1p(b) / math.log1p(b + f),
+                    POWER_PROB: lambda f, b: b**3.0 / (b**3.0 + f**3.0),
+                    POWER_PROB_2: lambda f, b: b**3.0 / (b + f) ** 3.0,
+                    POWER_PROB_3: lambda f, b: 1.0 - (f / (f + b)) ** 3.0,
+                }[self.model](front, back)
                 o["front"] += min(o["shown"] - o["front"] - behind * gone, 0.0) - (1.0 - behind) * gone
         o["front"] = min(o["front"], float(shown))
         o["shown"], o["traded"] = shown, 0
@@ -560,7 +569,7 @@ def random_step(rng):
             return rng.choice([arm, ("cancel", key), ("amend", key, lots)])
 
 
-@pytest.mark.parametrize("model", [RISK_ADVERSE, LOG_PROB, POWER_PROB])
+@pytest.mark.parametrize("model", [RISK_ADVERSE, *PROBABILISTIC])
 def test_every_event_is_that_of_the_twin(model):
     for seed in range(400):
         rng = random.Random(seed)

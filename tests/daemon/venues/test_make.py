@@ -39,7 +39,7 @@ from daemon.venues.make import (
     share_limits,
 )
 from daemon.venues.paper import PaperVenue
-from kernels.matcher import LOG_PROB, POWER_PROB, RISK_ADVERSE
+from kernels.matcher import LOG_PROB, LOG_PROB_2, POWER_PROB, POWER_PROB_2, POWER_PROB_3, RISK_ADVERSE
 from kernels.ring import new_rings
 
 KEYS = {"TICKD_KEY": "thekey", "TICKD_SECRET": "thesecret"}
@@ -85,7 +85,15 @@ def test_a_paper_venue_follows_the_market_and_has_the_configured_account(make):
 
 
 @pytest.mark.parametrize(
-    ("queue", "model"), [("risk_adverse", RISK_ADVERSE), ("log_prob", LOG_PROB), ("power_prob", POWER_PROB)]
+    ("queue", "model"),
+    [
+        ("risk_adverse", RISK_ADVERSE),
+        ("log_prob", LOG_PROB),
+        ("log_prob_2", LOG_PROB_2),
+        ("power_prob", POWER_PROB),
+        ("power_prob_2", POWER_PROB_2),
+        ("power_prob_3", POWER_PROB_3),
+    ],
 )
 def test_a_paper_venues_orders_queue_as_configured(make, queue, model):
     venue, _ = make(kind="paper", paper=PaperConfig(queue=queue, queue_power=2.5))
