@@ -157,7 +157,10 @@ def _read(
                     if (index := getattr(event, "instrument", None)) is not None:
                         readers[index].event(event, last, seq, begun)
             elif stream.startswith(SNAPSHOT):
-                index, one = by_symbol[stream.removeprefix(SNAPSHOT)]
+                symbol = stream.removeprefix(SNAPSHOT)
+                if symbol not in by_symbol:
+                    raise FrameError("symbol", f"a book of {symbol[:32]!r} is of no instrument of the tape")
+                index, one = by_symbol[symbol]
                 one.event(decoder.snapshot(index, payload, wire_ns), last, seq, begun)
             elif stream.startswith(CUT):
                 cuts.waiting.append((seq, wire_ns, stream.removeprefix(CUT)))

@@ -153,6 +153,15 @@ def test_a_cut_is_told_of_the_instruments_of_its_connection(
     assert cut == [f"S{k}/USDT" for k in told]
 
 
+def test_a_book_of_an_instrument_that_the_tape_does_not_name_is_told_and_left_out(session, lines_of, tmp_path):
+    entries = list(entries_of(lines_of(20)))
+    entries.insert(10, (entries[10][0], "snapshot/ETH/USDT", b"{}", False))
+    tape_of(session, entries)
+    _, findings = rows(tmp_path / "tape")
+    (told,) = findings["BTC/USDT"]["frame"].first
+    assert (told.row, told.text) == (10, "symbol: a book of 'ETH/USDT' is of no instrument of the tape")
+
+
 def test_two_tapes_one_after_the_other_count_on(session, lines_of, tmp_path):
     tape_of(session, entries_of(lines_of(50)))
     state = State({})
