@@ -153,7 +153,7 @@ def test_a_cut_is_told_of_the_instruments_of_its_connection(
     assert cut == [f"S{k}/USDT" for k in told]
 
 
-def test_a_book_of_an_instrument_that_the_tape_does_not_name_is_told_and_left_out(session, lines_of, tmp_path):
+def test_a_book_of_what_is_no_instrument_of_the_tape_is_told_and_left_out(session, lines_of, tmp_path):
     entries = list(entries_of(lines_of(20)))
     entries.insert(10, (entries[10][0], "snapshot/ETH/USDT", b"{}", False))
     tape_of(session, entries)
