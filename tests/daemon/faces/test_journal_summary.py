@@ -12,6 +12,7 @@ import pytest
 
 from daemon.events import Funding
 from daemon.faces.journal_summary import summarise
+from daemon.memory_disk import MemoryDisk
 from daemon.options import ReplayOptions
 from daemon.orders import records as r
 from daemon.orders.money import to_text
@@ -228,6 +229,7 @@ def test_a_short_derivative_is_valued_too(told):
 def test_a_replayed_session_comes_to_what_its_daemon_told_of_itself(captures, monkeypatch, strategy):
     path = captures / "binance-spot-btcusdt-20240808.gz"
     source = open_source(path)
+    monkeypatch.setattr(replay, "NowhereDisk", MemoryDisk)  # where its journal can be read
     cores = []
     assemble = replay._assemble
     monkeypatch.setattr(replay, "_assemble", lambda *given: cores.append(made := assemble(*given)) or made)
