@@ -24,9 +24,10 @@ TIMEOUT_S = 5.0
 
 
 def find_socket(name: str | None, folder: Path = Path("var")) -> Path:
-    """Return the socket of the daemon `name`, or of the only one in `folder`.
+    """Return the socket of the daemon `name`, or of the only one that runs in `folder`.
 
-    Raises NotRunningError when there is none, UsageError when `name` is needed to choose.
+    What a killed daemon left behind is no choice. Raises NotRunningError when there is none, UsageError when
+    `name` is needed to choose.
     """
     if name is not None:
         return folder / name / "tickd.sock"
@@ -36,9 +37,26 @@ def find_socket(name: str | None, folder: Path = Path("var")) -> Path:
             f"no daemon runs here (there is no {folder}/NAME/tickd.sock); start one, or say --socket"
         )
     if len(found) > 1:
-        names = ", ".join(path.parent.name for path in found)
-        raise UsageError(f"several daemons have run here ({names}); choose one with --name")
+        alive = [path for path in found if _is_taken(path)]
+        if len(alive) > 1:
+            names = ", ".join(path.parent.name for path in alive)
+            raise UsageError(f"several daemons run here ({names}); choose one with --name")
+        found = alive or found
     return found[0]
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether somebody listens there, or might."""
+    connection = _UnixConnection(path)
+    try:
+        connection.connect()
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    except OSError:
+        return True
+    finally:
+        connection.close()
+    return True
 
 
 def fetch_status(path: Path) -> Status:
@@ -80,7 +98,8 @@ def _request(path: Path, method: str, target: str, headers: Mapping[str, str], b
     except (FileNotFoundError, ConnectionRefusedError):
         raise NotRunningError(f"no daemon answers on {path}; is it running?") from None
     except TimeoutError:
-        raise TickdError(f"the daemon on {path} did not answer within {TIMEOUT_S:.0f} s") from None
+        done = "" if method == "GET" else f": it may {target[1:]} all the same, so ask for its state"
+        raise TickdError(f"the daemon on {path} did not answer within {TIMEOUT_S:.0f} s{done}") from None
     except (OSError, http.client.HTTPException) as error:
         raise TickdError(f"the daemon on {path} cannot be asked: {error}") from None
     finally:

@@ -106,18 +106,26 @@ def test_a_daemon_that_hangs_is_given_up_on(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "s.sock"))
         silent.listen()
-        with pytest.raises(TickdError, match="did not answer within"):
+        with pytest.raises(TickdError, match=r"did not answer within 0 s$"):
             client.fetch_status(tmp_path / "s.sock")
+        with pytest.raises(TickdError, match="it may halt all the same, so ask for its state"):
+            client.command(tmp_path / "s.sock", "halt", "lunch")
 
 
-def test_the_only_daemon_is_found_and_several_must_be_named(tmp_path):
+def test_the_only_daemon_that_runs_is_found_and_of_several_one_must_be_named(tmp_path):
     with pytest.raises(NotRunningError, match="no daemon runs here"):
         client.find_socket(None, tmp_path)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    (tmp_path / "a" / "tickd.sock").touch()
-    assert client.find_socket(None, tmp_path) == tmp_path / "a" / "tickd.sock"
-    (tmp_path / "b" / "tickd.sock").touch()
-    with pytest.raises(UsageError, match=r"\(a, b\); choose one with --name"):
-        client.find_socket(None, tmp_path)
-    assert client.find_socket("b", tmp_path) == tmp_path / "b" / "tickd.sock"
+    first, second = (tmp_path / name / "tickd.sock" for name in ("a", "b"))
+    with socket.socket(socket.AF_UNIX) as killed, socket.socket(socket.AF_UNIX) as alive:
+        killed.bind(str(first))  # nobody listens: so a killed daemon leaves it
+        assert client.find_socket(None, tmp_path) == first
+        alive.bind(str(second))
+        assert client.find_socket(None, tmp_path) == first  # it is said that nobody answers
+        alive.listen()
+        assert client.find_socket(None, tmp_path) == second
+        killed.listen()
+        with pytest.raises(UsageError, match=r"several daemons run here \(a, b\); choose one with --name"):
+            client.find_socket(None, tmp_path)
+    assert client.find_socket("b", tmp_path) == second
