@@ -117,7 +117,7 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
         ready = asyncio.ensure_future(exchange.message("ready"))
         console.print(f"starting the daemon ({path})", highlight=False)
         if not kernel_cache.is_warm(Path(os.environ["NUMBA_CACHE_DIR"])):
-            console.print("both compile their kernels, this once: a minute or two", highlight=False)
+            console.print("both compile their kernels, this once: one to three minutes", highlight=False)
         command = [sys.executable, "-m", "daemon.cli", "run", str(path), "--json", "--with-parent", "--hold"]
         keys = {config.venue.key_env: key, config.venue.secret_env: secret}
         await daemon.start(command, {**os.environ, **keys})

@@ -149,7 +149,7 @@ class _Teller:
         at = f", the mid at {decided}" if decided and order.kind != STOP else ""
         yield f"strategy {name}, run {run.run}, decided to {self._what(order)} ({wish(placed.action)}){at}"
         yield f"it had seen {_features(placed.row)}"
-        yield "risk approved it (what it refuses gets no order id), it was recorded, and sent"
+        yield "risk approved it (what it refuses gets no order id), and it was recorded, to be sent at once"
 
     def _word(self, report: ExecutionReport, order: Order) -> str:
         if report.kind == "STATUS":

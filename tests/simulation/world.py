@@ -268,7 +268,7 @@ class World:
         self.command("resume")
         await self._leave("WARMING")
         if self._state != "READY":
-            raise ViolationError("not ready", f"{self._state} {LATEST_S - WELL_S:g} s after the last fault")
+            raise ViolationError("not ready", f"{self._state} {self.now_s - WELL_S:g} s after the last fault")
         await self._until(max(HALT_S, self.now_s))
         while self.checks.doubts(self.run) and self.now_s < LATEST_S:
             await self._until(self.now_s + 1.0)

@@ -37,7 +37,7 @@ def test_a_life_is_told_from_the_decision_through_the_doubt_to_the_end(told):
         "it had seen a row of 25 features, whose names this version does not know: [0.0, 1.0"
     )
     assert rest == [
-        "risk approved it (what it refuses gets no order id), it was recorded, and sent",
+        "risk approved it (what it refuses gets no order id), and it was recorded, to be sent at once",
         "the venue acknowledged it as its order 77, 900.0 us after the decision",
         (
             "filled 0.00200 at 59999.00 as taker, 1.00 better than its price, fee 0.12 USDT, "
