@@ -8,7 +8,7 @@ from random import Random
 import msgspec
 import pytest
 
-from daemon.orders.closing import cancel_all
+from daemon.orders.closing import withdraw
 from daemon.orders.intents import Approved
 from daemon.orders.order import State
 from daemon.simulator.warm import warm_up
@@ -34,6 +34,12 @@ STATES = {"closed": State.FILLED, "canceled": State.CANCELED, "expired": State.E
 @pytest.fixture(scope="module", autouse=True)
 def _warm():
     warm_up(synthetic=True)
+
+
+def gone(kit):
+    """Whether nothing stands any more; as the daemon does, cancel again what a line that was down kept."""
+    withdraw(kit.world.orders, kit.world.time.now_ns())
+    return not kit.world.orders.life.open and not kit.venue.is_short()
 
 
 def doubted(kit):
@@ -74,8 +80,8 @@ def test_a_line_that_fails_at_random_costs_no_order_and_makes_none(seed):
         orders = kit.world.orders
         answered = (State.PENDING_NEW, State.PENDING_CANCEL, State.UNKNOWN)
         await kit.until(lambda: all(o.state not in answered for o in orders.life.open.values()), 20)
-        cancel_all(orders, kit.world.time.now_ns())
-        await kit.until(lambda: not orders.life.open and not kit.venue.is_short(), 20)
+        orders.halt("test", "that was all")
+        await kit.until(lambda: gone(kit), 20)
         truth = await kit.truth()
         assert len(kit.front.placed) > 5
         assert truth.keys() <= set(kit.front.placed)
