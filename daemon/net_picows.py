@@ -9,7 +9,6 @@ ends, which happens within the same read: it costs a branch and no time.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from picows import (
@@ -196,8 +195,10 @@ class Socket(Line, WSListener):
 
 async def _ended(transport: WSTransport) -> None:
     """Wait for the end, and retrieve the error picows keeps of it: unretrieved it would be printed later."""
-    with suppress(Exception):
+    try:
         await transport.wait_disconnected()
+    except Exception as error:  # its frames lead back to the transport that keeps it: see Line._end
+        error.__traceback__ = None
 
 
 def _close_reason(transport: WSTransport) -> str:

@@ -122,6 +122,9 @@ class Socket(Line, asyncio.Protocol):
         """Say why it ended."""
         del error
         self._protocol.receive_eof()
+        self._protocol.parser.close()  # it and its error's frames lead back to the protocol: see Line._end
+        if self._protocol.parser_exc is not None:
+            self._protocol.parser_exc.__traceback__ = None
         if not self.opened.done():
             self.opened.set_exception(
                 self._protocol.handshake_exc or ConnectionError("the connection was lost")

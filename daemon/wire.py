@@ -63,7 +63,7 @@ class Line(ABC):
     def __init__(self, url: str, handler: Handler, terms: Terms) -> None:
         self._where = bare_url(url)
         self._terms = terms
-        self._handler = handler
+        self._handler: Handler | None = handler
         self._on_frame: Callable[[bytes, bool], None] = handler.on_frame
         self._sendable = False
         self._fault = ""
@@ -109,10 +109,16 @@ class Line(ABC):
         self._terms.sockets.add(self)
 
     def _end(self, reason: str) -> None:
-        """Tell the handler, once, why it is over."""
+        """Tell the handler, once, why it is over, and let go of it.
+
+        It knows us too, and what the collector has frozen (daemon/garbage.py) is freed by no collection: in a
+        ring each connection would leave its read buffer behind.
+        """
         self._sendable = False
         self._terms.sockets.discard(self)
-        self._handler.on_close(redact(self._fault or reason))
+        handler, self._handler, self._on_frame = self._handler, None, _ignore
+        if handler is not None:
+            handler.on_close(redact(self._fault or reason))
 
 
 def closed_by(who: str, code: int, reason: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import struct
+from collections import Counter
 from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -253,6 +255,44 @@ def test_a_server_that_vanishes_is_a_connection_lost(run: Run, make: Make) -> No
             assert handler.frames == [(b"a", True)]
             with pytest.raises(NetError, match="takes nothing now: the connection is closed"):
                 wire.send(b"late")
+
+    run(main())
+
+
+def _alive() -> Counter[str]:
+    """Count what is there of connections, whether anybody can still reach it or not."""
+    parts = ("daemon.net_", "picows.", "websockets.")
+    kinds = (type(one) for one in gc.get_objects())
+    return Counter(kind.__qualname__ for kind in kinds if str(kind.__module__).startswith(parts))
+
+
+@pytest.mark.parametrize("end", ["closed by them", "lost", "nonsense", "closed by us"])
+def test_one_that_ended_is_freed_without_a_collection(run: Run, make: Make, end: str) -> None:
+    """No collection frees what the daemon has frozen (daemon/garbage.py): a ring would stay for ever."""
+
+    async def live() -> None:
+        net = make(close_timeout_s=0.05)
+        ends = {"closed by them": closing(1001), "nonsense": b"\xff\xff"}
+        sent = frame(TEXT, b"a") + ends.get(end, b"\x81\x05half")
+        async with raw_server(net, sent, hang_up=end == "lost") as server:
+            handler = Heard()
+            handler.wire = await net.connect(server.url, handler)  # type: ignore[attr-defined]
+            await handler.until(lambda: bool(handler.frames))
+            if end == "closed by us":
+                handler.wire.close()  # type: ignore[attr-defined]
+            await handler.until(lambda: bool(handler.reasons))
+        await asyncio.sleep(0.1)  # the loop lets go of its own
+
+    async def main() -> None:
+        await live()  # what a first connection leaves is of the libraries, once
+        gc.collect()
+        before = _alive()
+        gc.disable()
+        try:
+            await live()
+            assert _alive() == before
+        finally:
+            gc.enable()
 
     run(main())
 
