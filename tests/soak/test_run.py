@@ -6,13 +6,24 @@ import pytest
 
 from daemon.simulator.fault import read_one
 from tests.end_to_end.harness import checked_bench
-from tests.soak.run import FAULTS, soak
+from tests.soak.run import FAULTS, Outcome, soak
+from tests.soak.slopes import Slope
 
 
 def test_every_fault_is_one_that_the_exchange_knows_and_over_before_the_next():
     for entry in FAULTS:
         read_one(entry, "it")
         assert entry.get("lasts_s", 0.0) + entry.get("delay_s", 0.0) < 20.0
+
+
+@pytest.mark.parametrize(("grown_kb", "orders", "leaks"), [(1_900, 1_000, []), (3_000, 1_000, ["memory_kb"])])
+def test_what_orders_leave_in_bounded_stores_is_no_leak(grown_kb, orders, leaks):
+    flat = Slope(0.0, 0.1, 20.0)
+    slopes = {"memory_kb": Slope(grown_kb, 100.0, 9e4), "descriptors": flat, "threads": flat, "tasks": flat}
+    outcome = Outcome(30.0, 500, orders, 200, {}, slopes)
+    assert outcome.leaks() == leaks
+    assert ("GROWS" in outcome.lines()[1]) is bool(leaks)
+    assert "+1,300 an hour are the orders" in outcome.lines()[1]
 
 
 @pytest.mark.heavy
