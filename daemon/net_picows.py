@@ -23,7 +23,7 @@ from picows import (
 )
 
 from daemon.proxy import tunnel
-from daemon.wire import MESSAGE_TOO_BIG, PROTOCOL_ERROR, SILENT, DeclinedError, Line, closed_by
+from daemon.wire import MESSAGE_TOO_BIG, PROTOCOL_ERROR, SILENT, DeclinedError, Line, closed_by, keep_alive
 
 if TYPE_CHECKING:
     import ssl
@@ -106,6 +106,7 @@ class Socket(Line, WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Become sendable."""
         self._transport = transport
+        keep_alive(transport.underlying_transport)
         self._begin()
         self._ended = asyncio.get_running_loop().create_task(_ended(transport))
 

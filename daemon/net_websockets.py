@@ -17,7 +17,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from daemon.proxy import tunnel
-from daemon.wire import SILENT, DeclinedError, Line, closed_by, sentence
+from daemon.wire import SILENT, DeclinedError, Line, closed_by, keep_alive, sentence
 
 if TYPE_CHECKING:
     import ssl
@@ -96,6 +96,7 @@ class Socket(Line, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask to speak websocket."""
         self._transport = cast("asyncio.Transport", transport)
+        keep_alive(transport)
         self._protocol.send_request(self._protocol.connect())
         self._flush()
 

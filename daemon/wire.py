@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from daemon.errors import NetError
@@ -28,6 +31,17 @@ OK: Final = 1000
 PROTOCOL_ERROR: Final = 1002
 MESSAGE_TOO_BIG: Final = 1009
 INTERNAL_ERROR: Final = 1011
+
+#: a line on which nothing moves is asked after 10 s whether its other end is there, and is lost without an
+#: answer after 25 s, as it is if what we sent is not acknowledged for so long: the exchanges' own pings come
+#: every 20 s or 3 min, and a private stream may rightly say nothing for hours
+_KEEPALIVE: Final = {
+    "TCP_KEEPIDLE": 10,
+    "TCP_KEEPALIVE": 10,  # its name on macOS
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 25_000,  # ms; of Linux
+}
 
 
 class Terms(NamedTuple):
@@ -119,6 +133,18 @@ class Line(ABC):
         handler, self._handler, self._on_frame = self._handler, None, _ignore
         if handler is not None:
             handler.on_close(redact(self._fault or reason))
+
+
+def keep_alive(transport: asyncio.BaseTransport) -> None:
+    """Have the system find out that a connection's other end is gone, though nothing is sent to it."""
+    with suppress(OSError):  # it is gone already, and its end on its way
+        descriptor = os.dup(transport.get_extra_info("socket").fileno())
+        with socket.socket(fileno=descriptor) as line:  # a loop's own stand-in for it may take no options
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in _KEEPALIVE.items():
+                option = getattr(socket, name, None)  # not every platform has each
+                if option is not None:
+                    line.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def closed_by(who: str, code: int, reason: str) -> str:

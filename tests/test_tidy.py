@@ -102,7 +102,7 @@ ALLOWED = {
     "daemon/session/player.py": {"random"},  # seeded
     "daemon/tape/record.py": {"random"},  # makes the seams
     "daemon/tape/replay.py": {"random"},  # seeded
-    "daemon/wire.py": {"logging"},  # silences the transports' own loggers
+    "daemon/wire.py": {"logging", "socket"},  # of the transports: silences the loggers, sets socket options
 }
 #: asyncio's own clock runs beside the injected one: waits go by seams.scheduler (daemon/pause.py) but here
 WAITS = {

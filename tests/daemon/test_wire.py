@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import re
+import socket
 import struct
 from collections import Counter
 from functools import partial
@@ -240,6 +242,31 @@ def test_a_close_frame_is_answered_with_one(run: Run, make: Make) -> None:
             await net.connect(server.url, handler)
             await handler.until(lambda: bool(handler.reasons))
             assert (await server.received.get())[0] == 0x88
+
+    run(main())
+
+
+KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
+
+
+@pytest.mark.parametrize("way", ["plain", "tls", "proxy"])
+def test_the_system_watches_a_line_on_which_nothing_moves(
+    run: Run, make: Make, tmp_path: Path, way: str
+) -> None:
+    async def main() -> None:
+        tls, trusting = certificate(tmp_path) if way == "tls" else (None, None)
+        async with proxy_server() as proxy, echo_server(tls) as url:
+            net, handler = make(tls=trusting, proxy=f"http://{proxy.url}" if way == "proxy" else ""), Heard()
+            line: Any = await net.connect(url, handler)
+            transport = getattr(line._transport, "underlying_transport", line._transport)
+            with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as seen:
+                assert seen.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                for name, value in KEEPALIVE.items():
+                    if hasattr(socket, name):
+                        assert seen.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value, name
+            line.send(b"still")
+            await handler.until(lambda: bool(handler.frames))  # it goes on as it was
+            await net.close()
 
     run(main())
 
