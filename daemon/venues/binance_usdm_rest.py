@@ -5,12 +5,13 @@ Requests that change something are made once: none of them sends an order.
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from daemon.errors import ConfigError, FrameError, VenueError
+from daemon.errors import ConfigError, FrameError, NetError, VenueError
 from daemon.events import Balance, MarginTerms, OpenOrder, VenueSnapshot
 from daemon.venues.binance_rest import ROWS_MAX, RestReader
 from daemon.venues.binance_usdm_frames import BY_THEMSELVES, UsdmFrames
@@ -259,14 +260,19 @@ class UsdmRest(RestReader):
     async def count_down(self, instruments: Sequence[Instrument], wait_ms: int) -> None:
         """Have each instrument's orders cancelled so much later, unless asked again before.
 
-        One that the exchange refuses, as of a symbol that it closed, keeps it from none of the others.
+        Each is an attempt of its own: one that the exchange refuses, as of a symbol that it closed, or that
+        is not answered, keeps it from none of the others. Raises the first refusal, or else a NetError.
         """
-        refusal: VenueError | None = None
-        for instrument in instruments:
-            params: dict[str, str | int] = {"symbol": instrument.exchange_symbol, "countdownTime": wait_ms}
-            try:
-                await self._signed("POST", "/fapi/v1/countdownCancelAll", params, 10)
-            except VenueError as error:
-                refusal = refusal or error
-        if refusal is not None:
-            raise refusal
+        failures = await asyncio.gather(*(self._count_down(one, wait_ms) for one in instruments))
+        told = [failure for failure in failures if failure is not None]
+        if told:
+            raise next((one for one in told if isinstance(one, VenueError)), told[0])
+
+    async def _count_down(self, instrument: Instrument, wait_ms: int) -> NetError | VenueError | None:
+        """Ask it for one; return what became of it instead."""
+        params: dict[str, str | int] = {"symbol": instrument.exchange_symbol, "countdownTime": wait_ms}
+        try:
+            await self._signed("POST", "/fapi/v1/countdownCancelAll", params, 10)
+        except (NetError, VenueError) as error:
+            return error
+        return None

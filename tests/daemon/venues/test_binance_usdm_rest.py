@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from typing import Any, cast
@@ -8,7 +9,7 @@ import msgspec
 import pytest
 
 from daemon.clock import VirtualTime
-from daemon.errors import ConfigError, VenueError
+from daemon.errors import ConfigError, NetError, VenueError
 from daemon.events import Funding, MarginTerms
 from daemon.memory_disk import InlineWorker
 from daemon.seams import Response, Seams
@@ -162,6 +163,37 @@ def test_a_symbol_whose_countdown_is_refused_keeps_no_other_from_being_told_of()
     with pytest.raises(VenueError, match="of OLDUSDT was refused: Symbol is on delivering"):
         desk.run(desk.rest.count_down(listed, 3000))
     assert [params["symbol"] for _, _, params in desk.usdm.asked] == list(names)
+
+
+def test_a_symbol_whose_countdown_is_lost_or_late_keeps_no_other_from_being_told_of() -> None:
+    names = ("LOSTUSDT", "BTCUSDT", "LATEUSDT", "ETHUSDT")
+
+    def answer(method: str, path: str, params: dict[str, str]) -> Any:
+        if params["symbol"] == "LOSTUSDT":
+            raise NetError("cut")
+        return {}
+
+    async def work() -> None:
+        late, request = asyncio.Event(), desk.usdm.request
+
+        async def held(method: str, url: str, *words: Any) -> Response:
+            response = await request(method, url, *words)
+            if "LATEUSDT" in url:
+                await late.wait()
+            return response
+
+        desk.usdm.request = held  # type: ignore[method-assign]
+        telling = asyncio.ensure_future(desk.rest.count_down(listed, 3000))
+        for _ in range(30):
+            await asyncio.sleep(0)
+        assert sorted(params["symbol"] for _, _, params in desk.usdm.asked) == sorted(names)
+        late.set()
+        with pytest.raises(NetError, match="cut"):
+            await telling
+
+    desk = Desk(answer)
+    listed = [msgspec.structs.replace(INSTRUMENT, exchange_symbol=name) for name in names]
+    asyncio.run(work())
 
 
 def test_a_countdown_is_asked_for_once() -> None:
