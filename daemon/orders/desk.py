@@ -23,6 +23,9 @@ from kernels.dtypes import (
     SLOT_PENDING_REPLACE,
     SLOT_UNKNOWN,
     SLOT_WORKING,
+    W_LEAVES_LOTS,
+    W_SIDE,
+    W_STATE,
     WORKING_COLUMNS,
     WORKING_SLOTS,
     memory_dtype,
@@ -121,6 +124,12 @@ class Desk:
             self.orders[order.row][slot] = None
             at = (order.row * WORKING_SLOTS + slot) * _SLOT.size
             self._working[at : at + _SLOT.size] = _EMPTY
+
+    def live_lots(self, row: int, side: int) -> int:
+        """Return what the orders in a row's slots may still trade on a side, as the limits kernel does."""
+        first, last = row * WORKING_SLOTS * _SLOT.size, (row + 1) * WORKING_SLOTS * _SLOT.size
+        slots = _SLOT.iter_unpack(self._working[first:last])
+        return int(sum(slot[W_LEAVES_LOTS] for slot in slots if slot[W_STATE] and slot[W_SIDE] == side))
 
     def free_slot(self, row: int) -> int:
         """Return the first empty slot of a row, or -1."""

@@ -10,7 +10,7 @@ person resumes, restarts included.
 
 from __future__ import annotations
 
-from math import inf
+from math import ceil, inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -128,6 +128,7 @@ class Risk:
             instruments, limits.liquidation_distance_min, self.gates, self._tell
         )
         self._lot = [instrument.qty.as_float for instrument in instruments]
+        self._lots_min = [max(ceil(one.qty_min / one.lot_size), 1) for one in instruments]
         self._spot = [instrument.spot for instrument in instruments]
         self._journal = journal
         self._observers = observers
@@ -146,6 +147,8 @@ class Risk:
         """Judge one row of `actions` (as plain ints) of a drain at `now_ns`."""
         verb, row, slot, _, _, _, _, _, reduces, code, _, _ = action
         instrument = desk.instruments[row]
+        if code and code == desk.gate[row] and (part := self._part_that_reduces(desk, action)):
+            action, code = part, 0
         if not code:
             held = desk.orders[row][slot]
             if verb == PLACE:
@@ -204,6 +207,23 @@ class Risk:
         if action[X_KIND] == REST and not self.may_quote(desk, desk.instruments[action[X_INSTRUMENT]]):
             return gate  # it would be withdrawn at once, and asked for again for ever
         return 0 if action[X_REDUCES] and self._really_reduces(desk, action) else gate
+
+    def _part_that_reduces(self, desk: Desk, action: list[int]) -> list[int]:
+        """Return what a target across zero may trade while a gate is closed: up to zero; empty: nothing.
+
+        The kernel judges an order as a whole. The rest is wanted again once that has traded, and refused.
+        """
+        verb, row, _, kind, _, side = action[:6]
+        if verb != PLACE or kind != TARGET:
+            return []
+        instrument = desk.instruments[row]
+        held = -side * desk.position[row * POSITION_COLUMNS + P_QTY] / self._lot[instrument]
+        lots = int(held + 1e-6) - desk.live_lots(row, side)
+        if not self._lots_min[instrument] <= lots < action[X_QTY_LOTS]:
+            return []
+        part = list(action)
+        part[X_QTY_LOTS], part[X_REDUCES], part[X_REFUSAL] = lots, 1, 0
+        return part
 
     def _really_reduces(self, desk: Desk, action: list[int]) -> bool:
         """Whether an order let through a closed gate is no larger than the position it claims to reduce."""

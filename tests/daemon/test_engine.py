@@ -373,3 +373,21 @@ def test_a_stop_of_spot_does_not_outlive_the_position_of_a_run_that_ends(new_flo
     floor.later(3)
     assert floor.position() == 0.0
     assert not floor.core.orders.life.open
+
+
+def test_of_a_target_across_zero_what_reduces_leaves_while_a_gate_is_closed(new_floor, script):
+    floor = new_floor(script, market="usdm")
+    floor.go_long(2.0)
+    floor.audits.clear()
+    floor.core.orders.risk.close_all(d.GATE_WINDOW)
+    script.target(-1.0, 99.9)
+    for _ in range(3):
+        floor.quote()
+        floor.later(0.01)
+    (placed,) = floor.sent()
+    assert (placed.side, placed.reduces, floor.position()) == (SELL, True, 0.0)
+    assert set(floor.refused()) == {"window"}
+    floor.core.orders.risk.open_all(d.GATE_WINDOW)
+    floor.quote()
+    floor.later(0.01)
+    assert floor.position() == -1.0

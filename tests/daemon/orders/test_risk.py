@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
+import msgspec
 import pytest
 
 from daemon.errors import UsageError
@@ -251,6 +254,61 @@ def test_only_a_derivatives_stop_passes_a_gate_beside_what_else_may_sell(new_wor
     assert isinstance(world.check(qty=400, **stop), Approved)
     verdict = world.check(qty=401, **stop)
     assert isinstance(verdict, Refused) is spot
+
+
+ACROSS = {"kind": d.TARGET, "side": d.SELL, "qty": 1500, "price": 5_990_000, "refusal": d.GATE_WINDOW}
+
+
+def test_of_a_target_across_zero_a_closed_gate_lets_out_what_reduces(new_world, perpetual):
+    world = new_world([perpetual])
+    world.fill(world.place(qty=1000), 1, 1000)
+    world.risk.close_all(d.GATE_WINDOW)
+    wanted = world.action(slot=3, **ACROSS)
+    verdict = world.risk.check(world.desks[0], wanted, world.time.now_ns())
+    assert isinstance(verdict, Approved)
+    assert verdict.action == world.action(slot=3, **{**ACROSS, "qty": 1000, "refusal": 0}, reduces=True)
+    assert wanted == world.action(slot=3, **ACROSS)  # what was wanted is not changed
+    order = world.orders.submit(verdict)
+    assert (order.qty_lots, order.reduces) == (1000, True)
+    again = world.check(slot=4, **ACROSS)  # what is on its way may trade whole
+    assert (type(again), again.reason) == (Refused, "window")
+
+
+@pytest.mark.parametrize(
+    ("held", "change"),
+    [
+        (1000, {"kind": d.REST}),
+        (1000, {"kind": d.STOP, "price": 5_900_000}),
+        (1000, {"refusal": d.REFUSED_COLLAR}),
+        (1000, {"refusal": d.GATE_HALTED}),  # that is open again
+        (1000, {"side": d.BUY}),
+        (0, {}),
+    ],
+)
+def test_what_is_no_target_across_zero_at_a_closed_gate_is_refused_whole(new_world, perpetual, held, change):
+    world = new_world([perpetual])
+    if held:
+        world.fill(world.place(qty=held), 1, held)
+    world.risk.close_all(d.GATE_WINDOW)
+    verdict = world.check(slot=3, **{**ACROSS, **change})
+    assert isinstance(verdict, Refused)
+    assert verdict.code == {**ACROSS, **change}["refusal"]
+
+
+def test_what_is_left_to_reduce_is_no_less_than_the_venue_takes(new_world, perpetual):
+    coarse = msgspec.structs.replace(perpetual, qty_min=Decimal("0.001"))
+    world = new_world([coarse])
+    world.fill(world.place(qty=1000), 1, 1000)
+    world.place(kind=d.STOP, side=d.SELL, price=5_900_000, qty=950)
+    world.risk.close_all(d.GATE_WINDOW)
+    assert isinstance(world.check(slot=3, **ACROSS), Refused)  # 50 lots of 100
+
+
+def test_a_market_that_is_closed_takes_no_part_of_it_either(new_world, perpetual):
+    world = new_world([perpetual])
+    world.fill(world.place(qty=1000), 1, 1000)
+    world.risk.suspend(0)
+    assert isinstance(world.check(slot=3, **{**ACROSS, "refusal": d.GATE_MARKET_CLOSED}), Refused)
 
 
 def test_a_clock_a_day_ahead_for_a_moment_forgives_no_loss(new_world):
