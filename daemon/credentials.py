@@ -83,7 +83,9 @@ def find_token(environ: Mapping[str, str], disk: Disk, config: Config) -> str:
     """Return what commands over HTTP have to show; "" without a port: the socket asks for none."""
     if not config.http.port:
         return ""
-    return find_secret(environ, disk, config.http.token_env, config.keyring)
+    token = find_secret(environ, disk, config.http.token_env, config.keyring)
+    register(token, word=True)
+    return token
 
 
 def mask_keys(environ: Mapping[str, str], disk: Disk, config: Config) -> None:
@@ -91,4 +93,4 @@ def mask_keys(environ: Mapping[str, str], disk: Disk, config: Config) -> None:
     venue = config.venue
     names = [venue.key_env, venue.secret_env, venue.password_env, config.http.token_env]
     for name in (*names, *venue.credentials.values()):
-        register(find_secret(environ, disk, name))
+        register(find_secret(environ, disk, name), word=True)

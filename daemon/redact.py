@@ -1,8 +1,8 @@
 """Nothing secret leaves this process but on the wire to the venue it belongs to.
 
-Every signer registers its secret here when it is made, and everything that writes text for people (transport
-errors, logs) passes it through `redact`: registered secrets go wherever they stand, and so does whatever
-follows a telling name (`signature=`, `"apiKey": `), registered or not.
+Every signer registers its secret here when it is made, passwords are as they are read, and everything that
+writes text for people (transport errors, logs) passes it through `redact`: registered secrets go wherever
+they stand, and so does whatever follows a telling name (`signature=`, `"apiKey": `), registered or not.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from urllib.parse import quote, urlsplit
 
 MASK: Final = "***"
 
-#: shorter strings would mask ordinary words
-_SECRET_LENGTH_MIN: Final = 8
+#: shorter strings would mask parts of ordinary words; no exchange's key is so short (daemon/venues/make.py)
+SECRET_LENGTH_MIN: Final = 8
+#: a password of at least so much is masked where it stands by itself; what is shorter still hides nothing
+_WORD_LENGTH_MIN: Final = 4
 
 _TELLING = re.compile(
     r"(?i)\b(signature|x-mbx-apikey|api_?key|api_?secret|secret(?:_?key)?|listen_?key|token|authorization)"
@@ -23,14 +25,19 @@ _TELLING = re.compile(
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL)
 
 _secrets: dict[str, None] = {}  # ordered, so that redaction is the same in every process
+_words: dict[str, re.Pattern[str]] = {}
 
 
-def register(secret: str) -> None:
-    """Mask `secret` in every text from now on, as it is and as a URL quotes it."""
-    if len(secret) < _SECRET_LENGTH_MIN:
-        return
+def register(secret: str, *, word: bool = False) -> None:
+    """Mask `secret` in every text from now on, as it is and as a URL quotes it.
+
+    word: one that a person chose, which may be short: then it is masked where no letter or digit adjoins it.
+    """
     for form in (secret, quote(secret, safe="")):
-        _secrets[form] = None
+        if len(secret) >= SECRET_LENGTH_MIN:
+            _secrets[form] = None
+        elif word and len(secret) >= _WORD_LENGTH_MIN:
+            _words[form] = re.compile(rf"(?<![^\W_]){re.escape(form)}(?![^\W_])")
 
 
 def redact(text: str) -> str:
@@ -38,6 +45,9 @@ def redact(text: str) -> str:
     for secret in _secrets:
         if secret in text:
             text = text.replace(secret, MASK)
+    for word, standing in _words.items():
+        if word in text:
+            text = standing.sub(MASK, text)
     return _TELLING.sub(rf"\1\2{MASK}", _PEM.sub(MASK, text))
 
 

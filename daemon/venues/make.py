@@ -14,7 +14,7 @@ from daemon.credentials import find_secret, read_key_file
 from daemon.errors import ConfigError
 from daemon.net import trust
 from daemon.orders.money import UNIT
-from daemon.redact import register
+from daemon.redact import SECRET_LENGTH_MIN, register
 from daemon.rehearsal import Rehearsal
 from daemon.venues.binance import BinanceVenue
 from daemon.venues.binance_replacing import ReplacingBinanceVenue
@@ -54,6 +54,9 @@ QUEUES: Final = {
     "power_prob_2": POWER_PROB_2,
     "power_prob_3": POWER_PROB_3,
 }
+
+#: what ccxt signs with; passwords, and names that some exchanges want too, may be short
+_KEYS: Final = frozenset({"apiKey", "secret", "privateKey"})
 
 
 def make_venue(
@@ -289,23 +292,37 @@ def _credentials(config: Config, disk: Disk, environ: Mapping[str, str]) -> dict
     """Return what ccxt signs with, which is never shown."""
     venue = config.venue
     names = venue.credentials or {"apiKey": venue.key_env, "secret": venue.secret_env}
-    found = {what: _secret(config, disk, environ, name) for what, name in names.items()}
+    found = {
+        what: (_key if what in _KEYS else _secret)(config, disk, environ, name)
+        for what, name in names.items()
+    }
     third = "" if venue.credentials else venue.password_env
     if third and (password := find_secret(environ, disk, third, config.keyring)):
         found["password"] = password
     for secret in found.values():
-        register(secret)
+        register(secret, word=True)
     return found
 
 
 def _signer(config: Config, disk: Disk, environ: Mapping[str, str]) -> Signer:
     venue = config.venue
-    api_key = _secret(config, disk, environ, venue.key_env)
+    api_key = _key(config, disk, environ, venue.key_env)
     if venue.private_key_file:
         secret = read_key_file(disk, Path(venue.private_key_file), "venue.private_key_file")
     else:
-        secret = _secret(config, disk, environ, venue.secret_env)
+        secret = _key(config, disk, environ, venue.secret_env)
     return make_signer(venue.key_type, api_key, secret)
+
+
+def _key(config: Config, disk: Disk, environ: Mapping[str, str], name: str) -> str:
+    """Return what requests are signed with; raises ConfigError for what is none."""
+    value = _secret(config, disk, environ, name)
+    if len(value) < SECRET_LENGTH_MIN:
+        raise ConfigError(
+            f"what {name} holds is no key of an exchange: it has fewer than {SECRET_LENGTH_MIN} characters, "
+            "and could not be masked; check where it was copied from"
+        )
+    return value
 
 
 def _secret(config: Config, disk: Disk, environ: Mapping[str, str], name: str) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from daemon import redact as module
@@ -9,6 +11,7 @@ from daemon.redact import bare_url, redact, register
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_secrets", {})
+    monkeypatch.setattr(module, "_words", {})
 
 
 def test_a_registered_secret_is_masked_wherever_it_stands() -> None:
@@ -41,8 +44,17 @@ def test_ordinary_text_is_left_alone() -> None:
 
 
 def test_a_secret_too_short_to_be_one_masks_nothing() -> None:
-    register("BTC")
+    register("BTC", word=True)
+    register("USDT")
     assert redact("BTC/USDT") == "BTC/USDT"
+
+
+@pytest.mark.parametrize("password", ["hunt3r", "a+b/c=", "p w d 1"])
+def test_a_short_password_is_masked_where_it_stands_by_itself(password: str) -> None:
+    register(password, word=True)
+    text = f'{password}, "{password}" x={password}&y passphrase_{password} 9{password} {password}s'
+    assert redact(text) == text.replace(password, "***", 4)
+    assert redact(f"?p={quote(password, safe='')}&z=1") == "?p=***&z=1"
 
 
 def test_an_address_is_shown_without_query_user_and_fragment() -> None:

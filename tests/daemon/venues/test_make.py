@@ -42,7 +42,7 @@ from daemon.venues.paper import PaperVenue
 from kernels.matcher import LOG_PROB, LOG_PROB_2, POWER_PROB, POWER_PROB_2, POWER_PROB_3, RISK_ADVERSE
 from kernels.ring import new_rings
 
-KEYS = {"TICKD_KEY": "thekey", "TICKD_SECRET": "thesecret"}
+KEYS = {"TICKD_KEY": "thekeykey", "TICKD_SECRET": "thesecret"}
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_without_an_address_it_is_the_exchanges_own(make):
 
 
 def test_keys_come_from_the_variables_that_are_named(make):
-    assert make({"A": "k", "B": "s"}, kind="binance", key_env="A", secret_env="B")
+    assert make({"A": "thekeykey", "B": "thesecret"}, kind="binance", key_env="A", secret_env="B")
     for missing in KEYS:
         with pytest.raises(ConfigError, match=f"the environment variable {missing} has"):
             make({**KEYS, missing: ""}, kind="binance")
@@ -161,7 +161,7 @@ def test_keys_come_from_the_variables_that_are_named(make):
 def test_what_neither_the_environment_nor_the_keyring_has_is_told_with_the_command_that_puts_it_there(
     config_of, monkeypatch
 ):
-    held = {"TICKD_KEY": "thekey"}
+    held = {"TICKD_KEY": "thekeykey"}
     monkeypatch.setattr("daemon.credentials._ask_keyring", lambda service, name: held.get(name, ""))
     for kind in ("binance", "ccxt"):
         config = msgspec.structs.replace(config_of(kind=kind, exchange="binance"), keyring="tickd")
@@ -178,7 +178,7 @@ def test_a_venue_on_ccxt_has_what_is_configured(make):
     assert (type(venue).__name__, venue.name, venue.can_amend) == ("CcxtVenue", "okx", False)
     assert followers == []
     client = venue.client
-    assert (client.apiKey, client.secret, client.password) == ("thekey", "thesecret", "thepassword")
+    assert (client.apiKey, client.secret, client.password) == ("thekeykey", "thesecret", "thepassword")
     assert client.urls["api"]["rest"] == "https://x"
     assert (client.order_timeout_ms, venue._settings.stops) == (300, False)
     assert redact("thepassword") == "***"
@@ -198,6 +198,25 @@ def test_ccxt_wants_keys_too(make, missing):
         make({**KEYS, missing: ""}, kind="ccxt", exchange="binance")
 
 
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("kind", ["binance", "ccxt"])
+def test_what_is_too_short_to_be_a_key_is_refused_with_one_sentence(config_of, make, kind, name):
+    named = {"kind": kind} if kind == "binance" else {"kind": kind, "exchange": "binance"}
+    short = {**KEYS, name: "sevench"}
+    sentence = f"what {name} holds is no key of an exchange: it has fewer than 8 characters"
+    with pytest.raises(ConfigError, match=sentence) as refused:
+        make(short, **named)
+    assert "sevench" not in str(refused.value)
+    with pytest.raises(ConfigError, match=sentence):
+        check_keys(config_of(**named), RealDisk(), short)
+
+
+def test_a_short_passphrase_is_masked_where_it_stands_by_itself(make):
+    environ = {**KEYS, "TICKD_PASSWORD": "w0rds7!"}
+    make(environ, kind="ccxt", exchange="kucoin", stops=False)
+    assert redact("kucoin said w0rds7! is wrong") == "kucoin said *** is wrong"
+
+
 def test_an_address_of_ccxt_must_be_encrypted(make):
     with pytest.raises(ConfigError, match="is not encrypted"):
         make(kind="ccxt", exchange="binance", ws_url="ws://example.org")
@@ -213,9 +232,9 @@ def test_without_the_package_ccxt_the_start_ends_with_one_sentence(config_of, mo
 
 def test_secrets_that_the_file_names_take_the_place_of_key_and_secret(config_of, make):
     named = {"kind": "ccxt", "exchange": "binance", "credentials": {"walletAddress": "W", "privateKey": "P"}}
-    venue, _ = make({"W": "0x1", "P": "0x2"}, **named)
+    venue, _ = make({"W": "0x1", "P": "0x22222222"}, **named)
     config = config_of(**named)
-    assert (venue.client.walletAddress, venue.client.privateKey) == ("0x1", "0x2")
+    assert (venue.client.walletAddress, venue.client.privateKey) == ("0x1", "0x22222222")
     assert not venue.client.apiKey
     with pytest.raises(ConfigError, match="the environment variable P has the venue's key"):
         check_keys(config, RealDisk(), {**KEYS, "W": "0x1"})
@@ -297,7 +316,7 @@ def test_through_ccxt_the_exchange_of_the_orders_is_asked_with_the_keys_of_the_f
     venue, _ = make(**told)
     config = msgspec.structs.replace(config_of(**told), mode="live")
     assert asyncio.run(check_key_rights(config, venue, venue._seams, KEYS)) == []
-    assert seen == [("kraken", "thekey", allowed)]
+    assert seen == [("kraken", "thekeykey", allowed)]
 
 
 def test_an_ed25519_key_is_read_from_its_file(make, tmp_path):
@@ -309,7 +328,7 @@ def test_an_ed25519_key_is_read_from_its_file(make, tmp_path):
         )
     )
     path.chmod(0o600)
-    venue, _ = make({"TICKD_KEY": "k"}, kind="binance", key_type="ed25519", private_key_file=str(path))
+    venue, _ = make(KEYS, kind="binance", key_type="ed25519", private_key_file=str(path))
     assert venue._signer.can_logon
 
 
