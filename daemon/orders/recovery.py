@@ -21,7 +21,7 @@ from daemon.orders import records
 from daemon.orders.checkpoint import load, save
 from daemon.orders.desk import detached_desk
 from daemon.orders.meeting import ADOPTED, Meeting
-from daemon.orders.order import Order
+from daemon.orders.order import Order, State
 from daemon.orders.state import Event
 from kernels.dtypes import (
     X_INSTRUMENT,
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
 #: trades are asked for from so long before the last one known: the exchanges' clocks and ours differ
 _MARGIN_NS = 60_000_000_000
+#: what a look has covered is asked for again for so long, and not for as long as an old order stands, or
+#: nothing trades: a list may be late
+_AGAIN_NS = 600_000_000_000
 
 
 class Recovery:
@@ -150,10 +153,19 @@ class Recovery:
         """Return from when on trades must be asked for.
 
         Before the latest known there may be some that nobody told of: what no look has covered is not known.
+        Of an order in doubt all are wanted: by them it may be absent.
         """
         last_ns, looked_ns = self._life.last_trade_ns, self._orders.doubts.trades_asked_ns
-        last_ns = min(last_ns, looked_ns) if looked_ns >= 0 else last_ns
-        oldest_ns = min((order.sent_ns for order in self._life.open.values()), default=last_ns)
+        covered_ns = looked_ns - _AGAIN_NS if looked_ns >= 0 else 0
+        if looked_ns >= 0:
+            last_ns = min(max(last_ns, covered_ns), looked_ns)
+        oldest_ns = min(
+            (
+                order.sent_ns if order.state is State.UNKNOWN else max(order.sent_ns, covered_ns)
+                for order in self._life.open.values()
+            ),
+            default=last_ns,
+        )
         return max(min(oldest_ns, last_ns, self._meeting.unnamed_ns or last_ns) - _MARGIN_NS, 0)
 
     def _on_run(self, run: records.Run) -> None:
