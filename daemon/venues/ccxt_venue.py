@@ -123,7 +123,7 @@ class CcxtVenue:
             self._spawn(self.look(order))
 
     def _may_ask(self, refusal: ReportKind, order: Order) -> bool:
-        if not self.up:
+        if not (self.up or refusal == "CANCEL_REJECTED"):  # a cancel is tried: lists may fail where it works
             self._refuse(refusal, order, "the venue is down")
             return False
         self.live[order.client_order_id] = order

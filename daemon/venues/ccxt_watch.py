@@ -99,17 +99,19 @@ class Watch:
     async def _keep(self) -> None:
         clock, owner = self._seams.clock, self._owner
         beat_ns = look_ns = clock.mono_ns()
+        backoff = Backoff(BACKOFF_S_FIRST, BEAT_NS / 1e9, self._seams.random)
         while True:
-            await pause(self._seams, LOOK_S)
+            await pause(self._seams, LOOK_S if owner.up else backoff.next_s())
             now_ns = clock.mono_ns()
             try:
-                if now_ns - beat_ns >= BEAT_NS:
+                if now_ns - beat_ns >= BEAT_NS or not owner.up:  # one look that failed keeps nothing back
                     beat_ns = now_ns
                     await self.ask_time()
                     owner.on_alive()
                 if owner.up and (not self.streams_up or now_ns - look_ns >= LOOK_NS_STREAM):
                     look_ns = now_ns
                     differing = await self._differing()
+                    backoff.reset()
                 else:
                     differing = []
             except Exception as error:  # ccxt raises whatever an odd answer makes of it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from ccxt.base.errors import ExchangeNotAvailable
 
 from daemon.errors import ConfigError
 from daemon.orders.order import State
@@ -191,7 +192,11 @@ def test_an_order_that_would_wait_for_the_rate_limit_is_not_sent_and_a_cancel_wa
         await kit.until(lambda: stands.state is State.WORKING)
         limiter = kit.venue.client.throttler
         limiter.timestamps = [
-            {"timestamp": kit.world.time.mono_ns() / 1e6 - 59_500, "cost": limiter.config["maxWeight"]}
+            {
+                "timestamp": kit.world.time.mono_ns() / 1e6 - 59_500,
+                "cost": limiter.config["maxWeight"],
+                "read": 0.0,
+            }
         ]
         refused = kit.world.place(kind=REST, level=1, price=bid - 60_000, qty=2_000)
         kit.world.orders.cancel(stands, kit.world.time.now_ns())
@@ -262,5 +267,23 @@ def test_an_amend_is_refused_and_a_venue_that_is_down_sends_nothing():
         kit.venue.on_alive()
         assert [status.up for status in kit.statuses] == [True, False, True]
         assert kit.front.placed == [order.client_order_id]
+
+    trade(work)
+
+
+def test_a_cancel_is_tried_while_what_else_is_asked_fails():
+    async def work(kit):
+        async def fails(*words):
+            raise ExchangeNotAvailable("a test")
+
+        bid, _ = await kit.touch()
+        order = kit.world.place(kind=REST, price=bid - 50_000, qty=2_000)
+        await kit.until(lambda: order.state is State.WORKING)
+        kit.venue.client.load_time_difference = kit.venue.client.fetch_open_orders = fails
+        await kit.until(lambda: not kit.venue.up)
+        kit.world.orders.halt("test", "enough")
+        await kit.until(lambda: order.state is State.CANCELED)
+        assert not kit.venue.up
+        assert (await kit.truth())[order.client_order_id]["status"] == "canceled"
 
     trade(work)

@@ -71,6 +71,8 @@ class There:
 
     async def open_orders(self, symbol):
         self.said.append("list")
+        if isinstance(self.open, Exception):
+            raise self.open
         return self.open
 
     # the owner's
@@ -164,6 +166,29 @@ def test_an_exchange_that_does_not_answer_is_down_until_it_does():
         there.alive = True
         await there.later(5.5)
         assert there.up
+
+    run(work, streams=False)
+
+
+def test_a_look_that_fails_once_leaves_the_venue_down_for_less_than_a_second():
+    async def work(there):
+        there.live["a"] = live("a", "1")
+        there.open = ExchangeNotAvailable("cut")
+        await there.later(1.1)
+        assert not there.up
+        there.open = [row("1")]
+        await there.later(0.5)
+        assert there.up
+
+    run(work, streams=False)
+
+
+def test_one_that_goes_on_failing_is_asked_later_and_later_though_its_clock_answers():
+    async def work(there):
+        there.live["a"] = live("a", "1")
+        there.open = ExchangeNotAvailable("cut")
+        await there.later(60)
+        assert 8 <= there.said.count("ExchangeNotAvailable: cut") <= 20
 
     run(work, streams=False)
 
