@@ -1,8 +1,8 @@
 """An account at an exchange of ccxt, as it is read: an order, its trades, the whole for a snapshot; prices.
 
 Only reading requests are made here; a failed one is the caller's to ask again. Lists are asked for by spans
-of time. A span whose list is full is halved until none is: whichever end of a list an exchange cuts off,
-nothing is missed.
+of time. A span whose list is full, with other symbols' rows too where an exchange lists all together, is
+halved until none is: whichever end of a list an exchange cuts off, nothing is missed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from daemon.errors import FrameError, NetError, VenueError
 from daemon.events import OpenOrder, VenueSnapshot
+from daemon.venues.ccxt_client import LISTS
 from daemon.venues.ccxt_errors import reason_of
 from daemon.venues.ccxt_exchanges import EXCHANGES
 from daemon.venues.order_names import OrderNames
@@ -271,8 +272,13 @@ class Account:
         spans = [(start, min(start + span_ms, now_ms)) for start in range(since_ms, now_ms, span_ms)]
         while spans:
             start, end = spans.pop()
-            part = await lister(symbol, start, limit, {"until": end})
-            if len(part) >= limit:
+            lists: list[list[Callable[[], Any]]] = []
+            before = LISTS.set(lists)
+            try:
+                part = await lister(symbol, start, limit, {"until": end})
+            finally:
+                LISTS.reset(before)
+            if len(part) >= limit or any(_is_cut(one, limit, start, end) for one in lists):
                 if end - start < 2:
                     raise VenueError(
                         0, f"{self._client.id} lists no more than {limit} {symbol} rows of one time"
@@ -281,6 +287,14 @@ class Account:
                 spans += [(start, middle), (middle, end)]
             rows |= {(str(row.get("id")), str(row.get("order"))): row for row in part}
         return list(rows.values())
+
+
+def _is_cut(rows: Sequence[Callable[[], Any]], limit: int, start: int, end: int) -> bool:
+    """Whether a list is full with rows of one span alone, of whichever symbols: then others may be cut off.
+
+    One that reaches beyond the span, at either end, has all of it.
+    """
+    return len(rows) >= limit and all(start <= (read().get("timestamp") or start) <= end for read in rows)
 
 
 def order_lists(client: Any) -> tuple[str, ...]:

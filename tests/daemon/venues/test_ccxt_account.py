@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from daemon.clock import VirtualTime
 from daemon.errors import NetError, VenueError
 from daemon.venues.ccxt_account import Account, list_told, order_lists
+from daemon.venues.ccxt_client import CcxtSettings, make_client
 from daemon.venues.ccxt_exchanges import EXCHANGES
 from daemon.venues.ccxt_ids import ClientIds
 from daemon.venues.ccxt_requests import Requests
@@ -335,3 +336,47 @@ def test_cancelled_orders_are_as_many_at_once_as_ended_ones():
     client = SimpleNamespace(features={"spot": told})
     rows = [list_told(client, verb).get("limit") for verb in ("fetchCanceledOrders", "fetchMyTrades", "x")]
     assert rows == [50, 100, None]
+
+
+# --- an exchange that lists all symbols together ------------------------------------------------------------
+def kraken(trades):
+    """ccxt's own client of Kraken, whose exchange tells 50 trades at once, the latest, of all its pairs."""
+    settings = CcxtSettings(exchange="kraken", name="one", credentials={"apiKey": "k", "secret": "s"})
+    client = make_client(settings, {}, VirtualTime(NOW_MS * 1_000_000))
+    pairs = {"XBTUSDT": ("BTC/USDT", "BTC"), "ETHUSDT": ("ETH/USDT", "ETH")}
+    client.set_markets([
+        client.safe_market_structure({
+            "id": pair, "altname": pair, "symbol": symbol, "base": base, "quote": "USDT", "spot": True,
+            "type": "spot", "active": True, "info": {"altname": pair, "wsname": symbol},
+        })
+        for pair, (symbol, base) in pairs.items()
+    ])  # fmt: skip
+    asked = []
+
+    async def history(params):
+        asked.append(params)
+        start, end = int(params["start"]), int(params["end"])
+        found = [one for one in trades if start < float(one[1]["time"]) <= end][-50:]
+        return {"error": [], "result": {"trades": {number: dict(one) for number, one in found}}}
+
+    client.privatePostTradesHistory = history
+    return client, asked
+
+
+def krakens_trade(number, pair, age_s):
+    row = {
+        "ordertxid": f"O{number}", "pair": pair, "time": f"{NOW_MS / 1000 - age_s:.4f}", "type": "buy",
+        "ordertype": "limit", "price": "5", "cost": "5", "fee": "0.01", "vol": "1.00000000", "maker": True,
+    }  # fmt: skip
+    return f"T{number}", row
+
+
+@pytest.mark.parametrize("of_another", [0, 1, 30, 49, 50, 200])
+def test_trades_that_other_symbols_fill_a_list_in_front_of_are_found_too(of_another):
+    ours = [krakens_trade(number, "XBTUSDT", 3_600 + 60 * number) for number in range(40, 0, -1)]
+    others = [krakens_trade(f"x{number}", "ETHUSDT", 1_800 - number) for number in range(of_another)]
+    client, asked = kraken(ours + others)
+    account = account_of(client, "kraken")
+    found = asyncio.run(account._spans("fetchMyTrades", "BTC/USDT", NOW_MS - DAY_MS // 2))
+    assert sorted(row["id"] for row in found) == sorted(number for number, _ in ours)
+    assert len(asked) < 40
