@@ -74,7 +74,9 @@ class Rows:
         """Return an order. One that is "closed" with less than it wanted has ended without the rest."""
         qty_lots = _count(instrument.qty, row.get("amount"), "qty")
         cum_lots = _count(instrument.qty, row.get("filled"), "qty")
-        own, trigger = row.get("price"), row.get("triggerPrice") or row.get("stopPrice")
+        # in place of the price that one to the market has not ccxt says what it has traded at, on no grid
+        own = row.get("price") if row.get("type") != "market" else None
+        trigger = row.get("triggerPrice") or row.get("stopPrice")
         # beside a price of its own it may be that of another order, to be sent once this one has filled
         leaves_at = row.get("stopLossPrice") or row.get("takeProfitPrice")
         word = row.get("status") or ""

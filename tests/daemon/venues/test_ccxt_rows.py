@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.clock import VirtualTime
 from daemon.errors import FrameError
 from daemon.events import Balance
 from daemon.orders.trades import hashed_id
+from daemon.venues.ccxt_client import CcxtSettings, make_client
 from daemon.venues.ccxt_exchanges import EXCHANGES
 from daemon.venues.ccxt_ids import ClientIds
 from daemon.venues.ccxt_rows import Rows
@@ -137,3 +139,37 @@ def test_balances_are_exact_and_empty_ones_left_out():
 def test_what_is_about_no_market_of_ours_is_none():
     assert ROWS.instrument({"symbol": "ETH/USDT"}) is None
     assert ROWS.instrument({"symbol": "BTC/USDT"}) is BTC
+
+
+BINANCE_STOP = {
+    "symbol": "BTCUSDT", "orderId": 77, "clientOrderId": "one-7-1", "price": "0.00000000",
+    "origQty": "0.00300000", "executedQty": "0.00200000", "cummulativeQuoteQty": "119.99997000",
+    "status": "EXPIRED", "timeInForce": "GTC", "type": "STOP_LOSS", "side": "SELL",
+    "stopPrice": "60000.00000000", "time": 1_700_000_000_123, "updateTime": 1_700_000_000_123,
+}  # fmt: skip
+KRAKEN_STOP = {
+    "id": "77", "status": "canceled", "opentm": 1_700_000_000.123, "vol": "0.00300000",
+    "vol_exec": "0.00200000", "cost": "119.99997", "fee": "0.1", "price": "59999.98333",
+    "descr": {"pair": "XBTUSDT", "type": "sell", "ordertype": "stop-loss", "price": "60000.00",
+              "price2": "0"},
+    "cl_ord_id": "one-7-1", "oflags": "fciq",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("exchange", "raw", "end"), [("binance", BINANCE_STOP, "EXPIRED"), ("kraken", KRAKEN_STOP, "CANCELED")]
+)
+def test_a_stop_that_traded_at_a_price_between_two_ticks_on_average_is_read(exchange, raw, end):
+    settings = CcxtSettings(exchange=exchange, name="one", credentials={})
+    client = make_client(settings, {}, VirtualTime(1_700_000_000_000_000_000))
+    number = {"binance": "BTCUSDT", "kraken": "XBTUSDT"}[exchange]
+    market = client.safe_market_structure(
+        {"id": number, "symbol": "BTC/USDT", "base": "BTC", "quote": "USDT", "spot": True, "type": "spot",
+         "info": {"altname": number}}
+    )  # fmt: skip
+    client.set_markets([market])
+    told = client.parse_order(raw, client.market("BTC/USDT"))
+    assert Decimal(told["price"]) % BTC.tick_size  # what is no price of ours
+    row = ROWS.order(told, BTC)
+    assert (row.end, row.price_ticks, row.waits) == (end, 6_000_000, False)
+    assert (row.qty_lots, row.cum_lots) == (300, 200)
