@@ -1,7 +1,7 @@
 """ccxt's rate limiter, with a way to be refused: an order leaves now or not at all.
 
 What only reads has half of it: a look at the account is many requests, and neither orders nor cancels wait
-until it is over.
+until it is over. Of a window it has that half whatever orders use of the other, and a countdown.
 """
 
 from __future__ import annotations
@@ -53,9 +53,10 @@ class Throttle(Throttler):  # type: ignore[misc] # ccxt is untyped
             return True
         self.timestamps = [one for one in self.timestamps if one["timestamp"] > now_ms - config["windowSize"]]
         used, most = sum(one["cost"] for one in self.timestamps), config["maxWeight"]
-        if used + cost > most or (reads and used and used + cost > most * READING_SHARE):
+        read = sum(one["read"] for one in self.timestamps)
+        if used + cost > most or (reads and read and read + cost > most * READING_SHARE):
             return False
-        self.timestamps.append({"timestamp": now_ms, "cost": cost})
+        self.timestamps.append({"timestamp": now_ms, "cost": cost, "read": cost if reads else 0.0})
         return True
 
     async def looper(self) -> None:

@@ -94,6 +94,16 @@ def test_what_reads_and_weighs_more_than_half_goes_where_nothing_else_does():
     assert not Throttle(ROLLING, None, now)._fits(10.5, reads=True)
 
 
+def test_what_orders_and_countdowns_use_keeps_nobody_from_reading():
+    now = Now()
+    throttle = Throttle(ROLLING, None, now)
+    for _ in range(5):  # Kraken's: a countdown every ten seconds weighs 3, a list of trades 6, of 10 in ten
+        assert throttle.take(3.0)
+        assert throttle._fits(6.0, reads=True)
+        assert not throttle._fits(0.5, reads=True)
+        now.ms += 1_000
+
+
 def test_of_a_bucket_readers_leave_the_half_that_an_order_may_leave_by():
     now = Now()
     throttle = Throttle(LEAKY, None, now)
