@@ -22,6 +22,7 @@ from daemon.config_show import to_toml
 from daemon.core import build_orders, refuse_another_place
 from daemon.errors import ConfigError, JournalError, NetError, TickdError, VenueError
 from daemon.flatten import Flatten
+from daemon.meetings import refuses
 from daemon.memory_disk import MemoryDisk
 from daemon.orders.audit import Alarm, Filled, Moved
 from daemon.orders.funding import take_funding
@@ -140,7 +141,7 @@ class Direct:
         self.orders.doubts.ask_snapshot = self._meet_soon
         self.on_funding = partial(take_funding, self.orders)
         self.on_alarm = partial(take_alarm, self.orders)
-        self._flatten = Flatten(self.orders, instruments, self._touch, config.risk.collar)
+        self._flatten = Flatten(self.orders, instruments, self._prices.__getitem__, config.risk.collar)
 
     # --- the journal ---------------------------------------------------------------------------------------
     def _open(self) -> _Books:
@@ -217,7 +218,7 @@ class Direct:
         for one in self._markets():
             if not one.trading:
                 orders.risk.suspend(one.index)
-        snapshot = await self._meet()
+        snapshot = await self._first_word()
         if self._everything:
             self._taken = take_over(orders, _DESK, snapshot)
         orders.halt("flatten --direct", self._reason)
@@ -245,6 +246,18 @@ class Direct:
         self.orders.close()
         with suppress(JournalError):  # what could not be recorded was told
             await self.orders.journal.close()
+
+    async def _first_word(self) -> VenueSnapshot:
+        """Return what the venue says first, which a bad line may bring late; raises NetError, VenueError."""
+        until_ns = self._seams.clock.mono_ns() + int(_START_S * 1e9)
+        while True:
+            try:
+                return await self._meet()
+            except _FAILURES as error:
+                if self._stopped or refuses(error) or self._seams.clock.mono_ns() >= until_ns:
+                    raise
+                self._note(str(error))
+            await pause(self._seams, _LOOK_S)
 
     async def _step(self) -> VenueSnapshot | None:
         """Do what can be done now; return the venue's word once that says that nothing is left to do."""
@@ -350,9 +363,6 @@ class Direct:
             self._say(text)
 
     # --- the report ----------------------------------------------------------------------------------------
-    def _touch(self, index: int) -> tuple[float, float]:
-        return self._prices[index]
-
     def _sum_up(self, snapshot: VenueSnapshot) -> None:
         report, orders = self.report, self.orders
         for (index, side), trades in self._traded.items():

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 REFUSALS_MAX: Final = 3
 BUSY: Final = frozenset({-1000, -1001, -1003, -1021, -2013, -418, -429})
 
+#: one look failed: the next comes so soon
+_AGAIN_S: Final = 1.0
 #: one look did not settle everything: the next comes so soon
 _SOON_S: Final = 5.0
 #: looks that fail for so long are told to a person, and for so long add no risk, though orders may travel
@@ -50,14 +52,15 @@ class Meetings:
         self._asked_ns += step_ns
 
     async def first(self, *, live: bool) -> None:
-        """Meet the venue before anything is sent; raises NetError or VenueError.
+        """Meet the venue before anything is sent; raises VenueError where it refuses its word.
 
+        A line that is cut meanwhile ends no start: what the last run left at the venue is still there.
         live: orders may stand at the venue of which a power cut has taken the record. Such an order may be
         listed, or even arrive, as late as an absent one may be there after all, so it is waited for. What
         the last run left resting is withdrawn meanwhile, as in a silent market: nobody could move it.
         """
         self._asked.clear()
-        await self.meet()
+        await self._meet_at_last()
         waits_ns = self._core.recovery.forgets_ns(self._seams.disk.boot()) if live else 0
         if waits_ns:
             text = "the power was cut: orders of the last moment may have no record, and be listed late"
@@ -66,7 +69,21 @@ class Meetings:
             while (left_ns := until_ns - self._seams.clock.mono_ns()) > 0:
                 self._core.doors.withdraw_unseen()
                 await pause(self._seams, min(left_ns / 1e9, _WITHDRAW_S))
-            await self.meet()
+            await self._meet_at_last()
+
+    async def _meet_at_last(self) -> None:
+        """Meet, tried again while the venue cannot be asked or is busy."""
+        while True:
+            try:
+                await self.meet()
+            except (NetError, VenueError) as error:
+                if refuses(error):
+                    raise
+                self._go_unseen(str(error))
+            else:
+                self._see_again()
+                return
+            await pause(self._seams, _AGAIN_S)
 
     async def meet(self) -> None:
         """Compare with the venue's word, and settle."""
@@ -99,11 +116,10 @@ class Meetings:
                 await self.meet()
             except (FrameError, NetError, VenueError) as error:
                 self._go_unseen(str(error))
-                refused = isinstance(error, VenueError) and error.code not in BUSY
-                refusals = refusals + 1 if refused else 0
+                refusals = refusals + 1 if refuses(error) else 0
                 if refusals == REFUSALS_MAX:
                     self._core.doors.halt("recovery", f"the venue does not say what it holds: {error}")
-                await pause(self._seams, 1.0 if refusals < REFUSALS_MAX else min(self._period_s, 10.0))
+                await pause(self._seams, _AGAIN_S if refusals < REFUSALS_MAX else min(self._period_s, 10.0))
                 self._asked.set()
             else:
                 refusals = 0
@@ -136,3 +152,8 @@ class Meetings:
             unseen_s = (self._seams.clock.mono_ns() - self._unseen_ns) / 1e9
             self._log.info("snapshot_again", after_s=round(unseen_s, 1))
         self._unseen_ns, self._told = None, False
+
+
+def refuses(error: Exception) -> bool:
+    """Whether the venue answered, and not only that it is busy."""
+    return isinstance(error, VenueError) and error.code not in BUSY

@@ -13,7 +13,7 @@ import pytest
 
 from daemon.config import Config, FeedConfig, JournalConfig, RiskConfig, StrategyConfig, VenueConfig
 from daemon.direct import Direct
-from daemon.errors import NetError, TickdError
+from daemon.errors import NetError, TickdError, VenueError
 from daemon.events import Balance, ExecutionReport, OpenOrder, VenueSnapshot, VenueStatus
 from daemon.instruments import NOT_LISTED
 from daemon.memory_disk import InlineWorker, MemoryDisk
@@ -457,6 +457,35 @@ def test_an_order_that_is_listed_after_its_end_is_looked_at_again_until_that_is_
     report = scene.flatten()
     assert any(f"lists order {mine.client_order_id} as open" in note for note in report.notes)
     assert 20 * SECOND <= scene.time.now_ns() - began_ns < 23 * SECOND
+
+
+def test_a_first_look_that_fails_is_tried_again(scene):
+    snapshot, failures = scene.market.snapshot, [NetError("cut"), VenueError(-1003, "too many requests")]
+
+    async def failing(since_ns):
+        if failures:
+            raise failures.pop(0)
+        return await snapshot(since_ns)
+
+    scene.market.snapshot = failing
+    stop = scene.protect()
+    report = scene.flatten()
+    assert (report.canceled, report.left, scene.sold()) == ([stop], [], Decimal("0.005"))
+    assert report.notes[:2] == ["cut", "too many requests"]
+
+
+def test_an_account_that_cannot_be_looked_at_at_all_is_one_sentence(scene):
+    for error, tries in ((NetError("no answer"), 61), (VenueError(-2015, "no such key"), 1)):
+        asked = []
+
+        async def never(since_ns, error=error, asked=asked):
+            asked.append(since_ns)
+            raise error
+
+        scene.market.snapshot = never
+        with pytest.raises(type(error), match=str(error)):
+            scene.flatten()
+        assert (len(asked), scene.sold()) == (tries, 0)
 
 
 def test_a_venue_that_is_never_up_is_one_sentence(scene):

@@ -102,6 +102,24 @@ def test_the_first_meeting_is_one_look(desk):
     ]
 
 
+def test_a_first_look_that_fails_ends_no_start_and_is_tried_again(desk):
+    desk.core.fails = [NetError("the line is cut"), VenueError(-1003, "too many requests")]
+    asyncio.run(desk.play(desk.meetings.first(live=True), 100))
+    assert desk.core.asked == [0, 1, 2]
+    said = [(event, more) for event, more in desk.log.lines if event.startswith("snapshot_")]
+    assert said == [
+        ("snapshot_failed", {"reason": "the line is cut"}),
+        ("snapshot_again", {"after_s": 2.0}),
+    ]
+
+
+def test_a_venue_that_refuses_its_first_word_ends_the_start(desk):
+    desk.core.fails = [VenueError(-2015, "no such key")]
+    with pytest.raises(VenueError, match="no such key"):
+        asyncio.run(desk.play(desk.meetings.first(live=True), 100))
+    assert desk.core.asked == [0]
+
+
 @pytest.mark.parametrize(("live", "asked"), [(True, [0, 42]), (False, [0])])
 def test_after_a_power_cut_a_live_daemon_looks_again_when_all_that_was_sent_must_be_listed(desk, live, asked):
     desk.core.forgets = 42 * SECOND
