@@ -57,13 +57,15 @@ if TYPE_CHECKING:
     from daemon.core import Core
     from daemon.feeds.base import Exchange
     from daemon.logs import Logs
-    from daemon.seams import Net, Seams, Timer
+    from daemon.seams import Net, Seams, Timer, Worker
     from daemon.status import Status
     from daemon.venues.ccxt_venue import CcxtVenue
 
 #: how long the end waits for the venue's word on what was cancelled
 DRAIN_NS: Final = 3_000_000_000
 _POLL_S: Final = 0.02
+#: how long the end waits for the tape's disk, once all else is over
+TAPE_S: Final = 20.0
 _LEFT: Final = "start again, or: tickd flatten --direct"
 _SECOND_NS: Final = 1_000_000_000
 #: what moves the clock by less within a second is a clock that is being slewed, not one that was set
@@ -73,13 +75,22 @@ _SLEW_NS: Final = 10_000_000
 class App:
     """One daemon: `live` is its whole life, `start`, `wait` and `stop` are its parts.
 
-    The venue is reached by `venue_net` where it is given, everything else by that of the seams.
+    The venue is reached by `venue_net` where it is given, everything else by that of the seams; the tape is
+    written by `tape_worker` where one is given.
     """
 
-    def __init__(self, config: Config, seams: Seams, logs: Logs, venue_net: Net | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        seams: Seams,
+        logs: Logs,
+        venue_net: Net | None = None,
+        tape_worker: Worker | None = None,
+    ) -> None:
         self.config = config
         self.seams = seams
         self._venue_seams = seams if venue_net is None else seams._replace(net=venue_net)
+        self._tape_worker = tape_worker
         self.logs = logs
         self.log = logs.get("daemon")
         self.started_ns = 0  # when recovery began: compiling, before it, may take a minute
@@ -135,7 +146,15 @@ class App:
         instruments = await find_instruments(config, seams, self._rules, patient=config.mode != "demo")
         rings = new_rings(len(instruments))
         self._desk = desk = await assemble(
-            config, plans, instruments, rings, seams, self._venue_seams, self._pulse, self.logs
+            config,
+            plans,
+            instruments,
+            rings,
+            seams,
+            self._venue_seams,
+            self._pulse,
+            self.logs,
+            self._tape_worker,
         )
         self.core, core, venue = desk.core, desk.core, desk.venue
         self.started_ns = seams.clock.now_ns()
@@ -361,5 +380,10 @@ class App:
         except JournalError as error:
             self.failure = self.failure or error
         if self._desk.tape is not None:
-            await self._desk.tape.close()
+            try:
+                await within(self.seams, TAPE_S, self._desk.tape.close())
+            except TimeoutError:
+                self.log.warning(
+                    "tape", text=f"its disk has not taken the rest within {TAPE_S:g} s: given up"
+                )
             self._taping.cancel()

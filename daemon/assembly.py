@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from daemon.logs import Logs
     from daemon.plans import Plan
     from daemon.pulse import Pulse
-    from daemon.seams import Seams
+    from daemon.seams import Seams, Worker
     from daemon.tape.recorder import Recorder
     from daemon.venues.base import Venue
 
@@ -72,10 +72,12 @@ async def assemble(
     venue_seams: Seams,
     pulse: Pulse,
     logs: Logs,
+    tape_worker: Worker | None = None,
 ) -> TradingDesk:
     """Build venue and core, and bring back what journal and checkpoint remember; raises TickdError.
 
     venue_seams: by which a venue at an exchange is reached; a paper venue is a part of the core.
+    tape_worker: who writes the tape, where not he who syncs the journal, which must not wait for its disk.
     """
     recording = Recording(seams, pulse) if config.tape.record else None
     inside = seams if recording is None else recording.seams
@@ -108,5 +110,6 @@ async def assemble(
         return TradingDesk(core, venue, None, None)
     from daemon.session.start import go_on_record  # noqa: PLC0415 - it loads Arrow
 
-    tape, core = go_on_record(config, seams, core, recording)
+    taping = seams if tape_worker is None else seams._replace(worker=tape_worker)
+    tape, core = go_on_record(config, taping, core, recording)
     return TradingDesk(core, venue, recording, tape)

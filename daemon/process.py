@@ -136,7 +136,8 @@ async def _serve(config: Config, options: RunOptions) -> App:
         from daemon.crash_points import arm  # noqa: PLC0415 - who trades has no such hook
 
         seams, venue_net = arm(crash_at, seams, venue_net)
-    app = App(config, seams, logs, venue_net)
+    tape_worker = ThreadWorker()  # a slow disk for the tape must not keep the journal from its own
+    app = App(config, seams, logs, venue_net, tape_worker)
     catch_signals(app.ask_stop)
     if options.hold:
         app.released.clear()
@@ -151,4 +152,5 @@ async def _serve(config: Config, options: RunOptions) -> App:
         logs.stop()
         worker.close()
         disk.release()
+        tape_worker.close()
     return app

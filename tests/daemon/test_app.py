@@ -669,3 +669,32 @@ def test_balances_that_no_symbol_prices_are_told_to_be_no_part_of_the_value(tmp_
             return one.said
 
     assert "no symbol prices DOGE, so what the account has of it is no part of its value" in asyncio.run(go())
+
+
+class Stuck:
+    """The worker of a disk that answers no more."""
+
+    async def call(self, fn, *args):
+        await asyncio.Event().wait()
+
+
+def test_a_tape_whose_disk_hangs_keeps_neither_the_journal_nor_the_end_waiting(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "TAPE_S", 0.2)
+
+    async def go():
+        async with stand(tmp_path, tape={"record": True, "path": str(tmp_path / "tape")}) as one:
+            one.app._tape_worker = Stuck()
+            life = asyncio.ensure_future(one.app.live(None))
+            await one.ready(life)
+            journal = one.app.core.journal
+            await one.until(one.app._desk.tape._turn.locked)
+            syncs = journal.syncs
+            await one.until(lambda: journal.syncs > syncs + 1)
+            one.app.ask_stop("test")
+            await asyncio.wait_for(life, 30)
+            return one.app, one.said
+
+    app, said = asyncio.run(go())
+    assert app.last.state == "STOPPED"
+    assert app.failure is None
+    assert "its disk has not taken the rest within 0.2 s: given up" in said
