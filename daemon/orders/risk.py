@@ -147,8 +147,9 @@ class Risk:
         """Judge one row of `actions` (as plain ints) of a drain at `now_ns`."""
         verb, row, slot, _, _, _, _, _, reduces, code, _, _ = action
         instrument = desk.instruments[row]
-        if code and code == desk.gate[row] and (part := self._part_that_reduces(desk, action)):
-            action, code = part, 0
+        gate = desk.gate[row]
+        if gate and code in {0, gate} and not reduces and (part := self._part_that_reduces(desk, action)):
+            action, code = part, 0  # 0: it has closed since the kernel looked
         if not code:
             held = desk.orders[row][slot]
             if verb == PLACE:

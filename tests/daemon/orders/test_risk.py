@@ -259,15 +259,16 @@ def test_only_a_derivatives_stop_passes_a_gate_beside_what_else_may_sell(new_wor
 ACROSS = {"kind": d.TARGET, "side": d.SELL, "qty": 1500, "price": 5_990_000, "refusal": d.GATE_WINDOW}
 
 
-def test_of_a_target_across_zero_a_closed_gate_lets_out_what_reduces(new_world, perpetual):
+@pytest.mark.parametrize("judged", [d.GATE_WINDOW, 0])  # 0: the gate has closed since the kernel looked
+def test_of_a_target_across_zero_a_closed_gate_lets_out_what_reduces(new_world, perpetual, judged):
     world = new_world([perpetual])
     world.fill(world.place(qty=1000), 1, 1000)
     world.risk.close_all(d.GATE_WINDOW)
-    wanted = world.action(slot=3, **ACROSS)
+    wanted = world.action(slot=3, **{**ACROSS, "refusal": judged})
     verdict = world.risk.check(world.desks[0], wanted, world.time.now_ns())
     assert isinstance(verdict, Approved)
     assert verdict.action == world.action(slot=3, **{**ACROSS, "qty": 1000, "refusal": 0}, reduces=True)
-    assert wanted == world.action(slot=3, **ACROSS)  # what was wanted is not changed
+    assert wanted == world.action(slot=3, **{**ACROSS, "refusal": judged})  # what was wanted is not changed
     order = world.orders.submit(verdict)
     assert (order.qty_lots, order.reduces) == (1000, True)
     again = world.check(slot=4, **ACROSS)  # what is on its way may trade whole
@@ -302,6 +303,17 @@ def test_what_is_left_to_reduce_is_no_less_than_the_venue_takes(new_world, perpe
     world.place(kind=d.STOP, side=d.SELL, price=5_900_000, qty=950)
     world.risk.close_all(d.GATE_WINDOW)
     assert isinstance(world.check(slot=3, **ACROSS), Refused)  # 50 lots of 100
+
+
+def test_what_closes_a_position_beside_its_stop_is_not_cut(new_world, perpetual):
+    """As a flatten sends it: of a derivative the venue itself knows what reduces."""
+    world = new_world([perpetual])
+    world.fill(world.place(qty=1000), 1, 1000)
+    world.place(kind=d.STOP, side=d.SELL, price=5_900_000, qty=400)
+    world.risk.close_all(d.GATE_WINDOW)
+    verdict = world.check(slot=3, reduces=True, **{**ACROSS, "qty": 1000, "refusal": 0})
+    assert isinstance(verdict, Approved)
+    assert verdict.action[d.X_QTY_LOTS] == 1000
 
 
 def test_a_market_that_is_closed_takes_no_part_of_it_either(new_world, perpetual):
