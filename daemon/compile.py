@@ -52,6 +52,7 @@ from kernels.ring import MASK
 def absorb(mem, rings, row):
     """Take the ticks that wait for instrument `row`."""
     pipeline.absorb(mem, rings, row)
+    {take}
 
 
 @njit(cache=True)
@@ -66,6 +67,7 @@ def drain(mem, rings, account, {model}now_ns, why):
     """Decide, and return how many actions wait in mem."""
     pipeline.prepare(mem, rings, account, now_ns)
     {predict}
+    {close}
     m = mem[0]
     # [:] makes plain arrays, as DECIDE_SIGNATURE has them, of the record's, whose types tell their shapes
     wanted = decide(now_ns, why, m.rows[:], m.book[:], m.position[:], m.working[:], m.account[:], m.state[:],
@@ -85,10 +87,12 @@ def turn(mem, rings, account, {model}frame, stream, wire_ns):
     return count if came & MASK or count < 0 else count | TURN_FULL
 '''
 _INTERPRETED: Final = '''@njit(cache=True)
-def prepare(mem, rings, account, {model}now_ns):
-    """Fill the rows that decide reads."""
+def prepare(mem, rings, account, {model}now_ns, why):
+    """Fill the rows that decide reads; return why it is asked."""
     pipeline.prepare(mem, rings, account, now_ns)
     {predict}
+    {close}
+    return why
 
 
 @njit(cache=True)
@@ -99,6 +103,13 @@ def finish(mem, wanted, now_ns):
 #: a strategy without a model neither passes its arrays (70 ns) nor asks for it
 _WITH_MODEL: Final = {"model": "nodes, roots, bits, ", "predict": "pipeline.predict(mem, nodes, roots, bits)"}
 _WITHOUT: Final = {"model": "", "predict": "# no model: the prediction stays NaN"}
+
+#: nor does one without bars make any
+_WITH_BARS: Final = {
+    "take": "wake_bars.take(mem, rings, row)",
+    "close": "why = wake_bars.close(mem, rings, why, now_ns)",
+}
+_WITHOUT_BARS: Final = {"take": "# it makes no bars", "close": "# nor is it woken by one"}
 
 #: nodes, roots and bits of kernels.forest, or nothing
 Forest = tuple[Any, ...]
@@ -217,7 +228,7 @@ def _bind(
         dispatchers = (module.absorb, module.book, module.drain, module.turn)
         drain, turn = bound(module.drain), bound(module.turn)
     else:
-        module.prepare(scratch, rings, account, *forest, 0)
+        module.prepare(scratch, rings, account, *forest, 0, 0)
         module.finish(scratch, 0, 0)
         dispatchers = (module.absorb, module.book, module.prepare, module.finish)
         drain = _interpreted(strategy, memory, bound(module.prepare), bound(module.finish))
@@ -228,8 +239,11 @@ def _live_module(strategy: Strategy, *, compiled: bool, modelled: bool) -> Modul
     # `decide` may be re-exported by the strategy's module: import it from where it was defined
     imports = f"from {strategy.decide.py_func.__module__} import decide\n" if compiled else ""
     body = _COMPILED if compiled else _INTERPRETED
-    text = _HEAD.format(name=_plain(strategy.name), imports=imports)
-    text += body.format_map(_WITH_MODEL if modelled else _WITHOUT)
+    bars = _WITH_BARS if strategy.bar_ns else _WITHOUT_BARS
+    if strategy.bar_ns:
+        imports += "from kernels import wake_bars\n"
+    text = _HEAD.format(name=_plain(strategy.name), imports=imports, take=bars["take"])
+    text += body.format(**(_WITH_MODEL if modelled else _WITHOUT), close=bars["close"])
     name = f"tickd_live_{_plain(strategy.name)}_{_hash(text + strategy.source)}"
     path = Path(os.environ["NUMBA_CACHE_DIR"]) / "live" / f"{name}.py"
     if not path.exists():
@@ -243,7 +257,7 @@ def _live_module(strategy: Strategy, *, compiled: bool, modelled: bool) -> Modul
 
 
 def _interpreted(
-    strategy: Strategy, memory: NDArray[np.void], prepare: Callable[..., None], finish: Callable[..., int]
+    strategy: Strategy, memory: NDArray[np.void], prepare: Callable[..., int], finish: Callable[..., int]
 ) -> Callable[..., int]:
     """Return a drain that runs a plain Python `decide` between the compiled halves: the same, slower."""
     record = memory[0]
@@ -254,7 +268,7 @@ def _interpreted(
 
     def drain(mem: NDArray[np.void], *more: Any) -> int:
         *given, now_ns, why = more
-        prepare(mem, *given, now_ns)
+        why = prepare(mem, *given, now_ns, why)
         return finish(mem, int(decide(now_ns, why, *views)), now_ns)
 
     return drain

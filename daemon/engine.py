@@ -157,9 +157,8 @@ class Engine:
         now_ns = self._now()
         self._watch(now_ns)
         for runtime in self.runtimes:
-            period_ns = int(runtime.strategy.timer_s * 1e9)
-            if period_ns:
-                self._arm(now_ns, period_ns, partial(self._wake, runtime))
+            for why, period_ns in runtime.periods_ns.items():
+                self._arm(now_ns, period_ns, partial(self._wake, runtime, why))
         self._arm(now_ns, WATCH_NS, self._watch)
 
     def withdraw_unseen(self) -> None:
@@ -377,8 +376,10 @@ class Engine:
             self.flatten.end()
             self._cold = self._readiness.forgive()
 
-    def _wake(self, runtime: Runtime, now_ns: int) -> None:
-        self._rouse(runtime, dt.WHY_TIMER)
+    def _wake(self, runtime: Runtime, why: int, now_ns: int) -> None:
+        if why == dt.WHY_BAR and not runtime.bar_ended(now_ns):  # a tick closed it, or there is none yet
+            return
+        self._rouse(runtime, why)
         self.woken += 1
         self.drain(now_ns)
 

@@ -91,6 +91,7 @@ class Readiness:
         begun_anew = []
         for runtime, row in self._owners[instrument]:
             runtime.gaps += 1
+            runtime.miss(row)
             if runtime.strategy.on_gap == "reset":
                 runtime.forget(row)
                 begun_anew.append(runtime)

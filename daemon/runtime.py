@@ -10,9 +10,10 @@ import numpy as np
 
 from daemon.compile import live_kernel
 from daemon.errors import ConfigError
+from kernels import bars, features
 from kernels import dtypes as dt
-from kernels import features
 from kernels.feature_state import F_ALPHA_FAST as TUNING_FLOATS
+from kernels.wake_bars import WAKE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,6 +106,13 @@ class Runtime:
         """Whether every instrument has had its warm-up ticks."""
         return not any(self.cold_ticks)
 
+    @property
+    def periods_ns(self) -> dict[int, int]:
+        """Return how often time wakes it, by what it is told as the reason (a WHY_*)."""
+        strategy = self.strategy
+        periods = {dt.WHY_TIMER: int(strategy.timer_s * 1e9), dt.WHY_BAR: strategy.bar_ns}
+        return {why: period_ns for why, period_ns in periods.items() if period_ns}
+
     def forgive(self) -> None:
         """Let a strategy that failed be asked again, after it warmed up as if it had just started."""
         self.fault = 0
@@ -116,6 +124,18 @@ class Runtime:
         self.absorb(row)  # what came before the gap belongs to what is forgotten
         self.begin_features(row)
         self.view("state")[:] = 0.0
+        if self.strategy.bar_ns:
+            self.view("bars")["made"]["begun"][row] = 0
+
+    def bar_ended(self, now_ns: int) -> bool:
+        """Whether a bar being made has ended."""
+        made = self.view("bars")["made"]
+        return bool(np.any((made["begun"] == 1) & (made["bar"]["end_ns"] <= now_ns)))
+
+    def miss(self, row: int) -> None:
+        """Learn that ticks of an instrument were missed: the bar being made is not complete."""
+        if self.strategy.bar_ns:
+            self.view("bars")["made"]["bar"]["complete"][row] = 0
 
     def begin_features(self, row: int) -> None:
         """Begin an instrument's features anew, and warm up; the state goes on."""
@@ -170,8 +190,9 @@ def new_memory(
             len(features.FEATURES),
             features.FEATURE_FLOATS,
             features.FEATURE_INTS,
-            strategy.states,
+            strategy.states + (len(instruments) * dt.BAR_COLUMNS if strategy.bar_ns else 0),
             len(strategy.params),
+            WAKE if strategy.bar_ns else None,
         ),
     )
     record = memory[0]
@@ -183,6 +204,8 @@ def new_memory(
     record["book"][..., 0] = np.nan
     record["gate"][:] = dt.GATE_NOT_READY
     record["params"][: len(params)] = params
+    if strategy.bar_ns:
+        record["bars"]["made"] = bars.new_state(bars.TIME, strategy.bar_ns)
     for row, instrument in enumerate(instruments):
         record["ring"][row] = instrument.index
         features.init(record["feature_f"][row], record["feature_i"][row], tuning)

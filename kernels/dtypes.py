@@ -32,6 +32,7 @@ BOOK_LEVELS: Final = 10
 WHY_DRAIN: Final = 1
 WHY_TIMER: Final = 2
 WHY_FILL: Final = 4
+WHY_BAR: Final = 8  # a bar of one of its instruments closed, or several did
 
 # --- out[N, C]: what a strategy wants standing -------------------------------------------------------------
 #: be at the signed position `O_QTY`, taking up to the worst price `O_PRICE`
@@ -52,6 +53,19 @@ OUT_COLUMNS: Final = 6
 OUT_PER_INSTRUMENT: Final = 8
 
 NO_OPINION: Final = -1
+
+# --- bars[k, B], the end of `state` where a strategy makes bars: of each instrument the newest closed -------
+BAR_CLOSED: Final = 0  # bars that closed since the strategy was last asked
+BAR_OPEN_S: Final = 1  # when it began, seconds since 1970 UTC; 0: none has closed yet
+BAR_OPEN: Final = 2
+BAR_HIGH: Final = 3
+BAR_LOW: Final = 4
+BAR_CLOSE: Final = 5
+BAR_VOLUME: Final = 6  # base currency
+BAR_BOUGHT: Final = 7  # of it, what takers bought
+BAR_TRADES: Final = 8
+BAR_COMPLETE: Final = 9  # 0: trades may be missing in it
+BAR_COLUMNS: Final = 10
 
 # --- position[k, P] ----------------------------------------------------------------------------------------
 P_QTY: Final = 0  # signed net position, base currency
@@ -253,12 +267,19 @@ TICK = np.dtype(
 
 @cache
 def memory_dtype(
-    instruments: int, feature_count: int, feature_floats: int, feature_ints: int, states: int, params: int
+    instruments: int,
+    feature_count: int,
+    feature_floats: int,
+    feature_ints: int,
+    states: int,
+    params: int,
+    bars: np.dtype[Any] | None = None,
 ) -> np.dtype[Any]:
     """Return the record that is a strategy's whole memory: one for all of a shape, of 6 kB by itself.
 
     `rows` has one column more than there are features: the last is the model's prediction (NaN without one).
     `feature_floats` and `feature_ints` are the sizes of one instrument's indicator state (kernels.features).
+    `bars` is what an instrument's bars are made in (kernels.wake_bars.WAKE), of a strategy that makes some.
     """
     k = instruments
     return np.dtype(
@@ -285,6 +306,7 @@ def memory_dtype(
             ("gate", "i8", (k,)),  # 0: open; else the GATE_* that closes risk-adding actions
             ("plan", "i8", (PLAN,)),  # scratch of reconcile
             ("actions", "i8", (k * ACTIONS_PER_INSTRUMENT, ACTION_COLUMNS)),
+            *([] if bars is None else [("bars", bars, (k,))]),
         ],
         align=True,
     )

@@ -17,8 +17,18 @@ A strategy is a module with:
     INSTRUMENTS  how many instruments it owns (k)
     TIMER_S      seconds between timer wake-ups, 0.0 for none
     decide       the function, compiled by @njit or plain Python
+    BAR_S        seconds of its bars, whole milliseconds from 0.1 up to a day (left out: it makes none)
     ON_GAP       what ticks that were missed mean to it (left out: "reset")
     ON_SILENCE   what becomes of its resting orders while it sees no market (left out: "withdraw")
+
+A strategy with bars is woken when one closes: at its end, on the grid since 1970, whether anything comes then
+or not. `why` has WHY_BAR then, or at whatever else asked it first behind that end. Bars are of trades, by the
+time they were received. The newest that closed stands at the end of `state`, for each of its instruments:
+
+    bar = state[STATES + i * BAR_COLUMNS :]      bar[BAR_CLOSE], bar[BAR_VOLUME], .. (kernels.dtypes)
+
+An interval without a trade is a bar of no volume at the last close. After a gap the bar being made is not
+complete.
 
 Ticks are missed when a connection is cut, when the exchange's trade ids jump, and between a checkpoint and
 the start that takes it up. "reset": what features and state had learnt is forgotten, and it warms up before
@@ -66,6 +76,9 @@ _ON_GAP: Final = get_args(OnGap)
 #: what a market that is not seen means to a strategy's resting orders
 OnSilence = Literal["withdraw", "leave"]
 _ON_SILENCE: Final = get_args(OnSilence)
+_MS_NS: Final = 1_000_000
+_BAR_NS_MIN: Final = 100 * _MS_NS
+_BAR_NS_MAX: Final = 86_400_000 * _MS_NS
 
 
 class Decide(Protocol):
@@ -99,6 +112,7 @@ class Strategy(NamedTuple):
     source: str  # the module's text and its helpers', hashed into the compiled kernel's name
     on_gap: OnGap = "reset"
     on_silence: OnSilence = "withdraw"
+    bar_ns: int = 0  # the length of its bars; 0: it makes none
 
 
 SHIPPED = ("ema_cross", "market_maker", "pairs", "ml")
@@ -128,6 +142,7 @@ def from_module(name: str, module: Any, source: str) -> Strategy:
             source=source,
             on_gap=getattr(module, "ON_GAP", "reset"),
             on_silence=getattr(module, "ON_SILENCE", "withdraw"),
+            bar_ns=round(float(getattr(module, "BAR_S", 0.0)) * 1e9),
         )
     except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise StrategyError(f"strategy {name} does not follow strategies/base.py: {error}") from None
@@ -135,6 +150,8 @@ def from_module(name: str, module: Any, source: str) -> Strategy:
         raise StrategyError(f"strategy {name}: decide is no function")
     if not (strategy.instruments >= 1 and strategy.states >= 0 and 0.0 <= strategy.timer_s < math.inf):
         raise StrategyError(f"strategy {name}: INSTRUMENTS is at least 1, STATES and TIMER_S at least 0")
+    if strategy.bar_ns and (not _BAR_NS_MIN <= strategy.bar_ns <= _BAR_NS_MAX or strategy.bar_ns % _MS_NS):
+        raise StrategyError(f"strategy {name}: BAR_S is of whole milliseconds, from 0.1 to 86400")
     for word, said, known in (
         ("ON_GAP", strategy.on_gap, _ON_GAP),
         ("ON_SILENCE", strategy.on_silence, _ON_SILENCE),

@@ -59,8 +59,10 @@ def session_config(folder: Path, **strategy: Any) -> Config:
 class Session:
     """One run, from its start on; the next of the same folder goes on where it ended."""
 
-    def __init__(self, folder: Path, *, start_ns: int = START_NS, **paper: Any) -> None:
-        config = session_config(folder)
+    def __init__(
+        self, folder: Path, *, start_ns: int = START_NS, strategy: dict[str, Any] | None = None, **paper: Any
+    ) -> None:
+        config = session_config(folder, **(strategy or {}))
         self.config = replace(config, paper=replace(config.paper, **paper))
         self.time = time = VirtualTime(start_ns)
         one = make_instrument(
@@ -80,7 +82,7 @@ class Session:
         self.feed = FeedCore([one], rings, self.core.engine, decoder, lambda _: None, time, streams=streams)
         doors.feed = self.feed
         self.ways = self.desk.ways(self.feed, 0)  # type: ignore[misc]
-        self._ids = count(1)
+        self._ids, self._trade_ids = count(1), count(1)
         asyncio.run(self._open())
         doors.start()
 
@@ -94,6 +96,12 @@ class Session:
         number = next(self._ids)
         body = f'"u":{number},"b":"{bid:.2f}","B":"{qty:.3f}","a":"{bid + 0.01:.2f}","A":"5.000"'
         frame = f'{{"stream":"btcusdt@bookTicker","data":{{"s":"BTCUSDT",{body}}}}}'
+        self.ways.on_frame(frame.encode(), True)
+
+    def trade(self, price: float, qty: float, *, sold: bool) -> None:
+        """Let a trade come."""
+        body = f'"t":{next(self._trade_ids)},"p":"{price:.2f}","q":"{qty:.3f}","T":0,"m":{str(sold).lower()}'
+        frame = f'{{"stream":"btcusdt@trade","data":{{"s":"BTCUSDT",{body}}}}}'
         self.ways.on_frame(frame.encode(), True)
 
     def play(self, seconds: int, seed: int = 1) -> None:

@@ -76,6 +76,44 @@ def test_the_run_after_it_begins_with_what_it_left_and_verifies_too(tmp_path, ne
         verified(path)
 
 
+BARRED = """
+PARAMS = {}
+STATES = 1
+INSTRUMENTS = 1
+TIMER_S = 0.0
+BAR_S = 0.5
+
+
+def decide(now_ns, why, rows, book, position, working, account, state, params, out):
+    if not why & 8:  # WHY_BAR
+        return -1
+    rose = state[1 + 5] > state[1 + 2]  # BAR_CLOSE, BAR_OPEN
+    out[0] = (1, 0, 0, 0, book[0, 1, 0, 0] + 0.5 if rose else book[0, 0, 0, 0] - 0.5, 0.5 if rose else 0.0)
+    return 1
+"""
+
+
+def test_a_session_that_trades_by_bars_verifies_and_one_of_other_bars_does_not(
+    tmp_path, new_session, verified
+):
+    file = tmp_path / "barred.py"
+    file.write_text(BARRED)
+    barred = {"name": str(file), "params": {}}
+    one = new_session(tmp_path, strategy=barred)
+    for number in range(200):
+        one.time.advance(one.time.now_ns() + 70_000_000)
+        if number % 3:
+            one.trade(100.0 + number % 7 / 100, 0.25, sold=number % 2 == 0)
+        else:
+            one.quote(100.0)
+    path = one.end()
+    assert one.core.tally.fills > 2
+    verdict = verified(path)
+    assert (verdict.complete, verdict.difference) == (True, None)
+    file.write_text(BARRED.replace("BAR_S = 0.5", "BAR_S = 0.6"))
+    assert verified(path).difference is not None
+
+
 def test_a_changed_parameter_is_found_and_named(session, verified):
     verdict = verified(session, params={"qty": 1.5, "band_bps": 0.5})
     found = verdict.difference
