@@ -266,19 +266,21 @@ class Account:
         limit = known.get("limit") or self._requests.form.rows or _ROWS
         span_ms = int(min(known.get("untilDays") or 1, 7) * _DAY_MS)
         lister: Lister = getattr(self._client, _SNAKE[verb])
+        what = "trades" if verb == "fetchMyTrades" else "orders"
         now_ms = self._clock.now_ns() // 1_000_000 - self._ahead_ms + _MARGIN_MS
         since_ms = max(since_ms, now_ms - int(known.get("daysBack") or 365) * _DAY_MS)
         rows: dict[Any, Any] = {}  # two orders of one account that meet have a trade of one id each
         spans = [(start, min(start + span_ms, now_ms)) for start in range(since_ms, now_ms, span_ms)]
         while spans:
             start, end = spans.pop()
-            lists: list[list[Callable[[], Any]]] = []
+            lists: list[tuple[str, list[Callable[[], Any]]]] = []
             before = LISTS.set(lists)
             try:
                 part = await lister(symbol, start, limit, {"until": end})
             finally:
                 LISTS.reset(before)
-            if len(part) >= limit or any(_is_cut(one, limit, start, end) for one in lists):
+            told = [rows for of, rows in lists if of == what]  # an order has a list of its trades
+            if len(part) >= limit or any(_is_cut(rows, limit, start, end) for rows in told):
                 if end - start < 2:
                     raise VenueError(
                         0, f"{self._client.id} lists no more than {limit} {symbol} rows of one time"

@@ -112,9 +112,9 @@ class DryError(Exception):
 
 #: what the running task asks about; None: it only reads
 TICKET: Final[ContextVar[Ticket | None]] = ContextVar("ticket", default=None)
-#: where the running task wants the lists that it is told put down whole, each as what reads each of its rows:
-#: of an exchange that lists all symbols together ccxt leaves out the others'
-LISTS: Final[ContextVar[list[list[Callable[[], Any]]] | None]] = ContextVar("lists", default=None)
+#: where the running task wants lists put down whole as it is told them, each as what they are of, and what
+#: reads each of their rows: of an exchange that lists all symbols together ccxt leaves out the others'
+LISTS: Final[ContextVar[list[tuple[str, list[Callable[[], Any]]]] | None]] = ContextVar("lists", default=None)
 
 
 class Guarded(Exchange):  # type: ignore[misc] # ccxt is untyped
@@ -167,12 +167,12 @@ class Guarded(Exchange):  # type: ignore[misc] # ccxt is untyped
 
     def parse_trades(self, trades: Any, market: Any = None, *more: Any, **named: Any) -> Any:
         """Read a list of trades."""
-        _put_down(trades, self.parse_trade, market)
+        _put_down("trades", trades, self.parse_trade, market)
         return super().parse_trades(trades, market, *more, **named)
 
     def parse_orders(self, orders: Any, market: Any = None, *more: Any, **named: Any) -> Any:
         """Read a list of orders."""
-        _put_down(orders, self.parse_order, market)
+        _put_down("orders", orders, self.parse_order, market)
         return super().parse_orders(orders, market, *more, **named)
 
     async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
@@ -194,11 +194,11 @@ class Guarded(Exchange):  # type: ignore[misc] # ccxt is untyped
         return answer
 
 
-def _put_down(rows: Any, read: Callable[[Any, Any], Any], market: Any) -> None:
+def _put_down(what: str, rows: Any, read: Callable[[Any, Any], Any], market: Any) -> None:
     lists = LISTS.get()
     if lists is not None:
         rows = rows.values() if isinstance(rows, dict) else rows or ()
-        lists.append([partial(read, row, market) for row in rows])
+        lists.append((what, [partial(read, row, market) for row in rows]))
 
 
 async def _once(

@@ -380,3 +380,33 @@ def test_trades_that_other_symbols_fill_a_list_in_front_of_are_found_too(of_anot
     found = asyncio.run(account._spans("fetchMyTrades", "BTC/USDT", NOW_MS - DAY_MS // 2))
     assert sorted(row["id"] for row in found) == sorted(number for number, _ in ours)
     assert len(asked) < 40
+
+
+def test_an_order_with_more_fills_than_a_list_has_rows_is_no_full_list():
+    settings = CcxtSettings(exchange="binance", name="one", credentials={"apiKey": "k", "secret": "s"})
+    client = make_client(settings, {}, VirtualTime(NOW_MS * 1_000_000))
+    market = {
+        "id": "BTCUSDT",
+        "symbol": "BTC/USDT",
+        "base": "BTC",
+        "quote": "USDT",
+        "spot": True,
+        "type": "spot",
+    }
+    client.set_markets([client.safe_market_structure(market)])
+    client.features = {"spot": {"fetchOrders": {"limit": 3}}}
+    fill = {"price": "5", "qty": "1", "commission": "0", "commissionAsset": "BTC"}
+    raw = {
+        "symbol": "BTCUSDT", "orderId": 7, "clientOrderId": "one-7-1", "price": "5", "origQty": "4",
+        "executedQty": "4", "cummulativeQuoteQty": "20", "status": "FILLED", "type": "LIMIT", "side": "BUY",
+        "time": NOW_MS - 60_000, "updateTime": NOW_MS - 60_000,
+        "fills": [{**fill, "tradeId": number} for number in range(4)],
+    }  # fmt: skip
+
+    async def listed(params):
+        return [dict(raw)]
+
+    client.privateGetAllOrders = listed
+    account = account_of(client)
+    (row,) = asyncio.run(account._spans("fetchOrders", "BTC/USDT", NOW_MS - DAY_MS // 2))
+    assert (row["id"], len(row["trades"])) == ("7", 4)
