@@ -30,11 +30,11 @@ _OTHERS: Final = ("ETH", "SOL", "XRP", "BNB", "ADA", "DOGE", "TRX", "AVAX", "LIN
 _SYMBOLS: Final = ("BTC/USDT", *(f"{name}/USDT" for name in _OTHERS))
 _ONE: Final = 'warmup_ticks = 20\nsymbols = ["BTC/USDT"]'
 _SAMPLE_S: Final = 1.0
-#: between cuts of the market data; every eighth is of orders too: each of those takes a snapshot of the
+#: between cuts of the market data; every tenth is of orders too: each of those takes a snapshot of the
 #: account, and for more of these an exchange has no room
-_CUT_S: Final = 3.5
+_CUT_S: Final = 3.0
 _MARKET: Final = {"kind": "disconnect", "of": "market"}
-_CUTS: Final = (*(_MARKET,) * 7, {"kind": "disconnect"})
+_CUTS: Final = (*(_MARKET,) * 9, {"kind": "disconnect"})
 _FAULT_S: Final = 20.0
 #: none lasts into the next
 FAULTS: Final = (
