@@ -376,7 +376,7 @@ class App:
         core.doors.close()
         await self.seams.worker.call(bool)  # it does one thing at a time: a sync under way is over
         try:
-            await core.journal.close()
+            await core.journal.close(self.seams.clock.now_ns())
         except JournalError as error:
             self.failure = self.failure or error
         if self._desk.tape is not None:

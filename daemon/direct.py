@@ -245,7 +245,7 @@ class Direct:
         await self._venue.stop()
         self.orders.close()
         with suppress(JournalError):  # what could not be recorded was told
-            await self.orders.journal.close()
+            await self.orders.journal.close(self._seams.clock.now_ns())
 
     async def _first_word(self) -> VenueSnapshot:
         """Return what the venue says first, which a bad line may bring late; raises NetError, VenueError."""

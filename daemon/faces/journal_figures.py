@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from daemon.faces.journal_runs import ends
 from daemon.faces.journal_table import aligned, short
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def figures(summary: Summary) -> Iterator[str]:
     if summary.halts or summary.halted:
         now = ", and still is" if summary.halted else ""
         yield f"halts: {summary.halts:,}, {summary.halted_s:,.3f} s in all{now}"
+    yield from ends(summary.runs_cut, last_open=summary.last_run_open)
     yield "money is in the quote; slippage is against the mids when it was decided, above 0 a cost"
     yield from summary.notes
 

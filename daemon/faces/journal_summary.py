@@ -7,13 +7,14 @@ is open is valued at the price of the last trade of ours in the instrument: the 
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from daemon.events import ExecutionReport, Funding
+from daemon.faces.journal_count import Count, bps
 from daemon.faces.journal_funding import FundingSums
+from daemon.faces.journal_runs import Runs
 from daemon.faces.journal_table import iso, stamp
 from daemon.faces.journal_views import expired, worth
 from daemon.orders.audit import Filled, Moved
@@ -70,6 +71,10 @@ class Summary(msgspec.Struct, kw_only=True):
     end: str | None
     records: int
     runs: int
+    #: of the runs before the last those that no end is on record of, and whether the last is so too: it runs,
+    #: or was killed
+    runs_cut: int = 0
+    last_run_open: bool = False
     lines: list[Line]
     totals: list[Line]  # by quote
     #: what was paid below zero, by instrument and asset; "": the venue has not told yet of which it was
@@ -89,38 +94,6 @@ class _Mark(NamedTuple):
     lot: int
 
 
-class _Count:
-    """What happened to one strategy in one instrument; sums of them are sums of their fields."""
-
-    def __init__(self) -> None:
-        self.orders = self.fills = self.cancels = self.unknown = 0
-        self.turnover = self.maker = self.unknown_ns = self.unknown_ns_max = 0
-        self.slippage = self.limit_slippage = 0
-        self.decided = self.own = 0  # turnovers: of what these two are of
-        self.fees_paid: Counter[str] = Counter()
-        self.rejections: Counter[str] = Counter()
-        self.refusals: Counter[str] = Counter()
-        self.qty = self.cost = self.realised = self.fees = 0
-        self.unrealised: int | None = 0
-
-    def doubt(self, spell_ns: int) -> None:
-        """Count a spell of UNKNOWN."""
-        self.unknown += 1
-        self.unknown_ns += spell_ns
-        self.unknown_ns_max = max(self.unknown_ns_max, spell_ns)
-
-    def add(self, other: _Count) -> None:
-        """Add another's figures; what is unknown of a part is unknown of the whole."""
-        for name, value in vars(other).items():
-            mine = getattr(self, name)
-            if name == "unknown_ns_max":
-                setattr(self, name, max(mine, value))
-            elif isinstance(value, Counter):
-                mine.update(value)
-            else:
-                setattr(self, name, None if mine is None or value is None else mine + value)
-
-
 class Summing:
     """Adds up a journal, record by record."""
 
@@ -128,9 +101,10 @@ class Summing:
         self._since_ns = since_ns
         self._begun = since_ns is None
         self._first_ns = self._last_ns = self._records = 0
-        self._runs: set[int] = set()
+        self._runs = Runs()
+        self._loaded = False
         self._expired: list[str] = []  # a sentence where the journal does not begin at its beginning
-        self._counts: dict[tuple[str, str], _Count] = {}
+        self._counts: dict[tuple[str, str], Count] = {}
         self._marks: dict[str, _Mark] = {}
         self._quotes: dict[str, str] = {}
         self._before: dict[tuple[str, str], tuple[int, int]] = {}  # realised and fees when the span began
@@ -148,6 +122,7 @@ class Summing:
             self._begun = True
             self._leave_out()
         self._heard.clear()
+        self._runs.take(record)
         self._telling.take(record)
         if self._telling.orders is None:
             return
@@ -171,26 +146,31 @@ class Summing:
         """Begin the span: what was realised and paid before is none of it."""
         self._before = {key: (one.realised, one.fees) for key, one in self._balanced().items()}
 
-    def summary(self, chosen: Callable[[Line], bool]) -> Summary:
-        """Return what it came to, of the lines that are chosen; asked once, at the end."""
+    def summary(self, chosen: Callable[[Line], bool], *, left_off: bool = False) -> Summary:
+        """Return what it came to, of the lines that are chosen; asked once, at the end.
+
+        left_off: the journal goes on behind it.
+        """
         for since_ns, order in self._spells.lasting():
             self._of(order).doubt(self._last_ns - self._clip(since_ns))
         halted_ns = self._halted_ns
         if self._halted_since is not None:
             halted_ns += self._last_ns - self._clip(self._halted_since)
         lines: list[Line] = []
-        totals: dict[str, _Count] = {}
+        totals: dict[str, Count] = {}
         for key, count in sorted(self._balanced().items()):
             quote = self._quotes[key[1]]
             line = self._line(*key, quote, count)
             if chosen(line):
                 lines.append(line)
-                totals.setdefault(quote, _Count()).add(count)
+                totals.setdefault(quote, Count()).add(count)
         return Summary(
             begin=iso(self._first_ns) if self._first_ns else None,
             end=iso(self._last_ns) if self._last_ns else None,
             records=self._records,
-            runs=len(self._runs),
+            runs=self._runs.count,
+            runs_cut=self._runs.cut,
+            last_run_open=self._runs.last_open and not left_off,
             lines=lines,
             totals=[self._line("", "", quote, count) for quote, count in sorted(totals.items())],
             funding=self._funding.told(),
@@ -206,10 +186,10 @@ class Summing:
         telling = self._telling
         assert telling.orders is not None
         assert telling.run is not None
-        if not self._runs:
+        if not self._loaded:
             self._expired = expired(checkpoint)
             self._leave_out()
-        self._runs.add(telling.run.run)
+        self._loaded = True
         self._quotes.update((one.symbol, one.quote) for one in telling.orders.instruments)
         self._spells.loaded(telling.orders)
         if (latch := checkpoint.latch) is not None and latch.halted and self._halted_since is None:
@@ -277,17 +257,17 @@ class Summing:
             self._of(moved.order).rejections[str(code)] += 1
 
     # --- who is meant -------------------------------------------------------------------------------------
-    def _named(self, strategy: str, symbol: str) -> _Count:
+    def _named(self, strategy: str, symbol: str) -> Count:
         key = strategy, symbol
         count = self._counts.get(key)
         if count is None:
-            count = self._counts[key] = _Count()
+            count = self._counts[key] = Count()
         return count
 
-    def _of(self, order: Order) -> _Count:
+    def _of(self, order: Order) -> Count:
         return self._at(order.strategy, order.instrument)
 
-    def _at(self, strategy: int, instrument: int) -> _Count:
+    def _at(self, strategy: int, instrument: int) -> Count:
         orders = self._telling.orders
         assert orders is not None
         name = orders.desks[strategy].name if strategy < len(orders.desks) else str(strategy)
@@ -303,11 +283,11 @@ class Summing:
         return max(ns, self._since_ns or 0)
 
     # --- sums ---------------------------------------------------------------------------------------------
-    def _balanced(self) -> dict[tuple[str, str], _Count]:
+    def _balanced(self) -> dict[tuple[str, str], Count]:
         """Return the counts with the daemon's own books in them, as they stand."""
-        found: dict[tuple[str, str], _Count] = {}
+        found: dict[tuple[str, str], Count] = {}
         for key, count in self._counts.items():
-            found[key] = _Count()
+            found[key] = Count()
             found[key].add(count)
         orders = self._telling.orders
         if orders is None:
@@ -315,7 +295,7 @@ class Summing:
         for (strategy, row), held in orders.portfolio.holdings.items():
             desk = orders.desks[strategy]
             symbol = orders.instruments[desk.instruments[row]].symbol
-            count = found.setdefault((desk.name, symbol), _Count())
+            count = found.setdefault((desk.name, symbol), Count())
             count.qty += held.qty
             count.cost += held.cost
             count.realised += held.realised
@@ -329,7 +309,7 @@ class Summing:
                 count.unrealised = None if mark is None else count.qty * mark.value // mark.lot - count.cost
         return found
 
-    def _line(self, strategy: str, symbol: str, quote: str, count: _Count) -> Line:
+    def _line(self, strategy: str, symbol: str, quote: str, count: Count) -> Line:
         """Return a line; without a symbol one of sums, where a position means nothing."""
         money = self._telling.priced
         mark = self._marks.get(symbol) if money and count.qty else None
@@ -346,9 +326,9 @@ class Summing:
             fees_paid={asset: to_text(units) for asset, units in sorted(count.fees_paid.items())},
             turnover=to_text(count.turnover) if money else None,
             slippage=to_text(count.slippage) if money and (count.decided or not count.own) else None,
-            slippage_bps=_bps(count.slippage, count.decided),
+            slippage_bps=bps(count.slippage, count.decided),
             limit_slippage=to_text(count.limit_slippage) if money else None,
-            limit_slippage_bps=_bps(count.limit_slippage, count.own),
+            limit_slippage_bps=bps(count.limit_slippage, count.own),
             maker_share=count.maker / count.turnover if count.turnover else None,
             orders=count.orders,
             fills=count.fills,
@@ -384,17 +364,14 @@ class Summing:
         return [*notes, *self._expired] if self._funding else [*notes, *self._expired, _NO_FUNDING]
 
 
-def _bps(part: int, whole: int) -> float | None:
-    return part / whole * 1e4 if whole else None
-
-
 def summarise(
     journal: Iterable[Record], since_ns: int | None, until_ns: int | None, chosen: Callable[[Line], bool]
 ) -> Summary:
     """Return what a journal comes to between two times; a record at `until_ns` is not part of it."""
-    summing = Summing(since_ns)
+    summing, left_off = Summing(since_ns), False
     for record in journal:
         if until_ns is not None and stamp(record) >= until_ns:
+            left_off = True
             break
         summing.take(record)
-    return summing.summary(chosen)
+    return summing.summary(chosen, left_off=left_off)

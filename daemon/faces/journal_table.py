@@ -170,6 +170,7 @@ class RowReader:
             records.Met: self._met,
             records.FeeValued: self._fee_valued,
             records.FundingNamed: self._funding_named,
+            records.Ended: self._ended_run,
         }
 
     def row(self, record: Record) -> Row | None:
@@ -317,6 +318,9 @@ class RowReader:
     def _funding_named(self, named: records.FundingNamed) -> Row:
         parts = (f"{one.amount:f} {one.asset} of {self._symbol(one.instrument)}" for one in named.parts)
         return Row(iso(named.now_ns), "funding named", reason=", ".join(parts))
+
+    def _ended_run(self, ended: records.Ended) -> Row:
+        return Row(iso(ended.now_ns), "end", reason="the run ended by itself")
 
     # --- what the indices mean ----------------------------------------------------------------------------
     def _remember(self, order: Order) -> _About:

@@ -27,6 +27,7 @@ from daemon.orders.records import (
     REFUSE,
     REPORT,
     VOIDED,
+    Ended,
     frame,
     header,
     pack,
@@ -191,19 +192,31 @@ class Journal:
         except OSError as error:
             raise self._error(error) from error
 
-    async def close(self) -> None:
-        """End `run`, sync once more whatever was synced before, and close; raises JournalError."""
+    async def close(self, ended_ns: int | None = None) -> None:
+        """End `run`, sync once more whatever was synced before, and close; raises JournalError.
+
+        ended_ns: when the run ended, for the record; without it the journal ends as that of a killed one.
+        """
         self._closing = True
         async with self._turn:
             file = self._file
             if file is None:
                 return
             try:
+                if ended_ns is not None:
+                    self._end(file, ended_ns)
                 await self._sync_file(file)
             finally:
                 self._closed_size += file.size
                 self._file = None
                 file.close()
+
+    def _end(self, file: File, ended_ns: int) -> None:
+        """Record the end. Like a mark it is no part of what the session did, and none of its replay."""
+        try:
+            file.write(frame(pack(Ended(ended_ns))))
+        except OSError as error:
+            raise self._error(error) from error
 
     @property
     def size(self) -> int:

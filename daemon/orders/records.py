@@ -47,6 +47,7 @@ MET: Final = 17
 FEE_VALUED: Final = 18
 FUNDING_NAMED: Final = 19
 DIGEST: Final = 20
+ENDED: Final = 21
 
 NAMES: Final[dict[int, str]] = {
     RUN: "run",
@@ -68,6 +69,7 @@ NAMES: Final[dict[int, str]] = {
     FEE_VALUED: "fee_valued",
     FUNDING_NAMED: "funding_named",
     DIGEST: "digest",
+    ENDED: "ended",
 }
 
 #: type, now_ns, seq or refusal, strategy, instrument, and the X_* to X_REFUSAL, in whose place a PLACE has
@@ -92,6 +94,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True):
     boot: str = ""  # the start of the machine that it ran in (daemon/seams.py), "" where that is not known
     #: how long after that start each order of runs before is listed at the venue; 0: it did not wait for any
     listed_age_ns: int = 0
+    tells_end: bool = False  # whether it records its end, if nobody kills it: older versions did not
 
     @property
     def sync(self) -> str:
@@ -256,6 +259,12 @@ class Digest(msgspec.Struct, frozen=True, array_like=True):
     steps_crc: int  # over all of them
 
 
+class Ended(msgspec.Struct, frozen=True, array_like=True):
+    """A run ended by itself, for whatever reason: nobody killed it. Nothing of it follows but a sync mark."""
+
+    now_ns: int
+
+
 class Marked(msgspec.Struct, frozen=True):
     """Everything before `offset` was durable."""
 
@@ -281,6 +290,7 @@ Record = (
     | FeeValued
     | FundingNamed
     | Digest
+    | Ended
 )
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -299,6 +309,7 @@ _TYPES: Final[dict[type, int]] = {
     FeeValued: FEE_VALUED,
     FundingNamed: FUNDING_NAMED,
     Digest: DIGEST,
+    Ended: ENDED,
 }
 _HEADS: Final = {kind: bytes([number]) for kind, number in _TYPES.items()}
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Record]]] = {

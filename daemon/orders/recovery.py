@@ -134,6 +134,7 @@ class Recovery:
             steps=[(str(one.tick_size), str(one.lot_size)) for one in orders.instruments],
             boot=boot.name,
             listed_age_ns=boot.age_ns + waits_ns if waits_ns else 0,
+            tells_end=True,
         )
         self._begun = run
         orders.journal.checkpoint = self.checkpoint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -11,7 +11,7 @@ from daemon.errors import JournalError
 from daemon.memory_checkpoint import NAME as MEMORIES
 from daemon.memory_disk import MemoryDisk
 from daemon.orders.reader import bodies, segments
-from daemon.orders.records import DIGEST, FRAME, MARK, RUN, Run, unpack
+from daemon.orders.records import DIGEST, ENDED, FRAME, MARK, RUN, Run, unpack
 from daemon.seams import Boot
 
 if TYPE_CHECKING:
@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from daemon.session.entries import Begin
 
 
+#: records that tell of the file, and that no event brings about
+_OF_THE_FILE: Final = frozenset({MARK, ENDED})
+
+
 class Journalled(NamedTuple):
     """A run's records, and what its start had read of the journal before."""
 
     earlier: list[Path]  # files
-    bodies: list[bytes]  # sync marks left out
+    bodies: list[bytes]  # without sync marks and the run's end, which are the file's own
     open_end: bool  # nothing follows: it may go on, or its end may be lost
 
 
@@ -42,7 +46,7 @@ def find_run(disk: Disk, folder: Path, run: int) -> Journalled:
                 began = unpack(body)
                 assert isinstance(began, Run)
                 over, inside = over or (inside and began.run != run), began.run == run
-            if inside and body[0] != MARK:
+            if inside and body[0] not in _OF_THE_FILE:
                 found.append(body)
             mine = mine or inside
         if not found and not mine:
@@ -122,7 +126,7 @@ class Checker:
 
 
 def same(session: bytes, replay: bytes) -> bool:
-    """Whether two records are the same; a run's version and configuration may be others."""
+    """Whether two records are the same; a run's version, what that records, and configuration may differ."""
     if session == replay:
         return True
     if session[0] != RUN or replay[0] != RUN:
@@ -134,7 +138,7 @@ def same(session: bytes, replay: bytes) -> bool:
 
 
 def _plain(run: Run) -> Run:
-    return msgspec.structs.replace(run, program="", config="")
+    return msgspec.structs.replace(run, program="", config="", tells_end=False)
 
 
 class CheckedFile:

@@ -26,6 +26,8 @@ from daemon.net import make_net
 from daemon.orders import lasting
 from daemon.orders.money import UNIT as MONEY
 from daemon.orders.order import State
+from daemon.orders.reader import read_all
+from daemon.orders.records import Ended, Marked, Run
 from daemon.rules_cache import RulesCache
 from daemon.seams import Seams
 from daemon.simulator import keeping
@@ -117,6 +119,17 @@ def keys(monkeypatch):
     monkeypatch.setenv("TICKD_SECRET", SECRET)
 
 
+def ends_of(tmp_path):
+    """Return of each run on record what its last record is, but for sync marks."""
+    last = {}
+    number = 0
+    for _, _, record in read_all(RealDisk(), tmp_path / "journal"):
+        number = record.run if isinstance(record, Run) else number
+        if not isinstance(record, Marked):
+            last[number] = type(record)
+    return list(last.values())
+
+
 @pytest.mark.parametrize("transport", ["picows", "websockets"])
 def test_it_trades_until_asked_to_stop_and_leaves_nothing_standing(tmp_path, transport):
     async def go():
@@ -138,6 +151,7 @@ def test_it_trades_until_asked_to_stop_and_leaves_nothing_standing(tmp_path, tra
     assert (app.last.state, app.last.orders.unknown, app.failure) == ("STOPPED", 0, None)
     assert app.last.orders.by_state == {"CANCELED": app.last.orders.placed}
     assert app.core.engine.risk.latch is None
+    assert ends_of(tmp_path) == [Ended]
     assert "ready" in said
     assert "stopping reason='test'" in said
 
@@ -415,11 +429,11 @@ def test_nothing_that_could_journal_outlives_the_journal(tmp_path, monkeypatch):
             # an answer that never comes: its timer must not outlive the journal either
             app.core.orders.venue.cancel = lambda _: None
 
-            async def closing():
+            async def closing(ended_ns):
                 alive.extend(task for task in app._tasks if not task.done())
                 alive.extend([] if app._beat._handle.cancelled() else [app._beat])
                 alive.extend(timer for timer in (app.core.orders._timer,) if timer is not None)
-                await close()
+                await close(ended_ns)
 
             app.core.journal.close = closing
             app.ask_stop("test")

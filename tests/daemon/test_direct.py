@@ -20,7 +20,7 @@ from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
 from daemon.orders.order import State
 from daemon.orders.reader import read_all
-from daemon.orders.records import Adopted, Placed
+from daemon.orders.records import Adopted, Ended, Placed
 from daemon.seams import Seams
 from kernels import dtypes as d
 from tests.daemon.orders.conftest import BOOT, FOLDER, SECOND, World, btc_usdt
@@ -208,6 +208,7 @@ def test_what_the_strategies_hold_is_sold_and_nothing_else(scene):
     assert report.closed == ["sold 0.00500 BTC at 60000.00 USDT on average"]
     assert scene.sold() == Decimal("0.005")
     assert len(records(scene, Placed)) == 2  # the dead daemon's and ours
+    assert len(records(scene, Ended)) == 1  # ours alone
     later = scene.dead.restarted()
     assert later.position(d.P_QTY) == 0.0
     assert later.risk.latch.source == "flatten --direct"

@@ -64,6 +64,8 @@ def test_a_killed_daemon_continues_its_position_and_its_ids(bench):
     assert daemon.child.end() == 0
     runs = {one.split("-")[1] for one in client_ids(exchange, orders)}
     assert len(runs) == 2
+    summary = bench.run("journal", "var/one/journal-live", "--summary", "--json").json
+    assert (summary["runs"], summary["runs_cut"], summary["last_run_open"]) == (2, 1, False)
 
 
 @pytest.mark.heavy

@@ -8,6 +8,8 @@ import pytest
 
 from daemon.disk import RealDisk
 from daemon.errors import JournalError
+from daemon.faces.journal_runs import Runs
+from daemon.orders.reader import read_all
 from daemon.plans import plan_strategies
 from daemon.session import start
 from daemon.session.checker import Checker, ReplayDisk, find_run
@@ -87,6 +89,10 @@ def test_every_session_of_a_seed_is_the_same_when_it_is_replayed(seed, monkeypat
     assert [difference for difference, _, _ in found] == [None] * len(found)
     assert found[-1][2]  # the last one to its end
     assert sum(records for _, records, _ in found) > 500
+    runs = Runs()
+    for _, _, record in read_all(world.disk, Path(world.config.journal.path)):
+        runs.take(record)
+    assert (runs.cut, runs.last_open) == (world.starts - 1, False)  # each but the last was ended by force
 
 
 @pytest.mark.heavy

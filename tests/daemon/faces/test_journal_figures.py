@@ -67,6 +67,9 @@ def test_what_fits_no_table_is_told_below_it():
     )
     assert halts == "halts: 2, 5.000 s in all, and still is"
     assert note == "so it is"
+    told = list(figures(summary(line, runs=3, runs_cut=2, last_run_open=True)))
+    assert "2 runs before the last have no end on record" in told[-3]
+    assert "the last run has no end on record yet" in told[-2]
     told = list(figures(summary(line, funding={"": {"USDT": "-0.1"}, "A/B": {"B": "2", "C": "-1"}})))
     assert "funding of which the instrument is not told yet: -0.1 USDT" in told
     assert "funding on A/B: 2 B, -1 C" in told

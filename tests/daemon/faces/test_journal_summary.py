@@ -179,6 +179,23 @@ def test_an_order_in_doubt_when_a_run_ended_is_in_doubt_until_it_is_answered():
     assert (line.unknown, line.unknown_s) == (1, 1.0)
 
 
+def test_runs_that_did_not_end_by_themselves_are_counted_and_the_last_may_go_on():
+    first = World()
+    asyncio.run(first.journal.close(first.time.now_ns()))
+    killed = first.restarted()
+    killed.later(1)
+    last = killed.restarted()
+
+    def told(**more):
+        summary = summed([record for _, _, record in read_all(last.disk, last.folder)], **more)
+        return summary.runs, summary.runs_cut, summary.last_run_open
+
+    assert told() == (3, 1, True)
+    assert told(until_ns=START_NS + 1) == (2, 0, False)  # what follows is not looked at
+    asyncio.run(last.journal.close(last.time.now_ns()))
+    assert told() == (3, 1, False)
+
+
 def test_an_older_journal_is_counted_without_money(busy, told):
     journal = [
         msgspec.structs.replace(one, steps=[]) if isinstance(one, r.Run) else one for one in told(busy)

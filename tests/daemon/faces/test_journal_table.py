@@ -176,6 +176,7 @@ def test_orders_of_a_checkpoint_and_adopted_ones_are_known_afterwards():
         ),
         (r.Met(NS, ["a", "b"], []), "reconciled", "a; b"),
         (r.Met(NS, ["a"], ["c"]), "irreconcilable", "c; a"),
+        (r.Ended(NS), "end", "the run ended by itself"),
     ],
 )
 def test_all_else_says_in_words_what_it_is(record, what, reason):

@@ -12,7 +12,7 @@ from daemon.errors import JournalError
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.orders.journal import Journal
 from daemon.orders.reader import read_all, read_history
-from daemon.orders.records import Checkpoint, Marked, Run, Voided, pack
+from daemon.orders.records import Checkpoint, Ended, Marked, Run, Voided, pack
 from daemon.orders.valuation import Baseline
 
 FOLDER = Path("/journal")
@@ -196,6 +196,34 @@ def test_closing_syncs_once_more_whatever_was_synced_before():
     disk.power_cut()
     (mark,) = [record for _, _, record in read_all(disk, FOLDER) if isinstance(record, Marked)]
     assert mark.offset > 0  # of the first sync, which only another one makes durable
+
+
+def test_an_end_is_the_last_record_durable_and_no_part_of_what_is_digested_or_counted():
+    disk = MemoryDisk()
+    journal = begun(disk, digest=True)
+    before = journal.records, journal.digest()
+    asyncio.run(journal.close(7))
+    assert (journal.records, journal.digest()) == before
+    disk.power_cut()
+    assert [record for _, _, record in read_all(disk, FOLDER)][-1] == Ended(7)
+    killed = MemoryDisk()
+    asyncio.run(begun(killed).close())
+    assert not any(isinstance(record, Ended) for _, _, record in read_all(killed, FOLDER))
+
+
+def test_an_end_that_cannot_be_recorded_is_an_error_and_the_file_is_closed_all_the_same(monkeypatch):
+    disk = MemoryDisk()
+    journal = begun(disk)
+    file, closed = journal._file, []
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(file, "write", full)
+    monkeypatch.setattr(file, "close", lambda: closed.append(file))
+    with pytest.raises(JournalError, match="No space left on device"):
+        asyncio.run(journal.close(7))
+    assert closed == [file]
 
 
 def test_a_failed_sync_is_told_to_who_listens():

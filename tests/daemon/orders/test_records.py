@@ -40,6 +40,7 @@ REPORT = ExecutionReport(
         ),
         r.FeeValued(1, 0, 1, "BNB", "5", "2500"),
         r.FundingNamed(1, [Funding(1, "USDT", Decimal("-0.5"), 1, 7, 0)]),
+        r.Ended(1),
     ],
 )  # fmt: skip
 def test_a_record_is_read_as_it_was_written(record):
@@ -52,11 +53,11 @@ def test_a_run_of_an_older_version_is_read_without_the_sizes_of_tick_and_lot():
     assert r.unpack(bytes([r.RUN]) + msgspec.msgpack.encode(fields)) == run
 
 
-def test_a_run_of_an_older_version_waited_for_nothing():
-    run = r.Run(1, "t", 3, "0.1", [], ["BTC/USDT"], "text", [], "a start", 5)
+def test_a_run_of_an_older_version_waited_for_nothing_and_tells_no_end():
+    run = r.Run(1, "t", 3, "0.1", [], ["BTC/USDT"], "text", [], "a start", 5, tells_end=True)
     body = r.pack(run)
-    older = body[:1] + msgspec.msgpack.encode(msgspec.msgpack.decode(body[1:])[:-1])
-    assert (r.unpack(older).boot, r.unpack(older).listed_age_ns) == ("a start", 0)
+    older = r.unpack(body[:1] + msgspec.msgpack.encode(msgspec.msgpack.decode(body[1:])[:-2]))
+    assert (older.boot, older.listed_age_ns, older.tells_end) == ("a start", 0, False)
 
 
 def test_a_placed_order_of_an_older_version_does_not_know_at_what_it_was_decided():

@@ -134,7 +134,7 @@ class Session:
     async def _end(self) -> None:
         await self.core.doors.disconnect()
         self.core.doors.close()
-        await self.core.journal.close()
+        await self.core.journal.close(self.time.now_ns())
         await self.tape.close()  # type: ignore[union-attr]
 
 

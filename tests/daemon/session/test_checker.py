@@ -7,7 +7,7 @@ import pytest
 from daemon.errors import JournalError
 from daemon.memory_disk import MemoryDisk
 from daemon.orders.journal import SUFFIX
-from daemon.orders.records import Run, Voided, frame, header, pack, pack_mark
+from daemon.orders.records import Ended, Run, Voided, frame, header, pack, pack_mark
 from daemon.session.checker import Checker, Journalled, ReplayDisk, find_run, same
 from daemon.session.entries import Begin
 
@@ -30,11 +30,11 @@ def write(disk, number, *bodies):
     return FOLDER / f"{number:08d}{SUFFIX}"
 
 
-def test_a_run_is_found_between_others_without_marks_and_with_its_rotations():
+def test_a_run_is_found_between_others_without_marks_and_its_end_and_with_its_rotations():
     disk = MemoryDisk()
     first = write(disk, 1, run(1), voided(1))
     write(disk, 2, run(2), voided(2), pack_mark(16))
-    write(disk, 3, run(2), voided(3))
+    write(disk, 3, run(2), voided(3), pack(Ended(9)), pack_mark(16))
     write(disk, 4, run(3), voided(4))
     found = find_run(disk, FOLDER, 2)
     assert found == Journalled([first], [run(2), voided(2), run(2), voided(3)], False)
@@ -92,6 +92,7 @@ def test_appends_fail_as_they_did():
 
 def test_a_run_may_be_of_another_version_and_configuration_alone():
     assert same(run(1), pack(Run(1, "s", 1, "0.2", [], [], "other")))
+    assert same(run(1), run(1, tells_end=True))  # an older one recorded no end
     assert not same(run(1), run(1, boot="x"))
     assert not same(voided(1), voided(2))
 
