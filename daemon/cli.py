@@ -118,7 +118,10 @@ def _simulate(args: Namespace) -> int:
     parser = Parser(prog="tickd simulate", description="Be the exchange: Binance's protocol on loopback.")
     add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    return run(parser.parse_args(args.words))
+    options = parser.parse_args(args.words)
+    check_there(options.tape, "tape")
+    check_there(options.faults, "file of faults")
+    return run(options)
 
 
 def _new(args: Namespace) -> int:
@@ -220,6 +223,8 @@ def _flatten(args: Namespace) -> int:
 
 
 def _journal(args: Namespace) -> int:
+    check_there(args.folder, "journal")
+    check_there(args.slippage, "journal")
     if args.order is not None:
         use_kernels()  # it is explained with its features' names
     from daemon.faces.journal import run

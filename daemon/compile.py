@@ -23,7 +23,7 @@ from numba.core.errors import NumbaError
 
 from daemon import kernel_cache
 from daemon.entry import bound
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, unknown_strategy, unread
 from daemon.local_sources import forget, local_sources
 from kernels.book import make as make_book
 from kernels.ring import new_rings
@@ -138,10 +138,7 @@ def load_strategy(reference: str) -> Strategy:
             return from_module(reference, module, Path(module.__file__).read_text(encoding="utf-8"))
         file, _, function = reference.partition(":")
         if not file.endswith(".py"):
-            raise ConfigError(
-                f"strategy {reference!r} is unknown; use one of {', '.join(SHIPPED)} "
-                "or a file like my_strategy.py"
-            )
+            raise ConfigError(unknown_strategy(reference, SHIPPED))
         if function not in {"", "decide"}:
             raise ConfigError(f"strategy {reference!r}: the function must be called decide")
         return _from_file(Path(file))
@@ -153,7 +150,7 @@ def _from_file(path: Path) -> Strategy:
     try:
         source = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"strategy file {path} cannot be read ({error.strerror})") from None
+        raise ConfigError(f"the strategy file {path} {unread(error)}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"strategy file {path} is no text") from None
     helpers = local_sources(path, source)

@@ -29,7 +29,7 @@ from daemon.config_checks import (
     complete_venue,
 )
 from daemon.config_overrides import override
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, unread
 from daemon.explain import explain, keys_of
 from daemon.instruments import Market, unify
 from daemon.orders.windows import parse_windows
@@ -280,7 +280,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"the configuration {path} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"the configuration {path} {unread(error)}") from None
     try:
         tree = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

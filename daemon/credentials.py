@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, unread
 from daemon.redact import redact, register
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def read_key_file(disk: Disk, path: Path, key: str) -> str:
         mode = disk.mode(path)
         text = disk.read(path).decode("ascii")
     except OSError as error:
-        raise ConfigError(f"{key} {path} cannot be read ({error.strerror})") from None
+        raise ConfigError(f"{key} {path} {unread(error)}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{key} {path} is no PEM text") from None
     if mode & _OTHERS:

@@ -115,6 +115,21 @@ class VenueError(TickdError):
 DECODE_ERRORS: Final = (ValueError, RecursionError)
 
 
+def unread(error: OSError, then: str = "check the name") -> str:
+    """Return how a sentence about something that could not be read goes on, the same words for all.
+
+    then: what to do where it is not there.
+    """
+    if isinstance(error, FileNotFoundError):
+        return f"does not exist; {then}"
+    return f"cannot be read ({error.strerror or error})"
+
+
+def unknown_strategy(reference: str, shipped: Iterable[str]) -> str:
+    """Return the sentence about a strategy that there is not."""
+    return f"strategy {reference!r} is unknown; use one of {', '.join(shipped)} or a file like my_strategy.py"
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return what ends a sentence about an unknown word: the nearest known one, or nothing."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)

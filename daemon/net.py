@@ -18,7 +18,7 @@ from yarl import URL
 from daemon.clock import SystemClock
 from daemon.config import FeedConfig
 from daemon.config_checks import PREFIX
-from daemon.errors import ConfigError, NetError
+from daemon.errors import ConfigError, NetError, unread
 from daemon.feeds.refusal import FRAME_BYTES_MAX
 from daemon.proxy import parse_proxy
 from daemon.redact import bare_url
@@ -70,8 +70,10 @@ def trust(ca_file: str) -> ssl.SSLContext:
     """Return what verifies by the certificates in `ca_file` alone; raises ConfigError."""
     try:
         return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise ConfigError(f"the certificates in {ca_file} cannot be read: {sentence(error)}") from None
+    except FileNotFoundError as error:
+        raise ConfigError(f"the file of certificates {ca_file} {unread(error)}") from None
+    except OSError as error:  # of TLS too, which has its words elsewhere
+        raise ConfigError(f"the file of certificates {ca_file} cannot be read ({sentence(error)})") from None
 
 
 def _opener(transport: Transport) -> Opener:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.errors import UsageError
+from daemon.errors import UsageError, unknown_strategy, unread
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -18,17 +18,23 @@ def check_there(path: Path | None, what: str) -> None:
         return
     try:
         path.stat()
-    except FileNotFoundError:
-        raise UsageError(f"the {what} {path} does not exist; check the name") from None
     except OSError as error:
-        raise UsageError(f"the {what} {path} cannot be read ({error.strerror})") from None
+        raise UsageError(f"the {what} {path} {unread(error)}") from None
 
 
 def check_strategy(reference: str | None) -> None:
-    """Raise UsageError for a strategy's file, given as FILE.py or FILE.py:decide, that is not there."""
-    file = (reference or "").partition(":")[0]
+    """Raise UsageError for a strategy that is not there: FILE.py, FILE.py:decide, or a shipped one's name."""
+    if reference is None:
+        return
+    file = reference.partition(":")[0]
     if file.endswith(".py"):
         check_there(Path(file), "strategy file")
+        return
+    use_kernels()
+    from strategies.base import SHIPPED
+
+    if reference not in SHIPPED:
+        raise UsageError(unknown_strategy(reference, SHIPPED))
 
 
 def use_kernels() -> None:
@@ -39,7 +45,8 @@ def use_kernels() -> None:
 
 
 def load(path: Path, **overrides: str) -> Config:
-    """Return a configuration, the environment's and these overrides in it; raises ConfigError."""
+    """Return a configuration, the environment's and these overrides in it; raises UsageError, ConfigError."""
+    check_there(path, "configuration")
     from daemon import config
 
     return config.load(path, {**os.environ, **overrides})

@@ -36,6 +36,7 @@ def replay(args: Namespace) -> int:
         check_there(path, "session" if args.verify else "tape or capture")
     if args.journal is not None and not args.verify:
         raise UsageError("--journal is of a session; say --verify too")
+    check_there(args.journal, "journal")
     check_there(args.model, "model bundle")
     check_strategy(args.strategy)
     use_kernels()

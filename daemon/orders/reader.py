@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
-from daemon.errors import JournalError
+from daemon.errors import JournalError, unread
 from daemon.orders.journal import SUFFIX
 from daemon.orders.records import (
     BODY_BYTES_MAX,
@@ -153,7 +153,7 @@ def _read(disk: Disk, path: Path) -> bytes:
     try:
         return disk.read(path)
     except OSError as error:
-        raise JournalError(f"the journal {path} cannot be read ({error.strerror or error})") from error
+        raise JournalError(f"the journal {path} {unread(error)}") from error
 
 
 def _is_newborn(data: bytes, filled: int) -> bool:

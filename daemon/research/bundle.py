@@ -9,7 +9,7 @@ import tokenize
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from daemon.errors import ConfigError, TickdError
+from daemon.errors import ConfigError, TickdError, unread
 from kernels.features import FEATURE_SOURCES
 from strategies.model import Manifest, Model, ModelError, load, seal
 
@@ -29,10 +29,8 @@ def read_bundle(disk: Disk, folder: Path) -> Model:
         try:
             parts.append(disk.read(folder / name))
         except OSError as error:
-            raise ConfigError(
-                f"the model bundle {folder} cannot be read: {name}: {error.strerror or error}; "
-                "train one with tickd train, or correct the strategy's model"
-            ) from None
+            then = "train one with tickd train, or correct the strategy's model"
+            raise ConfigError(f"the model bundle {folder}: {name} {unread(error, then)}") from None
     try:
         return load(parts[0], parts[1], feature_code())
     except ModelError as error:

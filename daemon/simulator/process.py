@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from rich.console import Console
 
 from daemon.clock import SystemClock
-from daemon.errors import EXIT_DONE, ConfigError, TickdError, UsageError
+from daemon.errors import EXIT_DONE, ConfigError, TickdError, UsageError, unread
 from daemon.faces.compiling import compiling
 from daemon.grammar_values import port
 from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
@@ -119,7 +119,7 @@ def read_faults(path: Path | None) -> tuple[Fault, ...]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"the faults {path} cannot be read: {error.strerror}") from None
+        raise UsageError(f"the faults {path} {unread(error)}") from None
     except UnicodeDecodeError:
         raise UsageError(f"the faults {path} are no text") from None
     return tuple(parse(text, str(path)))

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from daemon.ahead import ahead
-from daemon.errors import DECODE_ERRORS, FileFormatError
+from daemon.errors import DECODE_ERRORS, FileFormatError, unread
 from daemon.instruments import Instrument, Market, make_instrument, unify
 from kernels import frames
 
@@ -125,10 +125,8 @@ def _read_chunks(path: Path) -> Generator[tuple[bytes, int], None, None]:
     """
     try:
         file = path.open("rb")
-    except FileNotFoundError:
-        raise FileFormatError(f"{path} does not exist; check the name") from None
     except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error.strerror})") from None
+        raise FileFormatError(f"{path} {unread(error)}") from None
     with file:
         size = file.seek(0, SEEK_END)
         file.seek(0)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from daemon.errors import FileFormatError
+from daemon.errors import FileFormatError, unread
 from daemon.tape import manifest as manifests
 from daemon.tape.manifest import NAME, SUFFIX, Manifest
 from daemon.tape.segment import Scan, integers
@@ -147,7 +147,7 @@ def _read_manifest(path: Path) -> Manifest | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error.strerror})") from None
+        raise FileFormatError(f"{path} {unread(error)}") from None
     try:
         return manifests.decode(data)
     except FileFormatError as error:
@@ -159,10 +159,8 @@ def _scan(path: Path, listed: Segment | None) -> Scan:
     try:
         with path.open("rb") as file:
             data = pa.py_buffer(file.read())
-    except FileNotFoundError:
-        raise FileFormatError(f"{path} does not exist; copy the whole folder of the session") from None
     except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error.strerror})") from None
+        raise FileFormatError(f"{path} {unread(error, 'copy the whole folder of the session')}") from None
     if listed is not None:
         if len(data) != listed.bytes:
             raise FileFormatError(

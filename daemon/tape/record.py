@@ -21,7 +21,7 @@ from daemon import __version__
 from daemon.clock import LoopScheduler, SystemClock
 from daemon.config import from_tree
 from daemon.disk import RealDisk, ThreadWorker
-from daemon.errors import EXIT_DONE, TickdError, UsageError
+from daemon.errors import EXIT_DONE, ConfigError, TickdError, UsageError
 from daemon.faces.compiling import compiling
 from daemon.faces.record_summary import progress, show
 from daemon.feeds.connections import FeedConnections
@@ -83,7 +83,7 @@ def choose(
     out: Path | None,
     environ: Mapping[str, str],
 ) -> Config:
-    """Return what to record: a configuration's feed, or the one named; raises UsageError and ConfigError."""
+    """Return what to record: a configuration's feed, or the one named; raises UsageError."""
     if config is None:
         if exchange is None or not symbols:
             raise UsageError("name a configuration, or --exchange and --symbol: what is to be recorded?")
@@ -91,7 +91,11 @@ def choose(
         if streams:
             feed["streams"] = list(streams)
         tree = {"name": "record", "mode": "paper", "feed": feed, "strategy": [{"name": "ema_cross"}]}
-        config = from_tree(tree, environ, "the command line")
+        try:
+            config = from_tree(tree, environ, "the command line")
+            find_exchange(config.feed.exchange, config.feed.market)
+        except ConfigError as error:
+            raise UsageError(str(error)) from None
     elif exchange or market or symbols or streams:
         raise UsageError(
             "the configuration names its feed; leave --exchange, --market, --symbol, --stream out"

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from daemon.errors import FileFormatError, UsageError
+from daemon.errors import FileFormatError, UsageError, unread
 from daemon.instruments import Market  # noqa: TC001 - msgspec reads the annotation
 from daemon.tape.columns import SCHEMAS, Table, depth_columns, no_depth, no_ticks, ticks_columns
 from kernels.columns import D_PRICE, D_SEQ, D_SIZE, D_WIRE_NS, T_A, T_B, T_C, T_D, T_SEQ, T_WIRE_NS
@@ -70,8 +70,8 @@ def open_part(path: Path) -> tuple[pq.ParquetFile, Header]:
     """Open one file and read its header; raises FileFormatError for one damaged, foreign or newer."""
     try:
         file = pq.ParquetFile(path, memory_map=False)
-    except FileNotFoundError:
-        raise FileFormatError(f"{path} does not exist; check the name") from None
+    except FileNotFoundError as error:
+        raise FileFormatError(f"{path} {unread(error)}") from None
     except (OSError, pa.ArrowException) as error:
         size = path.stat().st_size if path.exists() else 0
         raise FileFormatError(

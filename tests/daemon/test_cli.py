@@ -9,7 +9,7 @@ import types
 import pytest
 
 from daemon import cli, kernel_cache
-from daemon.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NOT_RUNNING, EXIT_USAGE
+from daemon.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NOT_RUNNING, EXIT_USAGE
 
 CONFIG = """
 name = "x"
@@ -157,17 +157,18 @@ def test_config_show_prints_toml_or_json(config, capsys):
         (["deom"], EXIT_USAGE, "tickd: there is no verb 'deom' (did you mean 'demo'?)"),
         (
             ["config", "show", "no.toml"],
-            EXIT_CONFIG,
-            "tickd: the configuration no.toml cannot be read: No such",
+            EXIT_USAGE,
+            "tickd: the configuration no.toml does not exist; check the name",
         ),
         (["state", "--socket", "no.sock"], EXIT_NOT_RUNNING, "tickd: no daemon answers on no.sock"),
         (["halt", "--socket", "no.sock"], EXIT_NOT_RUNNING, "tickd: no daemon answers on no.sock"),
         (["top", "--socket", "no.sock"], EXIT_NOT_RUNNING, "tickd: no daemon answers on no.sock"),
-        (["journal", "nowhere"], EXIT_USAGE, "tickd: nowhere holds no journal"),
-        (["journal", "nowhere", "--waterfall", "a-1-1"], EXIT_USAGE, "tickd: nowhere holds no journal"),
+        (["journal", "."], EXIT_USAGE, "tickd: . holds no journal"),
+        (["journal", ".", "--waterfall", "a-1-1"], EXIT_USAGE, "tickd: . holds no journal"),
     ],
 )
-def test_errors_are_one_sentence_and_an_exit_code(words, code, sentence, capsys):
+def test_errors_are_one_sentence_and_an_exit_code(words, code, sentence, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     assert cli.main(words) == code
     assert error_of(capsys).startswith(sentence)
 
@@ -224,6 +225,25 @@ def test_a_reader_that_leaves_early_is_no_error(config):
         (["replay", "{file}", "--strategy", "no.py:decide"], "the strategy file no.py does not exist"),
         (["demo", "--strategy", "no.py"], "the strategy file no.py does not exist; check the name"),
         (["demo", "--tape", "no.gz"], "the tape no.gz does not exist; check the name"),
+        (
+            ["demo", "--strategy", "nosuch"],
+            "strategy 'nosuch' is unknown; use one of ema_cross, market_maker, ",
+        ),
+        (["replay", "{file}", "--strategy", "nosuch"], "strategy 'nosuch' is unknown; use one of ema_cross"),
+        (
+            ["replay", "{file}", "--verify", "--journal", "no"],
+            "the journal no does not exist; check the name",
+        ),
+        (["replay", "{file}", "--config", "no.toml"], "the configuration no.toml does not exist"),
+        (["run", "no.toml", "--live"], "the configuration no.toml does not exist; check the name"),
+        (["paper", "no.toml"], "the configuration no.toml does not exist; check the name"),
+        (["record", "no.toml"], "the configuration no.toml does not exist; check the name"),
+        (["record", "--exchange", "no", "--symbol", "BTC/USDT"], "feed.exchange must be binance, bybit"),
+        (["flatten", "--direct", "no.toml"], "the configuration no.toml does not exist; check the name"),
+        (["simulate", "--tape", "no.gz"], "the tape no.gz does not exist; check the name"),
+        (["simulate", "--faults", "no"], "the file of faults no does not exist; check the name"),
+        (["journal", "no", "--summary"], "the journal no does not exist; check the name"),
+        (["journal", ".", "--slippage", "no"], "the journal no does not exist; check the name"),
         (["demo", "--speed", "max"], "--speed is of a tape; say --tape too"),
     ],
 )

@@ -151,7 +151,7 @@ def test_a_strategy_that_is_nowhere_is_refused_with_those_there_are(tmp_path):
         "strategy 'ema_crss' is unknown; use one of ema_cross, market_maker, pairs, ml or a file like "
         "my_strategy.py"
     )
-    assert refused_file(tmp_path / "mine.py").endswith("mine.py cannot be read (No such file or directory)")
+    assert refused_file(tmp_path / "mine.py").endswith("mine.py does not exist; check the name")
     assert refused_file("mine.py:run") == "strategy 'mine.py:run': the function must be called decide"
 
 

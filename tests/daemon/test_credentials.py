@@ -130,7 +130,7 @@ def test_a_key_file_that_is_open_to_others_is_refused(tmp_path, mode):
 
 
 def test_a_key_file_that_is_not_there_is_named():
-    with pytest.raises(ConfigError, match=r"venue.private_key_file /no cannot be read"):
+    with pytest.raises(ConfigError, match=r"venue.private_key_file /no does not exist; check the name"):
         read_key_file(MemoryDisk(), Path("/no"), "venue.private_key_file")
 
 

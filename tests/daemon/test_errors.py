@@ -33,3 +33,17 @@ def test_a_frame_error_carries_its_label_and_a_venue_error_its_code():
 def test_an_unknown_word_is_answered_with_the_nearest_known_one():
     assert errors.nearest("spinn", ["cpu", "spin"]) == "; did you mean 'spin'?"
     assert errors.nearest("spin", ["cpu"]) == ""
+
+
+def test_what_could_not_be_read_is_told_in_the_same_words_everywhere():
+    missing = FileNotFoundError(2, "No such file or directory")
+    assert errors.unread(missing) == "does not exist; check the name"
+    assert errors.unread(missing, "copy it again") == "does not exist; copy it again"
+    assert errors.unread(PermissionError(13, "Permission denied")) == "cannot be read (Permission denied)"
+    assert errors.unread(OSError("odd")) == "cannot be read (odd)"
+
+
+def test_a_strategy_that_there_is_not_is_told_with_those_there_are():
+    assert errors.unknown_strategy("x", ("a", "b")) == (
+        "strategy 'x' is unknown; use one of a, b or a file like my_strategy.py"
+    )

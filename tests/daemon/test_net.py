@@ -122,19 +122,21 @@ def test_a_section_of_the_configuration_says_how_the_other_side_is_reached(run: 
     run(main())
 
 
-@pytest.mark.parametrize("text", [None, "no certificate"])
-def test_certificates_that_cannot_be_read_are_one_sentence(tmp_path: Path, text: str | None) -> None:
+@pytest.mark.parametrize(
+    ("text", "then"), [("", "does not exist; check the name$"), ("no certificate", r"cannot be read \(")]
+)
+def test_certificates_that_cannot_be_read_are_one_sentence(tmp_path: Path, text: str, then: str) -> None:
     path = tmp_path / "ca.pem"
     if text:
         path.write_text(text)
-    with pytest.raises(ConfigError, match=r"^the certificates in .*ca\.pem cannot be read: "):
+    with pytest.raises(ConfigError, match=rf"^the file of certificates .*ca\.pem {then}"):
         make_net(FeedConfig(symbols=("BTC/USDT",), ca_file=str(path)))
 
 
 def test_a_feed_through_ccxt_is_made_as_the_section_says(tmp_path: Path) -> None:
     feed = FeedConfig(symbols=("BTC/USDT",), exchange="ccxt:kraken")
     assert type(make_net(feed)).__module__ == "daemon.feeds.ccxt_net"
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="does not exist"):
         make_net(msgspec.structs.replace(feed, ca_file=str(tmp_path / "none.pem")))
     with pytest.raises(ConfigError, match="proxy"):
         make_net(msgspec.structs.replace(feed, proxy="socks://x"))

@@ -91,7 +91,10 @@ def test_a_tuning_that_its_model_was_not_trained_with_is_refused(root, monkeypat
         ({"name": "ema_cross", "tuning": {"ema_fats": 1.0}}, "strategy ema_cross: "),
         ({"name": "pairs"}, "trades 2 instrument(s), but its symbols are BTC/USDT"),
         ({"name": "ml"}, "strategy ml trades a model's prediction: name its bundle (model = FOLDER)"),
-        ({"name": "ml", "model": "models/none"}, "the model bundle models/none cannot be read"),
+        (
+            {"name": "ml", "model": "models/none"},
+            "the model bundle models/none: model.txt does not exist; train one",
+        ),
     ],
 )
 def test_what_cannot_be_traded_is_refused_without_an_exchange(strategy, sentence):

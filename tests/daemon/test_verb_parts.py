@@ -30,6 +30,12 @@ def test_what_is_not_there_is_named(tmp_path):
         check_there(tmp_path / ("x" * 300), "tape")
     with pytest.raises(UsageError, match=f"the strategy file {path}.py does not exist"):
         check_strategy(f"{path}.py:decide")
+    with pytest.raises(
+        UsageError, match=r"^strategy 'ema_crss' is unknown; use one of ema_cross, market_maker"
+    ):
+        check_strategy("ema_crss")
+    with pytest.raises(UsageError, match=f"the configuration {path} does not exist; check the name"):
+        load(path)
 
 
 def test_the_environment_and_the_verb_override_the_file(tmp_path, monkeypatch):

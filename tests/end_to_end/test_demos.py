@@ -167,7 +167,7 @@ def test_a_dead_exchange_or_daemon_ends_it_with_a_sentence(bench):
 
 
 def test_what_its_daemon_refuses_is_said_once_with_the_same_exit_code(bench):
-    child = bench.run("demo", "--strategy", "nonsense", code=78, env=KEYS)
+    child = bench.run("demo", "--strategy", "nonsense", code=2, env=KEYS)
     assert child.complaint.startswith("strategy 'nonsense' is unknown; use one of ema_cross")
 
 

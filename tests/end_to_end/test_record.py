@@ -76,7 +76,7 @@ def test_a_killed_recording_is_replayed_as_far_as_it_is_whole_and_an_altered_one
 
 def test_what_cannot_be_recorded_is_refused(bench):
     assert "what is to be recorded" in bench.run("record", code=2).complaint
-    child = bench.run("record", "--exchange", "binance", "--symbol", "?", code=78)
+    child = bench.run("record", "--exchange", "binance", "--symbol", "?", code=2)
     assert "is not understood" in child.complaint
     child = bench.run("replay", "none", code=2)
     assert "does not exist" in child.complaint

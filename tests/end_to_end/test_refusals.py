@@ -63,7 +63,7 @@ def test_a_wrong_configuration_names_the_key_and_the_nearest_one(bench, more, se
             MAKER.replace("half_spread_bps", "half_spred_bps"),
             "has no parameter 'half_spred_bps'; it has qty, half",
         ),
-        (ML.format(model="nowhere"), "the model bundle nowhere cannot be read: model.txt: No such file"),
+        (ML.format(model="nowhere"), "the model bundle nowhere: model.txt does not exist; train one with"),
     ],
 )
 def test_a_strategy_that_cannot_be_had_is_named_before_anybody_is_asked(bench, strategy, sentence):

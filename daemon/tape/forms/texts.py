@@ -10,7 +10,7 @@ import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from daemon.errors import FileFormatError
+from daemon.errors import FileFormatError, unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,10 +65,8 @@ def open_text(path: Path) -> Iterator[Text]:
     """Open a text file; raises FileFormatError for one that is missing, damaged or a zip of several."""
     try:
         raw = path.open("rb")
-    except FileNotFoundError:
-        raise FileFormatError(f"{path} does not exist; check the name") from None
     except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error.strerror})") from None
+        raise FileFormatError(f"{path} {unread(error)}") from None
     with raw:
         magic = raw.read(4)
         raw.seek(0)

@@ -201,7 +201,7 @@ def test_faults_that_are_wrong_are_refused_naming_file_and_entry(capsys, tmp_pat
     assert main(["--faults", str(path)]) == 2
     assert capsys.readouterr().err.splitlines() == [
         f"tickd: {path}: fault 2 (stall): it needs lasts_s",
-        f"tickd: the faults {tmp_path / 'none'} cannot be read: No such file or directory",
+        f"tickd: the faults {tmp_path / 'none'} does not exist; check the name",
         f"tickd: the faults {path} are no text",
     ]
 

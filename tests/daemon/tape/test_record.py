@@ -11,7 +11,7 @@ import pytest
 from daemon.clock import LoopScheduler, SystemClock
 from daemon.config import from_tree
 from daemon.disk import RealDisk, ThreadWorker
-from daemon.errors import ConfigError, NetError, UsageError
+from daemon.errors import NetError, UsageError
 from daemon.net import make_net
 from daemon.options import ReplayOptions
 from daemon.seams import Seams
@@ -163,10 +163,12 @@ def test_what_is_chosen_badly_is_refused():
         chosen(exchange="binance")
     with pytest.raises(UsageError, match="the configuration names its feed"):
         chosen(configured(("http://a", "ws://b"), "y"), symbols=["BTC/USDT"])
-    with pytest.raises(ConfigError, match=r"the command line: .*exchange"):
+    with pytest.raises(UsageError, match=r"the command line: .*exchange"):
         chosen(exchange="nasdaq", symbols=["BTC/USDT"])
-    with pytest.raises(ConfigError, match="streams"):
+    with pytest.raises(UsageError, match="streams"):
         chosen(exchange="okx", symbols=["BTC/USDT"], streams=["bars"])
+    with pytest.raises(UsageError, match=r"feed\.market 'usdm' of kraken is not supported"):
+        chosen(exchange="kraken", symbols=["BTC/USDT"], market="usdm")
 
 
 def test_a_session_s_folder_says_whose_and_when():
