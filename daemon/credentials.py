@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from daemon.seams import Disk
 
 #: set by systemd for a unit with LoadCredential= or LoadCredentialEncrypted=
-_FOLDER: Final = "CREDENTIALS_DIRECTORY"
+CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 _OTHERS: Final = 0o007
 
 
@@ -24,7 +24,7 @@ def find_secret(environ: Mapping[str, str], disk: Disk, name: str, service: str 
 
     service: under which the keyring holds it, which is asked last; empty: it is not asked.
     """
-    folder = environ.get(_FOLDER, "")
+    folder = environ.get(CREDENTIALS, "")
     if folder and name:
         path = Path(folder) / name
         try:
@@ -61,7 +61,7 @@ def _ask_keyring(service: str, name: str) -> str:
 
 def is_set(environ: Mapping[str, str], name: str) -> bool:
     """Whether there is a secret of a name outside the keyring, without reading it."""
-    folder = environ.get(_FOLDER, "")
+    folder = environ.get(CREDENTIALS, "")
     return bool(environ.get(name)) or bool(folder and (Path(folder) / name).is_file())
 
 

@@ -35,12 +35,13 @@ from daemon.config import (
     VenueConfig,
 )
 from daemon.config_show import to_toml
+from daemon.credentials import CREDENTIALS
 from daemon.errors import EXIT_DONE, NotRunningError, TickdError, UsageError
 from daemon.faces import terminal
 from daemon.faces.client import fetch_status
 from daemon.faces.show import print_status
 from daemon.lifetime import catch_signals
-from daemon.simulator import KEY_ENV, SECRET_ENV
+from daemon.simulator import KEY_ENV, PUBLIC_KEY_ENV, SECRET_ENV
 from daemon.status import Status
 from daemon.tape.capture import capture_instrument, capture_price
 
@@ -56,6 +57,8 @@ SECONDS: Final = 60.0
 NOTIONAL: Final = Decimal(300)
 #: how far ahead MODEL foresees
 HORIZON_S: Final = 5.0
+#: what begins the names of variables that tell of keys of other exchanges: neither process is to go by them
+_KEPT_OUT: Final = (CREDENTIALS, PUBLIC_KEY_ENV, "TICKD__VENUE__")
 #: where the synthetic market of BTC/USDT starts
 _PRICE: Final = 60_000.0
 #: how often the daemon is asked, and how often a line tells of it where there is no terminal
@@ -113,14 +116,15 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
     try:
         console.print("starting the simulated exchange", highlight=False)
         key, secret = market.keys
-        await exchange.start(market.exchange_command(), {**os.environ, KEY_ENV: key, SECRET_ENV: secret})
+        given = {name: value for name, value in os.environ.items() if not name.startswith(_KEPT_OUT)}
+        await exchange.start(market.exchange_command(), {**given, KEY_ENV: key, SECRET_ENV: secret})
         ready = asyncio.ensure_future(exchange.message("ready"))
         console.print(f"starting the daemon ({path})", highlight=False)
         if not kernel_cache.is_warm(Path(os.environ["NUMBA_CACHE_DIR"])):
             console.print("both compile their kernels, this once: one to three minutes", highlight=False)
         command = [sys.executable, "-m", "daemon.cli", "run", str(path), "--json", "--with-parent", "--hold"]
         keys = {config.venue.key_env: key, config.venue.secret_env: secret}
-        await daemon.start(command, {**os.environ, **keys})
+        await daemon.start(command, {**given, **keys})
         if await _unless(stopping, _first(ready, daemon)) is None:
             return None, None
         daemon.release()
@@ -271,8 +275,8 @@ class _Market:
         """Look at the tape, where there is one; raises FileFormatError."""
         self._options = options
         self._port = free_port()  # the configuration names it before the exchange listens
-        #: API key and secret: those the environment gives, or made for this start
-        self.keys = tuple(os.environ.get(name) or secrets.token_hex(32) for name in (KEY_ENV, SECRET_ENV))
+        #: API key and secret, made for this start: whatever the environment holds is of another exchange
+        self.keys = secrets.token_hex(32), secrets.token_hex(32)
         self._instrument: Instrument | None = None
         self._price = _PRICE
         if options.tape is not None:

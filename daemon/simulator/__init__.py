@@ -11,3 +11,5 @@ from typing import Final
 #: where a process that is the exchange takes its one account's key from
 KEY_ENV: Final = "TICKD_SIMULATOR_KEY"
 SECRET_ENV: Final = "TICKD_SIMULATOR_SECRET"  # noqa: S105 - the variable's name
+#: in place of a secret: an Ed25519 public key, PEM
+PUBLIC_KEY_ENV: Final = "TICKD_SIMULATOR_PUBLIC_KEY"

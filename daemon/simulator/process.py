@@ -14,7 +14,7 @@ import random
 import secrets
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
@@ -25,7 +25,7 @@ from daemon.errors import EXIT_DONE, ConfigError, TickdError, UsageError, unread
 from daemon.faces.compiling import compiling
 from daemon.grammar_values import port
 from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
-from daemon.simulator import KEY_ENV, SECRET_ENV
+from daemon.simulator import KEY_ENV, PUBLIC_KEY_ENV, SECRET_ENV
 from daemon.simulator.auth import Key
 from daemon.simulator.fault import Fault, parse
 from daemon.simulator.rates import Limits
@@ -36,8 +36,6 @@ from daemon.simulator.warm import STEPS, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-PUBLIC_KEY_ENV: Final = "TICKD_SIMULATOR_PUBLIC_KEY"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

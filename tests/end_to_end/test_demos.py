@@ -24,7 +24,16 @@ from tests.end_to_end.harness import (
     until,
 )
 
-KEYS = {"TICKD_SIMULATOR_KEY": CANARY_KEY, "TICKD_SIMULATOR_SECRET": CANARY_SECRET}
+#: of other exchanges, as a person's environment may hold them: a demo must not take them
+KEYS = {
+    "TICKD_SIMULATOR_KEY": CANARY_KEY,
+    "TICKD_SIMULATOR_SECRET": CANARY_SECRET,
+    "TICKD_KEY": CANARY_KEY,
+    "TICKD_SECRET": CANARY_SECRET,
+    "TICKD_SIMULATOR_PUBLIC_KEY": "no key",
+    "TICKD__VENUE__KEY_ENV": "TICKD_OTHER",
+    "TICKD_OTHER": CANARY_KEY,
+}
 
 
 def family(pid):
@@ -49,6 +58,22 @@ def alive(pids):
     return {pid for pid in pids if Path(f"/proc/{pid}/exe").exists()}
 
 
+def keys_of(pids):
+    """Return the key and the secret that processes of a demo were given, which are not the environment's."""
+    given = set()
+    for pid in pids:
+        for pair in Path(f"/proc/{pid}/environ").read_text().split("\0"):
+            name, _, value = pair.partition("=")
+            if name in {"TICKD_KEY", "TICKD_SECRET"} and b"daemon.cli" in command_of(pid):
+                given.add(value)
+    assert not given & {CANARY_KEY, CANARY_SECRET}
+    return given
+
+
+def command_of(pid):
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 def demo(bench, *words):
     child = bench.tickd("demo", *words, env=KEYS)
     return child, Daemon(child, bench.folder, "demo")
@@ -65,8 +90,13 @@ def test_it_trades_until_interrupted_and_sums_up_in_json(bench):
     until(lambda: "tick to order p50" in child.err, "a plain line shows it, out of the way of the summary")
     processes = family(child.popen.pid)
     assert len(processes) >= 2
+    made = keys_of(processes)
+    assert len(made) == 2
     assert child.end(signal.SIGINT) == 0
     assert not alive(processes)
+    for path in (path for path in bench.folder.rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        assert not any(one.encode() in data for one in made | {CANARY_KEY, CANARY_SECRET}), path
     (line,) = child.out.splitlines()
     summary = json.loads(line)
     assert (summary["state"], summary["mode"], summary["venue"]) == ("STOPPED", "demo", "binance")
@@ -131,9 +161,7 @@ def test_a_second_interrupt_ends_it_at_once_and_leaves_nothing_behind(bench):
     child, daemon = demo(bench, "--seconds", "60", "--strategy", "market_maker")
     daemon.ready()
     processes = family(child.popen.pid)
-    exchange = next(
-        pid for pid in processes if b"daemon.simulator" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    )
+    exchange = next(pid for pid in processes if b"daemon.simulator" in command_of(pid))
     os.kill(exchange, signal.SIGSTOP)  # so that the first takes its time
     child.send(signal.SIGINT)
     until(lambda: (daemon.state() or {"state": "gone"})["state"] in {"DRAINING", "gone"}, "it ends")
@@ -156,11 +184,7 @@ def test_a_dead_exchange_or_daemon_ends_it_with_a_sentence(bench):
     for module, name in (("daemon.simulator", "the simulated exchange"), ("daemon.cli", "the daemon")):
         child, daemon = demo(bench, "--seconds", "60", "--strategy", "market_maker")
         daemon.ready()
-        (victim,) = [
-            pid
-            for pid in family(child.popen.pid)
-            if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
-        ]
+        (victim,) = [pid for pid in family(child.popen.pid) if module.encode() in command_of(pid)]
         os.kill(victim, signal.SIGKILL)
         assert child.wait() == 1
         assert child.complaint == f"{name} was killed by signal 9; start again"
