@@ -59,6 +59,11 @@ NOTIONAL: Final = Decimal(300)
 HORIZON_S: Final = 5.0
 #: what begins the names of variables that tell of keys of other exchanges: neither process is to go by them
 _KEPT_OUT: Final = (CREDENTIALS, PUBLIC_KEY_ENV, "TICKD__VENUE__")
+#: what its configuration begins with
+_HEAD: Final = """\
+# Written by tickd demo, anew by each. With mode = "demo" nothing but this machine is reached:
+# venue.environment, which says whose hosts alone a live daemon's keys may reach, means nothing here.
+"""
 #: where the synthetic market of BTC/USDT starts
 _PRICE: Final = 60_000.0
 #: how often the daemon is asked, and how often a line tells of it where there is no terminal
@@ -165,7 +170,7 @@ def _prepare(config: Config) -> Path:
         _refuse_second(Path(config.http.socket))
         for folder in (config.journal.path, config.tape.path):
             shutil.rmtree(folder, ignore_errors=True)
-        path.write_text(to_toml(config, {}), encoding="utf-8")
+        path.write_text(_HEAD + to_toml(config, {}), encoding="utf-8")
     except OSError as error:
         raise TickdError(
             f"{FOLDER} cannot be written ({error.strerror}); start the demo in a folder of yours"
