@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
-from rich.console import Console
 
 from daemon.assembly import assemble
 from daemon.cautions import cautions
 from daemon.credentials import find_token
 from daemon.errors import EXIT_DONE, JournalError, TickdError
 from daemon.events import Command
-from daemon.faces.compiling import compiling
+from daemon.faces.compiling import compiling, told_to
 from daemon.faces.http import Audit as HttpAudit
 from daemon.faces.http import HttpFace
 from daemon.feeds.connections import FeedConnections
@@ -30,6 +29,7 @@ from daemon.feeds.exchanges import ask_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.garbage import Garbage
 from daemon.journal_lock import hold_journal
+from daemon.kernel_cache import daemon_kind
 from daemon.lifetime import nothing_to_lose, start_in_time
 from daemon.listing import find_instruments
 from daemon.loop import check_loop, lock_memory, settle_loop
@@ -89,6 +89,8 @@ class App:
     ) -> None:
         self.config = config
         self.seams = seams
+        #: where compiling is told of, and as whose
+        self.console, self.whose = told_to(beside_others=False), ""
         self._venue_seams = seams if venue_net is None else seams._replace(net=venue_net)
         self._tape_worker = tape_worker
         self.logs = logs
@@ -131,7 +133,9 @@ class App:
         hold_journal(config, seams.disk)
         with (
             nothing_to_lose(EXIT_DONE),
-            compiling(Console(stderr=True), 1 + 2 * strategies_to_load(config)) as step,
+            compiling(
+                self.console, 1 + 2 * strategies_to_load(config), whose=self.whose, kind=daemon_kind(config)
+            ) as step,
         ):
             plans = plan_strategies(config, seams.disk, step)
             make.check_keys(config, seams.disk, environ)

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from rich.console import Console
 
-from daemon import kernel_cache
 from daemon.child import Child, free_port
 from daemon.clock import SystemClock
 from daemon.config import (
@@ -40,6 +39,7 @@ from daemon.errors import EXIT_DONE, NotRunningError, TickdError, UsageError
 from daemon.faces import terminal
 from daemon.faces.client import fetch_status
 from daemon.faces.show import print_status
+from daemon.kernel_cache import daemon_kind, exchange_kind, is_warm
 from daemon.lifetime import catch_signals
 from daemon.simulator import KEY_ENV, PUBLIC_KEY_ENV, SECRET_ENV
 from daemon.status import Status
@@ -125,8 +125,7 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
         await exchange.start(market.exchange_command(), {**given, KEY_ENV: key, SECRET_ENV: secret})
         ready = asyncio.ensure_future(exchange.message("ready"))
         console.print(f"starting the daemon ({path})", highlight=False)
-        if not kernel_cache.is_warm(Path(os.environ["NUMBA_CACHE_DIR"])):
-            console.print("both compile their kernels, this once: one to three minutes", highlight=False)
+        _say_compiling(console, market, config)
         command = [sys.executable, "-m", "daemon.cli", "run", str(path), "--json", "--with-parent", "--hold"]
         keys = {config.venue.key_env: key, config.venue.secret_env: secret}
         await daemon.start(command, {**given, **keys})
@@ -147,6 +146,18 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
         # the daemon first, while it can still cancel its orders
         await daemon.gone()
         await exchange.gone()
+
+
+def _say_compiling(console: Console, market: _Market, config: Config) -> None:
+    """Say who will compile for minutes; each then tells of its steps itself."""
+    cold = [
+        who
+        for who, kind in (("the exchange", market.exchange_kind), ("the daemon", daemon_kind(config)))
+        if not is_warm(kind)
+    ]
+    if cold:
+        who = "both compile their" if len(cold) == 2 else f"{cold[0]} compiles its"
+        console.print(f"{who} kernels, this once: one to three minutes", highlight=False)
 
 
 async def _first(ready: asyncio.Future[Any], daemon: Child) -> Any:
@@ -306,6 +317,11 @@ class _Market:
             return [*command, "--seed", str(options.seed), *listed]
         speed = "max" if options.speed == float("inf") else f"{options.speed:g}"
         return [*command, "--tape", str(options.tape), "--speed", speed]
+
+    @property
+    def exchange_kind(self) -> str:
+        """Return what it has to compile, by name."""
+        return exchange_kind(synthetic=self._options.tape is None)
 
     @property
     def _market(self) -> Market:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,6 +20,8 @@ from daemon.errors import TickdError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from daemon.config import Config
 
 #: packages whose functions are compiled
 SOURCES: Final = ("kernels", "strategies", "daemon/bench")
@@ -52,9 +54,32 @@ def activate(root: Path | None = None) -> Path:
     return folder
 
 
-def is_warm(folder: Path) -> bool:
-    """Whether anything was ever compiled into the folder, so that a start will hardly compile."""
-    return any(folder.rglob("*.nbi"))
+def daemon_kind(config: Config) -> str:
+    """Return what daemons are called that compile the same.
+
+    A strategy's file counts by what it holds, but not what it imports: that may still have to be compiled.
+    """
+    names = sorted({f"{_content(one.name)}{' model' if one.model else ''}" for one in config.strategy})
+    return " ".join(("daemon", "paper" if config.venue.kind == "paper" else "orders", *names))
+
+
+def exchange_kind(*, synthetic: bool) -> str:
+    """Return what simulated exchanges are called that compile the same."""
+    return "exchange synthetic" if synthetic else "exchange tape"
+
+
+def is_warm(kind: str) -> bool:
+    """Whether a process of this kind has once had all it needs, so that a start will hardly compile."""
+    return _marker(kind).exists()
+
+
+def set_warm(kind: str) -> None:
+    """Note that a process of this kind has had all it needs: compiled functions alone do not tell.
+
+    They are also there after a start that was ended in the middle.
+    """
+    with suppress(OSError):  # a disk that takes no more: then a start tells of minutes that it does not take
+        _marker(kind).touch()
 
 
 @contextmanager
@@ -80,6 +105,23 @@ def fingerprint() -> str:
             digest.update(f"\n{path.relative_to(top)} {len(data)}\n".encode())
             digest.update(data)
     return digest.hexdigest()
+
+
+def _marker(kind: str) -> Path:
+    name = hashlib.blake2b(kind.encode(), digest_size=8).hexdigest()
+    return Path(os.environ["NUMBA_CACHE_DIR"]) / f"warm-{name}"
+
+
+def _content(reference: str) -> str:
+    """Return a strategy's name; of a file's also a hash of what it holds."""
+    file = reference.partition(":")[0]
+    if not file.endswith(".py"):
+        return reference
+    try:
+        data = Path(file).read_bytes()
+    except OSError:  # whoever loads it says so
+        data = b""
+    return f"{reference} {hashlib.blake2b(data, digest_size=8).hexdigest()}"
 
 
 def _default_root() -> Path:

@@ -16,7 +16,7 @@ from daemon.direct import Direct
 from daemon.disk import RealDisk, ThreadWorker
 from daemon.errors import EXIT_DONE, EXIT_FAILED, NotRunningError, TickdError, UsageError
 from daemon.faces.client import fetch_status
-from daemon.faces.compiling import compiling
+from daemon.faces.compiling import compiling, told_to
 from daemon.faces.direct_report import ask_direct, print_direct, tell_person
 from daemon.faces.show import print_status
 from daemon.journal_lock import lock_journal
@@ -142,6 +142,7 @@ async def _serve(config: Config, options: RunOptions) -> App:
     if options.hold:
         app.released.clear()
     if options.with_parent:
+        app.console, app.whose = told_to(beside_others=True), "the daemon's "
         await watch_parent(app.ask_stop, app.released.set)
     try:
         await app.live(options.seconds)

@@ -10,36 +10,59 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from numba.core.event import Listener, install_listener
+from rich.console import Console
 
-from daemon import compile_once
+from daemon import compile_once, kernel_cache
 from daemon.faces import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numba.core.event import Event
-    from rich.console import Console
+
+
+def told_to(*, beside_others: bool) -> Console:
+    """Return where it is told: standard error, in lines where other processes tell of theirs there too.
+
+    Two that draw a bar each on one terminal would draw over one another.
+    """
+    return Console(stderr=True, force_terminal=False if beside_others else None)
 
 
 @contextmanager
-def compiling(console: Console, total: int) -> Iterator[Callable[[str], None]]:
-    """Yield what is called as each of `total` named steps begins; it is shown once something compiles."""
+def compiling(
+    console: Console, total: int, *, whose: str = "", kind: str = ""
+) -> Iterator[Callable[[str], None]]:
+    """Yield what is called as each of `total` named steps begins; it is shown once something compiles.
+
+    whose: put before each name. kind: of process, of which the cache has all once every step was made.
+    """
     compile_once.install()
+    begun = 0
     untold: list[str] = []
     with ExitStack() as shown:
         show: Callable[[str], None] | None = None
+
+        def begin(name: str) -> None:
+            nonlocal begun
+            begun += 1
+            untold.append(f"{whose}{name}")
 
         def tell() -> None:
             nonlocal show
             if show is None:
                 show = shown.enter_context(terminal.steps(console, "compiling", total))
-            # a bar counts the steps before this one too; a line names what takes so long
-            for name in untold if console.is_terminal else untold[-1:]:
-                show(name)
+            if console.is_terminal:  # a bar counts the steps before this one too
+                for name in untold:
+                    show(name)
+            elif untold:  # a line names what takes so long
+                show(f"{untold[-1]} ({begun} of {total})")
             untold.clear()
 
         with install_listener("numba:compile", _Told(tell)):
-            yield untold.append
+            yield begin
+    if kind:
+        kernel_cache.set_warm(kind)
 
 
 class _Told(Listener):

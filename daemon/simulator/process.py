@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-from rich.console import Console
 
 from daemon.clock import SystemClock
 from daemon.errors import EXIT_DONE, ConfigError, TickdError, UsageError, unread
-from daemon.faces.compiling import compiling
+from daemon.faces.compiling import compiling, told_to
 from daemon.grammar_values import port
+from daemon.kernel_cache import exchange_kind
 from daemon.lifetime import catch_signals, nothing_to_lose, watch_parent
 from daemon.simulator import KEY_ENV, PUBLIC_KEY_ENV, SECRET_ENV
 from daemon.simulator.auth import Key
@@ -178,8 +178,10 @@ async def serve(settings: SimulatorSettings, *, with_parent: bool) -> None:
         await watch_parent(lambda _: stop.set())
     if settings.tape is not None:
         scan(settings.tape)  # a broken one is refused before anybody waits for a compiler
-    with nothing_to_lose(EXIT_DONE), compiling(Console(stderr=True, quiet=with_parent), STEPS) as step:
-        warm_up(synthetic=settings.tape is None, step=step)
+    synthetic = settings.tape is None
+    console, kind = told_to(beside_others=with_parent), exchange_kind(synthetic=synthetic)
+    with nothing_to_lose(EXIT_DONE), compiling(console, STEPS, kind=kind) as step:
+        warm_up(synthetic=synthetic, step=step)
     source = random.Random(settings.seed)  # noqa: S311 - makes order ids, the same for the same seed
     say = say_to_people if sys.stdout.isatty() else say_to_programs
     async with running(settings, SystemClock(), source, say) as urls:

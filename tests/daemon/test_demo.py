@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
 from decimal import Decimal
 
 import pytest
+from rich.console import Console
 
 from daemon import demo
 from daemon.config import from_tree
@@ -96,6 +98,22 @@ def test_the_exchange_and_the_daemon_share_a_key_that_is_made_whatever_the_envir
         monkeypatch.setenv(name, "mine")
     made = [demo._Market(DemoOptions()).keys for _ in range(2)]
     assert len({*made[0], *made[1], "mine"}) == 5
+
+
+@pytest.mark.parametrize(
+    ("warm", "told"),
+    [
+        ((), "both compile their kernels, this once: one to three minutes\n"),
+        (("exchange",), "the daemon compiles its kernels, this once: one to three minutes\n"),
+        (("daemon",), "the exchange compiles its kernels, this once: one to three minutes\n"),
+        (("daemon", "exchange"), ""),
+    ],
+)
+def test_who_will_compile_is_told(monkeypatch, warm, told):
+    console = Console(file=io.StringIO())
+    monkeypatch.setattr(demo, "is_warm", lambda kind: kind.startswith(warm))
+    demo._say_compiling(console, demo._Market(DemoOptions()), config_of())
+    assert console.file.getvalue() == told
 
 
 def test_the_file_the_daemon_reads_says_what_was_meant():

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from daemon import kernel_cache
+from daemon.config import from_tree
 from daemon.errors import TickdError
 
 
@@ -23,10 +24,41 @@ def test_the_folder_is_named_by_the_sources_and_exported(tmp_path):
     folder = kernel_cache.activate(tmp_path)
     assert folder == tmp_path / f"tickd-{kernel_cache.fingerprint()}"
     assert os.environ["NUMBA_CACHE_DIR"] == str(folder)
-    assert not kernel_cache.is_warm(folder)
+
+
+def test_a_cache_is_warm_for_the_kind_of_process_that_once_had_all_of_it(tmp_path):
+    folder = kernel_cache.activate(tmp_path)
     (folder / "kernels_1").mkdir()
     (folder / "kernels_1" / "book.update-1.py311.nbi").write_text("")
-    assert kernel_cache.is_warm(folder)
+    kinds = [kernel_cache.exchange_kind(synthetic=one) for one in (True, False)]
+    assert not any(map(kernel_cache.is_warm, kinds)), "a start that was ended in the middle leaves files too"
+    kernel_cache.set_warm(kinds[0])
+    assert list(map(kernel_cache.is_warm, kinds)) == [True, False]
+    kernel_cache.activate(tmp_path / "another")
+    assert not kernel_cache.is_warm(kinds[0])
+
+
+def test_daemons_that_compile_the_same_are_of_one_kind(tmp_path):
+    file = tmp_path / "mine.py"
+
+    def kind(*strategies, venue="paper", model=""):
+        tree = {"name": "x", "mode": "demo", "feed": {"symbols": ["BTC/USDT"]}, "venue": {"kind": venue}}
+        tree["strategy"] = [{"name": name, "model": model} for name in strategies]
+        return kernel_cache.daemon_kind(from_tree(tree, {}, "x"))
+
+    assert kind("ema_cross", "market_maker") == kind("market_maker", "ema_cross", "ema_cross")
+    kinds = [kind("ema_cross"), kind("market_maker"), kind("ema_cross", model="m")]
+    kinds += [kind("ema_cross", venue="binance"), kind(str(file))]
+    for text in ("x = 1", "x = 2"):
+        file.write_text(text)
+        kinds.append(kind(f"{file}:decide"))
+    assert len(set(kinds)) == len(kinds)
+
+
+def test_a_disk_that_takes_no_more_is_no_reason_not_to_start(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "none"))
+    kernel_cache.set_warm("daemon")
+    assert not kernel_cache.is_warm("daemon")
 
 
 def test_a_child_process_takes_the_same_folder_and_not_one_inside_it(tmp_path):

@@ -4,12 +4,14 @@ import io
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 from numba import njit
 from rich.console import Console
 
-from daemon.faces.compiling import compiling
+from daemon.faces.compiling import compiling, told_to
+from daemon.kernel_cache import is_warm
 
 CHILD = """
 import sys
@@ -21,6 +23,27 @@ with compiling(Console(file=sys.stdout), 2) as step:
     step("kernel")
     kernel_to_cache.add(1)
 """
+
+
+def test_two_processes_on_one_terminal_tell_of_their_steps_in_lines_that_say_whose(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, to rich
+    assert told_to(beside_others=False).is_terminal
+    console = told_to(beside_others=True)
+    with compiling(console, 1, whose="the daemon's ") as step:
+        step("forest")
+        njit(lambda x: x + 4)(1)
+    assert capsys.readouterr().err == "compiling: the daemon's forest (1 of 1)\n"
+
+
+def test_a_kind_of_process_is_warm_once_all_its_steps_were_made(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    with suppress(KeyError), compiling(Console(quiet=True), 1, kind="daemon") as step:
+        step("forest")
+        raise KeyError
+    assert not is_warm("daemon")
+    with compiling(Console(quiet=True), 1, kind="daemon"):
+        pass
+    assert is_warm("daemon")
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -42,7 +65,7 @@ def test_a_step_is_told_of_once_something_compiles_in_it(terminal):
     if terminal:
         assert "1/3" in said  # what was found counts as done
     else:
-        assert said == "compiling: new\n"
+        assert said == "compiling: new (2 of 3)\n"
     second(2j)  # nobody listens any more
     assert console.file.getvalue() == said
 
@@ -56,4 +79,4 @@ def test_what_the_cache_holds_is_loaded_without_a_word(root, tmp_path):
         subprocess.run([sys.executable, "-c", CHILD], env=environ, capture_output=True, text=True, check=True)
         for _ in range(2)
     ]
-    assert [one.stdout for one in said] == ["compiling: kernel\n", ""]
+    assert [one.stdout for one in said] == ["compiling: kernel (2 of 2)\n", ""]
