@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+from typing import get_args
 
 import pytest
 
 from daemon.grammar import parse
+from daemon.orders.audit import ALARMS
+from daemon.orders.gates import GRAVITY
+from daemon.status import DaemonState
+from kernels.dtypes import REFUSAL_NAMES
 from kernels.features import FEATURES, TUNING
 
 _E2E = "tests/end_to_end/"
@@ -20,6 +25,7 @@ RUN_BY = {
     "tickd state": f"{_E2E}test_trading.py::test_halt_cancels_and_lasts_until_resume_and_flatten_ends_flat",
     "tickd top": f"{_E2E}test_trading.py::test_top_shows_it_line_by_line_until_it_is_gone",
     "tickd halt": f"{_E2E}test_trading.py::test_halt_cancels_and_lasts_until_resume_and_flatten_ends_flat",
+    "tickd resume": f"{_E2E}test_trading.py::test_halt_cancels_and_lasts_until_resume_and_flatten_ends_flat",
     "tickd flatten": f"{_E2E}test_direct.py::test_it_leaves_nothing_and_the_next_daemon_knows_of_it",
     "tickd paper": f"{_E2E}test_trading.py::test_paper_trades_on_the_exchanges_feed_without_keys",
     "tickd run": f"{_E2E}test_refusals.py::test_real_orders_want_the_file_and_the_command_line_to_say_so",
@@ -51,6 +57,7 @@ def commands(root):
                     "configuration",
                     "data",
                     "journal",
+                    "operating",
                     "performance",
                     "simulator",
                     "strategies",
@@ -90,6 +97,19 @@ def test_every_target_of_make_is_in_the_makefile(root, commands):
 def test_a_test_runs_it(root, command):
     path, _, name = RUN_BY[command].partition("::")
     assert f"\ndef {name}(" in (root / path).read_text(encoding="utf-8")
+
+
+def test_the_page_for_when_something_is_wrong_has_every_state_and_gate_and_no_alarm_there_is_not(root):
+    page = (root / "docs" / "operating.md").read_text(encoding="utf-8")
+    states = set(
+        re.findall(r"\b[A-Z]{5,}\b", "\n".join(re.findall(r"^\| ([A-Z, ]+) \|", page, re.MULTILINE)))
+    )
+    assert states == set(get_args(DaemonState))
+    words = set(re.findall(r"`([a-z_]+)`", page))
+    assert {REFUSAL_NAMES[gate] for gate in GRAVITY} <= words
+    alarms = re.findall(r"alarms?\s((?:`[a-z_]+`(?: and |, or |, )?)+)", page)
+    named = {word for one in alarms for word in re.findall(r"`([a-z_]+)`", one)}
+    assert {"in_doubt", "tape", "unprotected"} <= named <= set(ALARMS)
 
 
 def test_every_feature_and_tuning_is_in_the_list_of_them(root):
