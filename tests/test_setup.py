@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -65,6 +66,54 @@ def test_a_machine_without_python_is_told_what_to_install(bare):
     code, told, _ = bare(PYTHON="no-such-python")
     assert code == 1
     assert told[0].startswith("setup: no Python 3.11 or newer found; install it")
+
+
+@pytest.fixture
+def stocked(tmp_path):
+    """Make a checkout whose Python makes an environment in which pip only takes notes."""
+    for name in ("scripts", "requirements", "bin"):
+        (tmp_path / name).mkdir()
+    shutil.copy(ROOT / "scripts" / "setup", tmp_path / "scripts" / "setup")
+    (tmp_path / "requirements" / "base.txt").write_text("a==1 \\\n    --hash=sha256:0\nb==2\n")
+    made = tmp_path / "made"
+    made.write_text(f'#!/bin/sh\ncase "$*" in *"-m pip"*) echo "$*" >>{tmp_path / "notes"};; esac\n')
+    made.chmod(0o755)
+    python = tmp_path / "bin" / "python3.11"
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in "-m venv"*) mkdir -p .venv/bin; cp {made} .venv/bin/python;; '
+        "--version) echo Python 3.11;; esac\n"
+    )
+    python.chmod(0o755)
+
+    def run(stdout):
+        done = subprocess.run(
+            [tmp_path / "scripts" / "setup", "base"],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=True,
+            env={"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
+        )
+        return done.stderr, (tmp_path / "notes").read_text().splitlines()
+
+    return run
+
+
+def test_what_takes_minutes_is_told_beforehand_and_pip_is_quiet_where_nobody_watches(stocked):
+    told, asked = stocked(subprocess.DEVNULL)
+    assert re.search(r"requirements/base.txt: 2 packages, some \d+ MB; .* downloaded, silently, for a", told)
+    assert [line.split()[:4] for line in asked] == [["-m", "pip", "install", "-qq"]] * 2
+
+
+def test_on_a_terminal_pip_draws_its_progress(stocked):
+    ours, theirs = pty.openpty()
+    try:
+        told, (first, _) = stocked(theirs)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert "is downloaded, for a minute" in told
+    assert first.startswith("-m pip install --require-hashes")
 
 
 def test_make_alone_lists_every_command():
