@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from daemon.feeds.core import FeedCore
     from daemon.instruments import Instrument
     from daemon.logs import Logs
+    from daemon.orders.audit import Observer
     from daemon.plans import Plan
     from daemon.pulse import Pulse
     from daemon.seams import Seams, Worker
@@ -73,11 +74,13 @@ async def assemble(
     pulse: Pulse,
     logs: Logs,
     tape_worker: Worker | None = None,
+    observers: Sequence[Observer] = (),
 ) -> TradingDesk:
     """Build venue and core, and bring back what journal and checkpoint remember; raises TickdError.
 
     venue_seams: by which a venue at an exchange is reached; a paper venue is a part of the core.
     tape_worker: who writes the tape, where not he who syncs the journal, which must not wait for its disk.
+    observers: of the orders, beside the log.
     """
     recording = Recording(seams, pulse) if config.tape.record else None
     inside = seams if recording is None else recording.seams
@@ -98,7 +101,7 @@ async def assemble(
         inside,
         venue if recording is None else recording.venue(venue),
         Spans(),
-        observers=[AuditLog(logs, instruments)],
+        observers=[AuditLog(logs, instruments), *observers],
         followers=followers,
         pulse=pulse if recording is None else recording.pulse,
         outside=seams,

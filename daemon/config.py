@@ -21,10 +21,14 @@ import msgspec
 from msgspec import Meta, field
 
 from daemon.config_checks import (
+    ClientId,
+    Host,
     Source,
+    Topic,
     check_currency,
     check_lines,
     check_market,
+    check_mqtt,
     check_paper,
     complete_venue,
 )
@@ -51,7 +55,7 @@ Latency = Annotated[int, Meta(ge=0, le=10_000_000)]
 Steps = Annotated[int, Meta(ge=0, le=1_000_000)]
 _NAME_FORM: Final = "1 to 16 of a-z, 0-9, _ and -, and begin with a letter or digit"
 #: it becomes a folder, a client order id's prefix and a metric's label
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}$", description=_NAME_FORM)]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,15}\Z", description=_NAME_FORM)]
 TimeOfDay = Annotated[
     str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="a time from 00:00 to 23:59")
 ]
@@ -248,6 +252,28 @@ class HttpConfig(_Section, frozen=True):
     token_env: str = "TICKD_TOKEN"  # noqa: S105 - the variable's name
 
 
+class MqttConfig(_Section, frozen=True):
+    """A broker that is told what happens (docs/mqtt.md). Nothing comes from it: no command, no subscription.
+
+    User name and password come from where keys come from, by the names given here.
+    """
+
+    host: Host = ""  # empty: nobody is told
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0  # 0: 8883 with tls, else 1883
+    topic: Topic = "tickd"  # what stands before /NAME/ in every topic
+    client_id: ClientId = ""  # empty: tickd-NAME
+    username_env: str = "TICKD_MQTT_USERNAME"
+    password_env: str = "TICKD_MQTT_PASSWORD"  # noqa: S105 - the variable's name
+    clear_password: bool = False  # the password may travel to another machine without tls
+    tls: bool = False
+    ca_file: str = ""  # the certificates to trust in place of the system's, PEM
+    certificate_file: str = ""  # our own, where the broker asks for one, PEM
+    key_file: str = ""  # and its private key; not readable by others
+    #: orders, fills and alerts that wait for a broker; beyond so many the oldest is dropped
+    queue: Annotated[int, Meta(ge=16, le=1_000_000)] = 4096
+    health_s: Annotated[float, Meta(ge=1, le=3600)] = 5.0  # between two words on how it is
+
+
 class LogConfig(_Section, frozen=True):
     """Where words go."""
 
@@ -272,6 +298,7 @@ class Config(_Section, frozen=True):
     journal: JournalConfig = JournalConfig()
     tape: TapeConfig = TapeConfig()
     http: HttpConfig = HttpConfig()
+    mqtt: MqttConfig = MqttConfig()
     log: LogConfig = LogConfig()
 
 
@@ -349,6 +376,7 @@ def _complete(config: Config, source: str) -> Config:
     venue = complete_venue(config, source)
     check_lines(feed, venue, source)
     check_paper(config.paper, source)
+    check_mqtt(config.mqtt, config.mode, source)
     folder = f"var/{config.name}"
     journal = f"{folder}/journal-{config.mode}"  # a rehearsal on paper must not reach the real orders' record
     if venue.kind == "ccxt":

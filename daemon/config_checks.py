@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
@@ -17,7 +18,15 @@ from daemon.venues.hosts import LOOPBACK
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from daemon.config import Config, FeedConfig, PaperConfig, StrategyConfig, VenueConfig
+    from daemon.config import (
+        Config,
+        FeedConfig,
+        Mode,
+        MqttConfig,
+        PaperConfig,
+        StrategyConfig,
+        VenueConfig,
+    )
 
 #: what stands before ccxt's name of an exchange whose feed is ccxt's
 PREFIX: Final = "ccxt:"
@@ -34,6 +43,28 @@ Source = Annotated[
         pattern=r"^(binance|bybit|okx|kraken|coinbase|ccxt:[a-z0-9]+)$",
         description="binance, bybit, okx, kraken, coinbase, or ccxt:NAME by ccxt's name of another",
     ),
+]
+
+#: of the broker; an address of IPv6 has colons, a port has a key of its own
+Host = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Za-z0-9:][A-Za-z0-9.:_-]{0,252})?\Z",
+        description="the name or address of a host alone: letters, digits, '.', ':', '_' and '-'",
+    ),
+]
+#: neither a wildcard nor '$' nor an empty level: what is told stays below it, and nothing else does
+Topic = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,31}){0,3}\Z",
+        description="one to four levels with '/' between, each 1 to 32 of A-Z, a-z, 0-9, '_', '.' and '-', "
+        "beginning with a letter or digit",
+    ),
+]
+ClientId = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9_-]{0,64}\Z", description="at most 64 of A-Z, a-z, 0-9, '_' and '-'"),
 ]
 
 
@@ -149,6 +180,35 @@ def check_paper(paper: PaperConfig, source: str) -> None:
             raise ConfigError(
                 f"{source}: paper.balances.{asset} is {amount}, and must be between 0 and {_BALANCE_MAX:.0e}"
             )
+
+
+def check_mqtt(mqtt: MqttConfig, mode: Mode, source: str) -> None:
+    """Refuse a broker that cannot be spoken to as the section has it."""
+    if not mqtt.host:
+        if mqtt != type(mqtt)():
+            raise ConfigError(f"{source}: mqtt.host names no broker; name it, or leave [mqtt] out")
+        return
+    if ":" in mqtt.host and not _is_ipv6(mqtt.host):
+        raise ConfigError(f"{source}: mqtt.host is {mqtt.host!r}; a port stands in mqtt.port")
+    if mode == "demo" and mqtt.host not in LOOPBACK:
+        raise ConfigError(
+            f"{source}: a demo stays on this machine, so mqtt.host can be {' or '.join(LOOPBACK)}"
+        )
+    for key in ("ca_file", "certificate_file", "key_file"):
+        if getattr(mqtt, key) and not mqtt.tls:
+            raise ConfigError(f"{source}: mqtt.{key} is of mqtt.tls = true; set that, or leave it out")
+    if bool(mqtt.certificate_file) is not bool(mqtt.key_file):
+        raise ConfigError(
+            f"{source}: mqtt.certificate_file and mqtt.key_file go together; name both, or none"
+        )
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_currency(currency: str, symbols: Sequence[str]) -> None:

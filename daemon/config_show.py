@@ -55,7 +55,8 @@ def _variables(config: Config) -> list[str]:
     venue = config.venue
     password = venue.password_env if venue.kind == "ccxt" else ""
     keys = venue.credentials.values() or (venue.key_env, venue.secret_env, password)
-    names = (*keys, config.http.token_env)
+    bus = (config.mqtt.username_env, config.mqtt.password_env) if config.mqtt.host else ()
+    names = (*keys, config.http.token_env, *bus)
     return [name for name in names if name]
 
 

@@ -67,13 +67,27 @@ def _through_ccxt(config: FeedConfig, hosts: Collection[str] | None) -> Net:
 
 
 def trust(ca_file: str) -> ssl.SSLContext:
-    """Return what verifies by the certificates in `ca_file` alone; raises ConfigError."""
+    """Return what verifies by the certificates in `ca_file` alone, "": the system's; raises ConfigError."""
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        return ssl.create_default_context(cafile=ca_file or None)
     except FileNotFoundError as error:
         raise ConfigError(f"the file of certificates {ca_file} {unread(error)}") from None
     except OSError as error:  # of TLS too, which has its words elsewhere
         raise ConfigError(f"the file of certificates {ca_file} cannot be read ({sentence(error)})") from None
+
+
+def show_certificate(tls: ssl.SSLContext, certificate_file: str, key_file: str) -> None:
+    """Have `tls` show a certificate of our own to who asks for one; raises ConfigError.
+
+    A key with a passphrase is refused, and nobody is asked for it: a daemon has no one to ask.
+    """
+    try:
+        tls.load_cert_chain(certificate_file, key_file, password="")
+    except OSError as error:
+        raise ConfigError(
+            f"the certificate {certificate_file} and the key {key_file} cannot be used together: "
+            f"{sentence(error)}"
+        ) from None
 
 
 def _opener(transport: Transport) -> Opener:

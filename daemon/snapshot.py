@@ -123,6 +123,13 @@ def _add_position(status: InstrumentStatus, position: list[float]) -> None:
     status.fees += position[dt.P_FEES]
 
 
+def held(core: Core) -> list[InstrumentStatus]:
+    """Return what strategies hold or once held, by instrument, and nothing of its market."""
+    statuses = [InstrumentStatus(symbol=one.symbol, base=one.base) for one in core.engine.instruments]
+    add_positions(core, statuses)
+    return [one for one in statuses if one.position or one.realised or one.fees]
+
+
 def _strategy_status(runtime: Runtime) -> StrategyStatus:
     """Return how a strategy began, and how warm it is."""
     return StrategyStatus(

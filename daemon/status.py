@@ -102,6 +102,19 @@ class TapeStatus(msgspec.Struct, kw_only=True):
     failure: str = ""  # why it cannot write
 
 
+class MqttStatus(msgspec.Struct, kw_only=True):
+    """The bus of this run."""
+
+    broker: str  # host:port
+    connected: bool
+    queued: int  # orders, fills and alerts that it was not told of yet
+    published: int  # likewise, that it took
+    dropped: int  # that found no room, or were given up
+    refused: dict[str, int] = {}  # that it may not be told, by topic; status, positions and health too
+    reconnects: int = 0
+    failure: str = ""  # why there is no connection
+
+
 class ReplayStatus(msgspec.Struct, kw_only=True):
     """How far a replay is."""
 
@@ -156,6 +169,7 @@ class Status(msgspec.Struct, kw_only=True):
     journal_records: int = 0
     journal_bytes: int = 0
     tape: TapeStatus | None = None  # None: nothing is recorded
+    mqtt: MqttStatus | None = None  # None: no broker is told
     replay: ReplayStatus | None = None  # None: it is no replay
     logs_dropped: int = 0
     tasks: int = 0  # of the loop

@@ -116,6 +116,32 @@ def test_on_a_terminal_pip_draws_its_progress(stocked):
     assert first.startswith("-m pip install --require-hashes")
 
 
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_what_only_some_tests_need_is_told_and_gone_without(tmp_path, uid):
+    text = (ROOT / "scripts" / "setup").read_text()
+    functions = text[text.index("say() {") : text.index("new_enough=")]
+    for name, body in (("apt-get", f'echo "$*" >>{tmp_path}/notes'), ("id", f"echo {uid}")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        [
+            "/bin/sh",
+            "-euc",
+            f"{functions}\nwant 'exit 1' some-broker 'the broker'\nwant : other 'this'\necho on",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )
+    assert done.stdout == "on\n"
+    assert done.stderr.splitlines()[-1] == (
+        "setup: the broker is missing, and tests that need it are skipped "
+        "(on Debian: apt-get install some-broker)"
+    )
+    assert (tmp_path / "notes").exists() is (uid == 0)
+
+
 def test_make_alone_lists_every_command():
     text = (ROOT / "Makefile").read_text()
     (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)

@@ -53,6 +53,7 @@ class StatusCollector(Collector):
         yield _latency(status.latency)
         yield from _garbage(status)
         yield from _tape(status)
+        yield from _mqtt(status)
         yield from _replay(status)
 
 
@@ -202,6 +203,18 @@ def _tape(status: Status) -> Iterator[Metric]:
     yield _gauge("tickd_tape_lag_seconds", "Age of the oldest entry that is not on disk", tape.lag_s)
     yield _gauge("tickd_tape_failing", "1 while the tape cannot be written", bool(tape.failure))
     yield _gauge("tickd_tape_whole", "1 while the session can be verified", tape.lost_from < 0)
+
+
+def _mqtt(status: Status) -> Iterator[Metric]:
+    mqtt = status.mqtt
+    if mqtt is None:
+        return
+    yield _gauge("tickd_mqtt_connected", "1 while the broker takes what it is told", mqtt.connected)
+    yield _gauge("tickd_mqtt_queued", "Orders, fills and alerts that wait for the broker", mqtt.queued)
+    yield _counter("tickd_mqtt_published", "Likewise, that the broker took", mqtt.published)
+    yield _counter("tickd_mqtt_dropped", "Likewise, that found no room or were given up", mqtt.dropped)
+    yield _counters("tickd_mqtt_refused", "Messages the broker refused", "topic", mqtt.refused)
+    yield _counter("tickd_mqtt_reconnects", "Connections to the broker made anew", mqtt.reconnects)
 
 
 def _replay(status: Status) -> Iterator[Metric]:

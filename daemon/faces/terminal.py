@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from daemon.status import Status
+    from daemon.status import MqttStatus, Status
 
 PICTURE_COLUMNS: Final = 110
 _STATE_STYLES: Final = {"READY": "bold green", "HALTED": "bold red", "DRAINING": "yellow", "STOPPED": "dim"}
@@ -184,6 +184,8 @@ def summary(status: Status) -> RenderableType:
         f"{orders.fills:,}, refused {sum(orders.refusals.values()):,} here and "
         f"{sum(orders.rejected.values()):,} by the venue, unknown {orders.unknown}",
     )
+    if status.mqtt is not None:
+        facts.add_row("mqtt", _mqtt(status.mqtt))
     facts.add_row("PnL", f"{status.pnl:+,.2f} {status.quote} after fees")
     if status.digest:
         facts.add_row("digest", status.digest)
@@ -351,6 +353,17 @@ def _memories(status: Status) -> list[str]:
             gaps = f", {one.gaps:,} gaps ({one.on_gap})" if one.gaps else ""
             told.append(f"strategy {one.name} began {one.began}{cold}{gaps}")
     return told
+
+
+def _mqtt(mqtt: MqttStatus) -> str:
+    """Return whether the broker is there, and what it was not told."""
+    up = (
+        f"connected to {mqtt.broker}" if mqtt.connected else mqtt.failure or f"not connected to {mqtt.broker}"
+    )
+    refused = sum(mqtt.refused.values())
+    return f"{up}, {mqtt.queued:,} wait, {mqtt.dropped:,} dropped" + (
+        f", {refused:,} refused" if refused else ""
+    )
 
 
 def _losses(status: Status) -> str:

@@ -30,6 +30,15 @@ def test_no_secret_is_ever_written():
     assert "# TICKD_TOKEN: not set" in text
 
 
+def test_a_broker_s_secrets_are_named_where_there_is_one():
+    environ = {"TICKD_MQTT_PASSWORD": "b-r-o"}
+    assert "# TICKD_MQTT" not in to_toml(from_tree(TREE, {}, "x"), environ)
+    text = to_toml(from_tree({**TREE, "mqtt": {"host": "broker.example"}}, {}, "x"), environ)
+    assert "# TICKD_MQTT_USERNAME: not set" in text
+    assert "# TICKD_MQTT_PASSWORD: set (masked)" in text
+    assert "b-r-o" not in text
+
+
 def test_what_a_keyring_may_hold_is_said_without_asking_it():
     text = to_toml(from_tree({**TREE, "keyring": "tickd"}, {}, "x"), {"TICKD_KEY": "k-e-y"})
     assert 'keyring = "tickd"' in text

@@ -144,6 +144,8 @@ def test_what_a_daemon_would_sign_with_is_masked_where_nobody_signs(tmp_path):
         "CREDENTIALS_DIRECTORY": str(tmp_path),
         "TICKD_SECRET": "of-the-environment",
         "THE_UID": "of-uid-5678",
+        "TICKD_MQTT_PASSWORD": "of-the-bus",
     }
     mask_keys(environ, RealDisk(), from_tree(tree, {}, "the test"))
-    assert redact("of-systemd-1234 of-the-environment of-uid-5678 no-secret") == "*** *** *** no-secret"
+    text = "of-systemd-1234 of-the-environment of-uid-5678 of-the-bus no-secret"
+    assert redact(text) == "*** *** *** *** no-secret"

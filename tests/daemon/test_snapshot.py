@@ -8,7 +8,7 @@ import pytest
 
 from daemon import __version__
 from daemon.config import PaperConfig, RiskConfig, StrategyConfig
-from daemon.snapshot import take_status
+from daemon.snapshot import held, take_status
 from daemon.spans import Spans
 from kernels import dtypes as d
 
@@ -66,6 +66,18 @@ def test_what_the_feed_brought_is_told(new_floor, script):
     assert status.uptime_s == 1.507
     assert status.events == 7
     assert btc.gate == "book_gap"
+
+
+def test_what_is_held_is_told_by_itself(new_floor, new_script):
+    first, second = new_script(), new_script()
+    floor = new_floor(first, second, bases=("BTC", "ETH"))
+    assert held(floor.core) == []
+    floor.go_long(0.5)
+    (btc,) = held(floor.core)
+    whole = next(one for one in status_of(floor).instruments if one.symbol == "BTC/USDT")
+    names = ("symbol", "base", "position", "avg_price", "realised", "unrealised", "fees")
+    assert [getattr(btc, name) for name in names] == [getattr(whole, name) for name in names]
+    assert btc.position == 0.5
 
 
 def test_timers_and_fills_do_not_hide_what_was_coalesced(new_floor, new_script):

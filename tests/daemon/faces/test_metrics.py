@@ -12,6 +12,7 @@ from daemon.latency import BOUNDS_S, stage_latency
 from daemon.status import (
     DaemonState,
     InstrumentStatus,
+    MqttStatus,
     OrderCounts,
     ReplayStatus,
     Status,
@@ -84,6 +85,12 @@ tickd_tape_dropped_total 30.0
 tickd_tape_lag_seconds 0.25
 tickd_tape_failing 1.0
 tickd_tape_whole 0.0
+tickd_mqtt_connected 1.0
+tickd_mqtt_queued 36.0
+tickd_mqtt_published_total 37.0
+tickd_mqtt_dropped_total 38.0
+tickd_mqtt_refused_total{topic="fills"} 39.0
+tickd_mqtt_reconnects_total 40.0
 tickd_replay_position_seconds 1.5
 tickd_replay_end_seconds 2.5
 tickd_replay_entries_total 33.0
@@ -182,6 +189,15 @@ def test_every_field_reaches_the_scrape():
         replay=ReplayStatus(
             position_ns=1_500_000_000, end_ns=2_500_000_000, entries=33, entries_per_s=34.0, speed=35.0
         ),
+        mqtt=MqttStatus(
+            broker="h:1",
+            connected=True,
+            queued=36,
+            published=37,
+            dropped=38,
+            refused={"fills": 39},
+            reconnects=40,
+        ),
         tape=TapeStatus(entries=28, bytes=29, dropped=30, lost_from=31, lag_s=0.25, failure="full"),
     )
     text = exposition(lambda: status)().decode()
@@ -193,6 +209,7 @@ def test_what_is_not_known_yet_has_no_sample():
     assert ("tickd_feed_age_seconds", "BTC/USDT") not in got
     assert ("tickd_equity",) not in got
     assert ("tickd_tape_entries_total",) not in got
+    assert ("tickd_mqtt_connected",) not in got
     assert ("tickd_replay_entries_total",) not in got
 
 

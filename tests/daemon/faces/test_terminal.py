@@ -20,7 +20,7 @@ from daemon.faces.terminal import (
     summary,
     watch,
 )
-from daemon.status import InstrumentStatus, OrderCounts, StageLatency, Status, StrategyStatus
+from daemon.status import InstrumentStatus, MqttStatus, OrderCounts, StageLatency, Status, StrategyStatus
 
 
 def make(events=1000, now_s=10.0, **changes):
@@ -201,6 +201,16 @@ def test_the_summary_counts_by_event_type():
     assert "100 events/s" in text
     assert "2 errors (json 2), 0 gaps, 0 trades missed, 0 depth updates dropped" in text
     assert "00ff" in text
+
+
+def test_the_summary_tells_of_the_broker_where_there_is_one():
+    assert "mqtt" not in text_of(summary(make()))
+    mqtt = MqttStatus(broker="h:1", connected=True, queued=2, published=1, dropped=3000)
+    assert "connected to h:1, 2 wait, 3,000 dropped" in text_of(summary(make(mqtt=mqtt)))
+    mqtt.connected, mqtt.failure, mqtt.refused = False, "h:1 is gone", {"fills": 4}
+    assert "h:1 is gone, 2 wait, 3,000 dropped, 4 refused" in text_of(summary(make(mqtt=mqtt)))
+    mqtt.failure = ""
+    assert "not connected to h:1, 2 wait" in text_of(summary(make(mqtt=mqtt)))
 
 
 def test_the_summary_of_a_stopped_daemon_shows_no_gates():
