@@ -25,6 +25,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.mosquitto import PASSWORD
+
 ROOT = Path(__file__).resolve().parents[2]
 TICKD = [sys.executable, "-m", "daemon.cli"]
 #: the first start on a machine compiles every kernel
@@ -34,7 +36,7 @@ SOON_S = 60.0
 CANARY_KEY = "canarykey" + "7f3a" * 12
 CANARY_SECRET = "canarysecret" + "b59c" * 12
 CANARY_TOKEN = "canarytoken" + "e6d1" * 8
-CANARIES = (CANARY_KEY, CANARY_SECRET, CANARY_TOKEN)
+CANARIES = (CANARY_KEY, CANARY_SECRET, CANARY_TOKEN, PASSWORD)
 
 #: trends up and down within a second, so that it takes and turns positions all the time
 CROSS = """
