@@ -110,7 +110,7 @@ class MqttStatus(msgspec.Struct, kw_only=True):
     queued: int  # orders, fills and alerts that it was not told of yet
     published: int  # likewise, that it took
     dropped: int  # that found no room, or were given up
-    refused: dict[str, int] = {}  # that it may not be told, by topic; status, positions and health too
+    refused: dict[str, int] = {}  # that it may not be told, by topic; of what is no event, messages
     reconnects: int = 0
     failure: str = ""  # why there is no connection
 

@@ -116,7 +116,8 @@ class Broker:
             "log_type all",
             "persistence true",
             f"persistence_location {folder}/",
-            "max_queued_messages 0",
+            "max_queued_messages 0",  # no limit: what it has acknowledged is passed on
+            "max_inflight_messages 0",
             *lines,
         ]
         if password:
@@ -219,8 +220,9 @@ class Ear:
         runs = defaultdict(dict)
         for topic in ("orders", "fills", "alerts"):
             for message in self.on(topic):
-                known = runs[message["run"]].setdefault(message["seq"], message)
-                assert known == message
+                for event in message["events"]:
+                    known = runs[message["run"]].setdefault(event["seq"], event)
+                    assert known == event
         return runs
 
     def close(self):

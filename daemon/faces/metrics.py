@@ -213,7 +213,9 @@ def _mqtt(status: Status) -> Iterator[Metric]:
     yield _gauge("tickd_mqtt_queued", "Orders, fills and alerts that wait for the broker", mqtt.queued)
     yield _counter("tickd_mqtt_published", "Likewise, that the broker took", mqtt.published)
     yield _counter("tickd_mqtt_dropped", "Likewise, that found no room or were given up", mqtt.dropped)
-    yield _counters("tickd_mqtt_refused", "Messages the broker refused", "topic", mqtt.refused)
+    yield _counters(
+        "tickd_mqtt_refused", "Events, or other messages, that the broker refused", "topic", mqtt.refused
+    )
     yield _counter("tickd_mqtt_reconnects", "Connections to the broker made anew", mqtt.reconnects)
 
 

@@ -81,6 +81,8 @@ class BusClient(aiomqtt.Client):
             self.abort()
             raise self._error(error, "cannot be had") from None
         self._disconnected.add_done_callback(_take)  # aiomqtt may have made another
+        if self._misc_task is not None:
+            self._misc_task.add_done_callback(_take)
 
     async def send(self, parcel: Parcel) -> str:
         """Publish, and wait for the broker's word; return why it refused, empty: it has it."""

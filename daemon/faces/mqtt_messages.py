@@ -32,7 +32,7 @@ class Message(msgspec.Struct, kw_only=True, gc=False):
     v: int = VERSION
     name: str  # of the daemon
     run: int  # of the daemon, as in its client order ids
-    now_ns: int  # of what is told; of a will, of when it was left
+    now_ns: int  # when it was made; of a will, when it was left
 
 
 class StatusMessage(Message, kw_only=True):
@@ -94,13 +94,14 @@ class PositionsMessage(Message, kw_only=True):
     positions: list[Position]
 
 
-class _Event(Message, kw_only=True):
+class _Event(msgspec.Struct, kw_only=True, gc=False):
     """What happened: numbered in each run from 1, over all three topics."""
 
     seq: int
+    now_ns: int
 
 
-class OrderMessage(_Event, kw_only=True):
+class OrderEvent(_Event, kw_only=True):
     """An order left, or took a step."""
 
     event: str  # SENT, or an Event's name
@@ -118,7 +119,7 @@ class OrderMessage(_Event, kw_only=True):
     reduces: bool
 
 
-class FillMessage(_Event, kw_only=True):
+class FillEvent(_Event, kw_only=True):
     """A trade was accounted for."""
 
     client_order_id: str
@@ -135,7 +136,7 @@ class FillMessage(_Event, kw_only=True):
     exch_ns: int
 
 
-class AlertMessage(_Event, kw_only=True):
+class AlertEvent(_Event, kw_only=True):
     """Something that a person should look at, the kill switch among them."""
 
     kind: str
@@ -144,36 +145,62 @@ class AlertMessage(_Event, kw_only=True):
     halted: bool | None
 
 
+class OrdersMessage(Message, kw_only=True):
+    """What happened to orders since the message before."""
+
+    events: list[OrderEvent]
+
+
+class FillsMessage(Message, kw_only=True):
+    """What was accounted for since the message before."""
+
+    events: list[FillEvent]
+
+
+class AlertsMessage(Message, kw_only=True):
+    """What a person should look at since the message before."""
+
+    events: list[AlertEvent]
+
+
 #: topic below TOPIC/NAME/ -> the form of what is told there
 FORMS: Final[dict[str, type[Message]]] = {
     "status": StatusMessage,
     "health": HealthMessage,
     "positions": PositionsMessage,
-    "orders": OrderMessage,
-    "fills": FillMessage,
-    "alerts": AlertMessage,
+    "orders": OrdersMessage,
+    "fills": FillsMessage,
+    "alerts": AlertsMessage,
 }
 
 
+EventsMessage: TypeAlias = OrdersMessage | FillsMessage | AlertsMessage
 #: what waits to be told; of an order also what of it goes on changing: venue order id, lots, filled lots
 Entry: TypeAlias = Filled | Alarm | Latched | tuple[Sent | Moved, str, int, int]
 
 
 class Teller:
-    """Turns what happened in one run into messages: (topic, form)."""
+    """Turns what happened in one run into messages."""
 
     def __init__(self, name: str, run: int, instruments: Sequence[Instrument], desks: Sequence[Desk]) -> None:
         self._name, self._run = name, run
         self._instruments = instruments
         self._desks = desks
 
-    def event(self, seq: int, entry: Entry) -> tuple[str, _Event]:
-        """Return what an entry of the outbox is told as."""
-        if isinstance(entry, tuple):
-            return "orders", self._order(seq, *entry)
-        if isinstance(entry, Filled):
-            return "fills", self._fill(seq, entry)
-        return "alerts", self._alert(seq, entry)
+    def events(self, entries: dict[int, Entry], now_ns: int) -> list[tuple[str, EventsMessage]]:
+        """Return what is told of a few entries of the outbox, by their numbers: topic and message of each."""
+        orders = [self._order(seq, *one) for seq, one in entries.items() if isinstance(one, tuple)]
+        fills = [self._fill(seq, one) for seq, one in entries.items() if isinstance(one, Filled)]
+        alerts = [self._alert(seq, one) for seq, one in entries.items() if isinstance(one, (Alarm, Latched))]
+        name, run = self._name, self._run
+        told: list[tuple[str, EventsMessage]] = []
+        if orders:
+            told.append(("orders", OrdersMessage(name=name, run=run, now_ns=now_ns, events=orders)))
+        if fills:
+            told.append(("fills", FillsMessage(name=name, run=run, now_ns=now_ns, events=fills)))
+        if alerts:
+            told.append(("alerts", AlertsMessage(name=name, run=run, now_ns=now_ns, events=alerts)))
+        return told
 
     def status(self, status: Status, state: str = "") -> StatusMessage:
         """Return whether the daemon is there and what it does; state: LOST, of the will of one that died."""
@@ -245,15 +272,13 @@ class Teller:
 
     def _order(
         self, seq: int, audit: Sent | Moved, venue_order_id: str, qty_lots: int, filled_lots: int
-    ) -> OrderMessage:
+    ) -> OrderEvent:
         order = audit.order
         event, before, state = "SENT", None, State.PENDING_NEW.name
         if isinstance(audit, Moved):
             event, before, state = audit.event.name, audit.before.name, audit.after.name
         instrument = self._instruments[order.instrument]
-        return OrderMessage(
-            name=self._name,
-            run=self._run,
+        return OrderEvent(
             now_ns=audit.now_ns,
             seq=seq,
             event=event,
@@ -271,12 +296,10 @@ class Teller:
             reduces=order.reduces,
         )
 
-    def _fill(self, seq: int, audit: Filled) -> FillMessage:
+    def _fill(self, seq: int, audit: Filled) -> FillEvent:
         report, order = audit.report, audit.order
         instrument = self._instruments[report.instrument]
-        return FillMessage(
-            name=self._name,
-            run=self._run,
+        return FillEvent(
             now_ns=audit.now_ns,
             seq=seq,
             client_order_id=report.client_order_id,
@@ -293,15 +316,13 @@ class Teller:
             exch_ns=report.exch_ns,
         )
 
-    def _alert(self, seq: int, audit: Alarm | Latched) -> AlertMessage:
+    def _alert(self, seq: int, audit: Alarm | Latched) -> AlertEvent:
         kind, text, source, halted = "kill_switch", "", "", None
         if isinstance(audit, Latched):
             text, source, halted = audit.reason, audit.source, audit.halted
         else:
             kind, text = audit.kind, audit.text
-        return AlertMessage(
-            name=self._name,
-            run=self._run,
+        return AlertEvent(
             now_ns=audit.now_ns,
             seq=seq,
             kind=kind,

@@ -14,7 +14,15 @@ import pytest
 from daemon.config import MqttConfig
 from daemon.events import Command, ExecutionReport
 from daemon.faces import mqtt_messages as module
-from daemon.faces.mqtt_messages import FORMS, Message, Position, Teller
+from daemon.faces.mqtt_messages import (
+    FORMS,
+    AlertEvent,
+    FillEvent,
+    Message,
+    OrderEvent,
+    Position,
+    Teller,
+)
 from daemon.faces.mqtt_outbox import Outbox
 from daemon.latency import BOUNDS_S
 from daemon.orders.audit import ALARMS, Alarm, Filled, Latched
@@ -38,13 +46,15 @@ def told(new_floor, new_script):
         teller = Teller("one", floor.core.orders.ids.run, floor.instruments, floor.core.orders.desks)
 
         def messages():
+            entries = box.take(1000)
             found = []
-            while (head := box.head()) is not None:
-                topic, message = teller.event(*head)
-                box.done(taken=True)
+            for topic, message in teller.events(entries, 7):
                 data = msgspec.json.encode(message)
                 assert type(msgspec.json.decode(data, type=FORMS[topic])) is FORMS[topic]
-                found.append((topic, msgspec.json.decode(data)))
+                plain = msgspec.json.decode(data)
+                found += [(topic, event) for event in plain.pop("events")]
+                assert plain == {"v": 1, "name": "one", "run": floor.core.orders.ids.run, "now_ns": 7}
+            box.done(list(entries), taken=True)
             return found
 
         return floor, script, messages
@@ -63,11 +73,8 @@ def test_an_order_s_life_is_told_in_exact_decimals(told):
     assert sent == (
         "orders",
         {
-            "v": 1,
-            "name": "one",
-            "run": floor.core.orders.ids.run,
-            "now_ns": order.wire_ns,
             "seq": 1,
+            "now_ns": order.wire_ns,
             "event": "SENT",
             "before": None,
             "state": "PENDING_NEW",
@@ -108,11 +115,8 @@ def test_a_fill_is_told_with_its_order_s_strategy(told):
     ((_, fill),) = [one for one in messages() if one[0] == "fills"]
     (order,) = floor.sent()
     assert fill == {
-        "v": 1,
-        "name": "one",
-        "run": floor.core.orders.ids.run,
-        "now_ns": fill["now_ns"],
         "seq": 3,
+        "now_ns": fill["now_ns"],
         "client_order_id": order.client_order_id,
         "venue_order_id": order.venue_order_id,
         "trade_id": fill["trade_id"],
@@ -242,8 +246,10 @@ WORDS = {
     bool: "true or false",
     type(None): "null",
     list[str]: "list of text",
-    list[Position]: "list of objects",
 }
+#: what stands in a topic's list
+LISTED = {"positions": Position, "orders": OrderEvent, "fills": FillEvent, "alerts": AlertEvent}
+WORDS |= {list[form]: "list of objects" for form in LISTED.values()}
 
 
 @pytest.fixture(scope="module")
@@ -277,8 +283,8 @@ def test_the_page_names_every_field_of_every_message_and_no_other(page):
     for section in sections:
         topic = section.partition("\n")[0].strip("`")
         expected = [fields(FORMS[topic], Message)]
-        if topic == "positions":
-            expected.append(fields(Position, msgspec.Struct))
+        if topic in LISTED:
+            expected.append(fields(LISTED[topic], msgspec.Struct))
         assert tables(section) == expected, topic
 
 

@@ -27,7 +27,7 @@ class Twin:
 
     def __init__(self, size):
         self.size, self.seq, self.dropped, self.told = size, 0, 0, 0
-        self.queue, self.head = [], None
+        self.queue, self.hand = [], []
 
     def append(self, audit):
         self.seq += 1
@@ -36,37 +36,38 @@ class Twin:
             self.queue.pop(0)
             self.dropped += 1
 
-    def look(self):
-        if self.head is None and self.queue:
-            self.head = self.queue.pop(0)
-        return self.head
+    def take(self, most):
+        if not self.hand:
+            self.hand, self.queue = self.queue[:most], self.queue[most:]
+        return self.hand
+
+    def forget(self, count):
+        gone, self.hand = self.hand[:count], self.hand[count:]
+        return [number for number, _ in gone]
 
 
-@given(
-    st.lists(st.sampled_from(["append", "append", "append", "look", "done", "refused", "give up"])),
-    st.integers(1, 4),
-)
+STEPS = ["append", "append", "append", "take", "done", "refused", "give up"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 3))), st.integers(1, 4))
 def test_it_is_its_slow_twin(steps, size):
     box, twin = Outbox(size), Twin(size)
-    for number, step in enumerate(steps):
+    for number, (step, count) in enumerate(steps):
         if step == "append":
             box(alarm(number))
             twin.append(alarm(number))
-        elif step == "look":
-            assert box.head() == twin.look()
+        elif step == "take":
+            assert list(box.take(count).items()) == twin.take(count)
         elif step == "give up":
-            box.give_up()
-            twin.dropped += twin.head is not None
-            twin.head = None
-        elif twin.head is not None:
-            box.done(taken=step == "done")
-            twin.told += step == "done"
-            twin.head = None
-        assert (box.waiting, box.dropped, box.told) == (
-            len(twin.queue) + (twin.head is not None),
-            twin.dropped,
-            twin.told,
-        )
+            gone = twin.forget(count)
+            box.give_up(gone)
+            twin.dropped += len(gone)
+        else:
+            gone = twin.forget(count)
+            box.done(gone, taken=step == "done")
+            twin.told += len(gone) if step == "done" else 0
+        waiting = len(twin.queue) + len(twin.hand)
+        assert (box.waiting, box.dropped, box.told) == (waiting, twin.dropped, twin.told)
 
 
 def test_ten_times_what_it_holds_leaves_the_newest_and_says_how_many_are_gone():
@@ -74,19 +75,19 @@ def test_ten_times_what_it_holds_leaves_the_newest_and_says_how_many_are_gone():
     for number in range(1, 1001):
         box(alarm(number))
     assert (box.waiting, box.dropped) == (100, 900)
-    assert box.head() == (901, alarm(901))
+    assert box.take(2) == {901: alarm(901), 902: alarm(902)}
     assert (box.waiting, box.dropped) == (100, 900)
 
 
 def test_what_is_being_told_is_not_dropped():
     box = Outbox(2)
     box(alarm(1))
-    assert box.head() == (1, alarm(1))
+    assert box.take(9) == {1: alarm(1)}
     for number in range(2, 10):
         box(alarm(number))
-    assert box.head() == (1, alarm(1))
-    box.done(taken=True)
-    assert box.head() == (8, alarm(8))
+    assert box.take(9) == {1: alarm(1)}
+    box.done([1], taken=True)
+    assert box.take(9) == {8: alarm(8), 9: alarm(9)}
     assert (box.dropped, box.told) == (6, 1)
 
 
@@ -96,11 +97,7 @@ def test_an_order_is_told_as_it_was_and_not_as_it_has_become():
     box(Moved(one, State.PENDING_NEW, State.WORKING, Event.ACCEPTED, 2))
     one.venue_order_id, one.filled_lots, one.qty_lots = "77", 3, 8
     box(Moved(one, State.WORKING, State.PARTIALLY_FILLED, Event.PART_FILL, 3))
-    told = []
-    while (head := box.head()) is not None:
-        told.append(head[1][1:])
-        box.done(taken=True)
-    assert told == [("", 10, 0), ("", 10, 0), ("77", 8, 3)]
+    assert [entry[1:] for entry in box.take(9).values()] == [("", 10, 0), ("", 10, 0), ("77", 8, 3)]
 
 
 def test_requests_whose_step_is_told_and_refusals_of_our_own_are_left_out():
@@ -108,6 +105,6 @@ def test_requests_whose_step_is_told_and_refusals_of_our_own_are_left_out():
     box(Sent(CANCEL, one, 1))
     box(Sent(AMEND, one, 1))
     box(Refused(1, None, [0] * 12, 0, 1))
-    assert (box.waiting, box.dropped, box.head()) == (0, 0, None)
+    assert (box.waiting, box.dropped, box.take(9)) == (0, 0, {})
     box(Filled(None, None, 1))
-    assert box.head() == (1, Filled(None, None, 1))
+    assert box.take(9) == {1: Filled(None, None, 1)}
