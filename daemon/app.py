@@ -66,8 +66,6 @@ if TYPE_CHECKING:
 #: how long the end waits for the venue's word on what was cancelled
 DRAIN_NS: Final = 3_000_000_000
 _POLL_S: Final = 0.02
-#: how long the end waits for the tape's disk, once all else is over
-TAPE_S: Final = 20.0
 _LEFT: Final = "start again, or: tickd flatten --direct"
 _SECOND_NS: Final = 1_000_000_000
 #: what moves the clock by less within a second is a clock that is being slewed, not one that was set
@@ -112,8 +110,7 @@ class App:
         self._bus: Bus | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._beat: Timer | None = None
-        limit_ns = config.risk.tick_age_ms_max * 1_000_000
-        self._pulse = Heartbeat(seams.clock, seams.scheduler, limit_ns)
+        self._pulse = Heartbeat(seams.clock, seams.scheduler, config.risk.tick_age_ms_max * 1_000_000)
         self._ended = False
         self.released = asyncio.Event()  # until then no socket is opened
         self.released.set()
@@ -177,13 +174,7 @@ class App:
         if days := config.journal.retention_days:
             self._spawn(retention.run(Path(config.journal.path), days, seams, self.log))
         fetcher = self._make_feed(exchange, rings)
-        # before the first order can leave: a busy port must not end a daemon that trades
-        token = find_token(environ, seams.disk, config)
-        self._http = HttpFace(self.status, core.obey, self._on_http, token, self.feed.recent)
-        await self._http.start(Path(config.http.socket), config.http.port)
-        if self._bus is not None:
-            self._bus.attach(core, self.status)
-            self._spawn(self._bus.run())
+        await self._open_faces()  # before the first order can leave: a busy port must not end who trades
         # before the first connection: one made anew during the first meeting asks for another
         self.meetings = Meetings(core, seams, self.log, config.venue.reconcile_s)
         core.orders.doubts.ask_snapshot = self.meetings.ask
@@ -199,6 +190,16 @@ class App:
         self._garbage.begin()
         self.log.info("ready", symbols=", ".join(config.feed.symbols), venue=venue.name)
         self._say_halted()
+
+    async def _open_faces(self) -> None:
+        """Listen, and tell the broker."""
+        config, core = self.config, self.core
+        token = find_token(os.environ, self.seams.disk, config)
+        self._http = HttpFace(self.status, core.obey, self._on_http, token, self.feed.recent)
+        await self._http.start(Path(config.http.socket), config.http.port)
+        if self._bus is not None:
+            self._bus.attach(core, self.status)
+            self._spawn(self._bus.run())
 
     def _say_halted(self) -> None:
         latch = self.core.engine.risk.latch
@@ -395,10 +396,5 @@ class App:
         except JournalError as error:
             self.failure = self.failure or error
         if self._desk.tape is not None:
-            try:
-                await within(self.seams, TAPE_S, self._desk.tape.close())
-            except TimeoutError:
-                self.log.warning(
-                    "tape", text=f"its disk has not taken the rest within {TAPE_S:g} s: given up"
-                )
+            await self._desk.close_tape(self.seams, self.log)
             self._taping.cancel()

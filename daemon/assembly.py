@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from daemon.audit_log import AuditLog
 from daemon.core import build, make_runtimes
+from daemon.pause import within
 from daemon.session.recording import Recording
 from daemon.spans import Spans
 from daemon.status import TapeStatus
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from structlog.typing import FilteringBoundLogger
 
     from daemon.config import Config
     from daemon.core import Core
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from daemon.seams import Seams, Worker
     from daemon.tape.recorder import Recorder
     from daemon.venues.base import Venue
+
+#: how long the end waits for the tape's disk, once all else is over
+TAPE_S: Final = 20.0
 
 
 class TradingDesk(NamedTuple):
@@ -62,6 +67,15 @@ class TradingDesk(NamedTuple):
             lag_s=tape.lag_ns / 1e9,
             failure=tape.failure,
         )
+
+    async def close_tape(self, seams: Seams, log: FilteringBoundLogger) -> None:
+        """Write what is left of the record, where there is one and its disk takes it in time."""
+        if self.tape is None:
+            return
+        try:
+            await within(seams, TAPE_S, self.tape.close())
+        except TimeoutError:
+            log.warning("tape", text=f"its disk has not taken the rest within {TAPE_S:g} s: given up")
 
 
 async def assemble(

@@ -6,105 +6,33 @@ import asyncio
 import gc
 import os
 import time
-from contextlib import asynccontextmanager
-from random import Random
 
 import pytest
 from msgspec.structs import replace
 
 from daemon import app as module
-from daemon import clock
-from daemon.app import App
-from daemon.clock import LoopScheduler, SystemClock
-from daemon.config import from_tree
-from daemon.disk import RealDisk, ThreadWorker
+from daemon import assembly, clock
+from daemon.clock import SystemClock
+from daemon.disk import RealDisk
 from daemon.errors import ConfigError, FrameError, JournalError, NetError, TickdError, VenueError
 from daemon.events import VenueStatus
-from daemon.logs import Logs
 from daemon.meetings import Meetings
-from daemon.net import make_net
 from daemon.orders import lasting
 from daemon.orders.money import UNIT as MONEY
 from daemon.orders.order import State
 from daemon.orders.reader import read_all
 from daemon.orders.records import Ended, Marked, Run
 from daemon.rules_cache import RulesCache
-from daemon.seams import Seams
 from daemon.simulator import keeping
-from daemon.simulator.auth import Key
 from daemon.simulator.errors import bad_symbol
-from daemon.simulator.rates import Limits
-from daemon.simulator.server import running
-from daemon.simulator.settings import ACCOUNT, SimulatorSettings, build
+from daemon.simulator.settings import ACCOUNT, build
 from daemon.simulator.symbols import UNIT
 from daemon.simulator.warm import warm_up
 from daemon.venues.signing import HmacSigner, signed_query
 from kernels.dtypes import PLACE, SELL, STOP
+from tests.daemon.app_stand import KEY, MAKER, SECRET, stand
 
 MS = 1_000_000
-KEY, SECRET = "k" * 64, "s" * 64
-MAKER = {"name": "market_maker", "warmup_ticks": 5}
-MAKER["params"] = {"qty": 0.001, "half_spread_bps": 50.0, "volatility_weight": 0.0}
-
-
-class Stand:
-    """One daemon and the exchange it meets, in this loop."""
-
-    def __init__(self, tmp_path, urls, transport="picows", symbols=("BTC/USDT",), **sections):
-        ws = urls["spot"].replace("http", "ws", 1)
-        line = {"transport": transport}
-        tree = {
-            "name": "one",
-            "mode": "live",
-            "feed": {"symbols": symbols, "rest_url": urls["spot"], "ws_url": ws, **line},
-            "venue": {"kind": "binance", "rest_url": urls["spot"], "ws_url": f"{ws}/ws-api/v3", **line},
-            "strategy": [MAKER],
-            "journal": {"path": str(tmp_path / "journal")},
-            "http": {"socket": str(tmp_path / "s")},
-        }
-        clock = SystemClock()
-        self.lines = []
-        self.config = from_tree({**tree, **sections}, {}, "test")
-        self.worker = ThreadWorker()
-        self.net, self.venue_net = make_net(self.config.feed), make_net(self.config.venue)
-        seams = Seams(clock, LoopScheduler(clock), self.net, RealDisk(), self.worker, Random(1))
-        self.logs = Logs(clock, self.lines.append)
-        self.app = App(self.config, seams, self.logs, self.venue_net)
-
-    @property
-    def said(self):
-        self.logs.flush()
-        return b"".join(self.lines).decode()
-
-    async def until(self, look, seconds=60.0):
-        async with asyncio.timeout(seconds):
-            while not look():  # noqa: ASYNC110 - nobody announces what is looked for
-                await asyncio.sleep(0.01)
-
-    async def ready(self, life):
-        def standing():
-            if life.done():
-                life.result()
-            return hasattr(self.app, "core") and len(self.app.core.orders.life.open) == 2
-
-        await self.until(standing)
-
-
-@asynccontextmanager
-async def stand(tmp_path, exchange=None, **sections):
-    limits = Limits(weight_1m=0, orders_10s=0, orders_1d=0, connections_5m=0, messages_1s=0, streams=0)
-    key = Key(KEY, ACCOUNT, secret=SECRET.encode())
-    told = {"symbols": ("BTC/USDT",), "key": key, "limits": limits} | (exchange or {})
-    settings = SimulatorSettings(**told)
-    async with running(settings, SystemClock(), Random(1), lambda _: None) as urls:
-        one = Stand(tmp_path, urls, **sections)
-        try:
-            yield one
-        finally:
-            await one.app.abandon()
-            await one.net.close()
-            await one.venue_net.close()
-            one.worker.close()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -693,7 +621,7 @@ class Stuck:
 
 
 def test_a_tape_whose_disk_hangs_keeps_neither_the_journal_nor_the_end_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "TAPE_S", 0.2)
+    monkeypatch.setattr(assembly, "TAPE_S", 0.2)
 
     async def go():
         async with stand(tmp_path, tape={"record": True, "path": str(tmp_path / "tape")}) as one:
