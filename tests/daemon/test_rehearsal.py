@@ -134,6 +134,6 @@ def test_only_a_spinning_daemon_on_binance_that_is_asked_to_rehearses(
     )
     time = VirtualTime(1)
     seams = seams_of(time)
-    environ = {config.venue.key_env: "key", config.venue.secret_env: "secret"}
+    environ = {config.venue.key_env: "k" * 64, config.venue.secret_env: "s" * 64}
     rehearsal = make_rehearsal(config, [INSTRUMENT], seams, environ, lambda: 0)
     assert (rehearsal is not None) is made

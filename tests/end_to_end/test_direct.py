@@ -173,6 +173,6 @@ def test_what_does_not_go_together_is_refused(bench, exchange, words, sentence):
 def test_an_exchange_that_cannot_be_reached_is_named(bench):
     path = bench.config({"spot": "http://127.0.0.1:1"}, MAKER)
     child = bench.run(
-        "flatten", "--direct", path, "--yes", env={"TICKD_KEY": "a", "TICKD_SECRET": "b"}, code=1
+        "flatten", "--direct", path, "--yes", env={"TICKD_KEY": "a" * 64, "TICKD_SECRET": "b" * 64}, code=1
     )
     assert "http://127.0.0.1:1/api/v3/exchangeInfo failed" in child.complaint

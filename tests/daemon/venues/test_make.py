@@ -335,7 +335,7 @@ def test_an_ed25519_key_is_read_from_its_file(make, tmp_path):
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (None, "cannot be read (No such file or directory)"),
+        (None, "does not exist; check the name"),
         (b"\xff\xfe", "is no PEM text"),
         (b"no key at all", "is no unencrypted PEM text"),
     ],
