@@ -35,6 +35,7 @@ from daemon.config import (
 )
 from daemon.config_show import to_toml
 from daemon.credentials import CREDENTIALS
+from daemon.disk import RealDisk
 from daemon.errors import EXIT_DONE, NotRunningError, TickdError, UsageError
 from daemon.faces import terminal
 from daemon.faces.client import fetch_status
@@ -116,8 +117,8 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
     exchange = Child("the simulated exchange")
     daemon = Child("the daemon")
     released = False
-    config = market.config()
-    path = _prepare(config)
+    config, disk = market.config(), RealDisk()
+    path = _prepare(config, disk)
     try:
         console.print("starting the simulated exchange", highlight=False)
         key, secret = market.keys
@@ -146,6 +147,7 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
         # the daemon first, while it can still cancel its orders
         await daemon.gone()
         await exchange.gone()
+        disk.release()
 
 
 def _say_compiling(console: Console, market: _Market, config: Config) -> None:
@@ -173,28 +175,29 @@ async def _first(ready: asyncio.Future[Any], daemon: Child) -> Any:
         await _cancelled(ready)
 
 
-def _prepare(config: Config) -> Path:
-    """Clear the folder of an earlier demo, and write the daemon's configuration into it."""
-    path = FOLDER / "demo.toml"
+def _prepare(config: Config, disk: RealDisk) -> Path:
+    """Clear the folder of an earlier demo, and write the daemon's configuration into it.
+
+    The folder is this demo's until `disk` gives it back; its daemon takes the journal's lock only later.
+    """
+    path, journal = FOLDER / "demo.toml", Path(config.journal.path)
     try:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        _refuse_second(Path(config.http.socket))
-        for folder in (config.journal.path, config.tape.path):
+        look = RealDisk()
+        look.lock(journal / "lock")  # a daemon that somebody started by hand may hold it
+        look.release()
+        disk.lock(FOLDER / "lock")
+        for folder in (journal, Path(config.tape.path)):
             shutil.rmtree(folder, ignore_errors=True)
         path.write_text(_HEAD + to_toml(config, {}), encoding="utf-8")
+    except BlockingIOError:
+        raise TickdError(
+            f"a demo is running in {FOLDER} already; end it, or start this one in another folder"
+        ) from None
     except OSError as error:
         raise TickdError(
             f"{FOLDER} cannot be written ({error.strerror}); start the demo in a folder of yours"
         ) from None
     return path
-
-
-def _refuse_second(socket: Path) -> None:
-    with suppress(NotRunningError):
-        fetch_status(socket)
-        raise TickdError(
-            f"a demo is running in {FOLDER} already; end it, or start this one in another folder"
-        )
 
 
 async def _unless(stopping: asyncio.Event, work: Any) -> Any:

@@ -6,7 +6,7 @@ from array import array
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from daemon.events import ExecutionReport
+from daemon.events import NOT_SENT, ExecutionReport
 from daemon.faces.journal_table import SIDES, VERBS, stamp, wish
 from daemon.faces.journal_views import average, decided_price, plus, worth
 from daemon.orders.audit import Filled, Moved
@@ -35,6 +35,8 @@ _WORDS = {
     "TIMEOUT": "the venue gave no answer",
     "NOT_FOUND": "asked about it, the venue did not know it",
 }
+#: whose word it is not: what never left
+_UNSENT = {"REJECTED": "it was", "CANCEL_REJECTED": "its cancel was", "AMEND_REJECTED": "its amend was"}
 
 
 def story(journal: Iterable[Record], order: str) -> Iterator[tuple[int, str]]:
@@ -152,6 +154,8 @@ class _Teller:
         yield "risk approved it (what it refuses gets no order id), and it was recorded, to be sent at once"
 
     def _word(self, report: ExecutionReport, order: Order) -> str:
+        if report.reason.startswith(NOT_SENT):
+            return f"{_UNSENT.get(report.kind, 'the question about it was')} {report.reason}{self._after()}"
         if report.kind == "STATUS":
             told = f"asked about it, the venue said {report.status}"
             told += f", {self._qty(report.cum_lots, order)} filled"

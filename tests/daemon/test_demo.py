@@ -13,6 +13,7 @@ from daemon import demo
 from daemon.config import from_tree
 from daemon.config_show import to_toml
 from daemon.demo import HORIZON_S, MODEL, NOTIONAL
+from daemon.disk import RealDisk
 from daemon.errors import FileFormatError, TickdError, UsageError
 from daemon.options import DemoOptions
 from daemon.status import Status
@@ -129,25 +130,35 @@ def test_the_journal_of_an_earlier_demo_is_cleared(tmp_path, monkeypatch):
     old = tmp_path / "var" / "demo" / "journal" / "00000001.journal"
     old.parent.mkdir(parents=True)
     old.write_text("old")
-    text = demo._prepare(config).read_text()
+    text = demo._prepare(config, RealDisk()).read_text()
     assert text.endswith(f"means nothing here.\n{to_toml(config, {})}")
     assert text.startswith("# Written by tickd demo")
     assert not old.exists()
 
 
-def test_a_demo_that_runs_here_already_is_left_alone(tmp_path, monkeypatch):
+@pytest.mark.parametrize("held", ["lock", "journal/lock"])
+def test_a_demo_that_runs_here_already_is_left_alone_from_its_first_moment(tmp_path, monkeypatch, held):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "fetch_status", lambda _: None)
+    folder = tmp_path / "var" / "demo"
+    first = RealDisk()
+    first.lock(folder / held)  # a start, or a daemon by hand: neither answers on a socket yet
+    kept = folder / "journal" / "00000001.journal"
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("kept")
     with pytest.raises(TickdError, match="a demo is running in var/demo already"):
-        demo._prepare(config_of())
-    assert not (tmp_path / "var/demo/demo.toml").exists()
+        demo._prepare(config_of(), RealDisk())
+    assert not (folder / "demo.toml").exists()
+    assert kept.read_text() == "kept"
+    first.release()
+    assert demo._prepare(config_of(), RealDisk()).exists()
+    assert not kept.exists()
 
 
 def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "var").write_text("taken")
     with pytest.raises(TickdError, match="var/demo cannot be written"):
-        demo._prepare(config_of())
+        demo._prepare(config_of(), RealDisk())
     status = Status(name="d", mode="demo", version="1", state="STOPPED", now_ns=1, uptime_s=1.0)
     with pytest.raises(TickdError, match=r"the picture nowhere/a.svg cannot be written \(No such file"):
         demo._draw(status, tmp_path.__class__("nowhere/a.svg"))

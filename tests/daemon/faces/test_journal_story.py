@@ -117,6 +117,12 @@ def test_a_refused_amend_a_repeated_fill_a_rejection_and_the_absence_rule_are_to
         "the venue rejected it: no money (-2010)",
         "it ended REJECTED",
     ]
+    third = world.place(level=2)
+    world.report("REJECTED", third, reason="not sent: the venue is down")
+    assert [one.partition(", ")[0] for one in sentences(told(world), third.client_order_id)[-2:]] == [
+        "it was not sent: the venue is down",
+        "it ended REJECTED",
+    ]
 
 
 def test_an_order_found_at_the_venue_and_one_that_is_not_there_are_told(told):
