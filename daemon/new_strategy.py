@@ -150,7 +150,7 @@ def run(name: str, folder: Path) -> int:
     print(
         f"{shown} and {os.path.relpath(test)} are written\n"
         f"  watch it trade    tickd demo --strategy {shown}\n"
-        f"  its test          python -m pytest {os.path.relpath(test)}\n"
+        f"  its test          python -m pytest {os.path.relpath(test)}  (after make setup)\n"
         f'  let it trade      in a configuration: [[strategy]] name = "{shown}:decide"'
     )
     return EXIT_DONE
