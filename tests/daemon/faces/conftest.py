@@ -1,10 +1,12 @@
-"""A session's journal as the real order side writes it, in a folder and as records."""
+"""A session's journal as the real order side writes it; and a loop for what listens."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 
 from daemon.events import Command
 from daemon.orders.reader import read_all
@@ -57,3 +59,14 @@ def told() -> Callable[[World], list[Any]]:
 @pytest.fixture
 def folder(busy: World, tmp_path: Path) -> Path:
     return write_out(busy, tmp_path)
+
+
+@pytest.fixture
+def run():
+    """Runs a coroutine on the daemon's own kind of loop, with a limit on everything."""
+
+    def runner(main):
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as active:
+            active.run(asyncio.wait_for(main, 20))
+
+    return runner

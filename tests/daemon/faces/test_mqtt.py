@@ -8,7 +8,6 @@ import random
 
 import msgspec
 import pytest
-import uvloop
 
 from daemon.clock import LoopScheduler, SystemClock
 from daemon.config import from_tree
@@ -92,17 +91,6 @@ def events(broker, topic):
 
 def topics(broker):
     return [one.topic.removeprefix("tickd/one/") for one in broker.told]
-
-
-@pytest.fixture
-def run():
-    """Runs a coroutine on the daemon's own kind of loop, with a limit on everything."""
-
-    def runner(main):
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as active:
-            active.run(asyncio.wait_for(main, 20))
-
-    return runner
 
 
 @pytest.fixture

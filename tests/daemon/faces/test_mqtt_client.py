@@ -10,7 +10,6 @@ import warnings
 from typing import NamedTuple
 
 import pytest
-import uvloop
 
 from daemon.errors import NetError
 from daemon.faces import mqtt_client
@@ -29,17 +28,6 @@ ONE = Parcel("tickd/one/orders", b"{}", False)
 
 def access(port, *, host="127.0.0.1", client_id="tickd-one", username="", password="", tls=None):
     return Access(host, port, client_id, username, password, tls)
-
-
-@pytest.fixture
-def run():
-    """Runs a coroutine on the daemon's own kind of loop, with a limit on everything."""
-
-    def runner(main):
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as active:
-            active.run(asyncio.wait_for(main, 20))
-
-    return runner
 
 
 @pytest.fixture
