@@ -211,10 +211,14 @@ def test_an_order_that_would_wait_for_the_rate_limit_is_not_sent_and_a_cancel_wa
 
 def test_a_fill_that_no_stream_tells_is_found_by_looking():
     async def work(kit):
-        _, ask = await kit.touch()
-        order = kit.world.place(kind=REST, side=SELL, price=ask + 100, qty=2_000)
-        await kit.until(lambda: order.state is State.FILLED, 40)
-        assert sum(report.last_lots for report in kit.said("TRADE")) == 2_000
+        bid, ask = await kit.touch()
+        rest = [  # on both sides, for who knows where the market goes
+            kit.world.place(kind=REST, side=SELL, price=ask + 100, qty=2_000),
+            kit.world.place(kind=REST, side=BUY, price=bid - 100, qty=2_000),
+        ]
+        order = await kit.until(lambda: next((one for one in rest if one.state is State.FILLED), None), 40)
+        fills = [one for one in kit.said("TRADE") if one.client_order_id == order.client_order_id]
+        assert sum(report.last_lots for report in fills) == 2_000
         never_twice(kit)
 
     trade(work, ws_url="ws://127.0.0.1:1")  # no stream at all
