@@ -27,6 +27,9 @@ from daemon.simulator.exchange import Exchange
 from daemon.simulator.newrequest import NewOrder
 from daemon.simulator.rates import Limits
 from daemon.simulator.symbols import UNIT
+from daemon.venues.make import QUEUES
+from kernels import fills
+from kernels.matcher import EMPTY_BOOK, FILL, POST_ONLY, new_matcher
 from tests.daemon.simulator.conftest import START_NS
 
 #: it compiles anew in each process, and reads what numba calls deprecated
@@ -43,6 +46,17 @@ KINDS = {
     "maker": ("LIMIT_MAKER", "GTC", 0, 1),
     "fok": ("LIMIT", "FOK", 0, 2),
     "ioc": ("LIMIT", "IOC", 0, 3),
+}
+
+
+#: hftbacktest's queue models by our names, and what each is told
+MODELS = {
+    "risk_adverse": ("risk_adverse_queue_model",),
+    "log_prob": ("log_prob_queue_model",),
+    "log_prob_2": ("log_prob_queue_model2",),
+    "power_prob": ("power_prob_queue_model", 3.0),
+    "power_prob_2": ("power_prob_queue_model2", 2.0),
+    "power_prob_3": ("power_prob_queue_model3", 1.5),
 }
 
 
@@ -123,8 +137,10 @@ def run_ours(make_symbol: Any, events: list[Event]) -> list[Fill]:
     return one.fills()
 
 
-def run_theirs(events: list[Event]) -> tuple[list[Fill], int]:
+def run_theirs(events: list[Event], model: str = "risk_adverse") -> tuple[list[Fill], int]:
     """Return what hftbacktest fills, looked at after each event, and until when it can be asked.
+
+    `model` is its queue, by our name in `paper.queue`.
 
     Its exchange leaves an order in its book that a trade at the order's own price has filled; where that
     price is traded again it fails, and so ends there.
@@ -144,12 +160,13 @@ def run_theirs(events: list[Event]) -> tuple[list[Fill], int]:
         .data(rows)
         .linear_asset(1.0)
         .constant_order_latency(0, 0)
-        .risk_adverse_queue_model()
         .partial_fill_exchange()
         .trading_value_fee_model(0.0, 0.0)
         .tick_size(1.0)  # in ticks and lots: its floats are exact then
         .lot_size(1.0)
     )
+    name, *power = MODELS[model]
+    getattr(asset, name)(*power)
     bench = h.HashMapMarketDepthBacktest([asset])
 
     def pass_time(until_ns: int) -> bool:
@@ -359,3 +376,55 @@ def test_where_it_proves_enough_both_fill_the_same(make_symbol, changes, fills):
     found = run_ours(make_symbol, events)
     assert [fill[2:] for fill in found] == fills
     assert found == run_theirs(events)[0]
+
+
+# --- the queues ---------------------------------------------------------------------------------------------
+def queued(seed: int) -> list[Event]:
+    """Return a bid of ours at a level where others come, leave and are served, never all of them."""
+    random = Random(seed)
+    shown = random.randint(20, 200)
+    book = [("depth", BUY, 10_000, shown), ("depth", BUY, 9_999, 20), ("depth", SELL, 10_001, 20)]
+    changes: list[tuple[Any, ...]] = [*book, ("maker", BUY, 10_000, random.randint(1, 20), 1)]
+    for _ in range(random.randint(10, 120)):
+        if random.random() < 0.6:
+            shown = max(1, shown + random.randint(-12, 10))
+        else:
+            lots = random.randint(1, 6)
+            changes.append(("trade", SELL, 10_000, lots))
+            shown = max(1, shown - lots)
+        changes.append(("depth", BUY, 10_000, shown))
+    return [Event(MS * (1 + i), *change) for i, change in enumerate(changes)]
+
+
+def run_matcher(events: list[Event], model: str) -> list[Fill]:
+    """Return what the matcher that paper trades with fills, told the best bid and ask."""
+    matcher = new_matcher(1.0, 1.0, QUEUES[model], *MODELS[model][1:])
+    found = []
+    for event in events:
+        if event.kind == "trade":
+            n = fills.on_trade(matcher, EMPTY_BOOK, event.ticks, event.lots, event.side)
+        elif event.kind == "maker":
+            n = fills.place(matcher, EMPTY_BOOK, event.key, event.side, POST_ONLY, event.ticks, event.lots)
+        elif (event.side, event.ticks) == (BUY, 10_000):
+            n = fills.on_quote(matcher, EMPTY_BOOK, event.ticks, event.lots, 10_001, 20)
+        else:
+            continue
+        told = matcher["events"][0, :n].tolist()
+        found += [
+            Fill(event.at_ns, key, lots, ticks) for kind, key, _, ticks, lots, *_ in told if kind == FILL
+        ]
+    return found
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_order_comes_forward_in_its_queue_as_in_hftbacktest_s(record_property, model):
+    n = 0
+    for seed in range(400):
+        events = queued(seed)
+        theirs, until_ns = run_theirs(events, model)
+        assert [fill for fill in run_matcher(events, model) if fill.at_ns < until_ns] == theirs, (
+            f"seed {seed}"
+        )
+        n += len(theirs)
+    assert n > 100
+    record_property("figure", f"queue {model}: {n:,} fills equal to hftbacktest's")
