@@ -6,6 +6,7 @@ size; text and Decimal exist at the edges only, floats only in features.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 
@@ -224,6 +225,10 @@ def make_instrument(
 _QUOTES = ("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USD", "EUR", "TRY", "BTC", "ETH", "BNB")
 
 
+#: BTCUSDT_260327: the last six are a date
+_DATED: Final = re.compile(r"[-_]\d{6}$")
+
+
 def unify(symbol: str, market: Market = "spot") -> str:
     """Return ccxt's unified symbol for BTC/USDT, BTC-USDT, BTC_USDT or BTCUSDT; raises ConfigError.
 
@@ -232,7 +237,13 @@ def unify(symbol: str, market: Market = "spot") -> str:
     """
     if "@" in symbol:
         return symbol
-    plain = symbol.strip().upper().split(":")[0].removesuffix("_PERP")
+    plain, _, settles = symbol.strip().upper().partition(":")
+    plain = plain.removesuffix("_PERP")
+    if "-" in settles or _DATED.search(plain):
+        raise ConfigError(
+            f"{symbol} is a contract that ends on a date, and tickd trades spot and perpetuals only;"
+            " write it like BTC/USDT for those"
+        )
     for mark in "/-_":
         if mark in plain:
             base, _, quote = plain.partition(mark)

@@ -60,6 +60,14 @@ def test_symbols_are_understood_as_people_write_them(symbol, market, unified):
     assert unify(symbol, market) == unified
 
 
+@pytest.mark.parametrize(
+    "symbol", ["BTC/USDT:USDT-260327", "btcusdt_260327", "BTC-USD-260327", "ETHUSD_260626"]
+)
+def test_a_contract_with_an_end_is_never_taken_for_the_perpetual(symbol):
+    with pytest.raises(ConfigError, match="ends on a date"):
+        unify(symbol, "usdm")
+
+
 @pytest.mark.parametrize("symbol", ["", "USDT", "zz", "BTC/", "/USDT", "B C/USDT"])
 def test_a_symbol_that_is_not_understood_says_how_to_write_it(symbol):
     with pytest.raises(ConfigError, match="write it like BTC/USDT"):
