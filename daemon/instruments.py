@@ -253,12 +253,13 @@ def unify(symbol: str, market: Market = "spot") -> str:
         base = plain[: len(plain) - len(quote)]
     if not base.isalnum() or not quote.isalnum():
         raise ConfigError(f"symbol {symbol!r} is not understood; write it like BTC/USDT")
-    unified = f"{base}/{quote}"
-    if market == "usdm":
-        return f"{unified}:{quote}"
-    if market == "coinm":
-        return f"{unified}:{base}"
-    return unified
+    by_market = {"spot": "", "usdm": quote, "coinm": base}[market]
+    if settles not in ("", by_market):
+        raise ConfigError(
+            f"{symbol} is none of market {market}: what settles in its quote is usdm, in its base coinm,"
+            " in neither spot"
+        )
+    return f"{base}/{quote}:{by_market}".removesuffix(":")
 
 
 def assets_of(symbol: str) -> tuple[str, str]:

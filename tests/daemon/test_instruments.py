@@ -68,6 +68,14 @@ def test_a_contract_with_an_end_is_never_taken_for_the_perpetual(symbol):
         unify(symbol, "usdm")
 
 
+@pytest.mark.parametrize(
+    ("symbol", "market"), [("BTC/USDT:USDT", "spot"), ("BTC/USDT:BTC", "usdm"), ("BTC/USD:USD", "coinm")]
+)
+def test_a_symbol_of_another_market_is_refused(symbol, market):
+    with pytest.raises(ConfigError, match=f"is none of market {market}"):
+        unify(symbol, market)
+
+
 @pytest.mark.parametrize("symbol", ["", "USDT", "zz", "BTC/", "/USDT", "B C/USDT"])
 def test_a_symbol_that_is_not_understood_says_how_to_write_it(symbol):
     with pytest.raises(ConfigError, match="write it like BTC/USDT"):
