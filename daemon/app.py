@@ -23,7 +23,7 @@ from daemon.events import Command
 from daemon.faces.compiling import compiling, told_to
 from daemon.faces.http import Audit as HttpAudit
 from daemon.faces.http import HttpFace
-from daemon.faces.mqtt_access import make_bus
+from daemon.faces.sinks import Sinks
 from daemon.feeds.connections import FeedConnections
 from daemon.feeds.core import FeedCore
 from daemon.feeds.exchanges import ask_instruments, find_exchange
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from daemon.assembly import TradingDesk
     from daemon.config import Config
     from daemon.core import Core
-    from daemon.faces.mqtt import Bus
     from daemon.feeds.base import Exchange
     from daemon.logs import Logs
     from daemon.seams import Net, Seams, Timer, Worker
@@ -107,7 +106,7 @@ class App:
         self._garbage = Garbage(seams.clock, seams.scheduler)
         self._rules = RulesCache(config, seams, lambda text: self.log.warning("rules", text=text))
         self._http: HttpFace | None = None
-        self._bus: Bus | None = None
+        self._sinks: Sinks
         self._tasks: list[asyncio.Task[Any]] = []
         self._beat: Timer | None = None
         self._pulse = Heartbeat(seams.clock, seams.scheduler, config.risk.tick_age_ms_max * 1_000_000)
@@ -139,7 +138,7 @@ class App:
         ):
             plans = plan_strategies(config, seams.disk, step)
             make.check_keys(config, seams.disk, environ)
-            self._bus = make_bus(config, seams, environ, self.logs)
+            self._sinks = Sinks(config, seams, environ, self.logs)
             step("feed and venue")
             await warm_up(paper=config.venue.kind == "paper")
             compile_plans(config, plans, step)
@@ -160,7 +159,7 @@ class App:
             self._pulse,
             self.logs,
             self._tape_worker,
-            [] if self._bus is None else [self._bus.outbox],
+            self._sinks.observers,
         )
         self.core, core, venue = desk.core, desk.core, desk.venue
         self.started_ns = seams.clock.now_ns()
@@ -192,14 +191,12 @@ class App:
         self._say_halted()
 
     async def _open_faces(self) -> None:
-        """Listen, and tell the broker."""
+        """Listen, and tell who wants to be told."""
         config, core = self.config, self.core
         token = find_token(os.environ, self.seams.disk, config)
         self._http = HttpFace(self.status, core.obey, self._on_http, token, self.feed.recent)
         await self._http.start(Path(config.http.socket), config.http.port)
-        if self._bus is not None:
-            self._bus.attach(core, self.status)
-            self._spawn(self._bus.run())
+        self._sinks.begin(core, self.status, self._spawn)
 
     def _say_halted(self) -> None:
         latch = self.core.engine.risk.latch
@@ -279,7 +276,7 @@ class App:
         status.feed_reconnects = self.connections.reconnects
         status.logs_dropped = self.logs.dropped
         status.tape = self._desk.tape_status()
-        status.mqtt = None if self._bus is None else self._bus.status()
+        self._sinks.fill(status)
         status.tasks = len(asyncio.all_tasks())
         status.gc_pause = self._garbage.pauses()
         status.gc_collections = self._garbage.by_generation()
@@ -361,8 +358,7 @@ class App:
             self.log.error("left", order=order.client_order_id, state=order.state.name, then=_LEFT)
         core.doors.set_phase("STOPPED")
         self.last = self.status()
-        if self._bus is not None:
-            await self._bus.end()
+        await self._sinks.end()
         if self.failure is None and self.config.journal.checkpoint_s:  # else nobody knows what they are worth
             await core.checkpoints.write()
         await self.abandon()

@@ -21,10 +21,7 @@ import msgspec
 from msgspec import Meta, field
 
 from daemon.config_checks import (
-    ClientId,
-    Host,
     Source,
-    Topic,
     check_currency,
     check_lines,
     check_market,
@@ -33,6 +30,8 @@ from daemon.config_checks import (
     complete_venue,
 )
 from daemon.config_overrides import override
+from daemon.config_section import Section
+from daemon.config_sinks import MqttConfig, WebhookConfig
 from daemon.errors import ConfigError, unread
 from daemon.explain import explain, keys_of
 from daemon.instruments import Market, unify
@@ -61,11 +60,7 @@ TimeOfDay = Annotated[
 ]
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Common to all: immutable, and closed to what it does not know."""
-
-
-class LoopConfig(_Section, frozen=True):
+class LoopConfig(Section, frozen=True):
     """The event loop. `spin` polls without sleeping, for the lowest latency at the price of one core.
 
     `lock_memory` keeps the process in memory where the system permits it; where not, the log says so.
@@ -79,7 +74,7 @@ class LoopConfig(_Section, frozen=True):
     rehearse_us: Annotated[int, Meta(ge=0)] = 0
 
 
-class LineConfig(_Section, frozen=True):
+class LineConfig(Section, frozen=True):
     """How the other side is reached. `proxy` serves websockets and HTTP alike, with either transport."""
 
     transport: Transport = "picows"  # "websockets" is the slower one that can compress
@@ -138,7 +133,7 @@ class VenueConfig(LineConfig, frozen=True):
     private_key_file: str = ""  # of an Ed25519 key, PEM; not readable by others
     password_env: str = "TICKD_PASSWORD"  # noqa: S105 - likewise, of the third secret that some want
     #: of "ccxt", in place of those three: ccxt's own name of a secret, and the variable's
-    credentials: dict[str, str] = {}
+    credentials: dict[str, str] = field(default_factory=dict)
     allow_withdrawals: bool = False  # live trading with a key that may also withdraw
     recv_window_ms: Annotated[int, Meta(ge=1, le=60_000)] = 5000
     #: an order without an answer for so long is UNKNOWN
@@ -153,7 +148,7 @@ class VenueConfig(LineConfig, frozen=True):
     reconcile_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0
 
 
-class PaperConfig(_Section, frozen=True):
+class PaperConfig(Section, frozen=True):
     """How local fills behave. Fees are fractions of notional."""
 
     #: "fixed": the two below; "measured:FOLDER": as the orders of that journal waited for their answers
@@ -170,13 +165,13 @@ class PaperConfig(_Section, frozen=True):
     balances: dict[str, Decimal] = field(default_factory=lambda: {"USDT": Decimal(100_000)})
 
 
-class StrategyConfig(_Section, frozen=True):
+class StrategyConfig(Section, frozen=True):
     """One strategy: a shipped one by name, or a file's function as `path/file.py:decide`."""
 
     name: Annotated[str, Meta(min_length=1)]
     symbols: tuple[str, ...] = ()  # empty: the feed's
-    params: dict[str, float] = {}
-    tuning: dict[str, float] = {}  # of the features: spans, windows, half-lives
+    params: dict[str, float] = field(default_factory=dict)
+    tuning: dict[str, float] = field(default_factory=dict)  # of the features: spans, windows, half-lives
     model: str = ""  # a bundle's folder; empty: no model
     warmup_ticks: Annotated[int, Meta(ge=0, le=100_000_000)] = 200
     #: what missed ticks do to its memory (strategies/base.py); empty: what the strategy says itself
@@ -185,7 +180,7 @@ class StrategyConfig(_Section, frozen=True):
     on_silence: Literal["", "withdraw", "leave"] = ""
 
 
-class RiskConfig(_Section, frozen=True):
+class RiskConfig(Section, frozen=True):
     """Hard limits. Notionals are in the quote currency, loss and drawdown in `currency`."""
 
     order_notional_max: Amount = 1_000.0
@@ -210,7 +205,7 @@ class RiskConfig(_Section, frozen=True):
     tick_age_ms_max: Annotated[int, Meta(ge=1, le=60_000)] = 1000
 
 
-class ReconcileConfig(_Section, frozen=True):
+class ReconcileConfig(Section, frozen=True):
     """How near is near enough for a resting order to be left alone."""
 
     price_tolerance_ticks: Steps = 0
@@ -218,7 +213,7 @@ class ReconcileConfig(_Section, frozen=True):
     rest_ms_min: Annotated[int, Meta(ge=0, le=3_600_000)] = 100
 
 
-class JournalConfig(_Section, frozen=True):
+class JournalConfig(Section, frozen=True):
     """The record of orders. `sync`: by group of `group_ms`, left to the system, or before every intent."""
 
     path: str = ""  # empty: var/NAME/journal-MODE
@@ -232,7 +227,7 @@ class JournalConfig(_Section, frozen=True):
     )
 
 
-class TapeConfig(_Section, frozen=True):
+class TapeConfig(Section, frozen=True):
     """The record of the market: every frame as it came. Bounds of a segment are before compression."""
 
     record: bool = False
@@ -244,7 +239,7 @@ class TapeConfig(_Section, frozen=True):
     quota_gb: Annotated[float, Meta(ge=0, le=1e6)] = 50.0  # likewise the oldest beyond so much; 0: none
 
 
-class HttpConfig(_Section, frozen=True):
+class HttpConfig(Section, frozen=True):
     """The faces. The Unix socket is the owner's alone; a loopback port takes commands with a token only."""
 
     socket: str = ""  # empty: var/NAME/tickd.sock
@@ -252,29 +247,7 @@ class HttpConfig(_Section, frozen=True):
     token_env: str = "TICKD_TOKEN"  # noqa: S105 - the variable's name
 
 
-class MqttConfig(_Section, frozen=True):
-    """A broker that is told what happens (docs/mqtt.md). Nothing comes from it: no command, no subscription.
-
-    User name and password come from where keys come from, by the names given here.
-    """
-
-    host: Host = ""  # empty: nobody is told
-    port: Annotated[int, Meta(ge=0, le=65_535)] = 0  # 0: 8883 with tls, else 1883
-    topic: Topic = "tickd"  # what stands before /NAME/ in every topic
-    client_id: ClientId = ""  # empty: tickd-NAME
-    username_env: str = "TICKD_MQTT_USERNAME"
-    password_env: str = "TICKD_MQTT_PASSWORD"  # noqa: S105 - the variable's name
-    clear_password: bool = False  # the password may travel to another machine without tls
-    tls: bool = False
-    ca_file: str = ""  # the certificates to trust in place of the system's, PEM
-    certificate_file: str = ""  # our own, where the broker asks for one, PEM
-    key_file: str = ""  # and its private key; not readable by others
-    #: orders, fills and alerts that wait for a broker; beyond so many the oldest is dropped
-    queue: Annotated[int, Meta(ge=16, le=1_000_000)] = 4096
-    health_s: Annotated[float, Meta(ge=1, le=3600)] = 5.0  # between two words on how it is
-
-
-class LogConfig(_Section, frozen=True):
+class LogConfig(Section, frozen=True):
     """Where words go."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -282,7 +255,7 @@ class LogConfig(_Section, frozen=True):
     file: str = ""  # empty: standard error
 
 
-class Config(_Section, frozen=True):
+class Config(Section, frozen=True):
     """All of it."""
 
     name: Name
@@ -299,6 +272,7 @@ class Config(_Section, frozen=True):
     tape: TapeConfig = TapeConfig()
     http: HttpConfig = HttpConfig()
     mqtt: MqttConfig = MqttConfig()
+    webhook: WebhookConfig = WebhookConfig()
     log: LogConfig = LogConfig()
 
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
         Config,
         FeedConfig,
         Mode,
-        MqttConfig,
         PaperConfig,
         StrategyConfig,
         VenueConfig,
     )
+    from daemon.config_sinks import MqttConfig
 
 #: what stands before ccxt's name of an exchange whose feed is ccxt's
 PREFIX: Final = "ccxt:"

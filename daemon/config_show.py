@@ -56,7 +56,8 @@ def _variables(config: Config) -> list[str]:
     password = venue.password_env if venue.kind == "ccxt" else ""
     keys = venue.credentials.values() or (venue.key_env, venue.secret_env, password)
     bus = (config.mqtt.username_env, config.mqtt.password_env) if config.mqtt.host else ()
-    names = (*keys, config.http.token_env, *bus)
+    hook = (config.webhook.url_env, config.webhook.token_env)
+    names = (*keys, config.http.token_env, *bus, *hook)
     return [name for name in names if name]
 
 

@@ -90,8 +90,8 @@ def find_token(environ: Mapping[str, str], disk: Disk, config: Config) -> str:
 
 def mask_keys(environ: Mapping[str, str], disk: Disk, config: Config) -> None:
     """Mask what a trading daemon would sign with, where nobody signs: a strategy may show what it finds."""
-    venue, mqtt = config.venue, config.mqtt
+    venue, mqtt, hook = config.venue, config.mqtt, config.webhook
     names = [venue.key_env, venue.secret_env, venue.password_env, config.http.token_env]
-    names += [mqtt.username_env, mqtt.password_env]
+    names += [mqtt.username_env, mqtt.password_env, hook.url_env, hook.token_env]
     for name in (*names, *venue.credentials.values()):
         register(find_secret(environ, disk, name), word=True)

@@ -115,6 +115,17 @@ class MqttStatus(msgspec.Struct, kw_only=True):
     failure: str = ""  # why there is no connection
 
 
+class WebhookStatus(msgspec.Struct, kw_only=True):
+    """The notifications of this run."""
+
+    host: str
+    queued: int  # fills, halts and alerts that it was not told of yet
+    told: int  # likewise, that it took
+    dropped: int  # that found no room
+    refused: int = 0  # that it will never take
+    failure: str = ""  # why the last was not taken
+
+
 class ReplayStatus(msgspec.Struct, kw_only=True):
     """How far a replay is."""
 
@@ -170,6 +181,7 @@ class Status(msgspec.Struct, kw_only=True):
     journal_bytes: int = 0
     tape: TapeStatus | None = None  # None: nothing is recorded
     mqtt: MqttStatus | None = None  # None: no broker is told
+    webhook: WebhookStatus | None = None  # None: nobody is notified
     replay: ReplayStatus | None = None  # None: it is no replay
     logs_dropped: int = 0
     tasks: int = 0  # of the loop

@@ -54,6 +54,7 @@ class StatusCollector(Collector):
         yield from _garbage(status)
         yield from _tape(status)
         yield from _mqtt(status)
+        yield from _webhook(status)
         yield from _replay(status)
 
 
@@ -217,6 +218,17 @@ def _mqtt(status: Status) -> Iterator[Metric]:
         "tickd_mqtt_refused", "Events, or other messages, that the broker refused", "topic", mqtt.refused
     )
     yield _counter("tickd_mqtt_reconnects", "Connections to the broker made anew", mqtt.reconnects)
+
+
+def _webhook(status: Status) -> Iterator[Metric]:
+    hook = status.webhook
+    if hook is None:
+        return
+    yield _gauge("tickd_webhook_failing", "1 while notifications are not taken", bool(hook.failure))
+    yield _gauge("tickd_webhook_queued", "Fills, halts and alerts that it was not told of yet", hook.queued)
+    yield _counter("tickd_webhook_told", "Likewise, that the webhook took", hook.told)
+    yield _counter("tickd_webhook_dropped", "Likewise, that found no room", hook.dropped)
+    yield _counter("tickd_webhook_refused", "Likewise, that the webhook will never take", hook.refused)
 
 
 def _replay(status: Status) -> Iterator[Metric]:

@@ -22,12 +22,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from daemon.faces.sink_words import bus_words, webhook_words
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.console import RenderableType
 
-    from daemon.status import MqttStatus, Status
+    from daemon.status import Status
 
 PICTURE_COLUMNS: Final = 110
 _STATE_STYLES: Final = {"READY": "bold green", "HALTED": "bold red", "DRAINING": "yellow", "STOPPED": "dim"}
@@ -185,7 +187,9 @@ def summary(status: Status) -> RenderableType:
         f"{sum(orders.rejected.values()):,} by the venue, unknown {orders.unknown}",
     )
     if status.mqtt is not None:
-        facts.add_row("mqtt", _mqtt(status.mqtt))
+        facts.add_row("mqtt", bus_words(status.mqtt))
+    if status.webhook is not None:
+        facts.add_row("webhook", webhook_words(status.webhook))
     facts.add_row("PnL", f"{status.pnl:+,.2f} {status.quote} after fees")
     if status.digest:
         facts.add_row("digest", status.digest)
@@ -353,17 +357,6 @@ def _memories(status: Status) -> list[str]:
             gaps = f", {one.gaps:,} gaps ({one.on_gap})" if one.gaps else ""
             told.append(f"strategy {one.name} began {one.began}{cold}{gaps}")
     return told
-
-
-def _mqtt(mqtt: MqttStatus) -> str:
-    """Return whether the broker is there, and what it was not told."""
-    up = (
-        f"connected to {mqtt.broker}" if mqtt.connected else mqtt.failure or f"not connected to {mqtt.broker}"
-    )
-    refused = sum(mqtt.refused.values())
-    return f"{up}, {mqtt.queued:,} wait, {mqtt.dropped:,} dropped" + (
-        f", {refused:,} refused" if refused else ""
-    )
 
 
 def _losses(status: Status) -> str:

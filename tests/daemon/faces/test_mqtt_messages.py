@@ -11,7 +11,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from daemon.config import MqttConfig
+from daemon.config_sinks import MqttConfig
 from daemon.events import Command, ExecutionReport
 from daemon.faces import mqtt_messages as module
 from daemon.faces.mqtt_messages import (
