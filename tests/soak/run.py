@@ -32,7 +32,7 @@ _ONE: Final = 'warmup_ticks = 20\nsymbols = ["BTC/USDT"]'
 _SAMPLE_S: Final = 1.0
 #: between cuts of the market data; every tenth is of orders too: each of those takes a snapshot of the
 #: account, and for more of these an exchange has no room
-_CUT_S: Final = 3.0
+_CUT_S: Final = 2.0
 _MARKET: Final = {"kind": "disconnect", "of": "market"}
 _CUTS: Final = (*(_MARKET,) * 9, {"kind": "disconnect"})
 _FAULT_S: Final = 20.0
