@@ -116,3 +116,24 @@ def test_every_feature_and_tuning_is_in_the_list_of_them(root):
     page = (root / "docs" / "features.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z_]+)`", page))
     assert set(FEATURES) | set(TUNING) <= named
+
+
+def anchors(text):
+    """Return what links may name within a page: its headings, as they are named on the web."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_link_between_pages_leads_somewhere(root):
+    pages = [*root.glob("*.md"), *(root / "docs").glob("*.md")]
+    missing = []
+    for page in pages:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            if "://" in link:
+                continue
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            if not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
+                missing.append(f"{page.name}: {link}")
+    assert len(pages) > 10
+    assert missing == []
