@@ -42,6 +42,7 @@ def table(result: ReplayResult) -> Table:
     rows = {
         "instruments": ", ".join(result.symbols),
         "strategies": ", ".join(result.strategies),
+        "recorded with": ", ".join(result.traded_by) or "no strategy that is known",
         "events": events,
         "bad frames and gaps": ", ".join(f"{name} {count:,}" for name, count in faults) or "none",
         "lost": ", ".join(f"{name} {count:,}" for name, count in lost.items() if count) or "nothing",

@@ -19,6 +19,8 @@ from daemon.events import Command, ExecutionReport, Funding, VenueSnapshot, Venu
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from daemon.tape.reader import Entry
+
 CORE: Final = "core"
 READS: Final = "reads"
 #: what follows the entry it belongs to
@@ -91,6 +93,12 @@ def decode(payload: bytes) -> tuple[str, list[Any]]:
         raise FileFormatError(f"it holds a call of {error}, which this version does not know") from None
     except DECODE_ERRORS as error:
         raise FileFormatError(f"it holds a call that cannot be read: {error}") from None
+
+
+def begin_of(entry: Entry) -> Begin | None:
+    """Return how a session began, which the first entry of its tape says; raises FileFormatError."""
+    name, arguments = decode(entry.payload) if entry.stream == CORE else ("", [])
+    return None if entry.seq or name != "begin" else arguments[0]
 
 
 def encode_reads(records: int, reads: Sequence[int]) -> bytes:

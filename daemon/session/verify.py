@@ -39,7 +39,7 @@ from daemon.orders.records import Run, unpack
 from daemon.plans import plan_strategies, strategies_to_load
 from daemon.session.checker import Checker, ReplayDisk, find_run
 from daemon.session.difference import Found, describe
-from daemon.session.entries import CORE, Begin, decode
+from daemon.session.entries import Begin, begin_of
 from daemon.session.events import Events
 from daemon.session.player import Player
 from daemon.tape.reader import read_tape
@@ -162,12 +162,11 @@ def _begin(path: Path, entries: Iterable[Entry]) -> Begin:
     first = next(iter(entries), None)
     if first is None:
         raise FileFormatError(f"{path} holds nothing yet: the session has only begun")
-    name, arguments = decode(first.payload) if first.stream == CORE else ("", [])
-    if first.seq or name != "begin":
+    begin = begin_of(first)
+    if begin is None:
         raise FileFormatError(
             f"{path} lacks how the session began: it cannot be verified, only replayed (leave --verify out)"
         )
-    begin: Begin = arguments[0]
     return begin
 
 

@@ -61,6 +61,7 @@ class MergedSource:
         ends = [one.last_ns for one in self._sources]
         self.started_ns = min(one.started_ns for one in self._sources)
         self.last_ns = max(ends) if all(ends) else 0
+        self.traded_by = list(dict.fromkeys(name for one in self._sources for name in one.traded_by))
         self._keys = [[_key(one) for one in source.instruments] for source in self._sources]
         #: of each tape: what tells its feed from the others. A capture's whole book names no symbol
         self._feeds = [

@@ -73,7 +73,8 @@ class ReplayResult(msgspec.Struct, kw_only=True):
 
     file: str
     symbols: list[str]
-    strategies: list[str]
+    strategies: list[str]  # that ran now
+    traded_by: list[str] = []  # that ran when it was recorded; none: nobody did, or nobody knows
     events: dict[str, int]
     errors: dict[str, int]
     last_error: str
@@ -106,6 +107,7 @@ def run(options: ReplayOptions) -> int:
     config = _config(options, source)
     mask_keys(os.environ, RealDisk(), config)
     results = []
+    _say_whose(console, source, config)
     for number in range(options.repeat):
         if console.is_terminal:
             console.print(f"replay {number + 1} of {options.repeat}: {source.name}", highlight=False)
@@ -115,6 +117,18 @@ def run(options: ReplayOptions) -> int:
         if result.failed:
             raise TickdError(f"the replay of {source.name} ended halted: {result.halted}")
     return EXIT_DONE
+
+
+def _say_whose(console: Console, source: Source, config: Config) -> None:
+    """Say so where other strategies are about to run than those whose session it is."""
+    ran, runs = source.traded_by, list(dict.fromkeys(one.name for one in config.strategy))
+    if ran and set(ran) != set(runs):
+        console.print(
+            f"{source.name} is a session of {', '.join(ran)}, and {', '.join(runs)} runs on it now: choose "
+            "by --strategy or --config, or prove the session itself by --verify",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def replay(source: Source, config: Config, span: Span = WHOLE, served: Served | None = None) -> ReplayResult:
@@ -310,6 +324,7 @@ def _result(
         file=source.name,
         symbols=[one.symbol for one in source.instruments],
         strategies=[one.name for one in core.runtimes],
+        traded_by=source.traded_by,
         events=events,
         errors=dict(sum((feed.errors for feed in feeds), Counter())),
         last_error=next((feed.last_error for feed in feeds if feed.last_error), ""),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
+from daemon.errors import FileFormatError
 from daemon.feeds.exchanges import find_exchange
 from daemon.feeds.taped import CUT, FEED, SNAPSHOT
+from daemon.session.entries import begin_of
 from daemon.tape.capture import capture_instrument, payloads, read_lines
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class Source(Protocol):
     streams: tuple[Stream, ...] | None  # None: nobody knows
     started_ns: int  # when its recorder began; 0: nobody knows
     last_ns: int  # when the last entry was received; likewise
+    traded_by: list[str]  # strategies that traded meanwhile; none: nobody did, or nobody knows
 
     def chunks(self, from_ns: int) -> Iterator[Chunk]:
         """Yield all entries that a book of `from_ns` may need, and all after; raises FileFormatError."""
@@ -111,6 +114,7 @@ class CaptureSource:
         self.markets: Sequence[MarketFeed] = (MarketFeed(exchange, self.instruments),)
         self.streams: tuple[Stream, ...] | None = None
         self.started_ns = self.last_ns = 0
+        self.traded_by: list[str] = []
 
     def chunks(self, from_ns: int) -> Iterator[Chunk]:
         """Yield its lines."""
@@ -151,6 +155,7 @@ class TapeSource:
         self.streams: tuple[Stream, ...] | None = streams
         self.started_ns = header.started_ns
         self.last_ns = self.tape.last_ns()
+        self.traded_by = _strategies_of(read_tape(path))  # apart: `tape` notes its cuts as it is played
         self._connections = connections_of(header)
 
     def chunks(self, from_ns: int) -> Iterator[Chunk]:
@@ -186,6 +191,16 @@ class TapeSource:
     def backwards(self, played: int) -> int:
         """Return the same: entries stand in the order of the record."""
         return played
+
+
+def _strategies_of(tape: Tape) -> list[str]:
+    """Return who traded in the session that a tape is of."""
+    try:
+        first = next(iter(tape), None)
+        begin = begin_of(first) if first is not None else None
+    except FileFormatError:  # a newer session's can be played all the same; damage is told when it is
+        begin = None
+    return [one.partition(" ")[2] for one in begin.hashes] if begin is not None else []
 
 
 def connections_of(header: TapeHeader) -> list[Sequence[int]]:

@@ -6,7 +6,8 @@ import pytest
 
 from daemon.errors import FileFormatError
 from daemon.events import Balance, Command, ExecutionReport, VenueSnapshot, VenueStatus
-from daemon.session.entries import ARGUMENTS, Begin, decode, decode_reads, encode, encode_reads
+from daemon.session.entries import ARGUMENTS, Begin, begin_of, decode, decode_reads, encode, encode_reads
+from daemon.tape.reader import Entry
 
 REPORT = ExecutionReport("TRADE", "s-1-1", 0, 5, commission=Decimal("0.10"), trade_id=7)
 SNAPSHOT = VenueSnapshot({"USDT": Balance(Decimal("1.50"), Decimal(0))}, [], [REPORT], 9, positions={0: -3})
@@ -56,3 +57,11 @@ def test_readings_are_integers_of_64_bits():
     for payload in (b"", b"123"):
         with pytest.raises(FileFormatError):
             decode_reads(payload)
+
+
+def test_how_a_session_began_is_in_its_first_entry_alone():
+    first = Entry(0, 5, "core", False, encode(("begin", (BEGIN,))))
+    assert begin_of(first) == BEGIN
+    assert begin_of(first._replace(stream="feed/0")) is None
+    assert begin_of(first._replace(seq=1)) is None
+    assert begin_of(first._replace(payload=encode(("start", ())))) is None

@@ -163,11 +163,18 @@ def session(tmp_path: Path) -> Callable[..., Session]:
 
 @pytest.fixture
 def tape_of(tmp_path: Path) -> Callable[..., Path]:
-    """Return what records lines of a capture at their own times, and returns the session's folder."""
+    """Return what records lines of a capture at their own times, and returns the session's folder.
+
+    begin: what a daemon that trades notes before them.
+    """
     numbers = iter(range(100))
 
     def make(
-        lines: list[bytes], instrument: Any = None, members: dict[str, Any] | None = None, **config: Any
+        lines: list[bytes],
+        instrument: Any = None,
+        members: dict[str, Any] | None = None,
+        begin: bytes = b"",
+        **config: Any,
     ) -> Path:
         from daemon.tape.recorder import Recorder
 
@@ -182,6 +189,8 @@ def tape_of(tmp_path: Path) -> Callable[..., Path]:
 
         async def live() -> None:
             task = asyncio.ensure_future(recorder.run())
+            if begin:
+                recorder.take(recorder.stream("core"), int(lines[0][:19]), False, begin)
             for line in lines:
                 stamp, _, payload = line.partition(b" ")
                 while (time.next_ns or 0) <= int(stamp) and time.now_ns() < int(stamp):

@@ -77,6 +77,10 @@ def test_one_path_is_no_merge(lines_of, capture_of):
     assert isinstance(open_sources([capture_of(lines_of(50))]), CaptureSource)
 
 
+def test_whose_sessions_they_are_is_told_once_each():
+    assert merged(Fake("b", frames(1)), Fake("a", frames(2)))[0].traded_by == ["both", "a", "b"]
+
+
 class Fake:
     """A source of one instrument, whose entries are given by (wire_ns, stream, last)."""
 
@@ -86,6 +90,7 @@ class Fake:
                                             lot_size="1", **RULES)]  # fmt: skip
         self.streams = self.capture = None
         self.started_ns, self.last_ns = 0, last_ns
+        self.traded_by = ["both", name]
         self.markets = [MarketFeed(None, self.instruments)]
 
     def chunks(self, from_ns):

@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 
 from daemon.errors import FileFormatError
+from daemon.session.entries import Begin, encode
 from daemon.tape.capture import capture_instrument
 from daemon.tape.source import CaptureSource, TapeSource, open_source
+
+BEGIN = Begin(
+    run=3, paper=True, venue="paper", can_amend=True, can_replace=False, memories=None, journals={},
+    boot=("b", 5), hashes={"0 market_maker": {}, "1 mine.py:decide": {}},
+)  # fmt: skip
 
 
 class Feed:
@@ -69,6 +75,21 @@ def test_a_tape_s_streams_do_what_they_are(session, tmp_path):
     assert [entry.symbol for entry in source.instruments] == ["BTC/USDT"]
     assert (source.markets[0].exchange.name, source.streams) == ("binance", ("trade", "quote", "depth"))
     assert source.last_ns == now_ns
+
+
+@pytest.mark.parametrize(
+    ("begin", "names"),
+    [
+        (encode(("begin", (BEGIN,))), ["market_maker", "mine.py:decide"]),
+        (encode(("timer", (1,))), []),
+        (b"of a newer version", []),
+        (b"", []),
+    ],
+)
+def test_a_session_s_tape_says_which_strategies_traded(tape_of, lines_of, begin, names):
+    source = open_source(tape_of(lines_of(50), begin=begin))
+    assert source.traded_by == names
+    assert len(played(source)) == 50
 
 
 @pytest.mark.parametrize("segment_s", [1, 3600])

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from daemon.errors import FileFormatError
 from daemon.options import ReplayOptions
+from daemon.session.entries import encode
 from daemon.tape import replay as module
 from daemon.tape.capture import capture_instrument
 from daemon.tape.player import Span
 from daemon.tape.replay import replay, run
 from daemon.tape.source import open_source
 from tests.daemon.tape.test_replay import lasting, replayed
+from tests.daemon.tape.test_source import BEGIN
 
 
 def played(path, span=module.WHOLE):
@@ -109,6 +112,22 @@ def test_a_torn_tape_is_replayed_as_far_as_it_is_whole_and_says_so(lines, tape_o
     path.write_bytes(path.read_bytes()[:-50])
     assert run(ReplayOptions(files=(folder,))) == 0
     assert "is cut at byte" in " ".join(capsys.readouterr().out.split())
+
+
+def test_where_another_strategy_runs_than_the_session_s_it_is_said_in_one_line(lines, tape_of, capsys):
+    folder = tape_of(lines, begin=encode(("begin", (BEGIN,))))
+    told = (
+        f"{folder} is a session of market_maker, mine.py:decide, and ema_cross runs on it now: choose by "
+        "--strategy or --config, or prove the session itself by --verify\n"
+    )
+    assert run(ReplayOptions(files=(folder,), json=True)) == 0
+    printed = capsys.readouterr()
+    assert told in printed.err
+    result = msgspec.json.decode(printed.out, type=module.ReplayResult)
+    assert (result.strategies, result.traded_by) == (["ema_cross"], ["market_maker", "mine.py:decide"])
+    alone = tape_of(lines, begin=encode(("begin", (replace(BEGIN, hashes={"0 ema_cross": {}}),))))
+    assert run(ReplayOptions(files=(alone,))) == 0
+    assert "runs on it now" not in capsys.readouterr().err
 
 
 def test_a_tape_without_an_entry_is_refused(tmp_path, header):
