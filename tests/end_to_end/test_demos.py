@@ -102,6 +102,8 @@ def test_it_trades_until_interrupted_and_sums_up_in_json(bench):
     assert (summary["state"], summary["mode"], summary["venue"]) == ("STOPPED", "demo", "binance")
     assert summary["orders"]["fills"] > 0
     assert summary["orders"]["unknown"] == 0
+    left = {path.name for path in (bench.folder / "var" / "demo").iterdir()}
+    assert left == {"demo.toml", "demo.log", "journal", "tape"}  # as docs/operating.md says
     (session,) = (bench.folder / "var" / "demo" / "tape").iterdir()
     assert f"tickd replay --verify var/demo/tape/{session.name}" in child.err
     verdict = json.loads(bench.run("replay", "--verify", session, "--json").out)

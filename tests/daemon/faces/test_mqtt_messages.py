@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 import typing
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import get_args
 
 import msgspec
 import pytest
+from paho.mqtt.client import topic_matches_sub
 
 from daemon.config_sinks import MqttConfig
 from daemon.events import Command, ExecutionReport
@@ -301,3 +303,26 @@ def test_the_page_s_section_is_one_that_can_be_read(page):
     for name in ("topic", "client_id", "queue", "health_s"):
         assert section[name] == getattr(MqttConfig(), name)
     assert config.host == "broker.example"
+
+
+def test_what_the_page_listens_to_is_what_is_told(page):
+    section = page.partition("## Listening\n")[2].partition("\n## ")[0]
+    lines = [
+        shlex.split(re.split(r"\s{3,}", line.strip())[0])
+        for line in section.splitlines()
+        if line.startswith("    mosquitto_sub ")
+    ]
+    topics = [f"tickd/live/{topic}" for topic in FORMS]
+    heard = [
+        {topic for topic in topics if topic_matches_sub(asked, topic)}
+        for words in lines
+        for asked in (words[at + 1] for at, word in enumerate(words) if word == "-t")
+    ]
+    assert heard == [
+        set(topics),
+        {"tickd/live/fills"},
+        {"tickd/live/alerts"},
+        {"tickd/live/status"},
+        {"tickd/live/alerts"},
+    ]
+    assert all(words[1:3] == ["-V", "mqttv5"] for words in lines)
