@@ -85,22 +85,28 @@ def _demo(args: Namespace) -> int:
 
 
 def _run(args: Namespace) -> int:
-    config = load(args.config)
+    def read() -> Config:
+        return load(args.config)
+
+    config = read()
     if config.mode == "live" and not args.live:
         raise UsageError(f'{args.config} says mode = "live"; say --live too, to send real orders')
     if config.mode != "live" and args.live:
         raise UsageError(
             f'--live is given, but {args.config} says mode = "{config.mode}"; both must ask for it'
         )
-    return _trade(config, args)
+    return _trade(config, args, read)
 
 
 def _paper(args: Namespace) -> int:
-    # a live configuration is rehearsed so: the same file, local fills
-    return _trade(load(args.config, TICKD__MODE="paper", TICKD__VENUE__KIND="paper"), args)
+    def read() -> Config:
+        # a live configuration is rehearsed so: the same file, local fills
+        return load(args.config, TICKD__MODE="paper", TICKD__VENUE__KIND="paper")
+
+    return _trade(read(), args, read)
 
 
-def _trade(config: Config, args: Namespace) -> int:
+def _trade(config: Config, args: Namespace, read: Callable[[], Config]) -> int:
     if args.hold and not args.with_parent:
         raise UsageError("--hold waits for a line of the parent; say --with-parent too")
     use_kernels()
@@ -108,7 +114,7 @@ def _trade(config: Config, args: Namespace) -> int:
     from daemon.process import run
 
     options = RunOptions(seconds=args.seconds, with_parent=args.with_parent, hold=args.hold, json=args.json)
-    return run(config, options)
+    return run(config, options, read)
 
 
 def _simulate(args: Namespace) -> int:

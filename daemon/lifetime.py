@@ -41,6 +41,17 @@ def catch_signals(stop: Callable[[str], object]) -> None:
         signal.signal(one, first)
 
 
+def catch_hangup(reload: Callable[[], object]) -> None:
+    """Let each SIGHUP call `reload()` on the running loop."""
+    loop = asyncio.get_running_loop()
+
+    def hang_up(_number: int, _frame: object) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(reload)
+
+    signal.signal(signal.SIGHUP, hang_up)
+
+
 @contextmanager
 def nothing_to_lose(exit_code: int) -> Iterator[None]:
     """Let a first SIGINT or SIGTERM end the process at once, with this exit code: nothing is open yet.

@@ -79,7 +79,9 @@ class Logs:
             structlog.processors.format_exc_info,
             self._admit,
         ]
-        self._wrapper = structlog.make_filtering_bound_logger(LEVELS[level])
+        self.set_level(level)
+        # the least that can be asked for: which events become lines is decided as they come
+        self._wrapper = structlog.make_filtering_bound_logger(min(LEVELS.values()))
         self._root = structlog.wrap_logger(
             _Queue(self._queue),
             processors=self._processors,
@@ -90,6 +92,10 @@ class Logs:
     def get(self, component: str) -> FilteringBoundLogger:
         """Return the logger of a component; `bind(client_order_id=...)` gives one that repeats a field."""
         return cast("FilteringBoundLogger", self._root.bind(component=component))
+
+    def set_level(self, level: str) -> None:
+        """Let only events of this level and above be lines from now on."""
+        self._passed_over = {name for name, number in LEVELS.items() if number < LEVELS[level]}
 
     def install(self) -> None:
         """Take over the process's other loggers: structlog's own, and the standard library's warnings."""
@@ -140,6 +146,8 @@ class Logs:
 
     def _admit(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
         """Stamp an event, or drop it: the last processor, run at the call."""
+        if event["level"] in self._passed_over:
+            raise structlog.DropEvent
         now_ns = self._clock.now_ns()
         burst = self._bursts.get(event["event"])
         if burst is None:

@@ -26,11 +26,14 @@ from daemon.logs import open_logs
 from daemon.net import make_net
 from daemon.rules_cache import RulesCache
 from daemon.seams import Seams
+from daemon.service import attended
 from daemon.venues.hosts import LOOPBACK, venue_hosts
 from daemon.venues.make import check_keys, make_live
 from daemon.warm import warm_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from daemon.config import Config
     from daemon.direct import Report
     from daemon.options import DirectOptions, RunOptions
@@ -38,9 +41,12 @@ if TYPE_CHECKING:
     from daemon.venues.ccxt_venue import CcxtVenue
 
 
-def run(config: Config, options: RunOptions) -> int:
-    """Run a daemon until a signal or the time asked for; print its summary. Raises TickdError."""
-    app = uvloop.run(_serve(config, options))
+def run(config: Config, options: RunOptions, load: Callable[[], Config]) -> int:
+    """Run a daemon until a signal or the time asked for; print its summary. Raises TickdError.
+
+    load: reads the configuration anew.
+    """
+    app = uvloop.run(_serve(config, options, load))
     if app.last is not None:
         print_status(app.last, as_json=options.json)
     if app.failure is not None:
@@ -127,7 +133,7 @@ def _make_seams(config: Config, disk: RealDisk) -> tuple[Seams, ThreadWorker, tu
     return Seams(clock, LoopScheduler(clock), nets[0], disk, worker, chance), worker, nets
 
 
-async def _serve(config: Config, options: RunOptions) -> App:
+async def _serve(config: Config, options: RunOptions, load: Callable[[], Config]) -> App:
     disk = RealDisk()
     seams, worker, nets = _make_seams(config, disk)
     logs = open_logs(config.log, seams)
@@ -145,7 +151,8 @@ async def _serve(config: Config, options: RunOptions) -> App:
         app.console, app.whose = told_to(beside_others=True), "the daemon's "
         await watch_parent(app.ask_stop, app.released.set)
     try:
-        await app.live(options.seconds)
+        with attended(app, load):
+            await app.live(options.seconds)
     finally:
         await app.abandon()
         for net in nets:

@@ -4,7 +4,8 @@ Everything above these protocols runs unchanged on real sockets, in a replay and
 module may reach past them: `tests/test_tidy.py` forbids `time`, `socket`, `random`, `open` and executors
 elsewhere. The event loop is injected by who starts it; code above uses it only through asyncio's own verbs.
 
-Implementations: daemon/clock.py (time), daemon/net.py (websockets, HTTP), daemon/disk.py (files, worker).
+Implementations: daemon/clock.py (time), daemon/net.py (websockets, HTTP), daemon/disk.py (files, worker),
+daemon/notices.py (the service manager).
 """
 
 from __future__ import annotations
@@ -159,6 +160,13 @@ class Worker(Protocol):
 
     async def call(self, fn: Callable[..., T], *args: object) -> T:
         """Return `fn(*args)`, run elsewhere."""
+
+
+class Notices(Protocol):
+    """The way to who started the daemon as a service, where somebody did."""
+
+    def send(self, text: str) -> bool:
+        """Say it, now or never; return whether it was taken."""
 
 
 class Seams(NamedTuple):

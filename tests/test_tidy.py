@@ -90,6 +90,7 @@ ALLOWED = {
     "daemon/local_sources.py": {"read_text()"},  # of what is about to be imported
     "daemon/logs.py": {"logging"},  # takes over what libraries log
     "daemon/net.py": {"ssl"},
+    "daemon/notices.py": {"socket"},
     "daemon/process.py": {"random"},  # makes the seams
     "daemon/proxy.py": {"socket"},  # the way to an exchange, for either transport
     "daemon/research/bundle.py": {"read_text()"},  # hashes our own sources

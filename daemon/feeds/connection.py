@@ -45,6 +45,8 @@ _GOOD_NS: Final = 60_000_000_000
 _CALM_NS: Final = 3_600_000_000_000
 #: how long both connections speak at a rollover
 _OVERLAP_S: Final = 2.0
+#: a ban is waited out in parts, so that who waits for its end can be told from who hangs
+_HELD_S_MAX: Final = 30.0
 
 
 class Ways(NamedTuple):
@@ -144,6 +146,7 @@ class FeedConnection:
         self._links: list[Link] = []  # one, or two during a rollover
         self._timer: Timer | None = None
         self._ping_ns = 0  # when the exchange wants to hear from us next
+        self.acted_ns = seams.clock.mono_ns()  # when it last looked at its link, or tried to have one
         self.connects = 0
         self.ends: Counter[str] = Counter()
 
@@ -201,7 +204,9 @@ class FeedConnection:
         clock = self._seams.clock
         while True:
             while held_s := self._snapshots.held_s:  # a connection while we are banned only lengthens the ban
-                await pause(self._seams, held_s)
+                self.acted_ns = clock.mono_ns()
+                await pause(self._seams, min(held_s, _HELD_S_MAX))
+            self.acted_ns = clock.mono_ns()
             link = Link(self, self._core.sequence, self._ways.on_frame)
             link.opened_ns = clock.now_ns()
             try:
@@ -291,7 +296,8 @@ class FeedConnection:
         def look() -> None:
             if link.ended.is_set() or link not in self._links:
                 return
-            if clock.mono_ns() >= rollover_ns:
+            self.acted_ns = clock.mono_ns()
+            if self.acted_ns >= rollover_ns:
                 link.end("rollover", "24 h are nearly over")
                 return
             if self._subscription.ping and clock.mono_ns() >= self._ping_ns:

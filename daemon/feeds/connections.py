@@ -67,6 +67,11 @@ class FeedConnections:
         """How often one had to be opened again."""
         return sum(one.reconnects for one in self._each)
 
+    @property
+    def acted_ns(self) -> int:
+        """When each had looked after itself at least, by the monotonic clock."""
+        return min(one.acted_ns for one in self._each)
+
     async def run(self) -> None:
         """Connect, and keep connected until cancelled, or until one fails."""
         tasks = [asyncio.create_task(one.run()) for one in self._each]

@@ -237,3 +237,24 @@ def test_a_work_that_is_told_to_end_undoes_what_is_half_done():
         assert child.stdout.readline() == "working\n"
         child.send_signal(signal.SIGTERM)
         assert child.stdout.read() == "undone True\n"
+
+
+@pytest.mark.parametrize("loop", RUN)
+def test_each_hangup_is_told_and_ends_nothing(loop):
+    text = """
+import asyncio
+from daemon.lifetime import catch_hangup
+async def main():
+    told = asyncio.Queue()
+    catch_hangup(lambda: told.put_nowait(1))
+    print("waiting", flush=True)
+    for _ in range(2):
+        await told.get()
+        print("told", flush=True)
+"""
+    with start(text, loop) as process:
+        assert process.stdout.readline() == "waiting\n"
+        for _ in range(2):
+            process.send_signal(signal.SIGHUP)
+            assert process.stdout.readline() == "told\n"
+        assert process.wait(10) == 0

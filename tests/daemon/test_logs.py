@@ -38,6 +38,23 @@ def test_nothing_is_rendered_before_the_flush():
     }
 
 
+def test_the_level_can_change_for_loggers_that_are_there_already():
+    logs, _, lines = make(level="warning")
+    log = logs.get("feed")
+    for level in ("warning", "debug", "error"):
+        logs.set_level(level)
+        for method in (log.debug, log.info, log.warning, log.error):
+            method(f"under_{level}")
+    logs.flush()
+    said = [(json.loads(line)["event"], json.loads(line)["level"]) for line in lines()]
+    assert said == [
+        *(("under_warning", level) for level in ("warning", "error")),
+        *(("under_debug", level) for level in ("debug", "info", "warning", "error")),
+        ("under_error", "error"),
+    ]
+    assert logs.dropped == 0
+
+
 def test_a_bound_field_is_on_every_line():
     logs, _, lines = make()
     log = logs.get("orders").bind(client_order_id="t-1-1")

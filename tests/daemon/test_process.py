@@ -18,5 +18,5 @@ def test_the_summary_is_printed_before_a_failure_is_raised(monkeypatch, capsys):
 
     monkeypatch.setattr(process, "_serve", served)
     with pytest.raises(JournalError, match="the disk is full"):
-        process.run(None, RunOptions(json=True))
+        process.run(None, RunOptions(json=True), lambda: None)
     assert '"state":"STOPPED"' in capsys.readouterr().out

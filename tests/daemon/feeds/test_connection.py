@@ -200,6 +200,33 @@ def test_a_cut_loses_the_book_and_reconnects_with_growing_delays(bench, instrume
     assert all(delay <= 31 * S for delay in delays)
 
 
+def test_it_tells_when_it_last_did_something_about_its_link(bench, instrument, frames) -> None:
+    rig = make_rig(bench, instrument)
+    idle_ns = []
+
+    def look() -> None:
+        idle_ns.append(rig.time.mono_ns() - rig.connection.acted_ns)
+
+    async def scenario() -> None:
+        await rig.pass_time(60, look)  # nothing is said, and somebody looks
+        rig.net.refuse = 6
+        rig.net.sockets[-1].cut()
+        await rig.pass_time(100, look)  # attempts count
+        rig.snapshots.limited(418, 3600)
+        rig.net.sockets[-1].cut()
+        await rig.pass_time(1800, look)  # so does waiting for the end of a ban
+        assert not rig.connection.connected
+        assert max(idle_ns) <= 31 * S
+        rig.net.connect = never
+        await rig.pass_time(3600, look)
+        assert max(idle_ns) > 1700 * S  # but not an attempt that never comes back
+
+    async def never(url, handler):
+        await asyncio.Event().wait()
+
+    rig.run(scenario)
+
+
 def test_the_book_is_rebuilt_after_a_cut(bench, instrument, frames) -> None:
     rig = make_rig(bench, instrument)
     rig.net.snapshot = frames.snapshot(1)
