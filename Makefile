@@ -1,6 +1,6 @@
 # One command for each thing a developer does. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo picture setup test verify failures simulate torture fuzz soak bench peers lint format lock clean
+.PHONY: help demo picture setup test verify failures simulate torture fuzz soak bench peers lint format lock install uninstall clean
 ARGS ?=
 WORKERS ?= 2
 SEEDS ?= 100
@@ -62,6 +62,12 @@ format: .venv/.dev ## rewrite the sources in the project's style
 
 lock: .venv/.dev ## resolve pyproject.toml into requirements/*.txt; ARGS=--upgrade takes the newest versions
 	scripts/lock $(ARGS)
+
+install: .venv/.base ## put a release into /opt/tickd and the systemd units in place; DESTDIR, PREFIX, GROUP=ccxt
+	@scripts/install
+
+uninstall: ## take both away again; configurations, journals and keys stay
+	@scripts/install --uninstall
 
 clean: ## remove what is made: virtual environments, caches of tools, var/
 	rm -rf .venv .venv-peers build var *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

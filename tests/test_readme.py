@@ -61,6 +61,7 @@ def commands(root):
                     "performance",
                     "simulator",
                     "strategies",
+                    "systemd",
                     "tape",
                 )
             ),
