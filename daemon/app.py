@@ -192,9 +192,9 @@ class App:
 
     async def _open_faces(self) -> None:
         """Listen, and tell who wants to be told."""
-        config, core = self.config, self.core
-        token = find_token(os.environ, self.seams.disk, config)
-        self._http = HttpFace(self.status, core.obey, self._on_http, token, self.feed.recent)
+        config, core, seams = self.config, self.core, self.seams
+        token = find_token(os.environ, seams.disk, config)
+        self._http = HttpFace(self.status, core.obey, self._on_http, seams.clock, token, self.feed.recent)
         await self._http.start(Path(config.http.socket), config.http.port)
         self._sinks.begin(core, self.status, self._spawn)
 

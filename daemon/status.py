@@ -184,6 +184,7 @@ class Status(msgspec.Struct, kw_only=True):
     webhook: WebhookStatus | None = None  # None: nobody is notified
     replay: ReplayStatus | None = None  # None: it is no replay
     logs_dropped: int = 0
+    http_refused: dict[str, int] = {}  # requests, by why; of the face that tells this
     tasks: int = 0  # of the loop
     footprint: Footprint = msgspec.field(default_factory=Footprint)
     latency: list[StageLatency] = []

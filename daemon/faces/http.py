@@ -4,14 +4,18 @@ GET  /healthz   200 while the loop turns
 GET  /readyz    200 while READY, else 503 with the state
 GET  /metrics   Prometheus text
 GET  /state     the Status as JSON
+GET  /frames    the newest frames of ticks as they came
+GET  /openapi.json                 all of this for programs (daemon/faces/openapi.py)
 POST /halt, /resume, /flatten      202; a body {"reason": "..."} is optional and is kept on the record, of a
                                    resume also {"rebase": true}: measure losses anew; 409 with a sentence
                                    where losses forbid it, 503 where it cannot be done, or made durable
 
 The socket file has mode 0600: who can open it owns the daemon. Over the port commands want
 `Authorization: Bearer TOKEN`, and without a token there are none. A web page in a browser of the same machine
-can reach a loopback port, so requests with an Origin or a foreign Host are refused. Every command, taken or
-refused, is audited.
+can reach a loopback port, so requests with an Origin or a foreign Host are refused. Who asks too often is
+refused too: over the port whoever shows no token, and each command by itself, so that no flood of others can
+keep a halt out. A command whose `id` was taken before is not taken twice. Every command, taken or refused, is
+audited, and what is refused is counted by its reason.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import asyncio
 import hmac
 import os
 import stat
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -28,18 +33,30 @@ from aiohttp import web
 
 from daemon.errors import DECODE_ERRORS, ConfigError, TickdError, UsageError
 from daemon.events import Command, Verb
+from daemon.faces.http_forms import (
+    BODY_BYTES_MAX,
+    COMMANDS,
+    REASON_CHARS_MAX,
+    Accepted,
+    Order,
+    Readiness,
+    Refusal,
+)
+from daemon.faces.http_limits import Bucket, Taken
 from daemon.faces.metrics import CONTENT_TYPE, exposition
+from daemon.faces.openapi import document
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from daemon.seams import Clock
     from daemon.status import Status
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-COMMANDS: Final[tuple[Verb, ...]] = ("halt", "resume", "flatten")
-BODY_BYTES_MAX: Final = 4096
-REASON_CHARS_MAX: Final = 200
+#: requests at once, and then a second: over the port by whoever shows no token; of one command, by anybody
+_REQUESTS: Final = (200, 100.0)
+_COMMANDS: Final = (10, 5.0)
 #: sockaddr_un holds 108 bytes with the closing zero
 SOCKET_BYTES_MAX: Final = 107
 #: a hung client must not hold up the daemon's end
@@ -57,17 +74,13 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     refusal: str = ""
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
-    reason: str = ""
-    rebase: bool = False
-
-
 class _RefusedError(Exception):
-    """A request that is answered with a status and one sentence."""
+    """A request that is answered with a status and one sentence; `kind` is what it is counted as."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, kind: str, sentence: str) -> None:
         super().__init__(sentence)
         self.status = status
+        self.kind = kind
 
 
 class HttpFace:
@@ -78,16 +91,22 @@ class HttpFace:
         read: Callable[[], Status],
         command: Callable[[Command], Awaitable[None]],
         audit: Callable[[Audit], None],
+        clock: Clock,
         token: str = "",
         frames: Callable[[], Iterable[bytes]] = tuple,
     ) -> None:
         """Wire it; frames: the newest frames of ticks as they came, for whoever asks what went wrong."""
+        self.refused: Counter[str] = Counter()  # requests, by why
         self._read = read
         self._command = command
         self._audit = audit
         self._token = token.encode()
         self._frames = frames
-        self._metrics = exposition(read)
+        self._metrics = exposition(self._status)
+        self._openapi = msgspec.json.encode(document())
+        self._requests = Bucket(*_REQUESTS, clock.mono_ns)
+        self._commands = {verb: Bucket(*_COMMANDS, clock.mono_ns) for verb in COMMANDS}
+        self._taken = Taken()
         self._port = 0
         self._socket: Path | None = None
         self._runner: web.AppRunner | None = None
@@ -103,6 +122,7 @@ class HttpFace:
         app.router.add_get("/metrics", self._get_metrics)
         app.router.add_get("/state", self._state)
         app.router.add_get("/frames", self._get_frames)
+        app.router.add_get("/openapi.json", self._get_openapi)
         for verb in COMMANDS:
             app.router.add_post(f"/{verb}", self._post(verb))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
@@ -156,18 +176,42 @@ class HttpFace:
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         try:
             if "Origin" in request.headers:
-                raise _RefusedError(403, "requests from web pages are refused")
-            if self._via(request) == "port" and request.host not in self._hosts():
-                raise _RefusedError(403, "the Host header names another host")
+                raise _RefusedError(403, "origin", "requests from web pages are refused")
+            if self._via(request) == "port":
+                if request.host not in self._hosts():
+                    raise _RefusedError(403, "host", "the Host header names another host")
+                if not self._shows_token(request) and not self._requests.take():
+                    raise _RefusedError(
+                        429, "rate", "too many requests without a token; ask again in a second"
+                    )
             return await handler(request)
         except _RefusedError as refused:
-            return _json(refused.status, {"error": str(refused)})
+            return self._refuse(refused.status, refused.kind, str(refused))
         except UsageError as error:  # a resume with losses beyond their limits
-            return _json(409, {"error": str(error)})
+            return self._refuse(409, "state", str(error))
         except TickdError as error:  # a command that could not be done, or not be recorded: a full disk
-            return _json(503, {"error": str(error)})
+            return self._refuse(503, "failed", str(error))
         except web.HTTPException as error:
-            return _json(error.status, {"error": f"{request.method} {request.path}: {error.reason}"})
+            kind = {404: "path", 405: "method", 413: "size"}.get(error.status, "form")
+            answer = self._refuse(error.status, kind, f"{request.method} {request.path}: {error.reason}")
+            if "Allow" in error.headers:
+                answer.headers["Allow"] = error.headers["Allow"]
+            return answer
+
+    def _refuse(self, status: int, kind: str, sentence: str) -> web.Response:
+        self.refused[kind] += 1
+        answer = _json(status, Refusal(sentence))
+        if status == 401:
+            answer.headers["WWW-Authenticate"] = "Bearer"
+        if status == 429:
+            answer.headers["Retry-After"] = "1"
+        return answer
+
+    def _status(self) -> Status:
+        """Return what the daemon tells, with what this face knows."""
+        status = self._read()
+        status.http_refused = dict(self.refused)
+        return status
 
     def _hosts(self) -> tuple[str, ...]:
         return (f"127.0.0.1:{self._port}", f"localhost:{self._port}")
@@ -182,9 +226,7 @@ class HttpFace:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         status = self._read()
-        return _json(
-            200 if status.state == "READY" else 503, {"state": status.state, "reason": status.reason}
-        )
+        return _json(200 if status.state == "READY" else 503, Readiness(status.state, status.reason))
 
     async def _get_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics(), headers={"Content-Type": CONTENT_TYPE})
@@ -194,21 +236,31 @@ class HttpFace:
             body=b"".join(b"%b\n" % frame for frame in self._frames()), content_type="text/plain"
         )
 
+    async def _get_openapi(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._openapi, content_type="application/json")
+
     async def _state(self, _: web.Request) -> web.Response:
-        return _json(200, self._read())
+        return _json(200, self._status())
 
     def _post(self, verb: Verb) -> _Handler:
         async def handle(request: web.Request) -> web.Response:
             via = self._via(request)
             try:
                 self._authorise(request, via)
-                body = _read_body(await request.read(), verb)
+                order = _read_order(await request.read(), verb)
+                self._admit(verb, order)
             except (_RefusedError, web.HTTPException) as refused:
                 self._audit(Audit(verb=verb, reason="", via=via, accepted=False, refusal=str(refused)))
                 raise
-            self._audit(Audit(verb=verb, reason=body.reason, via=via, accepted=True, rebase=body.rebase))
-            await self._command(Command(verb=verb, source="http", reason=body.reason, rebase=body.rebase))
-            return _json(202, {"accepted": verb, "state": self._read().state})
+            self._audit(Audit(verb=verb, reason=order.reason, via=via, accepted=True, rebase=order.rebase))
+            try:
+                await self._command(
+                    Command(verb=verb, source="http", reason=order.reason, rebase=order.rebase)
+                )
+            except UsageError:
+                self._taken.discard(order.id)
+                raise
+            return _json(202, Accepted(verb, self._read().state))
 
         return handle
 
@@ -216,26 +268,38 @@ class HttpFace:
         if via == "socket":
             return  # only the owner can open it
         if not self._token:
-            raise _RefusedError(403, "no token is set, so commands are taken on the Unix socket only")
+            sentence = "no token is set, so commands are taken on the Unix socket only"
+            raise _RefusedError(403, "token", sentence)
+        if not self._shows_token(request):
+            raise _RefusedError(401, "token", "the token is missing or wrong")
+
+    def _shows_token(self, request: web.Request) -> bool:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme != "Bearer" or not hmac.compare_digest(
-            given.encode("utf-8", "surrogateescape"), self._token
-        ):
-            raise _RefusedError(401, "the token is missing or wrong")
+        shown = given.encode("utf-8", "surrogateescape")
+        return bool(self._token) and scheme == "Bearer" and hmac.compare_digest(shown, self._token)
+
+    def _admit(self, verb: Verb, order: Order) -> None:
+        """Let a command in once, and not too often."""
+        if order.id in self._taken:
+            raise _RefusedError(409, "replayed", f"a command with the id {order.id} was taken before")
+        if not self._commands[verb].take():
+            raise _RefusedError(429, "rate", f"too many of {verb}; say it again in a second")
+        if order.id:
+            self._taken.add(order.id)
 
 
-def _read_body(data: bytes, verb: Verb) -> _Body:
+def _read_order(data: bytes, verb: Verb) -> Order:
     if not data:
-        return _Body()
+        return Order()
     try:
-        body = msgspec.json.decode(data, type=_Body)
-    except DECODE_ERRORS:
-        raise _RefusedError(400, 'the body must be empty or {"reason": "..."}') from None
-    if len(body.reason) > REASON_CHARS_MAX or not body.reason.isprintable():
-        raise _RefusedError(400, f"a reason is one line of at most {REASON_CHARS_MAX} characters")
-    if body.rebase and verb != "resume":
-        raise _RefusedError(400, "rebase goes with resume")
-    return body
+        order = msgspec.json.decode(data, type=Order)
+    except DECODE_ERRORS as error:
+        raise _RefusedError(400, "form", f'the body must be empty or {{"reason": "..."}}: {error}') from None
+    if not order.reason.isprintable():
+        raise _RefusedError(400, "form", f"a reason is one line of at most {REASON_CHARS_MAX} characters")
+    if order.rebase and verb != "resume":
+        raise _RefusedError(400, "form", "rebase goes with resume")
+    return order
 
 
 def _json(status: int, value: object) -> web.Response:

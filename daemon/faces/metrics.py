@@ -93,6 +93,7 @@ def _daemon(status: Status) -> Iterator[Metric]:
     yield _counter("tickd_journal_records", "Records appended to the journal", status.journal_records)
     yield _counter("tickd_journal_bytes", "Bytes appended to the journal", status.journal_bytes)
     yield _gauge("tickd_tasks", "Tasks on the loop", status.tasks)
+    yield _counters("tickd_http_refused", "Requests over HTTP refused", "reason", status.http_refused)
     yield _counter("tickd_log_dropped", "Log lines dropped by rate or by a full queue", status.logs_dropped)
 
 

@@ -56,7 +56,7 @@ class Served:
         """Listen; raises TickdError for a busy port."""
         from daemon.faces.http import HttpFace  # noqa: PLC0415 - aiohttp, for who asks for it
 
-        face = HttpFace(read, _refuse, lambda _: None)
+        face = HttpFace(read, _refuse, lambda _: None, self._clock)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as self._runner:
             self._runner.run(face.start(None, self._port))
             try:

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from daemon.clock import SystemClock
 from daemon.errors import NotRunningError, TickdError, UsageError
 from daemon.faces import client
 from daemon.faces.http import HttpFace
@@ -25,7 +26,7 @@ def ask(tmp_path, question):
         commands.append(command)
 
     async def scenario():
-        face = HttpFace(status, take, lambda audit: None, "a-token")
+        face = HttpFace(status, take, lambda audit: None, SystemClock(), "a-token")
         await face.start(path)
         try:
             return await asyncio.to_thread(question, path)

@@ -9,8 +9,10 @@ import aiohttp
 import msgspec
 import pytest
 
+from daemon.clock import VirtualTime
 from daemon.errors import ConfigError, JournalError, TickdError, UsageError
-from daemon.faces.http import BODY_BYTES_MAX, REASON_CHARS_MAX, HttpFace
+from daemon.faces.http import HttpFace
+from daemon.faces.http_forms import BODY_BYTES_MAX, REASON_CHARS_MAX
 from daemon.status import Status
 
 TOKEN = "a-token-of-some-length"
@@ -21,7 +23,9 @@ class Daemon:
         self.state = "READY"
         self.commands = []
         self.audits = []
-        self.face = HttpFace(self.status, self.command, self.audits.append, token, lambda: [b"{1}", b"{2}"])
+        self.time = VirtualTime()
+        frames = lambda: [b"{1}", b"{2}"]  # noqa: E731
+        self.face = HttpFace(self.status, self.command, self.audits.append, self.time, token, frames)
 
     def status(self):
         return Status(name="t", mode="paper", version="1", state=self.state, now_ns=1, uptime_s=2.0)
@@ -196,6 +200,10 @@ def test_a_web_page_of_the_same_machine_reaches_nothing(tmp_path, header):
         (b'{"reason": "two\\nlines"}', 400),
         (b'{"reason": "%s"}' % (b"x" * (REASON_CHARS_MAX + 1)), 400),
         (b'{"reason": "%s"}' % (b"x" * BODY_BYTES_MAX), 413),
+        (b'{"rebase": true}', 400),
+        (b'{"id": "a b"}', 400),
+        (b'{"id": "a\\n"}', 400),
+        (b'{"id": "%s"}' % (b"x" * 65), 400),
     ],
 )
 def test_a_wrong_body_is_refused_in_one_sentence_and_audited(tmp_path, body, status):
@@ -220,6 +228,109 @@ def test_unknown_paths_and_methods_are_refused_in_json(tmp_path):
             ):
                 async with session.request(method, path) as answer:
                     assert (answer.status, answer.content_type) == (status, "application/json")
+                    if status == 405:
+                        assert answer.headers["Allow"] == ("POST" if path == "/halt" else "GET,HEAD")
+
+    run(scenario())
+
+
+def test_a_command_of_one_id_is_taken_once_and_again_only_where_it_was_not_done(tmp_path):
+    async def scenario():
+        daemon = Daemon()
+        taken = daemon.face._command
+
+        async def refuse(command):
+            raise UsageError("a loss is beyond its limit")
+
+        async with served(tmp_path, daemon) as session:
+            for command, verb, name, status in (
+                (taken, "halt", "a1", 202),
+                (taken, "halt", "a1", 409),
+                (taken, "resume", "a1", 409),
+                (refuse, "resume", "a2", 409),
+                (taken, "resume", "a2", 202),
+                (taken, "halt", "", 202),
+                (taken, "halt", "", 202),
+            ):
+                daemon.face._command = command
+                async with session.post(f"/{verb}", json={"id": name}) as answer:
+                    assert answer.status == status
+                    told = await answer.json()
+                if name == "a1" and status == 409:
+                    assert told == {"error": "a command with the id a1 was taken before"}
+        assert [one.verb for one in daemon.commands] == ["halt", "resume", "halt", "halt"]
+        assert daemon.audits[1].refusal == "a command with the id a1 was taken before"
+        assert daemon.status().http_refused == {}
+        assert daemon.face.refused == {"replayed": 2, "state": 1}
+
+    run(scenario())
+
+
+def test_each_command_is_limited_by_itself_so_that_no_flood_of_others_keeps_a_halt_out(tmp_path):
+    async def scenario():
+        daemon = Daemon()
+
+        async def ask(session, verb):
+            async with session.post(f"/{verb}") as answer:
+                if answer.status == 429:
+                    assert answer.headers["Retry-After"] == "1"
+                    assert await answer.json() == {"error": f"too many of {verb}; say it again in a second"}
+                return answer.status
+
+        async with served(tmp_path, daemon) as session:
+            assert [await ask(session, "resume") for _ in range(12)] == [202] * 10 + [429] * 2
+            assert await ask(session, "halt") == 202
+            daemon.time.advance(1_000_000_000)
+            assert [await ask(session, "resume") for _ in range(6)] == [202] * 5 + [429]
+        assert [audit.accepted for audit in daemon.audits].count(False) == 3
+
+    run(scenario())
+
+
+def test_who_shows_no_token_is_limited_over_the_port_and_keeps_nobody_out_who_does(tmp_path):
+    async def scenario():
+        daemon = Daemon(TOKEN)
+        right, wrong = ({"Authorization": f"Bearer {token}"} for token in (TOKEN, "wrong"))
+
+        async def ask(session, method, path, headers):
+            async with session.request(method, path, headers=headers) as answer:
+                return answer.status
+
+        async with served(tmp_path, daemon, free_port()) as session:
+            assert [await ask(session, "POST", "/halt", wrong) for _ in range(200)] == [401] * 200
+            for path in ("/state", "/healthz", "/nowhere"):
+                assert await ask(session, "GET", path, {}) == 429
+            assert await ask(session, "POST", "/halt", wrong) == 429
+            assert await ask(session, "GET", "/state", right) == 200
+            assert await ask(session, "POST", "/halt", right) == 202
+            daemon.time.advance(1_000_000_000)
+            assert await ask(session, "GET", "/state", {}) == 200
+        assert daemon.face.refused == {"token": 200, "rate": 4}
+        assert len(daemon.commands) == 1
+
+    run(scenario())
+
+
+def test_the_socket_is_its_owners_and_reads_are_not_limited(tmp_path):
+    async def scenario():
+        async with served(tmp_path, Daemon()) as session:
+            for _ in range(300):
+                async with session.get("/healthz") as answer:
+                    assert answer.status == 200
+
+    run(scenario())
+
+
+def test_what_is_refused_is_counted_and_told(tmp_path):
+    async def scenario():
+        daemon = Daemon()
+        async with served(tmp_path, daemon) as session:
+            async with session.get("/nowhere"), session.get("/state", headers={"Origin": "null"}):
+                pass
+            async with session.get("/state") as answer:
+                assert (await answer.json())["http_refused"] == {"path": 1, "origin": 1}
+            async with session.get("/metrics") as answer:
+                assert 'tickd_http_refused_total{reason="origin"} 1.0' in await answer.text()
 
     run(scenario())
 

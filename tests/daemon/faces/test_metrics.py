@@ -74,6 +74,7 @@ tickd_venue_reconnects_total 20.0
 tickd_journal_records_total 21.0
 tickd_journal_bytes_total 22.0
 tickd_log_dropped_total 23.0
+tickd_http_refused_total{reason="host"} 41.0
 tickd_strategy_gaps_total{strategy="ema_cross"} 5.0
 tickd_strategy_cold_ticks{strategy="ema_cross"} 24.0
 tickd_checkpoints_total 25.0
@@ -179,6 +180,7 @@ def test_every_field_reaches_the_scrape():
         journal_records=21,
         journal_bytes=22,
         logs_dropped=23,
+        http_refused={"host": 41},
         strategies=[
             StrategyStatus(name="ema_cross", symbols=["A/B"], began="anew", cold_ticks=24, gaps=2),
             StrategyStatus(name="ema_cross", symbols=["C/B"], began="anew", gaps=3),
