@@ -2,7 +2,7 @@
 
     READY=1      once it trades, warms up or is HALTED; a start that waits for its exchange asks for more time
     STATUS=      what `systemctl status` shows: mode, state, the feed's age, positions, p99 of tick to order
-    WATCHDOG=1   every second, unless the loop was late or nobody has looked after the feed for too long
+    WATCHDOG=1   from then on, unless the loop is late or nobody has looked after the feed for too long
     RELOADING=1  on SIGHUP, until all that can change has changed
     STOPPING=1   once it ends
 
@@ -74,7 +74,7 @@ class SystemdFace:
         self._due_ns = 0  # of the next beat, monotonic
         self._beats = 0
         self._ready = self._stopping = False  # whether it was told
-        self._begun_ns = 0  # when it was first seen to have begun
+        self._begun_ns = 0  # when it was first vouched for
         self._withheld = ""  # why there was no sign of life at the last beat
         self._timer: Timer | None = None
 
@@ -112,7 +112,7 @@ class SystemdFace:
             self._ready = self._send(f"READY=1\nSTATUS={status_line(self._served.status())}")
         elif self._beats % _STATUS_BEATS == 0:
             self._send(f"STATUS={status_line(self._served.status())}")
-        if self._watchdog_ns:
+        if self._watchdog_ns and self._ready:  # before that a sign would begin the watch, and it may compile
             self._vouch(state, now_ns, late_ns)
         self._beats += 1
         self._due_ns = now_ns + self._period_ns
@@ -120,13 +120,13 @@ class SystemdFace:
 
     def _vouch(self, state: DaemonState, now_ns: int, late_ns: int) -> None:
         """Give a sign of life, or say once why there is none."""
-        begun = state not in _BEFORE | _AFTER
-        if begun and not self._begun_ns:
-            self._begun_ns = now_ns
+        self._begun_ns = self._begun_ns or now_ns
         why = ""
-        if begun and late_ns > self._late_ns_max:
+        if state in _AFTER:  # it waits for the venue and the disk, each for so long at most
+            pass
+        elif late_ns > self._late_ns_max:
             why = f"the loop was {late_ns / 1e9:.1f} s late"
-        elif begun and now_ns - max(self._begun_ns, self._served.acted_ns()) > self._idle_ns_max:
+        elif now_ns - max(self._begun_ns, self._served.acted_ns()) > self._idle_ns_max:
             why = f"nobody has looked after the feed for {self._idle_ns_max / 1e9:.0f} s"
         if not why:
             self._send("WATCHDOG=1")

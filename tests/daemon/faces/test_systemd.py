@@ -61,9 +61,10 @@ class Manager:
 def test_a_start_asks_for_more_time_until_it_is_up_and_is_told_once():
     manager = Manager()
     manager.face.start()
-    assert manager.heard == ["EXTEND_TIMEOUT_USEC=60000000\nSTATUS=starting", "WATCHDOG=1"]
+    # a sign of life would begin the watch, and compiling stops the loop for longer
+    assert manager.heard == ["EXTEND_TIMEOUT_USEC=60000000\nSTATUS=starting"]
     manager.state = "RECOVERING"
-    assert manager.pass_time(1)[0] == "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=recovering"
+    assert manager.pass_time(1) == ["EXTEND_TIMEOUT_USEC=60000000\nSTATUS=recovering"]
     manager.state = "WARMING"  # as it may stay, in a market that says nothing
     assert manager.pass_time(1)[0] == "READY=1\nSTATUS=live WARMING; no feed yet; flat"
     assert manager.pass_time(1) == ["WATCHDOG=1"]
