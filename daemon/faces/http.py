@@ -36,11 +36,13 @@ from daemon.events import Command, Verb
 from daemon.faces.http_forms import (
     BODY_BYTES_MAX,
     COMMANDS,
+    ID_CHARS_MAX,
     REASON_CHARS_MAX,
     Accepted,
     Order,
     Readiness,
     Refusal,
+    ResumeOrder,
 )
 from daemon.faces.http_limits import Bucket, Taken
 from daemon.faces.metrics import CONTENT_TYPE, exposition
@@ -288,18 +290,27 @@ class HttpFace:
             self._taken.add(order.id)
 
 
-def _read_order(data: bytes, verb: Verb) -> Order:
+def _read_order(data: bytes, verb: Verb) -> ResumeOrder:
     if not data:
-        return Order()
+        return ResumeOrder()
     try:
+        if verb == "resume":
+            return msgspec.json.decode(data, type=ResumeOrder)
         order = msgspec.json.decode(data, type=Order)
     except DECODE_ERRORS as error:
-        raise _RefusedError(400, "form", f'the body must be empty or {{"reason": "..."}}: {error}') from None
-    if not order.reason.isprintable():
-        raise _RefusedError(400, "form", f"a reason is one line of at most {REASON_CHARS_MAX} characters")
-    if order.rebase and verb != "resume":
-        raise _RefusedError(400, "form", "rebase goes with resume")
-    return order
+        raise _RefusedError(400, "form", _explain(str(error))) from None
+    return ResumeOrder(order.reason, order.id)
+
+
+def _explain(error: str) -> str:
+    """Return in a sentence what is wrong with a body."""
+    if error.endswith("`$.reason`"):
+        return f"a reason is one line of at most {REASON_CHARS_MAX} characters"
+    if error.endswith("`$.id`"):
+        return f"an id is at most {ID_CHARS_MAX} letters, digits, dots, dashes and underscores"
+    if "unknown field `rebase`" in error:
+        return "rebase goes with resume"
+    return f'the body must be empty or {{"reason": "..."}}: {error}'
 
 
 def _json(status: int, value: object) -> web.Response:

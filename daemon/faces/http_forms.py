@@ -14,21 +14,32 @@ COMMANDS: Final[tuple[Verb, ...]] = ("halt", "resume", "flatten")
 BODY_BYTES_MAX: Final = 4096
 REASON_CHARS_MAX: Final = 200
 ID_CHARS_MAX: Final = 64
+#: without what ends a line, moves a cursor, or is not seen
+_ONE_LINE: Final = (
+    r"^[^\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]*$"
+    r"(?!\n)"
+)
 
 
 class Order(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a command; it may be empty."""
 
-    #: one line of printable characters, for the record
-    reason: Annotated[str, Meta(max_length=REASON_CHARS_MAX, description="one line, for the record")] = ""
-    rebase: Annotated[bool, Meta(description="of a resume: measure losses anew")] = False
+    reason: Annotated[
+        str, Meta(max_length=REASON_CHARS_MAX, pattern=_ONE_LINE, description="one line, for the record")
+    ] = ""
     id: Annotated[
         str,
         Meta(
             pattern=rf"^[A-Za-z0-9_.-]{{0,{ID_CHARS_MAX}}}$(?!\n)",
-            description="a command with an id that was taken before is refused: it may be sent again",
+            description="a command with an id that was taken before is refused, so it may be sent again",
         ),
     ] = ""
+
+
+class ResumeOrder(Order, forbid_unknown_fields=True):
+    """The body of a resume."""
+
+    rebase: Annotated[bool, Meta(description="measure losses anew")] = False
 
 
 class Accepted(msgspec.Struct):
@@ -58,6 +69,7 @@ class Route(NamedTuple):
     path: str
     summary: str
     answers: dict[int, type | str]
+    body: type[Order] = Order  # of a command
 
 
 TEXT: Final = "text/plain"
@@ -81,6 +93,8 @@ ROUTES: Final = (
     Route("GET", "/frames", "The newest frames of ticks as they came, a line each", {200: TEXT, **_ALWAYS}),
     Route("GET", "/openapi.json", "This document", {200: "application/json", **_ALWAYS}),
     Route("POST", "/halt", "Cancel what stands but stops, and add no risk until a resume", _COMMANDED),
-    Route("POST", "/resume", "Trade again; refused while a loss is beyond its limit", _COMMANDED),
+    Route(
+        "POST", "/resume", "Trade again; refused while a loss is beyond its limit", _COMMANDED, ResumeOrder
+    ),
     Route("POST", "/flatten", "Halt, and close every position", _COMMANDED),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from daemon import __version__
-from daemon.faces.http_forms import BODY_BYTES_MAX, ROUTES, Order, Route
+from daemon.faces.http_forms import BODY_BYTES_MAX, ROUTES, Order, ResumeOrder, Route
 
 _ABOUT = (
     "A trading daemon on its Unix socket, which only its owner can open, or on a loopback port. Over the "
@@ -20,7 +20,7 @@ _ABOUT = (
 def document() -> dict[str, Any]:
     """Return the document, OpenAPI 3.1."""
     answers = (one for route in ROUTES for one in route.answers.values())
-    types = [Order, *dict.fromkeys(one for one in answers if not isinstance(one, str))]
+    types = [Order, ResumeOrder, *dict.fromkeys(one for one in answers if not isinstance(one, str))]
     _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
@@ -49,7 +49,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": {str(status): _answer(status, form) for status, form in sorted(route.answers.items())},
     }
     if route.method == "POST":
-        operation["requestBody"] = {"required": False, "content": {"application/json": _schema(Order)}}
+        operation["requestBody"] = {"required": False, "content": {"application/json": _schema(route.body)}}
         operation["security"] = [{"token": []}, {}]
     return operation
 
