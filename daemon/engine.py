@@ -14,7 +14,7 @@ time of a drain is the receive time of its last frame, so that a recording alone
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
@@ -31,6 +31,7 @@ from daemon.orders.venue_alarm import take_alarm
 from daemon.pulse import STEADY
 from daemon.readiness import Readiness
 from daemon.redact import redact
+from daemon.rejections import Rejections
 from daemon.runtime import owners_of
 from daemon.spans import NoSpans
 from daemon.touch import Touch
@@ -94,7 +95,7 @@ class Engine:
         """
         self.phase: DaemonState = "STARTING"
         self._drains = self.woken = 0  # the latter of these: by a timer or a fill instead of a frame
-        self.rejections: Counter[int] = Counter()  # by the venue's code
+        self.rejections = Rejections()
         self.repeated = 0  # reports that said only what was known
         self.runtimes = runtimes
         self.orders = orders
@@ -339,7 +340,7 @@ class Engine:
             self._marks.one(report.instrument, show=False)  # a fill is valued at the market it met
         self.orders.apply(report)
         if kind == "REJECTED":
-            self.rejections[report.code] += 1
+            self.rejections.add(report)
             self.market.symbols.on_rejected(report)
         elif kind == "TRADE":
             for runtime in self._runtimes_of[report.instrument]:

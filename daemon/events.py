@@ -97,6 +97,11 @@ class ExecutionReport(msgspec.Struct, frozen=True):
     code: int = 0  # the venue's error code
     reason: str = ""  # of a TRADE: what the venue did by an order of its own, such as "liquidated"
 
+    @property
+    def unsent(self) -> bool:
+        """Whether it is no word of the venue's: the request certainly did not leave."""
+        return self.reason.startswith(NOT_SENT)
+
 
 class VenueStatus(msgspec.Struct, frozen=True):
     """The venue's connection came up or went down."""

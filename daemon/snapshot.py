@@ -29,7 +29,7 @@ _FLAT: Final = 1e-9
 
 
 def order_counts(core: Core) -> OrderCounts:
-    """Return the orders of this run by state, and what was sent, filled, rejected and refused."""
+    """Return the orders of this run by state, and what was sent or not, filled, rejected and refused."""
     tally, life = core.tally, core.orders.life
     states: Counter[str] = Counter(order.state.name for order in life.open.values())
     states.update({state.name: count for state, count in tally.ended.items() if count})
@@ -42,7 +42,8 @@ def order_counts(core: Core) -> OrderCounts:
         amended=tally.sent[dt.AMEND],
         cancelled=tally.sent[dt.CANCEL],
         fills=tally.fills,
-        rejected={str(code): count for code, count in core.engine.rejections.items()},
+        rejected={str(code): count for code, count in core.engine.rejections.by_code.items()},
+        unsent=core.engine.rejections.unsent,
         repeated=core.engine.repeated,
         refusals=refusals,
         unknown=len(unknown),

@@ -75,6 +75,7 @@ class OrderCounts(msgspec.Struct, kw_only=True):
     cancelled: int = 0  # cancellations asked for
     fills: int = 0
     rejected: dict[str, int] = {}  # by the venue's code
+    unsent: int = 0  # placed, and REJECTED because they certainly did not leave: no word of the venue's
     repeated: int = 0  # reports that said only what was known
     refusals: dict[str, int] = {}  # by our own reason, as kernels.dtypes.REFUSAL_NAMES
     unknown: int = 0

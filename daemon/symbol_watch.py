@@ -16,7 +16,6 @@ import msgspec
 import structlog
 
 from daemon.errors import TickdError
-from daemon.events import NOT_SENT
 from daemon.orders.audit import Alarm
 from daemon.pause import pause, within
 
@@ -77,7 +76,7 @@ class SymbolWatch:
 
     def on_rejected(self, report: ExecutionReport) -> None:
         """Doubt: it may be why the venue rejected an order."""
-        if report.reason.startswith(NOT_SENT):
+        if report.unsent:
             return
         if report.instrument not in self._risk.suspended and _SAYS_CLOSED.search(report.reason):
             self._close(self._instruments[report.instrument], "closed")

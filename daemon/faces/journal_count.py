@@ -9,7 +9,7 @@ class Count:
     """What happened to one strategy in one instrument; sums of them are sums of their fields."""
 
     def __init__(self) -> None:
-        self.orders = self.fills = self.cancels = self.unknown = 0
+        self.orders = self.fills = self.cancels = self.unsent = self.unknown = 0
         self.turnover = self.maker = self.unknown_ns = self.unknown_ns_max = 0
         self.slippage = self.limit_slippage = 0
         self.decided = self.own = 0  # turnovers: of what these two are of

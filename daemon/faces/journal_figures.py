@@ -91,6 +91,8 @@ def _details(line: Line) -> Iterator[str]:
         for what, of in (("rejected with code", line.rejections), ("refused for", line.refusals))
         if of
     ]
+    if line.unsent:
+        told.append(f"never sent: {line.unsent:,}")
     if line.unknown:
         told.append(
             f"UNKNOWN {line.unknown:,} times, {line.unknown_s:,.3f} s in all, "

@@ -6,7 +6,7 @@ from array import array
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from daemon.events import NOT_SENT, ExecutionReport
+from daemon.events import ExecutionReport
 from daemon.faces.journal_table import SIDES, VERBS, stamp, wish
 from daemon.faces.journal_views import average, decided_price, plus, worth
 from daemon.orders.audit import Filled, Moved
@@ -154,7 +154,7 @@ class _Teller:
         yield "risk approved it (what it refuses gets no order id), and it was recorded, to be sent at once"
 
     def _word(self, report: ExecutionReport, order: Order) -> str:
-        if report.reason.startswith(NOT_SENT):
+        if report.unsent:
             return f"{_UNSENT.get(report.kind, 'the question about it was')} {report.reason}{self._after()}"
         if report.kind == "STATUS":
             told = f"asked about it, the venue said {report.status}"

@@ -58,6 +58,7 @@ class Line(msgspec.Struct, kw_only=True):
     fills: int = 0
     cancels: int = 0  # asked for
     rejections: dict[str, int] = {}  # by the venue's code
+    unsent: int = 0  # orders that certainly did not leave
     refusals: dict[str, int] = {}  # by our reason
     unknown: int = 0  # spells
     unknown_s: float = 0.0
@@ -253,8 +254,11 @@ class Summing:
         if spell is not None:
             self._of(moved.order).doubt(spell[1] - self._clip(spell[0]))
         if moved.after is State.REJECTED and moved.before is not State.REJECTED:
-            code = record.code if isinstance(record, ExecutionReport) else 0
-            self._of(moved.order).rejections[str(code)] += 1
+            count, report = self._of(moved.order), record if isinstance(record, ExecutionReport) else None
+            if report is not None and report.unsent:
+                count.unsent += 1
+            else:
+                count.rejections[str(report.code if report is not None else 0)] += 1
 
     # --- who is meant -------------------------------------------------------------------------------------
     def _named(self, strategy: str, symbol: str) -> Count:
@@ -334,6 +338,7 @@ class Summing:
             fills=count.fills,
             cancels=count.cancels,
             rejections=dict(sorted(count.rejections.items())),
+            unsent=count.unsent,
             refusals=dict(sorted(count.refusals.items())),
             unknown=count.unknown,
             unknown_s=count.unknown_ns / 1e9,

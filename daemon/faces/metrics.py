@@ -167,9 +167,10 @@ def _orders(status: Status) -> Iterator[Metric]:
         by_state.add_metric([name], count)
     yield by_state
     requests = {"place": orders.placed, "amend": orders.amended, "cancel": orders.cancelled}
-    yield _counters("tickd_order_requests", "Requests sent to the venue", "verb", requests)
+    yield _counters("tickd_order_requests", "Requests to the venue, unsent ones too", "verb", requests)
     yield _counter("tickd_fills", "Fills, whole or partial", orders.fills)
     yield _counters("tickd_order_rejects", "Orders the venue refused, by its code", "code", orders.rejected)
+    yield _counter("tickd_orders_unsent", "Orders that certainly did not leave for the venue", orders.unsent)
     yield _counter("tickd_order_reports_repeated", "Reports that said only what was known", orders.repeated)
     yield _counters("tickd_refusals", "Actions we refused ourselves, by reason", "reason", orders.refusals)
     yield _gauge("tickd_orders_unknown", "Orders sent whose outcome is not known", orders.unknown)

@@ -61,6 +61,7 @@ class HealthMessage(Message, kw_only=True):
     orders_unknown: int
     fills: int
     rejected: int
+    unsent: int
     refused: int
     quote: str
     equity: float | None
@@ -255,6 +256,7 @@ class Teller:
             orders_unknown=orders.unknown,
             fills=orders.fills,
             rejected=sum(orders.rejected.values()),
+            unsent=orders.unsent,
             refused=sum(orders.refusals.values()),
             quote=status.quote,
             equity=status.equity,

@@ -184,7 +184,8 @@ def summary(status: Status) -> RenderableType:
     facts.add_row(
         "fills",
         f"{orders.fills:,}, refused {sum(orders.refusals.values()):,} here and "
-        f"{sum(orders.rejected.values()):,} by the venue, unknown {orders.unknown}",
+        f"{sum(orders.rejected.values()):,} by the venue, never sent {orders.unsent:,}, "
+        f"unknown {orders.unknown}",
     )
     if status.mqtt is not None:
         facts.add_row("mqtt", bus_words(status.mqtt))
@@ -326,6 +327,8 @@ def _orders(status: Status) -> Table:
         table.add_row(Text(f"refused: {name}", style="yellow"), f"{count:,}")
     for code, count in sorted(status.orders.rejected.items()):
         table.add_row(Text(f"rejected: {code}", style="red"), f"{count:,}")
+    if status.orders.unsent:
+        table.add_row(Text("never sent", style="yellow"), f"{status.orders.unsent:,}")
     if not table.row_count:
         table.add_row("none", "")
     return table

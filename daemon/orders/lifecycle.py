@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from daemon.events import NOT_SENT
 from daemon.orders.audit import Alarm, Filled, Moved
 from daemon.orders.fees import value_fees
 from daemon.orders.order import ADOPTED_LEVEL, State
@@ -243,7 +242,7 @@ class Lifecycle:
 
     def _on_rejected(self, order: Order, report: ExecutionReport) -> None:
         self._end(order, Event.REJECTED, report)  # of a triggered stop it is the rest: some may have traded
-        if report.reason.startswith(NOT_SENT):
+        if report.unsent:
             return  # a used up budget or a lost line passes by itself, and says nothing of the orders
         if order.reduces and self.doubts is not None:
             self.doubts.ask_after_refusal()  # what it should have reduced may be locked by others, or gone
@@ -315,7 +314,7 @@ class Lifecycle:
         if report.kind == "CANCEL_REJECTED":
             order.cancel_refused = True
         elif report.kind == "AMEND_REJECTED":  # an exchange takes so many of an order, and no more
-            order.amend_refused = order.amend_refused or not report.reason.startswith(NOT_SENT)
+            order.amend_refused = order.amend_refused or not report.unsent
         self.step(order, Event.DOUBT, report.wire_ns)
 
     def _on_status(self, order: Order, report: ExecutionReport) -> None:

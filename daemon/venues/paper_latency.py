@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from daemon.errors import ConfigError, JournalError
-from daemon.events import NOT_SENT, ExecutionReport
+from daemon.events import ExecutionReport
 from daemon.orders.reader import read_all
 from daemon.orders.records import Placed, Run
 
@@ -110,7 +110,7 @@ def measured(disk: Disk, folder: Path) -> list[int]:
                 sent[f"{head}{record.seq}"] = record.now_ns
             elif isinstance(record, ExecutionReport):
                 sent_ns = sent.pop(record.client_order_id, 0)
-                if sent_ns and record.kind in _WORDS and not record.reason.startswith(NOT_SENT):
+                if sent_ns and record.kind in _WORDS and not record.unsent:
                     found.append(max(record.wire_ns - sent_ns, 0))
     except (JournalError, OSError) as error:
         raise ConfigError(f"paper.latency: {error}") from None

@@ -186,7 +186,7 @@ def test_rejections_are_counted_by_the_venues_code(new_floor, script):
     floor.quote(99.9, 99.92)  # before the order arrives the market came down to it: now it would take
     script.wants = None
     floor.later(0.01)
-    assert floor.engine.rejections == {-2010: 1}
+    assert (floor.engine.rejections.by_code, floor.engine.rejections.unsent) == ({-2010: 1}, 0)
     assert [order.state for order in floor.sent()] == [State.REJECTED]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from daemon import __version__
 from daemon.config import PaperConfig, RiskConfig, StrategyConfig
+from daemon.events import ExecutionReport
 from daemon.snapshot import held, take_status
 from daemon.spans import Spans
 from kernels import dtypes as d
@@ -158,6 +159,28 @@ def test_orders_are_counted_by_where_they_stand(new_floor, script):
     orders = status_of(floor).orders
     assert (orders.by_state, orders.fills) == ({"FILLED": 1, "CANCELED": 1}, 1)
     assert (orders.rejected, orders.unknown, orders.unknown_age_s) == ({}, 0, 0.0)
+
+
+def test_an_order_that_never_left_is_not_told_as_the_venues_rejection(new_floor, script):
+    floor = new_floor(script, latency_ms=9000)
+    floor.open_market()
+    script.rest((d.BUY, 99.9, 1.0), (d.BUY, 99.8, 1.0))
+    floor.quote()
+    script.wants = None
+    words = (("not sent: the venue is down", 0), ("no", -2010))
+    for order, (reason, code) in zip(floor.sent(), words, strict=True):
+        floor.engine.on_report(
+            ExecutionReport(
+                kind="REJECTED",
+                client_order_id=order.client_order_id,
+                instrument=0,
+                wire_ns=floor.time.now_ns(),
+                reason=reason,
+                code=code,
+            )
+        )
+    orders = status_of(floor).orders
+    assert (orders.by_state, orders.rejected, orders.unsent) == ({"REJECTED": 2}, {"-2010": 1}, 1)
 
 
 def test_an_order_of_unknown_fate_is_told_with_its_age(new_floor, script):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 
 from daemon.errors import ConfigError
+from daemon.events import ExecutionReport
 from daemon.orders.audit import Alarm
 from kernels.dtypes import BUY
 
@@ -25,7 +25,8 @@ def said(floor, *statuses):
 
 
 def rejected(floor, reason):
-    floor.engine.market.symbols.on_rejected(SimpleNamespace(reason=reason, instrument=0))
+    report = ExecutionReport(kind="REJECTED", client_order_id="x", instrument=0, wire_ns=1, reason=reason)
+    floor.engine.market.symbols.on_rejected(report)
 
 
 async def later(floor, seconds):

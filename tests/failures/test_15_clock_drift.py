@@ -52,7 +52,7 @@ async def trades_on(stage, step):
     await stage.rest(1.2)  # a machine's clock is looked at every second
     stage.want(stage.hold(0.02))
     await stage.until(lambda: stage.position[0] > 0.015, "it trades again", 4)
-    assert stage.core.engine.rejections[-1021] <= REFUSED_MAX, "refused again and again"
+    assert stage.core.engine.rejections.by_code[-1021] <= REFUSED_MAX, "refused again and again"
     assert len({one.name for one in stage.sent}) == len(stage.sent)
     await stage.agree()
 

@@ -61,7 +61,7 @@ async def half_a_replacement(stage):
         )
         assert stage.checks.replacements - tried == 1, "a replacement is tried again and again"
         assert len(stage.theirs) - placed == 1, "a replacement is tried again and again"
-    assert stage.core.engine.rejections[-2010] == 3, "why half a replacement was refused is lost"
+    assert stage.core.engine.rejections.by_code[-2010] == 3, "why half a replacement was refused is lost"
     await stage.agree()
 
 

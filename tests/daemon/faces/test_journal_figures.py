@@ -51,6 +51,7 @@ def test_what_fits_no_table_is_told_below_it():
         limit_slippage_bps=-2.5,
         fees_paid={"B": "0.1"},
         rejections={"-2010": 3},
+        unsent=1300,
         refusals={"collar": 1200},
         unknown=2,
         unknown_s=4.0,
@@ -62,8 +63,8 @@ def test_what_fits_no_table_is_told_below_it():
     assert details == (
         "maker on A/B: valued at 1.5, the last trade, 2023-11-14 22:13:20.000000; "
         "slippage against the orders' own prices -0.3 (-2.50 bps); 0.1 B paid in fees; "
-        "rejected with code -2010: 3; refused for collar: 1,200; UNKNOWN 2 times, 4.000 s in all, "
-        "3.000 s at most"
+        "rejected with code -2010: 3; refused for collar: 1,200; never sent: 1,300; "
+        "UNKNOWN 2 times, 4.000 s in all, 3.000 s at most"
     )
     assert halts == "halts: 2, 5.000 s in all, and still is"
     assert note == "so it is"

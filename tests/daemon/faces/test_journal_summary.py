@@ -61,6 +61,15 @@ def test_what_happened_is_counted(busy, told):
     assert "no funding is on record" in summary.notes[-1]
 
 
+def test_what_never_left_is_no_rejection_of_the_venues(told):
+    world = World()
+    for reason, code in (("no money", -2010), ("not sent: the venue is down", 0), ("not sent: too many", 0)):
+        world.report("REJECTED", world.place(), reason=reason, code=code)
+    line = only(summed(told(world)))
+    assert (line.rejections, line.unsent) == ({"-2010": 1}, 2)
+    assert summed(told(world)).totals[0].unsent == 2
+
+
 def test_slippage_is_what_trades_cost_more_than_at_the_mid_and_than_at_the_orders_price():
     world = World()
     bought = world.place(qty=100, decided=11_999_001)  # a mid of 59995.005

@@ -52,6 +52,7 @@ tickd_order_requests_total{verb="amend"} 3.0
 tickd_order_requests_total{verb="cancel"} 4.0
 tickd_fills_total 5.0
 tickd_order_rejects_total{code="-2010"} 6.0
+tickd_orders_unsent_total 10.0
 tickd_refusals_total{reason="collar"} 7.0
 tickd_orders_unknown 8.0
 tickd_orders_unknown_age_seconds 9.0
@@ -153,6 +154,7 @@ def test_every_field_reaches_the_scrape():
         cancelled=4,
         fills=5,
         rejected={"-2010": 6},
+        unsent=10,
         refusals={"collar": 7},
         unknown=8,
         unknown_age_s=9.0,

@@ -206,6 +206,7 @@ def status(**more):
             by_state={"WORKING": 2, "UNKNOWN": 1, "FILLED": 40},
             fills=3,
             rejected={"-1": 4, "-2": 5},
+            unsent=2,
             refusals={"collar": 6},
             unknown=1,
         ),
@@ -231,7 +232,7 @@ def test_status_says_whether_it_is_there(new_floor, new_script):
 def test_health_is_a_few_of_the_status_s_numbers():
     one = Teller("one", 5, [], []).health(status(equity=100.5))
     assert (one.feed_age_s, one.stale, one.orders_open, one.orders_unknown) == (7.5, ["B/USDT"], 3, 1)
-    assert (one.fills, one.rejected, one.refused, one.equity) == (3, 9, 6, 100.5)
+    assert (one.fills, one.rejected, one.unsent, one.refused, one.equity) == (3, 9, 2, 6, 100.5)
     assert (one.tick_to_order_p50_s, one.tick_to_order_p99_s) == (4e-5, 9e-5)
     assert (one.mqtt_queued, one.mqtt_dropped, one.mqtt_refused) == (7, 9, 11)
     unknown = Status(name="one", mode="paper", version="1", state="READY", now_ns=1, uptime_s=0.0)

@@ -105,6 +105,17 @@ def test_what_became_of_a_strategy_s_memory_is_told_while_it_matters():
         )
 
 
+def test_what_was_never_sent_is_told_beside_what_the_venue_refused():
+    orders = OrderCounts(rejected={"-2010": 6}, unsent=12, refusals={"collar": 3})
+    told = " ".join(text_of(summary(make(orders=orders)), 110).split())
+    assert "refused 3 here and 6 by the venue, never sent 12, unknown 0" in told
+    for content in (render(make(orders=orders)), summary(make(orders=orders))):
+        rows = [" ".join(line.split()) for line in text_of(content, 110).splitlines()]
+        assert any("rejected: -2010 6" in row for row in rows)
+        assert any("never sent 12" in row and "by the venue" not in row for row in rows)
+    assert "never sent" not in text_of(render(make()))
+
+
 def test_pauses_of_the_collector_stand_below_the_stages_that_wait_for_them():
     pause = StageLatency(
         stage="gc pause",
