@@ -72,19 +72,25 @@ class AuditLog:
     def _on_moved(self, audit: Moved) -> None:
         if self._passes_over("order"):
             return
+        report = audit.report
+        why = {"reason": report.reason} if report is not None and report.reason else {}
+        code = {"code": report.code} if report is not None and report.code else {}
         self._log.warning(
             "order",
             now_ns=audit.now_ns,
             client_order_id=audit.order.client_order_id,
             before=audit.before.name,
             after=audit.after.name,
+            **why,
+            **code,
         )
 
     def _on_alarm(self, audit: Alarm) -> None:
         self._log.error("alarm", now_ns=audit.now_ns, kind=audit.kind, text=audit.text)
 
     def _on_latched(self, audit: Latched) -> None:
-        self._log.error(
+        say = self._log.error if audit.halted else self._log.info
+        say(
             "kill_switch",
             now_ns=audit.now_ns,
             halted=audit.halted,

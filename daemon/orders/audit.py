@@ -35,6 +35,7 @@ class Moved(msgspec.Struct, frozen=True, gc=False):
     after: State
     event: Event
     now_ns: int
+    report: ExecutionReport | None = None  # of an end or a doubt: the word that led to it, if any did
 
 
 class Filled(msgspec.Struct, frozen=True, gc=False):

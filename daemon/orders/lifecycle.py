@@ -174,8 +174,11 @@ class Lifecycle:
         self.enter(order)
 
     # --- one step -----------------------------------------------------------------------------------------
-    def step(self, order: Order, event: Event, now_ns: int) -> None:
-        """Take an order through the table, and let slot, reserve, gate and doubts follow."""
+    def step(self, order: Order, event: Event, now_ns: int, report: ExecutionReport | None = None) -> None:
+        """Take an order through the table, and let slot, reserve, gate and doubts follow.
+
+        report: the word that it ends by, or is doubted for.
+        """
         before = order.state
         try:
             after = step(before, event, order.filled_lots > 0)
@@ -203,7 +206,7 @@ class Lifecycle:
             self.desks[order.strategy].show(order, leaves)
         if (before is State.UNKNOWN) is not (after is State.UNKNOWN):
             self._doubt(order, now_ns, begins=after is State.UNKNOWN)
-        self._tell(Moved(order, before, after, event, now_ns))
+        self._tell(Moved(order, before, after, event, now_ns, report))
 
     def leaves(self, order: Order) -> int:
         """Return what may still trade, as far as we can know: the worst case."""
@@ -315,7 +318,7 @@ class Lifecycle:
             order.cancel_refused = True
         elif report.kind == "AMEND_REJECTED":  # an exchange takes so many of an order, and no more
             order.amend_refused = order.amend_refused or not report.unsent
-        self.step(order, Event.DOUBT, report.wire_ns)
+        self.step(order, Event.DOUBT, report.wire_ns, report)
 
     def _on_status(self, order: Order, report: ExecutionReport) -> None:
         event = STATUS_EVENTS.get(report.status)
@@ -356,7 +359,7 @@ class Lifecycle:
         if cum_lots > order.filled_lots:
             self._owe(order, event, cum_lots, report.wire_ns)
         elif event is not Event.LAST_FILL or order.state is not State.FILLED:
-            self.step(order, event, report.wire_ns)
+            self.step(order, event, report.wire_ns, report)
 
     def _count(self, order: Order, report: ExecutionReport) -> None:
         """Compare the venue's count of an order with ours."""

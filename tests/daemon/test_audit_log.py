@@ -74,6 +74,7 @@ def test_only_a_step_that_a_person_should_know_of_is_logged(logged):
         "PENDING_NEW",
         "REJECTED",
     )
+    assert (line["reason"], line["code"]) == ("Order would immediately match and take.", -2010)
 
 
 def test_an_order_of_unknown_fate_is_a_warning(logged):
@@ -85,7 +86,34 @@ def test_an_order_of_unknown_fate_is_a_warning(logged):
     assert [(line["level"], line["after"]) for line in lines()] == [("warning", "UNKNOWN")]
 
 
-def test_alarms_and_the_kill_switch_are_errors(logged):
+@pytest.mark.parametrize(
+    ("reason", "code", "told"),
+    [
+        ("not sent: the venue is down", 0, {"reason": "not sent: the venue is down"}),
+        ("", -2010, {"code": -2010}),
+    ],
+)
+def test_why_an_order_was_rejected_stands_in_its_line(logged, reason, code, told):
+    floor, script, lines = logged(latency_ms=9000)
+    floor.open_market()
+    script.rest((d.BUY, 99.9, 1.0))
+    floor.quote()
+    (order,) = floor.sent()
+    floor.engine.on_report(
+        ExecutionReport(
+            kind="REJECTED",
+            client_order_id=order.client_order_id,
+            instrument=0,
+            wire_ns=floor.time.now_ns(),
+            reason=reason,
+            code=code,
+        )
+    )
+    (line,) = lines()
+    assert {key: line[key] for key in ("reason", "code") if key in line} == told
+
+
+def test_alarms_and_a_thrown_kill_switch_are_errors_and_its_reset_is_none(logged):
     floor, _, lines = logged()
     floor.engine.on_report(
         ExecutionReport(
@@ -107,7 +135,7 @@ def test_alarms_and_the_kill_switch_are_errors(logged):
     # who resumes has the venue's word compared anew, and the stranger's trade is in its balances
     assert [one for one in found if one["event"] == "kill_switch"] == [
         {"level": "error", "event": "kill_switch", "kind": None, "halted": True, "reason": "lunch"},
-        {"level": "error", "event": "kill_switch", "kind": None, "halted": False, "reason": ""},
+        {"level": "info", "event": "kill_switch", "kind": None, "halted": False, "reason": ""},
     ]
     assert {
         "level": "error",
