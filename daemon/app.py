@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from daemon.assembly import assemble
-from daemon.cautions import cautions
+from daemon.cautions import cautions, say_begun
 from daemon.credentials import find_token
 from daemon.errors import EXIT_DONE, JournalError, TickdError
 from daemon.events import Command
@@ -161,7 +161,7 @@ class App:
             self._tape_worker,
             self._sinks.observers,
         )
-        self.core, core, venue = desk.core, desk.core, desk.venue
+        self.core = core = desk.core
         self.started_ns = seams.clock.now_ns()
         if desk.tape is not None:  # not among the tasks that the end cancels: it writes to the last
             self._taping = asyncio.get_running_loop().create_task(desk.tape.run())
@@ -187,8 +187,7 @@ class App:
         settle_loop(config.loop, rehearsal.idle if rehearsal else None)
         self._pulse.start()
         self._garbage.begin()
-        self.log.info("ready", symbols=", ".join(config.feed.symbols), venue=venue.name)
-        self._say_halted()
+        say_begun(self.log, core)
 
     async def _open_faces(self) -> None:
         """Listen, and tell who wants to be told."""
@@ -197,14 +196,6 @@ class App:
         self._http = HttpFace(self.status, core.obey, self._on_http, seams.clock, token, self.feed.recent)
         await self._http.start(Path(config.http.socket), config.http.port)
         self._sinks.begin(core, self.status, self._spawn)
-
-    def _say_halted(self) -> None:
-        latch = self.core.engine.risk.latch
-        if latch is not None:
-            then = (
-                "every position is being closed; tickd resume ends that" if latch.flatten else "tickd resume"
-            )
-            self.log.warning("halted", since=latch.now_ns, reason=latch.reason, then=then)
 
     def _make_feed(self, exchange: Exchange, rings: NDArray[np.void]) -> SnapshotFetcher:
         feed, seams, instruments = self.config.feed, self.seams, self.core.engine.instruments
@@ -238,7 +229,7 @@ class App:
 
     def _follow_market(self, exchange: Exchange, fetcher: SnapshotFetcher) -> None:
         """Begin to hear of the market: its streams, its books, and whether it is open."""
-        for kind, text in cautions(self.core, self.config.risk.collar):
+        for kind, text in cautions(self.core, self.config):
             self.log.warning(kind, text=text)
         self._spawn(fetcher.run(self._desk.books(self.feed)))
         self._spawn(self.connections.run())
