@@ -104,11 +104,15 @@ class NetError(TickdError):
 
 
 class VenueError(TickdError):
-    """The venue answered a request with an error. `code` is the venue's own."""
+    """The venue answered a request with an error. `code` is the venue's own.
 
-    def __init__(self, code: int, message: str) -> None:
+    `status`: of the HTTP answer; 0 where it came otherwise.
+    """
+
+    def __init__(self, code: int, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.code = code
+        self.status = status
 
 
 #: what msgspec raises for bytes that it cannot read: of another form, no text, nested too deeply

@@ -44,6 +44,7 @@ BACKOFF_S_MAX: Final = 30.0
 ROWS_MAX: Final = 1000  # the longest list the exchange sends at once
 _INVALID_TIMESTAMP: Final = -1021
 _UNKNOWN: Final = -1000
+NOT_FOUND: Final = 404  # HTTP's: nothing is at this path, whatever code may be in the answer
 #: our own code for an answer that is not as documented; one that stays so cannot be agreed with
 UNREADABLE: Final = -1
 _LIMITED: Final = -1003
@@ -118,7 +119,7 @@ class RestReader:
                 if attempt == TRIES:
                     raise
             except VenueError as error:
-                if attempt == TRIES or error.code not in passing:
+                if attempt == TRIES or error.code not in passing or error.status == NOT_FOUND:
                     raise
                 if error.code == _INVALID_TIMESTAMP:
                     await self.ask_time()
@@ -176,9 +177,11 @@ class RestReader:
             error = self._error.decode(answer.body)
         except DECODE_ERRORS:
             code = _UNKNOWN if answer.status >= 500 else -answer.status
-            raise VenueError(code, f"{asked} was answered with HTTP status {answer.status}") from None
+            text = f"{asked} was answered with HTTP status {answer.status}"
+            raise VenueError(code, text, answer.status) from None
         code = _UNKNOWN if answer.status >= 500 else error.code
-        raise VenueError(code, f"{asked} was refused: {redact(error.msg)} (code {error.code})")
+        text = f"{asked} was refused: {redact(error.msg)} (code {error.code})"
+        raise VenueError(code, text, answer.status)
 
     def _time_ms(self) -> int:
         return self._server.time_ms(self._seams.clock.now_ns())

@@ -13,6 +13,7 @@ import msgspec
 
 from daemon.errors import ConfigError, VenueError
 from daemon.venues.binance_frames import decoded
+from daemon.venues.binance_rest import NOT_FOUND
 from daemon.venues.hosts import PLACES
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 #: Binance's: the key, its signature or its permissions are wrong, or it is not of this address
 KEY_REFUSED: Final = frozenset({-1022, -2014, -2015})
 _PATH: Final = "/sapi/v1/account/apiRestrictions"
-_NOT_FOUND: Final = -404  # how RestReader tells an HTTP status without an error code
 
 
 class Rights(NamedTuple):
@@ -60,7 +60,7 @@ async def refuse_withdrawals(rest: RestReader, venue: VenueConfig, market: Marke
         if error.code in KEY_REFUSED:
             raise refused("Binance", str(error)) from None
         host = urlsplit(venue.rest_url).hostname
-        if error.code != _NOT_FOUND or host is None or host in PLACES["production"].hosts:
+        if error.status != NOT_FOUND or host is None or host in PLACES["production"].hosts:
             raise
         return [unchecked(host)]
     trades = told.enableSpotAndMarginTrading if market == "spot" else told.enableFutures

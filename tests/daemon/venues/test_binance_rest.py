@@ -364,6 +364,14 @@ def test_a_refusal_is_not_repeated_and_shows_no_signature() -> None:
     assert "apikeyapikey" not in str(refused.value)
 
 
+@pytest.mark.parametrize("body", [b'{"code":-1000,"msg":"Not Found"}', b"<html>", b'{"code":0,"msg":""}'])
+def test_what_is_not_there_is_told_by_its_status_and_not_asked_for_again(body: bytes) -> None:
+    desk = Desk(lambda path, params: Response(404, {}, body))
+    with pytest.raises(VenueError) as missing:
+        desk.run(desk.rest.get("/api/v3/account", {}, 20, bytes))
+    assert (missing.value.status, len(desk.net.asked)) == (404, 1)
+
+
 def test_a_wrong_clock_is_measured_and_the_request_made_again() -> None:
     def answer(path: str, params: dict[str, str]) -> Answer:
         if path == "time":

@@ -76,13 +76,24 @@ def test_the_testnet_is_not_asked_what_it_does_not_know():
     assert told == ["the testnet does not tell what a key may do: that it cannot withdraw is not checked"]
 
 
-def test_an_exchange_of_ones_own_may_not_know_and_production_must():
-    unknown = VenueError(-404, "GET /sapi was answered with HTTP status 404")
+@pytest.mark.parametrize("code", [-404, -1000, -1121, -2013, 0, 404])
+def test_an_exchange_of_ones_own_may_not_know_and_production_must(code):
+    unknown = VenueError(code, "GET /sapi was answered with HTTP status 404", 404)
     (told,) = check(unknown, rest_url="http://127.0.0.1:1")[0]
     assert told.startswith("127.0.0.1 does not tell what a key may do")
     for url in ("", "https://api1.binance.com"):
         with pytest.raises(VenueError, match="404"):
             check(unknown, rest_url=url)
+
+
+def test_another_refusal_of_an_exchange_of_ones_own_is_no_path_that_it_lacks():
+    with pytest.raises(VenueError, match="too old"):
+        check(VenueError(-1021, "the time is too old", 400), rest_url="http://127.0.0.1:1")
+
+
+def test_a_key_that_is_refused_with_404_is_refused_all_the_same():
+    with pytest.raises(ConfigError, match="refuses the key"):
+        check(VenueError(-2015, "no such key", 404), rest_url="http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize("code", [-1022, -2014, -2015])
