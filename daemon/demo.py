@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
 import sys
 from contextlib import suppress
 from decimal import ROUND_UP, Decimal
@@ -35,7 +34,7 @@ from daemon.config import (
 )
 from daemon.config_show import to_toml
 from daemon.credentials import CREDENTIALS
-from daemon.disk import RealDisk
+from daemon.demo_folder import FOLDER, DemoFolder
 from daemon.errors import EXIT_DONE, NotRunningError, TickdError, UsageError
 from daemon.faces import terminal
 from daemon.faces.client import fetch_status
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument, Market
     from daemon.options import DemoOptions
 
-FOLDER: Final = Path("var/demo")
 MODEL: Final = Path(__file__).resolve().parent.parent / "models" / "demo"
 #: how long it trades on the synthetic market, which has no end
 SECONDS: Final = 60.0
@@ -117,25 +115,38 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
     exchange = Child("the simulated exchange")
     daemon = Child("the daemon")
     released = False
-    config, disk = market.config(), RealDisk()
-    path = _prepare(config, disk)
+    config = market.config()
+    folder = DemoFolder(Path(config.journal.path), Path(config.tape.path))
+    folder.prepare(_HEAD + to_toml(config, {}))
     try:
         console.print("starting the simulated exchange", highlight=False)
         key, secret = market.keys
         given = {name: value for name, value in os.environ.items() if not name.startswith(_KEPT_OUT)}
         await exchange.start(market.exchange_command(), {**given, KEY_ENV: key, SECRET_ENV: secret})
         ready = asyncio.ensure_future(exchange.message("ready"))
-        console.print(f"starting the daemon ({path})", highlight=False)
+        console.print(f"starting the daemon ({folder.config})", highlight=False)
         _say_compiling(console, market, config)
-        command = [sys.executable, "-m", "daemon.cli", "run", str(path), "--json", "--with-parent", "--hold"]
+        command = [
+            sys.executable,
+            "-m",
+            "daemon.cli",
+            "run",
+            str(folder.config),
+            "--json",
+            "--with-parent",
+            "--hold",
+        ]
         keys = {config.venue.key_env: key, config.venue.secret_env: secret}
         await daemon.start(command, {**given, **keys})
         if await _unless(stopping, _first(ready, daemon)) is None:
             return None, None
         daemon.release()
         released = True
-        if not await _show(options, config, exchange, daemon, stopping):
+        status = await _first_status(Path(config.http.socket), daemon, stopping)
+        if status is None:
             return None, None
+        folder.begin()
+        await _show(options, config, exchange, daemon, stopping, status)
         daemon.end()
         printed = await daemon.output()
         status = msgspec.json.decode(printed, type=Status) if printed else None
@@ -147,7 +158,7 @@ async def _run(options: DemoOptions, market: _Market) -> tuple[Status | None, Ti
         # the daemon first, while it can still cancel its orders
         await daemon.gone()
         await exchange.gone()
-        disk.release()
+        folder.release()
 
 
 def _say_compiling(console: Console, market: _Market, config: Config) -> None:
@@ -175,31 +186,6 @@ async def _first(ready: asyncio.Future[Any], daemon: Child) -> Any:
         await _cancelled(ready)
 
 
-def _prepare(config: Config, disk: RealDisk) -> Path:
-    """Clear the folder of an earlier demo, and write the daemon's configuration into it.
-
-    The folder is this demo's until `disk` gives it back; its daemon takes the journal's lock only later.
-    """
-    path, journal = FOLDER / "demo.toml", Path(config.journal.path)
-    try:
-        look = RealDisk()
-        look.lock(journal / "lock")  # a daemon that somebody started by hand may hold it
-        look.release()
-        disk.lock(FOLDER / "lock")
-        for folder in (journal, Path(config.tape.path)):
-            shutil.rmtree(folder, ignore_errors=True)
-        path.write_text(_HEAD + to_toml(config, {}), encoding="utf-8")
-    except BlockingIOError:
-        raise TickdError(
-            f"a demo is running in {FOLDER} already; end it, or start this one in another folder"
-        ) from None
-    except OSError as error:
-        raise TickdError(
-            f"{FOLDER} cannot be written ({error.strerror}); start the demo in a folder of yours"
-        ) from None
-    return path
-
-
 async def _unless(stopping: asyncio.Event, work: Any) -> Any:
     """Return what `work` returns, or None when asked to stop before."""
     task = asyncio.ensure_future(work)
@@ -219,16 +205,18 @@ async def _cancelled(task: asyncio.Future[Any]) -> None:
 
 
 async def _show(
-    options: DemoOptions, config: Config, exchange: Child, daemon: Child, stopping: asyncio.Event
-) -> bool:
-    """Show the daemon until its time is over, the tape has ended, or somebody asks to stop.
+    options: DemoOptions,
+    config: Config,
+    exchange: Child,
+    daemon: Child,
+    stopping: asyncio.Event,
+    status: Status,
+) -> None:
+    """Show the daemon, from its first Status on, until its time or the tape is over, or somebody says stop.
 
-    Returns whether there was anything to show. Raises TickdError when a process fails.
+    Raises TickdError when a process fails.
     """
     socket = Path(config.http.socket)
-    status = await _first_status(socket, daemon, stopping)
-    if status is None:
-        return False
     view = terminal.open_view(Console(stderr=True) if options.json else Console())
     interval_ns = int((0 if isinstance(view, terminal.LiveView) else _LINES_S) * 1e9)
     clock = SystemClock()
@@ -260,7 +248,6 @@ async def _show(
             await _cancelled(task)
     if options.svg is not None:
         _draw(status, options.svg)
-    return True
 
 
 async def _first_status(socket: Path, daemon: Child, stopping: asyncio.Event) -> Status | None:

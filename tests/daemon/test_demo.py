@@ -13,7 +13,6 @@ from daemon import demo
 from daemon.config import from_tree
 from daemon.config_show import to_toml
 from daemon.demo import HORIZON_S, MODEL, NOTIONAL
-from daemon.disk import RealDisk
 from daemon.errors import FileFormatError, TickdError, UsageError
 from daemon.options import DemoOptions
 from daemon.status import Status
@@ -124,41 +123,8 @@ def test_the_file_the_daemon_reads_says_what_was_meant():
     assert from_tree(tomllib.loads(to_toml(config, {})), {}, "demo") == config
 
 
-def test_the_journal_of_an_earlier_demo_is_cleared(tmp_path, monkeypatch):
+def test_a_picture_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = config_of()
-    old = tmp_path / "var" / "demo" / "journal" / "00000001.journal"
-    old.parent.mkdir(parents=True)
-    old.write_text("old")
-    text = demo._prepare(config, RealDisk()).read_text()
-    assert text.endswith(f"means nothing here.\n{to_toml(config, {})}")
-    assert text.startswith("# Written by tickd demo")
-    assert not old.exists()
-
-
-@pytest.mark.parametrize("held", ["lock", "journal/lock"])
-def test_a_demo_that_runs_here_already_is_left_alone_from_its_first_moment(tmp_path, monkeypatch, held):
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "var" / "demo"
-    first = RealDisk()
-    first.lock(folder / held)  # a start, or a daemon by hand: neither answers on a socket yet
-    kept = folder / "journal" / "00000001.journal"
-    kept.parent.mkdir(exist_ok=True)
-    kept.write_text("kept")
-    with pytest.raises(TickdError, match="a demo is running in var/demo already"):
-        demo._prepare(config_of(), RealDisk())
-    assert not (folder / "demo.toml").exists()
-    assert kept.read_text() == "kept"
-    first.release()
-    assert demo._prepare(config_of(), RealDisk()).exists()
-    assert not kept.exists()
-
-
-def test_what_cannot_be_written_is_named(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "var").write_text("taken")
-    with pytest.raises(TickdError, match="var/demo cannot be written"):
-        demo._prepare(config_of(), RealDisk())
     status = Status(name="d", mode="demo", version="1", state="STOPPED", now_ns=1, uptime_s=1.0)
     with pytest.raises(TickdError, match=r"the picture nowhere/a.svg cannot be written \(No such file"):
         demo._draw(status, tmp_path.__class__("nowhere/a.svg"))
@@ -212,13 +178,13 @@ def test_it_ends_with_its_time_or_its_tape_whichever_is_first(
     monkeypatch.setattr(demo, "_LOOK_S", 0.01)
     monkeypatch.setattr(demo, "SECONDS", 0.05)
     show = demo._show(
-        DemoOptions(**options), config_of(**options), Exchange(ends_after_s), None, asyncio.Event()
+        DemoOptions(**options), config_of(**options), Exchange(ends_after_s), None, asyncio.Event(), status
     )
 
     async def within():
         return await asyncio.wait_for(show, 10)
 
-    assert asyncio.run(within())
+    asyncio.run(within())
     assert "READY" in capsys.readouterr().out
 
 
