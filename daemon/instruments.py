@@ -94,8 +94,10 @@ class Instrument(msgspec.Struct, frozen=True):
     price_max: Decimal = Decimal(0)
     notional_max: Decimal = Decimal(0)  # of orders with a price
     stop_qty_max: Decimal = Decimal(0)  # of a stop, which becomes a market order
+    position_max: Decimal = Decimal(0)  # of the base that an account may have, open buys included
     orders_max: int = 0  # open at once
     stops_max: int = 0
+    amends_max: int = 0  # of one order
     #: how far from a reference of the venue's own, an average or the mark, it takes a price, as a fraction
     reference_bound: Decimal = Decimal(0)
     #: decimals of price and quantity in the checksums of books, where the exchange sends any
@@ -180,8 +182,10 @@ def make_instrument(
     price_max: str = "0",
     notional_max: str = "0",
     stop_qty_max: str = "0",
+    position_max: str = "0",
     orders_max: int = 0,
     stops_max: int = 0,
+    amends_max: int = 0,
     reference_bound: Decimal = Decimal(0),
     checksum_places: tuple[int, int] = (0, 0),
     exchange_symbol: str = "",
@@ -213,8 +217,10 @@ def make_instrument(
         price_max=Decimal(price_max),
         notional_max=Decimal(notional_max),
         stop_qty_max=Decimal(stop_qty_max),
+        position_max=Decimal(position_max),
         orders_max=orders_max,
         stops_max=stops_max,
+        amends_max=amends_max,
         reference_bound=reference_bound,
         checksum_places=checksum_places,
         contract_size=contract_size,

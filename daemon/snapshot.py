@@ -11,6 +11,7 @@ from daemon.footprint import footprint
 from daemon.latency import stage_latency
 from daemon.orders.detached import left_behind
 from daemon.orders.order import State
+from daemon.orders.refusals import REFUSAL_NAMES
 from daemon.spans import STAGES
 from daemon.status import InstrumentStatus, OrderCounts, Status, StrategyStatus
 from kernels import dtypes as dt
@@ -35,7 +36,7 @@ def order_counts(core: Core) -> OrderCounts:
     states.update({state.name: count for state, count in tally.ended.items() if count})
     unknown = [order.changed_ns for order in life.open.values() if order.state is State.UNKNOWN]
     now_ns = core.orders.clock.now_ns()
-    refusals = {dt.REFUSAL_NAMES[code]: count for code, count in core.engine.risk.refusals.items()}
+    refusals = {REFUSAL_NAMES[code]: count for code, count in core.engine.risk.refusals.items()}
     return OrderCounts(
         by_state=dict(states),
         placed=tally.sent[dt.PLACE],
@@ -75,7 +76,7 @@ def _instrument_status(
         trades_missed=lane.trade_ids.missed,
         depths_dropped=lane.sync.held_dropped,
         ring_overflow=overflow,
-        gate=dt.REFUSAL_NAMES[gate] if gate else "",
+        gate=REFUSAL_NAMES[gate] if gate else "",
     )
     status.bid, status.ask = (price if price > 0 else None for price in engine.touch(index))
     return status

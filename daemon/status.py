@@ -77,7 +77,7 @@ class OrderCounts(msgspec.Struct, kw_only=True):
     rejected: dict[str, int] = {}  # by the venue's code
     unsent: int = 0  # placed, and REJECTED because they certainly did not leave: no word of the venue's
     repeated: int = 0  # reports that said only what was known
-    refusals: dict[str, int] = {}  # by our own reason, as kernels.dtypes.REFUSAL_NAMES
+    refusals: dict[str, int] = {}  # by our own reason, as daemon.orders.refusals
     unknown: int = 0
     unknown_age_s: float = 0.0  # of the oldest; 0 with none
 

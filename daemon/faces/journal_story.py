@@ -13,8 +13,9 @@ from daemon.orders.audit import Filled, Moved
 from daemon.orders.money import to_text
 from daemon.orders.order import State
 from daemon.orders.records import Adopted, Asked, Checkpoint, Placed, RefusedAction, Voided
+from daemon.orders.refusals import REFUSAL_NAMES
 from daemon.orders.retelling import Retelling, Spells
-from kernels.dtypes import PLACE, REFUSAL_NAMES, STOP, X_INSTRUMENT, X_SLOT, X_VERB
+from kernels.dtypes import PLACE, STOP, X_INSTRUMENT, X_SLOT, X_VERB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -21,8 +21,8 @@ from daemon.orders.audit import Filled, Moved
 from daemon.orders.money import to_text, to_units
 from daemon.orders.order import State
 from daemon.orders.records import Asked, Checkpoint, FundingNamed, Latch, Placed, RefusedAction
+from daemon.orders.refusals import REFUSAL_NAMES
 from daemon.orders.retelling import Retelling, Spells
-from kernels.dtypes import REFUSAL_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -16,11 +16,11 @@ from daemon.events import ExecutionReport, Funding
 from daemon.instruments import Scale
 from daemon.orders import records
 from daemon.orders.money import to_text
+from daemon.orders.refusals import REFUSAL_NAMES
 from kernels.dtypes import (
     AMEND,
     CANCEL,
     PLACE,
-    REFUSAL_NAMES,
     REST,
     STOP,
     TARGET,

@@ -14,8 +14,9 @@ from daemon.faces.journal_table import KINDS, SIDES, VERBS, asked, iso, rows_of
 from daemon.orders.audit import Filled, Moved
 from daemon.orders.money import UNIT, to_text
 from daemon.orders.records import Checkpoint, CommandTaken, Latch, RefusedAction
+from daemon.orders.refusals import REFUSAL_NAMES
 from daemon.orders.retelling import Retelling, Spells
-from kernels.dtypes import REFUSAL_NAMES, X_KIND, X_VERB
+from kernels.dtypes import X_KIND, X_VERB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

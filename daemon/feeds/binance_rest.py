@@ -69,6 +69,8 @@ class _Filter(msgspec.Struct):
     orders_max: int = msgspec.field(default=0, name="maxNumOrders")
     stops_max: int = msgspec.field(default=0, name="maxNumAlgoOrders")
     limit: int = 0  # the futures' word for either
+    amends_max: int = msgspec.field(default=0, name="maxNumOrderAmends")
+    position_max: str = msgspec.field(default="0", name="maxPosition")
     #: of the average or mark price: of both sides, or of each
     up: str = msgspec.field(default="", name="multiplierUp")
     down: str = msgspec.field(default="", name="multiplierDown")
@@ -193,7 +195,8 @@ def _instrument(index: int, symbol: _Symbol, market: Market) -> Instrument:
             f"binance {market} tells no tick or lot size for {symbol.symbol}; it cannot be traded"
         )
     market_lot, orders = by_kind.get("MARKET_LOT_SIZE"), by_kind.get("MAX_NUM_ORDERS")
-    stops = by_kind.get("MAX_NUM_ALGO_ORDERS")
+    stops, amends = by_kind.get("MAX_NUM_ALGO_ORDERS"), by_kind.get("MAX_NUM_ORDER_AMENDS")
+    position = by_kind.get("MAX_POSITION")
     notional = by_kind.get("NOTIONAL") or by_kind.get("MIN_NOTIONAL")
     return make_instrument(
         index,
@@ -210,8 +213,10 @@ def _instrument(index: int, symbol: _Symbol, market: Market) -> Instrument:
         price_max=price.price_max,
         notional_max=notional.notional_max if notional else "0",
         stop_qty_max=market_lot.qty_max if market_lot else "0",
+        position_max=position.position_max if position else "0",
         orders_max=(orders.orders_max or orders.limit) if orders else 0,
         stops_max=(stops.stops_max or stops.limit) if stops else 0,
+        amends_max=amends.amends_max if amends else 0,
         reference_bound=_reference_bound(by_kind),
         contract_size=Decimal(symbol.contract_size),
     )

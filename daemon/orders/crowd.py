@@ -8,7 +8,9 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from daemon.orders.money import to_units
 from daemon.orders.order import ADOPTED_LEVEL
+from daemon.orders.refusals import REFUSED_POSITION_MAX
 from kernels.dtypes import (
     BUY,
     P_FREE_BASE,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from daemon.orders.desk import Desk
     from daemon.orders.gates import Gates
     from daemon.orders.order import Order
+    from daemon.orders.purse import Purse
 
 
 class Crowd:
@@ -47,6 +50,8 @@ class Crowd:
         """position_notional_max: of all strategies together, in the quote."""
         #: open orders per instrument; the manager keeps them
         self.live: list[list[Order]] = [[] for _ in instruments]
+        #: what the account has of each instrument's base; the manager gives them
+        self.purses: Sequence[Purse] = ()
         self._rows = gates.rows
         self._shared = gates.shared
         self._notional_max = position_notional_max
@@ -56,6 +61,9 @@ class Crowd:
         #: so many the venue lets stand
         self._orders_max = [instrument.orders_max or inf for instrument in instruments]
         self._stops_max = [instrument.stops_max or inf for instrument in instruments]
+        #: so much of the base, in units, the venue lets an account have; 0: as much as it likes
+        self._position_max = [to_units(one.position_max) if one.spot else 0 for one in instruments]
+        self._lot_units = [to_units(instrument.lot_size) for instrument in instruments]
         #: spot instruments that sell the same coins
         self._of_coin = [
             [other.index for other in instruments if one.spot and other.spot and other.base == one.base]
@@ -89,10 +97,12 @@ class Crowd:
     def crowds(self, desk: Desk, action: list[int], instrument: int) -> int:
         """Refuse what, in the worst case, makes the position of all strategies together too large.
 
-        On spot also what would sell the coins that another holds. The kernel counts what is in one strategy's
-        slots: neither another's, nor an order that was adopted.
+        On spot also what would sell the coins that another holds, or buy more than an account may have. The
+        kernel counts what is in one strategy's slots: neither another's, nor an order that was adopted.
         """
         shared, side = self._shared[instrument], action[X_SIDE]
+        if side == BUY and self._position_max[instrument] and self._owns_too_much(action, instrument):
+            return REFUSED_POSITION_MAX
         if (
             side != BUY
             and (shared or len(self._of_coin[instrument]) > 1)
@@ -107,6 +117,17 @@ class Crowd:
         ticks = max(action[X_PRICE_TICKS], action[X_DECIDED_HALF_TICKS] / 2)
         notional = (side * held + lots * self._lot[instrument]) * ticks * self._tick[instrument]
         return 0 if notional <= self._notional_max else REFUSED_POSITION_NOTIONAL
+
+    def _owns_too_much(self, action: list[int], instrument: int) -> bool:
+        """Whether a buy brings the account over what it may have of the base: free, locked, and being bought.
+
+        By whichever symbol it is bought. What other programs buy is known once it has traded.
+        """
+        owned = self.purses[instrument].total + action[X_QTY_LOTS] * self._lot_units[instrument]
+        for index in self._of_coin[instrument]:
+            lots = sum(order.leaves_lots for order in self.live[index] if order.side == BUY)
+            owned += lots * self._lot_units[index]
+        return owned > self._position_max[instrument]
 
     def _sells_others(self, desk: Desk, action: list[int], instrument: int) -> bool:
         """Whether it needs coins that other strategies hold, by whichever symbol, and are not selling."""

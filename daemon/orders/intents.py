@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from kernels.dtypes import REFUSAL_NAMES, X_INSTRUMENT, X_KIND, X_LEVEL, X_SIDE, X_VERB
+from daemon.orders.refusals import REFUSAL_NAMES
+from kernels.dtypes import X_INSTRUMENT, X_KIND, X_LEVEL, X_SIDE, X_VERB
 
 if TYPE_CHECKING:
     from daemon.orders.desk import Desk

@@ -352,6 +352,7 @@ class Lifecycle:
         """Take over a quantity that an amend has lowered; a late report of a larger one changes nothing."""
         if 0 < report.qty_lots < order.qty_lots:
             order.qty_lots = report.qty_lots
+            order.amends += 1
 
     def _end(self, order: Order, event: Event, report: ExecutionReport) -> None:
         """End an order, unless the venue counts trades of it that we have not seen."""

@@ -108,6 +108,7 @@ class Orders:
         journal.on_failure = self.on_journal_failure
         risk.trip, risk.withdraw = self.halt, partial(cancel_all, self, others=False)
         risk.give_way = partial(give_way, self)
+        risk.crowd.purses = [portfolio.purse(one.base) for one in instruments]
 
     # --- out ----------------------------------------------------------------------------------------------
     def submit(self, approved: Approved) -> Order | Refused:
@@ -205,12 +206,13 @@ class Orders:
         """Lower what is still to trade; return False where that is impossible now.
 
         Impossible are a larger quantity or none, and an order that is not simply open. One whose amend was
-        refused is cancelled instead: the next would be refused too, and the next.
+        refused, or that was amended as often as the venue permits, is cancelled instead: the next would be
+        refused too, and the next.
         """
         lowers = 0 < leaves_lots < order.leaves_lots
         if not lowers or order.state not in STANDING:
             return False
-        if order.amend_refused:
+        if order.amend_refused or 0 < self.instruments[order.instrument].amends_max <= order.amends:
             self.cancel(order, now_ns)
             return True
         order.asked_lots = order.filled_lots + leaves_lots

@@ -63,6 +63,7 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     asked_lots: int = 0  # the quantity an amend under way asked for
     cancel_refused: bool = False  # by the venue, once: no replacement of it is tried again
     amend_refused: bool = False  # likewise: it is cancelled where it should be lowered
+    amends: int = 0  # that lowered it
     decided_half_ticks: int = 0  # the mid that was decided on, of a STOP its trigger; 0: not known
     reserved: int = 0  # what its worst case holds back, in units of daemon/orders/money.py
 

@@ -120,7 +120,7 @@ class Risk:
         self.short = False  # the venue's rate limits leave little
         self.blind: Collection[tuple[int, int]] = ()  # (strategy, instrument): it quotes no market unseen
         self.refusals: dict[int, int] = {}  # by code, every one
-        crowd = Crowd(instruments, self.gates, limits.position_notional_max)
+        self.crowd = crowd = Crowd(instruments, self.gates, limits.position_notional_max)
         self._collides, self._crowds = crowd.collides, crowd.crowds
         self.live = crowd.live
         self.losses = LossWatch(limits.daily_loss_max, limits.drawdown_max, self.gates, self.live, self._tell)

@@ -97,7 +97,10 @@ class Exchange:
         """Raise ApiError when the order would be refused before it reaches the book."""
         if market.symbol.status != "TRADING":
             raise ApiError(INVALID_MESSAGE, "Market is closed.")
-        check_order(new, market, self.registry.open_orders(account, market.symbol.name))
+        symbol = market.symbol
+        check_order(
+            new, market, self.registry.open_orders(account, symbol.name), account.balance(symbol.base)
+        )
         known = self.registry.bears(account, new.client_id) if new.client_id else None
         if known is not None and known.open:
             raise rejected("Duplicate order sent.")

@@ -12,14 +12,18 @@ from daemon.simulator.symbols import notional
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from daemon.simulator.account import Balance
     from daemon.simulator.marketdata import MarketData
     from daemon.simulator.newrequest import NewOrder
     from daemon.simulator.order import Order
     from daemon.simulator.symbols import Symbol
 
 
-def check_order(new: NewOrder, market: MarketData, mine: Iterable[Order]) -> None:
-    """Raise ApiError -1013 by the first filter that fails; `mine` are the account's open orders here."""
+def check_order(new: NewOrder, market: MarketData, mine: Iterable[Order], base: Balance) -> None:
+    """Raise ApiError -1013 by the first filter that fails.
+
+    `mine` are the account's open orders here, `base` what it has of the symbol's base.
+    """
     symbol = market.symbol
     average = market.average_price()
     if new.type in ("LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"):
@@ -29,7 +33,9 @@ def check_order(new: NewOrder, market: MarketData, mine: Iterable[Order]) -> Non
         _price(new.stop_price, symbol, "stopPrice")
     _quantity(new, symbol)
     _notional(new, average, symbol)
-    _numbers(new, symbol, mine)
+    orders = list(mine)
+    _numbers(new, symbol, orders)
+    _position(new, symbol, orders, base)
 
 
 def _price(price: int, symbol: Symbol, name: str) -> None:
@@ -76,9 +82,17 @@ def _notional(new: NewOrder, average: int, symbol: Symbol) -> None:
         raise filter_failure("NOTIONAL")
 
 
-def _numbers(new: NewOrder, symbol: Symbol, mine: Iterable[Order]) -> None:
-    orders = list(mine)
+def _numbers(new: NewOrder, symbol: Symbol, orders: list[Order]) -> None:
     if len(orders) >= symbol.orders_max:
         raise filter_failure("MAX_NUM_ORDERS")
     if new.type in STOPS and sum(order.is_stop for order in orders) >= symbol.stops_max:
         raise filter_failure("MAX_NUM_ALGO_ORDERS")
+
+
+def _position(new: NewOrder, symbol: Symbol, orders: list[Order], base: Balance) -> None:
+    """Refuse a buy that would bring what the account has, and is buying, over the most that it may have."""
+    if new.side < 0 or not symbol.position_max:
+        return
+    buying = new.qty + sum(order.leaves for order in orders if order.side > 0)
+    if base.free + base.locked + buying > symbol.position_max:
+        raise filter_failure("MAX_POSITION")

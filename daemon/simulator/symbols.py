@@ -69,6 +69,7 @@ class Symbol(msgspec.Struct, kw_only=True):
     orders_max: int = 200
     stops_max: int = 5
     amends_max: int = 10
+    position_max: int = 0  # of the base that an account may have; 0: no filter of it, as in most symbols
     status: str = "TRADING"
 
     @property
@@ -205,6 +206,11 @@ def _spot_filters(symbol: Symbol) -> list[dict[str, Any]]:
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": symbol.orders_max},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": symbol.stops_max},
         {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": symbol.amends_max},
+        *(
+            [{"filterType": "MAX_POSITION", "maxPosition": text(symbol.position_max)}]
+            if symbol.position_max
+            else []
+        ),
     ]
 
 

@@ -87,6 +87,22 @@ def test_what_may_stand_and_how_large_a_stop_may_be_come_from_the_filters(market
     assert (plain.stop_qty_max, plain.orders_max, plain.stops_max) == (0, 0, 0)
 
 
+def test_how_much_an_account_may_have_and_how_often_an_order_is_amended_come_from_the_filters() -> None:
+    listed = (
+        b'{"symbols":[{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT","filters":['
+        b'{"filterType":"PRICE_FILTER","minPrice":"0.01","maxPrice":"1000000.00","tickSize":"0.01"},'
+        b'{"filterType":"LOT_SIZE","minQty":"0.00001","maxQty":"9000.00","stepSize":"0.00001"}%s]}]}'
+    )
+    more = (
+        b',{"filterType":"MAX_POSITION","maxPosition":"10.50000000"}'
+        b',{"filterType":"MAX_NUM_ORDER_AMENDS","maxNumOrderAmends":10}'
+    )
+    [one] = BINANCE.instruments("spot", ["BTC/USDT"], listed % more)
+    assert (one.position_max, one.amends_max) == (Decimal("10.5"), 10)
+    [plain] = BINANCE.instruments("spot", ["BTC/USDT"], listed % b"")
+    assert (plain.position_max, plain.amends_max) == (0, 0)
+
+
 SIDES = {
     "bidMultiplierUp": "5",
     "bidMultiplierDown": "0.2",

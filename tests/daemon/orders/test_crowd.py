@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from msgspec.structs import replace
 
@@ -98,6 +100,46 @@ def test_the_limit_of_the_venue_on_stops_counts_those_of_all_strategies(new_worl
     for strategy in (0, 1):
         assert world.check(strategy, level=3, slot=2, **stop).reason == "open_orders_max"
         assert isinstance(world.check(strategy, level=3, slot=2), Approved)
+
+
+def test_no_more_is_bought_than_the_venue_lets_an_account_have(new_world, btc):
+    """10 BTC are there, and 100,000 lots are one."""
+    world = new_world([replace(btc, position_max=Decimal("10.005"))], {"one": (0,), "two": (0,)})
+    assert isinstance(world.check(0, qty=500, level=1), Approved)
+    assert world.check(0, qty=501, level=1).reason == "position_max"
+    first = world.place(0, qty=300, level=1)
+    assert isinstance(world.check(1, qty=200, level=1), Approved)
+    assert world.check(1, qty=201, level=1).reason == "position_max"
+    world.fill(first, 1, 100)  # what traded is in the balance, and bought no more
+    assert isinstance(world.check(1, qty=200, level=1), Approved)
+    assert world.check(1, qty=201, level=1).reason == "position_max"
+    world.orders.cancel(first, world.time.now_ns())
+    assert world.check(1, qty=201, level=1).reason == "position_max"  # it may trade still
+    world.report("CANCELED", first)
+    assert isinstance(world.check(1, qty=400, level=1), Approved)
+    assert isinstance(world.check(1, qty=1000, level=1, side=d.SELL, price=6_000_001), Approved)
+
+
+def test_buys_of_the_same_coin_by_another_symbol_count_and_a_symbol_without_the_filter_has_no_bound(
+    new_world, btc
+):
+    euro = replace(btc, index=1, symbol="BTC/EUR", exchange_symbol="BTCEUR", quote="EUR")
+    bounded = replace(btc, position_max=Decimal("10.005"))
+    balances = {"BTC": "10", "USDT": "10000", "EUR": "10000"}
+    world = new_world([bounded, euro], {"one": (0,), "two": (1,)}, balances=balances)
+    world.place(1, qty=400, level=1)
+    assert world.check(0, qty=101, level=1).reason == "position_max"
+    assert isinstance(world.check(0, qty=100, level=1), Approved)
+    assert isinstance(world.check(1, qty=1000, level=2, slot=1), Approved)
+
+
+def test_a_replacement_that_does_not_fit_beside_what_it_replaces_is_a_cancel_first(new_world, btc):
+    world = new_world([replace(btc, position_max=Decimal("10.005"))])
+    old = world.place(qty=300, level=1)
+    world.report("NEW", old)
+    wish = {"slot": 1, "replaces": old.slot, "level": old.level, "price": old.price_ticks - 100}
+    for qty, verb in ((201, d.CANCEL), (200, d.REPLACE)):
+        assert world.check(verb=d.REPLACE, qty=qty, **wish).action[d.X_VERB] == verb
 
 
 def test_a_replacement_counts_as_the_order_it_replaces(new_world, btc):

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from daemon.orders.intents import Approved, Refused
+from daemon.orders.refusals import REFUSAL_NAMES
 from kernels import dtypes as d
-from kernels.dtypes import REFUSAL_NAMES
 
 
 def test_an_approval_and_a_refusal_are_different_types_and_neither_can_be_changed(world):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.events import NOT_SENT, Command, VenueStatus
 from daemon.orders.audit import Sent
@@ -10,7 +11,7 @@ from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.order import State
 from daemon.orders.risk import RiskLimits
 from kernels import dtypes as d
-from tests.daemon.orders.conftest import World
+from tests.daemon.orders.conftest import World, btc_usdt
 
 
 def test_an_order_is_journalled_before_it_is_sent(world):
@@ -179,6 +180,25 @@ def test_an_order_whose_amend_was_refused_is_cancelled_where_it_should_be_lowere
         assert each.orders.amend(standing, 80, each.time.now_ns())
         assert standing.state is State.PENDING_CANCEL
     assert len(world.venue.amended) == 2
+
+
+def test_an_order_that_was_amended_as_often_as_it_may_be_is_cancelled_where_it_should_be_lowered(new_world):
+    world = new_world([replace(btc_usdt(), amends_max=2)])
+    order = world.place(qty=100)
+    world.report("NEW", order)
+    for asked, qty in ((80, 80), (60, 60)):
+        assert world.orders.amend(order, asked, world.time.now_ns())
+        for _ in range(2):  # told by the answer and by the stream
+            world.report("REPLACED", order, qty_lots=qty)
+        assert (order.state, order.qty_lots) == (State.WORKING, qty)
+    again = world.restarted()
+    again.meet(open_orders=[World.listed(order)])
+    for each in (world, again):
+        standing = each.orders.life.open[order.client_order_id]
+        assert standing.amends == 2
+        assert each.orders.amend(standing, 40, each.time.now_ns())
+        assert standing.state is State.PENDING_CANCEL
+    assert [qty for _, qty in world.venue.amended] == [80, 60]
 
 
 def test_an_amend_told_twice_does_not_answer_the_next_one(world):

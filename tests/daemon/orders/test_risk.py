@@ -11,9 +11,9 @@ from daemon.orders.intents import SEAL, Approved, Refused
 from daemon.orders.order import State
 from daemon.orders.reader import read_all
 from daemon.orders.records import RefusedAction
+from daemon.orders.refusals import REFUSAL_NAMES
 from daemon.orders.risk import RiskLimits
 from kernels import dtypes as d
-from kernels.dtypes import REFUSAL_NAMES
 from tests.daemon.orders.conftest import HOUR
 
 

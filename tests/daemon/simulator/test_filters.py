@@ -50,6 +50,16 @@ def test_only_so_many_stops_may_be_open(kit):
     assert kit.order(price="90", quantity="0.1")["status"] == "NEW"
 
 
+def test_no_account_has_more_of_the_base_than_it_may_have_with_what_it_is_buying(kit):
+    has = kit.account.balance("BTC")
+    kit.market.symbol.position_max = has.free + has.locked + 3 * 10**8 // 10
+    assert kit.order(price="90", quantity="0.2")["status"] == "NEW"
+    assert kit.order(side="SELL", price="110", quantity="0.1")["status"] == "NEW"  # locked, and had
+    assert kit.order(price="90", quantity="0.11")["msg"] == "Filter failure: MAX_POSITION"
+    assert kit.order(price="90", quantity="0.1")["status"] == "NEW"
+    assert kit.order(side="SELL", price="110", quantity="0.1")["status"] == "NEW"
+
+
 def test_a_stop_price_is_on_the_grid_too(kit):
     body = kit.order(side="SELL", type="STOP_LOSS", stopPrice="90.001", quantity="0.1")
     assert body == {"code": -1013, "msg": "Filter failure: PRICE_FILTER"}

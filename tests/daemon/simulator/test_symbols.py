@@ -47,6 +47,9 @@ def test_the_spot_listing_publishes_the_filters_that_are_checked(make_symbol):
         "MAX_NUM_ORDER_AMENDS",
     ]
     assert listing["amendAllowed"] is True
+    symbol = make_symbol()
+    symbol.position_max = units("10.5")
+    assert spot_listing(symbol)["filters"][-1] == {"filterType": "MAX_POSITION", "maxPosition": "10.50000000"}
 
 
 def test_the_futures_listing_names_the_contract(make_symbol):
