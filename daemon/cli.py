@@ -167,16 +167,16 @@ def _config(args: Namespace) -> int:
     from daemon.config_show import to_json, to_toml
     from daemon.disk import RealDisk
     from daemon.faces.compiling import compiling
+    from daemon.faces.mqtt_access import tls_of
     from daemon.feeds.exchanges import find_exchange
     from daemon.net import make_net
     from daemon.plans import plan_strategies, strategies_to_load
-    from daemon.proxy import parse_proxy
 
     # what a start would refuse is refused here
     find_exchange(config.feed.exchange, config.feed.market)
     make_net(config.feed)
-    if config.venue.proxy:
-        parse_proxy(config.venue.proxy)
+    make_net(config.venue)
+    tls_of(config.mqtt, RealDisk())
     with compiling(Console(stderr=True), strategies_to_load(config)) as step:
         plan_strategies(config, RealDisk(), step)
     print((to_json if args.json else to_toml)(config, os.environ), end="")

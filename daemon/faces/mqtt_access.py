@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-    from daemon.config import Config
+    from daemon.config import Config, MqttConfig
     from daemon.faces.mqtt import Bus
     from daemon.logs import Logs
     from daemon.seams import Disk, Seams
@@ -70,20 +70,25 @@ def find_access(config: Config, disk: Disk, environ: Mapping[str, str]) -> Acces
             f"the password of mqtt.host {mqtt.host} would be readable on its way there: set mqtt.tls = true, "
             "or mqtt.clear_password = true where that is meant"
         )
-    tls = None
-    if mqtt.tls:
-        tls = trust(mqtt.ca_file)
-        if mqtt.key_file:
-            read_key_file(disk, Path(mqtt.key_file), "mqtt.key_file")
-            show_certificate(tls, mqtt.certificate_file, mqtt.key_file)
     return Access(
         mqtt.host,
         mqtt.port or (8883 if mqtt.tls else 1883),
         mqtt.client_id or f"tickd-{config.name}",
         username,
         password,
-        tls,
+        tls_of(mqtt, disk),
     )
+
+
+def tls_of(mqtt: MqttConfig, disk: Disk) -> ssl.SSLContext | None:
+    """Return what the connection is secured by, None where it is not; raises ConfigError for its files."""
+    if not mqtt.tls:
+        return None
+    tls = trust(mqtt.ca_file)
+    if mqtt.key_file:
+        read_key_file(disk, Path(mqtt.key_file), "mqtt.key_file")
+        show_certificate(tls, mqtt.certificate_file, mqtt.key_file)
+    return tls
 
 
 def _secret(config: Config, disk: Disk, environ: Mapping[str, str], name: str) -> str:

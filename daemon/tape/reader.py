@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path  # noqa: TC003 - NamedTuple keeps its annotations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from daemon.tape.header import TapeHeader
     from daemon.tape.manifest import Segment
+
+#: of the sessions in a folder, so many are named
+_SESSIONS_NAMED: Final = 5
 
 
 class Entry(NamedTuple):
@@ -58,6 +61,18 @@ class Cut(NamedTuple):
         return f"{self.path} is cut at byte {self.offset}, before entry {self.seq}: {self.reason}"
 
 
+def _instead(folder: Path) -> str:
+    """Return which folder to name in place of one that holds no tape itself: the sessions in it, if any."""
+    sessions = sorted({one.parent for one in folder.glob(f"*/*{SUFFIX}")})
+    if not sessions:
+        return "name another folder"
+    listed = ", ".join(map(str, sessions[-_SESSIONS_NAMED:]))
+    if len(sessions) == 1:
+        return f"name the session in it, {listed}"
+    more = f" the last of {len(sessions):,} are" if len(sessions) > _SESSIONS_NAMED else ""
+    return f"name one of the sessions in it,{more} {listed}"
+
+
 class Tape:
     """A session's record, or one segment of it; iterates Entry in order of seq.
 
@@ -82,7 +97,7 @@ class Tape:
         if self.closed and (stray := next((one for one, listed in self.segments if listed is None), None)):
             raise FileFormatError(f"{stray} is no part of its closed session: move it out of the folder")
         if not self.segments:
-            raise FileFormatError(f"{path} holds no segment of a tape (*{SUFFIX}): name another folder")
+            raise FileFormatError(f"{path} holds no segment of a tape (*{SUFFIX}): {_instead(folder)}")
         first = _scan(*self.segments[0])
         self.header: TapeHeader = first.header
         self._schema = first.schema

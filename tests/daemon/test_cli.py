@@ -9,7 +9,14 @@ import types
 import pytest
 
 from daemon import cli, kernel_cache
-from daemon.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NOT_RUNNING, EXIT_USAGE
+from daemon.errors import (
+    EXIT_CONFIG,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_NOT_RUNNING,
+    EXIT_USAGE,
+)
 
 CONFIG = """
 name = "x"
@@ -142,6 +149,20 @@ def test_replay_reads_the_configuration_it_is_given(called, config):
     assert cli.main(["replay", str(config), "--config", str(config), "--repeat", "2"]) == EXIT_DONE
     ((options,),) = called
     assert (options.files, options.config.name, options.repeat) == ((config,), "x", 2)
+
+
+@pytest.mark.parametrize(
+    "section",
+    ['[venue]\nca_file = "no.pem"', '[mqtt]\nhost = "broker"\ntls = true\nca_file = "no.pem"'],
+)
+def test_config_show_refuses_certificates_that_are_not_there(tmp_path, capsys, section):
+    path = tmp_path / "more.toml"
+    path.write_text(
+        'name = "x"\nmode = "paper"\n[feed]\nsymbols = ["BTC/USDT"]\n[[strategy]]\nname = "ema_cross"\n'
+        f"params = {{ qty = 0.001 }}\n{section}\n"
+    )
+    assert cli.main(["config", "show", str(path)]) == EXIT_CONFIG
+    assert error_of(capsys) == "tickd: the file of certificates no.pem does not exist; check the name"
 
 
 def test_config_show_prints_toml_or_json(config, capsys):

@@ -95,11 +95,28 @@ def test_without_its_manifest_it_is_read_as_a_session_that_runs(closed):
     assert (tape.closed, tape.cuts, tape.lost_from) == (False, [], -1)
 
 
+def test_a_folder_of_sessions_is_refused_with_their_names(closed, tmp_path):
+    folder, _ = closed
+    sessions = tmp_path / "sessions"
+    for number in range(1, 8):
+        shutil.copytree(folder, sessions / f"demo-{number}")
+        with pytest.raises(FileFormatError) as refused:
+            read_tape(sessions)
+        told = str(refused.value).partition("holds no segment of a tape (*.arrows): ")[2]
+        if number == 1:
+            assert told == f"name the session in it, {sessions}/demo-1"
+        elif number == 2:
+            assert told == f"name one of the sessions in it, {sessions}/demo-1, {sessions}/demo-2"
+    newest = ", ".join(f"{sessions}/demo-{one}" for one in range(3, 8))
+    assert told == f"name one of the sessions in it, the last of 7 are {newest}"
+    read_tape(sessions / "demo-7")
+
+
 def test_what_is_no_tape_is_refused(closed, tmp_path, header):
     folder, _ = closed
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(FileFormatError, match="holds no segment of a tape"):
+    with pytest.raises(FileFormatError, match=r"holds no segment of a tape .*: name another folder$"):
         read_tape(empty)
     foreign = empty / "a.arrows"
     with pytest.raises(FileFormatError, match="does not exist"):
