@@ -57,7 +57,12 @@ async def find_instruments(
             partial(remembered, seams.disk, Path(config.journal.path)),
         )
     except NetError as error:
-        return cache.recall(error)
+        try:
+            return cache.recall(error)
+        except NetError as lost:
+            if config.mode != "paper" or lost.status:
+                raise
+            raise NetError(f"{lost}; without a network there is tickd demo, which needs none") from None
     await cache.keep(found)
     return found
 

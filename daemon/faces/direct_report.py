@@ -47,7 +47,8 @@ def print_direct(report: Report, *, as_json: bool) -> None:
     if as_json:
         print_json(report)
         return
-    lines = [f"canceled  {len(report.canceled)} orders"]
+    count = len(report.canceled)
+    lines = [f"canceled  {count:,} order{'' if count == 1 else 's'}"]
     lines += [f"closed    {text}" for text in report.closed]
     lines += [f"dust      {text}, too little to be traded" for text in report.dust]
     lines += [f"LEFT      {text}" for text in report.left]

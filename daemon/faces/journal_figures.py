@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Final
 
 from daemon.faces.journal_runs import ends
@@ -27,6 +28,9 @@ _COLUMNS: Final = (
     "maker",
     "cancels",
 )
+#: what people are shown of amounts, which are exact to 18 decimals in --json
+_PLACE: Final = Decimal("1e-8")
+_WIDE: Final = Context(prec=80)
 _RIGHT: Final = frozenset(_COLUMNS[2:])
 
 
@@ -48,7 +52,7 @@ def figures(summary: Summary) -> Iterator[str]:
     for line in summary.lines:
         yield from _details(line)
     for symbol, amounts in summary.funding.items():
-        told = ", ".join(f"{amount} {asset}" for asset, amount in amounts.items())
+        told = ", ".join(f"{_short(amount)} {asset}" for asset, amount in amounts.items())
         yield f"funding {f'on {symbol}' if symbol else 'of which the instrument is not told yet'}: {told}"
     if summary.halts or summary.halted:
         now = ", and still is" if summary.halted else ""
@@ -58,17 +62,28 @@ def figures(summary: Summary) -> Iterator[str]:
     yield from summary.notes
 
 
+def _short(amount: str | None) -> str:
+    """Return an exact amount for people, rounded to 8 decimals; of a smaller one every digit."""
+    if amount is None:
+        return "-"
+    exact = Decimal(amount)
+    rounded = exact.quantize(_PLACE, context=_WIDE)
+    if rounded == exact or not rounded:
+        return amount
+    return f"{rounded:f}".rstrip("0").rstrip(".")
+
+
 def _cells(line: Line) -> tuple[str, ...]:
     share = "-" if line.maker_share is None else f"{line.maker_share:.1%}"
     return (
         line.strategy or ("others'" if line.instrument else "in all"),
         line.instrument or line.quote,
-        line.position or "-",
-        line.realised or "-",
-        line.unrealised or "-",
-        line.fees or "-",
-        line.turnover or "-",
-        line.slippage or "-",
+        _short(line.position),
+        _short(line.realised),
+        _short(line.unrealised),
+        _short(line.fees),
+        _short(line.turnover),
+        _short(line.slippage),
         "-" if line.slippage_bps is None else f"{line.slippage_bps:.2f}",
         f"{line.orders:,}",
         f"{line.fills:,}",
@@ -84,8 +99,8 @@ def _details(line: Line) -> Iterator[str]:
         told.append(f"valued at {line.mark}, the last trade, {short(line.mark_time)}")
     if line.limit_slippage is not None and line.limit_slippage_bps is not None:
         bps = f"{line.limit_slippage_bps:.2f} bps"
-        told.append(f"slippage against the orders' own prices {line.limit_slippage} ({bps})")
-    told += [f"{amount} {asset} paid in fees" for asset, amount in line.fees_paid.items()]
+        told.append(f"slippage against the orders' own prices {_short(line.limit_slippage)} ({bps})")
+    told += [f"{_short(amount)} {asset} paid in fees" for asset, amount in line.fees_paid.items()]
     told += [
         f"{what} {_counts(of)}"
         for what, of in (("rejected with code", line.rejections), ("refused for", line.refusals))
@@ -95,8 +110,8 @@ def _details(line: Line) -> Iterator[str]:
         told.append(f"never sent: {line.unsent:,}")
     if line.unknown:
         told.append(
-            f"UNKNOWN {line.unknown:,} times, {line.unknown_s:,.3f} s in all, "
-            f"{line.unknown_s_max:,.3f} s at most"
+            f"UNKNOWN {line.unknown:,} time{'' if line.unknown == 1 else 's'}, "
+            f"{line.unknown_s:,.3f} s in all, {line.unknown_s_max:,.3f} s at most"
         )
     if told:
         yield f"{line.strategy or 'others'} on {line.instrument}: {'; '.join(told)}"

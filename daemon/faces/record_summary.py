@@ -55,7 +55,8 @@ def table(recorded: Recorded) -> Table:
     rows = {
         "feed": f"{recorded.exchange} {recorded.market}: {', '.join(recorded.symbols)}",
         "for": f"{recorded.seconds:,.1f} s, {recorded.reconnects:,} reconnects",
-        "entries": f"{recorded.entries:,}, {recorded.bytes / 1e6:,.2f} MB in {recorded.segments:,} segments",
+        "entries": f"{recorded.entries:,}, {recorded.bytes / 1e6:,.2f} MB in {recorded.segments:,} "
+        f"segment{'' if recorded.segments == 1 else 's'}",
         "events": ", ".join(f"{count:,} {kind}" for kind, count in recorded.events.items()),
         "bad frames and gaps": ", ".join(f"{name} {count:,}" for name, count in faults) or "none",
         "lost": f"{recorded.dropped:,} entries, from {recorded.lost_from:,} on"

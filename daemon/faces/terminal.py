@@ -357,7 +357,7 @@ def _memories(status: Status) -> list[str]:
     for one in status.strategies:
         if one.cold_ticks or one.gaps:
             cold = f", warms up for {one.cold_ticks:,} more ticks" if one.cold_ticks else ""
-            gaps = f", {one.gaps:,} gaps ({one.on_gap})" if one.gaps else ""
+            gaps = f", {one.gaps:,} gap{'s' if one.gaps > 1 else ''} ({one.on_gap})" if one.gaps else ""
             told.append(f"strategy {one.name} began {one.began}{cold}{gaps}")
     return told
 

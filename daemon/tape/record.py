@@ -20,13 +20,14 @@ from rich.console import Console
 from daemon import __version__
 from daemon.clock import LoopScheduler, SystemClock
 from daemon.config import from_tree
+from daemon.config_checks import PREFIX
 from daemon.disk import RealDisk, ThreadWorker
-from daemon.errors import EXIT_DONE, ConfigError, TickdError, UsageError
+from daemon.errors import EXIT_DONE, ConfigError, TickdError, UsageError, nearest
 from daemon.faces.compiling import compiling
 from daemon.faces.record_summary import progress, show
 from daemon.feeds.connections import FeedConnections
 from daemon.feeds.core import FeedCore
-from daemon.feeds.exchanges import fetch_instruments, find_exchange
+from daemon.feeds.exchanges import EXCHANGES, fetch_instruments, find_exchange
 from daemon.feeds.snapshots import SnapshotFetcher
 from daemon.feeds.taped import tape_snapshots, tape_ways
 from daemon.lifetime import catch_signals, nothing_to_lose
@@ -95,7 +96,8 @@ def choose(
             config = from_tree(tree, environ, "the command line")
             find_exchange(config.feed.exchange, config.feed.market)
         except ConfigError as error:
-            raise UsageError(str(error)) from None
+            unknown = exchange not in EXCHANGES and not exchange.startswith(PREFIX)
+            raise UsageError(f"{error}{nearest(exchange, EXCHANGES) if unknown else ''}") from None
     elif exchange or market or symbols or streams:
         raise UsageError(
             "the configuration names its feed; leave --exchange, --market, --symbol, --stream out"

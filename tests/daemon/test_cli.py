@@ -260,6 +260,7 @@ def test_a_reader_that_leaves_early_is_no_error(config):
         (["paper", "no.toml"], "the configuration no.toml does not exist; check the name"),
         (["record", "no.toml"], "the configuration no.toml does not exist; check the name"),
         (["record", "--exchange", "no", "--symbol", "BTC/USDT"], "feed.exchange must be binance, bybit"),
+        (["record", "--exchange", "binanse", "--symbol", "BTC/USDT"], "; did you mean 'binance'?"),
         (["flatten", "--direct", "no.toml"], "the configuration no.toml does not exist; check the name"),
         (["simulate", "--tape", "no.gz"], "the tape no.gz does not exist; check the name"),
         (["simulate", "--faults", "no"], "the file of faults no does not exist; check the name"),

@@ -120,6 +120,20 @@ def test_what_no_waiting_mends_ends_the_start_at_once(answer, error):
     assert start.asked_s == [0]
 
 
+@pytest.mark.parametrize(
+    ("mode", "answer", "hinted"),
+    [
+        ("paper", NetError("the network is unreachable"), True),
+        ("live", NetError("the network is unreachable"), False),  # nobody who trades for real wants a demo
+        ("paper", Response(403, {}, b""), False),  # somebody answered
+    ],
+)
+def test_who_rehearses_without_a_network_is_told_of_the_demo(mode, answer, hinted):
+    with pytest.raises(NetError) as failed:
+        Start(answer, mode=mode).find()
+    assert ("without a network there is tickd demo" in str(failed.value)) is hinted
+
+
 def test_what_is_definite_ends_a_start_that_has_waited_too():
     start = Start(later(503), Response(200, {}, b"[]"))
     with pytest.raises(NetError, match="something else"):

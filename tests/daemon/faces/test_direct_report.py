@@ -73,6 +73,8 @@ def test_what_is_left_is_shouted(capsys):
         "LEFT      order c stands",
     ]
     assert "something is left" in said
+    print_direct(Report(canceled=["a"], closed=[], left=[], dust=[]), as_json=False)
+    assert capsys.readouterr().out.startswith("canceled  1 order\n")
     print_direct(report, as_json=True)
     assert '"left":["order c stands"]' in capsys.readouterr().out
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from daemon.faces.journal_figures import figures
 from daemon.faces.journal_summary import Line, Summary
 
@@ -74,6 +76,28 @@ def test_what_fits_no_table_is_told_below_it():
     told = list(figures(summary(line, funding={"": {"USDT": "-0.1"}, "A/B": {"B": "2", "C": "-1"}})))
     assert "funding of which the instrument is not told yet: -0.1 USDT" in told
     assert "funding on A/B: 2 B, -1 C" in told
+
+
+@pytest.mark.parametrize(
+    ("exact", "shown"),
+    [
+        ("-4.049137283333333333", "-4.04913728"),
+        ("123456789012345678901234.123456785", "123456789012345678901234.12345678"),
+        ("0.000000004999999999", "0.000000004999999999"),
+        ("1.999999999999999999", "2"),
+        ("0.10", "0.10"),
+        (None, "-"),
+    ],
+)
+def test_amounts_are_shown_with_eight_decimals(exact, shown):
+    line = Line(strategy="maker", instrument="A/B", quote="B", realised=exact)
+    _, _, _, row, *_ = figures(summary(line))
+    assert row.split()[3] == shown
+
+
+def test_a_single_doubt_is_one():
+    told = list(figures(summary(Line(strategy="maker", instrument="A/B", quote="B", unknown=1))))
+    assert any("UNKNOWN 1 time, 0.000 s in all" in row for row in told)
 
 
 def test_a_time_without_records_says_so():

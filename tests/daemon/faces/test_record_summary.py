@@ -52,6 +52,8 @@ def test_the_table_says_what_a_person_asks(recorded):
         "nothing",
     ):
         assert part in text
+    recorded.segments = 1
+    assert "8.00 MB in 1 segment " in drawn(recorded)
     recorded.dropped, recorded.lost_from = 3, 77
     assert "3 entries, from 77 on" in drawn(recorded)
 

@@ -100,7 +100,7 @@ def test_what_became_of_a_strategy_s_memory_is_told_while_it_matters():
     told = msgspec.structs.replace(one, gaps=1, cold_ticks=1200)
     for content in (render(make(strategies=[told])), summary(make(strategies=[told]))):
         assert (
-            "strategy ema_cross began restored from 2.0 s ago, warms up for 1,200 more ticks, 1 gaps (mark)"
+            "strategy ema_cross began restored from 2.0 s ago, warms up for 1,200 more ticks, 1 gap (mark)"
             in text_of(content, 110)
         )
 
