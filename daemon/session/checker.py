@@ -11,7 +11,7 @@ from daemon.errors import JournalError
 from daemon.memory_checkpoint import NAME as MEMORIES
 from daemon.memory_disk import MemoryDisk
 from daemon.orders.reader import bodies, segments
-from daemon.orders.records import DIGEST, ENDED, FRAME, MARK, RUN, Run, unpack
+from daemon.orders.records import CHECKPOINT, DIGEST, ENDED, FRAME, MARK, RUN, Run, unpack
 from daemon.seams import Boot
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Checker:
         place, self.place = self.place, self.place + 1
         if self.mismatch is not None or self.lost:
             return
-        if place >= self.allowed and place < len(self.bodies):
+        if place >= self.allowed:  # the tape counts what the session had, be it lost from the journal or not
             self.mismatch = Mismatch(place, None, body)
         elif place >= len(self.bodies):
             self.lost = True
@@ -126,15 +126,18 @@ class Checker:
 
 
 def same(session: bytes, replay: bytes) -> bool:
-    """Whether two records are the same; a run's version, what that records, and configuration may differ."""
+    """Whether two records are the same; a run's version, what that records, and configuration may differ.
+
+    So may a checkpoint by what its version did not write of an order, which is then as an order begins.
+    """
     if session == replay:
         return True
-    if session[0] != RUN or replay[0] != RUN:
+    if session[0] != replay[0] or session[0] not in {RUN, CHECKPOINT}:
         return False
     one, other = unpack(session), unpack(replay)
-    assert isinstance(one, Run)
-    assert isinstance(other, Run)
-    return _plain(one) == _plain(other)
+    if isinstance(one, Run) and isinstance(other, Run):
+        return _plain(one) == _plain(other)
+    return one == other
 
 
 def _plain(run: Run) -> Run:

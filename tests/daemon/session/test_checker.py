@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from daemon.errors import JournalError
 from daemon.memory_disk import MemoryDisk
 from daemon.orders.journal import SUFFIX
-from daemon.orders.records import Ended, Run, Voided, frame, header, pack, pack_mark
+from daemon.orders.order import Order
+from daemon.orders.records import Checkpoint, Ended, Run, Voided, frame, header, pack, pack_mark
+from daemon.orders.valuation import Baseline
 from daemon.session.checker import Checker, Journalled, ReplayDisk, find_run, same
 from daemon.session.entries import Begin
 
@@ -71,10 +74,19 @@ def test_beyond_the_journals_end_nothing_is_known():
     one = checker(voided(1))
     one.write(voided(1))
     assert one.whole
+    one.allowed = 2  # the session had recorded more, as its tape says
     one.write(voided(2))
     assert one.lost
     assert one.mismatch is None
     assert not one.whole
+
+
+def test_a_record_too_much_at_the_very_end_is_a_difference_and_no_lost_tail():
+    one = checker(voided(1))
+    one.write(voided(1))
+    one.write(voided(2))
+    assert one.mismatch == (1, None, voided(2))
+    assert not one.lost
 
 
 def test_appends_fail_as_they_did():
@@ -95,6 +107,22 @@ def test_a_run_may_be_of_another_version_and_configuration_alone():
     assert same(run(1), run(1, tells_end=True))  # an older one recorded no end
     assert not same(run(1), run(1, boot="x"))
     assert not same(voided(1), voided(2))
+
+
+def saved(**more):
+    given = {"seq": 1, "strategy": 0, "instrument": 0, "slot": 0, "row": 0, "kind": 2, "level": 1, "side": 1}
+    given |= {"client_order_id": "s-1-1", "price_ticks": 5, "qty_lots": 7, "reduces": False}
+    return pack(Checkpoint(1, None, [Order(**given | more)], [], [], {}, {}, [], Baseline(0, 1.0, 1.0), 0))
+
+
+def test_a_checkpoint_may_lack_what_its_version_did_not_write_of_an_order():
+    parts = msgspec.msgpack.decode(saved()[1:])
+    del parts[2][0]["amends"]
+    older = saved()[:1] + msgspec.msgpack.encode(parts)
+    assert older != saved()
+    assert same(older, saved())
+    assert not same(older, saved(amends=1))
+    assert not same(older, saved(filled_lots=1))
 
 
 def begin(**more):
