@@ -77,7 +77,7 @@ def event_text(event: Event) -> str:
             f"{event.name} {arguments}".rstrip() + f", {when}" if event.name != "begin" else f"begin, {when}"
         )
     if entry.stream.startswith(FEED):
-        shown = entry.payload[:_FRAME_MAX].decode(errors="replace")
+        shown = repr(entry.payload[:_FRAME_MAX].decode(errors="replace"))[1:-1]  # one line, whatever it is
         return f"{entry.stream}, {when}, {shown}" + ("..." if len(entry.payload) > _FRAME_MAX else "")
     return f"{entry.stream}, {when}"
 

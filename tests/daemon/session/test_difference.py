@@ -83,3 +83,5 @@ def test_events_are_told_by_what_they_are():
     assert event_text(Event(entry._replace(stream="cut/0"), "", [], [])).startswith("cut/0, 1970")
     long = Entry(1, 0, "feed/0", True, b"x" * 500)
     assert event_text(Event(long, "", [], [])).endswith("x...")
+    odd = entry._replace(stream="feed/0", payload=b'{"s":\n"\x1b[2J"}')
+    assert event_text(Event(odd, "", [], [])).endswith(r', {"s":\n"\x1b[2J"}')
