@@ -118,6 +118,7 @@ class OrderEvent(_Event, kw_only=True):
     qty: str
     filled: str
     reduces: bool
+    reason: str
 
 
 class FillEvent(_Event, kw_only=True):
@@ -276,9 +277,10 @@ class Teller:
         self, seq: int, audit: Sent | Moved, venue_order_id: str, qty_lots: int, filled_lots: int
     ) -> OrderEvent:
         order = audit.order
-        event, before, state = "SENT", None, State.PENDING_NEW.name
+        event, before, state, reason = "SENT", None, State.PENDING_NEW.name, ""
         if isinstance(audit, Moved):
             event, before, state = audit.event.name, audit.before.name, audit.after.name
+            reason = redact(audit.report.reason) if audit.report is not None else ""
         instrument = self._instruments[order.instrument]
         return OrderEvent(
             now_ns=audit.now_ns,
@@ -296,6 +298,7 @@ class Teller:
             qty=instrument.qty.text(qty_lots),
             filled=instrument.qty.text(filled_lots),
             reduces=order.reduces,
+            reason=reason,
         )
 
     def _fill(self, seq: int, audit: Filled) -> FillEvent:

@@ -90,6 +90,7 @@ def test_an_order_s_life_is_told_in_exact_decimals(told):
             "qty": "0.30001",
             "filled": "0.00000",
             "reduces": False,
+            "reason": "",
         },
     )
     _, step = accepted
@@ -106,6 +107,25 @@ def test_an_order_s_life_is_told_in_exact_decimals(told):
         ("CANCEL_ASKED", "PENDING_CANCEL"),
         ("CANCELED", "CANCELED"),
     ]
+
+
+def test_why_an_order_was_rejected_is_told_and_whether_it_ever_left(told):
+    floor, script, messages = told(latency_ms=9000)
+    floor.open_market()
+    script.rest((d.BUY, 99.9, 1.0), (d.BUY, 99.8, 1.0))
+    floor.quote()
+    for order, reason in zip(floor.sent(), ("not sent: the venue is down", "no money"), strict=True):
+        floor.engine.on_report(
+            ExecutionReport(
+                kind="REJECTED",
+                client_order_id=order.client_order_id,
+                instrument=0,
+                wire_ns=floor.time.now_ns(),
+                reason=reason,
+            )
+        )
+    ended = [one for _, one in messages() if one["state"] == "REJECTED"]
+    assert [one["reason"] for one in ended] == ["not sent: the venue is down", "no money"]
 
 
 def test_a_fill_is_told_with_its_order_s_strategy(told):
