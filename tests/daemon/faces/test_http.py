@@ -19,11 +19,11 @@ TOKEN = "a-token-of-some-length"
 
 
 class Daemon:
-    def __init__(self, token=""):
+    def __init__(self, token="", time=None):
         self.state = "READY"
         self.commands = []
         self.audits = []
-        self.time = VirtualTime()
+        self.time = time or VirtualTime()
         frames = lambda: [b"{1}", b"{2}"]  # noqa: E731
         self.face = HttpFace(self.status, self.command, self.audits.append, self.time, token, frames)
 

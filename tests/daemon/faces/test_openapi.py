@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import sys
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 
 import aiohttp
 import msgspec
@@ -13,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.clock import VirtualTime
 from daemon.errors import JournalError, UsageError
 from daemon.faces import http_forms
 from daemon.faces.http_forms import BODY_BYTES_MAX, ROUTES
@@ -41,6 +45,14 @@ class Whole(Daemon):
             latency=[stage],
             feed_errors={"json": 1},
         )
+
+
+class Unhurried(VirtualTime):
+    """Ten seconds pass whenever somebody looks, so that nobody asks too often."""
+
+    def mono_ns(self):
+        self.advance(self.now_ns() + 10_000_000_000)
+        return self.now_ns()
 
 
 @asynccontextmanager
@@ -213,3 +225,39 @@ def test_whatever_is_asked_is_answered_as_documented_and_every_command_is_audite
             check()
         finally:
             runner.run(opened.__aexit__(None, None, None))
+
+
+@pytest.mark.heavy
+def test_schemathesis_has_no_finding(tmp_path):
+    if find_spec("schemathesis") is None:
+        missing = "no schemathesis here; make setup installs it"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    # what is too large is a refusal as well, and 503 is how readiness is told
+    (tmp_path / "schemathesis.toml").write_text(
+        "[checks.negative_data_rejection]\n"
+        'expected-statuses = [400, 401, 403, 404, 405, 406, 413, 415, 422, 428, 429, "5xx"]\n'
+        "[checks.not_a_server_error]\n"
+        'expected-statuses = ["2xx", "3xx", "4xx", 503]\n'
+    )
+
+    async def scenario():
+        daemon = Whole(TOKEN, Unhurried())
+        async with served(daemon, tmp_path, port=True) as session:
+            command = [sys.executable, "-m", "schemathesis.cli", "--config-file", "schemathesis.toml", "run"]
+            command += [str(session._base_url / "openapi.json"), "-H", f"Authorization: Bearer {TOKEN}"]
+            command += ["--seed", "1", "-n", "100", "--phases", "examples,coverage,fuzzing", "--no-color"]
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                cwd=tmp_path,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            said, _ = await process.communicate()
+        return process.returncode, said.decode(), daemon.commands
+
+    code, said, commands = asyncio.run(scenario())
+    assert code == 0, said
+    assert "No issues found" in said
+    assert {one.verb for one in commands} == {"halt", "resume", "flatten"}
