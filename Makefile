@@ -1,6 +1,6 @@
 # One command for each thing a developer does. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo picture setup test verify failures simulate torture fuzz soak bench peers lint format lock install uninstall clean
+.PHONY: help demo picture setup test verify failures simulate torture booted fuzz soak bench peers lint format lock install uninstall clean
 ARGS ?=
 WORKERS ?= 2
 SEEDS ?= 100
@@ -34,6 +34,9 @@ simulate: .venv/.dev ## play the daemon's whole world on virtual time, with faul
 
 torture: .venv/.dev ## kill -9 at named places of real processes, and while they recover; SCHEDULES=300
 	TORTURE_SCHEDULES=$(SCHEDULES) .venv/bin/python -m pytest -s -m heavy tests/end_to_end/test_torture.py $(ARGS)
+
+booted: .venv/.dev ## the unit under a systemd that has really booted, in a container; wants root, mmdebstrap, nspawn
+	BOOTED=1 .venv/bin/python -m pytest -q -m heavy tests/booted $(ARGS)
 
 fuzz: MINUTES ?= 10
 soak: MINUTES ?= 30

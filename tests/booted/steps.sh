@@ -1,0 +1,89 @@
+# What is done to a daemon within a booted Debian; each step's name stands before what was seen of it.
+tickd=/opt/tickd/current/bin/tickd
+socket="--socket /run/tickd/one/tickd.sock"
+
+step() { echo "== $1"; }
+show() {
+    for one in ActiveState SubState Result NRestarts ExecMainStatus StatusText; do
+        echo "$one=$(systemctl show tickd@one -p $one --value)"
+    done
+}
+until_true() {
+    for _ in $(seq 600); do
+        if eval "$1"; then return; fi
+        sleep 0.2
+    done
+    echo "not within two minutes: $1"
+}
+state() { $tickd state $socket --json; }
+
+systemctl start exchange
+until_true 'grep -q ready /report/exchange'
+key=$(sed 's/.*"api_key":"\([^"]*\)".*/\1/' /report/exchange)
+mkdir -p -m 0700 /etc/credstore
+printf %s "$key" >/etc/credstore/tickd.one.TICKD_KEY
+sed 's/.*"secret":"\([^"]*\)".*/\1/' /report/exchange >/etc/credstore/tickd.one.TICKD_SECRET
+
+step one_switch
+systemctl start tickd@one
+show
+
+step start
+echo TICKD_OPTIONS=--live >/etc/tickd/one.env
+systemctl reset-failed tickd@one
+systemctl start tickd@one
+until_true 'state | grep -q "\"state\":\"READY\""'
+until_true 'state | grep -q "\"WORKING\":2"'
+sleep 5
+show
+stat -c %a=%n /run/tickd/one/tickd.sock /var/lib/private/tickd/one /var/cache/private/tickd/one
+
+step reload
+sed -i 's/level = "info"/level = "warning"/; s/_max = 100.0/_max = 90.0/' /etc/tickd/one.toml
+systemctl reload tickd@one
+until_true 'systemctl show tickd@one -p StatusText | grep -q taken'
+show
+
+step hang
+kill -STOP "$(systemctl show tickd@one -p MainPID --value)"
+until_true '[ "$(systemctl show tickd@one -p NRestarts --value)" = 1 ]'
+until_true 'systemctl is-active -q tickd@one'
+until_true 'state | grep -q "\"WORKING\":2"'
+show
+state
+
+step halt
+$tickd halt $socket --reason "a check"
+systemctl restart tickd@one
+show
+$tickd resume $socket
+
+step configuration
+sed -i 's/^mode = /nonsense = 1\nmode = /' /etc/tickd/one.toml
+systemctl restart tickd@one
+until_true '[ -e /report/hook ]'
+show
+cat /report/hook
+sed -i '/^nonsense/d' /etc/tickd/one.toml
+
+step crashes
+systemctl reset-failed tickd@one
+systemctl start tickd@one
+for _ in 1 2 3 4 5 6; do
+    until_true 'systemctl is-active -q tickd@one || systemctl is-failed -q tickd@one'
+    pid=$(systemctl show tickd@one -p MainPID --value)
+    if [ "$pid" = 0 ]; then break; fi
+    kill -KILL "$pid"
+    sleep 1
+done
+until_true 'systemctl is-failed -q tickd@one'
+show
+
+step stop
+systemctl reset-failed tickd@one
+systemctl start tickd@one
+systemctl stop tickd@one
+show
+
+step journal
+journalctl -u tickd@one --no-pager -o cat
