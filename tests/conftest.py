@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from daemon import kernel_cache
+from tests.dealing import deal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,16 @@ settings.register_profile(
     "heavy", max_examples=1_000, suppress_health_check=[HealthCheck.too_slow], **_COMMON
 )
 settings.load_profile("quick")
+
+
+@pytest.hookimpl(trylast=True)  # behind what deselects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes longest begin first, on each of xdist's workers."""
+
+    def seconds(item: pytest.Item) -> float:
+        return max((mark.kwargs.get("seconds", 0) for mark in item.iter_markers("heavy")), default=0)
+
+    items[:] = deal(items, seconds, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 @pytest.fixture(scope="session")

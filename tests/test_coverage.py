@@ -13,7 +13,7 @@ import pytest
 _LEAST = 0.95
 
 
-@pytest.mark.heavy
+@pytest.mark.heavy(seconds=200)
 @pytest.mark.parametrize("package", ["orders", "venues"])
 def test_branches_are_walked_by_the_package_s_own_tests(root, tmp_path, record_property, package):
     tests = root / "tests" / "daemon" / package

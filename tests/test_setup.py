@@ -149,7 +149,7 @@ def test_make_alone_lists_every_command():
     assert re.findall(r"^  make (\w+)", listed, re.MULTILINE) == phony.split()
 
 
-@pytest.mark.heavy
+@pytest.mark.heavy(seconds=60)
 def test_a_fresh_clone_sets_itself_up_and_answers_at_once(tmp_path):
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)

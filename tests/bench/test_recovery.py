@@ -21,7 +21,7 @@ CPU_MAX = 3.0 / 1.7
 WHOLE_MAX = 3.0
 
 
-@pytest.mark.heavy
+@pytest.mark.heavy(seconds=220)
 def test_ten_thousand_orders_make_no_start_much_longer(tmp_path: Path, record_property) -> None:
     starts = recovery.measure(tmp_path, (0, ORDERS), 3)
     for one in starts:

@@ -107,7 +107,7 @@ def test_a_symbol_in_a_break_is_left_alone_at_the_start_and_later_and_traded_onc
     assert "kill_switch" not in said
 
 
-@pytest.mark.heavy  # ccxt's word is asked for once a minute
+@pytest.mark.heavy(seconds=70)  # ccxt's word is asked for once a minute
 def test_through_ccxt_a_symbol_in_a_break_at_the_start_is_closed_and_traded_once_it_is_over(bench):
     exchange = bench.exchange("--symbol", "BTC/USDT")
     port = int(exchange.urls["spot"].rpartition(":")[2])

@@ -31,17 +31,17 @@ def _starts(python: str | Path) -> bool:
     return subprocess.run([python, "-c", ""], check=False).returncode == 0
 
 
-def replayed(python: str, path: Path, cache: Path) -> ReplayResult:
+def replayed(python: str, path: Path, **environ: str) -> ReplayResult:
     done = subprocess.run(
         [python, "-m", "daemon.cli", "replay", path, "--json"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache), "NUMBA_CACHE_DIR": ""},
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environ,
         capture_output=True,
         check=True,
     )
     return msgspec.json.decode(done.stdout, type=ReplayResult)
 
 
-@pytest.mark.heavy
+@pytest.mark.heavy(seconds=220)
 def test_a_newer_python_replays_to_the_same_digests(tmp_path: Path, captures: Path) -> None:
     newer = others()
     if not newer:
@@ -52,8 +52,9 @@ def test_a_newer_python_replays_to_the_same_digests(tmp_path: Path, captures: Pa
     lock = ROOT / "requirements" / "base.txt"
     install = ["install", "-qq", "--require-hashes", "--only-binary", ":all:", "--requirement", lock]
     subprocess.run([python, "-m", "pip", "--disable-pip-version-check", *install], check=True)
-    theirs = replayed(python, captures / CAPTURE, tmp_path / "cache")
-    ours = replayed(sys.executable, captures / CAPTURE, tmp_path / "cache")
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "NUMBA_CACHE_DIR": ""}
+    theirs = replayed(python, captures / CAPTURE, **cache)
+    ours = replayed(sys.executable, captures / CAPTURE)
     assert ours.decisions > 40_000
     assert (theirs.decision_digest, theirs.order_digest) == (ours.decision_digest, ours.order_digest)
     assert theirs.orders == ours.orders

@@ -68,7 +68,7 @@ def test_a_killed_daemon_continues_its_position_and_its_ids(bench):
     assert (summary["runs"], summary["runs_cut"], summary["last_run_open"]) == (2, 1, False)
 
 
-@pytest.mark.heavy
+@pytest.mark.heavy(seconds=90)
 def test_a_daemon_killed_at_twelve_random_moments_still_agrees_with_its_exchange(bench):
     exchange = bench.exchange("--symbol", "BTC/USDT")
     held = exchange.balance("BTC")
@@ -149,7 +149,7 @@ def test_a_killed_daemon_goes_on_from_its_checkpoint_and_says_so(bench):
     assert daemon.child.end() == 0
 
 
-@pytest.mark.heavy
+@pytest.mark.heavy(seconds=100)
 def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(bench):
     exchange = bench.exchange("--symbol", "BTC/USDT")
     moments = random.Random(7)

@@ -106,7 +106,7 @@ def test_every_point_is_on_a_schedule():
     assert set(TRADING) | set(STARTING) | set(KEEPING) == set(POINTS)
 
 
-@pytest.mark.heavy
+@pytest.mark.heavy(seconds=410)
 def test_killed_at_named_places_it_agrees_with_its_exchange(bench, record_property):
     schedules = int(os.environ.get("TORTURE_SCHEDULES", "30"))
     exchange = bench.exchange("--symbol", "BTC/USDT")

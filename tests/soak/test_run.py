@@ -26,7 +26,7 @@ def test_what_orders_leave_in_bounded_stores_is_no_leak(grown_kb, orders, leaks)
     assert "+1,300 an hour are the orders" in outcome.lines()[1]
 
 
-@pytest.mark.heavy
+@pytest.mark.heavy(seconds=100)
 def test_a_daemon_on_a_bad_line_keeps_nothing_open_and_agrees_at_the_end(tmp_path, record_property):
     with checked_bench(tmp_path) as bench:
         outcome = soak(bench, 1.5, seed=2)

@@ -24,7 +24,7 @@ def test_a_core_that_is_not_there_is_refused():
         latency.choose_cores(LatencyOptions(cores=(0, 4096)))
 
 
-@pytest.mark.heavy
+@pytest.mark.heavy(seconds=150)
 @pytest.mark.parametrize("mode", ["spin", "epoll"])
 def test_a_whole_run_skips_nothing(tmp_path, mode, record_property):
     """It spends no large part of an order on judging and recording it, either."""

@@ -329,7 +329,7 @@ def write_out(world, folder):
     return folder
 
 
-@pytest.mark.heavy
+@pytest.mark.heavy(seconds=230)
 def test_a_million_records_are_summed_exactly_in_the_memory_of_a_few(tmp_path):
     peaks = []
     for count in (100_000, 1_000_000):
