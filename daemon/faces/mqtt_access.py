@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-    from daemon.config import Config, MqttConfig
+    from daemon.config import Config
+    from daemon.config_sinks import MqttConfig
     from daemon.faces.mqtt import Bus
     from daemon.logs import Logs
     from daemon.seams import Disk, Seams
