@@ -1,7 +1,7 @@
 """The daemon over HTTP: a Unix socket for its owner, and a loopback port when asked for.
 
 GET  /healthz   200 while the loop turns
-GET  /readyz    200 while READY, else 503 with the state
+GET  /readyz    200 while READY and any feed speaks, else 503 with the state and the reason
 GET  /metrics   Prometheus text
 GET  /state     the Status as JSON
 GET  /frames    the newest frames of ticks as they came
@@ -228,7 +228,9 @@ class HttpFace:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         status = self._read()
-        return _json(200 if status.state == "READY" else 503, Readiness(status.state, status.reason))
+        silence = _silence(status)
+        ready = status.state == "READY" and not silence
+        return _json(200 if ready else 503, Readiness(status.state, status.reason or silence))
 
     async def _get_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics(), headers={"Content-Type": CONTENT_TYPE})
@@ -288,6 +290,18 @@ class HttpFace:
             raise _RefusedError(429, "rate", f"too many of {verb}; say it again in a second")
         if order.id:
             self._taken.add(order.id)
+
+
+def _silence(status: Status) -> str:
+    """Return for how long every feed has been silent past its limit, in words; empty while one speaks.
+
+    One silent market among others may be a quiet one, and is no reason to take a whole daemon for down.
+    """
+    instruments = status.instruments
+    if not instruments or not all(one.stale for one in instruments):
+        return ""
+    ages = [one.feed_age_s for one in instruments if one.feed_age_s is not None]
+    return f"the feed is silent for {min(ages):.1f} s" if ages else "the feed has said nothing yet"
 
 
 def _read_order(data: bytes, verb: Verb) -> ResumeOrder:

@@ -87,7 +87,9 @@ _COMMANDED: Final[dict[int, type | str]] = {
 }
 ROUTES: Final = (
     Route("GET", "/healthz", "200 while the loop turns", {200: TEXT, **_ALWAYS}),
-    Route("GET", "/readyz", "200 while READY", {200: Readiness, 503: Readiness, **_ALWAYS}),
+    Route(
+        "GET", "/readyz", "200 while READY and any feed speaks", {200: Readiness, 503: Readiness, **_ALWAYS}
+    ),
     Route("GET", "/metrics", "Prometheus's text format", {200: TEXT, **_ALWAYS}),
     Route("GET", "/state", "All that the daemon tells about itself", {200: Status, **_ALWAYS}),
     Route("GET", "/frames", "The newest frames of ticks as they came, a line each", {200: TEXT, **_ALWAYS}),

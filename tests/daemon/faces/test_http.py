@@ -13,7 +13,7 @@ from daemon.clock import VirtualTime
 from daemon.errors import ConfigError, JournalError, TickdError, UsageError
 from daemon.faces.http import HttpFace
 from daemon.faces.http_forms import BODY_BYTES_MAX, REASON_CHARS_MAX
-from daemon.status import Status
+from daemon.status import InstrumentStatus, Status
 
 TOKEN = "a-token-of-some-length"
 
@@ -76,6 +76,33 @@ def test_health_readiness_state_and_metrics_answer(tmp_path):
             async with session.get("/metrics") as answer:
                 assert answer.content_type == "text/plain"
                 assert 'tickd_state{state="WARMING"} 1.0' in await answer.text()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("ages", "stale", "told"),
+    [
+        ([9.0, 0.1], [True, False], (200, "")),
+        ([9.0, 7.25], [True, True], (503, "the feed is silent for 7.2 s")),
+        ([None], [True], (503, "the feed has said nothing yet")),
+        ([None], [False], (200, "")),
+        ([], [], (200, "")),
+    ],
+)
+def test_a_feed_that_is_silent_altogether_is_not_ready(tmp_path, ages, stale, told):
+    async def scenario():
+        daemon = Daemon()
+        status = daemon.status()
+        status.instruments = [
+            InstrumentStatus(symbol="BTC/USDT", feed_age_s=age, stale=silent)
+            for age, silent in zip(ages, stale, strict=True)
+        ]
+        daemon.face._read = lambda: status
+        async with served(tmp_path, daemon) as session, session.get("/readyz") as answer:
+            assert (answer.status, (await answer.json())["reason"]) == told
+            async with session.get("/healthz") as health:
+                assert health.status == 200
 
     run(scenario())
 
