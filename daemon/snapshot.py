@@ -187,6 +187,8 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         orders=order_counts(core),
         journal_records=core.journal.records,
         journal_bytes=core.journal.size,
+        journal_syncs=core.journal.syncs,
+        journal_unsynced=core.journal.unsynced,
         footprint=footprint(core, feed),
         strategies=[_strategy_status(one) for one in core.runtimes],
         left_behind=left_behind(core.orders),

@@ -180,6 +180,8 @@ class Status(msgspec.Struct, kw_only=True):
     orders: OrderCounts = msgspec.field(default_factory=OrderCounts)
     journal_records: int = 0
     journal_bytes: int = 0
+    journal_syncs: int = 0
+    journal_unsynced: int | None = None  # records that no sync covers yet; None: it is left to the system
     tape: TapeStatus | None = None  # None: nothing is recorded
     mqtt: MqttStatus | None = None  # None: no broker is told
     webhook: WebhookStatus | None = None  # None: nobody is notified

@@ -24,7 +24,7 @@ from daemon.latency import BOUNDS_S
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from daemon.status import InstrumentStatus, StageLatency, Status
+    from daemon.status import Footprint, InstrumentStatus, StageLatency, Status
 
 #: the text format's own name for itself
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -46,6 +46,7 @@ class StatusCollector(Collector):
         """Yield every family of one snapshot."""
         status = self._read()
         yield from _daemon(status)
+        yield _memory(status.footprint)
         yield from _feed(status)
         yield from _instruments(status.instruments)
         yield from _account(status)
@@ -81,7 +82,9 @@ def _daemon(status: Status) -> Iterator[Metric]:
         faults.add_metric([name], 1.0)
     yield faults
     gaps = CounterMetricFamily("tickd_strategy_gaps", "Gaps in a strategy's ticks", labels=["strategy"])
-    cold = GaugeMetricFamily("tickd_strategy_cold_ticks", "Ticks until it is warm", labels=["strategy"])
+    cold = GaugeMetricFamily(
+        "tickd_strategy_cold_ticks", "Ticks until a strategy is warm", labels=["strategy"]
+    )
     for name in dict.fromkeys(one.name for one in status.strategies):  # a name may be configured twice
         same = [one for one in status.strategies if one.name == name]
         gaps.add_metric([name], sum(one.gaps for one in same))
@@ -92,9 +95,21 @@ def _daemon(status: Status) -> Iterator[Metric]:
     yield _counter("tickd_coalesced_ticks", "Ticks that were not the last of their drain", status.coalesced)
     yield _counter("tickd_journal_records", "Records appended to the journal", status.journal_records)
     yield _counter("tickd_journal_bytes", "Bytes appended to the journal", status.journal_bytes)
+    yield _counter("tickd_journal_syncs", "Times the journal was made durable", status.journal_syncs)
+    if status.journal_unsynced is not None:
+        text = "Records of the journal that no sync covers yet"
+        yield _gauge("tickd_journal_unsynced_records", text, status.journal_unsynced)
     yield _gauge("tickd_tasks", "Tasks on the loop", status.tasks)
     yield _counters("tickd_http_refused", "Requests over HTTP refused", "reason", status.http_refused)
     yield _counter("tickd_log_dropped", "Log lines dropped by rate or by a full queue", status.logs_dropped)
+
+
+def _memory(parts: Footprint) -> Metric:
+    text = "Memory of all instruments together that can be counted, by part"
+    family = GaugeMetricFamily("tickd_memory_bytes", text, labels=["part"])
+    for part in parts.__struct_fields__:
+        family.add_metric([part], getattr(parts, part))
+    return family
 
 
 def _feed(status: Status) -> Iterator[Metric]:
@@ -129,6 +144,10 @@ def _instruments(instruments: list[InstrumentStatus]) -> Iterator[Metric]:
             if value is not None:
                 family.add_metric([one.symbol], float(value))
         yield family
+    gated = GaugeMetricFamily("tickd_gated", "1 while nothing that adds risk may leave", labels=["symbol"])
+    for one in instruments:
+        gated.add_metric([one.symbol], float(bool(one.gate)))
+    yield gated
     for name, text, attribute in (
         ("tickd_book_gaps", "Jumps of the exchange's sequence", "book_gaps"),
         ("tickd_book_resyncs", "Books loaded afresh", "book_resyncs"),
@@ -161,7 +180,9 @@ def _orders(status: Status) -> Iterator[Metric]:
     yield _gauge("tickd_venue_up", "1 while orders can travel", status.venue_up)
     yield _counter("tickd_venue_reconnects", "Order connections made anew", status.venue_reconnects)
     yield _counter("tickd_venue_meetings", "Comparisons of the venue's word with ours", status.venue_meetings)
-    yield _counter("tickd_venue_differences", "Differences that these found", status.venue_differences)
+    yield _counter(
+        "tickd_venue_differences", "Differences found by comparing with the venue", status.venue_differences
+    )
     by_state = GaugeMetricFamily("tickd_orders", "Orders of this run, by where they stand", labels=["state"])
     for name, count in orders.by_state.items():
         by_state.add_metric([name], count)
@@ -174,7 +195,11 @@ def _orders(status: Status) -> Iterator[Metric]:
     yield _counter("tickd_order_reports_repeated", "Reports that said only what was known", orders.repeated)
     yield _counters("tickd_refusals", "Actions we refused ourselves, by reason", "reason", orders.refusals)
     yield _gauge("tickd_orders_unknown", "Orders sent whose outcome is not known", orders.unknown)
-    yield _gauge("tickd_orders_unknown_age_seconds", "Age of the oldest such order", orders.unknown_age_s)
+    yield _gauge(
+        "tickd_orders_unknown_age_seconds",
+        "Age of the oldest order whose outcome is not known",
+        orders.unknown_age_s,
+    )
 
 
 def _latency(stages: list[StageLatency]) -> Metric:
@@ -192,8 +217,10 @@ def _garbage(status: Status) -> Iterator[Metric]:
     yield HistogramMetricFamily(
         "tickd_gc_pause_seconds", text, buckets=_buckets(pause), sum_value=pause.sum_s
     )
-    yield _gauge("tickd_gc_pause_max_seconds", "The longest of these since it trades", pause.max_s or 0.0)
-    yield _counters("tickd_gc_collections", "Collections", "generation", status.gc_collections)
+    yield _gauge(
+        "tickd_gc_pause_max_seconds", "The longest garbage collection since it trades", pause.max_s or 0.0
+    )
+    yield _counters("tickd_gc_collections", "Garbage collections", "generation", status.gc_collections)
 
 
 def _tape(status: Status) -> Iterator[Metric]:
@@ -214,8 +241,10 @@ def _mqtt(status: Status) -> Iterator[Metric]:
         return
     yield _gauge("tickd_mqtt_connected", "1 while the broker takes what it is told", mqtt.connected)
     yield _gauge("tickd_mqtt_queued", "Orders, fills and alerts that wait for the broker", mqtt.queued)
-    yield _counter("tickd_mqtt_published", "Likewise, that the broker took", mqtt.published)
-    yield _counter("tickd_mqtt_dropped", "Likewise, that found no room or were given up", mqtt.dropped)
+    yield _counter("tickd_mqtt_published", "Orders, fills and alerts that the broker took", mqtt.published)
+    yield _counter(
+        "tickd_mqtt_dropped", "Orders, fills and alerts that found no room or were given up", mqtt.dropped
+    )
     yield _counters(
         "tickd_mqtt_refused", "Events, or other messages, that the broker refused", "topic", mqtt.refused
     )
@@ -228,9 +257,9 @@ def _webhook(status: Status) -> Iterator[Metric]:
         return
     yield _gauge("tickd_webhook_failing", "1 while notifications are not taken", bool(hook.failure))
     yield _gauge("tickd_webhook_queued", "Fills, halts and alerts that it was not told of yet", hook.queued)
-    yield _counter("tickd_webhook_told", "Likewise, that the webhook took", hook.told)
-    yield _counter("tickd_webhook_dropped", "Likewise, that found no room", hook.dropped)
-    yield _counter("tickd_webhook_refused", "Likewise, that the webhook will never take", hook.refused)
+    yield _counter("tickd_webhook_told", "Fills, halts and alerts that the webhook took", hook.told)
+    yield _counter("tickd_webhook_dropped", "Fills, halts and alerts that found no room", hook.dropped)
+    yield _counter("tickd_webhook_refused", "Fills, halts and alerts that it will never take", hook.refused)
 
 
 def _replay(status: Status) -> Iterator[Metric]:
@@ -243,8 +272,12 @@ def _replay(status: Status) -> Iterator[Metric]:
         text = "When the last entry of the record was received, since 1970"
         yield _gauge("tickd_replay_end_seconds", text, replay.end_ns / 1e9)
     yield _counter("tickd_replay_entries", "Entries played", replay.entries)
-    yield _gauge("tickd_replay_entries_per_second", "Since the replay began", replay.entries_per_s)
-    yield _gauge("tickd_replay_speed", "Seconds of the record a second, since it began", replay.speed)
+    yield _gauge(
+        "tickd_replay_entries_per_second",
+        "Entries played a second, since the replay began",
+        replay.entries_per_s,
+    )
+    yield _gauge("tickd_replay_speed", "Seconds of the record a second, since the replay began", replay.speed)
 
 
 def _buckets(one: StageLatency) -> list[tuple[str, float]]:

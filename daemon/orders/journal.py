@@ -180,6 +180,11 @@ class Journal:
             if self._file is not None and self._synced < self.records:
                 await self._sync_file(self._file)
 
+    @property
+    def unsynced(self) -> int | None:
+        """Return how many records no sync has covered yet; None where that is left to the system."""
+        return None if self._sync == "os" else self.records - self._synced
+
     async def _sync_file(self, file: File) -> None:
         """Sync, and mark how far; what a failed sync covered is still to be synced."""
         offset, records = file.size, self.records

@@ -212,6 +212,8 @@ def test_the_journal_is_told_as_it_grows(new_floor, script):
     after = status_of(floor)
     assert after.journal_records - before.journal_records >= 2  # the command, the latch
     assert after.journal_bytes > before.journal_bytes
+    journal = floor.core.journal
+    assert (after.journal_syncs, after.journal_unsynced) == (journal.syncs, journal.unsynced)
 
 
 def test_digest_and_decisions_are_those_of_every_strategy(new_floor, new_script):

@@ -11,6 +11,7 @@ from daemon.faces.metrics import STATES, exposition
 from daemon.latency import BOUNDS_S, stage_latency
 from daemon.status import (
     DaemonState,
+    Footprint,
     InstrumentStatus,
     MqttStatus,
     OrderCounts,
@@ -18,6 +19,7 @@ from daemon.status import (
     Status,
     StrategyStatus,
     TapeStatus,
+    WebhookStatus,
 )
 from kernels import stats
 
@@ -75,7 +77,12 @@ tickd_venue_reconnects_total 20.0
 tickd_journal_records_total 21.0
 tickd_journal_bytes_total 22.0
 tickd_log_dropped_total 23.0
-tickd_http_refused_total{reason="host"} 41.0
+tickd_http_refused_total{reason="host"} 45.0
+tickd_journal_syncs_total 41.0
+tickd_journal_unsynced_records 42.0
+tickd_memory_bytes{part="rings"} 43.0
+tickd_memory_bytes{part="books"} 44.0
+tickd_gated{symbol="BTC/USDT"} 1.0
 tickd_strategy_gaps_total{strategy="ema_cross"} 5.0
 tickd_strategy_cold_ticks{strategy="ema_cross"} 24.0
 tickd_checkpoints_total 25.0
@@ -93,6 +100,11 @@ tickd_mqtt_published_total 37.0
 tickd_mqtt_dropped_total 38.0
 tickd_mqtt_refused_total{topic="fills"} 39.0
 tickd_mqtt_reconnects_total 40.0
+tickd_webhook_failing 1.0
+tickd_webhook_queued 46.0
+tickd_webhook_told_total 47.0
+tickd_webhook_dropped_total 48.0
+tickd_webhook_refused_total 49.0
 tickd_replay_position_seconds 1.5
 tickd_replay_end_seconds 2.5
 tickd_replay_entries_total 33.0
@@ -121,7 +133,15 @@ def scrape(status):
     return {(one.name, *(one.labels[key] for key in sorted(one.labels))): one.value for one in samples}
 
 
-def test_every_field_reaches_the_scrape():
+def spans(stage, *values_ns):
+    h = np.zeros(stats.HISTOGRAM_SIZE, dtype=np.int64)
+    for ns in values_ns:
+        stats.observe(h, ns)
+    return stage_latency(stage, h)
+
+
+def everything():
+    """Return a status that leaves nothing out."""
     instrument = InstrumentStatus(
         symbol="BTC/USDT",
         trades=1,
@@ -159,7 +179,7 @@ def test_every_field_reaches_the_scrape():
         unknown=8,
         unknown_age_s=9.0,
     )
-    status = make(
+    return make(
         instruments=[instrument],
         feed_connected=True,
         feed_frames=11,
@@ -182,7 +202,10 @@ def test_every_field_reaches_the_scrape():
         journal_records=21,
         journal_bytes=22,
         logs_dropped=23,
-        http_refused={"host": 41},
+        http_refused={"host": 45},
+        journal_syncs=41,
+        journal_unsynced=42,
+        footprint=Footprint(rings=43, books=44),
         strategies=[
             StrategyStatus(name="ema_cross", symbols=["A/B"], began="anew", cold_ticks=24, gaps=2),
             StrategyStatus(name="ema_cross", symbols=["C/B"], began="anew", gaps=3),
@@ -190,9 +213,13 @@ def test_every_field_reaches_the_scrape():
         checkpoints=25,
         venue_meetings=26,
         venue_differences=27,
+        latency=[spans("order", 3_000)],
+        gc_pause=spans("gc pause", 250_000),
+        gc_collections={"0": 1},
         replay=ReplayStatus(
             position_ns=1_500_000_000, end_ns=2_500_000_000, entries=33, entries_per_s=34.0, speed=35.0
         ),
+        webhook=WebhookStatus(host="h", queued=46, told=47, dropped=48, refused=49, failure="it is gone"),
         mqtt=MqttStatus(
             broker="h:1",
             connected=True,
@@ -204,7 +231,10 @@ def test_every_field_reaches_the_scrape():
         ),
         tape=TapeStatus(entries=28, bytes=29, dropped=30, lost_from=31, lag_s=0.25, failure="full"),
     )
-    text = exposition(lambda: status)().decode()
+
+
+def test_every_field_reaches_the_scrape():
+    text = exposition(everything)().decode()
     assert [line for line in EXPECTED.splitlines() if line not in text.splitlines()] == []
 
 
@@ -212,16 +242,14 @@ def test_what_is_not_known_yet_has_no_sample():
     got = scrape(make(instruments=[InstrumentStatus(symbol="BTC/USDT")]))
     assert ("tickd_feed_age_seconds", "BTC/USDT") not in got
     assert ("tickd_equity",) not in got
+    assert ("tickd_journal_unsynced_records",) not in got  # left to the system
     assert ("tickd_tape_entries_total",) not in got
     assert ("tickd_mqtt_connected",) not in got
     assert ("tickd_replay_entries_total",) not in got
 
 
 def test_a_stage_is_a_whole_cumulative_histogram():
-    h = np.zeros(stats.HISTOGRAM_SIZE, dtype=np.int64)
-    for ns in (500, 3_000, 3_000, 20_000_000_000):
-        stats.observe(h, ns)
-    got = scrape(make(latency=[stage_latency("decode", h)]))
+    got = scrape(make(latency=[spans("decode", 500, 3_000, 3_000, 20_000_000_000)]))
     buckets = {key[1]: value for key, value in got.items() if key[0].endswith("_bucket")}
     assert len(buckets) == len(BOUNDS_S) + 1
     assert buckets[repr(BOUNDS_S[0])] == 1
@@ -231,11 +259,8 @@ def test_a_stage_is_a_whole_cumulative_histogram():
 
 
 def test_collections_are_told_by_how_long_they_took_and_how_many_there_were():
-    h = np.zeros(stats.HISTOGRAM_SIZE, dtype=np.int64)
-    for ns in (500, 250_000):
-        stats.observe(h, ns)
     counts = {"0": 0, "1": 2, "2": 0}
-    got = scrape(make(gc_pause=stage_latency("gc pause", h), gc_collections=counts))
+    got = scrape(make(gc_pause=spans("gc pause", 500, 250_000), gc_collections=counts))
     assert got["tickd_gc_pause_seconds_bucket", repr(BOUNDS_S[0])] == 1
     assert got["tickd_gc_pause_seconds_count",] == got["tickd_gc_collections_total", "1"] == 2
     assert got["tickd_gc_pause_max_seconds",] == 0.00025
@@ -243,8 +268,7 @@ def test_collections_are_told_by_how_long_they_took_and_how_many_there_were():
 
 
 def test_names_follow_the_conventions():
-    pause = stage_latency("gc pause", np.zeros(stats.HISTOGRAM_SIZE, dtype=np.int64))
-    text = exposition(lambda: make(gc_pause=pause))().decode()
+    text = exposition(everything)().decode()
     names = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
     assert len(names) == len(set(names))
     for name, kind in names:
@@ -255,3 +279,27 @@ def test_names_follow_the_conventions():
 
 def test_every_state_the_daemon_can_be_in_is_a_label():
     assert msgspec.inspect.type_info(DaemonState).values == tuple(sorted(STATES))
+
+
+def told(text):
+    """Return every family of an exposition: name -> (type, labels, help)."""
+    found = {}
+    for one in text_string_to_metric_families(text):
+        labels = {key for sample in one.samples for key in sample.labels} - {"le"}
+        name = one.name + "_total" * (one.type == "counter")
+        found[name] = (one.type, tuple(sorted(labels)), one.documentation)
+    return found
+
+
+def written(page):
+    """Return the rows of the page's tables, likewise."""
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \| (.*) \|$", page, re.MULTILINE)
+    assert len(rows) == len({row[0] for row in rows})
+    return {
+        name: (kind, tuple(sorted(re.findall(r"`(\w+)`", labels))), what) for name, kind, labels, what in rows
+    }
+
+
+def test_the_page_names_every_metric_as_it_is_told_and_no_other(root):
+    page = (root / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert written(page) == told(exposition(everything)().decode())

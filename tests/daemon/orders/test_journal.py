@@ -60,8 +60,10 @@ def test_intents_are_durable_before_they_leave_under_the_intent_policy(new_world
 def test_a_sync_marks_how_far_and_nothing_new_is_no_reason_to_sync():
     disk = MemoryDisk()
     journal = begun(disk)
+    assert journal.unsynced == journal.records > 0
     for _ in range(3):
         asyncio.run(journal.sync_now())
+    assert journal.unsynced == 0
     marks = [record for _, _, record in read_all(disk, FOLDER) if isinstance(record, Marked)]
     assert len(marks) == journal.syncs == 1
     assert marks[0].offset == [at for _, at, _ in read_all(disk, FOLDER)][-1]
@@ -126,6 +128,7 @@ def test_the_system_policy_never_syncs():
 
     asyncio.run(scene())
     assert journal.syncs == 0
+    assert journal.unsynced is None
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_a_sound_journal():
@@ -159,7 +162,9 @@ def test_what_a_failed_sync_did_not_make_durable_the_next_one_does():
     journal.append(pack(Voided(1, "x")))
     with pytest.raises(JournalError, match="Input/output error"):
         asyncio.run(journal.sync_now())
+    assert journal.unsynced == journal.records > 0
     asyncio.run(journal.sync_now())
+    assert journal.unsynced == 0
     disk.power_cut()
     assert voided(disk) == [1]
 
