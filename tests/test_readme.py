@@ -59,6 +59,7 @@ def commands(root):
                     "journal",
                     "operating",
                     "performance",
+                    "runbook",
                     "simulator",
                     "strategies",
                     "systemd",
