@@ -8,17 +8,18 @@ show() {
         echo "$one=$(systemctl show tickd@one -p $one --value)"
     done
 }
-until_true() {
-    for _ in $(seq 600); do
+until_true() { # compiling takes minutes
+    for _ in $(seq 3000); do
         if eval "$1"; then return; fi
         sleep 0.2
     done
-    echo "not within two minutes: $1"
+    echo "not within ten minutes: $1"
+    exit 1
 }
-state() { $tickd state $socket --json; }
+state() { $tickd state $socket --json 2>&1; }
 
 systemctl start exchange
-until_true 'grep -q ready /report/exchange'
+until_true 'grep -qs ready /report/exchange'
 key=$(sed 's/.*"api_key":"\([^"]*\)".*/\1/' /report/exchange)
 mkdir -p -m 0700 /etc/credstore
 printf %s "$key" >/etc/credstore/tickd.one.TICKD_KEY
