@@ -60,6 +60,7 @@ show
 $tickd resume $socket
 
 step configuration
+rm -f /report/hook
 sed -i 's/^mode = /nonsense = 1\nmode = /' /etc/tickd/one.toml
 systemctl restart tickd@one
 until_true '[ -e /report/hook ]'
