@@ -5,6 +5,8 @@ ARGS ?=
 WORKERS ?= 2
 SEEDS ?= 100
 SCHEDULES ?= 300
+# containers set it for small images; every process that a test starts would compile all sources anew
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 help: ## list these commands
