@@ -265,6 +265,7 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "replay": verbs_data.replay,
     "convert": verbs_data.convert,
     "bars": verbs_data.bars,
+    "backtest": verbs_data.backtest,
     "train": verbs_data.train,
     "new": _new,
     "simulate": _simulate,

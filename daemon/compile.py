@@ -111,6 +111,29 @@ _WITH_BARS: Final = {
 }
 _WITHOUT_BARS: Final = {"take": "# it makes no bars", "close": "# nor is it woken by one"}
 
+#: the backtest's loop around the same live call, found in its module
+_LOOP: Final = '''"""The backtest of strategy {name}, generated: edit the strategy, not this file."""
+
+from numba import njit
+
+from kernels import backtest
+from {live} import drain
+
+
+@njit(cache=True, nogil=True)
+def run(test, mem, account, matcher, rings, book, shown, scratch, events, levels, trips,
+        filled, sent, points, {model}limit):
+    """Go on until something is missing, and say what; or 0 after `limit` decisions."""
+    for _ in range(limit):
+        why = backtest.advance(test, mem, account, matcher, rings, book, shown, scratch, events, levels,
+                               trips, filled, sent, points)
+        if why <= 0:
+            return why
+        count = drain(mem, rings, account, {model}test[0].decide_ns, why)
+        backtest.answer(test, mem, account, trips, sent, count)
+    return 0
+'''
+
 #: nodes, roots and bits of kernels.forest, or nothing
 Forest = tuple[Any, ...]
 
@@ -203,6 +226,18 @@ def live_kernel(strategy: Strategy, memory: NDArray[np.void], forest: Forest) ->
         ) from error
 
 
+def backtest_loop(strategy: Strategy, *, modelled: bool) -> Any:
+    """Return the compiled loop of a backtest (kernels.backtest) around a compiled strategy's live call.
+
+    (test, mem, account, matcher, rings, book, shown, scratch, events, levels, trips, filled, sent, points,
+    *forest, limit) -> what is missing
+    """
+    live = _live_module(strategy, compiled=True, modelled=modelled)
+    more = _WITH_MODEL if modelled else _WITHOUT
+    text = _LOOP.format(name=_plain(strategy.name), live=live.__name__, model=more["model"])
+    return _generated(f"tickd_backtest_{_plain(strategy.name)}_{_hash(text)}", text).run
+
+
 def _bind(
     module: ModuleType,
     strategy: Strategy,
@@ -241,7 +276,11 @@ def _live_module(strategy: Strategy, *, compiled: bool, modelled: bool) -> Modul
         imports += "from kernels import wake_bars\n"
     text = _HEAD.format(name=_plain(strategy.name), imports=imports, take=bars["take"])
     text += body.format(**(_WITH_MODEL if modelled else _WITHOUT), close=bars["close"])
-    name = f"tickd_live_{_plain(strategy.name)}_{_hash(text + strategy.source)}"
+    return _generated(f"tickd_live_{_plain(strategy.name)}_{_hash(text + strategy.source)}", text)
+
+
+def _generated(name: str, text: str) -> ModuleType:
+    """Write a generated module under its name, where it is not there yet, and import it."""
     path = Path(os.environ["NUMBA_CACHE_DIR"]) / "live" / f"{name}.py"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -55,6 +55,17 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
+class BacktestOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd backtest`."""
+
+    path: Path  # a folder of typed ticks, or one file of it
+    config: Config | None = None  # as of a replay, as are the next two
+    strategy: str | None = None
+    model: Path | None = None
+    point_s: int = 60  # between two points of the equity curve
+    json: bool = False
+
+
 class RecordOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd record`."""
 

@@ -80,6 +80,27 @@ def _verify(args: Namespace) -> int:
     )
 
 
+def backtest(args: Namespace) -> int:
+    """Run a strategy over ticks; return the exit code."""
+    check_there(args.path, "folder of ticks")
+    check_there(args.model, "model bundle")
+    check_strategy(args.strategy)
+    use_kernels()
+    from daemon.options import BacktestOptions
+    from daemon.research.backtest_verb import run
+
+    return run(
+        BacktestOptions(
+            path=args.path,
+            config=None if args.config is None else load(args.config),
+            strategy=args.strategy,
+            model=args.model,
+            point_s=args.point,
+            json=args.json,
+        )
+    )
+
+
 def convert(args: Namespace) -> int:
     """Turn market data into ticks; return the exit code."""
     for path in args.files:

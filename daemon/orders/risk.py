@@ -85,6 +85,16 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     flatten_on_halt: bool = False  # after a loss beyond its limit or a strategy's failure
     rejections_max: int = 50  # rejections of one strategy in a row, after which the kill switch trips
 
+    @property
+    def burst(self) -> float:
+        """How many orders may leave at once."""
+        return max(self.orders_per_s_max, 1.0)
+
+    @property
+    def needed(self) -> float:
+        """What an order that adds risk must find: itself, and what is kept for those that reduce it."""
+        return 1.0 + (self.burst * _RESERVED_SHARE if self.burst >= 1 / _RESERVED_SHARE else 0.0)
+
 
 class Risk:
     """Approves and refuses, holds the gates and the kill switch."""
@@ -133,9 +143,7 @@ class Risk:
         self._journal = journal
         self._observers = observers
         self._number = 0
-        self._burst = max(limits.orders_per_s_max, 1.0)
-        #: what an order that adds risk must find: itself, and what is kept for those that reduce it
-        self._needed = 1.0 + (self._burst * _RESERVED_SHARE if self._burst >= 1 / _RESERVED_SHARE else 0.0)
+        self._burst, self._needed = limits.burst, limits.needed
         self._tokens = self._burst
         self._filled_ns = 0
         self._told: dict[tuple[int, ...], tuple[int, int]] = {}

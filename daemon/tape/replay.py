@@ -18,7 +18,7 @@ from collections import Counter
 from decimal import Decimal
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -54,8 +54,11 @@ from kernels.ring import new_rings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from daemon.core import Core
+    from daemon.feeds.base import Stream
+    from daemon.instruments import Instrument
     from daemon.options import ReplayOptions
     from daemon.seams import Clock
     from daemon.status import Status
@@ -260,43 +263,59 @@ async def _open(core: Core, venue: PaperVenue) -> None:
 
 def _config(options: ReplayOptions, source: Source) -> Config:
     """Return the configuration asked for, on the file's instruments."""
-    symbols = tuple(one.symbol for one in source.instruments)
-    market, exchange = source.instruments[0].market, source.markets[0].exchange.name
-    if options.config is None:
-        model = str(options.model) if options.model is not None else ""
-        name = options.strategy or ("ml" if model else "ema_cross")
-        if name == "ml" and not model:
+    exchange = source.markets[0].exchange.name
+    given = Given(options.config, options.strategy, options.model)
+    return configure(given, source.name, exchange, source.instruments, source.streams)
+
+
+class Given(NamedTuple):
+    """What the command line says: a configuration, or a strategy and a model for the defaults."""
+
+    config: Config | None
+    strategy: str | None
+    model: Path | None
+
+
+def configure(
+    given: Given,
+    name: str,
+    exchange: str,
+    instruments: Sequence[Instrument],
+    streams: tuple[Stream, ...] | None,
+) -> Config:
+    """Return the configuration to run a record with, on its instruments; name: the record's, for people."""
+    symbols = tuple(one.symbol for one in instruments)
+    market = instruments[0].market
+    if given.config is None:
+        model = str(given.model) if given.model is not None else ""
+        strategy = given.strategy or ("ml" if model else "ema_cross")
+        if strategy == "ml" and not model:
             raise UsageError("strategy ml trades a model's prediction: name its bundle (--model FOLDER)")
-        quotes = {one.quote: _BALANCE for one in source.instruments}
+        quotes = {one.quote: _BALANCE for one in instruments}
         return Config(
             name="replay",
             mode="paper",
-            feed=FeedConfig(
-                symbols=symbols,
-                exchange=exchange,
-                market=market,
-                streams=source.streams or STREAMS,
-            ),
-            strategy=tuple(StrategyConfig(name=name, symbols=(one,), model=model) for one in symbols),
+            feed=FeedConfig(symbols=symbols, exchange=exchange, market=market, streams=streams or STREAMS),
+            strategy=tuple(StrategyConfig(name=strategy, symbols=(one,), model=model) for one in symbols),
             paper=PaperConfig(balances={"USDT": _BALANCE, **quotes}),
             journal=JournalConfig(path="replay"),
         )
-    if options.strategy is not None or options.model is not None:
+    if given.strategy is not None or given.model is not None:
         raise UsageError("--config names its strategies and models itself; leave --strategy and --model out")
-    wanted = {symbol for one in options.config.strategy for symbol in one.symbols}
+    wanted = {symbol for one in given.config.strategy for symbol in one.symbols}
     if not wanted <= set(symbols):
         raise ConfigError(
-            f"{source.name} holds {', '.join(symbols)}, and the configuration's strategies trade "
+            f"{name} holds {', '.join(symbols)}, and the configuration's strategies trade "
             f"{', '.join(sorted(wanted))}"
         )
     feed = msgspec.structs.replace(
-        options.config.feed,
+        given.config.feed,
         symbols=symbols,
         exchange=exchange,
         market=market,
-        streams=source.streams or options.config.feed.streams,
+        streams=streams or given.config.feed.streams,
     )
-    return msgspec.structs.replace(options.config, feed=feed)
+    return msgspec.structs.replace(given.config, feed=feed)
 
 
 def _result(

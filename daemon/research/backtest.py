@@ -1,0 +1,303 @@
+"""A compiled backtest: the live kernels over a record, with orders, venue and account as kernels too.
+
+What decides is the strategy's live call; what surrounds it in the daemon, the engine, the order side and the
+paper venue, is kernels.backtest here, and a test holds it to the replay of the same record: the same orders,
+fills and account, to the last bit. What it does not do is refused (`refuse`): several strategies or symbols,
+protective stops, trading windows, and what waits for so long that the daemon would ask about it.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import gcd
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from daemon.compile import backtest_loop
+from daemon.errors import ConfigError, TickdError
+from daemon.orders.doubts import OrderRules
+from daemon.orders.money import UNIT, Multipliers, to_units
+from daemon.orders.purse import MAINTENANCE_RATE
+from daemon.orders.risk import RiskLimits
+from daemon.orders.state import TABLE
+from daemon.orders.windows import day_offset_ns
+from daemon.venues.make import QUEUES
+from kernels import backtest, exact, paper
+from kernels import book as books
+from kernels import orders as order_kernels
+from kernels.backtest_state import (
+    BACKTEST,
+    EVENT,
+    FILL_ROW,
+    POINT_ROW,
+    SENT_ROW,
+    WHY_HALTED_DAY,
+    WHY_HALTED_DRAWDOWN,
+    WHY_HALTED_REJECTIONS,
+)
+from kernels.dtypes import ACCOUNT_COLUMNS
+from kernels.ledger import M_QUOTE
+from kernels.levels import make_scratch
+from kernels.matcher import EMPTY_BOOK, new_matcher
+from kernels.ring import new_rings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from daemon.config import Config
+    from daemon.instruments import Instrument
+    from daemon.research.market import Events
+    from daemon.runtime import Runtime
+
+#: after the last event time goes on for so long, as in a replay: what is on its way still arrives
+AFTER_NS: Final = 1_000_000_000
+#: rows of fills, requests and points that are taken away at once
+_ROWS: Final = 1 << 14
+#: decisions of one compiled call, so that an interrupt is heard
+_DECISIONS: Final = 1 << 20
+_STREAMS: Final = {"trade": 1, "quote": 2, "depth": 4}
+#: an order in doubt is asked about once; an answer that takes longer would be asked for again
+_ROUND_TRIP_NS_MAX: Final = OrderRules().query_ns_first
+_HALTS: Final = {
+    WHY_HALTED_DAY: "the day's loss is beyond risk.daily_loss_max",
+    WHY_HALTED_DRAWDOWN: "the fall from the highest value is beyond risk.drawdown_max",
+    WHY_HALTED_REJECTIONS: "too many orders in a row were rejected",
+}
+_ERRORS: Final = {
+    paper.ERROR_QUEUE: "more orders and reports are on their way than there is room for; lower the latency",
+    paper.ERROR_ORDER: "the venue contradicted itself",
+    order_kernels.ERROR_STOP: "it wants a protective stop, which a compiled backtest lacks; use tickd replay",
+    backtest.ERROR_CROSSED: "the book's bid is not below its ask; use tickd replay, which begins it anew",
+    backtest.ERROR_CONTRACT: "it broke its contract (strategies/base.py)",
+}
+
+
+class Outcome(NamedTuple):
+    """What a backtest found."""
+
+    fills: NDArray[np.void]  # FILL_ROW
+    sent: NDArray[np.void]  # SENT_ROW: what left for the venue
+    points: NDArray[np.void]  # POINT_ROW: the equity curve
+    test: NDArray[np.void]  # BACKTEST, as it ended
+    events: int
+    decisions: int
+    halted: str  # why nothing more was traded; empty: it was not
+
+
+def refuse(config: Config, instruments: Sequence[Instrument], runtimes: Sequence[Runtime]) -> None:
+    """Raise ConfigError with one sentence for what a compiled backtest does not do."""
+    risk, paper_account = config.risk, config.paper
+    round_trip_ns = (paper_account.latency_in_us + paper_account.latency_out_us) * 1000
+    odd = ""
+    if len(instruments) != 1 or len(runtimes) != 1:
+        odd = "takes one strategy in one instrument"
+    elif runtimes[0].strategy.bar_ns:
+        odd = "closes no bars by the clock (BAR_S)"
+    elif risk.windows:
+        odd = "has no trading windows (risk.windows)"
+    elif risk.feed_lag_ms_max:
+        odd = "does not look at the feed's lag (risk.feed_lag_ms_max)"
+    elif risk.flatten_on_halt:
+        odd = "does not flatten (risk.flatten_on_halt)"
+    elif risk.currency not in {"", instruments[0].quote}:
+        odd = f"values the account in {instruments[0].quote} alone (risk.currency)"
+    elif paper_account.latency == "fixed" and round_trip_ns >= _ROUND_TRIP_NS_MAX:
+        odd = f"takes round trips below {_ROUND_TRIP_NS_MAX // 1_000_000} ms (paper.latency_in_us)"
+    if odd:
+        raise ConfigError(f"a compiled backtest {odd}: change that, or use tickd replay")
+
+
+def make_test(
+    config: Config,
+    instrument: Instrument,
+    runtime: Runtime,
+    round_trips_ns: Sequence[int] = (),
+    *,
+    point_s: int = 60,
+) -> NDArray[np.void]:
+    """Return the record of a backtest before its first event; point_s: between two points of the curve."""
+    if round_trips_ns and max(round_trips_ns) >= _ROUND_TRIP_NS_MAX:
+        raise ConfigError(
+            f"paper.latency holds a round trip of {max(round_trips_ns) / 1e6:.0f} ms, and a compiled "
+            f"backtest takes those below {_ROUND_TRIP_NS_MAX // 1_000_000} ms: use tickd replay"
+        )
+    test = np.zeros(1, BACKTEST)
+    one, risk, strategy = test[0], config.risk, runtime.strategy
+    fill_ledger(one["ledger"], one["money"], config, instrument)
+    one["there_ns"] = config.paper.latency_in_us * 1000
+    one["back_ns"] = config.paper.latency_out_us * 1000
+    one["draw"] = 1
+    one["timer_period_ns"] = int(strategy.timer_s * 1e9)
+    one["streams"] = sum(_STREAMS[name] for name in config.feed.streams)
+    one["synced"] = "depth" not in config.feed.streams
+    one["stale_ns"] = config.feed.stale_ms * 1_000_000
+    one["leaves_quotes"] = strategy.on_silence == "leave"
+    one["resets"] = strategy.on_gap == "reset"
+    one["cold_ticks"] = one["warmup_ticks"] = runtime.warmup_ticks
+    one["tick_num"], one["tick_base"] = instrument.price.num, 10**instrument.price.places
+    limits = RiskLimits(orders_per_s_max=risk.orders_per_s_max)
+    one["per_s_max"] = limits.orders_per_s_max
+    one["burst"] = one["tokens"] = limits.burst
+    one["needed"] = limits.needed
+    one["rejections_max"] = limits.rejections_max
+    one["tick_age_ns"] = risk.tick_age_ms_max * 1_000_000
+    one["daily_loss_max"], one["drawdown_max"] = risk.daily_loss_max, risk.drawdown_max
+    one["distance_min"] = risk.liquidation_distance_min
+    one["orders_max"] = instrument.orders_max
+    one["point_period_ns"] = point_s * 1_000_000_000
+    for state, steps in TABLE.items():
+        for event, after in steps.items():
+            one["next"][state, event] = after
+    return test
+
+
+def fill_ledger(ledger: Any, money: Any, config: Config, instrument: Instrument) -> None:
+    """Set what an amount is counted in, fees and balances."""
+    by, account = Multipliers(instrument), config.paper
+    fees = (account.fee_taker, account.fee_maker)
+    base = to_units(account.balances.get(instrument.base, 0 * account.fee_taker))
+    quote = to_units(account.balances.get(instrument.quote, 0 * account.fee_taker))
+    on_quote = [_whole(by.tick_lot * Fraction(fee), instrument) for fee in fees]
+    on_base = [_whole(by.lot * Fraction(fee), instrument) for fee in fees]
+    step = gcd(by.lot, base, *on_base)
+    while step > 10**15:  # a remainder times 256 has to fit
+        step //= 10
+    ledger["spot"] = instrument.spot
+    ledger["step"] = step
+    ledger["lot_steps"] = by.lot // step
+    ledger["tick_lot"] = divmod(by.tick_lot, exact.BASE)
+    ledger["fee_quote"] = [divmod(one, exact.BASE) for one in on_quote]
+    ledger["fee_steps"] = [one // step for one in on_base]
+    ledger["day_offset_ns"] = day_offset_ns(config.risk.day_begins)
+    ledger["base"] = base // step
+    ledger["leverage"], ledger["isolated"] = config.venue.leverage, config.venue.margin == "isolated"
+    ledger["rate"], ledger["lot_size"] = MAINTENANCE_RATE, instrument.qty.as_float
+    money[M_QUOTE] = divmod(quote, exact.BASE)
+
+
+def _whole(units: Fraction, instrument: Instrument) -> int:
+    if units.denominator != 1:
+        raise ConfigError(
+            f"a commission on one lot of {instrument.symbol} at one tick needs more than 18 decimals, beyond "
+            f"1/{UNIT}: give paper.fee_maker and paper.fee_taker fewer"
+        )
+    return units.numerator
+
+
+class Backtest:
+    """One run; `take` it the events, then `finish`."""
+
+    def __init__(
+        self,
+        config: Config,
+        instrument: Instrument,
+        runtime: Runtime,
+        round_trips_ns: Sequence[int] = (),
+        *,
+        point_s: int = 60,
+    ) -> None:
+        """Wire it. Raises ConfigError for what is not done here (`refuse` says more)."""
+        self.test = make_test(config, instrument, runtime, round_trips_ns, point_s=point_s)
+        self.rings = new_rings(1)
+        self.account = np.zeros(ACCOUNT_COLUMNS)
+        self.book = books.make(0)
+        self._shown = EMPTY_BOOK.copy()
+        self._matcher = new_matcher(
+            instrument.price.as_float,
+            instrument.qty.as_float,
+            QUEUES[config.paper.queue],
+            config.paper.queue_power,
+        )
+        self._trips = np.array(round_trips_ns, np.int64)
+        self._scratch = make_scratch()
+        self._rows = tuple(np.zeros(_ROWS, one) for one in (FILL_ROW, SENT_ROW, POINT_ROW))
+        self._kept: tuple[list[NDArray[np.void]], ...] = ([], [], [])
+        self._runtime = runtime
+        self._begun = False
+        self._count = 0
+        runtime.follow(self.rings, self.account)
+        self._loop = None
+        if hasattr(runtime.strategy.decide, "py_func"):
+            self._loop = backtest_loop(runtime.strategy, modelled=bool(runtime.forest))
+
+    def compile(self) -> None:
+        """Compile what is to be run, or find it in the cache: as an event that is not there would."""
+        self._go_on(np.zeros(0, EVENT), np.zeros((0, 2), np.int64))
+
+    def take(self, market: Events) -> None:
+        """Go through the next events; raises TickdError where strategy or data do not let it go on."""
+        events, levels = market
+        if not len(events):
+            return
+        if not self._begun:
+            self._begun = True
+            _, sent, points = self._rows
+            backtest.begin(
+                self.test,
+                self._runtime.memory,
+                self.account,
+                self.rings,
+                self.book,
+                self._shown,
+                self._trips,
+                sent,
+                points,
+                int(events["tick"]["wire_ns"][0]),
+            )
+        self._count += len(events)
+        self.test["at"] = 0
+        self._go_on(events, levels)
+
+    def finish(self) -> Outcome:
+        """Let what is on its way arrive, and return what was found."""
+        if self._begun:
+            backtest.end(self.test, self._runtime.memory, AFTER_NS)
+            self._go_on(np.zeros(0, EVENT), np.zeros((0, 2), np.int64))
+        self._take_rows()
+        fills, sent, points = (
+            np.concatenate([*kept, rows[:0]]) for kept, rows in zip(self._kept, self._rows, strict=True)
+        )
+        halted = _HALTS.get(int(self.test["halted_why"][0]), "")
+        decisions = int(self._runtime.memory["decisions"][0])
+        return Outcome(fills, sent, points, self.test, self._count, decisions, halted)
+
+    def _go_on(self, events: NDArray[np.void], levels: NDArray[np.int64]) -> None:
+        while True:
+            code = self._run(events, levels)
+            if code == backtest.NEED_EVENTS:
+                return
+            if code == backtest.NEED_ROOM:
+                self._take_rows()
+            elif code <= books.FULL:
+                self._grow(code)
+            elif code == backtest.FAILED:
+                at_ns = int(self.test["now_ns"][0])
+                what = _ERRORS[int(self.test["error"][0])]
+                raise TickdError(f"the backtest of {self._runtime.name} ended at {at_ns} ns: {what}")
+
+    def _run(self, events: NDArray[np.void], levels: NDArray[np.int64]) -> int:
+        filled, sent, points = self._rows
+        test, memory, account = self.test, self._runtime.memory, self.account
+        market = self._matcher, self.rings, self.book, self._shown, self._scratch, events, levels
+        given = (test, memory, account, *market, self._trips, filled, sent, points)
+        if self._loop is not None:
+            return int(self._loop(*given, *self._runtime.forest, _DECISIONS))
+        while (why := backtest.advance(*given)) > 0:
+            count = self._runtime.decide(int(test["decide_ns"][0]), why)
+            backtest.answer(test, memory, account, self._trips, sent, count)
+        return int(why)
+
+    def _grow(self, code: int) -> None:
+        """Make the book larger; the venue looks at the old one until it is told of a change."""
+        if self.test["book_shown"][0]:
+            self._shown = self.book
+            self.test["book_shown"] = 0
+        self.book = books.grown(self.book, code)
+
+    def _take_rows(self) -> None:
+        for name, kept, rows in zip(("fills", "sent", "points"), self._kept, self._rows, strict=True):
+            kept.append(rows[: int(self.test[name][0])].copy())
+            self.test[name] = 0

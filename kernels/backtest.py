@@ -1,0 +1,399 @@
+"""The backtest's loop: the market's events, what is due between them, and the decisions that are due.
+
+    while (why := advance(...)) > 0:                   a strategy's decision is due, at test["decide_ns"]
+        count = drain(mem, rings, account, now_ns, why)        the live call (daemon/compile.py)
+        answer(test, mem, account, trips, sent, count)
+
+`advance` is a machine that stops wherever the strategy is to be asked, so that the same compiled call answers
+as in the live daemon, and a plain Python one can. It returns a WHY_* mask, or else
+
+    NEED_EVENTS    all events were taken: give it the next ones, from test["at"] = 0 on, or `end`
+    NEED_ROOM      fills, sent or points are nearly full: take them away, and set their counts to 0
+    FAILED         test["error"] says what
+    <= books.FULL  the book must grow (kernels.book): give it the grown one, and the old one as `shown`
+
+Time is that of daemon/clock.py's VirtualTime: before an event everything is done that is due up to its time,
+each at its own, and of what is due at one time what was asked for first. `test` is an array of length 1 of
+kernels.backtest_state.BACKTEST, which daemon/research makes; `rings` has one ring.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+
+from kernels import book as books
+from kernels import gates, orders, paper, pipeline, watch, worth
+from kernels.backtest_state import (
+    EV_END,
+    EV_FRESH,
+    EV_GAP,
+    EV_LOST,
+    EV_SYNCED,
+    EV_TOLD,
+    EV_WHOLE,
+    L_LOTS,
+    L_TICKS,
+    NOTHING,
+    REPORTS_MAX,
+    REQUESTS_MAX,
+    ROOM,
+    SAY_TRADE,
+    SHUT_BOOK_GAP,
+    SHUT_WARMING,
+    W_KIND,
+    W_NUMBER,
+    W_WHEN_NS,
+)
+from kernels.dtypes import (
+    B_ASK_TICKS,
+    B_BID_TICKS,
+    DEPTH,
+    QUOTE,
+    R_LOT_SIZE,
+    R_TICK_SIZE,
+    WHY_DRAIN,
+    WHY_FILL,
+    WHY_TIMER,
+)
+from kernels.levels import S_ASK_LOTS, S_ASK_TICKS, S_BID_LOTS, S_BID_TICKS
+from kernels.ring import MASK, push
+
+NEED_EVENTS: Final = -1
+NEED_ROOM: Final = -2
+FAILED: Final = -3
+#: of test["error"], beside those of kernels.paper and kernels.orders
+ERROR_CROSSED: Final = 4
+ERROR_CONTRACT: Final = 5
+
+_NEVER_NS: Final = 2**63 - 1
+_FILLED: Final[Any] = np.int64(WHY_FILL)
+_RANG: Final[Any] = np.int64(WHY_TIMER)
+#: virtual time that is moved on by more is a machine that slept (daemon/clock.py)
+_SLEPT_NS: Final = 3_600_000_000_000
+_AWAKE_NS: Final = 60_000_000_000
+# stages
+_NEXT: Final = 0  # the next event has not been looked at
+_TIMERS: Final = 1  # what is due before it is done
+_EVENT: Final = 2  # it is to be taken
+_OVER: Final = 3
+# who is due
+_REQUEST: Final = 0
+_REPORT: Final = 1
+_WATCH: Final = 2
+_TIMER: Final = 3
+
+
+@njit(cache=True)
+def begin(
+    test: Any,
+    mem: Any,
+    account: Any,
+    rings: Any,
+    book: Any,
+    shown: Any,
+    trips: Any,
+    sent: Any,
+    points: Any,
+    now_ns: int,
+) -> None:
+    """Begin to trade at the time of the first event: balances are set, everything else is as it was made."""
+    t = test[0]
+    t.now_ns = now_ns
+    t.answer_ns = -1
+    paper.open_account(t, mem[0].position[0], account)
+    gates.shut(t, mem, SHUT_WARMING, t.cold_ticks)
+    gates.shut(t, mem, SHUT_BOOK_GAP, 1 if t.synced == 0 else 0)
+    watch.look(t, mem, account, rings, book, shown, trips, sent, points)
+    t.timer_ns = t.watch_ns = _NEVER_NS
+    if t.timer_period_ns > 0:
+        _arm_timer(t)
+    _arm_watch(t)
+    _settle_due(t)
+
+
+@njit(cache=True)
+def end(test: Any, mem: Any, after_ns: int) -> None:
+    """Let what is on its way arrive for so long: nothing new is sent, and nobody looks at the market."""
+    t = test[0]
+    gates.shut(t, mem, SHUT_WARMING, gates.YES)
+    t.ending = 1
+    t.timer_ns = t.watch_ns = _NEVER_NS
+    _settle_due(t)
+    t.to_ns = t.now_ns + after_ns
+    t.limit_ns = t.to_ns
+    t.stage = _OVER
+
+
+@njit(cache=True)
+def advance(
+    test: Any,
+    mem: Any,
+    account: Any,
+    matcher: Any,
+    rings: Any,
+    book: Any,
+    shown: Any,
+    scratch: Any,
+    events: Any,
+    levels: Any,
+    trips: Any,
+    filled: Any,
+    sent: Any,
+    points: Any,
+) -> int:
+    """Go on to the next decision; return why it is due, or what is missing."""
+    t = test[0]
+    while True:
+        if t.error != 0:
+            return FAILED
+        if max(t.fills - filled.size, t.sent - sent.size, t.points - points.size) + ROOM > 0:
+            return NEED_ROOM
+        if t.stage == _NEXT:
+            if t.at == events.size:
+                return NEED_EVENTS
+            t.to_ns = events[t.at].tick.wire_ns
+            slept = t.due_ns <= t.to_ns and t.to_ns - t.now_ns > _SLEPT_NS
+            t.limit_ns = t.now_ns + _AWAKE_NS if slept else t.to_ns
+            t.stage = _TIMERS
+        if t.stage == _EVENT:
+            code = _take(t, mem, account, matcher, rings, book, shown, scratch, events, levels, trips, sent)
+            if code != 0:
+                return code
+        elif t.due_ns <= t.limit_ns:
+            why = _run(t, mem, account, matcher, rings, book, shown, trips, filled, sent, points)
+            if why != 0:
+                return why
+        elif t.limit_ns < t.to_ns:
+            t.now_ns = t.to_ns
+            t.limit_ns = t.to_ns
+        else:
+            t.now_ns = max(t.now_ns, t.to_ns)
+            if t.stage == _OVER:
+                return NEED_EVENTS
+            t.stage = _EVENT
+
+
+@njit(cache=True)
+def answer(test: Any, mem: Any, account: Any, trips: Any, sent: Any, count: int) -> None:
+    """Do what a decision wants."""
+    t = test[0]
+    if count > 0:
+        if t.ending == 0 and t.cold_ticks == 0:
+            orders.act(t, mem, account, trips, sent, count)
+    elif count < 0:
+        t.error = ERROR_CONTRACT
+
+
+# --- what is due -------------------------------------------------------------------------------------------
+@njit(cache=True)
+def _arm_watch(t: Any) -> None:
+    t.number += 1
+    t.watch_number = t.number
+    t.watch_ns = (t.now_ns // watch.PERIOD_NS + 1) * watch.PERIOD_NS
+
+
+@njit(cache=True)
+def _arm_timer(t: Any) -> None:
+    t.number += 1
+    t.timer_number = t.number
+    t.timer_ns = (t.now_ns // t.timer_period_ns + 1) * t.timer_period_ns
+
+
+@njit(cache=True)
+def _settle_due(t: Any) -> None:
+    """Find when something is next due."""
+    t.due_ns = min(t.watch_ns, t.timer_ns)
+    if t.requests_end > t.requests_first:
+        t.due_ns = min(t.due_ns, t.requests[t.requests_first % REQUESTS_MAX, W_WHEN_NS])
+    if t.reports_end > t.reports_first:
+        t.due_ns = min(t.due_ns, t.reports[t.reports_first % REPORTS_MAX, W_WHEN_NS])
+
+
+@njit(cache=True)
+def _who(t: Any) -> int:
+    """Return who is due at `due_ns`; of several, who asked first."""
+    found, number = -1, _NEVER_NS
+    if t.requests_end > t.requests_first:
+        one = t.requests[t.requests_first % REQUESTS_MAX]
+        if one[W_WHEN_NS] == t.due_ns and one[W_NUMBER] < number:
+            found, number = _REQUEST, one[W_NUMBER]
+    if t.reports_end > t.reports_first:
+        one = t.reports[t.reports_first % REPORTS_MAX]
+        if one[W_WHEN_NS] == t.due_ns and one[W_NUMBER] < number:
+            found, number = _REPORT, one[W_NUMBER]
+    if t.watch_ns == t.due_ns and t.watch_number < number:
+        found, number = _WATCH, t.watch_number
+    if t.timer_ns == t.due_ns and t.timer_number < number:
+        found = _TIMER
+    return found
+
+
+@njit(cache=True)
+def _run(
+    t: Any,
+    mem: Any,
+    account: Any,
+    matcher: Any,
+    rings: Any,
+    book: Any,
+    shown: Any,
+    trips: Any,
+    filled: Any,
+    sent: Any,
+    points: Any,
+) -> int:
+    """Do the first thing that is due; return why a decision is due then, or 0."""
+    t.now_ns = max(t.now_ns, t.due_ns)
+    who = _who(t)
+    why = gates.NO
+    if who == _REQUEST:
+        paper.arrive(t, matcher, rings, book, shown, mem[0].rules[0], trips)
+    elif who == _REPORT:
+        if t.reports[t.reports_first % REPORTS_MAX, W_KIND] == SAY_TRADE:
+            # a fill is valued at the market it met
+            worth.mark(t.ledger, mem[0].position[0], account, watch.mid(t, rings, book, shown))
+        if orders.take(t, mem, account, trips, sent, filled):
+            why = _FILLED
+    elif who == _WATCH:
+        _arm_watch(t)
+        watch.look(t, mem, account, rings, book, shown, trips, sent, points)
+    else:
+        _arm_timer(t)
+        why = _RANG
+    if why != 0:
+        why = _drain(t, mem, matcher, rings, book, shown, trips, why, t.now_ns)
+    _settle_due(t)
+    return int(why)
+
+
+@njit(cache=True)
+def _drain(
+    t: Any,
+    mem: Any,
+    matcher: Any,
+    rings: Any,
+    book: Any,
+    shown: Any,
+    trips: Any,
+    why: int,
+    decide_ns: int,
+) -> int:
+    """Let everybody see what came, and count it towards the warm-up; return why a decision is due, or 0."""
+    if t.fresh != 0:
+        if t.open > 0:
+            paper.absorb(t, matcher, rings, book, shown, trips)
+        why |= WHY_DRAIN
+        if t.cold_ticks > 0:
+            head = rings[0].head
+            t.cold_ticks = max(0, t.cold_ticks - (head - t.counted))
+            t.counted = head
+            if t.cold_ticks == 0 and t.ending == 0:
+                gates.shut(t, mem, SHUT_WARMING, gates.NO)
+        t.fresh = 0
+    t.decide_ns = decide_ns
+    return why
+
+
+# --- the market --------------------------------------------------------------------------------------------
+@njit(cache=True)
+def _take(
+    t: Any,
+    mem: Any,
+    account: Any,
+    matcher: Any,
+    rings: Any,
+    book: Any,
+    shown: Any,
+    scratch: Any,
+    events: Any,
+    levels: Any,
+    trips: Any,
+    sent: Any,
+) -> int:
+    """Take the next event; return why a decision is due then, 0, or what is missing."""
+    event = events[t.at]
+    tick = event.tick
+    if tick.kind == DEPTH:
+        code = _take_book(t, mem, matcher, rings, book, shown, scratch, levels, trips, event)
+        if code != 0:
+            return code
+    elif tick.kind != NOTHING:
+        if event.flags & EV_GAP:
+            watch.gap(t, mem, account, rings, trips, sent)
+        if tick.kind == QUOTE:
+            t.quote_ns = tick.wire_ns
+        else:
+            t.trade_ns = tick.wire_ns
+        came = push(rings, 0, tick.kind, tick.wire_ns, tick.exch_ns, tick.id, tick.a, tick.b, tick.c, tick.d)
+        t.fresh = 1
+        if came & MASK == 0:
+            paper.absorb(t, matcher, rings, book, shown, trips)
+            watch.absorb(mem, rings)
+    t.at += 1
+    t.stage = _NEXT
+    if event.flags & EV_END:
+        return _drain(t, mem, matcher, rings, book, shown, trips, gates.NO, tick.wire_ns)
+    return 0
+
+
+@njit(cache=True)
+def _take_book(
+    t: Any,
+    mem: Any,
+    matcher: Any,
+    rings: Any,
+    book: Any,
+    shown: Any,
+    scratch: Any,
+    levels: Any,
+    trips: Any,
+    event: Any,
+) -> int:
+    """Change the feed's book, and tell of it; return 0, or what is missing."""
+    flags, wire_ns = event.flags, event.tick.wire_ns
+    if event.bids + event.asks > 0 or flags & EV_WHOLE:
+        code = _change(book, scratch, levels, event.first, event.bids, event.asks, flags & EV_WHOLE)
+        if code == books.CROSSED:
+            t.error = ERROR_CROSSED
+            return FAILED
+        if code < 0:
+            return code
+    if flags & EV_FRESH:
+        t.depth_ns = wire_ns
+    if flags & EV_LOST:
+        paper.absorb(t, matcher, rings, book, shown, trips)
+        books.clear(shown)
+        t.book_shown = t.book_told = t.synced = 0
+        gates.shut(t, mem, SHUT_BOOK_GAP, gates.YES)
+    if flags & EV_SYNCED:
+        t.synced = 1
+        gates.shut(t, mem, SHUT_BOOK_GAP, gates.NO)
+    if flags & EV_TOLD:
+        paper.on_book(t, matcher, rings, book, shown, trips)
+        t.book_told = 1
+        rules = mem[0].rules[0]
+        told_ns = max(wire_ns, t.depth_ns)
+        pipeline.book(mem, rings, gates.NO, book, rules[R_TICK_SIZE], rules[R_LOT_SIZE], told_ns)
+        t.fresh = 1
+    return 0
+
+
+@njit(cache=True)
+def _change(book: Any, scratch: Any, levels: Any, first: int, bids: int, asks: int, whole: int) -> int:
+    """Apply levels to the book; return how many, books.CROSSED, or books.FULL: then nothing was done."""
+    full = books.room(book, bids, asks)
+    if not whole:
+        full = books.room(book, book[B_BID_TICKS, 0] + bids, book[B_ASK_TICKS, 0] + asks)
+    if full < 0:
+        return int(full)
+    for k in range(bids):
+        scratch[S_BID_TICKS, k] = levels[first + k, L_TICKS]
+        scratch[S_BID_LOTS, k] = levels[first + k, L_LOTS]
+    for k in range(asks):
+        scratch[S_ASK_TICKS, k] = levels[first + bids + k, L_TICKS]
+        scratch[S_ASK_LOTS, k] = levels[first + bids + k, L_LOTS]
+    if whole:
+        books.clear(book)
+        return int(books.apply(book, scratch, bids, asks))
+    return int(books.change(book, scratch, bids, asks))

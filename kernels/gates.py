@@ -1,0 +1,165 @@
+"""Which gate a strategy is shown, and what risk refuses beside the limits kernel.
+
+The twin of daemon/orders/gates.py and of what daemon/orders/risk.py and crowd.py judge, for one strategy in
+one instrument: gates that closed since, two orders for one wish, a trade with ourselves, the order rate.
+
+`t` is a record of kernels.backtest_state, `mem` the strategy's memory, an array of length 1.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+
+from kernels.backtest_state import (
+    K_KEY,
+    K_KIND,
+    K_LEVEL,
+    K_SIDE,
+    K_TICKS,
+    SHUT_BOOK_GAP,
+    SHUT_DOUBT,
+    SHUT_HALTED,
+    SHUT_LIQUIDATION,
+    SHUT_STALE,
+    SHUT_WARMING,
+)
+from kernels.dtypes import (
+    AMEND,
+    APPROVED,
+    BUY,
+    CANCEL,
+    GATE_BOOK_GAP,
+    GATE_HALTED,
+    GATE_LIQUIDATION,
+    GATE_NOT_READY,
+    GATE_STALE_FEED,
+    GATE_TICK_AGE,
+    GATE_UNKNOWN_ORDER,
+    P_QTY,
+    PLACE,
+    R_LOT_SIZE,
+    REFUSED_DUPLICATE,
+    REFUSED_NO_SLOT,
+    REFUSED_OPEN_ORDERS,
+    REFUSED_ORDER_RATE,
+    REFUSED_SELF_TRADE,
+    REST,
+    WORKING_SLOTS,
+    X_KIND,
+    X_LEVEL,
+    X_PRICE_TICKS,
+    X_QTY_LOTS,
+    X_REDUCES,
+    X_SIDE,
+    X_SLOT,
+    X_VERB,
+)
+
+#: numpy's, because numba compiles a version for each plain constant
+NO: Final[Any] = np.int64(0)
+YES: Final[Any] = np.int64(1)
+_ONE: Final[Any] = np.float64(1.0)
+#: how far two quantities that are the same may lie apart as floats
+_ROUNDING: Final = 1e-9
+
+
+@njit(cache=True)
+def gravest(shut: int, late: int) -> int:
+    """Return the code of the gravest reason, 0 when nothing is shut; late: the tick is too old."""
+    if shut & SHUT_HALTED:
+        return GATE_HALTED
+    if shut & SHUT_WARMING:
+        return GATE_NOT_READY
+    if shut & SHUT_DOUBT:
+        return GATE_UNKNOWN_ORDER
+    if shut & SHUT_LIQUIDATION:
+        return GATE_LIQUIDATION
+    if shut & SHUT_BOOK_GAP:
+        return GATE_BOOK_GAP
+    if shut & SHUT_STALE:
+        return GATE_STALE_FEED
+    return GATE_TICK_AGE if late != 0 else APPROVED
+
+
+@njit(cache=True)
+def shut(t: Any, mem: Any, reason: int, closed: int) -> None:
+    """Close the instrument for a reason, or take that reason away, and show the strategy what is left."""
+    t.shut = t.shut | reason if closed != 0 else t.shut & ~reason
+    mem[0].gate[0] = gravest(t.shut, NO)
+
+
+@njit(cache=True)
+def may_quote(t: Any) -> bool:
+    """Whether quotes may stand; those that reduce like those that add."""
+    return bool(t.shut & (SHUT_HALTED | SHUT_WARMING) == 0 and t.blind == 0)
+
+
+@njit(cache=True)
+def check(t: Any, mem: Any, action: Any, now_ns: int, late: int) -> int:
+    """Return what an action that the limits kernel approved is refused for, or 0."""
+    if action[X_VERB] == CANCEL:
+        return APPROVED if t.orders[action[X_SLOT], K_KEY] != 0 else REFUSED_NO_SLOT
+    if action[X_VERB] == AMEND:
+        return _spend(t, now_ns, _ONE) if t.orders[action[X_SLOT], K_KEY] != 0 else REFUSED_NO_SLOT
+    assert action[X_VERB] == PLACE
+    code = gravest(t.shut, late)
+    if code != APPROVED and not _passes(t, mem, action):
+        return code
+    if t.orders[action[X_SLOT], K_KEY] != 0:
+        return REFUSED_NO_SLOT
+    code = _collides(t, action)
+    if code != APPROVED:
+        return code
+    return _spend(t, now_ns, _ONE if action[X_REDUCES] != 0 else t.needed)
+
+
+@njit(cache=True)
+def _passes(t: Any, mem: Any, action: Any) -> bool:
+    """Whether an order may pass a closed gate: it brings the position nearer to zero, and never past it."""
+    if action[X_REDUCES] == 0 or (action[X_KIND] == REST and not may_quote(t)):
+        return False
+    position = mem[0].position[0, P_QTY]
+    qty = action[X_QTY_LOTS] * mem[0].rules[0, R_LOT_SIZE]
+    return bool(position * action[X_SIDE] < 0 and qty <= abs(position) * (1 + _ROUNDING))
+
+
+@njit(cache=True)
+def _collides(t: Any, action: Any) -> int:
+    """Return a refusal for an open order it must not stand beside; of several the oldest counts."""
+    side, price = action[X_SIDE], action[X_PRICE_TICKS]
+    live = 0
+    oldest = 0
+    found = APPROVED
+    for slot in range(WORKING_SLOTS):
+        order = t.orders[slot]
+        key = order[K_KEY]
+        if key == 0:
+            continue
+        live += 1
+        code = APPROVED
+        if order[K_SIDE] == side:
+            if order[K_KIND] == action[X_KIND] and order[K_LEVEL] == action[X_LEVEL]:
+                code = REFUSED_DUPLICATE
+        elif order[K_KIND] == REST and (price >= order[K_TICKS] if side == BUY else price <= order[K_TICKS]):
+            code = REFUSED_SELF_TRADE
+        if code != APPROVED and (oldest == 0 or key < oldest):
+            oldest, found = key, code
+    if found == APPROVED and action[X_REDUCES] == 0 and 0 < t.orders_max <= live:
+        return REFUSED_OPEN_ORDERS
+    return found
+
+
+@njit(cache=True)
+def _spend(t: Any, now_ns: int, needed: float) -> int:
+    """Take one order off the budget, of which so much must be left; return a refusal or 0."""
+    tokens = t.tokens
+    if now_ns > t.filled_ns:
+        tokens += (now_ns - t.filled_ns) * 1e-9 * t.per_s_max
+        tokens = min(tokens, t.burst)
+    t.filled_ns = now_ns
+    if tokens < needed:
+        t.tokens = tokens
+        return REFUSED_ORDER_RATE
+    t.tokens = tokens - 1.0
+    return APPROVED
