@@ -26,7 +26,7 @@ from daemon.tape.replay import Given, configure
 from daemon.tape.ticks import find_parts, read_header, read_ticks
 from daemon.venues.make import measure
 from kernels.columns import T_KIND
-from kernels.dtypes import CANCEL, PLACE, QUOTE, REFUSAL_NAMES, TRADE
+from kernels.dtypes import CANCEL, P_FEES, P_QTY, P_REALISED, P_UNREALISED, PLACE, QUOTE, REFUSAL_NAMES, TRADE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.options import BacktestOptions
     from daemon.research.backtest import Outcome
+    from daemon.runtime import Runtime
     from daemon.tape.ticks import Header
 
 _YEAR_S: Final = 365 * 86_400
@@ -60,7 +61,7 @@ class BacktestResult(msgspec.Struct, kw_only=True):
     maker_fills: int
     turnover: float
     fees: float
-    net: float  # what the account gained, fees and open positions at the last mid included
+    net: float  # realised, and what is held at the mid of the last decision, less fees
     position: float
     closing_fills: int  # those that realised something
     win_rate: float | None  # of those, how many gained before fees
@@ -109,8 +110,7 @@ def backtest(options: BacktestOptions) -> BacktestResult:
         raise FileFormatError(f"{options.path} holds no ticks: name another folder")
     outcome = test.finish()
     seconds = (clock.mono_ns() - begun_ns) / 1e9
-    digest = f"{int(runtimes[0].memory['digest'][0]):016x}"
-    return summarise(options, instrument, runtimes[0].name, outcome, from_ns, digest, seconds)
+    return summarise(options, instrument, runtimes[0], outcome, from_ns, seconds)
 
 
 def instrument_of(header: Header) -> Instrument:
@@ -146,10 +146,9 @@ def _streams(path: Path) -> tuple[Stream, ...]:
 def summarise(
     options: BacktestOptions,
     instrument: Instrument,
-    strategy: str,
+    runtime: Runtime,
     outcome: Outcome,
     from_ns: int,
-    digest: str,
     seconds: float,
 ) -> BacktestResult:
     """Work out the figures."""
@@ -161,11 +160,11 @@ def summarise(
     closing = realised[realised != 0.0]
     curve = outcome.points["equity"][np.isfinite(outcome.points["equity"])]
     sharpe = sharpe_of(curve, options.point_s)
-    start = float(curve[0]) if len(curve) else float(led["value"])
+    position = runtime.view("position")[0].tolist()
     return BacktestResult(
         file=str(options.path),
         symbol=instrument.symbol,
-        strategy=strategy,
+        strategy=runtime.name,
         events=outcome.events,
         from_ns=from_ns,
         until_ns=int(one["now_ns"]),
@@ -177,8 +176,8 @@ def summarise(
         maker_fills=int(np.count_nonzero(fills["maker"])),
         turnover=turnover,
         fees=float(fills["fees"][-1]) if len(fills) else 0.0,
-        net=float(led["value"]) - start,
-        position=float(led["held_float"]),
+        net=position[P_REALISED] + position[P_UNREALISED] - position[P_FEES],
+        position=position[P_QTY],
         closing_fills=len(closing),
         win_rate=float(np.mean(closing > 0)) if len(closing) else None,
         drawdown_max=_drawdown(outcome, float(led["value"])),
@@ -186,7 +185,7 @@ def summarise(
         sharpe_points=len(curve),
         point_s=options.point_s,
         halted=outcome.halted,
-        decision_digest=digest,
+        decision_digest=f"{int(runtime.memory['digest'][0]):016x}",
         seconds=seconds,
         events_per_s=outcome.events / seconds if seconds else inf,
     )

@@ -266,7 +266,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("strategy", ["ema_cross", "market_maker"])
+@pytest.mark.parametrize("strategy", [pytest.param("ema_cross", marks=pytest.mark.heavy), "market_maker"])
 def test_every_setting_means_the_same(tmp_path, monkeypatch, strategy, setting):
     path = write(tmp_path / "one.gz", lively(6_000, seed=5))
     given = dict(SETTINGS[setting])

@@ -40,10 +40,10 @@ def swinging(count: int) -> list[bytes]:
             trade += 1
             price = f'"{mid / 100:.2f}"'
             fields = {"e": '"trade"', "E": STAMP_MS, "s": '"BTCUSDT"', "t": trade, "p": price}
-            lines.append(line(number, "trade", **fields, q='"0.01000"', T=STAMP_MS, m="true"))
+            lines.append(line(number, "trade", **fields, q='"0.01234"', T=STAMP_MS, m="true"))
         else:
-            fields = {"u": number + 1, "s": '"BTCUSDT"', "b": f'"{mid / 100:.2f}"', "B": '"1.00000"'}
-            lines.append(line(number, "bookTicker", **fields, a=f'"{(mid + 1) / 100:.2f}"', A='"1.00000"'))
+            fields = {"u": number + 1, "s": '"BTCUSDT"', "b": f'"{mid / 100:.2f}"', "B": '"1.00001"'}
+            lines.append(line(number, "bookTicker", **fields, a=f'"{(mid + 1) / 100:.2f}"', A='"1.00001"'))
     return lines
 
 
@@ -76,7 +76,7 @@ def test_the_figures_are_those_of_the_replay_of_the_same_record(result, capture)
     assert result.decision_digest == replayed.decision_digest
     assert (result.placed, result.fills) == (replayed.orders.placed, replayed.orders.fills)
     assert result.fills > 5
-    assert result.net == pytest.approx(replayed.pnl["USDT"], abs=1e-6)
+    assert result.net == replayed.pnl["USDT"]
     assert result.position == replayed.positions["BTC/USDT"]
 
 
@@ -84,7 +84,7 @@ def test_the_figures_hang_together(result):
     assert result.turnover > 0
     assert result.fees == pytest.approx(0.001 * result.turnover)
     assert 0 <= result.win_rate <= 1
-    assert result.drawdown_max >= -result.net
+    assert result.drawdown_max > 0
     assert result.sharpe is not None
     assert result.sharpe_points >= 17
 
