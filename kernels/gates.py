@@ -39,12 +39,17 @@ from kernels.dtypes import (
     P_QTY,
     PLACE,
     R_LOT_SIZE,
+    R_QTY_MIN_LOTS,
     REFUSED_DUPLICATE,
     REFUSED_NO_SLOT,
     REFUSED_OPEN_ORDERS,
     REFUSED_ORDER_RATE,
     REFUSED_SELF_TRADE,
     REST,
+    TARGET,
+    W_LEAVES_LOTS,
+    W_SIDE,
+    W_STATE,
     WORKING_SLOTS,
     X_KIND,
     X_LEVEL,
@@ -62,6 +67,8 @@ YES: Final[Any] = np.int64(1)
 _ONE: Final[Any] = np.float64(1.0)
 #: how far two quantities that are the same may lie apart as floats
 _ROUNDING: Final = 1e-9
+#: and a position from whole lots
+_SLACK: Final = 1e-6
 
 
 @njit(cache=True)
@@ -112,6 +119,22 @@ def check(t: Any, mem: Any, action: Any, now_ns: int, late: int) -> int:
     if code != APPROVED:
         return code
     return _spend(t, now_ns, _ONE if action[X_REDUCES] != 0 else t.needed)
+
+
+@njit(cache=True)
+def part_that_reduces(mem: Any, action: Any) -> int:
+    """Return how many lots of a target across zero may trade while a gate is closed, up to zero; 0: none."""
+    if action[X_VERB] != PLACE or action[X_KIND] != TARGET or action[X_REDUCES] != 0:
+        return 0
+    side, rules = action[X_SIDE], mem[0].rules[0]
+    live = 0.0
+    for slot in range(WORKING_SLOTS):
+        shown = mem[0].working[0, slot]
+        if shown[W_STATE] != 0.0 and shown[W_SIDE] == side:
+            live += shown[W_LEAVES_LOTS]
+    held = -side * mem[0].position[0, P_QTY] / rules[R_LOT_SIZE]
+    lots = int(held + _SLACK) - int(live)
+    return lots if max(rules[R_QTY_MIN_LOTS], 1.0) <= lots < action[X_QTY_LOTS] else 0
 
 
 @njit(cache=True)

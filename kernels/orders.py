@@ -207,6 +207,13 @@ def act(t: Any, mem: Any, account: Any, trips: Any, sent: Any, count: int) -> No
     for x in range(count):
         action = mem[0].actions[x]
         code = action[X_REFUSAL]
+        gate = gates.gravest(t.shut, late)
+        if gate != APPROVED and code in (APPROVED, gate):
+            part = gates.part_that_reduces(mem, action)
+            if part > 0:
+                action[X_QTY_LOTS] = part
+                action[X_REDUCES] = 1
+                code = APPROVED
         if code == APPROVED:
             code = gates.check(t, mem, action, now_ns, late)
         if code == APPROVED:

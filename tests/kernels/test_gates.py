@@ -123,3 +123,25 @@ def test_a_closed_gate_lets_through_what_really_reduces(new_ground, held, lots, 
     ground.mem["position"][0, d.P_QTY] = held
     ground.place(kind, SELL, 102.0, lots, x_reduces=1)
     assert (int(ground.t["sent"]), refusals(ground)) == ((1, {}) if passes else (0, {d.GATE_HALTED: 1}))
+
+
+@pytest.mark.parametrize(
+    ("held", "lots", "kind", "refusal", "sent"),
+    [
+        (0.01, 15, TARGET, 0, 10),
+        (0.01, 15, TARGET, d.GATE_HALTED, 10),  # as the limits kernel saw it
+        (0.01, 15, TARGET, d.REFUSED_QTY, 0),
+        (0.01, 15, REST, 0, 0),
+        (-0.01, 15, TARGET, 0, 0),
+        (0.0, 15, TARGET, 0, 0),
+    ],
+)
+def test_of_a_target_across_zero_a_closed_gate_lets_through_what_reduces(
+    new_ground, held, lots, kind, refusal, sent
+):
+    ground = new_ground()
+    ground.quote(99.0, 101.0)
+    ground.t["shut"] = SHUT_HALTED
+    ground.mem["position"][0, d.P_QTY] = held
+    ground.place(kind, SELL, 102.0, lots, x_refusal=refusal)
+    assert ground.sent["lots"][: int(ground.t["sent"])].tolist() == ([sent] if sent else [])
