@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from daemon.research import backtest_verb as verb
 from daemon.tape import replay as module
 from daemon.tape.convert import convert
 from daemon.tape.source import open_source
+from strategies import ema_cross
 
 STEP_NS = 3_000_000
 START_NS = 1_723_161_254_000_000_000
@@ -100,8 +102,7 @@ def test_people_and_programs_are_told(ticks, capsys):
 
 
 def test_a_plain_python_strategy_gives_the_same(ticks, result, tmp_path):
-    source = (verb.__file__.rpartition("/daemon/")[0]) + "/strategies/ema_cross.py"
-    text = open(source, encoding="utf-8").read().replace("@njit(cache=True)\n", "")  # noqa: SIM115, PTH123
+    text = Path(ema_cross.__file__).read_text(encoding="utf-8").replace("@njit(cache=True)\n", "")
     path = tmp_path / "plain.py"
     path.write_text(text)
     plain = verb.backtest(BacktestOptions(path=ticks, strategy=str(path), point_s=1))
