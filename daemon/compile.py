@@ -117,20 +117,26 @@ _LOOP: Final = '''"""The backtest of strategy {name}, generated: edit the strate
 from numba import njit
 
 from kernels import backtest
+from kernels.dtypes import R_LOT_SIZE, R_TICK_SIZE
+from kernels.gates import NO
+from {live} import book as tell
 from {live} import drain
 
 
 @njit(cache=True, nogil=True)
-def run(test, mem, account, matcher, rings, book, shown, scratch, events, levels, trips,
-        filled, sent, points, {model}limit):
-    """Go on until something is missing, and say what; or 0 after `limit` decisions."""
+def run(mem, account, test, front, matcher, rings, book, shown, scratch, events, levels, trips, {model}limit):
+    """Go on until something is missing, and say what; or 0 after `limit` stops."""
     for _ in range(limit):
-        why = backtest.advance(test, mem, account, matcher, rings, book, shown, scratch, events, levels,
-                               trips, filled, sent, points)
-        if why <= 0:
+        why = backtest.advance(test, front, matcher, rings, book, shown, scratch, events, levels, trips)
+        if why > 0:
+            mem[0].gate[0] = test[0].gate
+            count = drain(mem, rings, account, {model}test[0].decide_ns, why)
+            backtest.answer(test, front, trips, mem[0].actions[:], count)
+        elif why == backtest.TELL_BOOK:
+            t = test[0]
+            tell(mem, rings, NO, book, t.rules[R_TICK_SIZE], t.rules[R_LOT_SIZE], t.book_ns)
+        else:
             return why
-        count = drain(mem, rings, account, {model}test[0].decide_ns, why)
-        backtest.answer(test, mem, account, trips, sent, count)
     return 0
 '''
 
@@ -229,8 +235,8 @@ def live_kernel(strategy: Strategy, memory: NDArray[np.void], forest: Forest) ->
 def backtest_loop(strategy: Strategy, *, modelled: bool) -> Any:
     """Return the compiled loop of a backtest (kernels.backtest) around a compiled strategy's live call.
 
-    (test, mem, account, matcher, rings, book, shown, scratch, events, levels, trips, filled, sent, points,
-    *forest, limit) -> what is missing
+    (mem, account, test, front, matcher, rings, book, shown, scratch, events, levels, trips, *forest, limit)
+    -> what is missing
     """
     live = _live_module(strategy, compiled=True, modelled=modelled)
     more = _WITH_MODEL if modelled else _WITHOUT

@@ -2,11 +2,16 @@
 
     while (why := advance(...)) > 0:                   a strategy's decision is due, at test["decide_ns"]
         count = drain(mem, rings, account, now_ns, why)        the live call (daemon/compile.py)
-        answer(test, mem, account, trips, sent, count)
+        answer(test, front, trips, mem[0].actions, count)
 
 `advance` is a machine that stops wherever the strategy is to be asked, so that the same compiled call answers
-as in the live daemon, and a plain Python one can. It returns a WHY_* mask, or else
+as in the live daemon, and a plain Python one can. It also stops where features are to see something: a
+strategy's memory has a type of its own, and whatever takes it is compiled for each. It returns a WHY_* mask,
+or else
 
+    TELL_BOOK      let the strategy take the changed book, of test["book_ns"]
+    ABSORB         the ring is full: let it take what waits
+    FORGET         let it begin anew
     NEED_EVENTS    all events were taken: give it the next ones, from test["at"] = 0 on, or `end`
     NEED_ROOM      fills, sent or points are nearly full: take them away, and set their counts to 0
     FAILED         test["error"] says what
@@ -23,7 +28,7 @@ import numpy as np
 from numba import njit
 
 from kernels import book as books
-from kernels import gates, orders, paper, pipeline, watch, worth
+from kernels import gates, orders, paper, watch, worth
 from kernels.backtest_state import (
     EV_END,
     EV_FRESH,
@@ -38,6 +43,7 @@ from kernels.backtest_state import (
     REPORTS_MAX,
     REQUESTS_MAX,
     ROOM,
+    ROWS,
     SAY_TRADE,
     SHUT_BOOK_GAP,
     SHUT_WARMING,
@@ -50,18 +56,20 @@ from kernels.dtypes import (
     B_BID_TICKS,
     DEPTH,
     QUOTE,
-    R_LOT_SIZE,
-    R_TICK_SIZE,
     WHY_DRAIN,
     WHY_FILL,
     WHY_TIMER,
 )
+from kernels.inner import inner
 from kernels.levels import S_ASK_LOTS, S_ASK_TICKS, S_BID_LOTS, S_BID_TICKS
 from kernels.ring import MASK, push
 
 NEED_EVENTS: Final = -1
 NEED_ROOM: Final = -2
 FAILED: Final = -3
+ABSORB: Final = -4
+TELL_BOOK: Final = -5
+FORGET: Final = -6
 #: of test["error"], beside those of kernels.paper and kernels.orders
 ERROR_CROSSED: Final = 4
 ERROR_CONTRACT: Final = 5
@@ -76,7 +84,8 @@ _AWAKE_NS: Final = 60_000_000_000
 _NEXT: Final = 0  # the next event has not been looked at
 _TIMERS: Final = 1  # what is due before it is done
 _EVENT: Final = 2  # it is to be taken
-_OVER: Final = 3
+_TOLD: Final = 3  # so is what follows: its gap or its book was told
+_OVER: Final = 4
 # who is due
 _REQUEST: Final = 0
 _REPORT: Final = 1
@@ -85,26 +94,15 @@ _TIMER: Final = 3
 
 
 @njit(cache=True)
-def begin(
-    test: Any,
-    mem: Any,
-    account: Any,
-    rings: Any,
-    book: Any,
-    shown: Any,
-    trips: Any,
-    sent: Any,
-    points: Any,
-    now_ns: int,
-) -> None:
+def begin(test: Any, front: Any, rings: Any, book: Any, shown: Any, trips: Any, now_ns: int) -> None:
     """Begin to trade at the time of the first event: balances are set, everything else is as it was made."""
-    t = test[0]
+    t, f = test[0], front[0]
     t.now_ns = now_ns
     t.answer_ns = -1
-    paper.open_account(t, mem[0].position[0], account)
-    gates.shut(t, mem, SHUT_WARMING, t.cold_ticks)
-    gates.shut(t, mem, SHUT_BOOK_GAP, 1 if t.synced == 0 else 0)
-    watch.look(t, mem, account, rings, book, shown, trips, sent, points)
+    paper.open_account(t, f)
+    gates.shut(t, SHUT_WARMING, t.cold_ticks)
+    gates.shut(t, SHUT_BOOK_GAP, 1 if t.synced == 0 else 0)
+    watch.look(t, f, rings, book, shown, trips)
     t.timer_ns = t.watch_ns = _NEVER_NS
     if t.timer_period_ns > 0:
         _arm_timer(t)
@@ -113,10 +111,10 @@ def begin(
 
 
 @njit(cache=True)
-def end(test: Any, mem: Any, after_ns: int) -> None:
+def end(test: Any, after_ns: int) -> None:
     """Let what is on its way arrive for so long: nothing new is sent, and nobody looks at the market."""
     t = test[0]
-    gates.shut(t, mem, SHUT_WARMING, gates.YES)
+    gates.shut(t, SHUT_WARMING, gates.YES)
     t.ending = 1
     t.timer_ns = t.watch_ns = _NEVER_NS
     _settle_due(t)
@@ -128,8 +126,7 @@ def end(test: Any, mem: Any, after_ns: int) -> None:
 @njit(cache=True)
 def advance(
     test: Any,
-    mem: Any,
-    account: Any,
+    front: Any,
     matcher: Any,
     rings: Any,
     book: Any,
@@ -138,16 +135,13 @@ def advance(
     events: Any,
     levels: Any,
     trips: Any,
-    filled: Any,
-    sent: Any,
-    points: Any,
 ) -> int:
     """Go on to the next decision; return why it is due, or what is missing."""
-    t = test[0]
+    t, f = test[0], front[0]
     while True:
         if t.error != 0:
             return FAILED
-        if max(t.fills - filled.size, t.sent - sent.size, t.points - points.size) + ROOM > 0:
+        if max(t.fills, t.sent, t.points) > ROWS - ROOM:
             return NEED_ROOM
         if t.stage == _NEXT:
             if t.at == events.size:
@@ -156,12 +150,12 @@ def advance(
             slept = t.due_ns <= t.to_ns and t.to_ns - t.now_ns > _SLEPT_NS
             t.limit_ns = t.now_ns + _AWAKE_NS if slept else t.to_ns
             t.stage = _TIMERS
-        if t.stage == _EVENT:
-            code = _take(t, mem, account, matcher, rings, book, shown, scratch, events, levels, trips, sent)
+        if t.stage == _EVENT or t.stage == _TOLD:  # noqa: PLR1714
+            code = _take(t, f, matcher, rings, book, shown, scratch, events, levels, trips)
             if code != 0:
                 return code
         elif t.due_ns <= t.limit_ns:
-            why = _run(t, mem, account, matcher, rings, book, shown, trips, filled, sent, points)
+            why = _run(t, f, matcher, rings, book, shown, trips)
             if why != 0:
                 return why
         elif t.limit_ns < t.to_ns:
@@ -175,32 +169,32 @@ def advance(
 
 
 @njit(cache=True)
-def answer(test: Any, mem: Any, account: Any, trips: Any, sent: Any, count: int) -> None:
+def answer(test: Any, front: Any, trips: Any, actions: Any, count: int) -> None:
     """Do what a decision wants."""
     t = test[0]
     if count > 0:
         if t.ending == 0 and t.cold_ticks == 0:
-            orders.act(t, mem, account, trips, sent, count)
+            orders.act(t, front[0], trips, actions, count)
     elif count < 0:
         t.error = ERROR_CONTRACT
 
 
 # --- what is due -------------------------------------------------------------------------------------------
-@njit(cache=True)
+@inner
 def _arm_watch(t: Any) -> None:
     t.number += 1
     t.watch_number = t.number
     t.watch_ns = (t.now_ns // watch.PERIOD_NS + 1) * watch.PERIOD_NS
 
 
-@njit(cache=True)
+@inner
 def _arm_timer(t: Any) -> None:
     t.number += 1
     t.timer_number = t.number
     t.timer_ns = (t.now_ns // t.timer_period_ns + 1) * t.timer_period_ns
 
 
-@njit(cache=True)
+@inner
 def _settle_due(t: Any) -> None:
     """Find when something is next due."""
     t.due_ns = min(t.watch_ns, t.timer_ns)
@@ -210,7 +204,7 @@ def _settle_due(t: Any) -> None:
         t.due_ns = min(t.due_ns, t.reports[t.reports_first % REPORTS_MAX, W_WHEN_NS])
 
 
-@njit(cache=True)
+@inner
 def _who(t: Any) -> int:
     """Return who is due at `due_ns`; of several, who asked first."""
     found, number = -1, _NEVER_NS
@@ -229,55 +223,35 @@ def _who(t: Any) -> int:
     return found
 
 
-@njit(cache=True)
-def _run(
-    t: Any,
-    mem: Any,
-    account: Any,
-    matcher: Any,
-    rings: Any,
-    book: Any,
-    shown: Any,
-    trips: Any,
-    filled: Any,
-    sent: Any,
-    points: Any,
-) -> int:
+@njit(cache=True, inline="always")
+def _run(t: Any, front: Any, matcher: Any, rings: Any, book: Any, shown: Any, trips: Any) -> int:
     """Do the first thing that is due; return why a decision is due then, or 0."""
     t.now_ns = max(t.now_ns, t.due_ns)
     who = _who(t)
     why = gates.NO
     if who == _REQUEST:
-        paper.arrive(t, matcher, rings, book, shown, mem[0].rules[0], trips)
+        paper.arrive(t, matcher, rings, book, shown, trips)
     elif who == _REPORT:
         if t.reports[t.reports_first % REPORTS_MAX, W_KIND] == SAY_TRADE:
             # a fill is valued at the market it met
-            worth.mark(t.ledger, mem[0].position[0], account, watch.mid(t, rings, book, shown))
-        if orders.take(t, mem, account, trips, sent, filled):
+            worth.mark(t, front, watch.mid(t, rings, book, shown))
+        if orders.take(t, front, trips):
             why = _FILLED
     elif who == _WATCH:
         _arm_watch(t)
-        watch.look(t, mem, account, rings, book, shown, trips, sent, points)
+        watch.look(t, front, rings, book, shown, trips)
     else:
         _arm_timer(t)
         why = _RANG
     if why != 0:
-        why = _drain(t, mem, matcher, rings, book, shown, trips, why, t.now_ns)
+        why = _drain(t, matcher, rings, book, shown, trips, why, t.now_ns)
     _settle_due(t)
     return int(why)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _drain(
-    t: Any,
-    mem: Any,
-    matcher: Any,
-    rings: Any,
-    book: Any,
-    shown: Any,
-    trips: Any,
-    why: int,
-    decide_ns: int,
+    t: Any, matcher: Any, rings: Any, book: Any, shown: Any, trips: Any, why: int, decide_ns: int
 ) -> int:
     """Let everybody see what came, and count it towards the warm-up; return why a decision is due, or 0."""
     if t.fresh != 0:
@@ -289,18 +263,17 @@ def _drain(
             t.cold_ticks = max(0, t.cold_ticks - (head - t.counted))
             t.counted = head
             if t.cold_ticks == 0 and t.ending == 0:
-                gates.shut(t, mem, SHUT_WARMING, gates.NO)
+                gates.shut(t, SHUT_WARMING, gates.NO)
         t.fresh = 0
     t.decide_ns = decide_ns
     return why
 
 
 # --- the market --------------------------------------------------------------------------------------------
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _take(
     t: Any,
-    mem: Any,
-    account: Any,
+    front: Any,
     matcher: Any,
     rings: Any,
     book: Any,
@@ -309,18 +282,22 @@ def _take(
     events: Any,
     levels: Any,
     trips: Any,
-    sent: Any,
 ) -> int:
     """Take the next event; return why a decision is due then, 0, or what is missing."""
     event = events[t.at]
-    tick = event.tick
+    tick, flags = event.tick, event.flags
+    full = False
     if tick.kind == DEPTH:
-        code = _take_book(t, mem, matcher, rings, book, shown, scratch, levels, trips, event)
-        if code != 0:
-            return code
+        if t.stage != _TOLD:
+            code = _take_book(t, matcher, rings, book, shown, scratch, levels, trips, event)
+            if code != 0:
+                return code
     elif tick.kind != NOTHING:
-        if event.flags & EV_GAP:
-            watch.gap(t, mem, account, rings, trips, sent)
+        if flags & EV_GAP and t.stage != _TOLD:
+            watch.gap(t, front, rings, trips)
+            if t.resets != 0:
+                t.stage = _TOLD
+                return FORGET
         if tick.kind == QUOTE:
             t.quote_ns = tick.wire_ns
         else:
@@ -329,28 +306,19 @@ def _take(
         t.fresh = 1
         if came & MASK == 0:
             paper.absorb(t, matcher, rings, book, shown, trips)
-            watch.absorb(mem, rings)
+            full = True
     t.at += 1
     t.stage = _NEXT
-    if event.flags & EV_END:
-        return _drain(t, mem, matcher, rings, book, shown, trips, gates.NO, tick.wire_ns)
-    return 0
+    if flags & EV_END:  # who decides takes what waits
+        return _drain(t, matcher, rings, book, shown, trips, gates.NO, tick.wire_ns)
+    return ABSORB if full else 0
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _take_book(
-    t: Any,
-    mem: Any,
-    matcher: Any,
-    rings: Any,
-    book: Any,
-    shown: Any,
-    scratch: Any,
-    levels: Any,
-    trips: Any,
-    event: Any,
+    t: Any, matcher: Any, rings: Any, book: Any, shown: Any, scratch: Any, levels: Any, trips: Any, event: Any
 ) -> int:
-    """Change the feed's book, and tell of it; return 0, or what is missing."""
+    """Change the feed's book; return 0, or what is missing: TELL_BOOK where it is to be told of."""
     flags, wire_ns = event.flags, event.tick.wire_ns
     if event.bids + event.asks > 0 or flags & EV_WHOLE:
         code = _change(book, scratch, levels, event.first, event.bids, event.asks, flags & EV_WHOLE)
@@ -365,21 +333,21 @@ def _take_book(
         paper.absorb(t, matcher, rings, book, shown, trips)
         books.clear(shown)
         t.book_shown = t.book_told = t.synced = 0
-        gates.shut(t, mem, SHUT_BOOK_GAP, gates.YES)
+        gates.shut(t, SHUT_BOOK_GAP, gates.YES)
     if flags & EV_SYNCED:
         t.synced = 1
-        gates.shut(t, mem, SHUT_BOOK_GAP, gates.NO)
+        gates.shut(t, SHUT_BOOK_GAP, gates.NO)
     if flags & EV_TOLD:
         paper.on_book(t, matcher, rings, book, shown, trips)
         t.book_told = 1
-        rules = mem[0].rules[0]
-        told_ns = max(wire_ns, t.depth_ns)
-        pipeline.book(mem, rings, gates.NO, book, rules[R_TICK_SIZE], rules[R_LOT_SIZE], told_ns)
+        t.book_ns = max(wire_ns, t.depth_ns)
         t.fresh = 1
+        t.stage = _TOLD
+        return TELL_BOOK
     return 0
 
 
-@njit(cache=True)
+@inner
 def _change(book: Any, scratch: Any, levels: Any, first: int, bids: int, asks: int, whole: int) -> int:
     """Apply levels to the book; return how many, books.CROSSED, or books.FULL: then nothing was done."""
     full = books.room(book, bids, asks)

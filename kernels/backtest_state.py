@@ -9,7 +9,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from kernels.dtypes import TICK, WORKING_SLOTS
+from kernels.dtypes import (
+    ACCOUNT_COLUMNS,
+    POSITION_COLUMNS,
+    RULES_COLUMNS,
+    TICK,
+    WORKING_COLUMNS,
+    WORKING_SLOTS,
+)
 from kernels.ledger import LEDGER, MONEY_ROWS
 
 # --- events[n]: what the market did, in the order in which it was read -------------------------------------
@@ -122,11 +129,56 @@ SHUT_LIQUIDATION: Final[Any] = np.int64(8)
 SHUT_BOOK_GAP: Final[Any] = np.int64(16)
 SHUT_STALE: Final[Any] = np.int64(32)
 
+# --- what it tells -----------------------------------------------------------------------------------------
+FILL_ROW: Final = np.dtype(
+    [
+        ("exch_ns", "i8"),  # when the venue matched it
+        ("told_ns", "i8"),  # when we heard of it
+        ("key", "i8"),
+        ("kind", "i8"),
+        ("side", "i8"),
+        ("ticks", "i8"),
+        ("lots", "i8"),
+        ("maker", "i8"),
+        ("position", "f8"),  # afterwards
+        ("realised", "f8"),  # all so far, before fees
+        ("fees", "f8"),  # likewise, in the quote
+        ("equity", "f8"),
+    ],
+    align=True,
+)
+SENT_ROW: Final = np.dtype(
+    [
+        ("now_ns", "i8"),
+        ("verb", "i8"),
+        ("key", "i8"),
+        ("kind", "i8"),
+        ("level", "i8"),
+        ("side", "i8"),
+        ("ticks", "i8"),
+        ("lots", "i8"),  # of an AMEND the whole quantity it asks for
+    ],
+    align=True,
+)
+POINT_ROW: Final = np.dtype(
+    [("now_ns", "i8"), ("equity", "f8"), ("position", "f8"), ("mid", "f8"), ("fees", "f8")], align=True
+)
+#: rows that are taken away at once, and room that each kind must have left before an event is taken
+ROWS: Final = 1 << 14
+ROOM: Final = 64
+
+#: what a strategy sees of its instrument that orders move: a part of its memory (kernels.dtypes), of one type
+#: whatever the strategy, so that all that is compiled for one is there for the next
+FRONT: Final = np.dtype(
+    [("position", "f8", (POSITION_COLUMNS,)), ("working", "f8", (WORKING_SLOTS, WORKING_COLUMNS))], align=True
+)
+
 BACKTEST: Final = np.dtype(
     [
         # --- time
         ("now_ns", "i8"),
         ("decide_ns", "i8"),  # the time of the decision that is due
+        ("book_ns", "i8"),  # the time of the book that is to be told
         ("to_ns", "i8"),  # the event that time moves to
         ("limit_ns", "i8"),
         ("due_ns", "i8"),  # when something is next due
@@ -150,6 +202,8 @@ BACKTEST: Final = np.dtype(
         ("streams", "i8"),  # bits: what is streamed; 1 trades, 2 quotes, 4 depth
         ("stale_ns", "i8"),
         ("shut", "i8"),  # bits: SHUT_*
+        ("gate", "i8"),  # what the strategy is to be shown of it
+        ("rules", "f8", (RULES_COLUMNS,)),
         ("blind", "i8"),  # 1: quotes are withdrawn, nobody sees the market
         ("leaves_quotes", "i8"),  # 1: the strategy leaves them
         ("resets", "i8"),  # 1: a gap lets the strategy begin anew
@@ -188,7 +242,7 @@ BACKTEST: Final = np.dtype(
         ("requests_end", "i8"),
         ("reports_first", "i8"),
         ("reports_end", "i8"),
-        # --- what is told of it: rows written so far, and counts
+        # --- what is told of it: how many rows there are, and counts
         ("fills", "i8"),
         ("sent", "i8"),
         ("points", "i8"),
@@ -203,46 +257,13 @@ BACKTEST: Final = np.dtype(
         ("requests", "i8", (REQUESTS_MAX, W_COLUMNS)),
         ("reports", "i8", (REPORTS_MAX, W_COLUMNS)),
         ("ledger", LEDGER),
+        ("account", "f8", (ACCOUNT_COLUMNS,)),  # as strategies see it (A_*)
+        ("fill_rows", FILL_ROW, (ROWS,)),
+        ("sent_rows", SENT_ROW, (ROWS,)),
+        ("point_rows", POINT_ROW, (ROWS,)),
     ],
     align=True,
 )
 WHY_HALTED_DAY: Final[Any] = np.int64(1)
 WHY_HALTED_DRAWDOWN: Final[Any] = np.int64(2)
 WHY_HALTED_REJECTIONS: Final[Any] = np.int64(3)
-
-# --- what it tells -----------------------------------------------------------------------------------------
-FILL_ROW: Final = np.dtype(
-    [
-        ("exch_ns", "i8"),  # when the venue matched it
-        ("told_ns", "i8"),  # when we heard of it
-        ("key", "i8"),
-        ("kind", "i8"),
-        ("side", "i8"),
-        ("ticks", "i8"),
-        ("lots", "i8"),
-        ("maker", "i8"),
-        ("position", "f8"),  # afterwards
-        ("realised", "f8"),  # all so far, before fees
-        ("fees", "f8"),  # likewise, in the quote
-        ("equity", "f8"),
-    ],
-    align=True,
-)
-SENT_ROW: Final = np.dtype(
-    [
-        ("now_ns", "i8"),
-        ("verb", "i8"),
-        ("key", "i8"),
-        ("kind", "i8"),
-        ("level", "i8"),
-        ("side", "i8"),
-        ("ticks", "i8"),
-        ("lots", "i8"),  # of an AMEND the whole quantity it asks for
-    ],
-    align=True,
-)
-POINT_ROW: Final = np.dtype(
-    [("now_ns", "i8"), ("equity", "f8"), ("position", "f8"), ("mid", "f8"), ("fees", "f8")], align=True
-)
-#: room that each of these must have left before an event is taken
-ROOM: Final = 64

@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
+from kernels.inner import inner
+
 #: what `high` counts
 BASE: Final = 1_000_000_000
 _HIGH_MAX: Final = 9e18
@@ -22,6 +24,12 @@ _FRACTION_BYTES: Final = 22  # behind the point: 55 bits that count, and those o
 DIGITS: Final = _BYTES + _FACTOR_BYTES + _FRACTION_BYTES
 #: divisors and factors lie below
 FACTOR_MAX: Final = 2**54
+# numpy's, because numba compiles a version for each plain constant
+MORE: Final[Any] = np.int64(1)
+LESS: Final[Any] = np.int64(-1)
+_NOTHING: Final[Any] = np.int64(0)
+_BASE: Final[Any] = np.int64(BASE)
+_FACTOR_FIRST: Final[Any] = np.int64(_FACTOR_BYTES)
 _LOW_32: Final = 0xFFFFFFFF
 _ENOUGH: Final = 2**54  # a quotient of more bits is rounded once, when it becomes a float
 _WHOLE_FLOAT: Final = 2**53
@@ -65,7 +73,7 @@ def is_nothing(money: Any, row: int) -> bool:
     return bool(money[row, 0] == 0 and money[row, 1] == 0)
 
 
-@njit(cache=True)
+@inner
 def _load(digits: Any, first: int, high: int, low: int) -> None:
     """Write a positive amount as _BYTES digits from row `first` on."""
     carried = (high & _LOW_32) * BASE + low
@@ -76,7 +84,7 @@ def _load(digits: Any, first: int, high: int, low: int) -> None:
         digits[first + 7 - k] = upper >> (8 * k) & 255
 
 
-@njit(cache=True)
+@inner
 def _multiply(digits: Any, n: int, factor: int) -> None:
     """Multiply the first n digits in place; the product must fit into them."""
     carry = 0
@@ -86,7 +94,7 @@ def _multiply(digits: Any, n: int, factor: int) -> None:
         carry >>= 8
 
 
-@njit(cache=True)
+@inner
 def _divide(digits: Any, n: int, divisor: int) -> int:
     """Divide the first n digits in place; return the remainder."""
     rest = 0
@@ -108,11 +116,11 @@ def scale(money: Any, source: int, to: int, factor: int, divisor: int) -> None:
         high, low = -high - (low > 0), (BASE - low) % BASE
     digits = np.zeros(DIGITS, np.int64)
     n = _BYTES + _FACTOR_BYTES
-    _load(digits, _FACTOR_BYTES, high, low)
+    _load(digits, _FACTOR_FIRST, high, low)
     _multiply(digits, n, factor)
     inexact = _divide(digits, n, divisor) != 0
-    low = _divide(digits, n, BASE)
-    high = 0
+    low = _divide(digits, n, _BASE)
+    high = _NOTHING
     for k in range(n):
         if high >> 54 != 0:
             raise OverflowError("an amount of money is too large")
@@ -136,7 +144,7 @@ def ratio(high: int, low: int, first: int, second: int) -> float:
         return 0.0
     digits = np.zeros(DIGITS, np.int64)
     n = _BYTES + _FRACTION_BYTES
-    _load(digits, 0, high, low)
+    _load(digits, _NOTHING, high, low)
     inexact = _divide(digits, n, first) != 0
     inexact |= _divide(digits, n, second) != 0
     quotient = 0
@@ -162,4 +170,4 @@ def to_float(high: int, low: int) -> float:
     bound = _WHOLE_FLOAT // (BASE // power) - 1
     if -bound < high < bound:
         return float(high * (BASE // power) + low // power) / (float(BASE) * float(BASE // power))
-    return ratio(high, low, BASE, BASE)
+    return ratio(high, low, _BASE, _BASE)

@@ -3,7 +3,7 @@
 The twin of daemon/orders/gates.py and of what daemon/orders/risk.py and crowd.py judge, for one strategy in
 one instrument: gates that closed since, two orders for one wish, a trade with ourselves, the order rate.
 
-`t` is a record of kernels.backtest_state, `mem` the strategy's memory, an array of length 1.
+`t` is a BACKTEST and `front` a FRONT of kernels.backtest_state.
 """
 
 from typing import Any, Final
@@ -60,6 +60,7 @@ from kernels.dtypes import (
     X_SLOT,
     X_VERB,
 )
+from kernels.inner import inner
 
 #: numpy's, because numba compiles a version for each plain constant
 NO: Final[Any] = np.int64(0)
@@ -90,20 +91,20 @@ def gravest(shut: int, late: int) -> int:
 
 
 @njit(cache=True)
-def shut(t: Any, mem: Any, reason: int, closed: int) -> None:
-    """Close the instrument for a reason, or take that reason away, and show the strategy what is left."""
+def shut(t: Any, reason: int, closed: int) -> None:
+    """Close the instrument for a reason, or take that reason away; `gate` is what the strategy is shown."""
     t.shut = t.shut | reason if closed != 0 else t.shut & ~reason
-    mem[0].gate[0] = gravest(t.shut, NO)
+    t.gate = gravest(t.shut, NO)
 
 
-@njit(cache=True)
+@inner
 def may_quote(t: Any) -> bool:
     """Whether quotes may stand; those that reduce like those that add."""
     return bool(t.shut & (SHUT_HALTED | SHUT_WARMING) == 0 and t.blind == 0)
 
 
-@njit(cache=True)
-def check(t: Any, mem: Any, action: Any, now_ns: int, late: int) -> int:
+@inner
+def check(t: Any, front: Any, action: Any, now_ns: int, late: int) -> int:
     """Return what an action that the limits kernel approved is refused for, or 0."""
     if action[X_VERB] == CANCEL:
         return APPROVED if t.orders[action[X_SLOT], K_KEY] != 0 else REFUSED_NO_SLOT
@@ -111,7 +112,7 @@ def check(t: Any, mem: Any, action: Any, now_ns: int, late: int) -> int:
         return _spend(t, now_ns, _ONE) if t.orders[action[X_SLOT], K_KEY] != 0 else REFUSED_NO_SLOT
     assert action[X_VERB] == PLACE
     code = gravest(t.shut, late)
-    if code != APPROVED and not _passes(t, mem, action):
+    if code != APPROVED and not _passes(t, front, action):
         return code
     if t.orders[action[X_SLOT], K_KEY] != 0:
         return REFUSED_NO_SLOT
@@ -121,33 +122,33 @@ def check(t: Any, mem: Any, action: Any, now_ns: int, late: int) -> int:
     return _spend(t, now_ns, _ONE if action[X_REDUCES] != 0 else t.needed)
 
 
-@njit(cache=True)
-def part_that_reduces(mem: Any, action: Any) -> int:
+@inner
+def part_that_reduces(t: Any, front: Any, action: Any) -> int:
     """Return how many lots of a target across zero may trade while a gate is closed, up to zero; 0: none."""
     if action[X_VERB] != PLACE or action[X_KIND] != TARGET or action[X_REDUCES] != 0:
         return 0
-    side, rules = action[X_SIDE], mem[0].rules[0]
+    side, rules = action[X_SIDE], t.rules
     live = 0.0
     for slot in range(WORKING_SLOTS):
-        shown = mem[0].working[0, slot]
+        shown = front.working[slot]
         if shown[W_STATE] != 0.0 and shown[W_SIDE] == side:
             live += shown[W_LEAVES_LOTS]
-    held = -side * mem[0].position[0, P_QTY] / rules[R_LOT_SIZE]
+    held = -side * front.position[P_QTY] / rules[R_LOT_SIZE]
     lots = int(held + _SLACK) - int(live)
     return lots if max(rules[R_QTY_MIN_LOTS], 1.0) <= lots < action[X_QTY_LOTS] else 0
 
 
-@njit(cache=True)
-def _passes(t: Any, mem: Any, action: Any) -> bool:
+@inner
+def _passes(t: Any, front: Any, action: Any) -> bool:
     """Whether an order may pass a closed gate: it brings the position nearer to zero, and never past it."""
     if action[X_REDUCES] == 0 or (action[X_KIND] == REST and not may_quote(t)):
         return False
-    position = mem[0].position[0, P_QTY]
-    qty = action[X_QTY_LOTS] * mem[0].rules[0, R_LOT_SIZE]
+    position = front.position[P_QTY]
+    qty = action[X_QTY_LOTS] * t.rules[R_LOT_SIZE]
     return bool(position * action[X_SIDE] < 0 and qty <= abs(position) * (1 + _ROUNDING))
 
 
-@njit(cache=True)
+@inner
 def _collides(t: Any, action: Any) -> int:
     """Return a refusal for an open order it must not stand beside; of several the oldest counts."""
     side, price = action[X_SIDE], action[X_PRICE_TICKS]
@@ -173,7 +174,7 @@ def _collides(t: Any, action: Any) -> int:
     return found
 
 
-@njit(cache=True)
+@inner
 def _spend(t: Any, now_ns: int, needed: float) -> int:
     """Take one order off the budget, of which so much must be left; return a refusal or 0."""
     tokens = t.tokens

@@ -6,13 +6,14 @@ the same ones in the same order, so that what `decide` reads is the same to the 
 that. Amounts of the quote are money (kernels.exact), those of the base int64 counts of `step`, the largest
 amount of which lots and commissions are whole counts.
 
-    open_books(ledger, money, position, account)          balances are set: show them
-    fill(ledger, money, position, account, side, ticks, lots, maker)
-    reserve_spot(ledger, money, ...), reserve_margin(...)  what open orders may still cost
+    open_books(t, front)                                  balances are set: show them
+    fill(t, front, side, ticks, lots, maker)
+    reserve_base(...), reserve_quote(...), reserve_margin(...)    what open orders may still cost
 
 What it is worth at the market's mid: kernels.worth.
 
-`position` is the instrument's row (P_*), `account` what strategies see of the account (A_*).
+`t` is a BACKTEST of kernels.backtest_state, which holds the ledger, its money and what strategies see of the
+account (A_*); `front` a FRONT, with the instrument's position (P_*).
 """
 
 import math
@@ -32,6 +33,7 @@ from kernels.dtypes import (
     P_UNREALISED,
     SELL,
 )
+from kernels.inner import inner
 from kernels.worth import move_margin, raise_peak, settle, show_margin, show_worth
 
 # numpy's, because numba compiles a version for each plain constant
@@ -92,20 +94,21 @@ LEDGER: Final = np.dtype(
 
 
 @njit(cache=True)
-def open_books(led: Any, money: Any, position: Any, account: Any) -> None:
+def open_books(t: Any, front: Any) -> None:
     """Show and value the balances that were set."""
+    led = t.ledger
     led.mid = led.looked_at = led.value = led.peak = led.day_start = math.nan
     led.day_end_ns = -1
-    _show_base(led, position)
-    _show_quote(led, money, account)
+    _show_base(t, front)
+    _show_quote(t)
     led.base_float = _base_float(led, led.base)
-    led.quote_float = exact.to_float(money[M_QUOTE, 0], money[M_QUOTE, 1])
+    led.quote_float = exact.to_float(t.money[M_QUOTE, 0], t.money[M_QUOTE, 1])
     settle(led)
-    show_worth(led, account)
+    show_worth(t)
 
 
 # --- showing -----------------------------------------------------------------------------------------------
-@njit(cache=True)
+@inner
 def _base_float(led: Any, steps: int) -> float:
     """Return steps of the base as the nearest float."""
     step_high, step_low = led.step // exact.BASE, led.step % exact.BASE
@@ -115,27 +118,30 @@ def _base_float(led: Any, steps: int) -> float:
     return float(exact.to_float(high, part % exact.BASE))
 
 
-@njit(cache=True)
-def _show_base(led: Any, position: Any) -> None:
+@inner
+def _show_base(t: Any, front: Any) -> None:
+    led = t.ledger
     if led.spot != 0:
-        position[P_FREE_BASE] = _base_float(led, led.base - led.base_reserved)
+        front.position[P_FREE_BASE] = _base_float(led, led.base - led.base_reserved)
 
 
-@njit(cache=True)
-def _show_quote(led: Any, money: Any, account: Any) -> None:
+@inner
+def _show_quote(t: Any) -> None:
+    led, money = t.ledger, t.money
     if led.spot != 0:
         high = money[M_QUOTE, 0] - money[M_RESERVED, 0]
         low = money[M_QUOTE, 1] - money[M_RESERVED, 1]
         if low < 0:
             high, low = high - 1, low + exact.BASE
-        account[A_FREE_QUOTE] = exact.to_float(high, low)
+        t.account[A_FREE_QUOTE] = exact.to_float(high, low)
     else:
         led.wallet = exact.to_float(money[M_QUOTE, 0], money[M_QUOTE, 1])
-        show_margin(led, account)
+        show_margin(t)
 
 
-@njit(cache=True)
-def _show_position(led: Any, money: Any, position: Any) -> None:
+@inner
+def _show_position(t: Any, front: Any) -> None:
+    led, money, position = t.ledger, t.money, front.position
     led.held_float = _base_float(led, led.held)
     led.cost_float = exact.to_float(money[M_COST, 0], money[M_COST, 1])
     position[P_QTY] = led.held_float
@@ -152,110 +158,111 @@ def _show_position(led: Any, money: Any, position: Any) -> None:
 
 # --- reserves ----------------------------------------------------------------------------------------------
 @njit(cache=True)
-def reserve_base(led: Any, position: Any, more_lots: int) -> None:
+def reserve_base(t: Any, front: Any, more_lots: int) -> None:
     """Hold back so many lots more (or fewer) of the base for sells."""
     if more_lots != 0:
-        led.base_reserved += more_lots * led.lot_steps
-        _show_base(led, position)
+        t.ledger.base_reserved += more_lots * t.ledger.lot_steps
+        _show_base(t, front)
 
 
 @njit(cache=True)
-def reserve_quote(led: Any, money: Any, account: Any, ticks: int, more_lots: int) -> None:
+def reserve_quote(t: Any, ticks: int, more_lots: int) -> None:
     """Hold back what so many lots more (or fewer) cost at a price for buys."""
     if more_lots != 0:
-        exact.add_product(money, M_RESERVED, more_lots * ticks, led.tick_lot[0], led.tick_lot[1])
-        _show_quote(led, money, account)
+        unit = t.ledger.tick_lot
+        exact.add_product(t.money, M_RESERVED, more_lots * ticks, unit[0], unit[1])
+        _show_quote(t)
 
 
 @njit(cache=True)
-def reserve_margin(led: Any, account: Any, side: int, more_lots: int) -> None:
+def reserve_margin(t: Any, side: int, more_lots: int) -> None:
     """Count so many lots more (or fewer) that may add to a derivative's position."""
     if more_lots != 0:
         if side == SELL:
-            led.asks += more_lots
+            t.ledger.asks += more_lots
         else:
-            led.bids += more_lots
-        move_margin(led, account)
+            t.ledger.bids += more_lots
+        move_margin(t)
 
 
 # --- trades ------------------------------------------------------------------------------------------------
 @njit(cache=True)
-def fill(
-    led: Any, money: Any, position: Any, account: Any, side: int, ticks: int, lots: int, maker: int
-) -> None:
+def fill(t: Any, front: Any, side: int, ticks: int, lots: int, maker: int) -> None:
     """Account for one trade; its commission is in what was received, of derivatives in the quote."""
+    led, money = t.ledger, t.money
     steps = side * lots * led.lot_steps
     exact.clear(money, M_NOTIONAL)
     exact.add_product(money, M_NOTIONAL, side * lots * ticks, led.tick_lot[0], led.tick_lot[1])
-    _trade(led, money, steps)
+    _trade(t, steps)
     if led.spot != 0:
         led.base += steps
-        exact.move(money, M_NOTIONAL, M_QUOTE, -1)
+        exact.move(money, M_NOTIONAL, M_QUOTE, exact.LESS)
     else:
-        exact.move(money, M_NOW, M_QUOTE, 1)
+        exact.move(money, M_NOW, M_QUOTE, exact.MORE)
     exact.clear(money, M_FEE)
     exact.add_product(money, M_FEE, lots * ticks, led.fee_quote[maker, 0], led.fee_quote[maker, 1])
     if not exact.is_nothing(money, M_FEE):
-        _charge(led, money, position, account, side, lots * led.fee_steps[maker])
-    _show_position(led, money, position)
-    _show_base(led, position)
-    _show_quote(led, money, account)
+        _charge(t, front, side, lots * led.fee_steps[maker])
+    _show_position(t, front)
+    _show_base(t, front)
+    _show_quote(t)
     _move_base(led)
-    _move_quote(led, money)
+    _move_quote(t)
     if led.spot == 0:
         led.quantity = 0.0 + led.held_float
         led.cost = 0.0 + led.cost_float
-        move_margin(led, account)
+        move_margin(t)
     if led.spot != 0 and math.isfinite(led.value):
         raise_peak(led)
     else:
         settle(led)
-    show_worth(led, account)
+    show_worth(t)
 
 
-@njit(cache=True)
-def _trade(led: Any, money: Any, steps: int) -> None:
+@inner
+def _trade(t: Any, steps: int) -> None:
     """Add signed steps for the notional of the same sign in M_NOTIONAL; M_NOW is what it realised."""
-    held = led.held
+    money, held = t.money, t.ledger.held
     exact.clear(money, M_NOW)
     if held == 0 or (held > 0) == (steps > 0):
-        exact.move(money, M_NOTIONAL, M_COST, 1)
+        exact.move(money, M_NOTIONAL, M_COST, exact.MORE)
     elif abs(steps) <= abs(held):
         exact.scale(money, M_COST, M_PART, abs(steps), abs(held))
-        exact.move(money, M_NOTIONAL, M_NOW, -1)
-        exact.move(money, M_PART, M_NOW, -1)
-        exact.move(money, M_PART, M_COST, -1)
+        exact.move(money, M_NOTIONAL, M_NOW, exact.LESS)
+        exact.move(money, M_PART, M_NOW, exact.LESS)
+        exact.move(money, M_PART, M_COST, exact.LESS)
     else:  # through zero: part closes, the rest opens
         exact.scale(money, M_NOTIONAL, M_PART, abs(held), abs(steps))
-        exact.move(money, M_PART, M_NOW, -1)
-        exact.move(money, M_COST, M_NOW, -1)
+        exact.move(money, M_PART, M_NOW, exact.LESS)
+        exact.move(money, M_COST, M_NOW, exact.LESS)
         exact.clear(money, M_COST)
-        exact.move(money, M_NOTIONAL, M_COST, 1)
-        exact.move(money, M_PART, M_COST, -1)
-    led.held = held + steps
-    exact.move(money, M_NOW, M_REALISED, 1)
+        exact.move(money, M_NOTIONAL, M_COST, exact.MORE)
+        exact.move(money, M_PART, M_COST, exact.LESS)
+    t.ledger.held = held + steps
+    exact.move(money, M_NOW, M_REALISED, exact.MORE)
 
 
-@njit(cache=True)
-def _charge(led: Any, money: Any, position: Any, account: Any, side: int, steps: int) -> None:
+@inner
+def _charge(t: Any, front: Any, side: int, steps: int) -> None:
     """Take the commission in M_FEE off the quote, or, of what was bought on spot, its steps off the base."""
+    led, money = t.ledger, t.money
     if led.spot == 0 or side == SELL:
-        exact.move(money, M_FEE, M_QUOTE, -1)
-        _move_quote(led, money)
-        _show_quote(led, money, account)
+        exact.move(money, M_FEE, M_QUOTE, exact.LESS)
+        _move_quote(t)
+        _show_quote(t)
     else:
         led.base -= steps
         _move_base(led)
-        _show_base(led, position)
+        _show_base(t, front)
         # as if so much had been sold at the fill's price and the proceeds paid as a fee
         exact.clear(money, M_NOTIONAL)
-        exact.move(money, M_FEE, M_NOTIONAL, -1)
-        _trade(led, money, -steps)
-    exact.move(money, M_FEE, M_FEES, 1)
+        exact.move(money, M_FEE, M_NOTIONAL, exact.LESS)
+        _trade(t, -steps)
+    exact.move(money, M_FEE, M_FEES, exact.MORE)
 
 
 # --- values ------------------------------------------------------------------------------------------------
-@njit(cache=True)
+@inner
 def _move_base(led: Any) -> None:
     """Take the balance of the base that a trade has moved, and move the value by that."""
     amount = _base_float(led, led.base)
@@ -266,8 +273,9 @@ def _move_base(led: Any) -> None:
         led.weight += change
 
 
-@njit(cache=True)
-def _move_quote(led: Any, money: Any) -> None:
+@inner
+def _move_quote(t: Any) -> None:
+    led, money = t.ledger, t.money
     amount = exact.to_float(money[M_QUOTE, 0], money[M_QUOTE, 1])
     change = amount - led.quote_float
     led.quote_float = amount

@@ -4,11 +4,11 @@ The twin of daemon/orders/manager.py and lifecycle.py for one strategy in one in
 states, the same moments at which a slot, a reserve and a gate move. What needs several strategies, a journal
 or a venue that may lose word is not here; protective stops are not either.
 
-    act(t, mem, account, trips, sent, count)          do what a decision asked for
-    take(t, mem, account, trips, fills) -> bool       the oldest report is there; whether it was a trade
-    halt(...)                                         the kill switch
+    act(t, front, trips, actions, count)       do what a decision asked for
+    take(t, front, trips) -> bool              the oldest report is there; whether it was a trade
+    halt(t, front, trips, why)                 the kill switch
 
-`t` is a record of kernels.backtest_state, `mem` the strategy's memory, an array of length 1.
+`t` is a BACKTEST and `front` a FRONT of kernels.backtest_state.
 """
 
 from typing import Any, Final
@@ -108,6 +108,7 @@ from kernels.dtypes import (
 from kernels.dtypes import W_KIND as SLOT_KIND
 from kernels.dtypes import W_SIDE as SLOT_SIDE
 from kernels.dtypes import W_SINCE_NS as SLOT_SINCE_NS
+from kernels.inner import inner
 
 #: a strategy wants a protective stop, which is not modelled
 ERROR_STOP: Final = 3
@@ -128,7 +129,7 @@ def next_slot(t: Any, after_key: int) -> int:
     return found
 
 
-@njit(cache=True)
+@inner
 def _slot_state(state: int) -> int:
     """Return what the strategy's slot says of an order's state."""
     if state == PENDING_NEW:
@@ -140,10 +141,10 @@ def _slot_state(state: int) -> int:
     return SLOT_UNKNOWN if state == IN_DOUBT else SLOT_WORKING
 
 
-@njit(cache=True)
-def _show(t: Any, mem: Any, slot: int) -> None:
+@inner
+def _show(t: Any, front: Any, slot: int) -> None:
     """Write an order's slot, so that reconcile and limits see it."""
-    order, shown = t.orders[slot], mem[0].working[0, slot]
+    order, shown = t.orders[slot], front.working[slot]
     shown[W_STATE] = _slot_state(order[K_STATE])
     shown[SLOT_KIND] = order[K_KIND]
     shown[W_LEVEL] = order[K_LEVEL]
@@ -153,24 +154,25 @@ def _show(t: Any, mem: Any, slot: int) -> None:
     shown[SLOT_SINCE_NS] = order[K_SINCE_NS]
 
 
-@njit(cache=True)
-def _reserve(t: Any, mem: Any, account: Any, slot: int, leaves: int) -> None:
+@inner
+def _reserve(t: Any, front: Any, slot: int, leaves: int) -> None:
     """Hold back the worst case of an order with so much still to trade; 0 gives all of it back."""
-    order, led = t.orders[slot], t.ledger
-    if led.spot == 0 and order[K_REDUCES] != 0:
+    order = t.orders[slot]
+    spot = t.ledger.spot
+    if spot == 0 and order[K_REDUCES] != 0:
         leaves = 0
     more = leaves - order[K_RESERVED]
     order[K_RESERVED] = leaves
-    if led.spot == 0:
-        ledger.reserve_margin(led, account, order[K_SIDE], more)
+    if spot == 0:
+        ledger.reserve_margin(t, order[K_SIDE], more)
     elif order[K_SIDE] == SELL:
-        ledger.reserve_base(led, mem[0].position[0], more)
+        ledger.reserve_base(t, front, more)
     else:
-        ledger.reserve_quote(led, t.money, account, order[K_TICKS], more)
+        ledger.reserve_quote(t, order[K_TICKS], more)
 
 
-@njit(cache=True)
-def _step(t: Any, mem: Any, account: Any, trips: Any, slot: int, event: int) -> None:
+@inner
+def _step(t: Any, front: Any, trips: Any, slot: int, event: int) -> None:
     """Take an order through the table, and let slot, reserve and gate follow."""
     order = t.orders[slot]
     key, before = order[K_KEY], order[K_STATE]
@@ -182,58 +184,58 @@ def _step(t: Any, mem: Any, account: Any, trips: Any, slot: int, event: int) -> 
         after = PARTIALLY_FILLED
     order[K_STATE] = after
     if after >= FILLED:
-        _reserve(t, mem, account, slot, gates.NO)
+        _reserve(t, front, slot, gates.NO)
         t.orders[slot] = 0
-        mem[0].working[0, slot] = 0.0
+        front.working[slot] = 0.0
     else:
-        _reserve(t, mem, account, slot, max(order[K_LOTS] - order[K_FILLED], 0))
-        _show(t, mem, slot)
+        _reserve(t, front, slot, max(order[K_LOTS] - order[K_FILLED], 0))
+        _show(t, front, slot)
     if before != IN_DOUBT and after == IN_DOUBT:
-        gates.shut(t, mem, SHUT_DOUBT, gates.YES)
+        gates.shut(t, SHUT_DOUBT, gates.YES)
         paper.send(t, trips, ASK_QUERY, key, gates.NO)
     elif before == IN_DOUBT and after != IN_DOUBT:
-        doubts = 0
+        doubts = gates.NO
         for other in range(WORKING_SLOTS):
             doubts += t.orders[other, K_STATE] == IN_DOUBT
-        gates.shut(t, mem, SHUT_DOUBT, doubts)
+        gates.shut(t, SHUT_DOUBT, doubts)
 
 
 # --- out ---------------------------------------------------------------------------------------------------
 @njit(cache=True)
-def act(t: Any, mem: Any, account: Any, trips: Any, sent: Any, count: int) -> None:
+def act(t: Any, front: Any, trips: Any, actions: Any, count: int) -> None:
     """Do the first `count` of the strategy's actions, as far as nothing refuses them."""
     now_ns = t.decide_ns
     late = 1 if t.now_ns - now_ns > t.tick_age_ns else 0
     for x in range(count):
-        action = mem[0].actions[x]
+        action = actions[x]
         code = action[X_REFUSAL]
         gate = gates.gravest(t.shut, late)
         if gate != APPROVED and code in (APPROVED, gate):
-            part = gates.part_that_reduces(mem, action)
+            part = gates.part_that_reduces(t, front, action)
             if part > 0:
                 action[X_QTY_LOTS] = part
                 action[X_REDUCES] = 1
                 code = APPROVED
         if code == APPROVED:
-            code = gates.check(t, mem, action, now_ns, late)
+            code = gates.check(t, front, action, now_ns, late)
         if code == APPROVED:
             slot = action[X_SLOT]
             if action[X_VERB] == CANCEL:
-                cancel(t, mem, account, trips, sent, slot, now_ns)
+                cancel(t, front, trips, slot, now_ns)
             elif action[X_VERB] == AMEND:
-                code = _amend(t, mem, account, trips, sent, slot, action[X_QTY_LOTS], now_ns)
+                code = _amend(t, front, trips, slot, action[X_QTY_LOTS], now_ns)
             elif action[X_KIND] == STOP:
                 t.error = ERROR_STOP
                 return
             else:
-                _place(t, mem, account, trips, sent, action, now_ns)
+                _place(t, front, trips, action, now_ns)
         if code != APPROVED:
             t.refusals[code] += 1
 
 
-@njit(cache=True)
-def _log(t: Any, sent: Any, verb: int, slot: int, now_ns: int, lots: int) -> None:
-    row, order = sent[t.sent], t.orders[slot]
+@inner
+def _log(t: Any, verb: int, slot: int, now_ns: int, lots: int) -> None:
+    row, order = t.sent_rows[t.sent], t.orders[slot]
     row.now_ns = now_ns
     row.verb = verb
     row.key = order[K_KEY]
@@ -245,8 +247,8 @@ def _log(t: Any, sent: Any, verb: int, slot: int, now_ns: int, lots: int) -> Non
     t.sent += 1
 
 
-@njit(cache=True)
-def _place(t: Any, mem: Any, account: Any, trips: Any, sent: Any, action: Any, now_ns: int) -> None:
+@inner
+def _place(t: Any, front: Any, trips: Any, action: Any, now_ns: int) -> None:
     slot = action[X_SLOT]
     order = t.orders[slot]
     t.key += 1
@@ -262,45 +264,45 @@ def _place(t: Any, mem: Any, account: Any, trips: Any, sent: Any, action: Any, n
     order[K_SINCE_NS] = now_ns
     order[K_ASKED_NS] = now_ns
     paper.send(t, trips, ASK_PLACE, t.key, gates.NO)
-    _reserve(t, mem, account, slot, order[K_LOTS])
-    _show(t, mem, slot)
-    _log(t, sent, _PLACED, slot, now_ns, order[K_LOTS])
+    _reserve(t, front, slot, order[K_LOTS])
+    _show(t, front, slot)
+    _log(t, _PLACED, slot, now_ns, order[K_LOTS])
 
 
-@njit(cache=True)
-def cancel(t: Any, mem: Any, account: Any, trips: Any, sent: Any, slot: int, now_ns: int) -> None:
+@inner
+def cancel(t: Any, front: Any, trips: Any, slot: int, now_ns: int) -> None:
     """Ask for an order's end; harmless when it is asked for already."""
     order = t.orders[slot]
     if order[K_STATE] == PENDING_CANCEL:
         return
-    _step(t, mem, account, trips, slot, STEP_CANCEL_ASKED)
+    _step(t, front, trips, slot, STEP_CANCEL_ASKED)
     order[K_ASKED_NS] = now_ns
     paper.send(t, trips, ASK_CANCEL, order[K_KEY], gates.NO)
-    _log(t, sent, _CANCELLED, slot, now_ns, gates.NO)
+    _log(t, _CANCELLED, slot, now_ns, gates.NO)
 
 
-@njit(cache=True)
-def _amend(t: Any, mem: Any, account: Any, trips: Any, sent: Any, slot: int, leaves: int, now_ns: int) -> int:
+@inner
+def _amend(t: Any, front: Any, trips: Any, slot: int, leaves: int, now_ns: int) -> int:
     """Lower what is still to trade, or cancel one whose amend was refused; return a refusal or 0."""
     order = t.orders[slot]
     lowers = 0 < leaves < order[K_LOTS] - order[K_FILLED]
     if not lowers or (order[K_STATE] != WORKING and order[K_STATE] != PARTIALLY_FILLED):
         return REFUSED_QTY
     if order[K_AMEND_REFUSED] != 0:
-        cancel(t, mem, account, trips, sent, slot, now_ns)
+        cancel(t, front, trips, slot, now_ns)
         return APPROVED
     lots = order[K_FILLED] + leaves
     order[K_ASKED_LOTS] = lots
-    _step(t, mem, account, trips, slot, STEP_REPLACE_ASKED)
+    _step(t, front, trips, slot, STEP_REPLACE_ASKED)
     order[K_ASKED_NS] = now_ns
     paper.send(t, trips, ASK_AMEND, order[K_KEY], lots)
-    _log(t, sent, _AMENDED, slot, now_ns, lots)
+    _log(t, _AMENDED, slot, now_ns, lots)
     return APPROVED
 
 
 # --- in ----------------------------------------------------------------------------------------------------
 @njit(cache=True)
-def take(t: Any, mem: Any, account: Any, trips: Any, sent: Any, filled: Any) -> bool:
+def take(t: Any, front: Any, trips: Any) -> bool:
     """Apply the oldest report; return whether it was a trade."""
     report = t.reports[t.reports_first % REPORTS_MAX]
     t.reports_first += 1
@@ -309,47 +311,47 @@ def take(t: Any, mem: Any, account: Any, trips: Any, sent: Any, filled: Any) -> 
         return False
     order = t.orders[slot]
     if kind == SAY_TRADE:
-        _on_trade(t, mem, account, trips, filled, slot, report)
+        _on_trade(t, front, trips, slot, report)
         return True
     if kind == SAY_NEW:
         t.rejections = 0
-        _step(t, mem, account, trips, slot, STEP_ACCEPTED)
+        _step(t, front, trips, slot, STEP_ACCEPTED)
     elif kind == SAY_CANCELED:
-        _step(t, mem, account, trips, slot, STEP_CANCELED)
+        _step(t, front, trips, slot, STEP_CANCELED)
     elif kind == SAY_EXPIRED:
-        _step(t, mem, account, trips, slot, STEP_EXPIRED)
+        _step(t, front, trips, slot, STEP_EXPIRED)
     elif kind == SAY_REJECTED:
-        _step(t, mem, account, trips, slot, STEP_REJECTED)
+        _step(t, front, trips, slot, STEP_REJECTED)
         t.rejections += 1
         if t.rejections >= t.rejections_max:
             t.rejections = 0
-            halt(t, mem, account, trips, sent, WHY_HALTED_REJECTIONS)
+            halt(t, front, trips, WHY_HALTED_REJECTIONS)
     elif kind == SAY_REPLACED:
-        _on_replaced(t, mem, account, trips, slot, report[W_ORDER_LOTS])
+        _on_replaced(t, front, trips, slot, report[W_ORDER_LOTS])
     elif kind == SAY_AMEND_REJECTED:
         order[K_AMEND_REFUSED] = 1
-        _step(t, mem, account, trips, slot, STEP_DOUBT)
+        _step(t, front, trips, slot, STEP_DOUBT)
     elif kind == SAY_STATUS:
         _shrink(order, report[W_ORDER_LOTS])
-        _step(t, mem, account, trips, slot, STEP_STANDS)
+        _step(t, front, trips, slot, STEP_STANDS)
     return False
 
 
-@njit(cache=True)
+@inner
 def _shrink(order: Any, lots: int) -> None:
     """Take over a quantity that an amend has lowered."""
     if 0 < lots < order[K_LOTS]:
         order[K_LOTS] = lots
 
 
-@njit(cache=True)
-def _on_trade(t: Any, mem: Any, account: Any, trips: Any, filled: Any, slot: int, report: Any) -> None:
-    order, led, position = t.orders[slot], t.ledger, mem[0].position[0]
+@inner
+def _on_trade(t: Any, front: Any, trips: Any, slot: int, report: Any) -> None:
+    order, position = t.orders[slot], front.position
     t.rejections = 0
     lots = report[W_LOTS]
     order[K_FILLED] += lots
-    ledger.fill(led, t.money, position, account, order[K_SIDE], report[W_TICKS], lots, report[W_MAKER])
-    row = filled[t.fills]
+    ledger.fill(t, front, order[K_SIDE], report[W_TICKS], lots, report[W_MAKER])
+    row = t.fill_rows[t.fills]
     row.exch_ns = report[W_EXCH_NS]
     row.told_ns = t.now_ns
     row.key = order[K_KEY]
@@ -361,34 +363,34 @@ def _on_trade(t: Any, mem: Any, account: Any, trips: Any, filled: Any, slot: int
     row.position = position[P_QTY]
     row.realised = position[P_REALISED]
     row.fees = position[P_FEES]
-    row.equity = led.value
+    row.equity = t.ledger.value
     t.fills += 1
     _shrink(order, report[W_ORDER_LOTS])
     whole = order[K_FILLED] >= order[K_LOTS]
-    _step(t, mem, account, trips, slot, STEP_LAST_FILL if whole else STEP_PART_FILL)
+    _step(t, front, trips, slot, STEP_LAST_FILL if whole else STEP_PART_FILL)
 
 
-@njit(cache=True)
-def _on_replaced(t: Any, mem: Any, account: Any, trips: Any, slot: int, lots: int) -> None:
+@inner
+def _on_replaced(t: Any, front: Any, trips: Any, slot: int, lots: int) -> None:
     order = t.orders[slot]
     if order[K_STATE] == PENDING_REPLACE and lots > order[K_ASKED_LOTS]:
         return  # of an earlier amend
     _shrink(order, lots)
     order[K_SINCE_NS] = t.now_ns
     whole = order[K_FILLED] >= order[K_LOTS]  # fills overtook the amend down to them
-    _step(t, mem, account, trips, slot, STEP_LAST_FILL if whole else STEP_REPLACED)
+    _step(t, front, trips, slot, STEP_LAST_FILL if whole else STEP_REPLACED)
 
 
-@njit(cache=True)
-def halt(t: Any, mem: Any, account: Any, trips: Any, sent: Any, why: int) -> None:
+@inner
+def halt(t: Any, front: Any, trips: Any, why: int) -> None:
     """Throw the kill switch: nothing adds risk any more, and what stands is cancelled."""
     if t.halted_ns != 0:
         return
     t.halted_ns = t.now_ns
     t.halted_why = why
-    gates.shut(t, mem, SHUT_HALTED, gates.YES)
+    gates.shut(t, SHUT_HALTED, gates.YES)
     slot = next_slot(t, gates.NO)
     while slot >= 0:
         key = t.orders[slot, K_KEY]
-        cancel(t, mem, account, trips, sent, slot, t.now_ns)
+        cancel(t, front, trips, slot, t.now_ns)
         slot = next_slot(t, key)

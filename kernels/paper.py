@@ -5,7 +5,7 @@ time, the same refusals, the same lazy look at the market (ticks wait in the fee
 open that they might fill). Protective stops are not among its orders.
 
     send(t, trips, kind, key, lots)                   a request leaves
-    arrive(t, matcher, rings, book, shown, rules, trips)         the oldest request is there: what comes of it
+    arrive(t, matcher, rings, book, shown, trips)         the oldest request is there: what comes of it
     absorb(...), on_book(...)                         the market
 
 `t` is a record of kernels.backtest_state, `trips` the round trips in ns that delays are drawn from (none:
@@ -57,6 +57,7 @@ from kernels.backtest_state import (
 )
 from kernels.dtypes import R_NOTIONAL_MIN_STEPS, R_QTY_MAX_LOTS, R_QTY_MIN_LOTS, REST, SELL, WORKING_SLOTS
 from kernels.gates import NO
+from kernels.inner import inner
 from kernels.matcher import (
     ACCEPTED,
     AMENDED,
@@ -86,7 +87,7 @@ _K2: Final = np.uint64(1442695040888963407)
 _S33: Final = np.uint64(33)
 
 
-@njit(cache=True)
+@inner
 def slot_of(t: Any, key: int) -> int:
     """Return the slot of the order `key`, or -1."""
     for slot in range(WORKING_SLOTS):
@@ -95,17 +96,17 @@ def slot_of(t: Any, key: int) -> int:
     return -1
 
 
-@njit(cache=True)
-def open_account(t: Any, position: Any, account: Any) -> None:
+@inner
+def open_account(t: Any, front: Any) -> None:
     """Open the account with the balances that stand in the ledger, and let the strategy see them."""
-    ledger.open_books(t.ledger, t.money, position, account)
+    ledger.open_books(t, front)
     t.venue_base = t.ledger.base
     exact.clear(t.money, M_VENUE_FREE)
-    exact.move(t.money, ledger.M_QUOTE, M_VENUE_FREE, 1)
+    exact.move(t.money, ledger.M_QUOTE, M_VENUE_FREE, exact.MORE)
 
 
 # --- the way there and back --------------------------------------------------------------------------------
-@njit(cache=True)
+@inner
 def _draw(t: Any, trips: Any) -> None:
     if trips.size > 0:
         t.draw = t.draw * _K1 + _K2
@@ -134,7 +135,7 @@ def send(t: Any, trips: Any, kind: int, key: int, lots: int) -> None:
     t.due_ns = min(t.due_ns, t.arrives_ns)
 
 
-@njit(cache=True)
+@inner
 def _tell(t: Any, trips: Any, kind: int, key: int, whole: int, ticks: int, lots: int, maker: int) -> None:
     """Let a report leave; what a request causes at once shares its draw."""
     back_ns = t.answer_ns
@@ -172,7 +173,7 @@ def absorb(t: Any, matcher: Any, rings: Any, book: Any, shown: Any, trips: Any) 
         _after(t, matcher, trips, n)
 
 
-@njit(cache=True)
+@inner
 def on_book(t: Any, matcher: Any, rings: Any, book: Any, shown: Any, trips: Any) -> None:
     """Take a changed book, behind the ticks that came before it."""
     absorb(t, matcher, rings, book, shown, trips)
@@ -182,7 +183,7 @@ def on_book(t: Any, matcher: Any, rings: Any, book: Any, shown: Any, trips: Any)
 
 # --- what arrives ------------------------------------------------------------------------------------------
 @njit(cache=True)
-def arrive(t: Any, matcher: Any, rings: Any, book: Any, shown: Any, rules: Any, trips: Any) -> None:
+def arrive(t: Any, matcher: Any, rings: Any, book: Any, shown: Any, trips: Any) -> None:
     """Take the oldest request."""
     request = t.requests[t.requests_first % REQUESTS_MAX]
     t.requests_first += 1
@@ -192,7 +193,7 @@ def arrive(t: Any, matcher: Any, rings: Any, book: Any, shown: Any, rules: Any, 
     key, kind = request[W_KEY], request[W_KIND]
     slot = slot_of(t, key)
     if kind == ASK_PLACE:
-        _on_place(t, matcher, levels, rules, trips, slot)
+        _on_place(t, matcher, levels, trips, slot)
     elif slot < 0 or t.orders[slot, K_OPEN] == 0:
         _tell(t, trips, SAY_NOTHING, key, NO, NO, NO, NO)  # it is over, and that was told before
     elif kind == ASK_CANCEL:
@@ -204,13 +205,13 @@ def arrive(t: Any, matcher: Any, rings: Any, book: Any, shown: Any, rules: Any, 
     t.answer_ns = _UNASKED
 
 
-@njit(cache=True)
-def _on_place(t: Any, matcher: Any, levels: Any, rules: Any, trips: Any, slot: int) -> None:
+@inner
+def _on_place(t: Any, matcher: Any, levels: Any, trips: Any, slot: int) -> None:
     order = t.orders[slot]
     order[K_VENUE_LOTS] = order[K_LOTS]
     order[K_VENUE_FILLED] = 0
     order[K_HELD] = 0
-    if not (_is_taken(t, order, rules) and _hold(t, order)):
+    if not (_is_taken(t, order) and _hold(t, order)):
         _tell(t, trips, SAY_REJECTED, order[K_KEY], order[K_LOTS], NO, NO, NO)
         return
     order[K_OPEN] = 1
@@ -220,17 +221,17 @@ def _on_place(t: Any, matcher: Any, levels: Any, rules: Any, trips: Any, slot: i
     _after(t, matcher, trips, n)
 
 
-@njit(cache=True)
-def _is_taken(t: Any, order: Any, rules: Any) -> bool:
+@inner
+def _is_taken(t: Any, order: Any) -> bool:
     """Whether an order passes the venue's filters."""
-    lots = order[K_LOTS]
+    lots, rules = order[K_LOTS], t.rules
     if not rules[R_QTY_MIN_LOTS] <= lots <= rules[R_QTY_MAX_LOTS]:
         return False
     reduces = t.ledger.spot == 0 and lots <= max(0, -order[K_SIDE] * t.venue_position)
     return bool(reduces or lots * order[K_TICKS] >= rules[R_NOTIONAL_MIN_STEPS])
 
 
-@njit(cache=True)
+@inner
 def _hold(t: Any, order: Any) -> bool:
     """Hold back what a new order of spot may need; False, and nothing is held, when there is too little."""
     led, money, lots = t.ledger, t.money, order[K_LOTS]
@@ -243,16 +244,16 @@ def _hold(t: Any, order: Any) -> bool:
     else:
         exact.clear(money, M_VENUE_NOW)
         exact.add_product(money, M_VENUE_NOW, -lots * order[K_TICKS], led.tick_lot[0], led.tick_lot[1])
-        exact.move(money, M_VENUE_FREE, M_VENUE_NOW, 1)
+        exact.move(money, M_VENUE_FREE, M_VENUE_NOW, exact.MORE)
         if money[M_VENUE_NOW, 0] < 0:
             return False
         exact.clear(money, M_VENUE_FREE)
-        exact.move(money, M_VENUE_NOW, M_VENUE_FREE, 1)
+        exact.move(money, M_VENUE_NOW, M_VENUE_FREE, exact.MORE)
     order[K_HELD] = lots
     return True
 
 
-@njit(cache=True)
+@inner
 def _release(t: Any, order: Any, leaves: int) -> None:
     """Give back what an order with only so much left does not need any more."""
     led = t.ledger
@@ -266,7 +267,7 @@ def _release(t: Any, order: Any, leaves: int) -> None:
         exact.add_product(t.money, M_VENUE_FREE, back * order[K_TICKS], led.tick_lot[0], led.tick_lot[1])
 
 
-@njit(cache=True)
+@inner
 def _on_amend(t: Any, matcher: Any, trips: Any, order: Any, lots: int) -> None:
     key = order[K_KEY]
     if not order[K_VENUE_FILLED] < lots < order[K_VENUE_LOTS]:
@@ -276,7 +277,7 @@ def _on_amend(t: Any, matcher: Any, trips: Any, order: Any, lots: int) -> None:
 
 
 # --- what the matcher says ---------------------------------------------------------------------------------
-@njit(cache=True)
+@inner
 def _after(t: Any, matcher: Any, trips: Any, n: int) -> None:
     """Report the n events of a call."""
     events = matcher[0].events
@@ -303,13 +304,13 @@ def _after(t: Any, matcher: Any, trips: Any, n: int) -> None:
             _forget(t, order)
 
 
-@njit(cache=True)
+@inner
 def _forget(t: Any, order: Any) -> None:
     order[K_OPEN] = 0
     t.open -= 1
 
 
-@njit(cache=True)
+@inner
 def _on_fill(t: Any, order: Any, event: Any) -> None:
     """Account for a fill as the venue does."""
     led, money = t.ledger, t.money

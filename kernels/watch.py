@@ -4,7 +4,7 @@ The twin of the engine's watch (daemon/engine.py, market_watch.py, readiness.py)
 at the market's mid, the day's loss and the drawdown, the distance from liquidation, quotes that nobody can
 move.
 
-`t` is a record of kernels.backtest_state, `mem` the strategy's memory, an array of length 1.
+`t` is a BACKTEST and `front` a FRONT of kernels.backtest_state.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from numba import njit
 
-from kernels import features, gates, orders, pipeline, worth
+from kernels import gates, orders, worth
 from kernels.backtest_state import (
     K_ASKED_NS,
     K_KEY,
@@ -28,7 +28,7 @@ from kernels.backtest_state import (
     WORKING,
 )
 from kernels.dtypes import B_ASK_TICKS, B_BID_TICKS, P_FEES, P_QTY, REST
-from kernels.feature_state import F_ALPHA_FAST as TUNING_FLOATS
+from kernels.inner import inner
 
 #: how often it is looked at
 PERIOD_NS: Final = 100_000_000
@@ -56,7 +56,7 @@ def mid(t: Any, rings: Any, book: Any, shown: Any) -> float:
     return float(0.5 * (bid + ask))
 
 
-@njit(cache=True)
+@inner
 def _is_stale(t: Any) -> bool:
     """Whether a stream that counts has been silent for too long, or never spoke."""
     spoken_ns = t.trade_ns
@@ -70,76 +70,54 @@ def _is_stale(t: Any) -> bool:
 
 
 @njit(cache=True)
-def look(
-    t: Any,
-    mem: Any,
-    account: Any,
-    rings: Any,
-    book: Any,
-    shown: Any,
-    trips: Any,
-    sent: Any,
-    points: Any,
-) -> None:
+def look(t: Any, front: Any, rings: Any, book: Any, shown: Any, trips: Any) -> None:
     """Look at it."""
-    led, position = t.ledger, mem[0].position[0]
+    led = t.ledger
     stale = _is_stale(t)
     if stale != (t.shut & SHUT_STALE != 0):
-        gates.shut(t, mem, SHUT_STALE, 1 if stale else 0)
-    worth.mark_all(led, position, account, mid(t, rings, book, shown))
-    worth.roll(led, account, t.now_ns)
+        gates.shut(t, SHUT_STALE, 1 if stale else 0)
+    worth.mark_all(t, front, mid(t, rings, book, shown))
+    worth.roll(t)
     near = worth.liquidation_distance(led) < t.distance_min
     if near != (t.shut & SHUT_LIQUIDATION != 0):
-        gates.shut(t, mem, SHUT_LIQUIDATION, 1 if near else 0)
+        gates.shut(t, SHUT_LIQUIDATION, 1 if near else 0)
     if -worth.day_pnl(led) > t.daily_loss_max:
-        orders.halt(t, mem, account, trips, sent, WHY_HALTED_DAY)
+        orders.halt(t, front, trips, WHY_HALTED_DAY)
     elif worth.drawdown(led) > t.drawdown_max:
-        orders.halt(t, mem, account, trips, sent, WHY_HALTED_DRAWDOWN)
+        orders.halt(t, front, trips, WHY_HALTED_DRAWDOWN)
     t.blind = 1 if t.leaves_quotes == 0 and (stale or t.synced == 0) else 0
     if t.cold_ticks > 0 or t.halted_ns != 0 or t.blind != 0:
-        _withdraw(t, mem, account, trips, sent, gates.NO)
+        _withdraw(t, front, trips, gates.NO)
     if t.now_ns >= t.point_ns:
         t.point_ns = (t.now_ns // t.point_period_ns + 1) * t.point_period_ns
-        _point(t, position, points)
+        _point(t, front)
 
 
-@njit(cache=True)
-def _point(t: Any, position: Any, points: Any) -> None:
+@inner
+def _point(t: Any, front: Any) -> None:
     """Add a point to the equity curve."""
-    row = points[t.points]
+    row = t.point_rows[t.points]
     row.now_ns = t.now_ns
     row.equity = t.ledger.value
-    row.position = position[P_QTY]
+    row.position = front.position[P_QTY]
     row.mid = t.ledger.mid
-    row.fees = position[P_FEES]
+    row.fees = front.position[P_FEES]
     t.points += 1
 
 
 @njit(cache=True)
-def absorb(mem: Any, rings: Any) -> None:
-    """Let the strategy's features take the ticks that wait."""
-    pipeline.absorb(mem, rings, gates.NO)
-
-
-@njit(cache=True)
-def gap(t: Any, mem: Any, account: Any, rings: Any, trips: Any, sent: Any) -> None:
-    """Let the strategy take it, as it declares, that ticks are missing from here on."""
+def gap(t: Any, front: Any, rings: Any, trips: Any) -> None:
+    """Take that ticks are missing from here on; a strategy that resets forgets (kernels.backtest.serve)."""
     t.gaps += 1
-    if t.resets != 0:
-        m = mem[0]
-        absorb(mem, rings)  # what came before the gap belongs to what is forgotten
-        f = m.feature_f[0]
-        features.init(f, m.feature_i[0], f[:TUNING_FLOATS])
-        m.state[:] = 0.0
-        t.cold_ticks = t.warmup_ticks
-        gates.shut(t, mem, SHUT_WARMING, t.cold_ticks)
     t.counted = rings[0].head
     if t.resets != 0:
-        _withdraw(t, mem, account, trips, sent, gates.YES)
+        t.cold_ticks = t.warmup_ticks
+        gates.shut(t, SHUT_WARMING, t.cold_ticks)
+        _withdraw(t, front, trips, gates.YES)
 
 
-@njit(cache=True)
-def _withdraw(t: Any, mem: Any, account: Any, trips: Any, sent: Any, all_of_them: int) -> None:
+@inner
+def _withdraw(t: Any, front: Any, trips: Any, all_of_them: int) -> None:
     """Cancel again what should be gone and stands.
 
     all_of_them: as at a gap, whatever was asked lately; else as the regular look does.
@@ -156,4 +134,4 @@ def _withdraw(t: Any, mem: Any, account: Any, trips: Any, sent: Any, all_of_them
         if order[K_KIND] == REST:
             unwanted = standing and not gates.may_quote(t)
         if all_of_them != 0 or (unwanted and not 0 <= t.now_ns - order[K_ASKED_NS] < _AGAIN_NS):
-            orders.cancel(t, mem, account, trips, sent, slot, t.now_ns)
+            orders.cancel(t, front, trips, slot, t.now_ns)

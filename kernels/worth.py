@@ -1,8 +1,8 @@
 """What the account is worth at the market's mid, and what derivatives take of it as margin.
 
 The twin of daemon/orders/valuation.py and of the margin in daemon/orders/purse.py, for the one instrument of
-kernels.ledger, whose record `led` and whose `position` and `account` these functions move: the same floats,
-added in the same order.
+kernels.ledger: the same floats, added in the same order. Of `t` (BACKTEST) they move `ledger`, here `led`,
+and `account`; `front` is a FRONT of kernels.backtest_state.
 """
 
 import math
@@ -20,21 +20,23 @@ from kernels.dtypes import (
     A_MARGIN_BALANCE,
     P_UNREALISED,
 )
+from kernels.inner import inner
 
 _DAY_NS: Final = 86_400_000_000_000
 _MID_MAX: Final = 1e300
 
 
 # --- margin ------------------------------------------------------------------------------------------------
-@njit(cache=True)
+@inner
 def margin_balance(led: Any) -> float:
     """Return the wallet, in cross margin with what open positions would realise."""
     return float(led.wallet if led.isolated != 0 else led.wallet + led.unrealised)
 
 
-@njit(cache=True)
-def show_margin(led: Any, account: Any) -> None:
+@inner
+def show_margin(t: Any) -> None:
     """Write what is free and what the limits need."""
+    led, account = t.ledger, t.account
     balance = margin_balance(led)
     account[A_FREE_QUOTE] = balance - led.exposure / led.leverage
     account[A_MARGIN_BALANCE] = balance
@@ -42,9 +44,10 @@ def show_margin(led: Any, account: Any) -> None:
     account[A_MAINTENANCE_RATE] = led.rate
 
 
-@njit(cache=True)
-def move_margin(led: Any, account: Any) -> None:
+@inner
+def move_margin(t: Any) -> None:
     """Take position, mid and orders as they are now, and show what that makes."""
+    led = t.ledger
     if led.quantity != 0 or led.bids != 0 or led.asks != 0:
         led.live = 1
         longest = led.quantity + led.bids * led.lot_size
@@ -62,7 +65,7 @@ def move_margin(led: Any, account: Any) -> None:
     if led.live == 0 or not math.isfinite(led.exposure):
         led.exposure = led.exposure_here if led.live != 0 else 0.0
         led.unrealised = led.unrealised_here if led.live != 0 else 0.0
-    show_margin(led, account)
+    show_margin(t)
 
 
 # --- values ------------------------------------------------------------------------------------------------
@@ -80,12 +83,12 @@ def drawdown(led: Any) -> float:
     return float(fall) if math.isfinite(fall) else 0.0
 
 
-@njit(cache=True)
-def show_worth(led: Any, account: Any) -> None:
+@inner
+def show_worth(t: Any) -> None:
     """Write equity, the day's result and the drawdown."""
-    account[A_EQUITY] = led.value
-    account[A_DAY_PNL] = day_pnl(led)
-    account[A_DRAWDOWN] = drawdown(led)
+    t.account[A_EQUITY] = t.ledger.value
+    t.account[A_DAY_PNL] = day_pnl(t.ledger)
+    t.account[A_DRAWDOWN] = drawdown(t.ledger)
 
 
 @njit(cache=True)
@@ -95,7 +98,7 @@ def raise_peak(led: Any) -> None:
         led.peak = led.value
 
 
-@njit(cache=True)
+@inner
 def settle(led: Any) -> None:
     """Sum the value anew."""
     base = led.base_float * led.mid if led.base_float != 0 else 0.0
@@ -110,13 +113,14 @@ def settle(led: Any) -> None:
         led.peak = value
 
 
-@njit(cache=True)
-def mark(led: Any, position: Any, account: Any, mid: float) -> None:
+@inner
+def mark(t: Any, front: Any, mid: float) -> None:
     """Take the mid before a fill; what the account is worth is shown by that."""
+    led = t.ledger
     led.looked_at = mid
     if mid == led.mid or not 0.0 < mid < _MID_MAX:
         return
-    _mark_position(led, position, mid)
+    _mark_position(led, front, mid)
     before = led.mid
     led.mid = mid
     if math.isnan(before):
@@ -125,46 +129,48 @@ def mark(led: Any, position: Any, account: Any, mid: float) -> None:
         led.value += led.weight * (mid - before)
         raise_peak(led)
     if led.spot == 0:
-        move_margin(led, account)
+        move_margin(t)
 
 
 @njit(cache=True)
-def mark_all(led: Any, position: Any, account: Any, mid: float) -> None:
+def mark_all(t: Any, front: Any, mid: float) -> None:
     """Take the mid of the regular look, and show what the account is worth where that moved."""
+    led = t.ledger
     if mid == led.looked_at:
         return
     led.looked_at = mid
     if mid == led.mid or not 0.0 < mid < _MID_MAX:
         return
-    _mark_position(led, position, mid)
+    _mark_position(led, front, mid)
     before = led.mid
     led.mid = mid
     if math.isnan(before) and (led.weight != 0 or not math.isfinite(led.value)):
         settle(led)
-        show_worth(led, account)
+        show_worth(t)
     elif led.weight != 0:
         led.value += led.weight * (mid - before)
         raise_peak(led)
-        show_worth(led, account)
+        show_worth(t)
     if led.spot == 0:
-        move_margin(led, account)
+        move_margin(t)
 
 
-@njit(cache=True)
-def _mark_position(led: Any, position: Any, mid: float) -> None:
+@inner
+def _mark_position(led: Any, front: Any, mid: float) -> None:
     if led.held != 0:
-        position[P_UNREALISED] = led.held_float * mid - led.cost_float
+        front.position[P_UNREALISED] = led.held_float * mid - led.cost_float
 
 
 @njit(cache=True)
-def roll(led: Any, account: Any, now_ns: int) -> None:
+def roll(t: Any) -> None:
     """Begin a new day when it is time; the very first waits for a value."""
+    led, now_ns = t.ledger, t.now_ns
     if now_ns < led.day_end_ns or not math.isfinite(led.value):
         return
     day = (now_ns - led.day_offset_ns) // _DAY_NS
     led.day_end_ns = (day + 1) * _DAY_NS + led.day_offset_ns
     led.day_start = led.value
-    show_worth(led, account)
+    show_worth(t)
 
 
 @njit(cache=True)

@@ -29,14 +29,12 @@ from kernels import orders as order_kernels
 from kernels.backtest_state import (
     BACKTEST,
     EVENT,
-    FILL_ROW,
-    POINT_ROW,
-    SENT_ROW,
+    FRONT,
     WHY_HALTED_DAY,
     WHY_HALTED_DRAWDOWN,
     WHY_HALTED_REJECTIONS,
 )
-from kernels.dtypes import ACCOUNT_COLUMNS
+from kernels.dtypes import R_LOT_SIZE, R_TICK_SIZE
 from kernels.ledger import M_QUOTE
 from kernels.levels import make_scratch
 from kernels.matcher import EMPTY_BOOK, new_matcher
@@ -54,10 +52,8 @@ if TYPE_CHECKING:
 
 #: after the last event time goes on for so long, as in a replay: what is on its way still arrives
 AFTER_NS: Final = 1_000_000_000
-#: rows of fills, requests and points that are taken away at once
-_ROWS: Final = 1 << 14
-#: decisions of one compiled call, so that an interrupt is heard
-_DECISIONS: Final = 1 << 20
+#: stops of one compiled call, so that an interrupt is heard
+_STOPS: Final = 1 << 20
 _STREAMS: Final = {"trade": 1, "quote": 2, "depth": 4}
 #: an order in doubt is asked about once; an answer that takes longer would be asked for again
 _ROUND_TRIP_NS_MAX: Final = OrderRules().query_ns_first
@@ -127,6 +123,7 @@ def make_test(
     test = np.zeros(1, BACKTEST)
     one, risk, strategy = test[0], config.risk, runtime.strategy
     fill_ledger(one["ledger"], one["money"], config, instrument)
+    one["rules"] = runtime.memory["rules"][0, 0]
     one["there_ns"] = config.paper.latency_in_us * 1000
     one["back_ns"] = config.paper.latency_out_us * 1000
     one["draw"] = 1
@@ -152,6 +149,14 @@ def make_test(
         for event, after in steps.items():
             one["next"][state, event] = after
     return test
+
+
+def front_of(memory: NDArray[np.void]) -> NDArray[np.void]:
+    """Return a view of the part of a strategy's memory, of one instrument, that orders move: a FRONT."""
+    fields = memory.dtype.fields
+    assert fields is not None
+    begin = fields["position"][1]
+    return memory.view(np.uint8)[begin : begin + FRONT.itemsize].view(FRONT)
 
 
 def fill_ledger(ledger: Any, money: Any, config: Config, instrument: Instrument) -> None:
@@ -202,7 +207,8 @@ class Backtest:
         """Wire it. Raises ConfigError for what is not done here (`refuse` says more)."""
         self.test = make_test(config, instrument, runtime, round_trips_ns, point_s=point_s)
         self.rings = new_rings(1)
-        self.account = np.zeros(ACCOUNT_COLUMNS)
+        self.account = self.test["account"][0]
+        self._front = front_of(runtime.memory)
         self.book = books.make(0)
         self._shown = EMPTY_BOOK.copy()
         self._matcher = new_matcher(
@@ -213,7 +219,6 @@ class Backtest:
         )
         self._trips = np.array(round_trips_ns, np.int64)
         self._scratch = make_scratch()
-        self._rows = tuple(np.zeros(_ROWS, one) for one in (FILL_ROW, SENT_ROW, POINT_ROW))
         self._kept: tuple[list[NDArray[np.void]], ...] = ([], [], [])
         self._runtime = runtime
         self._begun = False
@@ -234,19 +239,8 @@ class Backtest:
             return
         if not self._begun:
             self._begun = True
-            _, sent, points = self._rows
-            backtest.begin(
-                self.test,
-                self._runtime.memory,
-                self.account,
-                self.rings,
-                self.book,
-                self._shown,
-                self._trips,
-                sent,
-                points,
-                int(events["tick"]["wire_ns"][0]),
-            )
+            seen = self.rings, self.book, self._shown, self._trips
+            backtest.begin(self.test, self._front, *seen, int(events["tick"]["wire_ns"][0]))
         self._count += len(events)
         self.test["at"] = 0
         self._go_on(events, levels)
@@ -254,12 +248,11 @@ class Backtest:
     def finish(self) -> Outcome:
         """Let what is on its way arrive, and return what was found."""
         if self._begun:
-            backtest.end(self.test, self._runtime.memory, AFTER_NS)
+            backtest.end(self.test, AFTER_NS)
             self._go_on(np.zeros(0, EVENT), np.zeros((0, 2), np.int64))
+        self._runtime.memory["gate"] = self.test["gate"][0]
         self._take_rows()
-        fills, sent, points = (
-            np.concatenate([*kept, rows[:0]]) for kept, rows in zip(self._kept, self._rows, strict=True)
-        )
+        fills, sent, points = (np.concatenate(kept) for kept in self._kept)
         halted = _HALTS.get(int(self.test["halted_why"][0]), "")
         decisions = int(self._runtime.memory["decisions"][0])
         return Outcome(fills, sent, points, self.test, self._count, decisions, halted)
@@ -271,6 +264,10 @@ class Backtest:
                 return
             if code == backtest.NEED_ROOM:
                 self._take_rows()
+            elif code == backtest.ABSORB:
+                self._runtime.absorb(0)
+            elif code == backtest.FORGET:
+                self._runtime.forget(0)
             elif code <= books.FULL:
                 self._grow(code)
             elif code == backtest.FAILED:
@@ -279,16 +276,23 @@ class Backtest:
                 raise TickdError(f"the backtest of {self._runtime.name} ended at {at_ns} ns: {what}")
 
     def _run(self, events: NDArray[np.void], levels: NDArray[np.int64]) -> int:
-        filled, sent, points = self._rows
-        test, memory, account = self.test, self._runtime.memory, self.account
+        test, memory, front, trips = self.test, self._runtime.memory, self._front, self._trips
         market = self._matcher, self.rings, self.book, self._shown, self._scratch, events, levels
-        given = (test, memory, account, *market, self._trips, filled, sent, points)
+        given = (test, front, *market, trips)
         if self._loop is not None:
-            return int(self._loop(*given, *self._runtime.forest, _DECISIONS))
-        while (why := backtest.advance(*given)) > 0:
-            count = self._runtime.decide(int(test["decide_ns"][0]), why)
-            backtest.answer(test, memory, account, self._trips, sent, count)
-        return int(why)
+            return int(self._loop(memory, self.account, *given, *self._runtime.forest, _STOPS))
+        while True:
+            why = int(backtest.advance(*given))
+            if why > 0:
+                memory["gate"] = test["gate"][0]
+                count = self._runtime.decide(int(test["decide_ns"][0]), why)
+                backtest.answer(test, front, trips, memory["actions"][0], count)
+            elif why == backtest.TELL_BOOK:
+                rules = test["rules"][0].tolist()
+                book_ns = int(test["book_ns"][0])
+                self._runtime.book(0, self.book, rules[R_TICK_SIZE], rules[R_LOT_SIZE], book_ns)
+            else:
+                return why
 
     def _grow(self, code: int) -> None:
         """Make the book larger; the venue looks at the old one until it is told of a change."""
@@ -298,6 +302,8 @@ class Backtest:
         self.book = books.grown(self.book, code)
 
     def _take_rows(self) -> None:
-        for name, kept, rows in zip(("fills", "sent", "points"), self._kept, self._rows, strict=True):
-            kept.append(rows[: int(self.test[name][0])].copy())
-            self.test[name] = 0
+        one = self.test[0]
+        names = ("fills", "fill_rows"), ("sent", "sent_rows"), ("points", "point_rows")
+        for kept, (count, rows) in zip(self._kept, names, strict=True):
+            kept.append(one[rows][: one[count]].copy())
+            one[count] = 0

@@ -12,19 +12,16 @@ import pytest
 from daemon.compile import load_strategy
 from daemon.config import Config, FeedConfig, JournalConfig, PaperConfig, RiskConfig, StrategyConfig
 from daemon.instruments import make_instrument
-from daemon.research.backtest import make_test
+from daemon.research.backtest import front_of, make_test
 from daemon.runtime import new_memory
-from kernels import backtest, gates, orders, paper
+from kernels import backtest, gates, orders, paper, pipeline
 from kernels import book as books
 from kernels import dtypes as d
 from kernels.backtest_state import (
     EV_END,
     EVENT,
-    FILL_ROW,
-    POINT_ROW,
     REPORTS_MAX,
     REQUESTS_MAX,
-    SENT_ROW,
     SHUT_STALE,
     W_KIND,
     W_WHEN_NS,
@@ -48,7 +45,6 @@ class Ground:
         market: str = "spot",
         streams: tuple[str, ...] = ("trade", "quote"),
         balances: dict[str, int] | None = None,
-        rows: int = 4096,
         **risk: Any,
     ) -> None:
         symbol = "BTC/USDT" if market == "spot" else "BTC/USDT:USDT"
@@ -89,31 +85,24 @@ class Ground:
             (0.001, 0.001),
             can_amend=True,
         )
-        runtime = SimpleNamespace(strategy=strategy, warmup_ticks=0)
+        runtime = SimpleNamespace(strategy=strategy, warmup_ticks=0, memory=self.memory)
         self.test = make_test(self.config, self.instrument, runtime, trips)
         self.t, self.mem = self.test[0], self.memory[0]
-        self.account = np.zeros(d.ACCOUNT_COLUMNS)
+        self.fronts = front_of(self.memory)
+        self.front, self.account = self.fronts[0], self.t["account"]
         self.rings = new_rings(1)
         self.matcher = new_matcher(0.01, 0.001)
         self.book, self.shown = books.make(64), EMPTY_BOOK.copy()
         self.trips = np.array(trips, np.int64)
-        self.filled, self.sent, self.points = (np.zeros(rows, one) for one in (FILL_ROW, SENT_ROW, POINT_ROW))
+        self.filled, self.sent, self.points = (
+            self.t[rows] for rows in ("fill_rows", "sent_rows", "point_rows")
+        )
         self.scratch = make_scratch()
         self._ids = 0
 
     def begin(self) -> Ground:
-        backtest.begin(
-            self.test,
-            self.memory,
-            self.account,
-            self.rings,
-            self.book,
-            self.shown,
-            self.trips,
-            self.sent,
-            self.points,
-            START_NS,
-        )
+        seen = self.rings, self.book, self.shown, self.trips
+        backtest.begin(self.test, self.fronts, *seen, START_NS)
         return self
 
     # --- the market --------------------------------------------------------------------------------
@@ -126,7 +115,7 @@ class Ground:
     def open(self) -> None:
         """Open the gate that was shut for want of a market, as the next look does."""
         self.t["shut"] &= ~SHUT_STALE
-        self.mem["gate"][0] = gates.gravest(int(self.t["shut"]), 0)
+        self.t["gate"] = gates.gravest(int(self.t["shut"]), 0)
 
     def trade(self, price: float, qty: float, side: int) -> None:
         """Let a trade come now."""
@@ -155,7 +144,7 @@ class Ground:
             self.mem["actions"][number] = 0
             for column, value in action.items():
                 self.mem["actions"][number, column] = value
-        orders.act(self.t, self.memory, self.account, self.trips, self.sent, len(actions))
+        orders.act(self.t, self.front, self.trips, self.mem["actions"], len(actions))
 
     def place(self, kind: int, side: int, price: float, lots: int, slot: int = 0, **more: int) -> None:
         """Place an order in a slot."""
@@ -178,14 +167,13 @@ class Ground:
         """Let the oldest request arrive, at its time."""
         request = self.t["requests"][self.t["requests_first"] % REQUESTS_MAX]
         self.t["now_ns"] = request[W_WHEN_NS]
-        rules = self.mem["rules"][0]
-        paper.arrive(self.t, self.matcher, self.rings, self.book, self.shown, rules, self.trips)
+        paper.arrive(self.t, self.matcher, self.rings, self.book, self.shown, self.trips)
 
     def hear(self) -> bool:
         """Let the oldest report be told, at its time; return whether it was a trade."""
         report = self.t["reports"][self.t["reports_first"] % REPORTS_MAX]
         self.t["now_ns"] = report[W_WHEN_NS]
-        return bool(orders.take(self.t, self.memory, self.account, self.trips, self.sent, self.filled))
+        return bool(orders.take(self.t, self.front, self.trips))
 
     def hear_all(self) -> None:
         """Let everything that is on its way be told."""
@@ -200,26 +188,19 @@ class Ground:
 
     # --- the loop --------------------------------------------------------------------------------
     def advance(self, events: np.ndarray, levels: np.ndarray | None = None) -> int:
-        """Go on to the next decision, or to what is missing."""
+        """Go on to the next decision, or to what is missing; what its features are to see, they see."""
         levels = np.zeros((0, 2), np.int64) if levels is None else levels
-        return int(
-            backtest.advance(
-                self.test,
-                self.memory,
-                self.account,
-                self.matcher,
-                self.rings,
-                self.book,
-                self.shown,
-                self.scratch,
-                events,
-                levels,
-                self.trips,
-                self.filled,
-                self.sent,
-                self.points,
-            )
-        )
+        self.served = []
+        while True:
+            market = self.matcher, self.rings, self.book, self.shown, self.scratch, events, levels
+            code = int(backtest.advance(self.test, self.fronts, *market, self.trips))
+            if code == backtest.TELL_BOOK:
+                pipeline.book(self.memory, self.rings, 0, self.book, 0.01, 0.001, int(self.t["book_ns"]))
+            elif code == backtest.ABSORB:
+                pipeline.absorb(self.memory, self.rings, 0)
+            elif code != backtest.FORGET:
+                return code
+            self.served.append(code)
 
 
 @pytest.fixture

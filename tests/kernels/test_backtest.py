@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from kernels import backtest, watch
 from kernels import book as books
@@ -18,8 +19,10 @@ from kernels.backtest_state import (
     EVENT,
     NOTHING,
     ROOM,
+    ROWS,
 )
 from kernels.dtypes import BUY, DEPTH, QUOTE, REST, SELL, TRADE, WHY_DRAIN, WHY_FILL, WHY_TIMER
+from kernels.ring import CAPACITY
 
 START_NS = 1_700_000_000_000_000_000
 MS = 1_000_000
@@ -84,7 +87,8 @@ def test_a_machine_that_slept_for_hours_does_what_was_due_in_the_first_minute_an
 
 
 def test_it_stops_where_rows_are_to_be_taken_away(new_ground):
-    ground = new_ground(rows=ROOM + 2)
+    ground = new_ground()
+    ground.t["points"] = ROWS - ROOM - 1
     ground.t["point_period_ns"], ground.t["point_ns"] = watch.PERIOD_NS, 0
     events = ground.event(QUOTE, START_NS + 400 * MS, 99.0, 1.0, 101.0, 1.0)
     stops = 0
@@ -104,7 +108,7 @@ def test_a_book_is_built_grown_told_of_and_lost(new_ground):
     update["first"], update["bids"] = 4, 1
     lost = ground.event(DEPTH, START_NS + 3 * MS, flags=EV_FRESH | EV_LOST | EV_END)
     events = join(whole, update, lost)
-    assert ground.mem["gate"][0] == d.GATE_BOOK_GAP
+    assert ground.t["gate"] == d.GATE_BOOK_GAP
     code = ground.advance(events, levels)
     assert code == books.FULL - 2
     ground.book = books.grown(ground.book, code)
@@ -127,16 +131,28 @@ def test_a_crossed_book_is_an_error(new_ground):
     assert ground.t["error"] == backtest.ERROR_CROSSED
 
 
-def test_a_gap_is_told_before_its_tick(new_ground):
+@pytest.mark.parametrize("resets", [0, 1])
+def test_a_gap_is_told_before_its_tick_and_once(new_ground, resets):
     ground = new_ground()
+    ground.t["resets"], ground.t["warmup_ticks"] = resets, 5
+    ground.quote(99.0, 101.0)
     events = ground.event(TRADE, START_NS + MS, 100.0, 1.0, 1.0, flags=EV_GAP | EV_END)
     assert ground.advance(events) == WHY_DRAIN
-    assert (int(ground.t["gaps"]), int(ground.t["counted"])) == (1, 0)
+    assert (int(ground.t["gaps"]), int(ground.t["counted"])) == (1, 2 if resets else 1)
+    assert ground.served == [backtest.FORGET] * resets
+
+
+def test_a_full_ring_is_taken_before_it_is_written_over(new_ground):
+    ground = new_ground()
+    burst = [ground.event(TRADE, START_NS + MS, 100.0, 1.0, 1.0, flags=0) for _ in range(CAPACITY + 1)]
+    assert ground.advance(join(*burst)) == backtest.NEED_EVENTS
+    assert (ground.served, int(ground.mem["seen"][0])) == ([backtest.ABSORB], CAPACITY)
+    assert ground.rings["overflow"][0] == 0
 
 
 def test_an_answer_that_breaks_the_contract_ends_it(new_ground):
     ground = new_ground()
-    backtest.answer(ground.test, ground.memory, ground.account, ground.trips, ground.sent, -1)
+    backtest.answer(ground.test, ground.fronts, ground.trips, ground.mem["actions"], -1)
     assert ground.advance(np.zeros(0, EVENT)) == backtest.FAILED
 
 
@@ -148,9 +164,9 @@ def test_at_the_end_what_is_on_its_way_arrives_and_nothing_new_is_sent(new_groun
     nothing = np.zeros(0, EVENT)
     ground.t["at"] = 0
     assert ground.advance(nothing) == backtest.NEED_EVENTS
-    backtest.end(ground.test, ground.memory, 1_000 * MS)
+    backtest.end(ground.test, 1_000 * MS)
     assert ground.advance(nothing) == WHY_FILL
-    backtest.answer(ground.test, ground.memory, ground.account, ground.trips, ground.sent, 1)
+    backtest.answer(ground.test, ground.fronts, ground.trips, ground.mem["actions"], 1)
     assert ground.t["sent"] == 1
     assert ground.advance(nothing) == backtest.NEED_EVENTS
     assert ground.t["now_ns"] == START_NS + 1_001 * MS

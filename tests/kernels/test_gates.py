@@ -45,11 +45,11 @@ def test_a_reason_that_goes_leaves_the_others(new_ground):
     ground = new_ground()
     ground.quote(99.0, 101.0)
     ground.t["shut"] = 0
-    gates.shut(ground.t, ground.memory, SHUT_STALE, True)
-    gates.shut(ground.t, ground.memory, SHUT_HALTED, True)
-    assert ground.mem["gate"][0] == d.GATE_HALTED
-    gates.shut(ground.t, ground.memory, SHUT_HALTED, False)
-    assert ground.mem["gate"][0] == d.GATE_STALE_FEED
+    gates.shut(ground.t, SHUT_STALE, gates.YES)
+    gates.shut(ground.t, SHUT_HALTED, gates.YES)
+    assert ground.t["gate"] == d.GATE_HALTED
+    gates.shut(ground.t, SHUT_HALTED, gates.NO)
+    assert ground.t["gate"] == d.GATE_STALE_FEED
 
 
 def test_orders_beyond_the_rate_are_refused_and_a_part_is_kept_for_those_that_reduce(new_ground):

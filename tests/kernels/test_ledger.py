@@ -15,10 +15,10 @@ from daemon.instruments import make_instrument
 from daemon.orders.desk import Account, Desk
 from daemon.orders.order import Order
 from daemon.orders.portfolio import Portfolio
-from daemon.research.backtest import fill_ledger
+from daemon.research.backtest import fill_ledger, front_of
 from kernels import dtypes as d
 from kernels import ledger, worth
-from kernels.backtest_state import MONEY
+from kernels.backtest_state import BACKTEST
 
 FEES = {False: Decimal("0.00075"), True: Decimal("0.0002")}
 QUOTES = {"spot": "BTC/USDT", "usdm": "BTC/USDT:USDT"}
@@ -50,18 +50,16 @@ class Twins:
         self.portfolio = Portfolio([self.instrument], [self.desk], "USDT", leverage=3)
         told = {asset: Balance(amount, Decimal(0)) for asset, amount in balances.items()}
         self.portfolio.adopt(told, moved=False)
-        (self.led,) = np.zeros(1, ledger.LEDGER)
-        self.money = np.zeros((MONEY, 2), np.int64)
-        fill_ledger(self.led, self.money, config, self.instrument)
-        self.position = np.zeros(d.POSITION_COLUMNS)
-        self.account = np.zeros(d.ACCOUNT_COLUMNS)
-        ledger.open_books(self.led, self.money, self.position, self.account)
+        (self.t,) = np.zeros(1, BACKTEST)
+        fill_ledger(self.t["ledger"], self.t["money"], config, self.instrument)
+        (self.front,) = front_of(np.zeros_like(self.memory))
+        ledger.open_books(self.t, self.front)
         self.trades = 0
         self.agree()
 
     def agree(self) -> None:
-        assert self.position.tobytes() == self.memory["position"][0, 0].tobytes()
-        assert self.account.tobytes() == self.shown.array.tobytes()
+        assert self.front["position"].tobytes() == self.memory["position"][0, 0].tobytes()
+        assert self.t["account"].tobytes() == self.shown.array.tobytes()
 
     def fill(self, side: int, ticks: int, lots: int, maker: bool) -> None:
         received = lots if side > 0 and self.spot else lots * ticks
@@ -82,12 +80,12 @@ class Twins:
             commission_asset="BTC" if side > 0 and self.spot else "USDT",
         )
         self.portfolio.fill(self.desk, 0, side, report)
-        ledger.fill(self.led, self.money, self.position, self.account, side, ticks, lots, int(maker))
+        ledger.fill(self.t, self.front, side, ticks, lots, int(maker))
         self.agree()
 
     def mark(self, mid: float) -> None:
         self.portfolio.mark_all([0], [mid])
-        worth.mark_all(self.led, self.position, self.account, mid)
+        worth.mark_all(self.t, self.front, mid)
         self.agree()
 
     def order(self, side: int, ticks: int, lots: int) -> Order:
@@ -110,11 +108,11 @@ class Twins:
         self.portfolio.reserve(order, leaves)
         more = leaves - before
         if not self.spot:
-            ledger.reserve_margin(self.led, self.account, order.side, more)
+            ledger.reserve_margin(self.t, order.side, more)
         elif order.side < 0:
-            ledger.reserve_base(self.led, self.position, more)
+            ledger.reserve_base(self.t, self.front, more)
         else:
-            ledger.reserve_quote(self.led, self.money, self.account, order.price_ticks, more)
+            ledger.reserve_quote(self.t, order.price_ticks, more)
         self.agree()
 
 

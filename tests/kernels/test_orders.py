@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from kernels import dtypes as d
 from kernels import orders, paper
 from kernels.backtest_state import (
@@ -15,9 +13,12 @@ from kernels.backtest_state import (
     PENDING_CANCEL,
     PENDING_NEW,
     PENDING_REPLACE,
+    SAY_REPLACED,
     SHUT_DOUBT,
     STEP_REPLACED,
+    W_KEY,
     W_KIND,
+    W_ORDER_LOTS,
     WHY_HALTED_REJECTIONS,
     WORKING,
 )
@@ -81,11 +82,11 @@ def test_an_amend_that_was_refused_leads_to_a_question_and_then_to_a_cancel(new_
     ground.hear()
     assert state(ground) == PENDING_REPLACE
     ground.hear()
-    assert (state(ground), int(ground.mem["gate"][0])) == (IN_DOUBT, d.GATE_UNKNOWN_ORDER)
+    assert (state(ground), int(ground.t["gate"])) == (IN_DOUBT, d.GATE_UNKNOWN_ORDER)
     assert ground.t["shut"] & SHUT_DOUBT
     ground.arrive()  # the question
     ground.hear()
-    assert (state(ground), int(ground.mem["gate"][0])) == (PARTIALLY_FILLED, 0)
+    assert (state(ground), int(ground.t["gate"])) == (PARTIALLY_FILLED, 0)
     ground.change(AMEND, 0, 100)
     assert state(ground) == PENDING_CANCEL
     assert ground.t["requests"][ground.t["requests_end"] - 1, W_KIND] == ASK_CANCEL
@@ -113,7 +114,7 @@ def test_so_many_rejections_in_a_row_throw_the_kill_switch_which_cancels_what_st
         ground.arrive()
         ground.hear_all()
     assert ground.t["halted_why"] == WHY_HALTED_REJECTIONS
-    assert (state(ground, 1), int(ground.mem["gate"][0])) == (PENDING_CANCEL, d.GATE_HALTED)
+    assert (state(ground, 1), int(ground.t["gate"])) == (PENDING_CANCEL, d.GATE_HALTED)
     ground.place(REST, BUY, 99.0, 100)
     assert ground.t["refusals"][d.GATE_HALTED] == 1
 
@@ -123,7 +124,9 @@ def test_a_report_that_contradicts_the_table_is_an_error(new_ground):
     ground.quote(99.0, 101.0)
     ground.place(REST, BUY, 99.0, 300)
     assert ground.t["next"][PENDING_NEW, STEP_REPLACED] == 0
-    orders._step(ground.t, ground.memory, ground.account, ground.trips, 0, np.int64(STEP_REPLACED))
+    report = ground.t["reports"][0]
+    report[W_KEY], report[W_KIND], report[W_ORDER_LOTS] = 1, SAY_REPLACED, 300
+    ground.hear()
     assert ground.t["error"] == paper.ERROR_ORDER
 
 

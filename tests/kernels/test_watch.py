@@ -23,17 +23,7 @@ SECOND = 1_000_000_000
 
 def look(ground, *, after_ns=0):
     ground.t["now_ns"] += after_ns
-    watch.look(
-        ground.t,
-        ground.memory,
-        ground.account,
-        ground.rings,
-        ground.book,
-        ground.shown,
-        ground.trips,
-        ground.sent,
-        ground.points,
-    )
+    watch.look(ground.t, ground.front, ground.rings, ground.book, ground.shown, ground.trips)
 
 
 def resting(ground):
@@ -50,7 +40,7 @@ def test_a_feed_that_is_silent_shuts_and_its_quotes_are_withdrawn_and_it_opens_a
     ground = resting(new_ground())
     assert ground.t["shut"] == 0
     look(ground, after_ns=6 * SECOND)
-    assert (int(ground.t["shut"]), int(ground.mem["gate"][0])) == (SHUT_STALE, d.GATE_STALE_FEED)
+    assert (int(ground.t["shut"]), int(ground.t["gate"])) == (SHUT_STALE, d.GATE_STALE_FEED)
     assert ground.t["orders"][0, K_STATE] == PENDING_CANCEL
     ground.quote(99.0, 101.0)
     look(ground)
@@ -107,15 +97,13 @@ def test_the_middle_is_the_books_until_a_quote_came(new_ground):
     assert middle() == 100.0
 
 
-def test_a_gap_resets_what_declares_it_and_is_counted_for_what_does_not(new_ground):
+def test_a_gap_cools_what_resets_and_is_counted_for_what_does_not(new_ground):
     for resets in (0, 1):
         ground = resting(new_ground())
         ground.t["resets"], ground.t["warmup_ticks"] = resets, 5
-        ground.mem["state"][:] = 1.0
-        watch.gap(ground.t, ground.memory, ground.account, ground.rings, ground.trips, ground.sent)
-        assert ground.t["gaps"] == 1
-        assert ground.mem["state"][0] == (0.0 if resets else 1.0)
-        assert ground.mem["gate"][0] == (d.GATE_NOT_READY if resets else 0)
+        watch.gap(ground.t, ground.front, ground.rings, ground.trips)
+        assert (int(ground.t["gaps"]), int(ground.t["counted"])) == (1, int(ground.rings["head"][0]))
+        assert ground.t["gate"] == (d.GATE_NOT_READY if resets else 0)
         assert ground.t["orders"][0, K_STATE] == (PENDING_CANCEL if resets else WORKING)
 
 

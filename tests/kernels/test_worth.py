@@ -7,30 +7,39 @@ import math
 import numpy as np
 
 from kernels import dtypes as d
-from kernels import ledger, worth
+from kernels import worth
+from kernels.backtest_state import BACKTEST
 
 DAY = 86_400_000_000_000
 
 
-def led(**fields):
-    (made,) = np.zeros(1, ledger.LEDGER)
+def record(now_ns=0, **fields):
+    (made,) = np.zeros(1, BACKTEST)
+    made["now_ns"] = now_ns
     for name, value in fields.items():
-        made[name] = value
+        made["ledger"][name] = value
     return made
 
 
+def led(**fields):
+    return record(**fields)["ledger"]
+
+
 def test_a_day_begins_with_what_the_account_is_worth_then():
-    one, account = led(value=math.nan, day_start=math.nan, peak=math.nan, day_end_ns=-1), np.zeros(7)
-    worth.roll(one, account, 5 * DAY + 1)
+    t = record(5 * DAY + 1, value=math.nan, day_start=math.nan, peak=math.nan, day_end_ns=-1)
+    one = t["ledger"]
+    worth.roll(t)
     assert math.isnan(one["day_start"])
     one["value"] = one["peak"] = 100.0
-    worth.roll(one, account, 5 * DAY + 1)
+    worth.roll(t)
     one["value"] = 90.0
-    worth.roll(one, account, 6 * DAY - 1)
+    t["now_ns"] = 6 * DAY - 1
+    worth.roll(t)
     assert (worth.day_pnl(one), worth.drawdown(one)) == (-10.0, 10.0)
-    worth.roll(one, account, 6 * DAY)
+    t["now_ns"] = 6 * DAY
+    worth.roll(t)
     assert (worth.day_pnl(one), worth.drawdown(one)) == (0.0, 10.0)
-    assert account[: d.A_DRAWDOWN + 1].tolist() == [90.0, 0.0, 10.0]
+    assert t["account"][: d.A_DRAWDOWN + 1].tolist() == [90.0, 0.0, 10.0]
 
 
 def test_a_peak_is_never_lower_and_stays_unknown_while_it_is():
