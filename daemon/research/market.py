@@ -7,7 +7,6 @@ missing and which depth updates a book follows is decided here by the very state
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -56,6 +55,8 @@ from kernels.columns import (
 from kernels.dtypes import DEPTH, QUOTE, TRADE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from daemon.instruments import Instrument, Scale
@@ -181,15 +182,15 @@ class Market:
                 f"books of {self._instrument.exchange} are cut or checked as its feed says, which a compiled "
                 "backtest does not do: leave depth out, or use tickd replay"
             )
-        begins = np.flatnonzero(np.diff(d[D_SEQ], prepend=-1))
+        levels = self._levels(d)
         count = 0
-        for begin, end in pairwise([*begins.tolist(), d.shape[1]]):
-            changes = self._message(d[:, begin:end])
+        for told, begin, middle, end in self._messages(d):
+            changes = self._message(told, levels[begin:middle], levels[middle:end])
             for number, change in enumerate(changes):
-                last = number == len(changes) - 1 and d[D_END, begin] != 0
+                last = number == len(changes) - 1 and told[D_END] != 0
                 flags = change.flags | (EV_END if last else 0)
                 bids, asks = len(change.bids), len(change.asks)
-                rows.append((int(d[D_SEQ, begin]), int(d[D_WIRE_NS, begin]), flags, count, bids, asks))
+                rows.append((told[D_SEQ], told[D_WIRE_NS], flags, count, bids, asks))
                 parts += [change.bids, change.asks]
                 count += bids + asks
         found = np.zeros(len(rows), [("first_seq", "i8"), ("event", EVENT)])
@@ -201,13 +202,23 @@ class Market:
             event["tick"]["kind"] = DEPTH
         return found, np.concatenate(parts) if parts else _NO_LEVELS
 
-    def _message(self, d: Ints) -> list[_Change]:
-        """Return what a depth message does, as daemon/feeds/bookkeeper.py would have it."""
-        bids, asks = (self._levels(d[:, d[D_SIDE] == side]) for side in (1, -1))
-        if d[D_SNAPSHOT, 0]:
-            return self._snapshot(int(d[D_LAST, 0]), _best_first(bids, 1), _best_first(asks, -1))
-        first, last, prev = (int(d[column, 0]) for column in (D_FIRST, D_LAST, D_PREV))
-        verdict = self._sync.offer(Depth(0, int(d[D_WIRE_NS, 0]), 0, first, last, prev, b""))
+    @staticmethod
+    def _messages(d: Ints) -> Iterator[tuple[list[int], int, int, int]]:
+        """Yield of each message its first row, and where its bids begin, its asks, and where those end."""
+        begins = np.flatnonzero(np.diff(d[D_SEQ], prepend=-1))
+        if len(begins):
+            bids, asks = (np.add.reduceat(d[D_SIDE] == side, begins, dtype=np.int64) for side in (1, -1))
+            middles = begins + bids
+            spans = zip(begins.tolist(), middles.tolist(), (middles + asks).tolist(), strict=True)
+            for told, span in zip(d[:, begins].T.tolist(), spans, strict=True):
+                yield told, *span
+
+    def _message(self, told: list[int], bids: Ints, asks: Ints) -> list[_Change]:
+        """Return what a depth message does, as daemon/feeds/bookkeeper.py has it; told: its first row."""
+        if told[D_SNAPSHOT]:
+            return self._snapshot(told[D_LAST], _best_first(bids, 1), _best_first(asks, -1))
+        first, last, prev = told[D_FIRST], told[D_LAST], told[D_PREV]
+        verdict = self._sync.offer(Depth(0, told[D_WIRE_NS], 0, first, last, prev, b""))
         if verdict == APPLY:
             return [_Change(EV_FRESH | EV_TOLD, bids, asks)]
         if verdict == DROP:
@@ -231,9 +242,13 @@ class Market:
         return changes
 
     def _levels(self, d: Ints) -> Ints:
+        """Return the levels of all messages: of each its bids, its asks, and last a row that has none."""
+        message = np.cumsum(np.diff(d[D_SEQ], prepend=-1) != 0)
+        order = np.lexsort(((d[D_SIDE] != 1).astype(np.int64) + (d[D_SIDE] == 0), message))
+        prices, sizes = (np.where(d[D_SIDE] != 0, d[column], 0)[order] for column in (D_PRICE, D_SIZE))
         levels = np.empty((d.shape[1], 2), np.int64)
-        levels[:, L_TICKS] = self._counted(d[D_PRICE], self._price_step, self._instrument.price, exact=True)
-        levels[:, L_LOTS] = self._counted(d[D_SIZE], self._size_step, self._instrument.qty, exact=False)
+        levels[:, L_TICKS] = self._counted(prices, self._price_step, self._instrument.price, exact=True)
+        levels[:, L_LOTS] = self._counted(sizes, self._size_step, self._instrument.qty, exact=False)
         return levels
 
     def _counted(self, counts: Ints, per_unit: int, scale: Scale, *, exact: bool) -> Ints:

@@ -118,6 +118,19 @@ def test_ticks_and_depth_stand_in_the_order_of_the_record():
     assert made.events["tick"]["kind"].tolist() == [DEPTH, TRADE, DEPTH, TRADE]
 
 
+def test_sides_may_come_mixed_and_an_update_may_have_no_level():
+    market = Market(instrument(tick="0.05", lot="0.01"), header())
+    take(market, None, depth((1, 1, 9, 9, 1, 9_990, 100), (1, 1, 9, 9, -1, 10_010, 100)))
+    mixed = (
+        (2, 0, 10, 10, -1, 10_020, 1_000),
+        (2, 0, 10, 10, 1, 9_980, 200),
+        (2, 0, 10, 10, -1, 10_015, 300),
+    )
+    made = take(market, None, depth(*mixed, (3, 0, 11, 11, 0, 1, 1), (4, 0, 12, 12, 1, 9_975, 400)))
+    assert made.events[["first", "bids", "asks"]].tolist() == [(0, 1, 2), (3, 0, 0), (3, 1, 0)]
+    assert made.levels[:, 0].tolist() == [1_996, 2_004, 2_003, 1_995]
+
+
 def test_levels_are_counted_by_the_instruments_grid():
     market = Market(instrument(tick="0.05", lot="0.01"), header())
     made = take(market, None, depth((1, 1, 9, 9, 1, 9_995, 25), (1, 1, 9, 9, -1, 10_005, 14)))
