@@ -23,6 +23,7 @@ from daemon.tape import replay as module
 from daemon.tape.convert import convert
 from daemon.tape.source import open_source
 from daemon.tape.ticks import read_header, read_ticks
+from kernels import backtest as kernels
 from kernels.dtypes import AMEND, CANCEL, P_FEES, P_QTY, P_REALISED, PLACE
 
 if TYPE_CHECKING:
@@ -316,3 +317,14 @@ def test_the_loop_has_one_signature_whatever_it_is_given(tmp_path):
     assert outcome.events == 1_000
     assert len(test._loop.signatures) == 1
     assert [len(one.signatures) for one in test._runtime.kernel.dispatchers] == [1, 1, 1, 1]
+
+
+def test_what_surrounds_a_strategy_is_compiled_once_for_all(tmp_path):
+    path = write(tmp_path / "one.gz", lively(1_000, seed=8))
+    memories = set()
+    for strategy in ("ema_cross", "market_maker"):
+        test, _ = compiled(path, configured(path, strategy), tmp_path / strategy)
+        memories.add(test._runtime.memory.dtype)
+    assert len(memories) == 2
+    for kernel in (kernels.begin, kernels.end, kernels.advance, kernels.answer):
+        assert len(kernel.signatures) <= 1  # a loop from the cache has loaded none of them
