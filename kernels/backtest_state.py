@@ -62,7 +62,8 @@ K_OPEN: Final = 14  # 1: the venue has it open; the next are the venue's too
 K_VENUE_LOTS: Final = 15
 K_VENUE_FILLED: Final = 16
 K_HELD: Final = 17  # lots that the venue holds balance back for
-K_COLUMNS: Final = 18
+K_AMENDS: Final = 18  # how often it was lowered
+K_COLUMNS: Final = 19
 
 # --- requests[REQUESTS_MAX, Q] and reports[REPORTS_MAX, N]: what is on its way, rings ----------------------
 W_WHEN_NS: Final = 0  # when it arrives
@@ -224,6 +225,7 @@ BACKTEST: Final = np.dtype(
         ("distance_min", "f8"),
         ("rejections", "i8"),  # in a row
         ("rejections_max", "i8"),
+        ("amends_max", "i8"),  # of one order; 0: as many as one likes
         ("orders_max", "i8"),
         ("halted_ns", "i8"),  # when the kill switch was thrown; 0: it was not
         ("halted_why", "i8"),  # WHY_HALTED_*

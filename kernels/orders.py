@@ -25,6 +25,7 @@ from kernels.backtest_state import (
     FILLED,
     IN_DOUBT,
     K_AMEND_REFUSED,
+    K_AMENDS,
     K_ASKED_LOTS,
     K_ASKED_NS,
     K_FILLED,
@@ -283,12 +284,12 @@ def cancel(t: Any, front: Any, trips: Any, slot: int, now_ns: int) -> None:
 
 @inner
 def _amend(t: Any, front: Any, trips: Any, slot: int, leaves: int, now_ns: int) -> int:
-    """Lower what is still to trade, or cancel one whose amend was refused; return a refusal or 0."""
+    """Lower what is still to trade, or cancel one that cannot be amended again; return a refusal or 0."""
     order = t.orders[slot]
     lowers = 0 < leaves < order[K_LOTS] - order[K_FILLED]
     if not lowers or (order[K_STATE] != WORKING and order[K_STATE] != PARTIALLY_FILLED):
         return REFUSED_QTY
-    if order[K_AMEND_REFUSED] != 0:
+    if order[K_AMEND_REFUSED] != 0 or 0 < t.amends_max <= order[K_AMENDS]:
         cancel(t, front, trips, slot, now_ns)
         return APPROVED
     lots = order[K_FILLED] + leaves
@@ -342,6 +343,7 @@ def _shrink(order: Any, lots: int) -> None:
     """Take over a quantity that an amend has lowered."""
     if 0 < lots < order[K_LOTS]:
         order[K_LOTS] = lots
+        order[K_AMENDS] += 1
 
 
 @inner

@@ -92,6 +92,8 @@ def refuse(config: Config, instruments: Sequence[Instrument], runtimes: Sequence
         odd = "takes one strategy in one instrument"
     elif runtimes[0].strategy.bar_ns:
         odd = "closes no bars by the clock (BAR_S)"
+    elif instruments[0].spot and instruments[0].position_max:
+        odd = "does not keep to what an account may have of a coin (MAX_POSITION)"
     elif risk.windows:
         odd = "has no trading windows (risk.windows)"
     elif risk.feed_lag_ms_max:
@@ -140,6 +142,7 @@ def make_test(
     one["burst"] = one["tokens"] = limits.burst
     one["needed"] = limits.needed
     one["rejections_max"] = limits.rejections_max
+    one["amends_max"] = instrument.amends_max
     one["tick_age_ns"] = risk.tick_age_ms_max * 1_000_000
     one["daily_loss_max"], one["drawdown_max"] = risk.daily_loss_max, risk.drawdown_max
     one["distance_min"] = risk.liquidation_distance_min

@@ -92,6 +92,23 @@ def test_an_amend_that_was_refused_leads_to_a_question_and_then_to_a_cancel(new_
     assert ground.t["requests"][ground.t["requests_end"] - 1, W_KIND] == ASK_CANCEL
 
 
+def test_an_order_that_was_lowered_as_often_as_the_venue_permits_is_cancelled(new_ground):
+    ground = new_ground()
+    ground.t["amends_max"] = 2
+    ground.quote(99.0, 101.0)
+    ground.place(REST, BUY, 100.0, 300)
+    ground.arrive()
+    ground.hear_all()
+    for lots in (200, 100):
+        ground.change(AMEND, 0, lots)
+        assert state(ground) == PENDING_REPLACE
+        ground.arrive()
+        ground.hear_all()
+        assert state(ground) == WORKING
+    ground.change(AMEND, 0, 50)
+    assert state(ground) == PENDING_CANCEL
+
+
 def test_what_cannot_be_lowered_is_refused(new_ground):
     ground = new_ground()
     ground.quote(99.0, 101.0)

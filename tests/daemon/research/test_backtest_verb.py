@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import math
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -14,10 +16,12 @@ from daemon.config import from_tree
 from daemon.errors import ConfigError, FileFormatError, UsageError
 from daemon.options import BacktestOptions, ConvertOptions, ReplayOptions
 from daemon.research import backtest_verb as verb
+from daemon.research.backtest import refuse
 from daemon.tape import replay as module
 from daemon.tape.convert import convert
 from daemon.tape.source import open_source
 from strategies import ema_cross
+from tests.daemon.orders.conftest import btc_usdt
 
 STEP_NS = 3_000_000
 START_NS = 1_723_161_254_000_000_000
@@ -137,6 +141,13 @@ def configured(**sections):
 def test_what_is_not_done_is_refused_in_one_sentence(ticks, sections, sentence):
     with pytest.raises(ConfigError, match=sentence):
         verb.backtest(BacktestOptions(path=ticks, config=configured(**sections)))
+
+
+def test_an_exchange_s_bound_on_what_an_account_may_have_is_refused():
+    instrument = msgspec.structs.replace(btc_usdt(), position_max=Decimal(1))
+    runtime = SimpleNamespace(strategy=SimpleNamespace(bar_ns=0))
+    with pytest.raises(ConfigError, match="MAX_POSITION"):
+        refuse(configured(), [instrument], [runtime])
 
 
 def test_a_folder_without_ticks_is_refused(tmp_path):
