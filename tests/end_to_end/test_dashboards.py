@@ -1,0 +1,145 @@
+"""A daemon on the simulated exchange under a real Prometheus: every panel and rule has something to show."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import os
+import re
+import shutil
+import time
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.end_to_end.harness import CROSS, fetch, free_port, until
+from tests.mosquitto import Broker
+
+#: panels that may have nothing to show, and why
+EMPTY = {
+    "Margin used": "only of derivatives",
+    "Distance to liquidation": "only of derivatives",
+    "Failed": "a series begins with the first failure",
+    "Frames refused": "a series begins with the first refusal",
+    "Refused by the broker": "a series begins with the first refusal",
+    "Rejected by the venue": "a series begins with the first rejection",
+}
+WINDOW_S = 20
+
+
+def prometheus():
+    """Return where it is; without it a test is skipped, and with CI in the environment fails."""
+    found = shutil.which("prometheus")
+    if found is None:
+        missing = "no Prometheus here (on Debian: apt-get install prometheus)"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return found
+
+
+@pytest.fixture
+def broker(tmp_path_factory):
+    one = Broker(tmp_path_factory.mktemp("broker"))
+    yield one
+    one.kill()
+
+
+class Asked:
+    """A Prometheus that scrapes one daemon each second, and its HTTP API."""
+
+    def __init__(self, bench, root, port):
+        self.port = free_port()
+        self.folder = bench.folder
+        rules = [str(root / "deploy" / "prometheus" / name) for name in ("rules.yml", "alerts.yml")]
+        target = {"targets": [f"127.0.0.1:{port}"], "labels": {"instance": "spot"}}
+        config = {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": rules,
+            "scrape_configs": [{"job_name": "tickd", "static_configs": [target]}],
+        }
+        path = bench.folder / "prometheus.yml"
+        path.write_text(json.dumps(config))
+        data = f"--storage.tsdb.path={bench.folder / 'prometheus'}"
+        listen = f"--web.listen-address=127.0.0.1:{self.port}"
+        self.child = bench.start([prometheus(), f"--config.file={path}", data, listen], "prometheus")
+        until(self._ready, "Prometheus is ready")
+
+    def _ready(self):
+        assert self.child.alive, self.child.err
+        try:
+            return fetch(self.port, "/-/ready")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def get(self, path, **words):
+        status, body = fetch(self.port, f"/api/v1/{path}?{urlencode(words)}")
+        assert status == 200, body
+        return json.loads(body)["data"]
+
+    def values(self, query, seconds):
+        """Return every value that a query had in the last seconds, those that are no number left out."""
+        now = time.time()
+        found = self.get("query_range", query=query, start=now - seconds, end=now, step=1)["result"]
+        values = [float(value) for series in found for _, value in series["values"]]
+        return [value for value in values if math.isfinite(value)]
+
+
+def panels(root):
+    """Return every panel's title and query, as Grafana would ask it."""
+    for path in sorted((root / "deploy" / "grafana" / "dashboards").glob("*.json")):
+        for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
+            for target in panel.get("targets", ()):
+                query = (
+                    target["expr"].replace("$__rate_interval", f"{WINDOW_S}s").replace("$instance", "spot|x")
+                )
+                yield panel["title"], query
+
+
+def strike(exchange, fault):
+    line = http.client.HTTPConnection("127.0.0.1", int(exchange.urls["spot"].rpartition(":")[2]), timeout=60)
+    line.request("POST", "/_simulator/faults", json.dumps(fault))
+    assert line.getresponse().status == 200
+    line.close()
+
+
+@pytest.mark.heavy
+def test_every_panel_and_every_rule_has_something_to_show(bench, root, broker):
+    prometheus()
+    port = free_port()
+    more = f'[http]\nport = {port}\n[tape]\nrecord = true\n[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n'
+    exchange = bench.exchange("--symbol", "BTC/USDT")
+    daemon = bench.live(exchange, CROSS, more=more)  # one strategy alone takes turns
+    daemon.ready()
+    asked = Asked(bench, root, port)
+    began = time.monotonic()
+    daemon.filled(3)
+    for fault in (
+        {"kind": "depth_gap", "count": 1},
+        {"kind": "partial_fill", "count": 2},
+        {"kind": "disconnect"},
+    ):
+        strike(exchange, fault)
+    daemon.until(lambda state: state["feed_reconnects"] > 0 and state["state"] == "READY", "it came back")
+    daemon.filled(3)
+    seen = 'count_over_time(tickd_feed_reconnects_total{instance="spot"}[5m])'
+    until(lambda: max(asked.values(seen, 2), default=0) > 1.5 * WINDOW_S, "it was scraped for a while")
+    since = time.monotonic() - began
+
+    queries = list(panels(root))
+    silent = {title for title, query in queries if not asked.values(query, since)}
+    assert silent <= set(EMPTY), silent - set(EMPTY)
+    assert set(EMPTY) <= {title for title, _ in queries}
+
+    rules = [one for group in asked.get("rules")["groups"] for one in group["rules"]]
+    assert [(one["name"], one.get("lastError")) for one in rules if one["health"] != "ok"] == []
+    for one in rules:
+        if one["type"] == "recording":
+            assert asked.values(one["name"], since), one["name"]
+            continue
+        for name in set(re.findall(r"\b(?:tickd|process)_\w+|\bup\b", one["query"])):
+            if name not in {"tickd_order_rejects_total", "tickd_feed_errors_total", "tickd_strategy_fault"}:
+                assert asked.values(name, since) or name == "tickd_liquidation_distance", (one["name"], name)
+    assert daemon.child.end() == 0
+    asked.child.end()
