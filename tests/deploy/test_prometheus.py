@@ -19,7 +19,12 @@ CASES = {
     "TickdRestarts": ({f"process_start_time_seconds{{{HERE}}}": "1x5 2x5 3x5 4x20"}, {}, "5m", "2m"),
     "TickdKillSwitch": ({f"tickd_kill_switch{{{HERE}}}": "0x5 1x5"}, {}, "1m", "40s"),
     "TickdNotReady": (
-        {f'tickd_state{{{HERE},state="READY"}}': "1x5 0x60", f"tickd_kill_switch{{{HERE}}}": "0x60"},
+        {
+            f'tickd_state{{{HERE},state="READY"}}': "1x5 0x60",
+            f"tickd_kill_switch{{{HERE}}}": "0x60",
+            'tickd_state{instance="halted",job="tickd",state="READY"}': "0x60",
+            'tickd_kill_switch{instance="halted",job="tickd"}': "1x60",
+        },
         {"state": "READY"},
         "7m",
         "5m",
@@ -97,7 +102,7 @@ CASES = {
         },
         {"stage": "order"},
         "8m",
-        "5m",
+        "5m50s",
     ),
     "TickdGarbagePauses": ({f"tickd_gc_pause_seconds_sum{{{HERE}}}": "0x30 0+0.5x120"}, {}, "14m", "8m"),
     "TickdJournalSyncLag": (
