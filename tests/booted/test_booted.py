@@ -54,8 +54,8 @@ STEPS = """
 Type=oneshot
 ExecStart=/bin/bash /report/steps.sh
 ExecStopPost=/bin/systemctl --no-block poweroff
-StandardOutput=file:/report/out
-StandardError=file:/report/out
+StandardOutput=append:/report/out
+StandardError=append:/report/out
 TimeoutStartSec=infinity
 [Install]
 WantedBy=multi-user.target
