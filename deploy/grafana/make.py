@@ -156,6 +156,7 @@ def trading() -> dict[str, list[Panel]]:
         ],
         "What goes wrong": [
             rates("Rejected by the venue", "ops", "tickd_order_rejects_total", by="code"),
+            rates("Never sent", "ops", "tickd_orders_unsent_total"),
             rates("Refused by ourselves", "ops", "tickd_refusals_total", by="reason"),
             gauges("Age of the oldest order in doubt", "s", "tickd_orders_unknown_age_seconds"),
             gauges("Gates", "bool_on_off", "tickd_gated", by="symbol"),
@@ -232,6 +233,17 @@ def runtime() -> dict[str, list[Panel]]:
             gauges("Waiting", "short", "tickd_mqtt_queued"),
             rates("Published", "ops", "tickd_mqtt_published_total", "tickd_mqtt_reconnects_total"),
             rates("Refused by the broker", "ops", "tickd_mqtt_refused_total", by="topic"),
+        ],
+        "Notifications and commands": [
+            gauges("Webhook", "short", "tickd_webhook_failing", "tickd_webhook_queued"),
+            rates(
+                "Notifications",
+                "ops",
+                "tickd_webhook_told_total",
+                "tickd_webhook_dropped_total",
+                "tickd_webhook_refused_total",
+            ),
+            rates("Refused over HTTP", "ops", "tickd_http_refused_total", by="reason"),
         ],
     }
 

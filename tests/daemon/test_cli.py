@@ -126,8 +126,9 @@ def test_live_trading_wants_both_switches(called, config, capsys):
 
 def test_a_live_run_reaches_the_daemon_with_both(called, config):
     assert cli.main(["run", str(config), "--live", "--seconds", "3"]) == EXIT_DONE
-    ((given, options),) = called
+    ((given, options, load),) = called
     assert (given.mode, given.venue.kind, options.seconds) == ("live", "binance", 3.0)
+    assert load() == given
 
 
 def test_to_be_held_wants_a_parent_that_lets_go(called, config, capsys):
@@ -135,14 +136,15 @@ def test_to_be_held_wants_a_parent_that_lets_go(called, config, capsys):
     assert "say --with-parent too" in error_of(capsys)
     assert called == []
     assert cli.main(["paper", str(config), "--hold", "--with-parent"]) == EXIT_DONE
-    ((_, options),) = called
+    ((_, options, _),) = called
     assert (options.hold, options.with_parent) == (True, True)
 
 
 def test_paper_rehearses_a_live_configuration_with_local_fills(called, config):
     assert cli.main(["paper", str(config)]) == EXIT_DONE
-    ((given, options),) = called
+    ((given, options, load),) = called
     assert (given.mode, given.venue.kind, options.seconds) == ("paper", "paper", None)
+    assert load() == given
 
 
 def test_replay_reads_the_configuration_it_is_given(called, config):

@@ -24,6 +24,9 @@ EMPTY = {
     "Frames refused": "a series begins with the first refusal",
     "Refused by the broker": "a series begins with the first refusal",
     "Rejected by the venue": "a series begins with the first rejection",
+    "Refused over HTTP": "a series begins with the first refusal",
+    "Webhook": "only with [webhook]",
+    "Notifications": "only with [webhook]",
 }
 WINDOW_S = 20
 

@@ -12,6 +12,7 @@ from daemon.feeds.binance_rest import Binance
 from daemon.instruments import make_instrument
 from daemon.orders.order import Order
 from daemon.runtime import rules_of
+from daemon.simulator.account import Balance
 from daemon.simulator.errors import ApiError
 from daemon.simulator.filters import check_order
 from daemon.simulator.marketdata import MarketData
@@ -104,7 +105,7 @@ def verdict(params, market):
     """Return the filter that the exchange refuses a request by, and the numbers it read."""
     new = read_order(Params(params))
     try:
-        check_order(new, market, [])
+        check_order(new, market, [], Balance())
     except ApiError as error:
         return error.message.removeprefix("Filter failure: "), new.price or new.stop_price, new.qty
     return "", new.price or new.stop_price, new.qty
