@@ -61,6 +61,8 @@ FAULTS: Final = (
     {"kind": "clock_step", "lasts_s": 8.0, "delay_s": 5.0},
     {"kind": "partial_fill", "lasts_s": 8.0},
 )
+#: what half an hour must see at least
+_LONG_MIN, _RECONNECTS_LEAST = 30, 500
 #: what may grow in an hour: half a megabyte of memory, and nothing at all of the rest
 ALLOWED: Final = {"memory_kb": 512.0, "descriptors": 0.5, "threads": 0.5, "tasks": 0.5}
 #: what an order leaves in memory, by tracemalloc: 4,096 of those that ended are kept, 50,000 numbers,
@@ -83,6 +85,11 @@ class Outcome(NamedTuple):
         """What the orders of an hour leave in stores that are bounded, and not full yet."""
         return self.orders * _ORDER_KB * 60 / self.minutes
 
+    @property
+    def easy(self) -> bool:
+        """Whether a long soak saw fewer connections made anew than tell whether each leaves something."""
+        return self.minutes >= _LONG_MIN and self.reconnects < _RECONNECTS_LEAST
+
     def leaks(self) -> list[str]:
         """Return what surely grows."""
         allowed = ALLOWED | {"memory_kb": ALLOWED["memory_kb"] + self.kept_kb}
@@ -93,6 +100,8 @@ class Outcome(NamedTuple):
         strikes = f"{sum(self.faults.values())} strikes of {len(self.faults)} kinds of faults"
         met = f"{self.reconnects} reconnects, {self.orders:,} orders, {self.fills} fills, {strikes}"
         found = [f"{self.minutes:g} minutes at {RATE:,} events/s: {met}"]
+        if self.easy:
+            found.append(f"  TOO EASY: {_RECONNECTS_LEAST} connections made anew are wanted")
         leaks = self.leaks()
         for name, one in self.slopes.items():
             verdict = "GROWS" if name in leaks else "within noise"

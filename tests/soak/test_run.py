@@ -26,6 +26,15 @@ def test_what_orders_leave_in_bounded_stores_is_no_leak(grown_kb, orders, leaks)
     assert "+1,300 an hour are the orders" in outcome.lines()[1]
 
 
+@pytest.mark.parametrize(
+    ("minutes", "reconnects", "easy"), [(30.0, 499, True), (30.0, 500, False), (1.5, 20, False)]
+)
+def test_a_long_soak_wants_five_hundred_connections_made_anew(minutes, reconnects, easy):
+    outcome = Outcome(minutes, reconnects, 1_000, 200, {}, {})
+    assert outcome.easy is easy
+    assert any("TOO EASY" in line for line in outcome.lines()) is easy
+
+
 @pytest.mark.heavy(seconds=100)
 def test_a_daemon_on_a_bad_line_keeps_nothing_open_and_agrees_at_the_end(tmp_path, record_property):
     with checked_bench(tmp_path) as bench:
