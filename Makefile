@@ -74,8 +74,8 @@ install: .venv/.base ## put a release into /opt/tickd and the systemd units in p
 uninstall: ## take both away again; configurations, journals and keys stay
 	@scripts/install --uninstall
 
-clean: ## remove what is made: virtual environments, caches of tools, var/
-	rm -rf .venv .venv-peers build var *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove what is made: virtual environments, caches of tools; var/ stays, for it holds journals
+	rm -rf .venv .venv-peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # a test environment is also enough for the demo, so an existing one is not replaced

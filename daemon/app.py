@@ -367,6 +367,8 @@ class App:
         self._pulse.stop()
         if self._http is not None:
             await self._http.stop()
+        if hasattr(self, "_sinks"):  # a start that failed is what a person wants to be told of
+            await self._sinks.end()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

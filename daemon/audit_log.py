@@ -70,7 +70,7 @@ class AuditLog:
         )
 
     def _on_moved(self, audit: Moved) -> None:
-        if self._passes_over("order"):
+        if self._passes_over("order", "warning"):
             return
         report = audit.report
         why = {"reason": report.reason} if report is not None and report.reason else {}

@@ -32,6 +32,7 @@ class DemoFolder:
         self._parts: Sequence[Path] = (journal, tape, self.config)
         self._disk = RealDisk()
         self._held = False
+        self._begun = FOLDER / "begun"  # while it is there, what is aside is being deleted
 
     def prepare(self, config: str) -> None:
         """Hold the folder, and write the daemon's configuration into it; raises TickdError.
@@ -44,6 +45,8 @@ class DemoFolder:
             look.release()
             self._disk.lock(FOLDER / "lock")
             self._held = True
+            if self._begun.exists():
+                self.begin()
             for part in self._parts:
                 self._move_aside(part)
             self.config.write_text(config, encoding="utf-8")
@@ -59,9 +62,12 @@ class DemoFolder:
             ) from None
 
     def begin(self) -> None:
-        """Delete what an earlier demo left: this one trades."""
+        """Delete what an earlier demo left: this one trades. Cut short, the next demo goes on with it."""
+        self._begun.touch()
         for part in self._parts:
             _delete(_aside(part))
+        if not any(_aside(part).exists() for part in self._parts):
+            self._begun.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Give the folder back, with what an earlier demo left where this one did not begin."""
@@ -69,7 +75,7 @@ class DemoFolder:
             return
         for part in self._parts:
             aside = _aside(part)
-            if aside.exists():
+            if aside.exists() and not self._begun.exists():
                 _delete(part)
                 aside.rename(part)
         self._disk.release()

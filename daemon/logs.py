@@ -135,8 +135,10 @@ class Logs:
         except OSError:  # a full disk or a closed terminal must not end the daemon; the count tells
             self.dropped += len(lines)
 
-    def passes_over(self, name: str) -> bool:
-        """Whether an event comes too often now to be a line; then it is counted, and needs no words."""
+    def passes_over(self, name: str, level: str = "info") -> bool:
+        """Whether an event would be no line, and needs no words; where it comes too often, it is counted."""
+        if level in self._passed_over:
+            return True
         burst = self._bursts.get(name)
         if burst is None or burst.lines < BURST_MAX or self._clock.now_ns() - burst.start_ns >= _SECOND_NS:
             return False

@@ -105,7 +105,8 @@ class RealNet:
     """Websockets and HTTP over real sockets.
 
     `hosts`, where given, are the only ones this process may speak to: with test keys, a mistyped URL must not
-    reach production; a proxy must be among them too. `tls` defaults to the system's trust store.
+    reach production; a proxy must be among them too. With `body_bytes_max` 0 no answer is read beyond its
+    headers. `tls` defaults to the system's trust store.
     """
 
     def __init__(
@@ -187,6 +188,8 @@ class RealNet:
             await session.close()
 
     async def _body(self, answer: aiohttp.ClientResponse) -> bytes:
+        if not self._body_bytes_max:
+            return b""
         parts: list[bytes] = []
         size = 0
         async for part in answer.content.iter_chunked(1 << 16):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from daemon.errors import TickdError
+from daemon.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +39,8 @@ class Reload:
             tree: dict[str, Any] = msgspec.to_builtins(self._load())
         except TickdError as error:
             return f"nothing was taken anew: {error}"
+        except Exception as error:  # whatever is wrong with a file, who trades goes on
+            return f"nothing was taken anew: {type(error).__name__}: {redact(str(error))}"
         taken, refused = [], []
         for key in differing(self._tree, tree):
             take = self._takers.get(key)

@@ -114,6 +114,20 @@ def test_an_install_makes_a_release_and_puts_the_units_in_place(checkout, tmp_pa
     assert said.stdout.startswith("--version ")
 
 
+def test_what_is_installed_is_the_installer_s_alone_to_write_whoever_has_the_checkout(checkout):
+    install, dest, top = checkout
+    code = top / "daemon" / "cli.py"
+    code.chmod(0o666)
+    code.parent.chmod(0o777)
+    if os.geteuid() == 0:
+        os.chown(code, 12_345, 12_345)
+    install()
+    site = next((dest / "opt/tickd/current/lib").glob("python3.*/site-packages/daemon"))
+    for path in (site, site / "cli.py"):
+        assert path.stat().st_uid == os.geteuid()
+        assert not path.stat().st_mode & 0o022
+
+
 def test_what_was_installed_can_be_moved_and_takes_nothing_from_where_it_is_started(checkout, tmp_path):
     install, dest, _ = checkout
     install()
@@ -254,7 +268,8 @@ def test_the_unit_waits_as_long_as_the_daemon_takes_and_knows_its_exit_codes():
 
 
 def test_every_secret_that_the_configuration_names_by_default_is_a_credential():
-    from daemon.config import HttpConfig, MqttConfig, VenueConfig
+    from daemon.config import HttpConfig, VenueConfig
+    from daemon.config_sinks import MqttConfig
 
     text = (ROOT / "deploy/systemd" / UNITS[0]).read_text()
     loaded = re.findall(r"^LoadCredential=(\w+):tickd\.%i\.(\w+)$", text, re.MULTILINE)
@@ -265,7 +280,8 @@ def test_every_secret_that_the_configuration_names_by_default_is_a_credential():
         if key.endswith("_env")
     }
     assert loaded == [(name, name) for name, _ in loaded]
-    assert {name for name, _ in loaded} == names
+    #: no default: naming it is what turns the webhook on
+    assert {name for name, _ in loaded} == names | {"TICKD_WEBHOOK_URL", "TICKD_WEBHOOK_TOKEN"}
 
 
 @pytest.mark.heavy

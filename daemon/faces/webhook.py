@@ -96,13 +96,20 @@ class Webhook:
         """Tell what happens, as it comes; never raises."""
         self._task = asyncio.current_task()
         while True:
-            for _, message in self._teller.events(self.outbox.take(EVENTS_MAX), self._seams.clock.now_ns()):
-                numbers = [one.seq for one in message.events]
-                self.outbox.done(numbers, taken=await self._tell(message))
+            try:
+                await self._tell_some()
+            except Exception as error:  # whatever is wrong with it: trading goes on
+                self._log.error("webhook_failed", exc_info=error)
+                self.outbox.give_up(self.outbox.hand)
             if self._ending and not self.outbox.waiting:
                 return
             if not self._ending:
                 await pause(self._seams, LOOK_S)
+
+    async def _tell_some(self) -> None:
+        for _, message in self._teller.events(self.outbox.take(EVENTS_MAX), self._seams.clock.now_ns()):
+            numbers = [one.seq for one in message.events]
+            self.outbox.done(numbers, taken=await self._tell(message))
 
     async def end(self) -> None:
         """Tell what is left, where the other side takes it; harmless twice."""

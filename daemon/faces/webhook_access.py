@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from daemon.seams import Disk, Seams
 
 _CHARS_MAX: Final = 2_048
-#: of an answer, which nobody reads
-_BODY_BYTES_MAX: Final = 1 << 16
 
 
 class Address(NamedTuple):
@@ -39,7 +37,7 @@ def make_webhook(config: Config, seams: Seams, environ: Mapping[str, str], logs:
     address = find_address(config, seams.disk, environ)
     from daemon.faces.webhook import Webhook  # noqa: PLC0415 - loaded where it is used
 
-    net = RealNet(hosts=(address.host,), body_bytes_max=_BODY_BYTES_MAX)
+    net = RealNet(hosts=(address.host,), body_bytes_max=0)  # nobody reads an answer's body
     return Webhook(config, address, net, seams, logs.get("webhook"))
 
 

@@ -69,8 +69,8 @@ class FeedConnections:
 
     @property
     def acted_ns(self) -> int:
-        """When each had looked after itself at least, by the monotonic clock."""
-        return min(one.acted_ns for one in self._each)
+        """When each had looked after itself at least, by the monotonic clock; now, where there is none."""
+        return min((one.acted_ns for one in self._each), default=self._clock.mono_ns())
 
     async def run(self) -> None:
         """Connect, and keep connected until cancelled, or until one fails."""

@@ -93,6 +93,8 @@ class Kraken:
             for one in instruments
             if "depth" in streams
         }
+        if not instruments:  # none of them is listed any more
+            return []
         indices = tuple(one.index for one in instruments)
         url = base_url.rstrip("/") or _WS_URL
         return [Subscription(url, indices, requests, _REQUEST_GAP_S, anew, overlaps=False)]

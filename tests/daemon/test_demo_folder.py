@@ -74,6 +74,23 @@ def test_a_demo_that_was_killed_before_it_traded_costs_neither():
     assert left() == of("first")
 
 
+def test_a_demo_that_began_keeps_what_it_traded_whatever_is_left_of_the_one_before(monkeypatch):
+    traded("first")
+    one = folder()
+    one.prepare("# of second")
+    for path in (KEPT, SESSION):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("second")
+    with monkeypatch.context() as patched:
+        patched.setattr("daemon.demo_folder.shutil.rmtree", lambda *_, **__: None)  # another user's files
+        one.begin()
+    one.release()
+    kept = left()
+    assert {name: kept[name] for name in of("second")} == of("second")
+    traded("third")
+    assert left() == of("third")
+
+
 @pytest.mark.parametrize("held", ["lock", "journal/lock"])
 def test_a_demo_that_runs_here_already_is_left_alone_from_its_first_moment(held):
     first = RealDisk()

@@ -87,6 +87,7 @@ def test_levels_below_the_configured_one_cost_no_line():
     logs.get("a").warning("loud")
     logs.flush()
     assert [json.loads(line)["event"] for line in lines()] == ["loud"]
+    assert (logs.passes_over("fill"), logs.passes_over("order", "warning")) == (True, False)
 
 
 def test_an_event_that_repeats_too_fast_is_counted_and_told_later():

@@ -57,6 +57,13 @@ def test_an_unchanged_file_says_so():
     assert running.levels == []
 
 
+def test_a_surprise_in_the_file_ends_nobody():
+    def load():
+        raise RecursionError("too deep")
+
+    assert Reload(config(), load, {})() == "nothing was taken anew: RecursionError: too deep"
+
+
 def test_a_configuration_that_is_wrong_changes_nothing():
     running = Running()
     running.next = ConfigError("test: log.level must be one of debug, info, warning, error")

@@ -211,6 +211,29 @@ def test_nobody_there_costs_the_oldest_and_the_end_does_not_wait_for_long(floor,
     asyncio.run(main())
 
 
+def test_a_surprise_costs_what_was_being_told_and_no_trade(floor):
+    async def main():
+        async with chat() as there:
+            rig = Rig(floor, there.port)
+            request, surprises = rig.hook._net.request, [RuntimeError("what nobody thought of")]
+
+            async def ask(*words):
+                if surprises:
+                    raise surprises.pop()
+                return await request(*words)
+
+            rig.hook._net.request = ask
+            rig.alarm(1)
+            rig.start()
+            await until(lambda: rig.hook.outbox.dropped == 1)
+            rig.alarm(2)
+            await until(lambda: there.texts == ["2"])
+            assert rig.events[0] == "webhook_failed"
+            await rig.hook.end()
+
+    asyncio.run(main())
+
+
 def test_the_last_words_are_told(floor):
     async def main():
         async with chat() as there:

@@ -53,6 +53,13 @@ class Chance:
         return (low + high) / 2
 
 
+def test_where_there_is_none_nobody_is_late(bench, instrument) -> None:
+    time = VirtualTime(10**18)
+    seams = Seams(time, time, Network(), None, None, Chance())
+    none = FeedConnections(bench(instrument()).core, [], Asked(), seams, stale_ms=5_000)
+    assert (none.acted_ns, none.connected) == (time.mono_ns(), True)
+
+
 def test_each_has_its_instruments_and_an_announcement_is_for_all(bench, instrument) -> None:
     core = bench(*(instrument(index=k, symbol=f"B{k}/USDT") for k in range(3))).core
     time, net, asked = VirtualTime(10**18), Network(), Asked()

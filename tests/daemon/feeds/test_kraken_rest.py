@@ -135,6 +135,10 @@ def test_one_connection_asks_for_every_stream_of_every_pair() -> None:
     ]
 
 
+def test_where_no_pair_is_listed_any_more_there_is_nothing_to_connect_for() -> None:
+    assert KRAKEN.subscriptions("spot", [], ("trade", "depth")) == []
+
+
 def test_only_what_was_asked_for_is_subscribed_to_and_many_pairs_in_several_requests() -> None:
     listed = [{**XBT, "wsname": f"A{number}/USD"} for number in range(150)]
     found = KRAKEN.instruments("spot", [one["wsname"] for one in listed], pairs(*listed))
