@@ -96,8 +96,8 @@ def _no_dedupe() -> Iterator[None]:
 def _no_reserve_for_unknown() -> Iterator[None]:
     step = Lifecycle.step
 
-    def careless(self: Lifecycle, order: Any, event: Any, now_ns: int) -> None:
-        step(self, order, event, now_ns)
+    def careless(self: Lifecycle, order: Any, event: Any, now_ns: int, report: Any = None) -> None:
+        step(self, order, event, now_ns, report)
         if order.state is State.UNKNOWN:
             self._portfolio.reserve(order, 0)
             self.desks[order.strategy].free(order)
