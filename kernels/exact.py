@@ -2,7 +2,8 @@
 
 `low` lies in 0 .. 10**9 - 1 whatever the sign, so that an amount has one form. An array of amounts is
 int64[n, 2]; functions name the rows they read and write. Amounts beyond 9 * 10**9 (of a currency) do not
-fit, and raise OverflowError. Every result is the one that Python's integers give (daemon/orders/money.py).
+fit, nor beyond 4.6 * 10**9 what is scaled, and raise OverflowError. Every result is the one that Python's
+integers give (daemon/orders/money.py).
 """
 
 import math
@@ -40,6 +41,8 @@ def add(money: Any, to: int, high: int, low: int) -> None:
     """Add high * 10**9 + low to row `to`; low may have either sign, below 10**9 in size."""
     low += money[to, 1]
     carry = low // BASE
+    if not abs(float(money[to, 0]) + float(high)) < _HIGH_MAX:
+        raise OverflowError("an amount of money is too large")
     money[to, 0] += high + carry
     money[to, 1] = low - carry * BASE
 
