@@ -185,7 +185,24 @@ class Exchange:
         return self.signed("openOrders", symbol="BTCUSDT")
 
     def orders(self):
-        return self.signed("allOrders", symbol="BTCUSDT", limit=1000)
+        return self._all("allOrders", "orderId", "orderId")
+
+    def trades(self):
+        return self._all("myTrades", "fromId", "id")
+
+    def _all(self, path, first, name):
+        """Return all rows of a history, a page at a time."""
+        found = []
+        while True:
+            after = {first: found[-1][name] + 1 if found else 0}
+            page = self.signed(path, symbol="BTCUSDT", limit=1000, **after)
+            found += page
+            if len(page) < 1000:
+                return found
+
+    def holds(self):
+        """Return what the account has of what it trades."""
+        return {asset: self.balance(asset) for asset in ("BTC", "USDT")}
 
     def balance(self, asset):
         (row,) = [row for row in self.signed("account")["balances"] if row["asset"] == asset]

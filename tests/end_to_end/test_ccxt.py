@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from tests.end_to_end.agreement import check_agreement
 from tests.end_to_end.harness import CROSS, MAKER, until
-from tests.end_to_end.test_restarts import check_agreement
 
 JOURNAL = "var/one/journal-live-binance"
 RECORDED = {"TICKD__TAPE__RECORD": "true"}
@@ -24,7 +24,7 @@ def check_replay(bench, env=None):
 
 def test_a_killed_daemon_on_ccxt_continues_its_position_and_sent_nothing_twice(bench):
     exchange = bench.exchange("--symbol", "BTC/USDT")
-    held, orders = exchange.balance("BTC"), len(exchange.orders())
+    before = exchange.holds()
     daemon = bench.live(exchange, CROSS, kind="ccxt")
     daemon.ready()
     daemon.filled(3)
@@ -32,7 +32,7 @@ def test_a_killed_daemon_on_ccxt_continues_its_position_and_sent_nothing_twice(b
     daemon = bench.live(exchange, CROSS, MAKER, kind="ccxt")
     daemon.ready()
     daemon.filled(3)
-    check_agreement(bench, exchange, daemon, held, orders, JOURNAL)
+    check_agreement(bench, exchange, daemon, before, JOURNAL)
     assert daemon.child.end() == 0
 
 

@@ -10,8 +10,8 @@ import signal
 
 import pytest
 
+from tests.end_to_end.agreement import check_agreement
 from tests.end_to_end.harness import CROSS, READY_S, fetch, free_port, until
-from tests.end_to_end.test_restarts import check_agreement
 
 #: each strikes a daemon that trades; after each it trades again
 FAULTS = (
@@ -73,7 +73,7 @@ def test_every_request_of_the_page_is_answered(bench, page):
 def test_it_trades_on_through_faults_and_agrees_with_the_exchange_at_the_end(bench):
     """Nothing is lost and nothing sent twice: what it holds is what the exchange says, after all of it."""
     exchange = bench.exchange("--symbol", "BTC/USDT")
-    held, orders = exchange.balance("BTC"), len(exchange.orders())
+    before = exchange.holds()
     port = int(exchange.urls["spot"].rpartition(":")[2])
     daemon = bench.live(exchange, CROSS)
     daemon.ready()
@@ -83,7 +83,7 @@ def test_it_trades_on_through_faults_and_agrees_with_the_exchange_at_the_end(ben
         until(lambda fault=fault: struck(port).get(fault["kind"]), f"{fault['kind']} strikes", 60)
         daemon.until(lambda state: state["state"] == "READY", "it is READY again", 90)
         daemon.filled()
-    check_agreement(bench, exchange, daemon, held, orders)
+    check_agreement(bench, exchange, daemon, before)
     assert daemon.child.end() == 0
 
 

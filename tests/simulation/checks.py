@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
@@ -10,6 +11,10 @@ from daemon.orders.money import UNIT as MONEY_UNIT
 from daemon.orders.order import ANSWER_DUE, State
 from daemon.orders.records import FRAME, HEADER, LATCH, MAGIC, PLACE, RUN, Latch, Placed, unpack
 from daemon.orders.records import Run as RunRecord
+from daemon.simulator.symbols import UNIT
+from kernels.dtypes import X_PRICE_TICKS, X_QTY_LOTS, X_SIDE
+from tests.simulation.approvals import Approvals
+from tests.simulation.limits import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +28,7 @@ WATCH_NS = 150_000_000
 #: what prices may move between an order's approval and its arrival
 SLACK = 1.02
 #: requests that carry a new order
-_PLACING = (b'"order.place"', b'"order.cancelReplace"')
+_PLACING = (b'"order.place"', b'"order.cancelReplace"', b'"algoOrder.place"')
 
 #: of the daemon's units of money in one of the exchange's
 OURS = 10**10
@@ -44,25 +49,34 @@ def places(payload: bytes) -> bool:
     return any(method in payload for method in _PLACING)
 
 
+def placed_in(payload: bytes) -> tuple[str, dict[str, Any]]:
+    """Return the client's id and the parameters of a request that carries a new order."""
+    params = msgspec.json.decode(payload)["params"]
+    return params.get("newClientOrderId") or params["clientAlgoId"], params
+
+
 class Checks:
     """Looks on from outside: at what is written, sent and held."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._run_number = 0
-        self._recorded: set[str] = set()
+        self._recorded: dict[str, Placed] = {}
         self._sent: set[str] = set()
         self._arrived: set[str] = set()
         self._heard_ns = 0
         #: where the journal says that the kill switch is thrown: file, and its size with that
         self._latched: tuple[Path, int] | None = None
+        self.approvals = Approvals(world.time)
+        self.limits = Limits(world, self)
+        self._rebased = False  # whether a person had the day's loss measured anew
         self.orders = 0
         self.replacements = 0  # of these
         self.amends = 0
         self.fills = 0
         self.requests = 0
 
-    def _fail(self, kind: str, text: str) -> None:
+    def _fail(self, kind: str, text: str) -> NoReturn:
         error = ViolationError(kind, f"at {self._world.now_s:.3f} s, {text}")
         self._world.on_broken(error)  # whoever catches it on its way up
         raise error
@@ -82,7 +96,7 @@ class Checks:
             elif body[0] == PLACE:
                 record = unpack(body)
                 assert isinstance(record, Placed)
-                self._recorded.add(f"{self._world.config.name}-{self._run_number}-{record.seq}")
+                self._recorded[f"{self._world.config.name}-{self._run_number}-{record.seq}"] = record
             elif body[0] == LATCH:
                 record = unpack(body)
                 assert isinstance(record, Latch)
@@ -93,6 +107,11 @@ class Checks:
         """Learn that the machine goes dark: a kill switch whose record is not on the disk is forgotten."""
         if self._latched is not None and self._world.disk.durable(self._latched[0]) < self._latched[1]:
             self._latched = None
+
+    def rebase(self) -> None:
+        """Learn that a person had the day's loss measured anew."""
+        self._rebased = True
+        self.limits.rebase()
 
     def heard(self, run: Run) -> None:
         """Learn that the daemon was given market data."""
@@ -105,30 +124,59 @@ class Checks:
             self.amends += b'"order.amend.keepPriority"' in payload or b'"order.modify"' in payload
             return
         self.replacements += b'"order.cancelReplace"' in payload
-        params = msgspec.json.decode(payload)["params"]
-        name = params["newClientOrderId"]
+        name, params = placed_in(payload)
         self.orders += 1
         if name in self._sent:
             self._fail("sent twice", name)
         self._sent.add(name)
-        if name not in self._recorded:
+        record = self._recorded.get(name)
+        if record is None:
             self._fail("sent before it was recorded", name)
-        core = run.app.core
+        self._judge_wish(run, name, params, record)
         if self.adds_risk(params):
-            if core.orders.risk.latch is not None or self._latched is not None:
-                self._fail("sent while halted", name)
-            silent_ns = self._world.time.now_ns() - self._heard_ns
-            if silent_ns > self._world.config.feed.stale_ms * 1_000_000 + WATCH_NS:
-                self._fail("sent on a stale feed", f"{name}, silent for {silent_ns / 1e9:.3f} s")
-            index = next(i.index for i in core.engine.instruments if i.exchange_symbol == params["symbol"])
-            followed = "depth" in self._world.config.feed.streams
-            if not core.engine.synced[index] or (followed and not run.seam.books.whole(params["symbol"])):
-                self._fail("sent on a gapped book", name)
+            self._judge_risk(run, name, params)
+
+    def _judge_wish(self, run: Run, name: str, params: dict[str, Any], record: Placed) -> None:
+        """Judge whether an order is what was recorded and approved, and whether one more may leave."""
+        instrument = run.app.core.engine.instruments[record.instrument]
+        price = params.get("price") or params.get("stopPrice") or params["triggerPrice"]
+        side = 1 if params["side"] == "BUY" else -1
+        wish = (
+            side,
+            Decimal(price) / instrument.tick_size,
+            Decimal(params["quantity"]) / instrument.lot_size,
+        )
+        recorded = (record.action[X_SIDE], record.action[X_PRICE_TICKS], record.action[X_QTY_LOTS])
+        if wish != recorded or params["symbol"] != instrument.exchange_symbol:
+            self._fail("sent other than recorded", f"{name}: {params}")
+        if not self.approvals.take(record):
+            self._fail("sent without an approval", name)
+        if not self.limits.spend(run):
+            self._fail("sent too often", name)
+
+    def _judge_risk(self, run: Run, name: str, params: dict[str, Any]) -> None:
+        """Judge whether an order that may add risk may leave now."""
+        core = run.app.core
+        if core.orders.risk.latch is not None or self._latched is not None:
+            self._fail("sent while halted", name)
+        silent_ns = self._world.time.now_ns() - self._heard_ns
+        if silent_ns > self._world.config.feed.stale_ms * 1_000_000 + WATCH_NS:
+            self._fail("sent on a stale feed", f"{name}, silent for {silent_ns / 1e9:.3f} s")
+        index = next(i.index for i in core.engine.instruments if i.exchange_symbol == params["symbol"])
+        followed = "depth" in self._world.config.feed.streams
+        if not core.engine.synced[index] or (followed and not run.seam.books.whole(params["symbol"])):
+            self._fail("sent on a gapped book", name)
+        notional = float(params["price"]) * float(params["quantity"])
+        if self.limits.too_large(notional):
+            self._fail("order too large", f"{name}, of {notional:.2f}")
+        lost_for_s = self.limits.lost_for_s
+        if lost_for_s:
+            self._fail("sent after a loss", f"{name}, {lost_for_s:.1f} s after it went beyond its limit")
 
     def arrived(self, payload: bytes) -> None:
         """Judge a request that the exchange hears: what left once may not come twice, whoever repeats it."""
         if places(payload):
-            name = msgspec.json.decode(payload)["params"]["newClientOrderId"]
+            name, _ = placed_in(payload)
             if name in self._arrived:
                 self._fail("arrived twice", name)
             self._arrived.add(name)
@@ -139,6 +187,7 @@ class Checks:
 
     def exposed(self) -> None:
         """Judge what the exchange holds: position and whatever may still buy, at the price it would pay."""
+        self.limits.look()
         world = self._world
         limit = world.config.risk.position_notional_max * SLACK
         for symbol, market in world.exchange.markets.items():
@@ -151,6 +200,15 @@ class Checks:
                     worth += order.leaves / 1e8 * price
             if worth > limit:
                 self._fail("limit exceeded", f"{symbol}: {worth:.2f} of {limit:.2f}")
+
+    def equity(self) -> float:
+        """Return what the account is worth, at the exchange's prices of now."""
+        worth = self._world.account.balance("USDT")
+        value = worth.free + worth.locked
+        for market in self._world.exchange.markets.values():
+            held = self._world.account.balance(market.symbol.base)
+            value += (held.free + held.locked) * market.touch()[0] // UNIT
+        return value / UNIT
 
     def asked(self, run: Run) -> None:
         """Judge that nothing is asked of an exchange that has banned us, and said until when."""
@@ -201,13 +259,16 @@ class Checks:
         self.day_differs(run)
 
     def day_differs(self, run: Run, brought: float = 0.0) -> None:
-        """Judge the day's result, unless a clock that was set has begun another; `brought`: beside trades."""
+        """Judge the day's result; `brought`: beside trades.
+
+        Not where a clock that was set has begun another day, or a person had it measured anew.
+        """
         core = run.app.core
         worth = core.portfolio.worth
         for (desk, row), held in core.portfolio.holdings.items():
             mid = worth.mids[core.orders.desks[desk].instruments[row]]
             brought += held.qty_float * mid + (held.realised - held.cost - held.fees) / MONEY_UNIT
-        if len(worth.save().begun) == 1 and abs(worth.day_pnl - brought) > CENT:
+        if len(worth.save().begun) == 1 and not self._rebased and abs(worth.day_pnl - brought) > CENT:
             self._fail("result differs", f"the day's is {worth.day_pnl}, and trades have made it {brought}")
 
     def on_the_way(self, run: Run) -> bool:

@@ -156,7 +156,9 @@ def _foreign_order(world: World, _: Fault) -> None:
 
 def _transfer(world: World, fault: Fault) -> None:
     """Let somebody pay money in, or take it out."""
-    world.exchange.deposit(world.account, "USDT", (fault.size - 200) * UNIT)
+    amount = fault.size - 200
+    world.exchange.deposit(world.account, "USDT", amount * UNIT)
+    world.checks.limits.moved(amount)
 
 
 def _slow_disk(world: World, fault: Fault) -> None:

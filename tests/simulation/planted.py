@@ -8,28 +8,42 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, suppress
+from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 from msgspec.structs import replace
 
-from daemon import core
+from daemon import core, plans
 from daemon.core import order_rules
 from daemon.engine import Engine
 from daemon.errors import NetError
 from daemon.orders.crowd import Crowd
+from daemon.orders.intents import SEAL, Approved
 from daemon.orders.journal import Journal
 from daemon.orders.lifecycle import Lifecycle
+from daemon.orders.losses import LossWatch
 from daemon.orders.manager import Orders
 from daemon.orders.meeting import Meeting
 from daemon.orders.order import State
 from daemon.orders.records import ADOPT, PLACE
 from daemon.orders.recovery import Recovery
+from daemon.orders.risk import Risk
 from daemon.orders.state import Event
 from daemon.orders.trades import TradeIds
 from daemon.orders.valuation import Valuation
 from daemon.venues.binance_session import Session
-from kernels.dtypes import GATE_UNKNOWN_ORDER
+from kernels.dtypes import (
+    GATE_UNKNOWN_ORDER,
+    M_ORDER_NOTIONAL_MAX,
+    M_POSITION_NOTIONAL_MAX,
+    TARGET,
+    X_KIND,
+    X_QTY_LOTS,
+    X_REDUCES,
+)
+from kernels.dtypes import PLACE as PLACE_ACTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -225,6 +239,73 @@ def _balances_not_compared() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _no_limit(column: int) -> Iterator[None]:
+    make = plans.new_memory
+
+    def boundless(*args: Any, **more: Any) -> Any:
+        memory = make(*args, **more)
+        memory[0]["limits"][:, column] = inf
+        return memory
+
+    with patch.object(plans, "new_memory", boundless):
+        yield
+
+
+@contextmanager
+def _orders_not_counted() -> Iterator[None]:
+    with patch.object(Risk, "_spend", lambda *_: 0):
+        yield
+
+
+@contextmanager
+def _losses_not_watched() -> Iterator[None]:
+    with patch.object(LossWatch, "breach", lambda *_: ""):
+        yield
+
+
+@contextmanager
+def _loss_forgotten() -> Iterator[None]:
+    restore = Recovery.restore
+
+    def forgetful(self: Recovery, history: Any) -> None:
+        restore(self, history)
+        self._orders.portfolio.rebase()
+
+    with patch.object(Recovery, "restore", forgetful):
+        yield
+
+
+@contextmanager
+def _placed_again_by_itself() -> Iterator[None]:
+    take = Orders.take
+
+    def eager(self: Orders, report: Any) -> None:
+        order = self.life.find(report.client_order_id)
+        take(self, report)
+        if report.kind == "REJECTED" and order is not None and not self.restoring:
+            action = [PLACE_ACTION, order.row, order.slot, order.kind, order.level, order.side]
+            action += [order.price_ticks, order.qty_lots, int(order.reduces), 0, order.decided_half_ticks, 0]
+            now_ns, desk = self.clock.now_ns(), self.desks[order.strategy]
+            self._place(Approved(SEAL, 0, desk, action, order.instrument, now_ns))
+
+    with patch.object(Orders, "take", eager):
+        yield
+
+
+@contextmanager
+def _enlarged_after_approval() -> Iterator[None]:
+    place = Orders._place
+
+    def generous(self: Orders, approved: Approved, replaced: Any = None) -> Any:
+        action = list(approved.action)
+        action[X_QTY_LOTS] += action[X_KIND] == TARGET and not action[X_REDUCES]
+        return place(self, replace(approved, action=action), replaced)
+
+    with patch.object(Orders, "_place", generous):
+        yield
+
+
 _ANSWERS = {
     "mute": 4,
     "lose_answer": 6,
@@ -248,6 +329,13 @@ BUGS: dict[str, Bug] = {
     "gapped book trusted": Bug(_gapped_book_trusted, {"depth_gap": 3, "rest_503": 2, "lag": 1}),
     "closed by a doubt for good": Bug(_closed_by_a_doubt_for_good, _ANSWERS),
     "transfers taken for profit": Bug(_transfers_taken_for_profit, {"transfer": 1}),
+    "placed again by itself": Bug(_placed_again_by_itself, {"break": 2, "5xx_undone": 2, "maintenance": 1}),
+    "enlarged after its approval": Bug(_enlarged_after_approval, {"partial_fill": 1}),
+    "no limit on an order": Bug(partial(_no_limit, M_ORDER_NOTIONAL_MAX), {"partial_fill": 1}),
+    "no limit on a position": Bug(partial(_no_limit, M_POSITION_NOTIONAL_MAX), {"partial_fill": 1}),
+    "orders not counted": Bug(_orders_not_counted, {"partial_fill": 1}),
+    "losses not watched": Bug(_losses_not_watched, {"partial_fill": 1}),
+    "loss forgotten by a restart": Bug(_loss_forgotten, {"kill": 4, "crash": 2}),
 }
 #: what only an account of coins shows
 SPOT_BUGS: dict[str, Bug] = {"reserves not given back": Bug(_reserve_kept, {"partial_fill": 1})}

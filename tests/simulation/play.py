@@ -57,7 +57,7 @@ def play(
         if level.startswith("usdm"):
             world: World = UsdmWorld(seed, faults, sync, transport, carried)
         else:
-            config = daemon_config(sync, transport)
+            config = daemon_config(sync, transport, loses=seed % 4 == 2)
             world = World(seed, faults, config, exchange_settings(seed), level=carried)
         try:
             world.play()

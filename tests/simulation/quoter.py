@@ -8,6 +8,8 @@ PARAMS = {"qty": 0.002, "period_s": 3.0, "who": 0.0}
 STATES = 1
 INSTRUMENTS = 1
 TIMER_S = 0.5
+#: the last is more than one order may have
+SIZES = (1.0, 2.0, 2.3)
 
 
 def decide(now_ns, why, rows, book, position, working, account, state, params, out):
@@ -19,7 +21,7 @@ def decide(now_ns, why, rows, book, position, working, account, state, params, o
     turn = int(now_ns // int(period_s * 1e9)) * 1_000_003 + int(who) * 7919
     mood = (turn * 2_654_435_761 % 2**32) >> 20
     kind = mood % 6
-    size = qty * (1 + mood // 6 % 2)
+    size = qty * SIZES[mood // 6 % 3]
     held = position[0, d.P_QTY]
     if kind == 0:
         out[0] = (d.TARGET, 0, 0, 0, ask * 1.002, size)

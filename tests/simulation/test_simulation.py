@@ -15,8 +15,18 @@ from tests.simulation.play import play
 from tests.simulation.shrink import shrink
 from tests.simulation.world import END_S
 
-#: seeds that one planted bug gets, and how many of them must find it; other levels are counted by hand
-SEEDS, FOUND = 100, {"messages": 3, "bytes": 1}
+#: seeds that one planted bug gets; other levels are counted by hand
+SEEDS = 100
+#: the bugs that three of those must find among messages; every other is found once
+OFTEN = (
+    "send before journal",
+    "re-send on timeout",
+    "terminal on timeout",
+    "no dedupe",
+    "no reserve for UNKNOWN",
+    "run number not durable",
+    "adoption not journalled",
+)
 
 
 @pytest.mark.parametrize(("level", "seed"), [("messages", 1), ("bytes", 1)])
@@ -88,17 +98,18 @@ def test_a_planted_bug_is_found_in_bytes_too():
     [
         # the rarest takes half of the seeds
         pytest.param(level, bug, marks=pytest.mark.heavy(seconds=200) if bug.startswith("adoption") else ())
-        for level in FOUND
+        for level in ("messages", "bytes")
         for bug in BUGS_OF[level]
     ],
 )
 def test_every_planted_bug_is_found(level, bug, record_property):
     found, seeds = 0, 0
-    while found < FOUND[level] and seeds < SEEDS:
+    wanted = 3 if level == "messages" and bug in OFTEN else 1
+    while found < wanted and seeds < SEEDS:
         seeds += 1
         found += bool(play(seeds, bug=bug, level=level).broken)
     record_property("figure", f"planted bug, {bug} ({level}): found by {found} of {seeds} seeds")
-    assert found == FOUND[level]
+    assert found == wanted
 
 
 @pytest.mark.heavy(seconds=230)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daemon.simulator.symbols import UNIT
 from daemon.simulator.usdm.account import FuturesAccount
 from daemon.simulator.usdm.exchange import FuturesExchange
 from tests.simulation import byte_net
@@ -39,6 +40,7 @@ class UsdmChecks(Checks):
 
     def exposed(self) -> None:
         """Judge the largest position there may be, at the price of now."""
+        self.limits.look()
         world = self._world
         limit = world.config.risk.position_notional_max * SLACK
         for symbol, market in world.exchange.markets.items():
@@ -51,6 +53,10 @@ class UsdmChecks(Checks):
             worth = max(longest, -shortest) / 1e8 * market.touch()[0] / 1e8
             if worth > limit:
                 self._fail("limit exceeded", f"{symbol}: {worth:.2f} of {limit:.2f}")
+
+    def equity(self) -> float:
+        account = self._world.account
+        return (account.wallet("USDT") + sum(one.unrealised for one in account.positions.values())) / UNIT
 
     def their_orders(self) -> set[str]:
         """Return the ids of what is open at the exchange, its conditional orders among them."""
@@ -92,6 +98,7 @@ class UsdmWorld(World):
         swinger = Path(__file__).parent / "swinger.py"
         config = daemon_config(
             sync,
+            loses=seed % 4 == 2,
             feed={"market": "usdm", "symbols": list(SYMBOLS), "stale_ms": 2000, **local},
             venue=local
             | {
@@ -110,7 +117,6 @@ class UsdmWorld(World):
                 }
                 for who, (symbol, qty) in enumerate(zip(SYMBOLS, (0.002, 0.045), strict=True))
             ],
-            risk={"order_notional_max": 300.0, "position_notional_max": 300.0, "orders_per_s_max": 20.0},
         )
         settings = exchange_settings(seed, market="usdm", funding_s=21.0)
         super().__init__(seed, faults, config, settings, level=level)

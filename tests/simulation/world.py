@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections import Counter
 from hashlib import blake2b
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from unittest.mock import patch
 from daemon import app as app_module
 from daemon.clock import VirtualTime
 from daemon.config import from_tree
-from daemon.errors import JournalError, TickdError
+from daemon.errors import JournalError, TickdError, UsageError
 from daemon.events import Command
 from daemon.garbage import Garbage
 from daemon.orders.journal import Journal
@@ -51,6 +52,9 @@ LOOK_NS = 1_000_000_000  # how often it is asked whether something is broken
 TRIM_S = 1.3  # how often orders that stand are lowered
 SEGMENT_BYTES = 300_000  # the journal begins its next one some times in a run
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
+#: what a day may lose where that is limited: so that it ends the trading once or twice in a seed
+LOSS_MAX = 8.0
+MINDS_S = 5.0  # how long a person looks at a halt for a loss
 ENVIRON = {"TICKD_KEY": "k" * 64, "TICKD_SECRET": "s" * 64}
 
 
@@ -74,8 +78,13 @@ class _Untidy(Garbage):
         pass
 
 
-def daemon_config(sync: str = "group", transport: str = "picows", **sections: Any) -> Config:
-    """Return the daemon's configuration, whole sections of it (as in TOML) replaced."""
+def daemon_config(
+    sync: str = "group", transport: str = "picows", *, loses: bool = False, **sections: Any
+) -> Config:
+    """Return the daemon's configuration, whole sections of it (as in TOML) replaced.
+
+    loses: the day's loss is limited, to what a seed reaches.
+    """
     place = f"{byte_net.HOST}:{byte_net.PORT}"
     here = Path(__file__).parent / "quoter.py"
     tree = {
@@ -104,7 +113,12 @@ def daemon_config(sync: str = "group", transport: str = "picows", **sections: An
             }
             for who, (symbol, qty) in enumerate(zip(SYMBOLS, (0.002, 0.045), strict=True))
         ],
-        "risk": {"order_notional_max": 250.0, "position_notional_max": 250.0, "orders_per_s_max": 20.0},
+        "risk": {
+            "order_notional_max": 250.0,
+            "position_notional_max": 300.0,
+            "orders_per_s_max": 10.0,
+            **({"daily_loss_max": LOSS_MAX} if loses else {}),
+        },
         "journal": {"path": "/journal", "sync": sync, "checkpoint_s": 10.0},
         "http": {"socket": "/run/none"},
     }
@@ -184,11 +198,11 @@ class World:
         self.counts[what] += 1
         self.log.append(f"{self.now_s:9.3f} {what}")
 
-    def command(self, verb: Any) -> None:
+    def command(self, verb: Any, *, rebase: bool = False) -> None:
         """Let a person say something, if anybody listens."""
         if self._trades:
             self.log.append(f"{self.now_s:9.3f} person: {verb}")
-            self.run.do(self._tell, self.run, verb)
+            self.run.do(self._tell, self.run, verb, rebase)
 
     @property
     def _trades(self) -> bool:
@@ -196,9 +210,16 @@ class World:
         return run.alive and hasattr(run.app, "core") and run.app.core.engine.phase == "READY"
 
     def _trim(self) -> None:
-        """Have what stands lowered, as by who wants less at the same price: our strategies move theirs."""
+        """Have what stands lowered, as by who wants less at the same price: our strategies move theirs.
+
+        A person sees after a while that a loss has halted it.
+        """
         if hasattr(self, "run") and self._trades:
             self.run.do(self._lower, self.run.app.core.orders)
+            latch = self.run.app.core.orders.risk.latch
+            lost = latch is not None and latch.source == "risk"
+            if lost and self.run.clock.now_ns() - latch.now_ns > MINDS_S * 1e9:
+                self.command("resume")
         self.after(TRIM_S, self._trim)
 
     def _lower(self, orders: Orders) -> None:
@@ -206,11 +227,16 @@ class World:
             if order.kind == REST and order.leaves_lots > 1:
                 orders.amend(order, order.leaves_lots // 2, orders.clock.now_ns())
 
-    def _tell(self, run: Run, verb: Any) -> None:
+    def _tell(self, run: Run, verb: Any, rebase: bool) -> None:
         try:
-            run.app.core.doors.command(Command(verb=verb, source="person"))
+            run.app.core.doors.command(Command(verb=verb, source="person", rebase=rebase))
+        except UsageError:  # the loss would halt it again at once, and the sentence says what helps
+            self._tell(run, verb, rebase=True)
         except JournalError as error:
             self.log.append(f"{self.now_s:9.3f} {error}")
+        else:
+            if rebase:
+                self.checks.rebase()
 
     def cut_power(self) -> None:
         """Let the machine go dark: the process dies, and the disk forgets what it may."""
@@ -246,6 +272,7 @@ class World:
             patch.multiple(app_module, HttpFace=_Faceless, Garbage=_Untidy),
             patch.dict(Journal.__init__.__kwdefaults__, segment_bytes_max=SEGMENT_BYTES),
             byte_net.on_virtual_time(self),
+            self.checks.approvals.watch(),
         ):
             try:
                 loop.run_until_complete(self._main())
@@ -265,7 +292,7 @@ class World:
         self._mend()
         await self._until(READY_S)
         await self._leave("STARTING", "RECOVERING")
-        self.command("resume")
+        self.command("resume", rebase=self.config.risk.daily_loss_max < inf)  # it may be near its limit
         await self._leave("WARMING")
         if self._state != "READY":
             raise ViolationError("not ready", f"{self._state} {self.now_s - WELL_S:g} s after the last fault")

@@ -14,9 +14,9 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tests.end_to_end.agreement import check_agreement
 from tests.end_to_end.harness import CROSS, MAKER
 from tests.end_to_end.test_faults import post, struck
-from tests.end_to_end.test_restarts import check_agreement
 from tests.soak.slopes import Slope, slope
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def soak(bench: Bench, minutes: float, seed: int, say: Callable[[str], object] =
     """Let a daemon trade for so long, and compare its books with the exchange's."""
     listed = [word for symbol in _SYMBOLS for word in ("--symbol", symbol)]
     exchange = bench.exchange(*listed, "--rate", RATE // len(_SYMBOLS), "--seed", seed)
-    held, orders = exchange.balance("BTC"), len(exchange.orders())
+    before = exchange.holds()
     port = int(exchange.urls["spot"].rpartition(":")[2])
     env = {
         "TICKD__venue__absence_s": "10.0",
@@ -134,7 +134,7 @@ def soak(bench: Bench, minutes: float, seed: int, say: Callable[[str], object] =
     state = daemon.until(
         lambda state: state["state"] == "READY" and not state["orders"]["unknown"], "it is READY again", 120
     )
-    check_agreement(bench, exchange, daemon, held, orders)
+    check_agreement(bench, exchange, daemon, before)
     assert daemon.child.end() == 0
     at_s = [one["at_s"] for one in samples]
     return Outcome(
