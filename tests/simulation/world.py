@@ -53,7 +53,7 @@ TRIM_S = 1.3  # how often orders that stand are lowered
 SEGMENT_BYTES = 300_000  # the journal begins its next one some times in a run
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 #: what a day may lose where that is limited: so that it ends the trading once or twice in a seed
-LOSS_MAX = 8.0
+LOSS_MAX = 4.0
 MINDS_S = 5.0  # how long a person looks at a halt for a loss
 ENVIRON = {"TICKD_KEY": "k" * 64, "TICKD_SECRET": "s" * 64}
 
