@@ -27,22 +27,36 @@ _SHOW_CURSOR: Final = b"\x1b[?25h"
 def catch_signals(stop: Callable[[str], object]) -> None:
     """Let the first SIGINT or SIGTERM call `stop(name)` on the running loop, and the second end at once.
 
+    A SIGHUP, which tells that the terminal is gone, is a first one and never a second: the shell sends one,
+    and so does the kernel. Where it is ignored, as below nohup, it stays so.
+
     The handlers are Python's own, not the loop's: those would wait for a compilation to give the loop back.
     """
     loop = asyncio.get_running_loop()
+    told = False
+
+    def tell(number: int) -> None:
+        nonlocal told
+        if not (told or loop.is_closed()):  # else it is ending already
+            loop.call_soon_threadsafe(stop, signal.Signals(number).name)
+        told = True
 
     def first(number: int, _: object) -> None:
         for one in _SIGNALS:
             signal.signal(one, _end)
-        if not loop.is_closed():  # else it is ending already
-            loop.call_soon_threadsafe(stop, signal.Signals(number).name)
+        tell(number)
+
+    def hang_up(number: int, _: object) -> None:
+        tell(number)
 
     for one in _SIGNALS:
         signal.signal(one, first)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, hang_up)
 
 
 def catch_hangup(reload: Callable[[], object]) -> None:
-    """Let each SIGHUP call `reload()` on the running loop."""
+    """Let each SIGHUP call `reload()` on the running loop, and end nothing: there is no terminal."""
     loop = asyncio.get_running_loop()
 
     def hang_up(_number: int, _frame: object) -> None:

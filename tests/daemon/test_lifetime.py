@@ -87,6 +87,43 @@ def test_a_first_signal_is_told_by_name_and_a_second_ends_at_once(loop, number):
 
 
 @pytest.mark.parametrize("loop", RUN)
+def test_hangups_are_one_first_signal_however_many_and_no_second(loop):
+    text = """
+import asyncio, os, signal
+from daemon.lifetime import catch_signals
+async def main():
+    told = asyncio.Queue()
+    catch_signals(told.put_nowait)
+    print("waiting", flush=True)
+    print(await told.get(), flush=True)
+    for number in (signal.SIGHUP, signal.SIGTERM):  # the latter a first one, which has been told
+        os.kill(os.getpid(), number)
+    await asyncio.sleep(0)
+    print("here, and told", told.qsize(), "more", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(60)
+"""
+    with start(text, loop) as process:
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout.readline() == "SIGHUP\n"
+        assert process.stdout.readline() == "here, and told 0 more\n"
+        assert process.wait(10) == 130
+        assert process.stderr.read() == ""
+
+
+def test_who_is_to_outlive_the_terminal_does():
+    text = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + WAITING  # as nohup does
+    with start(text, "asyncio") as process:
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "SIGTERM\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 130
+
+
+@pytest.mark.parametrize("loop", RUN)
 def test_two_signals_end_even_a_loop_that_never_turns(loop):
     with start(BUSY, loop) as process:
         assert process.stdout.readline() == "busy\n"

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.end_to_end.harness import CROSS, READY_S, SOON_S, until
+from tests.end_to_end.harness import CROSS, MAKER, READY_S, SOON_S, until
 
 
 class Manager:
@@ -87,8 +87,12 @@ def test_one_that_is_stuck_gives_no_sign_of_life_and_says_where_it_was(bench, ex
     assert 'process.py", line ' in daemon.child.err
 
 
-def test_a_hangup_ends_who_was_started_by_a_person(bench, exchange):
-    daemon = bench.live(exchange, CROSS)
+def test_a_hangup_ends_who_was_started_by_a_person_and_leaves_no_order_behind(bench, exchange):
+    daemon = bench.live(exchange, MAKER)
     daemon.ready()
+    until(lambda: len(exchange.open_orders()) == 2, "both quotes stand")
+    daemon.child.send(signal.SIGHUP)  # the terminal is gone: its shell says so, and the kernel too
     daemon.child.send(signal.SIGHUP)
-    assert daemon.child.wait() == -signal.SIGHUP
+    assert daemon.child.wait() == 0
+    assert daemon.child.json["state"] == "STOPPED"
+    assert exchange.open_orders() == []
