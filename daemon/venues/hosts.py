@@ -13,7 +13,7 @@ from daemon.errors import ConfigError
 from daemon.proxy import parse_proxy
 
 if TYPE_CHECKING:
-    from daemon.config import Config, VenueConfig
+    from daemon.config import Config, FeedConfig, VenueConfig
 
 Environment = Literal["production", "testnet"]
 
@@ -57,6 +57,8 @@ PLACES: Final[dict[Environment, Place]] = {
         ),
     ),
 }
+#: where a testnet tells its prices
+_TEST_PRICES: Final = (*PLACES["testnet"].hosts, "stream.testnet.binance.vision")
 #: where production's keys are looked for; those of a testnet must have other names
 _PRODUCTION_NAMES: Final = ("TICKD_KEY", "TICKD_SECRET")
 
@@ -71,7 +73,7 @@ def venue_hosts(config: Config) -> tuple[str, ...]:
 
 
 def check_environment(config: Config) -> None:
-    """Raise ConfigError where live keys could reach a host of another environment."""
+    """Raise ConfigError where live keys could reach a host of another environment, or go by its prices."""
     venue = config.venue
     if config.mode != "live":
         return
@@ -91,6 +93,22 @@ def check_environment(config: Config) -> None:
             )
     if venue.environment != "production":
         _refuse_production_names(venue)
+    else:
+        _refuse_test_prices(config.feed, venue)
+
+
+def _refuse_test_prices(feed: FeedConfig, venue: VenueConfig) -> None:
+    """Raise ConfigError where prices that are nobody's would decide on real orders, and bound them."""
+    real = PLACES["production"].hosts
+    if any(url and urlsplit(url).hostname not in real for url in (venue.ws_url, venue.rest_url)):
+        return  # a simulated exchange, or whatever its owner has named
+    for key in ("ws_url", "rest_url"):
+        host = urlsplit(getattr(feed, key)).hostname
+        if host in _TEST_PRICES:
+            raise ConfigError(
+                f"feed.{key}: {host} tells a testnet's prices, and venue.environment = 'production' sends "
+                f"real orders: leave feed.{key} out, or send them to the testnet too"
+            )
 
 
 def _refuse_production_names(venue: VenueConfig) -> None:

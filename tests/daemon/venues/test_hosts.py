@@ -15,12 +15,12 @@ from daemon.venues.hosts import LOOPBACK, PLACES, venue_hosts
 TESTNET_NAMES = {"key_env": "TICKD_TESTNET_KEY", "secret_env": "TICKD_TESTNET_SECRET"}
 
 
-def read(mode="live", **venue):
+def read(mode="live", *, feed=None, **venue):
     kind = "binance" if mode == "live" else "paper"
     tree = {
         "name": "x",
         "mode": mode,
-        "feed": {"symbols": ["BTC/USDT"]},
+        "feed": {"symbols": ["BTC/USDT"], **(feed or {})},
         "venue": {"kind": kind, **venue},
         "strategy": [{"name": "ema_cross"}],
     }
@@ -59,6 +59,27 @@ def test_a_host_of_the_other_environment_is_refused_by_its_name():
     assert refusal(environment="testnet", ws_url="wss://ws-api.binance.com/ws-api/v3", **TESTNET_NAMES) == (
         "f.toml: venue.ws_url: host ws-api.binance.com is production's, and venue.environment is 'testnet'"
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "url"),
+    [
+        ("ws_url", "wss://stream.testnet.binance.vision:9443"),
+        ("rest_url", "https://testnet.binance.vision"),
+        ("ws_url", "wss://stream.binancefuture.com"),
+    ],
+)
+@pytest.mark.parametrize("venue", [{}, {"rest_url": "https://api1.binance.com"}])
+def test_no_real_order_goes_by_the_prices_of_a_testnet(key, url, venue):
+    host = url.partition("://")[2].partition(":")[0]
+    assert refusal(feed={key: url}, **venue) == (
+        f"f.toml: feed.{key}: {host} tells a testnet's prices, and venue.environment = 'production' sends "
+        f"real orders: leave feed.{key} out, or send them to the testnet too"
+    )
+    assert read("paper", feed={key: url})
+    assert read(environment="testnet", feed={key: url}, **TESTNET_NAMES)
+    simulated = {"ws_url": "ws://127.0.0.1:8080/ws-api/v3", "rest_url": "http://127.0.0.1:8080"}
+    assert read(feed={key: url}, **simulated)
 
 
 @pytest.mark.parametrize("url", ["https://api.binance.com.evil.example", "https://api.binance.co"])
