@@ -17,7 +17,7 @@ from daemon.pause import Backoff, pause
 from daemon.redact import redact
 from daemon.venues.binance_frames import decoded
 from daemon.venues.binance_requests import CLIENT_ID_LENGTH_MAX, original_id
-from daemon.venues.binance_wire import BookTicker, ErrorBody
+from daemon.venues.binance_wire import UNKNOWN_OUTCOMES, BookTicker, ErrorBody
 from daemon.venues.signing import signed_query
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ BACKOFF_S_MAX: Final = 30.0
 ROWS_MAX: Final = 1000  # the longest list the exchange sends at once
 _INVALID_TIMESTAMP: Final = -1021
 _UNKNOWN: Final = -1000
+#: HTTP's for what failed within the exchange too, beside all from 500 on: USD-M waited in vain for itself
+_TIMED_OUT: Final = 408
 NOT_FOUND: Final = 404  # HTTP's: nothing is at this path, whatever code may be in the answer
 #: our own code for an answer that is not as documented; one that stays so cannot be agreed with
 UNREADABLE: Final = -1
@@ -51,7 +53,7 @@ _LIMITED: Final = -1003
 _NO_SUCH_ORDER: Final = -2013
 #: refusals after which to ask again: soon, and once the exchange lets us or has heard of an order that traded
 _PASSING: Final = frozenset({_INVALID_TIMESTAMP, _UNKNOWN, UNREADABLE})
-_PASSING_PATIENT: Final = _PASSING | {_LIMITED, _NO_SUCH_ORDER}
+PASSING_PATIENT: Final = _PASSING | {_LIMITED, _NO_SUCH_ORDER}
 _BOOK_TICKER: Final = msgspec.json.Decoder(BookTicker, strict=False)  # prices are strings
 
 
@@ -104,7 +106,7 @@ class RestReader:
         limits us. Raises VenueError for a refusal, a rate limit or an answer that cannot be read (told to
         `on_frame_error` too), NetError when there is no answer at all.
         """
-        passing = _PASSING_PATIENT if patient else _PASSING
+        passing = PASSING_PATIENT if patient else _PASSING
         backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)
         for attempt in range(1, TRIES + 1):
             while patient and (waits_ms := self._budget.reading_waits_ms(self._time_ms(), weight)):
@@ -173,13 +175,14 @@ class RestReader:
         path, _, query = target.partition("?")
         symbol = dict(parse_qsl(query)).get("symbol")
         asked = f"{method} {path} of {symbol}" if symbol else f"{method} {path}"
+        failed = answer.status >= 500 or answer.status == _TIMED_OUT
         try:
             error = self._error.decode(answer.body)
         except DECODE_ERRORS:
-            code = _UNKNOWN if answer.status >= 500 else -answer.status
+            code = _UNKNOWN if failed else -answer.status
             text = f"{asked} was answered with HTTP status {answer.status}"
             raise VenueError(code, text, answer.status) from None
-        code = _UNKNOWN if answer.status >= 500 else error.code
+        code = _UNKNOWN if failed or error.code in UNKNOWN_OUTCOMES else error.code
         text = f"{asked} was refused: {redact(error.msg)} (code {error.code})"
         raise VenueError(code, text, answer.status)
 

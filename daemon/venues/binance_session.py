@@ -18,7 +18,13 @@ from daemon.orders.order import State
 from daemon.redact import redact
 from daemon.venues.base import refusal_report
 from daemon.venues.binance_requests import request
-from daemon.venues.binance_wire import ErrorBody, ExecutionEvent, ShutdownEvent, TerminatedEvent
+from daemon.venues.binance_wire import (
+    UNKNOWN_OUTCOMES,
+    ErrorBody,
+    ExecutionEvent,
+    ShutdownEvent,
+    TerminatedEvent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,8 +54,6 @@ REFUSALS: Final[dict[int, ReportKind]] = {
     QUERY: "TIMEOUT",
     TRADES: "TIMEOUT",
 }
-#: error codes after which nobody knows whether the request was executed
-_UNKNOWN_OUTCOMES: Final = frozenset({-1000, -1001, -1006, -1007})
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
 _NO_SUCH_ORDER: Final = -2013
@@ -365,7 +369,7 @@ class Session:
         if order is None:
             return
         kind = REFUSALS[verb]
-        if status >= 500 or error.code in _UNKNOWN_OUTCOMES:
+        if status >= 500 or error.code in UNKNOWN_OUTCOMES:
             kind = "TIMEOUT"
         elif verb == QUERY and error.code == _NO_SUCH_ORDER:
             kind = "NOT_FOUND"

@@ -11,6 +11,8 @@ from msgspec import Meta
 #: in ms or us: as nanoseconds it fits into an int64, which is what the journal holds
 Time = Annotated[int, Meta(ge=-1, lt=9_000_000_000_000_000)]
 TradeId = Annotated[int, Meta(ge=-1, lt=1 << 62)]
+#: error codes after which nobody knows whether a request was executed: it failed within the exchange
+UNKNOWN_OUTCOMES: Final = frozenset({-1000, -1001, -1006, -1007})
 #: order types that stand nowhere until their trigger is reached
 _CONDITIONAL: Final = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 

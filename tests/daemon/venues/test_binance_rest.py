@@ -13,7 +13,7 @@ from daemon.clock import VirtualTime
 from daemon.errors import NetError, VenueError
 from daemon.events import Balance
 from daemon.instruments import make_instrument
-from daemon.meetings import BUSY
+from daemon.meetings import BUSY, refuses
 from daemon.memory_disk import InlineWorker
 from daemon.seams import Response, Seams
 from daemon.venues.binance_frames import OrderFrames
@@ -338,6 +338,23 @@ def test_reading_is_tried_again_after_failures_that_pass() -> None:
     assert desk.run(desk.rest.get("/api/v3/account", {}, 20, bytes)) == b'{"balances": []}'
     assert len(desk.net.asked) == 4
     assert desk.time.now_ns() > 1_700_000_000_000_000_000 + 800_000_000  # with growing pauses
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(408, {}, b'{"code":-1007,"msg":"Timeout waiting for response from backend server."}'),
+        Response(408, {}, b"<html>"),
+        Response(400, {}, b'{"code":-1006,"msg":"An unexpected response was received."}'),
+        Response(400, {}, b'{"code":-1001,"msg":"Internal error; unable to process your request."}'),
+    ],
+)
+def test_what_failed_within_the_exchange_is_asked_for_again_and_is_no_refusal(answer: Response) -> None:
+    desk = Desk(lambda path, params: answer)
+    with pytest.raises(VenueError) as lasting:
+        desk.run(desk.rest.get("/api/v3/account", {}, 20, bytes))
+    assert len(desk.net.asked) == 5
+    assert not refuses(lasting.value)
 
 
 def test_what_does_not_pass_is_raised_as_it_is() -> None:
