@@ -13,7 +13,7 @@ import msgspec
 
 from daemon.errors import ConfigError, FrameError, NetError, VenueError
 from daemon.events import Balance, MarginTerms, OpenOrder, VenueSnapshot
-from daemon.venues.binance_rest import ROWS_MAX, RestReader
+from daemon.venues.binance_rest import PASSING_PATIENT, ROWS_MAX, RestReader
 from daemon.venues.binance_usdm_frames import BY_THEMSELVES, UsdmFrames
 
 if TYPE_CHECKING:
@@ -215,6 +215,7 @@ class UsdmRest(RestReader):
     async def set_up(self, instruments: Sequence[Instrument], settings: UsdmSettings) -> None:
         """See to margin type and leverage of each instrument; raises ConfigError for what cannot be had.
 
+        While the exchange fails, or limits us, it raises VenueError or NetError: who connects tries again.
         In hedge mode no order of ours is taken, so it is asked for even where the account is left as it is.
         """
         self.symbols = {instrument.index: instrument.exchange_symbol for instrument in instruments}
@@ -252,6 +253,8 @@ class UsdmRest(RestReader):
             params: dict[str, str | int] = {"symbol": instrument.exchange_symbol, name: value}
             await self._signed("POST", f"/fapi/v1/{name}", params, 1)
         except VenueError as error:
+            if error.code in PASSING_PATIENT:
+                raise
             raise ConfigError(
                 f"{name} {value} cannot be had for {instrument.symbol} ({error}): close what stands in its "
                 "way, or configure in [venue] what the exchange has"

@@ -141,6 +141,20 @@ def test_what_cannot_be_had_is_said(account: Account, sentence: str) -> None:
         set_up(account, leverage=3)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(503, {}, b"Service Unavailable."),
+        Response(408, {}, b'{"code":-1007,"msg":"Timeout waiting for response from backend server."}'),
+        Response(429, {}, b'{"code":-1003,"msg":"Too many requests."}'),
+        refused(-1021, "Timestamp for this request is outside of the recvWindow."),
+    ],
+)
+def test_an_exchange_that_fails_or_limits_us_is_no_fault_of_the_configuration(answer: Response) -> None:
+    with pytest.raises(VenueError):
+        set_up(Account(refusal=answer), leverage=3)
+
+
 def test_an_account_in_which_positions_are_only_closed_is_left_as_it_is() -> None:
     assert set_up(Account(pool=True, deaf=True), leverage=3, margin="isolated", as_it_is=True) == []
     with pytest.raises(ConfigError, match="hedge mode"):
