@@ -261,7 +261,7 @@ class HttpFace:
                 await self._command(
                     Command(verb=verb, source="http", reason=order.reason, rebase=order.rebase)
                 )
-            except UsageError:
+            except TickdError:  # not done, or a restart may not know of it: saying it again does no harm
                 self._taken.discard(order.id)
                 raise
             return _json(202, Accepted(verb, self._read().state))

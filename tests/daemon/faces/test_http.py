@@ -270,6 +270,9 @@ def test_a_command_of_one_id_is_taken_once_and_again_only_where_it_was_not_done(
         async def refuse(command):
             raise UsageError("a loss is beyond its limit")
 
+        async def fail(command):
+            raise JournalError("the disk is full")  # after a resume it is HALTED as before
+
         async with served(tmp_path, daemon) as session:
             for command, verb, name, status in (
                 (taken, "halt", "a1", 202),
@@ -277,6 +280,8 @@ def test_a_command_of_one_id_is_taken_once_and_again_only_where_it_was_not_done(
                 (taken, "resume", "a1", 409),
                 (refuse, "resume", "a2", 409),
                 (taken, "resume", "a2", 202),
+                (fail, "resume", "a3", 503),
+                (taken, "resume", "a3", 202),
                 (taken, "halt", "", 202),
                 (taken, "halt", "", 202),
             ):
@@ -286,10 +291,10 @@ def test_a_command_of_one_id_is_taken_once_and_again_only_where_it_was_not_done(
                     told = await answer.json()
                 if name == "a1" and status == 409:
                     assert told == {"error": "a command with the id a1 was taken before"}
-        assert [one.verb for one in daemon.commands] == ["halt", "resume", "halt", "halt"]
+        assert [one.verb for one in daemon.commands] == ["halt", "resume", "resume", "halt", "halt"]
         assert daemon.audits[1].refusal == "a command with the id a1 was taken before"
         assert daemon.status().http_refused == {}
-        assert daemon.face.refused == {"replayed": 2, "state": 1}
+        assert daemon.face.refused == {"replayed": 2, "state": 1, "failed": 1}
 
     run(scenario())
 
