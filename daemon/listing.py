@@ -19,7 +19,7 @@ from daemon.feeds.exchanges import fetch_instruments, find_exchange
 from daemon.feeds.snapshots import BAN_S
 from daemon.orders.gone import remembered
 from daemon.pause import Backoff, pause
-from daemon.wire import retry_after_s
+from daemon.wire import failed_there, retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +94,7 @@ class _Patient:
                 why = str(error)
             else:
                 banned = answer.status in BAN_S
-                if not banned and (answer.status < 500 or self._had_enough()):
+                if not banned and (not failed_there(answer.status) or self._had_enough()):
                     return answer
                 why = f"HTTP {answer.status}"
                 wait_s = retry_after_s(answer.headers) or BAN_S.get(answer.status, 0.0)

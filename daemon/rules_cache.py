@@ -6,7 +6,7 @@ asked for again while the daemon runs, so that one that ran for a week can start
 Nothing depends on it: what is odd about the file, or old, ends only a start that would have ended anyway. A
 start that goes by it does so in live trading too: a symbol that was closed stays closed until the exchange
 says otherwise, it is asked again until it answers, and an order that breaks a newer rule is the venue's to
-refuse. What it refuses itself, by an answer of 4xx, bans among them, nothing kept stands in for.
+refuse. What it refuses itself, by an answer of 4xx but 408, bans among them, nothing kept stands in for.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from daemon.feeds.exchanges import ask_instruments, find_exchange
 from daemon.instruments import Instrument, scale_of, scale_text
 from daemon.orders.records import frame
 from daemon.pause import Backoff, pause
+from daemon.wire import failed_there
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -82,7 +83,7 @@ class RulesCache:
 
         Raises NetError where nothing was, or it is of no use.
         """
-        if not self._ttl_ns or 400 <= error.status < 500:
+        if not self._ttl_ns or (error.status >= 400 and not failed_there(error.status)):
             raise error
         try:
             found, age_ns = self._read()

@@ -71,6 +71,14 @@ def retry_after_s(headers: Mapping[str, str]) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
 
 
+def failed_there(status: int) -> bool:
+    """Whether an HTTP status tells of a failure over there, and not of what was asked.
+
+    408 is one too: Binance's USD-M has waited in vain for a part of itself.
+    """
+    return status >= 500 or status == 408
+
+
 class Line(ABC):
     """A Wire: the part that knows no library."""
 

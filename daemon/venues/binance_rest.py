@@ -19,6 +19,7 @@ from daemon.venues.binance_frames import decoded
 from daemon.venues.binance_requests import CLIENT_ID_LENGTH_MAX, original_id
 from daemon.venues.binance_wire import UNKNOWN_OUTCOMES, BookTicker, ErrorBody
 from daemon.venues.signing import signed_query
+from daemon.wire import failed_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,8 +45,6 @@ BACKOFF_S_MAX: Final = 30.0
 ROWS_MAX: Final = 1000  # the longest list the exchange sends at once
 _INVALID_TIMESTAMP: Final = -1021
 _UNKNOWN: Final = -1000
-#: HTTP's for what failed within the exchange too, beside all from 500 on: USD-M waited in vain for itself
-_TIMED_OUT: Final = 408
 NOT_FOUND: Final = 404  # HTTP's: nothing is at this path, whatever code may be in the answer
 #: our own code for an answer that is not as documented; one that stays so cannot be agreed with
 UNREADABLE: Final = -1
@@ -175,7 +174,7 @@ class RestReader:
         path, _, query = target.partition("?")
         symbol = dict(parse_qsl(query)).get("symbol")
         asked = f"{method} {path} of {symbol}" if symbol else f"{method} {path}"
-        failed = answer.status >= 500 or answer.status == _TIMED_OUT
+        failed = failed_there(answer.status)
         try:
             error = self._error.decode(answer.body)
         except DECODE_ERRORS:

@@ -181,7 +181,13 @@ def test_a_start_whose_exchange_cannot_be_reached_goes_by_what_it_told_last(mode
 
 @pytest.mark.parametrize(
     "answers",
-    [[later(503)], [later(503), CUT], [later(418, after=9), CUT], [later(429, after=9), later(502)]],
+    [
+        [later(503)],
+        [later(408)],
+        [later(503), CUT],
+        [later(418, after=9), CUT],
+        [later(429, after=9), later(502)],
+    ],
 )
 def test_failures_that_go_on_are_waited_out_for_a_minute_where_rules_are_at_hand(answers):
     start = begun_before(*answers)

@@ -154,7 +154,7 @@ def test_what_the_exchange_refused_itself_stays_refused(written, status):
     assert raised.value is error
 
 
-@pytest.mark.parametrize("status", [0, 302, 500, 503])
+@pytest.mark.parametrize("status", [0, 302, 408, 500, 503])
 def test_other_failures_do_not(written, status):
     assert len(Life(written.disk).cache.recall(NetError("failed", status))) == 2
 

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from daemon.errors import NetError
 from daemon.net import RealNet
-from daemon.wire import retry_after_s
+from daemon.wire import failed_there, retry_after_s
 from tests.daemon.sockets import (
     CLOSE,
     CONTINUATION,
@@ -556,3 +556,10 @@ def test_a_server_that_does_not_answer_is_given_up(run: Run, make: Make) -> None
 def test_how_long_to_keep_still_is_a_number_of_seconds(text: str, seconds: int) -> None:
     assert retry_after_s({"Retry-After": text}) == seconds
     assert retry_after_s({}) == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "failed"), [(200, False), (403, False), (408, True), (429, False), (500, True), (504, True)]
+)
+def test_a_failure_over_there_is_told_from_a_refusal(status: int, failed: bool) -> None:
+    assert failed_there(status) is failed
