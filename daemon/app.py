@@ -274,7 +274,7 @@ class App:
         return status
 
     def _on_http(self, audit: HttpAudit) -> None:
-        self.log.warning("command", **msgspec.structs.asdict(audit))
+        self.log.warning(audit.event, **msgspec.structs.asdict(audit))
 
     def _every_second(self) -> None:
         clock, scheduler = self.seams.clock, self.seams.scheduler

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.config import Config, VenueConfig
-    from daemon.events import Command
+    from daemon.events import Command, Verb
     from daemon.feeds.base import MarketFollower
     from daemon.instruments import Instrument
     from daemon.orders.audit import Observer
@@ -74,15 +74,26 @@ class Core(NamedTuple):
     checkpoints: Checkpoints
     doors: Doors
 
-    async def obey(self, command: Command) -> None:
-        """Do what a person asks; return once no power cut undoes it. Raises TickdError."""
+    async def obey(self, command: Command, *, often: bool = False) -> None:
+        """Do what a person asks; return once no power cut undoes it. Raises TickdError.
+
+        often: it is asked for faster than need be recorded, so where it stands already nothing is done.
+        """
         failures = self.journal.failures
-        self.doors.command(command)
+        if not (often and self._stands(command.verb)):
+            self.doors.command(command)
         with suppress(JournalError):
             await self.journal.sync_now()
         if self.journal.failures > failures:
             text = f"{self.journal.failure}; the daemon is {self.engine.state}, which a restart may not know"
             raise JournalError(text)
+
+    def _stands(self, verb: Verb) -> bool:
+        """Whether what makes safe is done or under way, and on the record: once more would change nothing."""
+        risk = self.engine.risk
+        if risk.latch is None or risk.latch is not risk.recorded:
+            return False
+        return verb == "halt" or (verb == "flatten" and risk.latch.flatten and self.engine.flatten.active)
 
 
 def load_runtimes(

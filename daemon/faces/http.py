@@ -13,9 +13,9 @@ POST /halt, /resume, /flatten      202; a body {"reason": "..."} is optional and
 The socket file has mode 0600: who can open it owns the daemon. Over the port commands want
 `Authorization: Bearer TOKEN`, and without a token there are none. A web page in a browser of the same machine
 can reach a loopback port, so requests with an Origin or a foreign Host are refused. Who asks too often is
-refused too: over the port whoever shows no token, and each command by itself, so that no flood of others can
-keep a halt out. A command whose `id` was taken before is not taken twice. Every command, taken or refused, is
-audited, and what is refused is counted by its reason.
+refused too: over the port whoever shows no token, and a resume; what makes safe never is (`_admit`). A
+command whose `id` was taken before is not taken twice. Every command, taken or refused, is audited, and what
+is refused is counted by its reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 from aiohttp import web
@@ -38,6 +38,7 @@ from daemon.faces.http_forms import (
     COMMANDS,
     ID_CHARS_MAX,
     REASON_CHARS_MAX,
+    SAFE,
     Accepted,
     Order,
     Readiness,
@@ -73,7 +74,20 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     via: str  # "socket" or "port"
     accepted: bool
     rebase: bool = False
+    often: bool = False  # it came too often: where it stood already, nothing was done
     refusal: str = ""
+
+    @property
+    def event(self) -> str:
+        """The name of its line: a flood of one kind is cut by name, and takes no other's lines along."""
+        return "command_repeated" if self.often else "command"
+
+
+class Obey(Protocol):
+    """Does a command, and returns once it is on disk; raises TickdError."""
+
+    async def __call__(self, command: Command, *, often: bool) -> None:
+        """Do it; often: unless it stands already."""
 
 
 class _RefusedError(Exception):
@@ -86,12 +100,12 @@ class _RefusedError(Exception):
 
 
 class HttpFace:
-    """Serves one daemon. `read` makes a Status, `command` returns once a Command was taken and is on disk."""
+    """Serves one daemon. `read` makes a Status, `command` does what is asked."""
 
     def __init__(
         self,
         read: Callable[[], Status],
-        command: Callable[[Command], Awaitable[None]],
+        command: Obey,
         audit: Callable[[Audit], None],
         clock: Clock,
         token: str = "",
@@ -252,14 +266,18 @@ class HttpFace:
             try:
                 self._authorise(request, via)
                 order = _read_order(await request.read(), verb)
-                self._admit(verb, order)
+                often = self._admit(verb, order)
             except (_RefusedError, web.HTTPException) as refused:
                 self._audit(Audit(verb=verb, reason="", via=via, accepted=False, refusal=str(refused)))
                 raise
-            self._audit(Audit(verb=verb, reason=order.reason, via=via, accepted=True, rebase=order.rebase))
+            self._audit(
+                Audit(
+                    verb=verb, reason=order.reason, via=via, accepted=True, rebase=order.rebase, often=often
+                )
+            )
             try:
                 await self._command(
-                    Command(verb=verb, source="http", reason=order.reason, rebase=order.rebase)
+                    Command(verb=verb, source="http", reason=order.reason, rebase=order.rebase), often=often
                 )
             except TickdError:  # not done, or a restart may not know of it: saying it again does no harm
                 self._taken.discard(order.id)
@@ -282,14 +300,23 @@ class HttpFace:
         shown = given.encode("utf-8", "surrogateescape")
         return bool(self._token) and scheme == "Bearer" and hmac.compare_digest(shown, self._token)
 
-    def _admit(self, verb: Verb, order: Order) -> None:
-        """Let a command in once, and not too often."""
+    def _admit(self, verb: Verb, order: Order) -> bool:
+        """Let a command in once; return whether it comes too often. A resume that does is refused.
+
+        A halt is not, nor a flatten: the eleventh of a second may be the one that counts, since somebody has
+        resumed in between. A limit spares the loop the work behind a request: a record, its sync, a status.
+        For a halt that stands already none of it is done (Core.obey), and its answer costs what a refusal
+        would; one that does not stand is done, and resumes, which are limited, bound how often that can be.
+        Its id is not kept: twice is as good as once, and a flood would push out ids that matter.
+        """
         if order.id in self._taken:
             raise _RefusedError(409, "replayed", f"a command with the id {order.id} was taken before")
-        if not self._commands[verb].take():
+        often = not self._commands[verb].take()
+        if often and verb not in SAFE:
             raise _RefusedError(429, "rate", f"too many of {verb}; say it again in a second")
-        if order.id:
+        if order.id and not often:
             self._taken.add(order.id)
+        return often
 
 
 def _silence(status: Status) -> str:

@@ -11,6 +11,8 @@ from daemon.events import Verb  # noqa: TC001 - msgspec reads the annotations at
 from daemon.status import DaemonState, Status
 
 COMMANDS: Final[tuple[Verb, ...]] = ("halt", "resume", "flatten")
+#: those that make safe: they add no risk, and are never refused for coming too often
+SAFE: Final[frozenset[Verb]] = frozenset({"halt", "flatten"})
 BODY_BYTES_MAX: Final = 4096
 REASON_CHARS_MAX: Final = 200
 ID_CHARS_MAX: Final = 64

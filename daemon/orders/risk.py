@@ -116,7 +116,7 @@ class Risk:
         self.open_all = self.gates.open_all
         self.set_ready = self.gates.set_ready
         self.latch: Latch | None = None  # as thrown, or None
-        self._recorded: Latch | None = None  # as the journal has it
+        self.recorded: Latch | None = None  # as the journal has it
         self._lost: Latch | None = None  # while it was thrown so, a loss beyond its limit was seen
         #: what throwing the switch takes beside closing the gates; the manager, which can cancel, sets it
         self.trip: Callable[[str, str, int], object] = self.halt
@@ -307,7 +307,7 @@ class Risk:
         latch = was or Latch(now_ns, halted=True, source=source, reason=reason)
         latch = replace(latch, flatten=flatten)
         self.set_latch(latch)
-        self._recorded = was
+        self.recorded = was
         self._record_latch(now_ns)
         if was is not None:
             return False
@@ -325,7 +325,7 @@ class Risk:
 
     def set_latch(self, latch: Latch | None) -> None:
         """Put the switch as the journal remembers it."""
-        self.latch = self._recorded = latch if latch is not None and latch.halted else None
+        self.latch = self.recorded = latch if latch is not None and latch.halted else None
         if self.latch is not None:
             self.close_all(GATE_HALTED)
         else:
@@ -336,7 +336,7 @@ class Risk:
         assert self.latch is not None
         try:
             self._journal.append(pack(self.latch))
-            self._recorded = self.latch
+            self.recorded = self.latch
         except JournalError as error:
             if not again:
                 self._tell(Alarm("journal", str(error), now_ns))
@@ -368,7 +368,7 @@ class Risk:
             portfolio.show_account()
         breach = self.losses.look(portfolio, now_ns)
         self.liquidation.look(portfolio, now_ns)
-        if self.latch is not self._recorded:
+        if self.latch is not self.recorded:
             self._record_latch(now_ns, again=True)
         if breach and self.latch is None:
             self.trip("risk", breach, now_ns)

@@ -81,7 +81,8 @@ async def _until(clock: SystemClock, left_ns: int) -> None:
     await passed
 
 
-async def _refuse(command: Command) -> None:
+async def _refuse(command: Command, *, often: bool) -> None:
+    del often
     raise UsageError(f"a replay takes no {command.verb}: end it by a signal")
 
 

@@ -343,3 +343,31 @@ def test_a_command_that_the_disk_does_not_keep_is_answered_with_a_sentence(
     floor.disk.bytes_max = 0
     with pytest.raises(JournalError, match=r"\(No space left on device\).*; the daemon is HALTED, which"):
         commanding(floor, "halt")
+
+
+def test_what_is_said_too_often_is_done_unless_it_stands(new_floor, new_script):
+    floor = new_floor(new_script())
+    floor.core.orders.doubts.ask_snapshot = bool
+    state = lambda: (floor.core.orders.risk.halted, floor.core.engine.flatten.active)  # noqa: E731
+    for verb, stood, now in (
+        ("halt", False, (True, False)),
+        ("halt", True, (True, False)),
+        ("flatten", False, (True, True)),  # a halt is no flatten
+        ("flatten", True, (True, True)),
+        ("halt", True, (True, True)),
+        ("resume", False, (False, False)),  # which makes nothing safe: never taken for done
+        ("resume", False, (False, False)),
+        ("halt", False, (True, False)),
+    ):
+        before = floor.core.journal.records
+        asyncio.run(floor.core.obey(Command(verb=verb, source="http"), often=True))
+        assert (floor.core.journal.records == before, state()) == (stood, now)
+    assert after_a_power_cut(floor).core.orders.risk.halted
+
+
+def test_a_halt_that_no_restart_would_know_of_does_not_stand(new_floor, new_script):
+    floor = new_floor(new_script())
+    floor.disk.bytes_max = 0
+    for _ in range(2):
+        with pytest.raises(JournalError, match="No space left on device"):
+            asyncio.run(floor.core.obey(Command(verb="halt", source="http"), often=True))

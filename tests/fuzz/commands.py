@@ -56,7 +56,8 @@ class _Door:
         assert accepted == 0 or _TOKEN.encode() in data, "a command without the token"
         assert {one.verb for one in self.commands} <= set(COMMANDS)
 
-    async def _take(self, command: Command) -> None:
+    async def _take(self, command: Command, *, often: bool) -> None:
+        assert not often
         self.commands.append(command)
 
     async def _ask(self, data: bytes) -> bytes:

@@ -22,7 +22,7 @@ def ask(tmp_path, question):
     path = tmp_path / "t.sock"
     commands = []
 
-    async def take(command):
+    async def take(command, *, often):
         commands.append(command)
 
     async def scenario():

@@ -22,6 +22,7 @@ class Daemon:
     def __init__(self, token="", time=None):
         self.state = "READY"
         self.commands = []
+        self.often = []  # of each command, whether it came too often
         self.audits = []
         self.time = time or VirtualTime()
         frames = lambda: [b"{1}", b"{2}"]  # noqa: E731
@@ -30,8 +31,9 @@ class Daemon:
     def status(self):
         return Status(name="t", mode="paper", version="1", state=self.state, now_ns=1, uptime_s=2.0)
 
-    async def command(self, command):
+    async def command(self, command, *, often):
         self.commands.append(command)
+        self.often.append(often)
         self.state = "HALTED"
 
 
@@ -137,7 +139,7 @@ def test_a_command_becomes_an_event_and_is_audited(tmp_path, verb):
 
 @pytest.mark.parametrize(("error", "status"), [(JournalError, 503), (UsageError, 409)])
 def test_a_command_that_cannot_be_done_says_why(tmp_path, error, status):
-    async def refuse(command):
+    async def refuse(command, *, often):
         raise error("the journal cannot be written")
 
     async def scenario():
@@ -267,7 +269,7 @@ def test_a_command_of_one_id_is_taken_once_and_again_only_where_it_was_not_done(
         daemon = Daemon()
         taken = daemon.face._command
 
-        async def refuse(command):
+        async def refuse(command, *, often):
             raise UsageError("a loss is beyond its limit")
 
         async def fail(command):
@@ -299,7 +301,31 @@ def test_a_command_of_one_id_is_taken_once_and_again_only_where_it_was_not_done(
     run(scenario())
 
 
-def test_each_command_is_limited_by_itself_so_that_no_flood_of_others_keeps_a_halt_out(tmp_path):
+@pytest.mark.parametrize("verb", ["halt", "flatten"])
+def test_what_makes_safe_is_never_refused_and_what_comes_too_often_is_done_where_it_does_not_stand(
+    tmp_path, verb
+):
+    async def scenario():
+        daemon = Daemon(TOKEN)
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with served(tmp_path, daemon, free_port()) as session:
+            for number in range(60):
+                async with session.post(f"/{verb}", json={"id": f"n{number}"}, headers=headers) as answer:
+                    assert answer.status == 202
+            assert daemon.often == [False] * 10 + [True] * 50
+            async with session.post("/resume", headers=headers) as answer:
+                assert answer.status == 202
+            # an id of those that came too often is not kept, one of the others is
+            for name, status in (("n59", 202), ("n9", 409)):
+                async with session.post(f"/{verb}", json={"id": name}, headers=headers) as answer:
+                    assert answer.status == status
+        assert [audit.event for audit in daemon.audits[:60]] == ["command"] * 10 + ["command_repeated"] * 50
+        assert daemon.face.refused == {"replayed": 1}
+
+    run(scenario())
+
+
+def test_a_resume_that_comes_too_often_is_refused_and_keeps_no_halt_out(tmp_path):
     async def scenario():
         daemon = Daemon()
 
@@ -307,7 +333,7 @@ def test_each_command_is_limited_by_itself_so_that_no_flood_of_others_keeps_a_ha
             async with session.post(f"/{verb}") as answer:
                 if answer.status == 429:
                     assert answer.headers["Retry-After"] == "1"
-                    assert await answer.json() == {"error": f"too many of {verb}; say it again in a second"}
+                    assert await answer.json() == {"error": "too many of resume; say it again in a second"}
                 return answer.status
 
         async with served(tmp_path, daemon) as session:

@@ -133,10 +133,10 @@ def test_every_answer_that_is_documented_is_given_by_somebody(tmp_path):
     async def scenario():
         daemon = Whole(TOKEN)
 
-        async def fail(command):
+        async def fail(command, *, often):
             raise JournalError("no space left")
 
-        async def refuse(command):
+        async def refuse(command, *, often):
             raise UsageError("a loss is beyond its limit")
 
         async with served(daemon, tmp_path, port=True) as session:
