@@ -80,6 +80,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def event(self) -> str:
         """The name of its line: a flood of one kind is cut by name, and takes no other's lines along."""
+        if not self.accepted:
+            return "command_refused"
         return "command_repeated" if self.often else "command"
 
 

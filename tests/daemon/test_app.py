@@ -16,6 +16,8 @@ from daemon.clock import SystemClock
 from daemon.disk import RealDisk
 from daemon.errors import ConfigError, FrameError, JournalError, NetError, TickdError, VenueError
 from daemon.events import VenueStatus
+from daemon.faces.http import Audit
+from daemon.logs import BURST_MAX
 from daemon.meetings import Meetings
 from daemon.orders import lasting
 from daemon.orders.money import UNIT as MONEY
@@ -242,6 +244,21 @@ def test_what_the_loop_grumbles_about_is_logged_and_no_more(tmp_path):
     failure, said = asyncio.run(go())
     assert failure is None
     assert "slow callback" in said
+
+
+@pytest.mark.parametrize("flood", [{"accepted": False, "refusal": "the token is wrong"}, {"often": True}])
+def test_no_flood_of_commands_crowds_out_the_line_of_one_that_is_taken(tmp_path, flood):
+    taken = Audit(verb="resume", reason="lunch is over", via="socket", accepted=True)
+
+    async def go():
+        async with stand(tmp_path) as one:
+            for _ in range(10 * BURST_MAX):
+                one.app._on_http(replace(taken, verb="halt", reason="", **flood))
+            one.app._on_http(taken)
+            return one.said.splitlines()
+
+    *crowd, last = asyncio.run(go())
+    assert (len(crowd), "daemon: command verb='resume' reason='lunch is over'" in last) == (BURST_MAX, True)
 
 
 def test_a_stop_before_it_is_ready_ends_the_start(tmp_path, monkeypatch):

@@ -320,6 +320,7 @@ def test_what_makes_safe_is_never_refused_and_what_comes_too_often_is_done_where
                 async with session.post(f"/{verb}", json={"id": name}, headers=headers) as answer:
                     assert answer.status == status
         assert [audit.event for audit in daemon.audits[:60]] == ["command"] * 10 + ["command_repeated"] * 50
+        assert daemon.audits[-1].event == "command_refused"
         assert daemon.face.refused == {"replayed": 1}
 
     run(scenario())
