@@ -74,19 +74,22 @@ class Core(NamedTuple):
     checkpoints: Checkpoints
     doors: Doors
 
-    async def obey(self, command: Command, *, often: bool = False) -> None:
-        """Do what a person asks; return once no power cut undoes it. Raises TickdError.
+    async def obey(self, command: Command, *, often: bool = False) -> bool:
+        """Do what a person asks, return once no power cut undoes it: whether there was anything to do.
 
-        often: it is asked for faster than need be recorded, so where it stands already nothing is done.
+        Raises TickdError. often: it is asked for faster than need be recorded, so where it stands already
+        nothing is done.
         """
         failures = self.journal.failures
-        if not (often and self._stands(command.verb)):
+        stood = often and self._stands(command.verb)
+        if not stood:
             self.doors.command(command)
         with suppress(JournalError):
             await self.journal.sync_now()
         if self.journal.failures > failures:
             text = f"{self.journal.failure}; the daemon is {self.engine.state}, which a restart may not know"
             raise JournalError(text)
+        return not stood
 
     def _stands(self, verb: Verb) -> bool:
         """Whether what makes safe is done or under way, and on the record: once more would change nothing."""

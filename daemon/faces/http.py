@@ -15,7 +15,8 @@ The socket file has mode 0600: who can open it owns the daemon. Over the port co
 can reach a loopback port, so requests with an Origin or a foreign Host are refused. Who asks too often is
 refused too: over the port whoever shows no token, and a resume; what makes safe never is (`_admit`). A
 command whose `id` was taken before is not taken twice. Every command, taken or refused, is audited, and what
-is refused is counted by its reason.
+is refused is counted by its reason. What is read is made anew only so often that it takes a twentieth of the
+loop's time, and given again in between (`Reused`); after a command it is always made anew.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from daemon.faces.http_forms import (
     Refusal,
     ResumeOrder,
 )
-from daemon.faces.http_limits import Bucket, Taken
+from daemon.faces.http_limits import Bucket, Reused, Taken
 from daemon.faces.metrics import CONTENT_TYPE, exposition
 from daemon.faces.openapi import document
 
@@ -88,8 +89,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
 class Obey(Protocol):
     """Does a command, and returns once it is on disk; raises TickdError."""
 
-    async def __call__(self, command: Command, *, often: bool) -> None:
-        """Do it; often: unless it stands already."""
+    async def __call__(self, command: Command, *, often: bool) -> bool:
+        """Do it, often: unless it stands already; return whether it was done now."""
 
 
 class _RefusedError(Exception):
@@ -116,11 +117,13 @@ class HttpFace:
         """Wire it; frames: the newest frames of ticks as they came, for whoever asks what went wrong."""
         self.refused: Counter[str] = Counter()  # requests, by why
         self._read = read
+        self._newest = Reused(self._status, clock.mono_ns)
+        self._state_body = Reused(lambda: msgspec.json.encode(self._status()), clock.mono_ns)
+        self._metrics_body = Reused(exposition(self._status), clock.mono_ns)
+        self._frames_body = Reused(lambda: b"".join(b"%b\n" % one for one in frames()), clock.mono_ns)
         self._command = command
         self._audit = audit
         self._token = token.encode()
-        self._frames = frames
-        self._metrics = exposition(self._status)
         self._openapi = msgspec.json.encode(document())
         self._requests = Bucket(*_REQUESTS, clock.mono_ns)
         self._commands = {verb: Bucket(*_COMMANDS, clock.mono_ns) for verb in COMMANDS}
@@ -225,6 +228,11 @@ class HttpFace:
             answer.headers["Retry-After"] = "1"
         return answer
 
+    def _forget(self) -> None:
+        """Tell nobody what was before a command."""
+        for one in (self._newest, self._state_body, self._metrics_body):
+            one.forget()
+
     def _status(self) -> Status:
         """Return what the daemon tells, with what this face knows."""
         status = self._read()
@@ -243,24 +251,22 @@ class HttpFace:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        status = self._read()
+        status = self._newest.get()
         silence = _silence(status)
         ready = status.state == "READY" and not silence
         return _json(200 if ready else 503, Readiness(status.state, status.reason or silence))
 
     async def _get_metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._metrics(), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=self._metrics_body.get(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _get_frames(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=b"".join(b"%b\n" % frame for frame in self._frames()), content_type="text/plain"
-        )
+        return web.Response(body=self._frames_body.get(), content_type="text/plain")
 
     async def _get_openapi(self, _: web.Request) -> web.Response:
         return web.Response(body=self._openapi, content_type="application/json")
 
     async def _state(self, _: web.Request) -> web.Response:
-        return _json(200, self._status())
+        return web.Response(body=self._state_body.get(), content_type="application/json")
 
     def _post(self, verb: Verb) -> _Handler:
         async def handle(request: web.Request) -> web.Response:
@@ -272,19 +278,19 @@ class HttpFace:
             except (_RefusedError, web.HTTPException) as refused:
                 self._audit(Audit(verb=verb, reason="", via=via, accepted=False, refusal=str(refused)))
                 raise
-            self._audit(
-                Audit(
-                    verb=verb, reason=order.reason, via=via, accepted=True, rebase=order.rebase, often=often
-                )
-            )
+            reason, rebase = order.reason, order.rebase
+            self._audit(Audit(verb=verb, reason=reason, via=via, accepted=True, rebase=rebase, often=often))
+            command = Command(verb=verb, source="http", reason=reason, rebase=rebase)
+            done = True  # it may be although it fails
             try:
-                await self._command(
-                    Command(verb=verb, source="http", reason=order.reason, rebase=order.rebase), often=often
-                )
+                done = await self._command(command, often=often)
             except TickdError:  # not done, or a restart may not know of it: saying it again does no harm
                 self._taken.discard(order.id)
                 raise
-            return _json(202, Accepted(verb, self._read().state))
+            finally:
+                if done:
+                    self._forget()
+            return _json(202, Accepted(verb, self._newest.get().state))
 
         return handle
 

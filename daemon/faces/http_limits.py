@@ -1,15 +1,19 @@
-"""How often the daemon may be asked, and by what it knows a command that it has taken already."""
+"""How often the daemon may be asked, what answering may cost it, and which commands it has taken already."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: ids of commands that are remembered
 IDS_MAX: Final = 1024
+#: of the loop's time, the making of one kind of answer may take one part in so many
+PARTS: Final = 20
+
+T = TypeVar("T")
 
 
 class Bucket:
@@ -31,6 +35,33 @@ class Bucket:
             return False
         self._left -= 1.0
         return True
+
+
+class Reused(Generic[T]):
+    """One kind of answer, which is given again until what it cost has been worked off.
+
+    Made in 0.3 ms it is 6 ms old at most, in 20 ms (500 instruments, say) 0.4 s: however often it is asked
+    for, one second of the loop has a twentieth for it. A limit on the count would hold for neither.
+    """
+
+    def __init__(self, make: Callable[[], T], mono_ns: Callable[[], int]) -> None:
+        self._make = make
+        self._mono_ns = mono_ns
+        self._made: tuple[T] | None = None
+        self._until_ns = 0
+
+    def get(self) -> T:
+        """Return the answer: the one before, or one that is made now."""
+        began_ns = self._mono_ns()
+        if self._made is None or began_ns >= self._until_ns:
+            self._made = (self._make(),)
+            ended_ns = self._mono_ns()
+            self._until_ns = ended_ns + (PARTS - 1) * (ended_ns - began_ns)
+        return self._made[0]
+
+    def forget(self) -> None:
+        """Make it anew when it is asked for next: it is known to be another."""
+        self._made = None
 
 
 class Taken:

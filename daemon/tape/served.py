@@ -81,7 +81,7 @@ async def _until(clock: SystemClock, left_ns: int) -> None:
     await passed
 
 
-async def _refuse(command: Command, *, often: bool) -> None:
+async def _refuse(command: Command, *, often: bool) -> bool:
     del often
     raise UsageError(f"a replay takes no {command.verb}: end it by a signal")
 

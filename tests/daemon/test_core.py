@@ -360,7 +360,7 @@ def test_what_is_said_too_often_is_done_unless_it_stands(new_floor, new_script):
         ("halt", False, (True, False)),
     ):
         before = floor.core.journal.records
-        asyncio.run(floor.core.obey(Command(verb=verb, source="http"), often=True))
+        assert asyncio.run(floor.core.obey(Command(verb=verb, source="http"), often=True)) is not stood
         assert (floor.core.journal.records == before, state()) == (stood, now)
     assert after_a_power_cut(floor).core.orders.risk.halted
 

@@ -56,9 +56,10 @@ class _Door:
         assert accepted == 0 or _TOKEN.encode() in data, "a command without the token"
         assert {one.verb for one in self.commands} <= set(COMMANDS)
 
-    async def _take(self, command: Command, *, often: bool) -> None:
+    async def _take(self, command: Command, *, often: bool) -> bool:
         assert not often
         self.commands.append(command)
+        return True
 
     async def _ask(self, data: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)

@@ -24,6 +24,7 @@ def ask(tmp_path, question):
 
     async def take(command, *, often):
         commands.append(command)
+        return True
 
     async def scenario():
         face = HttpFace(status, take, lambda audit: None, SystemClock(), "a-token")

@@ -34,7 +34,8 @@ class Daemon:
     async def command(self, command, *, often):
         self.commands.append(command)
         self.often.append(often)
-        self.state = "HALTED"
+        done, self.state = self.state != "HALTED" or not often, "HALTED"
+        return done
 
 
 def free_port():
@@ -315,6 +316,7 @@ def test_what_makes_safe_is_never_refused_and_what_comes_too_often_is_done_where
             assert daemon.often == [False] * 10 + [True] * 50
             async with session.post("/resume", headers=headers) as answer:
                 assert answer.status == 202
+            daemon.state = "READY"
             # an id of those that came too often is not kept, one of the others is
             for name, status in (("n59", 202), ("n9", 409)):
                 async with session.post(f"/{verb}", json={"id": name}, headers=headers) as answer:
@@ -377,6 +379,46 @@ def test_the_socket_is_its_owners_and_reads_are_not_limited(tmp_path):
             for _ in range(300):
                 async with session.get("/healthz") as answer:
                     assert answer.status == 200
+
+    run(scenario())
+
+
+class _Dear(VirtualTime):
+    """A clock of a busy machine: whatever lies between two looks takes 10 ms."""
+
+    def mono_ns(self):
+        self.advance(self.now_ns() + 10_000_000)
+        return self.now_ns()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/state", "/frames", "/readyz"])
+def test_reads_are_made_anew_only_as_often_as_they_can_be_afforded_and_after_a_command(tmp_path, path):
+    async def scenario():
+        made = []
+
+        def read():
+            made.append(1)
+            return Daemon.status(daemon)
+
+        daemon = Daemon(time=_Dear())
+        frames = lambda: read() and ()  # noqa: E731
+        daemon.face = HttpFace(read, daemon.command, daemon.audits.append, daemon.time, "", frames)
+        async with served(tmp_path, daemon) as session:
+
+            async def ask():
+                async with session.get(path) as answer:
+                    assert answer.status < 600
+                    return await answer.text()
+
+            for _ in range(10):
+                await ask()
+            assert len(made) == 1
+            before = await ask()
+            async with session.post("/halt") as answer:
+                assert (await answer.json())["state"] == "HALTED"
+            made.clear()
+            assert (await ask() == before) == (path == "/frames")
+            assert len(made) == (path not in {"/frames", "/readyz"})  # the answer to the halt made the latter
 
     run(scenario())
 

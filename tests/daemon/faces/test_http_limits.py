@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.clock import VirtualTime
-from daemon.faces.http_limits import IDS_MAX, Bucket, Taken
+from daemon.faces.http_limits import IDS_MAX, PARTS, Bucket, Reused, Taken
 
 S = 1_000_000_000
 
@@ -32,6 +32,42 @@ def test_who_waits_long_enough_is_never_refused():
         time.advance(time.now_ns() + S // 4)
         assert bucket.take()
     assert not bucket.take()
+
+
+@given(st.lists(st.integers(0, S // 4), min_size=1, max_size=60), st.integers(0, S // 10))
+def test_what_is_made_for_an_answer_takes_its_part_of_the_time_however_often_it_is_asked_for(waits, cost_ns):
+    time = VirtualTime()
+    made = []
+
+    def make():
+        time.advance(time.now_ns() + cost_ns)
+        made.append(time.now_ns())
+        return len(made)
+
+    one = Reused(make, time.mono_ns)
+    begun_ns = time.now_ns()
+    for wait_ns in waits:
+        time.advance(time.now_ns() + wait_ns)
+        assert one.get() == len(made)
+        # it is never older than what it cost asks for
+        assert time.now_ns() - made[-1] <= max(0, (PARTS - 1) * cost_ns - 1)
+    assert (len(made) - 1) * PARTS * cost_ns <= time.now_ns() - begun_ns
+
+
+def test_what_costs_nothing_is_made_for_everybody_and_what_is_forgotten_anew():
+    time = VirtualTime()
+    numbers = iter(range(9))
+    free = Reused(lambda: next(numbers), time.mono_ns)
+    assert [free.get(), free.get()] == [0, 1]
+
+    def make():
+        time.advance(time.now_ns() + S)
+        return next(numbers)
+
+    dear = Reused(make, time.mono_ns)
+    assert [dear.get(), dear.get()] == [2, 2]
+    dear.forget()
+    assert [dear.get(), dear.get()] == [3, 3]
 
 
 def test_the_newest_ids_are_remembered_and_no_more():
