@@ -67,6 +67,15 @@ ClientId = Annotated[
     Meta(pattern=r"^[A-Za-z0-9_-]{0,64}\Z", description="at most 64 of A-Z, a-z, 0-9, '_' and '-'"),
 ]
 
+#: of what holds a secret: an address or a key that stands here by mistake would be shown as a name is
+SecretName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_.-]{0,64}\Z",
+        description="the name of a secret, and not the secret: at most 64 of A-Z, a-z, 0-9, '_', '.' and '-'",
+    ),
+]
+
 
 def check_market(config: Config, strategies: Sequence[StrategyConfig], source: str) -> None:
     """Refuse what cannot be traded live on the feed's market."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from daemon.config_checks import ClientId, Host, Topic
+from daemon.config_checks import ClientId, Host, SecretName, Topic
 from daemon.config_section import Section
 
 
@@ -35,8 +35,8 @@ class MqttConfig(Section, frozen=True):
 class WebhookConfig(Section, frozen=True):
     """An address that is notified (docs/webhook.md). It is a secret, and comes from where keys come from."""
 
-    url_env: str = ""  # the name of the secret that holds the address; empty: nobody is notified
-    token_env: str = ""  # and of one that is shown as `Authorization: Bearer`; empty: none
+    url_env: SecretName = ""  # the name of the secret that holds the address; empty: nobody is notified
+    token_env: SecretName = ""  # and of one that is shown as `Authorization: Bearer`; empty: none
     events: tuple[Literal["fills", "halts", "alerts"], ...] = ("fills", "halts", "alerts")
     form: Literal["json", "slack", "discord"] = "json"
     #: of these that wait; beyond so many the oldest is dropped

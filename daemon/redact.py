@@ -8,8 +8,11 @@ they stand, and so does whatever follows a telling name (`signature=`, `"apiKey"
 from __future__ import annotations
 
 import re
-from typing import Final
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MASK: Final = "***"
 
@@ -38,6 +41,32 @@ def register(secret: str, *, word: bool = False) -> None:
             _secrets[form] = None
         elif word and len(secret) >= _WORD_LENGTH_MIN:
             _words[form] = re.compile(rf"(?<![^\W_]){re.escape(form)}(?![^\W_])")
+
+
+def register_address(url: str) -> None:
+    """Mask an address that is itself a secret, but for its host: path and query however short they are.
+
+    What is shorter than a secret is masked behind what it belongs to, and where it stands by itself if it can
+    be no ordinary word: a path, or four characters.
+    """
+    register(url)
+    parts = urlsplit(url)
+    hosts = (parts.netloc, parts.netloc.rpartition("@")[2], parts.hostname or "")
+    _register_tail(parts.path, hosts)
+    _register_tail(parts.query, ("?",))
+    _register_tail(parts.fragment, ("#",))
+    register(parts.password or "", word=True)
+
+
+def _register_tail(tail: str, heads: Iterable[str]) -> None:
+    if not tail.strip("/"):
+        return
+    register(tail)
+    before = [f"(?<={re.escape(head)})" for head in heads if head]
+    if tail[0] == "/" or len(tail) >= _WORD_LENGTH_MIN:
+        before.append(r"(?<![^\W_])")
+    for form in (tail, unquote(tail)):
+        _words[form] = re.compile(rf"(?:{'|'.join(before)}){re.escape(form)}(?![^\W_])")
 
 
 def redact(text: str) -> str:

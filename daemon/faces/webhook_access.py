@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from daemon.credentials import find_secret
 from daemon.errors import ConfigError
 from daemon.net import RealNet
-from daemon.redact import register
+from daemon.redact import register, register_address
 from daemon.venues.hosts import LOOPBACK
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ def find_address(config: Config, disk: Disk, environ: Mapping[str, str]) -> Addr
         host = ""
     if not host or parts.scheme not in {"http", "https"} or not url.isascii() or len(url) > _CHARS_MAX:
         raise ConfigError(f"{hook.url_env} must hold an https address of at most {_CHARS_MAX} characters")
-    register(url)
-    register(parts.path)
-    register(parts.query)
+    register_address(url)
     if parts.scheme == "http" and host not in LOOPBACK:
         raise ConfigError(f"{hook.url_env} is no https address: what is told would be readable on its way")
     if config.mode == "demo" and host not in LOOPBACK:

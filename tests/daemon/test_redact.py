@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from daemon import redact as module
-from daemon.redact import bare_url, redact, register
+from daemon.redact import bare_url, redact, register, register_address
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,27 @@ def test_a_short_password_is_masked_where_it_stands_by_itself(password: str) -> 
     text = f'{password}, "{password}" x={password}&y passphrase_{password} 9{password} {password}s'
     assert redact(text) == text.replace(password, "***", 4)
     assert redact(f"?p={quote(password, safe='')}&z=1") == "?p=***&z=1"
+
+
+@pytest.mark.parametrize(
+    ("url", "text", "masked"),
+    [
+        # whole; with what is shown of it; the path alone, and no longer one
+        ("https://h.example/ab", "POST https://h.example/ab failed", "POST *** failed"),
+        ("https://h.example/ab?k=1", "POST https://h.example/ab failed", "POST https://h.example*** failed"),
+        ("https://h.example/ab?k=1", "path '/ab', /abc, x/ab", "path '***', /abc, x/ab"),
+        ("https://h.example:8443/a", "h.example:8443/a, h.example/a", "h.example:8443***, h.example***"),
+        ("https://me:pw-1@h.example/a", "https://h.example/a pw-1", "https://h.example*** ***"),
+        ("https://h.example/a%20b", "h.example/a b and h.example/a%20b", "h.example*** and h.example***"),
+        ("https://h.example/?x=1", "https://h.example/?x=1 and 1", "*** and 1"),
+        ("https://h.example/p?x", "at h.example/p?x, x", "at h.example***?***, x"),
+        ("https://h.example/", "h.example / 2 of BTC/USDT", "h.example / 2 of BTC/USDT"),
+        ("https://h.example", "h.example / 2 of BTC/USDT", "h.example / 2 of BTC/USDT"),
+    ],
+)
+def test_an_address_that_is_a_secret_is_masked_however_short_it_is_but_for_its_host(url, text, masked):
+    register_address(url)
+    assert redact(text) == masked
 
 
 def test_an_address_is_shown_without_query_user_and_fragment() -> None:

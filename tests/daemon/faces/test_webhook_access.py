@@ -54,6 +54,18 @@ def test_an_address_that_is_none_is_refused_and_not_shown(url, words):
     assert "canar" not in str(refused.value)
 
 
+def test_a_short_path_is_a_secret_as_well():
+    find("https://hooks.example/c4n?x=1")
+    assert redact("POST https://hooks.example/c4n failed") == "POST https://hooks.example*** failed"
+
+
+@pytest.mark.parametrize("key", ["url_env", "token_env"])
+def test_an_address_in_place_of_its_name_is_refused_and_not_shown(key):
+    with pytest.raises(ConfigError, match=rf"webhook\.{key} must be the name of a secret") as refused:
+        from_tree({**TREE, "webhook": {"url_env": "HOOK", key: "https://hooks.example/canary"}}, {}, "f.toml")
+    assert "canary" not in str(refused.value)
+
+
 @pytest.mark.parametrize("token", ["", "two\nlines", "schlüssel"])
 def test_a_token_that_is_none_is_refused(token):
     with pytest.raises(ConfigError, match=r"webhook\.token_env names TOK"):
@@ -61,7 +73,7 @@ def test_a_token_that_is_none_is_refused(token):
 
 
 def test_a_demo_stays_on_this_machine():
-    assert find("http://127.0.0.1:9/x", mode="demo").host == "127.0.0.1"
+    assert find("http://127.0.0.1:9/notified", mode="demo").host == "127.0.0.1"
     with pytest.raises(ConfigError, match="a demo stays on this machine"):
         find(URL, mode="demo")
 
