@@ -199,6 +199,62 @@ def test_an_uninstall_leaves_what_is_not_its_own(checkout):
     install("--uninstall")
 
 
+def test_what_no_install_has_made_is_never_removed_whatever_it_is_called(checkout):
+    install, dest, _ = checkout
+    install()
+    foreign = {"opt/tickd/releases/0.0.1-20200101T000000/mine", "opt/tickd/releases/x.part/mine"}
+    linked = dest / "opt/tickd/releases/linked"
+    unit = dest / "etc/systemd/system" / UNITS[0]
+    for name in foreign:
+        (dest / name).parent.mkdir()
+        (dest / name).touch()
+    linked.symlink_to(dest / "opt/tickd/releases" / releases(dest)[1])
+    for _ in range(3):
+        install()  # the first release is old enough to go, and these are older
+    assert foreign <= files(dest)
+    unit.write_text("[Service]\nExecStart=/opt/tickd/current/bin/tickd\n")
+    (dest / "opt/tickd/current").unlink()
+    (dest / "opt/tickd/current").symlink_to("/srv/another")
+    told = install("--uninstall")
+    assert files(dest) == foreign | {
+        "etc/systemd/system/tickd@.service", "opt/tickd/current", "opt/tickd/releases/linked"
+    }  # fmt: skip
+    for name in ("0.0.1-20200101T000000", "x.part"):
+        assert f"{dest}/opt/tickd/releases/{name} was not made by an install and stays\n" in told
+    assert f"{unit} is not of an install into /opt/tickd and stays\n" in told
+
+
+def test_a_unit_of_an_install_elsewhere_stays(checkout):
+    install, dest, _ = checkout
+    install(PREFIX="/srv/tickd")
+    told = install("--uninstall")
+    assert {path.name for path in (dest / "etc/systemd/system").iterdir()} == set(UNITS)
+    assert "is not of an install into /opt/tickd and stays" in told
+    install("--uninstall", PREFIX="/srv/tickd")
+    assert not list((dest / "etc/systemd/system").iterdir())
+
+
+def test_nothing_is_removed_while_a_process_runs_from_it(checkout):
+    install, dest, _ = checkout
+    install()
+    (code,) = (dest / "opt/tickd/current/lib").glob("python3.*/site-packages/daemon/cli.py")
+    code.write_text("import time; print('up', flush=True); time.sleep(60)\n")
+    before = files(dest)
+    for program in ("bin/tickd", "bin/python3"):
+        words = [dest / "opt/tickd/current" / program, *(["-I", "-m", "daemon.cli"] * program.endswith("3"))]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+            try:
+                assert running.stdout.readline() == "up\n"
+                told = install("--uninstall", code=1)
+            finally:
+                running.kill()
+                running.wait()
+        assert re.fullmatch(rf"install: processes run from \S+; end them first: {running.pid}\n", told)
+        assert files(dest) == before
+    install("--uninstall")
+    assert not (dest / "opt/tickd").exists()
+
+
 def test_another_place_stands_in_the_units_as_well(checkout):
     install, dest, _ = checkout
     install(PREFIX="/srv/tickd", UNITDIR="/usr/lib/systemd/system")
