@@ -41,6 +41,7 @@ from daemon.faces.http_forms import (
     REASON_CHARS_MAX,
     SAFE,
     Accepted,
+    Kind,
     Order,
     Readiness,
     Refusal,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from daemon.seams import Clock
     from daemon.status import Status
 
+_KINDS: Final[dict[int, Kind]] = {404: "path", 405: "method", 413: "size"}
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: requests at once, and then a second: over the port by whoever shows no token; of one command, by anybody
@@ -96,7 +98,7 @@ class Obey(Protocol):
 class _RefusedError(Exception):
     """A request that is answered with a status and one sentence; `kind` is what it is counted as."""
 
-    def __init__(self, status: int, kind: str, sentence: str) -> None:
+    def __init__(self, status: int, kind: Kind, sentence: str) -> None:
         super().__init__(sentence)
         self.status = status
         self.kind = kind
@@ -213,13 +215,13 @@ class HttpFace:
         except TickdError as error:  # a command that could not be done, or not be recorded: a full disk
             return self._refuse(503, "failed", str(error))
         except web.HTTPException as error:
-            kind = {404: "path", 405: "method", 413: "size"}.get(error.status, "form")
-            answer = self._refuse(error.status, kind, f"{request.method} {request.path}: {error.reason}")
+            sentence = f"{request.method} {request.path}: {error.reason}"
+            answer = self._refuse(error.status, _KINDS.get(error.status, "form"), sentence)
             if "Allow" in error.headers:
                 answer.headers["Allow"] = error.headers["Allow"]
             return answer
 
-    def _refuse(self, status: int, kind: str, sentence: str) -> web.Response:
+    def _refuse(self, status: int, kind: Kind, sentence: str) -> web.Response:
         self.refused[kind] += 1
         answer = _json(status, Refusal(sentence))
         if status == 401:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, get_args
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +13,11 @@ from daemon.status import DaemonState, Status
 COMMANDS: Final[tuple[Verb, ...]] = ("halt", "resume", "flatten")
 #: those that make safe: they add no risk, and are never refused for coming too often
 SAFE: Final[frozenset[Verb]] = frozenset({"halt", "flatten"})
+#: what a refused request is counted as
+Kind = Literal[
+    "origin", "host", "path", "method", "size", "form", "rate", "token", "replayed", "state", "failed"
+]
+KINDS: Final[tuple[str, ...]] = get_args(Kind)
 BODY_BYTES_MAX: Final = 4096
 REASON_CHARS_MAX: Final = 200
 ID_CHARS_MAX: Final = 64

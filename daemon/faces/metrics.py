@@ -1,7 +1,8 @@
 """Prometheus: a collector that reads one Status per scrape, so that trading never touches a metric object.
 
 Names are tickd_* in base units (seconds, bytes); money is in the quote currency, positions in the base one.
-Labels are bounded: symbols, order states, reasons and stages that the daemon itself names.
+Labels are bounded: symbols, order states, reasons and stages that the daemon itself names. Each that is known
+beforehand has its sample from the first scrape on: of a series that begins at 1 no rate sees the first.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from prometheus_client.core import (
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from daemon.faces.http_forms import KINDS
+from daemon.faces.mqtt_messages import FORMS
+from daemon.feeds.base import FRAME_REASONS
 from daemon.latency import BOUNDS_S
+from daemon.orders.order import State
+from daemon.orders.refusals import REFUSAL_NAMES
+from kernels.dtypes import APPROVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +36,8 @@ if TYPE_CHECKING:
 #: the text format's own name for itself
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STATES = ("STARTING", "RECOVERING", "WARMING", "READY", "HALTED", "DRAINING", "STOPPED")
+_REFUSALS = [name for code, name in REFUSAL_NAMES.items() if code != APPROVED]
+_ORDER_STATES = [state.name for state in State]
 _BOUNDS = [repr(bound) for bound in BOUNDS_S]
 
 
@@ -78,17 +87,16 @@ def _daemon(status: Status) -> Iterator[Metric]:
     yield _counter("tickd_drains", "Times everything readable had been read", status.drains)
     yield _counter("tickd_decisions", "Times a strategy was asked", status.decisions)
     faults = GaugeMetricFamily("tickd_strategy_fault", "1 for a strategy that failed", labels=["strategy"])
-    for name in status.strategy_faults:
-        faults.add_metric([name], 1.0)
-    yield faults
     gaps = CounterMetricFamily("tickd_strategy_gaps", "Gaps in a strategy's ticks", labels=["strategy"])
     cold = GaugeMetricFamily(
         "tickd_strategy_cold_ticks", "Ticks until a strategy is warm", labels=["strategy"]
     )
     for name in dict.fromkeys(one.name for one in status.strategies):  # a name may be configured twice
+        faults.add_metric([name], float(name in status.strategy_faults))
         same = [one for one in status.strategies if one.name == name]
         gaps.add_metric([name], sum(one.gaps for one in same))
         cold.add_metric([name], float(max(one.cold_ticks for one in same)))
+    yield faults
     yield gaps
     yield cold
     yield _counter("tickd_checkpoints", "Checkpoints of strategies' memories", status.checkpoints)
@@ -100,7 +108,7 @@ def _daemon(status: Status) -> Iterator[Metric]:
         text = "Records of the journal that no sync covers yet"
         yield _gauge("tickd_journal_unsynced_records", text, status.journal_unsynced)
     yield _gauge("tickd_tasks", "Tasks on the loop", status.tasks)
-    yield _counters("tickd_http_refused", "Requests over HTTP refused", "reason", status.http_refused)
+    yield _counters("tickd_http_refused", "Requests over HTTP refused", "reason", status.http_refused, KINDS)
     yield _counter("tickd_log_dropped", "Log lines dropped by rate or by a full queue", status.logs_dropped)
 
 
@@ -116,7 +124,8 @@ def _feed(status: Status) -> Iterator[Metric]:
     yield _gauge("tickd_feed_connected", "1 while the market data connection is up", status.feed_connected)
     yield _counter("tickd_feed_frames", "Frames received", status.feed_frames)
     yield _counter("tickd_feed_reconnects", "Market data connections made anew", status.feed_reconnects)
-    yield _counters("tickd_feed_errors", "Frames refused, by reason", "reason", status.feed_errors)
+    text = "Frames refused, by reason"
+    yield _counters("tickd_feed_errors", text, "reason", status.feed_errors, FRAME_REASONS)
 
 
 def _instruments(instruments: list[InstrumentStatus]) -> Iterator[Metric]:
@@ -184,7 +193,7 @@ def _orders(status: Status) -> Iterator[Metric]:
         "tickd_venue_differences", "Differences found by comparing with the venue", status.venue_differences
     )
     by_state = GaugeMetricFamily("tickd_orders", "Orders of this run, by where they stand", labels=["state"])
-    for name, count in orders.by_state.items():
+    for name, count in _with(_ORDER_STATES, orders.by_state).items():
         by_state.add_metric([name], count)
     yield by_state
     requests = {"place": orders.placed, "amend": orders.amended, "cancel": orders.cancelled}
@@ -193,7 +202,8 @@ def _orders(status: Status) -> Iterator[Metric]:
     yield _counters("tickd_order_rejects", "Orders the venue refused, by its code", "code", orders.rejected)
     yield _counter("tickd_orders_unsent", "Orders that certainly did not leave for the venue", orders.unsent)
     yield _counter("tickd_order_reports_repeated", "Reports that said only what was known", orders.repeated)
-    yield _counters("tickd_refusals", "Actions we refused ourselves, by reason", "reason", orders.refusals)
+    text = "Actions we refused ourselves, by reason"
+    yield _counters("tickd_refusals", text, "reason", orders.refusals, _REFUSALS)
     yield _gauge("tickd_orders_unknown", "Orders sent whose outcome is not known", orders.unknown)
     yield _gauge(
         "tickd_orders_unknown_age_seconds",
@@ -245,9 +255,8 @@ def _mqtt(status: Status) -> Iterator[Metric]:
     yield _counter(
         "tickd_mqtt_dropped", "Orders, fills and alerts that found no room or were given up", mqtt.dropped
     )
-    yield _counters(
-        "tickd_mqtt_refused", "Events, or other messages, that the broker refused", "topic", mqtt.refused
-    )
+    text = "Events, or other messages, that the broker refused"
+    yield _counters("tickd_mqtt_refused", text, "topic", mqtt.refused, FORMS)
     yield _counter("tickd_mqtt_reconnects", "Connections to the broker made anew", mqtt.reconnects)
 
 
@@ -292,8 +301,13 @@ def _counter(name: str, text: str, value: int) -> Metric:
     return CounterMetricFamily(name, text, value=value)
 
 
-def _counters(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+def _counters(name: str, text: str, label: str, values: dict[str, int], known: Iterable[str] = ()) -> Metric:
+    """Return a counter by one label; known: the values of it that there can be, where they are known."""
     family = CounterMetricFamily(name, text, labels=[label])
-    for key, count in values.items():
+    for key, count in _with(known, values).items():
         family.add_metric([key], count)
     return family
+
+
+def _with(known: Iterable[str], values: dict[str, int]) -> dict[str, int]:
+    return {**dict.fromkeys(known, 0), **values}

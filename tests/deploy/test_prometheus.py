@@ -87,7 +87,7 @@ CASES = {
     ),
     "TickdVenueDifferences": ({f"tickd_venue_differences_total{{{HERE}}}": "0x20 1x80"}, {}, "4m", "15m"),
     "TickdStrategyFault": (
-        {f'tickd_strategy_fault{{{HERE},strategy="ml"}}': "_x5 1x20"},
+        {f'tickd_strategy_fault{{{HERE},strategy="ml"}}': "0x5 1x20"},
         {"strategy": "ml"},
         "1m10s",
         "40s",

@@ -8,7 +8,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.faces.metrics import STATES, exposition
+from daemon.feeds.base import FRAME_REASONS
 from daemon.latency import BOUNDS_S, stage_latency
+from daemon.orders.order import State
+from daemon.orders.refusals import REFUSAL_NAMES
 from daemon.status import (
     DaemonState,
     Footprint,
@@ -65,7 +68,7 @@ tickd_feed_reconnects_total 13.0
 tickd_drains_total 14.0
 tickd_decisions_total 15.0
 tickd_coalesced_ticks_total 16.0
-tickd_strategy_fault{strategy="ml"} 1.0
+tickd_strategy_fault{strategy="ema_cross"} 1.0
 tickd_equity 17.0
 tickd_day_pnl 18.0
 tickd_drawdown 19.0
@@ -188,7 +191,7 @@ def everything():
         drains=14,
         decisions=15,
         coalesced=16,
-        strategy_faults={"ml": "raised ValueError: x"},
+        strategy_faults={"ema_cross": "raised ValueError: x"},
         equity=17.0,
         day_pnl=18.0,
         drawdown=19.0,
@@ -246,6 +249,37 @@ def test_what_is_not_known_yet_has_no_sample():
     assert ("tickd_tape_entries_total",) not in got
     assert ("tickd_mqtt_connected",) not in got
     assert ("tickd_replay_entries_total",) not in got
+
+
+@pytest.mark.parametrize(
+    ("metric", "some", "zeros"),
+    [
+        ("tickd_http_refused_total", {"token", "rate", "failed"}, 11),
+        ("tickd_feed_errors_total", {"json", "crossed", "levels"}, len(FRAME_REASONS)),
+        ("tickd_refusals_total", {"collar", "stale_feed", "halted", "position_max"}, len(REFUSAL_NAMES) - 1),
+        ("tickd_orders", {"WORKING", "UNKNOWN", "VOID"}, len(State)),
+        ("tickd_mqtt_refused_total", {"orders", "fills", "alerts"}, 6),
+        ("tickd_strategy_fault", {"ml"}, 1),
+    ],
+)
+def test_what_can_be_counted_is_told_before_it_is(metric, some, zeros):
+    told = make(
+        mqtt=MqttStatus(broker="h:1", connected=False, queued=0, published=0, dropped=0),
+        strategies=[StrategyStatus(name="ml", symbols=["A/B"], began="anew")],
+    )
+    found = {key[1]: value for key, value in scrape(told).items() if key[0] == metric}
+    assert some <= found.keys()
+    assert list(found.values()) == [0.0] * zeros
+
+
+def test_what_is_counted_is_told_once_beside_what_is_not():
+    one = make(http_refused={"token": 2}, orders=OrderCounts(refusals={"collar": 3}))
+    text = exposition(lambda: one)().decode()
+    for metric, count in (
+        ('tickd_http_refused_total{reason="token"}', 2),
+        ('tickd_refusals_total{reason="collar"}', 3),
+    ):
+        assert [line for line in text.splitlines() if line.startswith(metric)] == [f"{metric} {count}.0"]
 
 
 def test_a_stage_is_a_whole_cumulative_histogram():
