@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from daemon.orders.audit import Alarm, Filled, Latched, Moved
+from daemon.orders.audit import RELIEFS, Alarm, Filled, Latched, Moved
 from daemon.orders.order import State
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ class AuditLog:
         )
 
     def _on_alarm(self, audit: Alarm) -> None:
-        self._log.error("alarm", now_ns=audit.now_ns, kind=audit.kind, text=audit.text)
+        say = self._log.info if audit.kind in RELIEFS else self._log.error
+        say("alarm", now_ns=audit.now_ns, kind=audit.kind, text=audit.text)
 
     def _on_latched(self, audit: Latched) -> None:
         say = self._log.error if audit.halted else self._log.info

@@ -2,8 +2,9 @@
 
 An instrument that is silent, or lags, is closed to orders that add risk until it is neither. Lag is that of
 the newest tick which the exchange stamped (trades; on derivatives quotes too) above its lowest of the last
-minutes (kernels.lag), because a lag by itself holds the difference of two clocks. Ticks that were overwritten
-in a ring before everybody had taken them never reached some strategy's features: a person is told.
+minutes (kernels.lag), because a lag by itself holds the difference of two clocks. A person is told of each
+silence and of its end, and of ticks that were overwritten in a ring before everybody had taken them: those
+never reached some strategy's features.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 #: an instrument whose ring goes on overflowing is told of at such distances
 _OVERFLOW_AGAIN_NS: Final = 60_000_000_000
+#: who falls silent, or speaks again, within so long of what was told is told of together
+_SILENCE_APART_NS: Final = 1_000_000_000
+#: of more instruments at once the number is told
+_SYMBOLS_TOLD: Final = 5
 _NEVER_NS: Final = 1 << 62
 
 
@@ -75,6 +80,9 @@ class MarketWatch:
         self.lag = FeedLag(rings)
         self.symbols = SymbolWatch(instruments, orders)
         self._lagging = self.stale.copy()
+        self._silent = self.stale.copy()  # as a person was told
+        self._since_ns = np.zeros(len(rings), dtype=np.int64)  # of each silence
+        self._begun_ns = self._told_silence_ns = -_NEVER_NS
         self._instruments = instruments
         self._overflow: NDArray[np.int64] = rings["overflow"]
         self._told = np.zeros(len(rings), dtype=np.int64)  # of each overflow
@@ -87,6 +95,10 @@ class MarketWatch:
     def look(self, ages_ns: NDArray[np.int64], now_ns: int) -> None:
         """Look at every instrument; ages_ns: how long its most silent stream has been silent."""
         self.stale = self._hold(GATE_STALE_FEED, self.stale, ages_ns > self._stale_ns)
+        if self._begun_ns < 0:
+            self._begun_ns = now_ns
+        if (self.stale != self._silent).any():
+            self._tell_silence(ages_ns, now_ns)
         self._lagging = self._hold(GATE_FEED_LAG, self._lagging, self.lag.look() > self._lag_ns_max)
         lost = self._overflow > self._told
         if lost.any():
@@ -103,6 +115,32 @@ class MarketWatch:
         if all(synced) and not self.stale.any():
             return []
         return np.flatnonzero(self.stale | ~np.array(synced)).tolist()
+
+    def _tell_silence(self, ages_ns: NDArray[np.int64], now_ns: int) -> None:
+        """Tell of those that fell silent, and of those that speak again: of all together, they may be 500."""
+        if abs(now_ns - self._told_silence_ns) < _SILENCE_APART_NS:
+            return
+        fell, back = self.stale & ~self._silent, self._silent & ~self.stale
+        if now_ns - self._begun_ns <= self._stale_ns:
+            fell &= ages_ns < _NEVER_NS  # who has not spoken yet still has time
+        ages_ns = np.minimum(ages_ns, now_ns - self._begun_ns)
+        self._since_ns[fell] = now_ns - ages_ns[fell]
+        if fell.any():
+            age_s = int(ages_ns[fell].max()) / 1e9
+            text = f"no market data of {self._names(fell)} for {age_s:.1f} s: no order that adds risk leaves"
+            self._tell(Alarm("feed_silent", text, now_ns))
+        if back.any():
+            age_s = (now_ns - int(self._since_ns[back].min())) / 1e9
+            text = f"market data of {self._names(back)} comes again, after {age_s:.1f} s"
+            self._tell(Alarm("feed_back", text, now_ns))
+        if fell.any() or back.any():
+            self._told_silence_ns = now_ns
+            self._silent = self._silent ^ fell ^ back
+
+    def _names(self, which: NDArray[np.bool_]) -> str:
+        places = np.flatnonzero(which).tolist()
+        names = ", ".join(self._instruments[place].symbol for place in places[:_SYMBOLS_TOLD])
+        return names if len(places) <= _SYMBOLS_TOLD else f"{names} and {len(places) - _SYMBOLS_TOLD} more"
 
     def _tell_overflow(self, instrument: int, now_ns: int) -> None:
         lost = self._overflow.item(instrument)

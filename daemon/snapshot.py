@@ -47,6 +47,7 @@ def order_counts(core: Core) -> OrderCounts:
         unsent=core.engine.rejections.unsent,
         repeated=core.engine.repeated,
         refusals=refusals,
+        alarms=dict(tally.alarms),
         unknown=len(unknown),
         unknown_age_s=(now_ns - min(unknown)) / 1e9 if unknown else 0.0,
     )

@@ -78,6 +78,7 @@ class OrderCounts(msgspec.Struct, kw_only=True):
     unsent: int = 0  # placed, and REJECTED because they certainly did not leave: no word of the venue's
     repeated: int = 0  # reports that said only what was known
     refusals: dict[str, int] = {}  # by our own reason, as daemon.orders.refusals
+    alarms: dict[str, int] = {}  # by kind, as daemon.orders.audit.ALARMS
     unknown: int = 0
     unknown_age_s: float = 0.0  # of the oldest; 0 with none
 

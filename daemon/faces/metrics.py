@@ -24,6 +24,7 @@ from daemon.faces.http_forms import KINDS
 from daemon.faces.mqtt_messages import FORMS
 from daemon.feeds.base import FRAME_REASONS
 from daemon.latency import BOUNDS_S
+from daemon.orders.audit import ALARMS
 from daemon.orders.order import State
 from daemon.orders.refusals import REFUSAL_NAMES
 from kernels.dtypes import APPROVED
@@ -202,6 +203,7 @@ def _orders(status: Status) -> Iterator[Metric]:
     yield _counters("tickd_order_rejects", "Orders the venue refused, by its code", "code", orders.rejected)
     yield _counter("tickd_orders_unsent", "Orders that certainly did not leave for the venue", orders.unsent)
     yield _counter("tickd_order_reports_repeated", "Reports that said only what was known", orders.repeated)
+    yield _counters("tickd_alarms", "Alarms, by kind", "kind", orders.alarms, ALARMS)
     text = "Actions we refused ourselves, by reason"
     yield _counters("tickd_refusals", text, "reason", orders.refusals, _REFUSALS)
     yield _gauge("tickd_orders_unknown", "Orders sent whose outcome is not known", orders.unknown)

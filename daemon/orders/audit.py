@@ -67,6 +67,8 @@ class Latched(msgspec.Struct, frozen=True):
 ALARMS: Final = (
     "account_unseen",  # the venue does not say what it holds, for long
     "contradiction",  # a report no row of the transition table takes
+    "feed_back",  # the end of a feed_silent
+    "feed_silent",  # of instruments no market data comes, for longer than it may
     "foreign_order",  # the venue lists an order we never sent
     "foreign_trade",
     "journal",  # it cannot be written
@@ -93,6 +95,9 @@ ALARMS: Final = (
     "locked",  # orders that are not ours hold back coins that a strategy would sell
     "balance",  # the venue's balance is not what the trades make it
 )
+
+#: those that tell that another is over
+RELIEFS: Final = frozenset({"feed_back"})
 
 Audit: TypeAlias = Sent | Moved | Filled | Refused | Alarm | Latched
 Observer: TypeAlias = Callable[[Audit], None]

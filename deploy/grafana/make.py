@@ -160,6 +160,7 @@ def trading() -> dict[str, list[Panel]]:
             rates("Refused by ourselves", "ops", "tickd_refusals_total", by="reason"),
             gauges("Age of the oldest order in doubt", "s", "tickd_orders_unknown_age_seconds"),
             gauges("Gates", "bool_on_off", "tickd_gated", by="symbol"),
+            rates("Alarms", "ops", "tickd_alarms_total", by="kind"),
         ],
         "The venue": [
             rates("Reconnects of orders", "ops", "tickd_venue_reconnects_total"),

@@ -8,7 +8,7 @@ from daemon.audit_log import AuditLog
 from daemon.config import PaperConfig
 from daemon.events import ExecutionReport
 from daemon.logs import BURST_MAX, Logs
-from daemon.orders.audit import Filled
+from daemon.orders.audit import Alarm, Filled
 from kernels import dtypes as d
 
 
@@ -129,6 +129,7 @@ def test_alarms_and_a_thrown_kill_switch_are_errors_and_its_reset_is_none(logged
     )
     floor.command("halt", "lunch")
     floor.command("resume")
+    floor.core.orders.tell(Alarm("feed_back", "it comes again", floor.time.now_ns()))
     found = [
         {key: line.get(key) for key in ("level", "event", "kind", "halted", "reason")} for line in lines()
     ]
@@ -144,6 +145,7 @@ def test_alarms_and_a_thrown_kill_switch_are_errors_and_its_reset_is_none(logged
         "halted": None,
         "reason": None,
     } in found
+    assert [one["level"] for one in found if one["kind"] == "feed_back"] == ["info"]
 
 
 def test_a_burst_of_fills_is_counted_like_lines_and_put_in_words_no_more_than_is_written(logged, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from daemon.config import RiskConfig
@@ -83,6 +85,57 @@ def test_quotes_that_carry_no_stamp_leave_the_lag_unknown(new_floor, script):
     assert (floor.gate(), lag_s(floor)) == ("", None)
 
 
+def told_of_silence(floor) -> list[tuple[str, str]]:
+    """Return kind and text of what was told since the last call."""
+    told = [(audit.kind, audit.text) for audit in floor.audits if isinstance(audit, Alarm)]
+    floor.audits.clear()
+    return told
+
+
+def test_a_silence_is_told_once_and_so_is_its_end(new_floor, script):
+    floor = new_floor(script)
+    floor.open_market()
+    floor.audits.clear()
+    limit_s = floor.config.feed.stale_ms / 1000
+    floor.later(limit_s - 0.1)
+    assert told_of_silence(floor) == []
+    floor.later(0.2)
+    ((kind, text),) = told_of_silence(floor)
+    assert (kind, floor.gate()) == ("feed_silent", "stale_feed")
+    assert re.fullmatch(r"no market data of BTC/USDT for \S+ s: no order that adds risk leaves", text)
+    floor.later(60)
+    assert told_of_silence(floor) == []
+    floor.quote()
+    floor.later(0.1)
+    ((kind, text),) = told_of_silence(floor)
+    assert (kind, floor.gate()) == ("feed_back", "")
+    (after_s,) = re.findall(r"market data of BTC/USDT comes again, after (\S+) s", text)
+    assert float(after_s) == pytest.approx(limit_s + 60, abs=0.5)
+    floor.later(limit_s + 0.1)
+    assert [kind for kind, _ in told_of_silence(floor)] == ["feed_silent"]
+
+
+def test_the_silence_of_many_is_one_alarm_and_of_those_that_never_spoke_too(new_floor, new_script):
+    floor = new_floor(new_script(), bases=("BTC", "ETH", "XRP", "ADA", "SOL", "DOT", "LTC"))
+    floor.audits.clear()
+    limit_s = floor.config.feed.stale_ms / 1000
+    floor.later(limit_s - 0.1)
+    assert told_of_silence(floor) == []  # it has only just begun
+    floor.later(0.3)
+    ((kind, text),) = told_of_silence(floor)
+    assert kind == "feed_silent"
+    assert text.startswith(
+        "no market data of BTC/USDT, ETH/USDT, XRP/USDT, ADA/USDT, SOL/USDT and 2 more for "
+    )
+    for index in (0, 1):
+        floor.quote(index=index)
+        floor.later(0.1)
+    assert [kind for kind, _ in told_of_silence(floor)] == []  # within the second
+    floor.later(1.0)
+    ((kind, text),) = told_of_silence(floor)
+    assert (kind, "of BTC/USDT, ETH/USDT comes again" in text) == ("feed_back", True)
+
+
 def overflow(floor, lost: int) -> None:
     """Let so many ticks too many come at once, past the feed that would have had them taken in time."""
     for number in range(CAPACITY + lost):
@@ -96,7 +149,8 @@ def test_a_ring_that_overflowed_is_counted_and_told_and_not_ten_times_a_second(n
     floor.open_market()
 
     def told() -> list[str]:
-        return [audit.text for audit in floor.audits if isinstance(audit, Alarm)]
+        alarms = [audit for audit in floor.audits if isinstance(audit, Alarm)]
+        return [one.text for one in alarms if one.kind == "ring_overflow"]
 
     overflow(floor, 5)
     floor.later(0.1)

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from daemon.faces.metrics import STATES, exposition
 from daemon.feeds.base import FRAME_REASONS
 from daemon.latency import BOUNDS_S, stage_latency
+from daemon.orders.audit import ALARMS
 from daemon.orders.order import State
 from daemon.orders.refusals import REFUSAL_NAMES
 from daemon.status import (
@@ -59,6 +60,7 @@ tickd_fills_total 5.0
 tickd_order_rejects_total{code="-2010"} 6.0
 tickd_orders_unsent_total 10.0
 tickd_refusals_total{reason="collar"} 7.0
+tickd_alarms_total{kind="gap"} 50.0
 tickd_orders_unknown 8.0
 tickd_orders_unknown_age_seconds 9.0
 tickd_feed_connected 1.0
@@ -179,6 +181,7 @@ def everything():
         rejected={"-2010": 6},
         unsent=10,
         refusals={"collar": 7},
+        alarms={"gap": 50},
         unknown=8,
         unknown_age_s=9.0,
     )
@@ -257,6 +260,7 @@ def test_what_is_not_known_yet_has_no_sample():
         ("tickd_http_refused_total", {"token", "rate", "failed"}, 11),
         ("tickd_feed_errors_total", {"json", "crossed", "levels"}, len(FRAME_REASONS)),
         ("tickd_refusals_total", {"collar", "stale_feed", "halted", "position_max"}, len(REFUSAL_NAMES) - 1),
+        ("tickd_alarms_total", {"feed_silent", "void"}, len(ALARMS)),
         ("tickd_orders", {"WORKING", "UNKNOWN", "VOID"}, len(State)),
         ("tickd_mqtt_refused_total", {"orders", "fills", "alerts"}, 6),
         ("tickd_strategy_fault", {"ml"}, 1),
