@@ -1,18 +1,21 @@
-"""What a backtest prints: a table for people, a JSON object for programs."""
+"""What a backtest prints: tables for people, a JSON object for programs."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
 from daemon.faces.show import print_json
 from daemon.faces.terminal import amount
 
 if TYPE_CHECKING:
-    from daemon.research.backtest_verb import BacktestResult
+    from daemon.research.figures import BacktestResult
+
+#: round trips that people are shown; programs are given all
+_TRIPS_MAX: Final = 20
 
 
 def show(result: BacktestResult, *, as_json: bool) -> None:
@@ -20,22 +23,15 @@ def show(result: BacktestResult, *, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
-        Console().print(table(result))
+        Console().print(Group(table(result), *([trips(result)] if result.trips else [])))
 
 
 def table(result: BacktestResult) -> Table:
-    """Draw it."""
+    """Draw the figures; a sentence stands where one cannot be said."""
     grid = Table(title=f"backtest of {result.file}", show_header=False)
     grid.add_column(style="dim")
     grid.add_column()
     makers = f", {result.maker_fills:,} of them resting" if result.fills else ""
-    won = (
-        "none"
-        if result.win_rate is None
-        else f"{result.win_rate:.1%} of {result.closing_fills:,} closing fills"
-    )
-    basis = f"changes of equity over {result.point_s} s, {result.sharpe_points:,} points, a year of 365 days"
-    sharpe = f"too little to tell ({basis})" if result.sharpe is None else f"{result.sharpe:.2f} ({basis})"
     rows = {
         "instrument": result.symbol,
         "strategy": result.strategy,
@@ -46,11 +42,12 @@ def table(result: BacktestResult) -> Table:
         "trades": f"{result.fills:,} fills{makers}",
         "turnover": f"{result.turnover:,.2f}",
         "fees": f"{result.fees:,.4f}",
+        "slippage": _slippage(result),
         "net profit": f"{result.net:,.4f}, after fees, what is held at the last mid",
         "position": amount(result.position),
-        "won": f"{won}, before fees",
-        "largest fall": f"{result.drawdown_max:,.4f}",
-        "Sharpe": sharpe,
+        "exposure": f"{result.exposure:.1%} of the time something worth an order was held",
+        **_of_equity(result),
+        **_of_trips(result),
         "halted": result.halted or "no",
         "digest of decisions": result.decision_digest,
         "speed": f"{result.events_per_s:,.0f} events/s, reading included",
@@ -58,6 +55,74 @@ def table(result: BacktestResult) -> Table:
     for name, value in rows.items():
         grid.add_row(name, value)
     return grid
+
+
+def trips(result: BacktestResult) -> Table:
+    """Draw the last round trips."""
+    shown = result.trips[-_TRIPS_MAX:]
+    title = f"round trips, first in, first out: {len(shown):,} of {len(result.trips):,}"
+    grid = Table(title=title + (", --json gives all" if len(shown) < len(result.trips) else ""))
+    for name in ("entry, UTC", "exit, UTC", "side"):
+        grid.add_column(name)
+    for name in ("quantity", "bought or sold at", "closed at", "fees", "P&L after fees", "held"):
+        grid.add_column(name, justify="right")
+    for one in shown:
+        grid.add_row(
+            _time(one.entry_ns),
+            _time(one.exit_ns),
+            one.side,
+            one.quantity,
+            f"{one.entry_price:,.10g}",
+            f"{one.exit_price:,.10g}",
+            f"{float(one.fees):,.4f}",
+            f"{float(one.pnl):+,.4f}",
+            _length(one.held_s),
+        )
+    return grid
+
+
+def _slippage(result: BacktestResult) -> str:
+    basis = f"{result.slippage_fills:,} fills against the mid when their order was decided on"
+    told = _figure(result, "slippage", "{:+,.4f}")
+    return told if result.slippage is None else f"{told}, {result.slippage_bps:+.3f} bps: {basis}"
+
+
+def _of_equity(result: BacktestResult) -> dict[str, str]:
+    basis = f"{result.changes:,} changes of equity over {result.point_s} s, a year of 365 days"
+    error = "" if result.sharpe_error is None else f" ± {result.sharpe_error:.2f}"
+    fall = _figure(result, "drawdown_share", "{:.3%} of the peak")
+    if result.drawdown_s:
+        since = "until it was regained" if result.drawdown_regained else "and not regained"
+        fall += f", {_length(result.drawdown_s)} {since}"
+    return {
+        "return": _figure(result, "growth", "{:+.4%} of equity"),
+        "buy and hold": _figure(result, "benchmark", "{:+.4%}, the mid from first to last, without fees"),
+        "largest fall": f"{result.drawdown_max:,.4f}; {fall}",
+        "Sharpe": _figure(result, "sharpe", f"{{:.2f}}{error}, of {basis}"),
+        "Sortino": _figure(result, "sortino", f"{{:.2f}}, of {basis}"),
+        "CAGR": _figure(result, "cagr", "{:+.2%} a year of 365 days"),
+        "Calmar": _figure(result, "calmar", "{:.2f}, CAGR over the largest fall of the peak"),
+    }
+
+
+def _of_trips(result: BacktestResult) -> dict[str, str]:
+    return {
+        "round trips": f"{result.round_trips:,}, first in, first out",
+        "won": _figure(result, "win_rate", f"{{:.1%}} of {result.round_trips:,}, after fees"),
+        "profit factor": _figure(result, "profit_factor", "{:.3f}, won over lost, after fees"),
+        "expectancy": _figure(result, "expectancy", "{:+,.4f} a round trip, after fees"),
+        "not closed": _figure(result, "open_pnl", "{:+,.4f} at the last mid, after the fees of its entry"),
+    }
+
+
+def _figure(result: BacktestResult, name: str, form: str) -> str:
+    value = getattr(result, name)
+    return result.unsaid[name] if value is None else form.format(value)
+
+
+def _length(seconds: float) -> str:
+    """Return a time span: 12.500 s, 1:02:03; 3 days, 0:00:00."""
+    return f"{seconds:.3f} s" if seconds < 60 else str(timedelta(seconds=int(seconds)))
 
 
 def _time(ns: int) -> str:

@@ -30,6 +30,7 @@ from kernels.backtest_state import (
     BACKTEST,
     EVENT,
     FRONT,
+    SENT_ROW,
     WHY_HALTED_DAY,
     WHY_HALTED_DRAWDOWN,
     WHY_HALTED_REJECTIONS,
@@ -235,11 +236,15 @@ class Backtest:
         """Compile what is to be run, or find it in the cache: as an event that is not there would."""
         self._go_on(np.zeros(0, EVENT), np.zeros((0, 2), np.int64))
 
-    def take(self, market: Events) -> None:
-        """Go through the next events; raises TickdError where strategy or data do not let it go on."""
+    def take(self, market: Events) -> NDArray[np.void]:
+        """Go through the next events; return what left for the venue meanwhile, SENT_ROW[n].
+
+        Raises TickdError where strategy or data do not let it go on.
+        """
         events, levels = market
         if not len(events):
-            return
+            return np.zeros(0, SENT_ROW)
+        before = len(self._kept[1])
         if not self._begun:
             self._begun = True
             seen = self.rings, self.book, self._shown, self._trips
@@ -247,6 +252,8 @@ class Backtest:
         self._count += len(events)
         self.test["at"] = 0
         self._go_on(events, levels)
+        self._take_rows()
+        return np.concatenate(self._kept[1][before:])
 
     def finish(self) -> Outcome:
         """Let what is on its way arrive, and return what was found."""

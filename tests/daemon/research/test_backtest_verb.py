@@ -17,9 +17,11 @@ from daemon.errors import ConfigError, FileFormatError, UsageError
 from daemon.options import BacktestOptions, ConvertOptions, ReplayOptions
 from daemon.research import backtest_verb as verb
 from daemon.research.backtest import refuse
+from daemon.research.figures import BacktestResult
 from daemon.tape import replay as module
 from daemon.tape.convert import convert
 from daemon.tape.source import open_source
+from kernels.dtypes import PLACE
 from strategies import ema_cross
 from tests.daemon.orders.conftest import btc_usdt
 
@@ -56,7 +58,7 @@ def swinging(count: int) -> list[bytes]:
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory):
     path = tmp_path_factory.mktemp("capture") / "one.gz"
-    path.write_bytes(gzip.compress(b"\n".join(swinging(6_000)) + b"\n", 1))
+    path.write_bytes(gzip.compress(b"\n".join(swinging(12_000)) + b"\n", 1))
     return path
 
 
@@ -78,7 +80,7 @@ def test_the_figures_are_those_of_the_replay_of_the_same_record(result, capture)
     given = module._config(ReplayOptions(files=(capture,), strategy="ema_cross"), source)
     feed = msgspec.structs.replace(given.feed, streams=("trade", "quote"))
     replayed = module.replay(source, msgspec.structs.replace(given, feed=feed))
-    assert (result.events, result.decisions) == (6_000, replayed.decisions)
+    assert (result.events, result.decisions) == (12_000, replayed.decisions)
     assert result.decision_digest == replayed.decision_digest
     assert (result.placed, result.fills) == (replayed.orders.placed, replayed.orders.fills)
     assert result.fills > 5
@@ -88,21 +90,55 @@ def test_the_figures_are_those_of_the_replay_of_the_same_record(result, capture)
 
 def test_the_figures_hang_together(result):
     assert result.turnover > 0
+    closed = [float(one.pnl) for one in result.trips]
+    assert len(closed) == result.round_trips > 3
+    assert sum(closed) + result.open_pnl == pytest.approx(result.net, rel=1e-9)
+    assert result.expectancy == pytest.approx(np.mean(closed))
+    assert result.won == sum(one > 0 for one in closed)
+    assert 0 < result.exposure < 1
+    assert set(result.unsaid) >= {"cagr", "calmar"}
     assert result.fees == pytest.approx(0.001 * result.turnover)
     assert 0 <= result.win_rate <= 1
     assert result.drawdown_max > 0
     assert result.sharpe is not None
-    assert result.sharpe_points >= 17
+    assert result.changes >= 34
+
+
+def test_slippage_and_the_benchmark_are_those_of_the_record_s_quotes(result, capture, ticks, monkeypatch):
+    outcomes = []
+    real = verb.summarise
+    monkeypatch.setattr(verb, "summarise", lambda *given: outcomes.append(given[3]) or real(*given))
+    verb.backtest(BacktestOptions(path=ticks, strategy="ema_cross", point_s=1))
+    (outcome,) = outcomes
+    quotes = []
+    for row in gzip.decompress(capture.read_bytes()).splitlines():
+        if b"bookTicker" in row:
+            data = msgspec.json.decode(row[20:])["data"]
+            quotes.append((int(row[:19]), (Decimal(data["b"]) + Decimal(data["a"])) / 2))
+    placed = {int(one["key"]): int(one["now_ns"]) for one in outcome.sent if one["verb"] == PLACE}
+    cost = value = Decimal(0)
+    for fill in outcome.fills:
+        decided = [mid for at, mid in quotes if at <= placed[int(fill["key"])]][-1]
+        price, quantity = int(fill["ticks"]) * Decimal("0.01"), int(fill["lots"]) * Decimal("0.00001")
+        cost += int(fill["side"]) * quantity * (price - decided)
+        value += quantity * price
+    assert result.slippage == float(cost)
+    assert result.slippage > 0  # it takes
+    assert result.slippage_bps == pytest.approx(float(cost / value) * 1e4)
+    assert result.slippage_fills == result.fills
+    assert result.turnover == float(value)
+    assert result.benchmark == pytest.approx(float(quotes[-1][1] / quotes[0][1]) - 1, abs=1e-12)
 
 
 def test_people_and_programs_are_told(ticks, capsys):
     assert verb.run(BacktestOptions(path=ticks, json=True)) == 0
-    told = msgspec.json.decode(capsys.readouterr().out, type=verb.BacktestResult)
+    told = msgspec.json.decode(capsys.readouterr().out, type=BacktestResult)
     assert told.strategy == "ema_cross"
     assert verb.run(BacktestOptions(path=ticks)) == 0
     out = capsys.readouterr().out
     assert "net profit" in out
     assert "Sharpe" in out
+    assert f"{told.round_trips:,}, first in, first out" in out
 
 
 def test_a_plain_python_strategy_gives_the_same(ticks, result, tmp_path):
@@ -158,12 +194,3 @@ def test_a_folder_without_ticks_is_refused(tmp_path):
 def test_a_model_must_be_named(ticks):
     with pytest.raises(UsageError, match="name its bundle"):
         verb.backtest(BacktestOptions(path=ticks, strategy="ml"))
-
-
-def test_sharpe_is_the_mean_over_the_deviation_of_a_years_changes():
-    equity = np.array([100.0, 101.0, 100.5, 102.0])
-    changes = np.array([0.01, -0.5 / 101, 1.5 / 100.5])
-    expected = changes.mean() / changes.std(ddof=1) * math.sqrt(365 * 86_400 / 60)
-    assert verb.sharpe_of(equity, 60) == pytest.approx(expected)
-    assert verb.sharpe_of(equity[:2], 60) is None
-    assert verb.sharpe_of(np.array([1.0, 1.0, 1.0]), 60) is None
