@@ -61,9 +61,7 @@ def flatten_direct(config: Config, options: DirectOptions) -> int:
     """
     if config.venue.kind == "paper":
         raise UsageError("nothing stands at a venue here: local fills end with their daemon")
-    socket = Path(config.http.socket)
-    if _answers(socket):
-        raise UsageError(f"a daemon answers on {socket}; use tickd flatten --socket {socket}")
+    _refuse_beside_another(Path(config.http.socket))
     disk = RealDisk()
     unlocked = lock_journal(config, disk)
     try:
@@ -78,15 +76,15 @@ def flatten_direct(config: Config, options: DirectOptions) -> int:
     return EXIT_FAILED if report.left else EXIT_DONE
 
 
-def _answers(socket: Path) -> bool:
-    """Whether a daemon is there, even one that has no sensible answer."""
+def _refuse_beside_another(socket: Path) -> None:
+    """Raise UsageError where a daemon is there, even one that has no sensible answer."""
     try:
         fetch_status(socket)
     except NotRunningError:
-        return False
-    except TickdError:
-        return True
-    return True
+        return
+    except TickdError as error:
+        raise UsageError(f"{error}; if it is stuck, end its process first, and do this again") from None
+    raise UsageError(f"a daemon answers on {socket}; use tickd flatten --socket {socket}")
 
 
 async def _flatten_direct(config: Config, options: DirectOptions, disk: RealDisk) -> Report:

@@ -144,6 +144,12 @@ def test_it_is_refused_while_a_daemon_runs(bench, exchange):
     child = bench.run("flatten", "--direct", path, "--yes", env=elsewhere, code=2)
     assert child.complaint.startswith("a daemon holds the journal var/one/journal-live; use tickd flatten")
     assert daemon.state()["state"] == "READY"
+    daemon.child.send(signal.SIGSTOP)
+    assert flatten(bench, exchange, path, code=2).complaint == (
+        "the daemon on var/one/tickd.sock did not answer within 5 s; "
+        "if it is stuck, end its process first, and do this again"
+    )
+    daemon.child.send(signal.SIGCONT)
     assert daemon.child.end() == 0
 
 
