@@ -281,17 +281,19 @@ class HttpFace:
                 self._audit(Audit(verb=verb, reason="", via=via, accepted=False, refusal=str(refused)))
                 raise
             reason, rebase = order.reason, order.rebase
-            self._audit(Audit(verb=verb, reason=reason, via=via, accepted=True, rebase=rebase, often=often))
+            audit = Audit(verb=verb, reason=reason, via=via, accepted=True, rebase=rebase, often=often)
             command = Command(verb=verb, source="http", reason=reason, rebase=rebase)
             done = True  # it may be although it fails
             try:
                 done = await self._command(command, often=often)
-            except TickdError:  # not done, or a restart may not know of it: saying it again does no harm
+            except Exception as error:  # not done, or a restart may not know of it: it may be said again
                 self._taken.discard(order.id)
+                self._audit(msgspec.structs.replace(audit, accepted=False, refusal=str(error)))
                 raise
             finally:
                 if done:
                     self._forget()
+            self._audit(audit)
             return _json(202, Accepted(verb, self._newest.get().state))
 
         return handle

@@ -149,6 +149,8 @@ def test_a_command_that_cannot_be_done_says_why(tmp_path, error, status):
         async with served(tmp_path, daemon) as session, session.post("/resume") as answer:
             assert answer.status == status
             assert await answer.json() == {"error": "the journal cannot be written"}
+        (audit,) = daemon.audits
+        assert (audit.accepted, audit.refusal) == (False, "the journal cannot be written")
 
     run(scenario())
 
