@@ -169,15 +169,22 @@ class Exchange:
         self.urls = {name: ready[name] for name in ("spot", "usdm") if name in ready}
         self.key, self.secret = ready["api_key"], ready["secret"]
         self.keys = {"TICKD_KEY": self.key, "TICKD_SECRET": self.secret}
+        self.ahead_ms = 0  # how far its clock is ahead of this machine's
 
     def signed(self, path, method="GET", market="spot", **params):
-        query = urlencode({**params, "timestamp": time.time_ns() // 1_000_000})
-        signature = hmac.new(self.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
+        """Ask by the exchange's clock, which does not follow where this machine's is set meanwhile."""
         port = int(self.urls[market].rpartition(":")[2])
         prefix = "/api/v3/" if market == "spot" else "/fapi/"
-        status, body = fetch(
-            port, f"{prefix}{path}?{query}&signature={signature}", method, {"X-MBX-APIKEY": self.key}
-        )
+        for _ in range(2):
+            query = urlencode({**params, "timestamp": time.time_ns() // 1_000_000 + self.ahead_ms})
+            signature = hmac.new(self.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
+            status, body = fetch(
+                port, f"{prefix}{path}?{query}&signature={signature}", method, {"X-MBX-APIKEY": self.key}
+            )
+            if '"code":-1021' not in body:
+                break
+            told = fetch(port, "/api/v3/time" if market == "spot" else "/fapi/v1/time")[1]
+            self.ahead_ms = json.loads(told)["serverTime"] - time.time_ns() // 1_000_000
         assert status == 200, body
         return json.loads(body)
 
