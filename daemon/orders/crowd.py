@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from daemon.orders.money import to_units
+from daemon.orders.money import UNIT, to_units
 from daemon.orders.order import ADOPTED_LEVEL
 from daemon.orders.refusals import REFUSED_POSITION_MAX
 from kernels.dtypes import (
@@ -50,8 +50,9 @@ class Crowd:
         """position_notional_max: of all strategies together, in the quote."""
         #: open orders per instrument; the manager keeps them
         self.live: list[list[Order]] = [[] for _ in instruments]
-        #: what the account has of each instrument's base; the manager gives them
+        #: what the account has of each instrument's base, and of what it is paid in; the manager gives them
         self.purses: Sequence[Purse] = ()
+        self.pays: Sequence[Purse] = ()
         self._rows = gates.rows
         self._shared = gates.shared
         self._notional_max = position_notional_max
@@ -67,6 +68,11 @@ class Crowd:
         #: spot instruments that sell the same coins
         self._of_coin = [
             [other.index for other in instruments if one.spot and other.spot and other.base == one.base]
+            for one in instruments
+        ]
+        #: spot instruments that sell the coins which a buy is paid in
+        self._of_price = [
+            [other.index for other in instruments if one.spot and other.spot and other.base == one.quote]
             for one in instruments
         ]
 
@@ -97,12 +103,15 @@ class Crowd:
     def crowds(self, desk: Desk, action: list[int], instrument: int) -> int:
         """Refuse what, in the worst case, makes the position of all strategies together too large.
 
-        On spot also what would sell the coins that another holds, or buy more than an account may have. The
-        kernel counts what is in one strategy's slots: neither another's, nor an order that was adopted.
+        On spot also what would sell or spend the coins that another holds, or buy more than an account may
+        have. The kernel counts what is in one strategy's slots: neither another's, nor an order that was
+        adopted.
         """
         shared, side = self._shared[instrument], action[X_SIDE]
         if side == BUY and self._position_max[instrument] and self._owns_too_much(action, instrument):
             return REFUSED_POSITION_MAX
+        if side == BUY and self._of_price[instrument] and self._spends_held(action, instrument):
+            return REFUSED_FREE_BALANCE
         if (
             side != BUY
             and (shared or len(self._of_coin[instrument]) > 1)
@@ -128,6 +137,19 @@ class Crowd:
             lots = sum(order.leaves_lots for order in self.live[index] if order.side == BUY)
             owned += lots * self._lot_units[index]
         return owned > self._position_max[instrument]
+
+    def _spends_held(self, action: list[int], instrument: int) -> bool:
+        """Whether a buy is paid in coins that strategies hold, by whichever symbol, and are not selling."""
+        held = 0.0
+        for index in self._of_price[instrument]:
+            for other, row in self._rows[index]:
+                held += max(other.position[row * POSITION_COLUMNS + P_QTY], 0.0)
+            for order in self.live[index]:
+                if order.level != ADOPTED_LEVEL and order.side != BUY:
+                    held -= order.leaves_lots * self._lot[index]
+        price = action[X_PRICE_TICKS] * self._tick[instrument]
+        free = self.pays[instrument].free / UNIT - max(held, 0.0)
+        return action[X_QTY_LOTS] * self._lot[instrument] * price > free * (1 + 1e-9)
 
     def _sells_others(self, desk: Desk, action: list[int], instrument: int) -> bool:
         """Whether it needs coins that other strategies hold, by whichever symbol, and are not selling."""

@@ -109,6 +109,7 @@ class Orders:
         risk.trip, risk.withdraw = self.halt, partial(cancel_all, self, others=False)
         risk.give_way = partial(give_way, self)
         risk.crowd.purses = [portfolio.purse(one.base) for one in instruments]
+        risk.crowd.pays = [portfolio.purse(one.quote) for one in instruments]
 
     # --- out ----------------------------------------------------------------------------------------------
     def submit(self, approved: Approved) -> Order | Refused:

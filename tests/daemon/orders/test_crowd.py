@@ -166,6 +166,21 @@ def test_no_strategy_sells_the_coins_that_another_bought_by_another_symbol(new_w
     assert world.check(1, qty=1501, **sell).reason == "free_balance"
 
 
+def test_no_strategy_pays_with_the_coins_that_another_bought(new_world, pair):
+    """1000 lots are 0.01 BTC, and at 0.05 each 0.1 ETH, which cost 0.005."""
+    world = new_world(pair, {"one": (0,), "two": (1,)}, balances={"BTC": "0.005", "USDT": "10000"})
+    world.fill(world.place(0, qty=1000), 1, 1000)  # 0.015 in all, of which 0.01 are the first one's
+    buy = {"side": d.BUY, "kind": d.REST, "price": 5_000}
+    assert isinstance(world.check(1, qty=1000, **buy), Approved)
+    assert world.check(1, qty=1001, **buy).reason == "free_balance"
+    world.place(0, slot=1, qty=400, level=5, side=d.SELL, kind=d.REST, price=6_000_002)
+    assert isinstance(world.check(1, qty=1000, **buy), Approved)  # what it is selling is reserved already
+    assert world.check(1, qty=1001, **buy).reason == "free_balance"
+    world.place(1, qty=600, **buy)
+    assert isinstance(world.check(1, slot=1, level=1, qty=400, **buy), Approved)
+    assert world.check(1, slot=1, level=1, qty=401, **buy).reason == "free_balance"
+
+
 def test_an_adopted_order_sells_no_strategy_s_coins(new_world):
     rules = OrderRules(foreign="adopt")
     world = new_world(
