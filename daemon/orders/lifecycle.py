@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from daemon.orders.audit import Alarm, Filled, Moved
-from daemon.orders.fees import value_fees
+from daemon.orders.fees import take_coins, value_fees
 from daemon.orders.order import ADOPTED_LEVEL, State
 from daemon.orders.records import Voided, pack
 from daemon.orders.state import Event, TransitionError, step
@@ -263,8 +263,11 @@ class Lifecycle:
         self._rejections[order.strategy] = 0
         order.filled_lots += report.last_lots
         self.note_trade(report)
-        valued = self._portfolio.fill(self.desks[order.strategy], order.row, order.side, report)
-        valued = valued or value_fees(self._portfolio, self._record, report.wire_ns)
+        desk = self.desks[order.strategy]
+        valued = self._portfolio.fill(desk, order.row, order.side, report)
+        if not valued:
+            take_coins(self._portfolio, desk, report)
+            valued = value_fees(self._portfolio, self._record, report.wire_ns)
         self._tell(Filled(order, report, report.wire_ns))
         if not valued:
             text = f"the fee of {report.commission} {report.commission_asset} has no price in the quote yet"

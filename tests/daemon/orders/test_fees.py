@@ -92,3 +92,49 @@ def test_a_record_takes_no_more_than_it_names(world):
     world.portfolio.value_fee(fee, 0)
     assert list(world.portfolio.unvalued.values()) == [3 * UNIT // 1000]
     assert world.position(d.P_FEES) == 1.0
+
+
+@pytest.mark.parametrize("spare", ["0", "0.0004"])
+def test_what_the_account_has_nothing_else_to_pay_with_is_paid_with_the_coins_that_are_held(
+    new_world, pair, spare
+):
+    balances = {"USDT": "100000", "BNB": spare}
+    world = new_world([pair[0], BNB], {"btc": (0,), "small": (1,), "large": (1,)}, balances=balances)
+    world.portfolio.mark(1, 500.0)
+    world.fill(world.place(1, kind=d.TARGET, qty=1000, price=5_000), 1, 1000)
+    world.fill(world.place(2, kind=d.TARGET, qty=3000, price=5_000), 2, 3000)
+    order = world.place(0, kind=d.TARGET, qty=10)
+    world.fill(order, 3, 10, commission=Decimal("0.001"), commission_asset="BNB")
+    paid = (UNIT // 1000) - int(Decimal(spare) * UNIT)
+    for one in (world, world.restarted(), world.restarted().restarted()):
+        held = [one.portfolio.holdings[strategy, 0] for strategy in (1, 2)]
+        assert [holding.qty for holding in held] == [UNIT, 3 * UNIT - paid]
+        assert [holding.realised for holding in held] == [0, 0]
+        assert held[1].cost == 500 * held[1].qty
+        assert one.position(d.P_FEES) == 0.5
+        assert one.meet().fatal == []
+
+
+def test_who_pays_pays_with_its_own_coins_first(new_world, pair):
+    world = new_world([pair[0], BNB], {"both": (0, 1), "other": (1,)}, balances={"USDT": "100000"})
+    world.portfolio.mark(1, 500.0)
+    world.fill(world.place(0, row=1, kind=d.TARGET, qty=1, price=5_000), 1, 1)
+    world.fill(world.place(1, kind=d.TARGET, qty=3000, price=5_000), 2, 3000)
+    order = world.place(0, kind=d.TARGET, qty=10)
+    world.fill(order, 3, 10, commission=Decimal("0.0015"), commission_asset="BNB")
+    held = world.portfolio.holdings
+    assert held[0, 1].qty == 0
+    assert held[1, 0].qty == 3 * UNIT - UNIT // 2000
+    assert world.meet().fatal == []
+
+
+def test_coins_that_are_gone_otherwise_are_still_told(new_world, pair):
+    world = new_world([pair[0], BNB], {"btc": (0,), "bnb": (1,)}, balances={"USDT": "100000"})
+    world.portfolio.mark(1, 500.0)
+    world.fill(world.place(1, kind=d.TARGET, qty=1000, price=5_000), 1, 1000)
+    world.portfolio.purse("BNB").total -= UNIT // 2  # withdrawn
+    order = world.place(0, kind=d.TARGET, qty=10)
+    world.fill(order, 3, 10, commission=Decimal("0.001"), commission_asset="BNB")
+    assert world.portfolio.holdings[1, 0].qty == UNIT - UNIT // 1000
+    (text,) = world.meet().fatal
+    assert text.startswith("the strategies hold 0.999 BNB and the account 0.499: ")
