@@ -268,6 +268,8 @@ class App:
         status.logs_dropped = self.logs.dropped
         status.tape = self._desk.tape_status()
         self._sinks.fill(status)
+        status.rate_limits = make.limits_used(self._desk.venue, status.now_ns)
+        status.loop_lag = self._pulse.lags()
         status.tasks = len(asyncio.all_tasks())
         status.gc_pause = self._garbage.pauses()
         status.gc_collections = self._garbage.by_generation()

@@ -51,6 +51,14 @@ class FeedLag:
         self._look(self._rings, self._lags, self.newest_ns)
         return self.newest_ns
 
+    def lowest_s(self) -> list[float | None]:
+        """Return each instrument's lowest lag of the last minutes, in seconds: None while it is unknown.
+
+        It is how far the exchange's clock is behind ours, and the shortest way; negative where it is ahead.
+        """
+        lowest: NDArray[np.int64] = self._lags["lowest_ns"].min(axis=1)
+        return [one / 1e9 if one < _NEVER_NS else None for one in lowest.tolist()]
+
     def lag_s(self, instrument: int) -> float | None:
         """Return what the last look found, in seconds; None while it is unknown."""
         lag_ns = self.newest_ns.item(instrument)

@@ -10,15 +10,26 @@ the late beat or after it.
 
 What an idle loop's beats may lack (a period and a timer's own lateness) is not counted, so the estimate may
 be too low by a tenth of the limit and 2 ms. It is asked for only once a decision wants something; a tick pays
-nothing for it.
+nothing for it. How late each beat was is counted, for whoever asks what the loop was like.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from daemon.entry import bound
+from daemon.latency import stage_latency
+from kernels import stats
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
     from daemon.seams import Clock, Scheduler, Timer
+    from daemon.status import StageLatency
 
 #: beats within the limit; between 1 ms, below which timers of the loop do not go, and 50 ms
 _PERIODS: Final = 10
@@ -52,9 +63,12 @@ class Heartbeat(Pulse):
         self._due_ns = 0
         self._trips = 0  # left of a late beat's
         self._timer: Timer | None = None
+        self._lags: NDArray[np.int64] = np.zeros(stats.HISTOGRAM_SIZE, dtype=np.int64)
+        self._observe: Callable[..., Any] = stats.observe
 
     def start(self) -> None:
         """Beat from now on."""
+        self._observe = bound(stats.observe)  # by now it is warm
         now_ns = self._now()
         self._read_ns = now_ns
         self._arm(now_ns + self._period_ns)
@@ -68,6 +82,10 @@ class Heartbeat(Pulse):
     def before_ns(self, at_ns: int) -> int:
         """Return how long the loop had been stuck when it read something at `at_ns`."""
         return max(0, at_ns - self._read_ns - self._slack_ns)
+
+    def lags(self) -> StageLatency:
+        """Return by how much beats came too late; an idle loop's by less than 2 ms."""
+        return stage_latency("loop lag", self._lags)
 
     def clock_stepped(self, step_ns: int) -> None:
         """Take the step of a clock that was set anew, which is no time that passed."""
@@ -85,6 +103,8 @@ class Heartbeat(Pulse):
         """
         now_ns, asked_ns = self._now(), self._due_ns
         late = now_ns - asked_ns > _GRACE_NS
+        if not self._trips:  # the trips behind a late beat wait for nothing
+            self._observe(self._lags, max(0, now_ns - asked_ns))
         if self._trips == 1:
             self._read_ns = asked_ns
         if self._trips:

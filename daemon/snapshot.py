@@ -54,7 +54,14 @@ def order_counts(core: Core) -> OrderCounts:
 
 
 def _instrument_status(
-    core: Core, lane: Lane, counts: list[int], newest_ns: int, overflow: int, stale: bool, now_ns: int
+    core: Core,
+    lane: Lane,
+    counts: list[int],
+    newest_ns: int,
+    overflow: int,
+    stale: bool,
+    skew_s: float | None,
+    now_ns: int,
 ) -> InstrumentStatus:
     """Return one instrument as feed and engine have it; `counts` are of its streams, as KINDS."""
     engine, index = core.engine, lane.index
@@ -70,6 +77,7 @@ def _instrument_status(
         snapshots=lane.snapshots,
         feed_age_s=max(0, now_ns - newest_ns) / 1e9 if newest_ns else None,
         feed_lag_s=engine.market.lag.lag_s(index),
+        feed_skew_s=skew_s,
         stale=stale,
         book_synced=engine.synced[index],
         book_gaps=sum(lane.gaps.values()),
@@ -95,9 +103,12 @@ def instrument_statuses(core: Core, feed: FeedCore, now_ns: int) -> list[Instrum
         core.engine.market.stale,
     )
     statuses = [
-        _instrument_status(core, lane, counts, newest_ns, overflow, stale, now_ns)
-        for lane, counts, newest_ns, overflow, stale in zip(
-            feed.lanes, *(array.tolist() for array in arrays), strict=True
+        _instrument_status(core, lane, counts, newest_ns, overflow, stale, skew_s, now_ns)
+        for lane, skew_s, counts, newest_ns, overflow, stale in zip(
+            feed.lanes,
+            core.engine.market.lag.lowest_s(),
+            *(array.tolist() for array in arrays),
+            strict=True,
         )
     ]
     add_positions(core, statuses)

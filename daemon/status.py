@@ -24,6 +24,7 @@ class InstrumentStatus(msgspec.Struct, kw_only=True):
     snapshots: int = 0
     feed_age_s: float | None = None  # since the last event on the wire
     feed_lag_s: float | None = None  # behind the exchange's stamps, above its lowest of some minutes
+    feed_skew_s: float | None = None  # that lowest itself: the difference of the clocks and the shortest way
     stale: bool = False
     book_synced: bool = False
     book_gaps: int = 0
@@ -64,6 +65,14 @@ class StageLatency(msgspec.Struct, kw_only=True):
     p999_s: float | None
     max_s: float | None
     buckets: list[int]
+
+
+class RateLimit(msgspec.Struct, kw_only=True):
+    """One of the exchange's limits on what may be asked, as its own answers tell."""
+
+    name: str  # what is counted and in how many seconds: request_weight_60s, orders_10s
+    used: int  # in its interval that runs
+    limit: int  # 0: the exchange has not told it
 
 
 class OrderCounts(msgspec.Struct, kw_only=True):
@@ -178,6 +187,7 @@ class Status(msgspec.Struct, kw_only=True):
     venue_reconnects: int = 0
     venue_meetings: int = 0  # comparisons of its orders, trades and balances with ours
     venue_differences: int = 0  # that these found
+    rate_limits: list[RateLimit] = []  # empty where the venue tells of none
     orders: OrderCounts = msgspec.field(default_factory=OrderCounts)
     journal_records: int = 0
     journal_bytes: int = 0
@@ -192,6 +202,7 @@ class Status(msgspec.Struct, kw_only=True):
     tasks: int = 0  # of the loop
     footprint: Footprint = msgspec.field(default_factory=Footprint)
     latency: list[StageLatency] = []
+    loop_lag: StageLatency | None = None  # by how much a timer of the loop came too late
     gc_pause: StageLatency | None = None  # collections while trading; each stops the loop
     gc_collections: dict[str, int] = {}  # by generation
 

@@ -32,7 +32,7 @@ from kernels.dtypes import APPROVED
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from daemon.status import Footprint, InstrumentStatus, StageLatency, Status
+    from daemon.status import Footprint, InstrumentStatus, RateLimit, StageLatency, Status
 
 #: the text format's own name for itself
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -61,8 +61,9 @@ class StatusCollector(Collector):
         yield from _instruments(status.instruments)
         yield from _account(status)
         yield from _orders(status)
+        yield from _limits(status.rate_limits)
         yield _latency(status.latency)
-        yield from _garbage(status)
+        yield from _loop(status)
         yield from _tape(status)
         yield from _mqtt(status)
         yield from _webhook(status)
@@ -138,6 +139,7 @@ def _instruments(instruments: list[InstrumentStatus]) -> Iterator[Metric]:
     for name, text, attribute in (
         ("tickd_feed_age_seconds", "Time since the last event on the wire", "feed_age_s"),
         ("tickd_feed_lag_seconds", "Lag behind the exchange's stamps, above its lowest", "feed_lag_s"),
+        ("tickd_feed_skew_seconds", "Lowest lag of some minutes: of the clocks and the way", "feed_skew_s"),
         ("tickd_feed_stale", "1 while the feed is silent past its limit", "stale"),
         ("tickd_book_synced", "1 while the book follows the exchange's sequence", "book_synced"),
         ("tickd_bid_price", "Best bid", "bid"),
@@ -221,7 +223,25 @@ def _latency(stages: list[StageLatency]) -> Metric:
     return family
 
 
-def _garbage(status: Status) -> Iterator[Metric]:
+def _limits(limits: list[RateLimit]) -> Iterator[Metric]:
+    text = "Used of a rate limit of the exchange, in its interval that runs"
+    used = GaugeMetricFamily("tickd_rate_limit_used", text, labels=["limit"])
+    most = GaugeMetricFamily("tickd_rate_limit", "A rate limit, as the exchange told it", labels=["limit"])
+    for one in limits:
+        used.add_metric([one.name], one.used)
+        if one.limit:
+            most.add_metric([one.name], one.limit)
+    yield used
+    yield most
+
+
+def _loop(status: Status) -> Iterator[Metric]:
+    lag = status.loop_lag
+    if lag is not None:
+        text = "How late the loop came to a timer"
+        yield HistogramMetricFamily(
+            "tickd_loop_lag_seconds", text, buckets=_buckets(lag), sum_value=lag.sum_s
+        )
     pause = status.gc_pause
     if pause is None:
         return

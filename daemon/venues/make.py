@@ -16,6 +16,7 @@ from daemon.net import trust
 from daemon.orders.money import UNIT
 from daemon.redact import SECRET_LENGTH_MIN, register
 from daemon.rehearsal import Rehearsal
+from daemon.status import RateLimit
 from daemon.venues.binance import BinanceVenue
 from daemon.venues.binance_replacing import ReplacingBinanceVenue
 from daemon.venues.binance_settings import BinanceSettings, UsdmSettings
@@ -104,6 +105,14 @@ def share_limits(venue: Venue, fetcher: SnapshotFetcher, url: str) -> None:
         from daemon.venues.ccxt_still import share  # noqa: PLC0415 - as in `_ccxt`
 
         share(cast("CcxtVenue", venue), fetcher, host)
+
+
+def limits_used(venue: Venue, now_ns: int) -> list[RateLimit]:
+    """Return how much of the exchange's limits is used now; nothing of a venue that does not know them."""
+    if not isinstance(venue, BinanceVenue):
+        return []
+    used = venue.budget.used(venue.server.time_ms(now_ns))
+    return [RateLimit(name=name, used=count, limit=limit) for name, (count, limit) in used.items()]
 
 
 def make_rehearsal(

@@ -115,6 +115,14 @@ def latency() -> dict[str, list[Panel]]:
                 "s",
                 [(quantile(q, pause), f"{{{{instance}}}} {label}") for q, label in QUANTILES],
             ),
+            Panel(
+                "Lag of the loop",
+                "s",
+                [
+                    (quantile(q, "tickd_loop_lag_seconds"), f"{{{{instance}}}} {label}")
+                    for q, label in QUANTILES
+                ],
+            ),
             gauges("The longest of them", "s", "tickd_gc_pause_max_seconds"),
             Panel("Share of time collecting", "percentunit", [(rate(f"{pause}_sum"), "{{instance}}")]),
         ],
@@ -171,6 +179,7 @@ def trading() -> dict[str, list[Panel]]:
                 "tickd_venue_differences_total",
             ),
             rates("Reports repeated", "ops", "tickd_order_reports_repeated_total"),
+            gauges("Rate limits", "short", "tickd_rate_limit_used", "tickd_rate_limit", by="limit"),
         ],
         "Strategies": [
             gauges("Ticks until warm", "short", "tickd_strategy_cold_ticks", by="strategy"),
@@ -187,6 +196,7 @@ def runtime() -> dict[str, list[Panel]]:
         "The feed": [
             gauges("Age", "s", "tickd_feed_age_seconds", by="symbol"),
             gauges("Lag behind the exchange", "s", "tickd_feed_lag_seconds", by="symbol"),
+            gauges("Clocks differ, and the way", "s", "tickd_feed_skew_seconds", by="symbol"),
             gauges("Silent", "bool_on_off", "tickd_feed_stale", by="symbol"),
             gauges("Book follows", "bool_on_off", "tickd_book_synced", by="symbol"),
         ],

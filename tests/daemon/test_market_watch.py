@@ -62,6 +62,20 @@ def test_clocks_that_differ_are_no_lag(new_floor, script):
         assert (floor.gate(), lag_s(floor)) == ("", 0.1)
 
 
+def test_what_clocks_differ_by_is_the_lowest_lag(new_floor, script):
+    floor = new_floor(script)
+    floor.open_market()
+
+    def skew_s():
+        status = take_status(floor.core, floor.feed, name="x", mode="paper", started_ns=0)
+        return status.instruments[0].feed_skew_s
+
+    assert skew_s() is None
+    for lag_ms, lowest_s in ((80, 0.08), (50, 0.05), (90, 0.05), (-40, -0.04)):
+        trade(floor, lag_ms)
+        assert skew_s() == lowest_s
+
+
 def test_only_the_instrument_that_lags_is_closed(new_floor, new_script):
     floor = new_floor(new_script(2), bases=("BTC", "ETH"), risk=LAGS)
     floor.open_market()

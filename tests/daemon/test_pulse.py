@@ -57,6 +57,19 @@ def test_an_idle_loop_is_not_late_between_its_beats(loop, heart):
         assert heart.before_ns(loop.now_ns()) == 0
 
 
+def test_each_beat_is_counted_by_how_late_it_was_and_the_trips_behind_it_are_not(loop, heart):
+    for _ in range(10):
+        loop.advance(loop.now_ns() + 10 * MS)
+    assert (heart.lags().count, heart.lags().sum_s) == (10, 0.0)
+    loop.block(500)
+    for _ in range(3):
+        loop.turn()
+    lags = heart.lags()
+    assert (lags.count, lags.sum_s, lags.max_s) == (11, 0.49, 0.49)
+    loop.advance(loop.now_ns() + 10 * MS)
+    assert (heart.lags().count, heart.lags().sum_s) == (12, 0.49)
+
+
 def test_what_is_read_before_the_late_beat_is_as_old_as_the_stall(loop, heart):
     loop.block(500)
     assert heart.before_ns(loop.now_ns()) == (500 - 12) * MS

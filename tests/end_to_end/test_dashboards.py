@@ -21,6 +21,7 @@ EMPTY = {
     "Margin used": "only of derivatives",
     "Distance to liquidation": "only of derivatives",
     "Rejected by the venue": "a series begins with the first rejection",
+    "Rate limits": "this exchange has none",
     "Webhook": "only with [webhook]",
     "Notifications": "only with [webhook]",
 }

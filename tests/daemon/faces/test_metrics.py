@@ -19,6 +19,7 @@ from daemon.status import (
     InstrumentStatus,
     MqttStatus,
     OrderCounts,
+    RateLimit,
     ReplayStatus,
     Status,
     StrategyStatus,
@@ -38,6 +39,7 @@ tickd_feed_events_total{symbol="BTC/USDT",type="depth"} 3.0
 tickd_feed_events_total{symbol="BTC/USDT",type="snapshot"} 4.0
 tickd_feed_age_seconds{symbol="BTC/USDT"} 0.5
 tickd_feed_lag_seconds{symbol="BTC/USDT"} 0.75
+tickd_feed_skew_seconds{symbol="BTC/USDT"} -0.125
 tickd_feed_stale{symbol="BTC/USDT"} 1.0
 tickd_book_synced{symbol="BTC/USDT"} 1.0
 tickd_book_gaps_total{symbol="BTC/USDT"} 5.0
@@ -61,6 +63,10 @@ tickd_order_rejects_total{code="-2010"} 6.0
 tickd_orders_unsent_total 10.0
 tickd_refusals_total{reason="collar"} 7.0
 tickd_alarms_total{kind="gap"} 50.0
+tickd_rate_limit_used{limit="orders_10s"} 51.0
+tickd_rate_limit_used{limit="request_weight_60s"} 52.0
+tickd_rate_limit{limit="orders_10s"} 100.0
+tickd_loop_lag_seconds_count 2.0
 tickd_orders_unknown 8.0
 tickd_orders_unknown_age_seconds 9.0
 tickd_feed_connected 1.0
@@ -155,6 +161,7 @@ def everything():
         snapshots=4,
         feed_age_s=0.5,
         feed_lag_s=0.75,
+        feed_skew_s=-0.125,
         stale=True,
         book_synced=True,
         book_gaps=5,
@@ -220,6 +227,11 @@ def everything():
         venue_meetings=26,
         venue_differences=27,
         latency=[spans("order", 3_000)],
+        rate_limits=[
+            RateLimit(name="orders_10s", used=51, limit=100),
+            RateLimit(name="request_weight_60s", used=52, limit=0),  # not told
+        ],
+        loop_lag=spans("loop lag", 500, 250_000),
         gc_pause=spans("gc pause", 250_000),
         gc_collections={"0": 1},
         replay=ReplayStatus(
@@ -242,6 +254,7 @@ def everything():
 def test_every_field_reaches_the_scrape():
     text = exposition(everything)().decode()
     assert [line for line in EXPECTED.splitlines() if line not in text.splitlines()] == []
+    assert 'tickd_rate_limit{limit="request_weight_60s"}' not in text
 
 
 def test_what_is_not_known_yet_has_no_sample():

@@ -27,10 +27,12 @@ from daemon.venues.binance import BinanceVenue
 from daemon.venues.binance_address import AddressBudget
 from daemon.venues.binance_settings import UsdmSettings
 from daemon.venues.binance_usdm import UsdmVenue
+from daemon.venues.binance_wire import RateLimit
 from daemon.venues.hosts import PLACES
 from daemon.venues.make import (
     check_key_rights,
     check_keys,
+    limits_used,
     make_live,
     make_paper,
     make_rehearsal,
@@ -378,6 +380,16 @@ def test_a_paper_account_goes_on_where_its_journal_ended(market, symbol):
     balances = venue.account.balances()
     assert (balances["USDT"].free, balances["BTC"].free) == (Decimal(700), Decimal("0.25"))
     assert venue.account.positions == ([0] if market == "spot" else [250])
+
+
+def test_limits_are_told_as_the_exchange_told_them_and_of_paper_none(make):
+    venue, _ = make(kind="binance")
+    told = lambda: [(one.name, one.used, one.limit) for one in limits_used(venue, 1)]  # noqa: E731
+    assert told() == [("request_weight_60s", 0, 0)]
+    venue.budget.learn([RateLimit("ORDERS", "SECOND", 10, 100, 7)], venue.server.time_ms(1))
+    assert told() == [("request_weight_60s", 0, 0), ("orders_10s", 7, 100)]
+    paper, _ = make(kind="paper")
+    assert limits_used(paper, 1) == []
 
 
 @pytest.mark.parametrize(("host", "shared"), [("api.binance.com", True), ("elsewhere.example", False)])
