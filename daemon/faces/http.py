@@ -47,7 +47,7 @@ from daemon.faces.http_forms import (
     Refusal,
     ResumeOrder,
 )
-from daemon.faces.http_limits import Bucket, Reused, Taken
+from daemon.faces.http_limits import Bucket, Pieced, Reused, Taken
 from daemon.faces.metrics import CONTENT_TYPE, exposition
 from daemon.faces.openapi import document
 
@@ -121,7 +121,7 @@ class HttpFace:
         self._read = read
         self._newest = Reused(self._status, clock.mono_ns)
         self._state_body = Reused(lambda: msgspec.json.encode(self._status()), clock.mono_ns)
-        self._metrics_body = Reused(exposition(self._status), clock.mono_ns)
+        self._metrics_body = Pieced(exposition(self._status), clock.mono_ns)
         self._frames_body = Reused(lambda: b"".join(b"%b\n" % one for one in frames()), clock.mono_ns)
         self._command = command
         self._audit = audit
@@ -259,7 +259,7 @@ class HttpFace:
         return _json(200 if ready else 503, Readiness(status.state, status.reason or silence))
 
     async def _get_metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._metrics_body.get(), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=await self._metrics_body.get(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _get_frames(self, _: web.Request) -> web.Response:
         return web.Response(body=self._frames_body.get(), content_type="text/plain")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import types
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 #: ids of commands that are remembered
 IDS_MAX: Final = 1024
@@ -62,6 +64,49 @@ class Reused(Generic[T]):
     def forget(self) -> None:
         """Make it anew when it is asked for next: it is known to be another."""
         self._made = None
+
+
+class Pieced:
+    """As `Reused`, of an answer that is made in pieces: between two the loop has a turn for what waits.
+
+    Who asks while it is made waits for the same.
+    """
+
+    def __init__(self, make: Callable[[], Iterable[bytes]], mono_ns: Callable[[], int]) -> None:
+        self._make = make
+        self._mono_ns = mono_ns
+        self._making = asyncio.Lock()
+        self._made: bytes | None = None
+        self._until_ns = 0
+        self._forgotten = 0  # times
+
+    async def get(self) -> bytes:
+        """Return the answer: the one before, or one that is made now."""
+        async with self._making:
+            began_ns = self._mono_ns()
+            if self._made is not None and began_ns < self._until_ns:
+                return self._made
+            forgotten, cost_ns, pieces = self._forgotten, 0, []
+            for piece in self._make():
+                pieces.append(piece)
+                cost_ns += self._mono_ns() - began_ns
+                await _turn()
+                began_ns = self._mono_ns()
+            made = b"".join(pieces)
+            self._until_ns = began_ns + (PARTS - 1) * cost_ns
+            self._made = made if forgotten == self._forgotten else None
+            return made
+
+    def forget(self) -> None:
+        """Make it anew when it is asked for next: it is known to be another."""
+        self._made = None
+        self._forgotten += 1
+
+
+@types.coroutine
+def _turn() -> Iterator[None]:
+    """Let everything run that is due."""
+    yield
 
 
 class Taken:

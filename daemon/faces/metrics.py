@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -19,7 +19,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
+from daemon.faces.exposition import lazy, render
 from daemon.faces.http_forms import KINDS
 from daemon.faces.mqtt_messages import FORMS
 from daemon.feeds.base import FRAME_REASONS
@@ -70,12 +72,12 @@ class StatusCollector(Collector):
         yield from _replay(status)
 
 
-def exposition(read: Callable[[], Status]) -> Callable[[], bytes]:
-    """Return what renders /metrics: the daemon's families and the process's (memory, CPU, descriptors)."""
+def exposition(read: Callable[[], Status]) -> Callable[[], Iterator[bytes]]:
+    """Return what renders /metrics in pieces: what the daemon tells, and its process (memory, CPU, files)."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(StatusCollector(read))
     ProcessCollector(registry=registry)
-    return lambda: generate_latest(registry)
+    return lambda: render(registry.collect())
 
 
 def _daemon(status: Status) -> Iterator[Metric]:
@@ -131,11 +133,12 @@ def _feed(status: Status) -> Iterator[Metric]:
 
 
 def _instruments(instruments: list[InstrumentStatus]) -> Iterator[Metric]:
-    events = CounterMetricFamily("tickd_feed_events", "Market events, by type", labels=["symbol", "type"])
-    for one in instruments:
-        for kind in ("trades", "quotes", "depths", "snapshots"):
-            events.add_metric([one.symbol, kind.removesuffix("s")], getattr(one, kind))
-    yield events
+    events = (
+        Sample("tickd_feed_events_total", {"symbol": one.symbol, "type": kind[:-1]}, getattr(one, kind))
+        for one in instruments
+        for kind in ("trades", "quotes", "depths", "snapshots")
+    )
+    yield lazy("tickd_feed_events", "Market events, by type", "counter", events)
     for name, text, attribute in (
         ("tickd_feed_age_seconds", "Time since the last event on the wire", "feed_age_s"),
         ("tickd_feed_lag_seconds", "Lag behind the exchange's stamps, above its lowest", "feed_lag_s"),
@@ -150,16 +153,9 @@ def _instruments(instruments: list[InstrumentStatus]) -> Iterator[Metric]:
         ("tickd_unrealised_pnl", "Unrealised, quote currency", "unrealised"),
         ("tickd_fees", "Fees paid, quote currency", "fees"),
     ):
-        family = GaugeMetricFamily(name, text, labels=["symbol"])
-        for one in instruments:
-            value = getattr(one, attribute)
-            if value is not None:
-                family.add_metric([one.symbol], float(value))
-        yield family
-    gated = GaugeMetricFamily("tickd_gated", "1 while nothing that adds risk may leave", labels=["symbol"])
-    for one in instruments:
-        gated.add_metric([one.symbol], float(bool(one.gate)))
-    yield gated
+        yield lazy(name, text, "gauge", _by_symbol(name, attribute, instruments))
+    gated = (Sample("tickd_gated", {"symbol": one.symbol}, bool(one.gate)) for one in instruments)
+    yield lazy("tickd_gated", "1 while nothing that adds risk may leave", "gauge", gated)
     for name, text, attribute in (
         ("tickd_book_gaps", "Jumps of the exchange's sequence", "book_gaps"),
         ("tickd_book_resyncs", "Books loaded afresh", "book_resyncs"),
@@ -167,10 +163,14 @@ def _instruments(instruments: list[InstrumentStatus]) -> Iterator[Metric]:
         ("tickd_depths_dropped", "Depth updates that waited for a snapshot in vain", "depths_dropped"),
         ("tickd_ring_overflow", "Ticks overwritten before everybody had taken them", "ring_overflow"),
     ):
-        counter = CounterMetricFamily(name, text, labels=["symbol"])
-        for one in instruments:
-            counter.add_metric([one.symbol], getattr(one, attribute))
-        yield counter
+        yield lazy(name, text, "counter", _by_symbol(f"{name}_total", attribute, instruments))
+
+
+def _by_symbol(name: str, attribute: str, instruments: list[InstrumentStatus]) -> Iterator[Sample]:
+    for one in instruments:
+        value = getattr(one, attribute)
+        if value is not None:
+            yield Sample(name, {"symbol": one.symbol}, value)
 
 
 def _account(status: Status) -> Iterator[Metric]:

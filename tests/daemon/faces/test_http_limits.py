@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.clock import VirtualTime
-from daemon.faces.http_limits import IDS_MAX, PARTS, Bucket, Reused, Taken
+from daemon.faces.http_limits import IDS_MAX, PARTS, Bucket, Pieced, Reused, Taken
 
 S = 1_000_000_000
 
@@ -68,6 +70,57 @@ def test_what_costs_nothing_is_made_for_everybody_and_what_is_forgotten_anew():
     assert [dear.get(), dear.get()] == [2, 2]
     dear.forget()
     assert [dear.get(), dear.get()] == [3, 3]
+
+
+def test_an_answer_in_pieces_leaves_turns_between_them_and_is_made_once_for_all_who_ask():
+    async def scenario():
+        time = VirtualTime()
+        made = []
+
+        def make():
+            made.append(0)
+            for _ in range(3):
+                time.advance(time.now_ns() + S)  # a piece takes a second
+                made[-1] += 1
+                yield b"%d" % made[-1]
+
+        one = Pieced(make, time.mono_ns)
+        asked = [asyncio.ensure_future(one.get()) for _ in range(3)]
+        seen = []
+        while not all(task.done() for task in asked):
+            await asyncio.sleep(0)
+            seen.append(made[-1])
+        assert [task.result() for task in asked] == [b"123"] * 3
+        assert (len(made), {1, 2, 3} <= set(seen)) == (1, True)
+        time.advance(time.now_ns() + 3 * (PARTS - 1) * S - 1)
+        assert (await one.get(), len(made)) == (b"123", 1)
+        time.advance(time.now_ns() + 1)
+        assert (await one.get(), len(made)) == (b"123", 2)
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_is_forgotten_while_it_is_made_is_given_to_nobody_else():
+    async def scenario():
+        time = VirtualTime()
+        made = []
+
+        def make():
+            made.append(1)
+            time.advance(time.now_ns() + S)
+            yield b"a"
+            yield b"b"
+
+        one = Pieced(make, time.mono_ns)
+        asked = asyncio.ensure_future(one.get())
+        await asyncio.sleep(0)
+        one.forget()
+        assert await asked == b"ab"
+        await one.get()
+        await one.get()
+        assert len(made) == 2
+
+    asyncio.run(scenario())
 
 
 def test_the_newest_ids_are_remembered_and_no_more():

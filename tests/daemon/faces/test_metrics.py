@@ -138,8 +138,12 @@ def make(**changes):
     )
 
 
+def text_of(read):
+    return b"".join(exposition(read)()).decode()
+
+
 def scrape(status):
-    families = text_string_to_metric_families(exposition(lambda: status)().decode())
+    families = text_string_to_metric_families(text_of(lambda: status))
     samples = [sample for family in families for sample in family.samples]
     return {(one.name, *(one.labels[key] for key in sorted(one.labels))): one.value for one in samples}
 
@@ -252,7 +256,7 @@ def everything():
 
 
 def test_every_field_reaches_the_scrape():
-    text = exposition(everything)().decode()
+    text = text_of(everything)
     assert [line for line in EXPECTED.splitlines() if line not in text.splitlines()] == []
     assert 'tickd_rate_limit{limit="request_weight_60s"}' not in text
 
@@ -291,7 +295,7 @@ def test_what_can_be_counted_is_told_before_it_is(metric, some, zeros):
 
 def test_what_is_counted_is_told_once_beside_what_is_not():
     one = make(http_refused={"token": 2}, orders=OrderCounts(refusals={"collar": 3}))
-    text = exposition(lambda: one)().decode()
+    text = text_of(lambda: one)
     for metric, count in (
         ('tickd_http_refused_total{reason="token"}', 2),
         ('tickd_refusals_total{reason="collar"}', 3),
@@ -315,11 +319,11 @@ def test_collections_are_told_by_how_long_they_took_and_how_many_there_were():
     assert got["tickd_gc_pause_seconds_bucket", repr(BOUNDS_S[0])] == 1
     assert got["tickd_gc_pause_seconds_count",] == got["tickd_gc_collections_total", "1"] == 2
     assert got["tickd_gc_pause_max_seconds",] == 0.00025
-    assert "tickd_gc_pause_max_seconds" not in exposition(make)().decode()
+    assert "tickd_gc_pause_max_seconds" not in text_of(make)
 
 
 def test_names_follow_the_conventions():
-    text = exposition(everything)().decode()
+    text = text_of(everything)
     names = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
     assert len(names) == len(set(names))
     for name, kind in names:
@@ -353,4 +357,4 @@ def written(page):
 
 def test_the_page_names_every_metric_as_it_is_told_and_no_other(root):
     page = (root / "docs" / "metrics.md").read_text(encoding="utf-8")
-    assert written(page) == told(exposition(everything)().decode())
+    assert written(page) == told(text_of(everything))
