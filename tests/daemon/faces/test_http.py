@@ -275,7 +275,7 @@ def test_a_command_of_one_id_is_taken_once_and_again_only_where_it_was_not_done(
         async def refuse(command, *, often):
             raise UsageError("a loss is beyond its limit")
 
-        async def fail(command):
+        async def fail(command, *, often):
             raise JournalError("the disk is full")  # after a resume it is HALTED as before
 
         async with served(tmp_path, daemon) as session:
