@@ -23,10 +23,10 @@ def shown(bench, journal, *words):
     return [json.loads(line) for line in told.getvalue().splitlines()]
 
 
-def journalled_ids(bench, journal):
-    """Return the client order ids whose intents stand in a journal, run by run."""
+def journalled_ids(records):
+    """Return the client order ids whose intents stand among records, run by run."""
     prefix, run, found = "", 0, []
-    for record in shown(bench, journal):
+    for record in records:
         if record["record"] == "Run":
             prefix, run = record["prefix"], record["run"]
         elif record["record"] == "Placed":
@@ -45,8 +45,18 @@ def moved(fills):
     return change
 
 
+def differs(fills, trades, before, holds):
+    """Return in which way a journal's fills are not the exchange's trades and money; empty: they are."""
+    ours = Counter(fill["trade"] for fill in fills if fill["instrument"] == "BTC/USDT")
+    theirs = Counter(str(trade["id"]) for trade in trades)
+    if ours != theirs:
+        return f"trades of ours alone, or twice: {ours - theirs}, of theirs alone: {theirs - ours}"
+    made = {asset: before[asset] + moved(fills)[asset] for asset in before}
+    return "" if made == holds else f"money: ours {made}, theirs {holds}"
+
+
 def check_agreement(bench, exchange, daemon, before, journal="var/one/journal-live"):
-    """Halt, and compare what the daemon believes with the exchange's account, orders and trades.
+    """Halt, and compare position, orders, trades and money with the exchange's; all is in BTC/USDT.
 
     before: `exchange.holds()` before any daemon had traded there.
     """
@@ -57,14 +67,23 @@ def check_agreement(bench, exchange, daemon, before, journal="var/one/journal-li
         there = float(exchange.balance("BTC") - before["BTC"])
         return abs(position - there) < EXACT and not exchange.open_orders()
 
-    until(agree, "the position is the account's")
-    sent = [one["clientOrderId"] for one in exchange.orders()]
-    assert len(set(sent)) == len(sent)
-    assert set(sent) <= set(journalled_ids(bench, journal)), "no order without its intent in the journal"
-    fills = shown(bench, journal, "--show", "fills")
-    ours = Counter(fill["trade"] for fill in fills if fill["instrument"] == "BTC/USDT")
-    assert ours == Counter(str(trade["id"]) for trade in exchange.trades()), "each trade once, and no other"
-    assert {asset: before[asset] + moved(fills)[asset] for asset in before} == exchange.holds()
+    def twice():
+        """Return what was sent twice: while the first is open, an exchange refuses the second."""
+        ids = Counter(one["clientOrderId"] for one in exchange.orders())
+        again = [name for name, count in ids.items() if count > 1]
+        again += [one for one in shown(bench, journal) if "Duplicate order" in str(one.get("reason"))]
+        return f"sent twice: {again}" if again else ""
+
+    until(agree, "the position is the account's", why=twice)
+
+    def different():
+        fills = shown(bench, journal, "--show", "fills")
+        return differs(fills, exchange.trades(), before, exchange.holds())
+
+    until(lambda: not different(), "the journal's trades and money are the account's", 20, different)
+    assert not twice(), twice()
+    ids = {one["clientOrderId"] for one in exchange.orders()}
+    assert ids <= set(journalled_ids(shown(bench, journal))), "no order without its intent in the journal"
     state = daemon.state()
     assert state["orders"]["unknown"] == 0
     return state

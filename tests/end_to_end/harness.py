@@ -61,14 +61,14 @@ model = "{ROOT / "models" / "demo"}"
 """
 
 
-def until(look, what, seconds=SOON_S):
-    """Return the first true value of `look()`; fails when `what` does not come about in time."""
+def until(look, what, seconds=SOON_S, why=lambda: ""):
+    """Return the first true value of `look()`; fails when `what` does not come about in time, saying why."""
     deadline = time.monotonic() + seconds
     while True:
         found = look()
         if found:
             return found
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what} {why()}"
         time.sleep(0.02)
 
 

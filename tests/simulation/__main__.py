@@ -53,6 +53,7 @@ def _explain(outcome: Outcome, sync: str, level: Level) -> None:
 def _run_seeds(options: argparse.Namespace, level: Level) -> int:
     counts, broken, done = Counter[str](), 0, 0
     cpu_s, orders, replacements, amends, fills = 0.0, 0, 0, 0, 0
+    least = [10**9] * 3
     tasks = [(seed, "", options.sync, level) for seed in range(options.first, options.first + options.seeds)]
     with multiprocessing.get_context("spawn").Pool(options.workers, activate) as pool:
         for outcome in pool.imap(play_task, tasks):
@@ -60,6 +61,7 @@ def _run_seeds(options: argparse.Namespace, level: Level) -> int:
             counts += outcome.counts
             cpu_s, orders, fills = cpu_s + outcome.cpu_s, orders + outcome.orders, fills + outcome.fills
             replacements, amends = replacements + outcome.replacements, amends + outcome.amends
+            least = list(map(min, least, (outcome.ticks, outcome.orders, outcome.fills)))
             if outcome.broken:
                 broken += 1
                 _explain(outcome, options.sync, level)
@@ -71,7 +73,8 @@ def _run_seeds(options: argparse.Namespace, level: Level) -> int:
     seeds = f"{level}: {done} seed{'' if done == 1 else 's'}"
     print(
         f"{seeds} of {END_S / 60:g} virtual minutes, {orders} orders, {replacements} of them in the place of "
-        f"another, {amends} amends, {fills} fills, {broken} broken; "
+        f"another, {amends} amends, {fills} fills, {broken} broken; in each at least {least[0]} ticks, "
+        f"{least[1]} orders and {least[2]} fills; "
         f"{done * END_S / cpu_s:.0f} times real time on one core"
     )
     return 1 if broken else 0
@@ -85,7 +88,7 @@ def _run_planted(options: argparse.Namespace, level: Level) -> int:
                 (seed, bug, options.sync, level)
                 for seed in range(options.first, options.first + options.seeds)
             ]
-            kinds = Counter(outcome.broken for outcome in pool.imap(play_task, tasks) if outcome.broken)
+            kinds = Counter(outcome.broken for outcome in pool.imap(play_task, tasks) if outcome.promised)
             found = kinds.total()
             missed += found < 3
             how = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
+from unittest.mock import patch
 
 import msgspec
 
 from daemon.orders.money import UNIT as MONEY_UNIT
 from daemon.orders.order import ANSWER_DUE, State
+from daemon.orders.portfolio import Portfolio
 from daemon.orders.records import FRAME, HEADER, LATCH, MAGIC, PLACE, RUN, Latch, Placed, unpack
 from daemon.orders.records import Run as RunRecord
 from daemon.simulator.symbols import UNIT
@@ -17,8 +19,10 @@ from tests.simulation.approvals import Approvals
 from tests.simulation.limits import Limits
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from daemon.events import ExecutionReport
     from daemon.simulator.order import Order
     from tests.simulation.run import Run
     from tests.simulation.world import World
@@ -69,12 +73,16 @@ class Checks:
         self._latched: tuple[Path, int] | None = None
         self.approvals = Approvals(world.time)
         self.limits = Limits(world, self)
-        self._rebased = False  # whether a person had the day's loss measured anew
+        #: what trades had brought when a person had the day's loss measured anew; None: nobody knows any more
+        self._brought: float | None = 0.0
         self.orders = 0
         self.replacements = 0  # of these
         self.amends = 0
-        self.fills = 0
+        self.ticks = 0  # frames of market data
         self.requests = 0
+        #: trades that a process has accounted for: instrument, side and id
+        self._booked: set[tuple[int, int, int]] = set()
+        self._booked_by = 0
 
     def _fail(self, kind: str, text: str) -> NoReturn:
         error = ViolationError(kind, f"at {self._world.now_s:.3f} s, {text}")
@@ -104,19 +112,51 @@ class Checks:
                 self._latched = (self._latched or (path, size)) if record.halted else None
 
     def power_cut(self) -> None:
-        """Learn that the machine goes dark: a kill switch whose record is not on the disk is forgotten."""
+        """Learn that the machine goes dark: what is not on the disk is forgotten, a kill switch, say."""
+        if self._brought:
+            self._brought = None  # from where the day is measured may be forgotten with it
         if self._latched is not None and self._world.disk.durable(self._latched[0]) < self._latched[1]:
             self._latched = None
 
-    def rebase(self) -> None:
+    def halted_by_loss(self) -> None:
+        """Judge a halt for a loss: there was one."""
+        if not self.limits.lost:
+            self._fail("halted without a loss", "the account had not lost what it may")
+
+    def rebase(self, run: Run) -> None:
         """Learn that a person had the day's loss measured anew."""
-        self._rebased = True
+        self._brought = self._brought_by_day(run)
         self.limits.rebase()
 
     def heard(self, run: Run) -> None:
         """Learn that the daemon was given market data."""
         if run.alive:
+            self.ticks += 1
             self._heard_ns = self._world.time.now_ns()
+
+    def watch(self) -> AbstractContextManager[Any]:
+        """Look on at each trade that is accounted for."""
+        fill = Portfolio.fill
+
+        def noted(portfolio: Portfolio, desk: Any, row: int, side: int, report: ExecutionReport) -> bool:
+            self._books(report, side)
+            return fill(portfolio, desk, row, side, report)
+
+        return patch.object(Portfolio, "fill", noted)
+
+    def _books(self, report: ExecutionReport, side: int) -> None:
+        """Judge a trade that is accounted for: each process does so once, its journal's first."""
+        run = self._world.run
+        if run.number != self._booked_by:
+            self._booked_by = run.number
+            self._booked.clear()
+        trade = (report.instrument, side, report.trade_id)
+        if trade in self._booked:
+            self._fail("counted twice", f"{report.client_order_id}, trade {report.trade_id}")
+        self._booked.add(trade)
+        fills = self._world.exchange.registry.fills
+        if not any(fill.trade_id == report.trade_id and fill.order.side == side for fill in fills):
+            self._fail("counted what was not traded", f"{report.client_order_id}, trade {report.trade_id}")
 
     def sent(self, run: Run, payload: bytes) -> None:
         """Judge a request that leaves."""
@@ -258,18 +298,27 @@ class Checks:
             self._fail("result differs", f"strategies have spent {spent}, and trades have cost {paid}")
         self.day_differs(run)
 
-    def day_differs(self, run: Run, brought: float = 0.0) -> None:
-        """Judge the day's result; `brought`: beside trades.
-
-        Not where a clock that was set has begun another day, or a person had it measured anew.
-        """
-        core = run.app.core
-        worth = core.portfolio.worth
-        for (desk, row), held in core.portfolio.holdings.items():
-            mid = worth.mids[core.orders.desks[desk].instruments[row]]
-            brought += held.qty_float * mid + (held.realised - held.cost - held.fees) / MONEY_UNIT
-        if len(worth.save().begun) == 1 and not self._rebased and abs(worth.day_pnl - brought) > CENT:
+    def day_differs(self, run: Run) -> None:
+        """Judge the day's result. Not where a clock that was set has begun another day."""
+        worth = run.app.core.portfolio.worth
+        if len(worth.save().begun) > 1 or self._brought is None:
+            return
+        brought = self._brought_by_day(run) - self._brought
+        if abs(worth.day_pnl - brought) > CENT:
             self._fail("result differs", f"the day's is {worth.day_pnl}, and trades have made it {brought}")
+
+    def _brought_by_day(self, run: Run) -> float:
+        """Return what all strategies' trades have brought, what they hold at its mid."""
+        core = run.app.core
+        brought = self.brought_beside()
+        for (desk, row), held in core.portfolio.holdings.items():
+            mid = core.portfolio.worth.mids[core.orders.desks[desk].instruments[row]]
+            brought += held.qty_float * mid + (held.realised - held.cost - held.fees) / MONEY_UNIT
+        return brought
+
+    def brought_beside(self) -> float:
+        """Return what came to the account by itself, not by trades."""
+        return 0.0
 
     def on_the_way(self, run: Run) -> bool:
         """Whether the exchange owes a word, so that two looks at one moment must differ."""

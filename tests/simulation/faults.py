@@ -130,7 +130,8 @@ def _clock_step(world: World, fault: Fault) -> None:
 
 
 def _halt(world: World, fault: Fault) -> None:
-    world.command("halt")
+    """Let a person halt, or (`size` 1) have everything closed, and resume later."""
+    world.command("flatten" if fault.size else "halt")
     world.after(fault.lasts_s, lambda: world.command("resume"))
 
 
@@ -216,7 +217,7 @@ KINDS: dict[str, Kind] = {
     "write_fails": Kind(_set("disk", "fails_writes", True, False), 1, (0.2, 5.0)),
     "disk_full": Kind(_set("disk", "full", True, False), 1, (0.2, 5.0)),
     "clock_step": Kind(_clock_step, 1, size=(0, 5_000)),
-    "halt": Kind(_halt, 1, (1.0, 10.0)),
+    "halt": Kind(_halt, 1, (1.0, 10.0), (0, 1)),
     "foreign_order": Kind(_foreign_order, 2),
     "transfer": Kind(_transfer, 2, size=(0, 400)),
     "5xx_done": Kind(_exchange("http_5xx", method="order.place"), 2, size=(1, 3)),

@@ -5,7 +5,7 @@ They are counted anew here, from what leaves and from what the account holds, no
 
 from __future__ import annotations
 
-from math import inf, isnan, nan
+from math import isnan, nan
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,11 +35,9 @@ class Limits:
         self._spent_ns = 0
         self._whose: tuple[int, int] | None = None  # process, and where its clock was set
         self._begin = nan  # what the account was worth before any loss
+        self._worst = 0.0  # loss since then
         self._lost_since_ns = 0
-
-    @property
-    def _watched(self) -> bool:
-        return self._limits.daily_loss_max < inf
+        self._other_day = False  # whether the machine's clock ever showed the day before
 
     # --- orders ---------------------------------------------------------------------------------------------
     def spend(self, run: Run) -> bool:
@@ -48,7 +46,7 @@ class Limits:
         A process begins with all that may leave at once, and has it again when its clock is set.
         """
         now_ns = self._world.time.now_ns()
-        whose = (run.number, self._world.clock_off_ns)
+        whose = (run.number, run.clock.now_ns() - now_ns)
         burst = max(self._rate, 1.0) + SLACK_ORDERS
         if whose != self._whose:
             self._whose, self._left = whose, burst
@@ -67,15 +65,21 @@ class Limits:
     # --- losses ---------------------------------------------------------------------------------------------
     def look(self) -> None:
         """Take note of what the account is worth now."""
-        if not self._watched:
-            return
+        self._other_day |= self._world.clock_off_ns < 0
         equity = self._checks.equity()
         if isnan(self._begin):
             self._begin = equity
-        if self._begin - equity > self._limits.daily_loss_max + MARKS:
+        lost = self._begin - equity
+        self._worst = max(self._worst, lost)
+        if lost > self._limits.daily_loss_max + MARKS:
             self._lost_since_ns = self._lost_since_ns or self._world.time.now_ns()
         else:
             self._lost_since_ns = 0
+
+    @property
+    def lost(self) -> bool:
+        """Whether the day has ever lost what it may, since it is measured."""
+        return self._other_day or self._worst >= self._limits.daily_loss_max - MARKS
 
     def moved(self, amount: float) -> None:
         """Take note of money that came (negative: went) by hand: it is no profit."""
@@ -83,11 +87,12 @@ class Limits:
 
     def rebase(self) -> None:
         """Measure from now on: a person asked for it."""
-        self._begin, self._lost_since_ns = self._checks.equity(), 0
+        self._begin, self._worst, self._lost_since_ns = self._checks.equity(), 0.0, 0
 
     @property
     def lost_for_s(self) -> float:
         """For how long more has been lost than may be, beyond what it takes to see it; 0: not so."""
-        hidden = self._world.clock_off_ns != 0  # it may be another day to the daemon
-        over_ns = self._world.time.now_ns() - self._lost_since_ns - SEEN_NS
-        return 0.0 if hidden or not self._lost_since_ns or over_ns <= 0 else (over_ns + SEEN_NS) / 1e9
+        if self._other_day or not self._lost_since_ns:
+            return 0.0
+        lost_ns = self._world.time.now_ns() - self._lost_since_ns
+        return lost_ns / 1e9 if lost_ns > SEEN_NS else 0.0

@@ -8,6 +8,7 @@ import traceback
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.simulation.checks import ViolationError
 from tests.simulation.faults import draw
 from tests.simulation.planted import BUGS_OF
 from tests.simulation.shrink import kind_of
@@ -25,11 +26,13 @@ class Outcome(NamedTuple):
     """What became of one seed."""
 
     seed: int
-    broken: str  # the kind of promise, or nothing
+    broken: str  # the kind of promise, or of exception; or nothing
+    promised: bool  # whether a promise was broken, rather than that something failed
     text: str
     digest: str
     counts: Counter[str]
     starts: int
+    ticks: int
     orders: int
     replacements: int  # of these
     amends: int
@@ -50,7 +53,7 @@ def play(
     if faults is None:
         faults = draw(seed, planted.mix if planted else None, level)
     began = time.process_time()
-    broken = text = ""
+    broken, promised, text = "", False, ""
     with planted.plant() if planted else nullcontext():
         carried: Level = "bytes" if level.endswith("bytes") else "messages"
         transport = "websockets" if carried == "bytes" and seed % 4 == 0 else "picows"
@@ -62,15 +65,15 @@ def play(
         try:
             world.play()
         except Exception as error:  # a violation, or a bug that shows as any other exception
-            broken, text = kind_of(error), str(error)
+            broken, promised, text = kind_of(error), isinstance(error, ViolationError), str(error)
             world.log += traceback.format_exception(error)
     fills = len(world.exchange.registry.fills)
     cpu_s = time.process_time() - began
     digest = world.digest.hexdigest()
     checks = world.checks
-    asked = (checks.orders, checks.replacements, checks.amends)
+    asked = (checks.ticks, checks.orders, checks.replacements, checks.amends)
     counted = (world.counts, world.starts, *asked, fills, cpu_s)
-    return Outcome(seed, broken, text, digest, *counted, world.log)
+    return Outcome(seed, broken, promised, text, digest, *counted, world.log)
 
 
 def play_task(task: tuple[int, str, str, Level]) -> Outcome:

@@ -29,14 +29,20 @@ OFTEN = (
 )
 
 
+def check_size(outcome):
+    """Hold a seed to 20 orders and 3 fills a minute, and to ticks all along but for its outages."""
+    assert outcome.ticks >= 20 * END_S
+    assert outcome.orders >= 80
+    assert outcome.fills >= 12
+
+
 @pytest.mark.parametrize(("level", "seed"), [("messages", 1), ("bytes", 1)])
 def test_a_seed_breaks_no_promise(level, seed):
     outcome = play(seed, level=level)
     assert not outcome.broken, outcome.text
-    assert outcome.orders >= 60
+    check_size(outcome)
     assert outcome.replacements >= 5
     assert outcome.amends >= 10
-    assert outcome.fills >= 12
 
 
 @pytest.mark.parametrize("level", ["messages", "bytes"])
@@ -105,9 +111,13 @@ def test_a_planted_bug_is_found_in_bytes_too():
 def test_every_planted_bug_is_found(level, bug, record_property):
     found, seeds = 0, 0
     wanted = 3 if level == "messages" and bug in OFTEN else 1
+    mix = BUGS_OF[level][bug].mix
     while found < wanted and seeds < SEEDS:
         seeds += 1
-        found += bool(play(seeds, bug=bug, level=level).broken)
+        outcome = play(seeds, bug=bug, level=level)
+        assert outcome.promised == bool(outcome.broken), f"the plant itself fails: {outcome.text}"
+        found += outcome.promised
+    assert not play(seeds, draw(seeds, mix, level), level=level).broken, "it is found without the bug too"
     record_property("figure", f"planted bug, {bug} ({level}): found by {found} of {seeds} seeds")
     assert found == wanted
 
@@ -119,6 +129,7 @@ def test_seeds_break_no_promise_and_meet_every_kind_of_fault(level, seeds, kinds
     for seed in range(1000, 1000 + seeds):
         outcome = play(seed, level=level)
         assert not outcome.broken, f"seed {seed}: {outcome.text}"
+        check_size(outcome)
         met |= {fault.kind for fault in draw(seed, level=level)}
         counts += outcome.counts
         cpu_s += outcome.cpu_s

@@ -34,9 +34,12 @@ class UsdmChecks(Checks):
 
     def money_differs(self, run: Run) -> None:
         """Judge the day's result. What margin sets aside is the exchange's own figure."""
+        self.day_differs(run)
+
+    def brought_beside(self) -> float:
         told = {"REALIZED_PNL", "COMMISSION", "TRANSFER"}
         rows = [one["row"] for one in self._world.exchange.income]
-        self.day_differs(run, sum(float(row["income"]) for row in rows if row["incomeType"] not in told))
+        return sum(float(row["income"]) for row in rows if row["incomeType"] not in told)
 
     def exposed(self) -> None:
         """Judge the largest position there may be, at the price of now."""

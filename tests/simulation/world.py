@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections import Counter
 from hashlib import blake2b
-from math import inf
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -154,6 +153,7 @@ class World:
         self.random = Random(f"world {seed}")
         self.level = level
         self.config = config
+        self.loses = config.risk.daily_loss_max <= LOSS_MAX
         self.disk = FaultyDisk(Random(f"disk {seed}"), self.time)
         self.weather = Weather(self)
         self.network = byte_net.make_network(self)
@@ -219,6 +219,7 @@ class World:
             latch = self.run.app.core.orders.risk.latch
             lost = latch is not None and latch.source == "risk"
             if lost and self.run.clock.now_ns() - latch.now_ns > MINDS_S * 1e9:
+                self.checks.halted_by_loss()
                 self.command("resume")
         self.after(TRIM_S, self._trim)
 
@@ -231,12 +232,13 @@ class World:
         try:
             run.app.core.doors.command(Command(verb=verb, source="person", rebase=rebase))
         except UsageError:  # the loss would halt it again at once, and the sentence says what helps
+            self.checks.halted_by_loss()
             self._tell(run, verb, rebase=True)
         except JournalError as error:
             self.log.append(f"{self.now_s:9.3f} {error}")
         else:
             if rebase:
-                self.checks.rebase()
+                self.checks.rebase(run)
 
     def cut_power(self) -> None:
         """Let the machine go dark: the process dies, and the disk forgets what it may."""
@@ -273,6 +275,7 @@ class World:
             patch.dict(Journal.__init__.__kwdefaults__, segment_bytes_max=SEGMENT_BYTES),
             byte_net.on_virtual_time(self),
             self.checks.approvals.watch(),
+            self.checks.watch(),
         ):
             try:
                 loop.run_until_complete(self._main())
@@ -292,7 +295,10 @@ class World:
         self._mend()
         await self._until(READY_S)
         await self._leave("STARTING", "RECOVERING")
-        self.command("resume", rebase=self.config.risk.daily_loss_max < inf)  # it may be near its limit
+        if self.loses:  # it may be near its limit
+            self.command("resume", rebase=True)
+        else:
+            self.command("resume")
         await self._leave("WARMING")
         if self._state != "READY":
             raise ViolationError("not ready", f"{self._state} {self.now_s - WELL_S:g} s after the last fault")
