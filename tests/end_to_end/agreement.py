@@ -45,17 +45,22 @@ def moved(fills):
     return change
 
 
-def differs(fills, trades, before, holds):
-    """Return in which way a journal's fills are not the exchange's trades and money; empty: they are."""
+def differs(fills, trades, before, holds, *, numbered=True):
+    """Return in which way a journal's fills are not the exchange's trades and money; empty: they are.
+
+    numbered: a trade has the exchange's number in the journal; through ccxt each has one of our own.
+    """
     ours = Counter(fill["trade"] for fill in fills if fill["instrument"] == "BTC/USDT")
     theirs = Counter(str(trade["id"]) for trade in trades)
+    if not numbered:
+        ours, theirs = Counter(ours.values()), Counter(theirs.values())
     if ours != theirs:
         return f"trades of ours alone, or twice: {ours - theirs}, of theirs alone: {theirs - ours}"
     made = {asset: before[asset] + moved(fills)[asset] for asset in before}
     return "" if made == holds else f"money: ours {made}, theirs {holds}"
 
 
-def check_agreement(bench, exchange, daemon, before, journal="var/one/journal-live"):
+def check_agreement(bench, exchange, daemon, before, journal="var/one/journal-live", *, numbered=True):
     """Halt, and compare position, orders, trades and money with the exchange's; all is in BTC/USDT.
 
     before: `exchange.holds()` before any daemon had traded there.
@@ -78,7 +83,7 @@ def check_agreement(bench, exchange, daemon, before, journal="var/one/journal-li
 
     def different():
         fills = shown(bench, journal, "--show", "fills")
-        return differs(fills, exchange.trades(), before, exchange.holds())
+        return differs(fills, exchange.trades(), before, exchange.holds(), numbered=numbered)
 
     until(lambda: not different(), "the journal's trades and money are the account's", 20, different)
     assert not twice(), twice()

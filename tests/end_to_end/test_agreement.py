@@ -49,6 +49,13 @@ def test_a_fill_that_is_lost_counted_twice_or_other_is_seen(fills, what):
     assert what in differs(fills, TRADES, BEFORE, AFTER)
 
 
+def test_trades_with_numbers_of_our_own_are_counted():
+    fills = [{**BUY, "trade": "70"}, {**SELL, "trade": "80"}]
+    assert differs(fills, TRADES, BEFORE, AFTER, numbered=False) == ""
+    assert "trades" in differs(fills[:1], TRADES, BEFORE, AFTER, numbered=False)
+    assert "trades" in differs([fills[0], fills[1], fills[1]], TRADES, BEFORE, AFTER, numbered=False)
+
+
 def test_ids_are_of_the_run_that_placed_them():
     records = [
         {"record": "Run", "prefix": "one", "run": 4},
