@@ -23,6 +23,6 @@ async def everything_is_told_twice(stage):
 
 
 MUTATIONS = (
-    planted("no dedupe", "daemon.orders.trades.TradeIds.add", "position differs|HALTED"),
+    planted("no dedupe", "daemon.orders.trades.TradeIds.add", "counted twice"),
     mutation(TradeIds, "dump", "known trades do not outlive a run", lambda _: [], "position differs|HALTED"),
 )
