@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from tests.simulation.checks import places
+from tests.simulation.checks import placed_in, places
 
 if TYPE_CHECKING:
     from tests.simulation.gate import Door
@@ -76,7 +74,7 @@ class Weather:
     def loses_up(self, line: Door, payload: bytes) -> bool:
         """Whether a request gets lost; of the order of a muted one nobody hears for a while."""
         if line.orders and places(payload) and self._takes("mute"):
-            name = msgspec.json.decode(payload)["params"]["newClientOrderId"]
+            name, _ = placed_in(payload)
             self.muted[name.encode()] = self._world.time.now_ns() + self.mute_ns
         return line.orders and b'"order.' in payload and self._takes("lose_request")
 
