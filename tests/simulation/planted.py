@@ -340,7 +340,9 @@ BUGS: dict[str, Bug] = {
 #: what only an account of coins shows
 SPOT_BUGS: dict[str, Bug] = {"reserves not given back": Bug(_reserve_kept, {"partial_fill": 1})}
 #: what messages cannot show
-BYTE_BUGS: dict[str, Bug] = {"half-open not noticed": Bug(_half_open_not_noticed, {"swallow": 1})}
+BYTE_BUGS: dict[str, Bug] = {
+    "half-open not noticed": Bug(_half_open_not_noticed, {"swallow": 1, "partial_fill": 2})
+}
 BUGS_OF: dict[Level, dict[str, Bug]] = {
     "messages": BUGS | SPOT_BUGS,
     "bytes": BUGS | SPOT_BUGS | BYTE_BUGS,
