@@ -114,7 +114,7 @@ class Checks:
     def power_cut(self) -> None:
         """Learn that the machine goes dark: what is not on the disk is forgotten, a kill switch, say."""
         if self._brought:
-            self._brought = None  # from where the day is measured may be forgotten with it
+            self.forget_begin()
         if self._latched is not None and self._world.disk.durable(self._latched[0]) < self._latched[1]:
             self._latched = None
 
@@ -127,6 +127,11 @@ class Checks:
         """Learn that a person had the day's loss measured anew."""
         self._brought = self._brought_by_day(run)
         self.limits.rebase()
+
+    def forget_begin(self) -> None:
+        """Learn that a process died while it measured anew: from where, its successor alone knows."""
+        self._brought = None
+        self.limits.known = False
 
     def heard(self, run: Run) -> None:
         """Learn that the daemon was given market data."""

@@ -37,7 +37,8 @@ class Limits:
         self._begin = nan  # what the account was worth before any loss
         self._worst = 0.0  # loss since then
         self._lost_since_ns = 0
-        self._other_day = False  # whether the machine's clock ever showed the day before
+        #: whether losses are measured from where the daemon does: not on the day before, by a clock set back
+        self.known = True
 
     # --- orders ---------------------------------------------------------------------------------------------
     def spend(self, run: Run) -> bool:
@@ -65,7 +66,7 @@ class Limits:
     # --- losses ---------------------------------------------------------------------------------------------
     def look(self) -> None:
         """Take note of what the account is worth now."""
-        self._other_day |= self._world.clock_off_ns < 0
+        self.known &= self._world.clock_off_ns >= 0
         equity = self._checks.equity()
         if isnan(self._begin):
             self._begin = equity
@@ -79,7 +80,7 @@ class Limits:
     @property
     def lost(self) -> bool:
         """Whether the day has ever lost what it may, since it is measured."""
-        return self._other_day or self._worst >= self._limits.daily_loss_max - MARKS
+        return not self.known or self._worst >= self._limits.daily_loss_max - MARKS
 
     def moved(self, amount: float) -> None:
         """Take note of money that came (negative: went) by hand: it is no profit."""
@@ -92,7 +93,7 @@ class Limits:
     @property
     def lost_for_s(self) -> float:
         """For how long more has been lost than may be, beyond what it takes to see it; 0: not so."""
-        if self._other_day or not self._lost_since_ns:
+        if not self.known or not self._lost_since_ns:
             return 0.0
         lost_ns = self._world.time.now_ns() - self._lost_since_ns
         return lost_ns / 1e9 if lost_ns > SEEN_NS else 0.0

@@ -29,7 +29,7 @@ from tests.simulation.faults import KINDS_OF
 from tests.simulation.gate import Gate
 from tests.simulation.loop import ByteLoop, VirtualLoop, sleep_until
 from tests.simulation.net import RunNet
-from tests.simulation.run import Run, make_task
+from tests.simulation.run import KilledError, Run, make_task
 from tests.simulation.weather import Weather
 
 if TYPE_CHECKING:
@@ -236,6 +236,10 @@ class World:
             self._tell(run, verb, rebase=True)
         except JournalError as error:
             self.log.append(f"{self.now_s:9.3f} {error}")
+        except KilledError:
+            if rebase:
+                self.checks.forget_begin()
+            raise
         else:
             if rebase:
                 self.checks.rebase(run)
