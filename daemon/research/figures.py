@@ -142,7 +142,7 @@ def summarise(
         fees=float(fills["fees"][-1]) if len(fills) else 0.0,
         net=position[P_REALISED] + position[P_UNREALISED] - position[P_FEES],
         position=position[P_QTY],
-        exposure=trips.exposed_ns(until_ns) / (until_ns - from_ns),
+        exposure=trips.exposed_ns(until_ns) / max(until_ns - from_ns, 1),  # a record may be one tick
         point_s=options.point_s,
         unsaid=told.unsaid,
         halted=outcome.halted,

@@ -25,6 +25,7 @@ from daemon.venues.binance_wire import (
     ShutdownEvent,
     TerminatedEvent,
 )
+from daemon.wire import failed_there
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -369,7 +370,7 @@ class Session:
         if order is None:
             return
         kind = REFUSALS[verb]
-        if status >= 500 or error.code in UNKNOWN_OUTCOMES:
+        if failed_there(status) or error.code in UNKNOWN_OUTCOMES:
             kind = "TIMEOUT"
         elif verb == QUERY and error.code == _NO_SUCH_ORDER:
             kind = "NOT_FOUND"

@@ -129,3 +129,9 @@ def test_the_benchmark_is_of_the_quotes_where_there_are_any():
 def test_the_json_is_read_back_as_it_was():
     result = summed(fills=[(10 * S_NS, 1, BUY, 10_000, 300_000), (20 * S_NS, 2, SELL, 10_001, 300_000)])
     assert msgspec.json.decode(msgspec.json.encode(result), type=type(result)) == result
+
+
+def test_a_record_of_one_tick_has_its_figures_too():
+    result = summed(until_ns=0)
+    assert (result.exposure, result.fills, result.round_trips) == (0.0, 0, 0)
+    assert result.unsaid["sharpe"].startswith("too few")

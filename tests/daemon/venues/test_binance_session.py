@@ -208,7 +208,8 @@ def test_a_definite_refusal_is_one(desk: Desk, verb: int, kind: str) -> None:
 
 @pytest.mark.parametrize("verb", [PLACE, CANCEL, AMEND, QUERY])
 @pytest.mark.parametrize(
-    ("code", "status"), [(-1007, 400), (-1006, 400), (-1000, 500), (-1001, 503), (-2010, 502), (-9999, 504)]
+    ("code", "status"),
+    [(-1007, 400), (-1006, 400), (-1000, 500), (-1001, 503), (-2010, 502), (-9999, 504), (-9999, 408)],
 )
 def test_an_unknown_outcome_is_never_a_rejection(desk: Desk, verb: int, code: int, status: int) -> None:
     desk.ask(1, verb)
