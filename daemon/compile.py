@@ -24,7 +24,7 @@ from numba.core.errors import NumbaError
 from daemon import kernel_cache
 from daemon.entry import bound
 from daemon.errors import ConfigError, unknown_strategy, unread
-from daemon.local_sources import forget, local_sources
+from daemon.local_sources import TextLoader, forget, imported_from, local_sources
 from kernels.book import make as make_book
 from kernels.ring import new_rings
 from kernels.shapes import STREAM
@@ -187,25 +187,25 @@ def _from_file(path: Path) -> Strategy:
     name = f"tickd_strategy_{_plain(path.stem)}_{_hash(whole)}"
     if name not in sys.modules:
         forget(helpers, path.parent)
-    with kernel_cache.apart(name):
-        module = _import(name, path)
+    with kernel_cache.apart(name), imported_from(helpers):
+        module = _import(name, path, source)
     return from_module(path.stem, module, whole)
 
 
-def _import(name: str, path: Path) -> ModuleType:
-    """Import a file under a name of its own.
+def _import(name: str, path: Path, source: str) -> ModuleType:
+    """Import a file, whose text is `source`, under a name of its own.
 
     It must stand in sys.modules before it runs, or numba's cache cannot find its functions again.
     """
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{path} is no Python file")
+    loader = TextLoader(name, str(path), source)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise ConfigError(f"{path} does not load ({type(error).__name__}: {_line(error)})") from error
@@ -295,7 +295,7 @@ def _generated(name: str, text: str) -> ModuleType:
         draft = path.with_suffix(f".{os.getpid()}")
         draft.write_text(text, encoding="utf-8")
         draft.rename(path)
-    return _import(name, path)
+    return _import(name, path, text)
 
 
 def _interpreted(

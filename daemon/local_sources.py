@@ -3,6 +3,9 @@
 Numba checks a cached function against its own file alone. So what is compiled of a user's file is kept under
 a hash over all that the user wrote, helpers included (daemon/compile.py); ours has a hash of its own
 (daemon/kernel_cache.py). An import by a computed name is not seen.
+
+What runs is the very text that was read here, never bytecode: Python takes a .pyc for its source's as long as
+size and second of the edit are the same.
 """
 
 from __future__ import annotations
@@ -10,12 +13,15 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from importlib.machinery import PathFinder
+from contextlib import contextmanager
+from importlib.machinery import PathFinder, SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import CodeType, ModuleType
 
 #: packages that are never a user's own, wherever the strategy's file lies
 _OURS: Final = frozenset({"daemon", "kernels", "strategies"})
@@ -45,6 +51,47 @@ def local_sources(path: Path, source: str) -> dict[str, str]:
                 package = module if file.stem == "__init__" else module.rpartition(".")[0]
                 waiting.append((package, found[module]))
     return dict(sorted(found.items()))
+
+
+class TextLoader(SourceFileLoader):
+    """Runs a text as the module of a file, whatever the file or its bytecode holds by now."""
+
+    def __init__(self, name: str, path: str, text: str) -> None:
+        super().__init__(name, path)
+        self._text = text
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the text, compiled; raises SyntaxError, ValueError."""
+        return self.source_to_code(self._text.encode(), self.get_filename(fullname))
+
+
+class _TextFinder:
+    """Finds modules where Python does, and lets them run the texts that are given."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the spec of one of the given modules, None of any other."""
+        if name not in self._texts:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.origin is not None:
+            spec.loader = TextLoader(name, spec.origin, self._texts[name])
+        return spec
+
+
+@contextmanager
+def imported_from(texts: Mapping[str, str]) -> Iterator[None]:
+    """Let imports of these modules run the texts, as local_sources returned them."""
+    finder = _TextFinder(texts)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def forget(names: Iterable[str], folder: Path) -> None:
