@@ -21,7 +21,6 @@ from daemon.credentials import find_token
 from daemon.errors import EXIT_DONE, JournalError, TickdError
 from daemon.events import Command
 from daemon.faces.compiling import compiling, told_to
-from daemon.faces.http import Audit as HttpAudit
 from daemon.faces.http import HttpFace
 from daemon.faces.sinks import Sinks
 from daemon.feeds.connections import FeedConnections
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from daemon.assembly import TradingDesk
     from daemon.config import Config
     from daemon.core import Core
+    from daemon.faces.http_forms import Audit as HttpAudit
     from daemon.feeds.base import Exchange
     from daemon.logs import Logs
     from daemon.seams import Net, Seams, Timer, Worker

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from daemon.status import StageLatency
+from daemon.status import SlowTick, StageLatency
 from kernels import stats
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BOUNDS_S: Final = [bound / 1e9 for bound in stats.BOUNDS_NS]
 
 
-def stage_latency(stage: str, h: NDArray[np.int64]) -> StageLatency:
+def stage_latency(stage: str, h: NDArray[np.int64], slowest: SlowTick | None = None) -> StageLatency:
     """Summarise a histogram (kernels.stats, nanoseconds) as a stage of a Status."""
     count = int(h[stats.HIST_COUNT])
     buckets = np.zeros(len(BOUNDS_S), dtype=np.int64)
@@ -32,6 +32,7 @@ def stage_latency(stage: str, h: NDArray[np.int64]) -> StageLatency:
         p999_s=_seconds(stats.quantile(h, 0.999)),
         max_s=int(h[stats.HIST_MAX]) / 1e9 if count else None,
         buckets=buckets.tolist(),
+        slowest=slowest,
     )
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from daemon.feeds.core import FeedCore
     from daemon.feeds.lane import Lane
     from daemon.runtime import Runtime
+    from daemon.spans import Spans
+    from daemon.status import StageLatency
 
 
 #: positions that cancel to this share of themselves are flat
@@ -156,6 +158,12 @@ def _strategy_status(runtime: Runtime) -> StrategyStatus:
     )
 
 
+def _latency(spans: Spans, now_ns: int) -> list[StageLatency]:
+    """Return where the time goes, by stage."""
+    stages = zip(STAGES, spans.histograms, spans.slowest(now_ns), strict=True)
+    return [stage_latency(*one) for one in stages]
+
+
 def _known(values: list[float], choose: Callable[[list[float]], float]) -> float | None:
     """Return the value that counts, of those that are known; None without any."""
     known = [value for value in values if isfinite(value)]
@@ -206,5 +214,5 @@ def take_status(core: Core, feed: FeedCore, *, name: str, mode: str, started_ns:
         left_behind=left_behind(core.orders),
         checkpoints=core.checkpoints.written,
         strategy_faults={one.name: one.fault_text for one in core.runtimes if one.fault},
-        latency=[stage_latency(stage, row) for stage, row in zip(STAGES, core.spans.histograms, strict=True)],
+        latency=_latency(core.spans, now_ns),
     )

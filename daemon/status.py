@@ -54,6 +54,14 @@ class StrategyStatus(msgspec.Struct, kw_only=True):
     gaps: int = 0  # its restart from a checkpoint included
 
 
+class SlowTick(msgspec.Struct):
+    """The slowest tick of a stage lately: where to find it on the tape, and what it took."""
+
+    seq: int  # its entry in the session's tape
+    span_s: float
+    at_s: float  # when it was measured, since 1970
+
+
 class StageLatency(msgspec.Struct, kw_only=True):
     """Spans of one stage, in seconds. `buckets` are cumulative counts at daemon.latency.BOUNDS_S."""
 
@@ -65,6 +73,7 @@ class StageLatency(msgspec.Struct, kw_only=True):
     p999_s: float | None
     max_s: float | None
     buckets: list[int]
+    slowest: SlowTick | None = None  # of the last 15 to 30 s; a session that is not recorded has none
 
 
 class RateLimit(msgspec.Struct, kw_only=True):

@@ -27,7 +27,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 from aiohttp import web
@@ -41,6 +41,7 @@ from daemon.faces.http_forms import (
     REASON_CHARS_MAX,
     SAFE,
     Accepted,
+    Audit,
     Kind,
     Order,
     Readiness,
@@ -48,7 +49,7 @@ from daemon.faces.http_forms import (
     ResumeOrder,
 )
 from daemon.faces.http_limits import Bucket, Pieced, Reused, Taken
-from daemon.faces.metrics import CONTENT_TYPE, exposition
+from daemon.faces.metrics import expositions, media_type
 from daemon.faces.openapi import document
 
 if TYPE_CHECKING:
@@ -67,25 +68,6 @@ _COMMANDS: Final = (10, 5.0)
 SOCKET_BYTES_MAX: Final = 107
 #: a hung client must not hold up the daemon's end
 SHUTDOWN_S: Final = 1.0
-
-
-class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """One command that was asked for, for the journal and the log."""
-
-    verb: str
-    reason: str
-    via: str  # "socket" or "port"
-    accepted: bool
-    rebase: bool = False
-    often: bool = False  # it came too often: where it stood already, nothing was done
-    refusal: str = ""
-
-    @property
-    def event(self) -> str:
-        """The name of its line: a flood of one kind is cut by name, and takes no other's lines along."""
-        if not self.accepted:
-            return "command_refused"
-        return "command_repeated" if self.often else "command"
 
 
 class Obey(Protocol):
@@ -121,7 +103,7 @@ class HttpFace:
         self._read = read
         self._newest = Reused(self._status, clock.mono_ns)
         self._state_body = Reused(lambda: msgspec.json.encode(self._status()), clock.mono_ns)
-        self._metrics_body = Pieced(exposition(self._status), clock.mono_ns)
+        self._metrics = {kind: Pieced(one, clock.mono_ns) for kind, one in expositions(self._status).items()}
         self._frames_body = Reused(lambda: b"".join(b"%b\n" % one for one in frames()), clock.mono_ns)
         self._command = command
         self._audit = audit
@@ -232,7 +214,8 @@ class HttpFace:
 
     def _forget(self) -> None:
         """Tell nobody what was before a command."""
-        for one in (self._newest, self._state_body, self._metrics_body):
+        kept: list[Reused[Any] | Pieced] = [self._newest, self._state_body, *self._metrics.values()]
+        for one in kept:
             one.forget()
 
     def _status(self) -> Status:
@@ -258,8 +241,9 @@ class HttpFace:
         ready = status.state == "READY" and not silence
         return _json(200 if ready else 503, Readiness(status.state, status.reason or silence))
 
-    async def _get_metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=await self._metrics_body.get(), headers={"Content-Type": CONTENT_TYPE})
+    async def _get_metrics(self, request: web.Request) -> web.Response:
+        kind = media_type(request.headers.get("Accept", ""))
+        return web.Response(body=await self._metrics[kind].get(), headers={"Content-Type": kind})
 
     async def _get_frames(self, _: web.Request) -> web.Response:
         return web.Response(body=self._frames_body.get(), content_type="text/plain")

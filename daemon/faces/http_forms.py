@@ -69,6 +69,25 @@ class Refusal(msgspec.Struct):
     error: str
 
 
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """One command that was asked for, for the journal and the log."""
+
+    verb: str
+    reason: str
+    via: str  # "socket" or "port"
+    accepted: bool
+    rebase: bool = False
+    often: bool = False  # it came too often: where it stood already, nothing was done
+    refusal: str = ""
+
+    @property
+    def event(self) -> str:
+        """The name of its line: a flood of one kind is cut by name, and takes no other's lines along."""
+        if not self.accepted:
+            return "command_refused"
+        return "command_repeated" if self.often else "command"
+
+
 class Route(NamedTuple):
     """One request and its answers: by status the type of a JSON body, or the media type of another."""
 
@@ -97,7 +116,7 @@ ROUTES: Final = (
     Route(
         "GET", "/readyz", "200 while READY and any feed speaks", {200: Readiness, 503: Readiness, **_ALWAYS}
     ),
-    Route("GET", "/metrics", "Prometheus's text format", {200: TEXT, **_ALWAYS}),
+    Route("GET", "/metrics", "Prometheus's text format, or OpenMetrics", {200: TEXT, **_ALWAYS}),
     Route("GET", "/state", "All that the daemon tells about itself", {200: Status, **_ALWAYS}),
     Route("GET", "/frames", "The newest frames of ticks as they came, a line each", {200: TEXT, **_ALWAYS}),
     Route("GET", "/openapi.json", "This document", {200: "application/json", **_ALWAYS}),

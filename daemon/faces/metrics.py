@@ -7,6 +7,7 @@ beforehand has its sample from the first scrape on: of a series that begins at 1
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -19,7 +20,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
+from prometheus_client.samples import Exemplar, Sample
 
 from daemon.faces.exposition import lazy, render
 from daemon.faces.http_forms import KINDS
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 
     from daemon.status import Footprint, InstrumentStatus, RateLimit, StageLatency, Status
 
-#: the text format's own name for itself
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+#: what the formats call themselves
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 STATES = ("STARTING", "RECOVERING", "WARMING", "READY", "HALTED", "DRAINING", "STOPPED")
 _REFUSALS = [name for code, name in REFUSAL_NAMES.items() if code != APPROVED]
 _ORDER_STATES = [state.name for state in State]
@@ -72,12 +74,20 @@ class StatusCollector(Collector):
         yield from _replay(status)
 
 
-def exposition(read: Callable[[], Status]) -> Callable[[], Iterator[bytes]]:
-    """Return what renders /metrics in pieces: what the daemon tells, and its process (memory, CPU, files)."""
+def expositions(read: Callable[[], Status]) -> dict[str, Callable[[], Iterator[bytes]]]:
+    """Return what renders /metrics in pieces, by media type: the daemon's, and its process's."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(StatusCollector(read))
     ProcessCollector(registry=registry)
-    return lambda: render(registry.collect())
+    return {
+        TEXT: lambda: render(registry.collect()),
+        OPENMETRICS: lambda: render(registry.collect(), openmetrics=True),
+    }
+
+
+def media_type(accept: str) -> str:
+    """Return the format that an Accept header asks for: Prometheus's, and OpenMetrics where it is named."""
+    return OPENMETRICS if "application/openmetrics-text" in accept else TEXT
 
 
 def _daemon(status: Status) -> Iterator[Metric]:
@@ -311,8 +321,16 @@ def _replay(status: Status) -> Iterator[Metric]:
     yield _gauge("tickd_replay_speed", "Seconds of the record a second, since the replay began", replay.speed)
 
 
-def _buckets(one: StageLatency) -> list[tuple[str, float]]:
-    return [*zip(_BOUNDS, one.buckets, strict=True), ("+Inf", one.count)]
+def _buckets(one: StageLatency) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
+    """Return the buckets, the one of the slowest tick with where that is found on the tape."""
+    found: list[tuple[str, float] | tuple[str, float, Exemplar]] = [*zip(_BOUNDS, one.buckets, strict=True)]
+    found.append(("+Inf", one.count))
+    slow = one.slowest
+    if slow is not None:
+        place = bisect_left(BOUNDS_S, slow.span_s)
+        bound, count = found[place][:2]
+        found[place] = bound, count, Exemplar({"seq": str(slow.seq)}, slow.span_s, slow.at_s)
+    return found
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

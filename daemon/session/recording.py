@@ -66,6 +66,7 @@ class Recording:
         self._tape, self._core = tape, core
         self._own, self._reads = tape.stream(entries.CORE), tape.stream(entries.READS)
         core.journal.on_append_failed = self._append_failed
+        core.spans.find_by(lambda: tape.seq - 1)
         now_ns = self.wall.now_ns()
         tape.take(self._own, now_ns, False, encode(("begin", (begin,))))
         self._end(now_ns)

@@ -295,6 +295,8 @@ def draw(panel: Panel, number: int, where: dict[str, int]) -> dict[str, Any]:
             "format": "heatmap" if heat else "time_series",
             "instant": panel.kind == "stat",
             "range": panel.kind != "stat",
+            # the slowest ticks, as dots: where Prometheus keeps them and the daemon records
+            "exemplar": panel.kind != "stat" and "tickd_stage_latency_seconds_bucket" in query,
         }
         for at, (query, legend) in enumerate(panel.queries)
     ]

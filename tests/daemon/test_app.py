@@ -16,7 +16,7 @@ from daemon.clock import SystemClock
 from daemon.disk import RealDisk
 from daemon.errors import ConfigError, FrameError, JournalError, NetError, TickdError, VenueError
 from daemon.events import VenueStatus
-from daemon.faces.http import Audit
+from daemon.faces.http_forms import Audit
 from daemon.logs import BURST_MAX
 from daemon.meetings import Meetings
 from daemon.orders import lasting

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from daemon.spans import STAGES, NoSpans, Spans
+from daemon.spans import SLOWEST_NS, STAGES, NoSpans, Spans
+from daemon.status import SlowTick
 from kernels import stats
 
 
@@ -44,3 +45,51 @@ def test_on_virtual_time_nothing_is_recorded():
     spans.sent(1000, 1900, 2000, 2200, 2500)
     spans.acknowledged(7)
     assert recorded(spans) == {}
+
+
+def slowest(spans, now_ns=0):
+    return {
+        stage: (one.seq, round(one.span_s * 1e9))
+        for stage, one in zip(STAGES, spans.slowest(now_ns), strict=True)
+        if one is not None
+    }
+
+
+def test_off_the_record_no_tick_is_the_slowest():
+    spans = Spans()
+    spans.turned(1000, 1900)
+    spans.decided(1000, 1300, 1900)
+    spans.sent(1000, 1900, 2000, 2200, 2500)
+    assert slowest(spans) == {}
+
+
+def test_the_slowest_tick_of_each_stage_is_kept_with_its_entry_on_the_tape():
+    spans, seqs = Spans(), iter(range(70, 99))
+    spans.find_by(lambda: next(seqs))
+    spans.turned(1000, 1900)
+    spans.turned(1000, 1900)  # no slower
+    spans.turned(2000, 3000)
+    spans.turned(3000, 3500)
+    assert slowest(spans) == {"turn": (71, 1000)}
+    assert spans.slowest(0)[STAGES.index("turn")] == SlowTick(71, 1e-6, 3e-6)
+    spans.decided(1000, 1300, 1900)
+    spans.sent(1000, 1900, 2000, 2200, 2500)
+    assert slowest(spans) == {
+        "turn": (71, 1000),
+        "decode": (72, 300),
+        "decide": (73, 600),
+        "order": (74, 1500),
+    }
+
+
+def test_a_slow_tick_is_told_of_for_one_to_two_spells_and_then_forgotten():
+    spans = Spans()
+    spans.find_by(lambda: 7)
+    spell = SLOWEST_NS + 1
+    assert slowest(spans, spell) == {}
+    spans.turned(0, 900)
+    assert slowest(spans, 2 * spell) == {"turn": (7, 900)}
+    spans.turned(0, 500)  # a spell of its own, and still behind the one before
+    assert slowest(spans, 2 * spell + 1) == {"turn": (7, 900)}
+    assert slowest(spans, 3 * spell) == {"turn": (7, 500)}
+    assert slowest(spans, 4 * spell) == {}

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from daemon.tape.reader import read_tape
 from tests.end_to_end.harness import CROSS, fetch, free_port, until
 from tests.mosquitto import Broker
 
@@ -63,7 +64,8 @@ class Asked:
         path.write_text(json.dumps(config))
         data = f"--storage.tsdb.path={bench.folder / 'prometheus'}"
         listen = f"--web.listen-address=127.0.0.1:{self.port}"
-        self.child = bench.start([prometheus(), f"--config.file={path}", data, listen], "prometheus")
+        more = "--enable-feature=exemplar-storage"
+        self.child = bench.start([prometheus(), f"--config.file={path}", data, listen, more], "prometheus")
         until(self._ready, "Prometheus is ready")
 
     def _ready(self):
@@ -77,6 +79,12 @@ class Asked:
         status, body = fetch(self.port, f"/api/v1/{path}?{urlencode(words)}")
         assert status == 200, body
         return json.loads(body)["data"]
+
+    def exemplars(self, query, seconds):
+        """Return every exemplar that a query's series had in the last seconds."""
+        now = time.time()
+        found = self.get("query_exemplars", query=query, start=now - seconds, end=now)
+        return [one for series in found for one in series["exemplars"]]
 
     def values(self, query, seconds):
         """Return every value that a query had in the last seconds, those that are no number left out."""
@@ -141,5 +149,13 @@ def test_every_panel_and_every_rule_has_something_to_show(bench, root, broker):
         for name in set(re.findall(r"\b(?:tickd|process)_\w+|\bup\b", one["query"])):
             if name not in {"tickd_order_rejects_total", "tickd_liquidation_distance"}:
                 assert asked.values(name, since), (one["name"], name)
+    slow = asked.exemplars('tickd_stage_latency_seconds_bucket{stage="turn"}', since)
     assert daemon.child.end() == 0
     asked.child.end()
+    (session,) = (bench.folder / "var" / "one" / "tape-live").iterdir()
+    entries = {entry.seq: entry for entry in read_tape(session)}
+    assert slow
+    for one in slow:
+        entry = entries[int(one["labels"]["seq"])]
+        assert entry.stream == "feed/0"
+        assert abs(one["timestamp"] - entry.wire_ns / 1e9) < 0.01 + float(one["value"])

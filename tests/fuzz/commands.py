@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from daemon.clock import VirtualTime
 from daemon.errors import TickdError
-from daemon.faces.http import COMMANDS, Audit, HttpFace
+from daemon.faces.http import COMMANDS, HttpFace
 from daemon.grammar import parse
 from daemon.status import Status
 from tests.fuzz.files import new_folder
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from daemon.events import Command
+    from daemon.faces.http_forms import Audit
 
 _TOKEN: Final = "fuzzed"
 _STATUS: Final = Status(name="f", mode="paper", version="0", state="READY", now_ns=1, uptime_s=1.0)

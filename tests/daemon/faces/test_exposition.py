@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 from prometheus_client.registry import Collector
 
 from daemon.faces.exposition import LINES_MAX, render
 from daemon.faces.metrics import StatusCollector
+from daemon.status import SlowTick
 from tests.daemon.faces.test_metrics import everything
 
 edges = st.sampled_from([0.0, -0.0, 1e6, 999_999.5, math.inf, math.nan])
@@ -27,17 +29,21 @@ class Given(Collector):
         return iter(self.families)
 
 
-def theirs(collector):
+def theirs(collector, form=generate_latest):
     registry = CollectorRegistry(auto_describe=False)
     registry.register(collector)
-    return generate_latest(registry)
+    return form(registry)
 
 
 def test_everything_a_daemon_tells_is_as_the_library_has_it():
     status = everything()
     status.instruments[0].symbol = 'odd"\\\n'
     collector = StatusCollector(lambda: status)
+    status.latency[0].slowest = SlowTick(4711, 1.5e-5, 1_700_000_000.25)
     assert b"".join(render(collector.collect())) == theirs(collector)
+    found = b"".join(render(collector.collect(), openmetrics=True))
+    assert found == theirs(collector, openmetrics)
+    assert found.count(b'# {seq="4711"} 1.5e-05 1700000000.25\n') == 1
 
 
 @given(st.dictionaries(st.tuples(texts, texts), numbers, max_size=5), numbers, texts)
@@ -48,6 +54,7 @@ def test_any_label_and_number_is_as_the_library_has_it(samples, number, text):
     histogram = HistogramMetricFamily("h", "h", buckets=[("0.5", 1), ("+Inf", 2)], sum_value=1.5)
     families = [several, histogram, CounterMetricFamily("c", "c", value=number)]
     assert b"".join(render(families)) == theirs(Given(families))
+    assert b"".join(render(families, openmetrics=True)) == theirs(Given(families), openmetrics)
 
 
 def test_no_piece_is_long():

@@ -79,6 +79,9 @@ def test_health_readiness_state_and_metrics_answer(tmp_path):
             async with session.get("/metrics") as answer:
                 assert answer.content_type == "text/plain"
                 assert 'tickd_state{state="WARMING"} 1.0' in await answer.text()
+            async with session.get("/metrics", headers={"Accept": "application/openmetrics-text"}) as answer:
+                assert answer.content_type == "application/openmetrics-text"
+                assert (await answer.text()).endswith("\n# EOF\n")
 
     run(scenario())
 

@@ -5,9 +5,11 @@ import re
 import msgspec
 import numpy as np
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Exemplar, Timestamp
 
-from daemon.faces.metrics import STATES, exposition
+from daemon.faces.metrics import OPENMETRICS, STATES, TEXT, expositions, media_type
 from daemon.feeds.base import FRAME_REASONS
 from daemon.latency import BOUNDS_S, stage_latency
 from daemon.orders.audit import ALARMS
@@ -21,6 +23,7 @@ from daemon.status import (
     OrderCounts,
     RateLimit,
     ReplayStatus,
+    SlowTick,
     Status,
     StrategyStatus,
     TapeStatus,
@@ -139,7 +142,7 @@ def make(**changes):
 
 
 def text_of(read):
-    return b"".join(exposition(read)()).decode()
+    return b"".join(expositions(read)[TEXT]()).decode()
 
 
 def scrape(status):
@@ -358,3 +361,33 @@ def written(page):
 def test_the_page_names_every_metric_as_it_is_told_and_no_other(root):
     page = (root / "docs" / "metrics.md").read_text(encoding="utf-8")
     assert written(page) == told(text_of(everything))
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", TEXT),
+        ("*/*", TEXT),
+        ("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3", OPENMETRICS),
+    ],
+)
+def test_openmetrics_is_for_who_asks_for_it(accept, kind):
+    assert media_type(accept) == kind
+
+
+def test_the_slowest_tick_is_an_exemplar_of_its_bucket_in_openmetrics():
+    h = np.zeros(stats.HISTOGRAM_SIZE, np.int64)
+    for span_ns in (900, 1_000, 70_000):
+        stats.observe(h, span_ns)
+    slow = SlowTick(4711, 7e-5, 1_700_000_000.25)
+    status = make(latency=[stage_latency("turn", h, slow)])
+    text = b"".join(expositions(lambda: status)[OPENMETRICS]()).decode()
+    families = {one.name: one for one in openmetrics(text)}
+    told = [one for one in families["tickd_stage_latency_seconds"].samples if one.exemplar]
+    edges = [bound for bound in BOUNDS_S if bound >= 7e-5]
+    assert [(float(one.labels["le"]), one.value) for one in told] == [(edges[0], 3)]
+    assert told[0].exemplar == Exemplar({"seq": "4711"}, 7e-5, Timestamp(1_700_000_000, 250_000_000))
+    assert "4711" not in text_of(lambda: status)
+    beyond = make(latency=[stage_latency("turn", h, SlowTick(1, 1e9, 2.0))])
+    text = b"".join(expositions(lambda: beyond)[OPENMETRICS]()).decode()
+    assert 'le="+Inf",stage="turn"} 3.0 # {seq="1"} 1e+09 2.0\n' in text

@@ -7,6 +7,7 @@ import pytest
 
 from daemon.events import Command
 from daemon.session.entries import CORE, READS, decode, decode_reads
+from daemon.spans import STAGES
 from daemon.tape.reader import read_tape
 
 
@@ -53,6 +54,19 @@ def test_a_cut_and_a_book_have_their_streams(tmp_path, new_session):
     assert "cut/0" in streams
     book = last[streams.index("snapshot/BTC/USDT")]
     assert (book.wire_ns, book.payload) == (7, b"{}")
+
+
+def test_the_slowest_tick_is_told_with_its_entry(tmp_path, new_session, monkeypatch):
+    run = new_session(tmp_path)
+    run.quote(100.0)
+    monkeypatch.setattr(run.core.engine, "_stamp_ns", lambda: run.time.now_ns() + 5_000)
+    run.quote(101.0)
+    monkeypatch.undo()
+    run.quote(102.0)
+    slow = run.core.spans.slowest(run.time.now_ns())[STAGES.index("decode")]
+    found = [one for one in read_tape(run.end_of_tape()) if one.seq == slow.seq]
+    assert [(one.stream, b'"b":"101.00"' in one.payload) for one in found] == [("feed/0", True)]
+    assert slow.span_s == 5e-6
 
 
 def test_no_secret_can_be_on_it(session):
