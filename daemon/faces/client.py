@@ -10,7 +10,7 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,29 +20,31 @@ from daemon.status import Status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TIMEOUT_S = 5.0
+TIMEOUT_S: Final = 5.0
+#: where systemd's RuntimeDirectory puts those of tickd@NAME
+SERVICES: Final = Path("/run/tickd")
 
 
-def find_socket(name: str | None, folder: Path = Path("var")) -> Path:
-    """Return the socket of the daemon `name`, or of the only one that runs in `folder`.
+def find_socket(name: str | None, folder: Path = Path("var"), services: Path = SERVICES) -> Path:
+    """Return the socket of the daemon `name`, or of the only one that runs: in `folder`, else as a service.
 
     What a killed daemon left behind is no choice. Raises NotRunningError when there is none, UsageError when
     `name` is needed to choose.
     """
     if name is not None:
-        return folder / name / "tickd.sock"
+        own, service = (place / name / "tickd.sock" for place in (folder, services))
+        return service if not _is_taken(own) and _is_taken(service) else own
     found = sorted(folder.glob("*/tickd.sock"))
-    if not found:
+    alive = [path for path in found if _is_taken(path)]
+    alive = alive or [path for path in sorted(services.glob("*/tickd.sock")) if _is_taken(path)]
+    if len(alive) > 1:
+        names = ", ".join(path.parent.name for path in alive)
+        raise UsageError(f"several daemons run here ({names}); choose one with --name")
+    if not alive and not found:
         raise NotRunningError(
             f"no daemon runs here (there is no {folder}/NAME/tickd.sock); start one, or say --socket"
         )
-    if len(found) > 1:
-        alive = [path for path in found if _is_taken(path)]
-        if len(alive) > 1:
-            names = ", ".join(path.parent.name for path in alive)
-            raise UsageError(f"several daemons run here ({names}); choose one with --name")
-        found = alive or found
-    return found[0]
+    return (alive or found)[0]
 
 
 def _is_taken(path: Path) -> bool:

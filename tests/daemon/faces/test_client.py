@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from contextlib import ExitStack
 
 import pytest
 
@@ -115,19 +116,49 @@ def test_a_daemon_that_hangs_is_given_up_on(tmp_path, monkeypatch):
 
 
 def test_the_only_daemon_that_runs_is_found_and_of_several_one_must_be_named(tmp_path):
+    def found(name):
+        return client.find_socket(name, tmp_path, tmp_path / "none")
+
     with pytest.raises(NotRunningError, match="no daemon runs here"):
-        client.find_socket(None, tmp_path)
+        found(None)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     first, second = (tmp_path / name / "tickd.sock" for name in ("a", "b"))
     with socket.socket(socket.AF_UNIX) as killed, socket.socket(socket.AF_UNIX) as alive:
         killed.bind(str(first))  # nobody listens: so a killed daemon leaves it
-        assert client.find_socket(None, tmp_path) == first
+        assert found(None) == first
         alive.bind(str(second))
-        assert client.find_socket(None, tmp_path) == first  # it is said that nobody answers
+        assert found(None) == first  # it is said that nobody answers
         alive.listen()
-        assert client.find_socket(None, tmp_path) == second
+        assert found(None) == second
         killed.listen()
         with pytest.raises(UsageError, match=r"several daemons run here \(a, b\); choose one with --name"):
-            client.find_socket(None, tmp_path)
-    assert client.find_socket("b", tmp_path) == second
+            found(None)
+    assert found("b") == second
+
+
+def test_a_service_is_found_where_no_daemon_runs_in_the_folder(tmp_path):
+    here, run = tmp_path / "var", tmp_path / "run"
+
+    def found(name=None):
+        return client.find_socket(name, here, run)
+
+    with ExitStack() as stack:
+
+        def listening(place, name):
+            (place / name).mkdir(parents=True)
+            one = stack.enter_context(socket.socket(socket.AF_UNIX))
+            one.bind(str(place / name / "tickd.sock"))
+            one.listen()
+            return place / name / "tickd.sock"
+
+        live = listening(run, "live")
+        assert found() == found("live") == live
+        assert found("b") == here / "b" / "tickd.sock"  # it is said that nobody answers there
+        perp = listening(run, "perp")
+        with pytest.raises(UsageError, match=r"several daemons run here \(live, perp\); choose one"):
+            found()
+        assert found("perp") == perp
+        own = listening(here, "live")
+        assert found() == found("live") == own
+    assert found() == own  # it was killed, and so was the service
