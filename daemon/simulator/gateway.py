@@ -200,8 +200,7 @@ class Gateway:
     def _headers(
         self, used: AddressLimits, now_ns: int, method: Method | None = None, call: Call | None = None
     ) -> dict[str, str]:
-        weight = str(used.used(now_ns))
-        headers = {"X-MBX-USED-WEIGHT": weight, "X-MBX-USED-WEIGHT-1M": weight}
+        headers = used.headers(now_ns)
         if method is not None and method.places_orders and call is not None:
             headers |= call.account.orders.headers(now_ns)
         return headers

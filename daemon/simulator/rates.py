@@ -113,6 +113,13 @@ class AddressLimits:
             retry_data(now_ns, self._weight.ends_ns()),
         )
 
+    def headers(self, now_ns: int) -> dict[str, str]:
+        """Return what an answer tells of the weight: nothing where it has no limit."""
+        if not self._limits.weight_1m:
+            return {}
+        weight = str(self.used(now_ns))
+        return {"X-MBX-USED-WEIGHT": weight, "X-MBX-USED-WEIGHT-1M": weight}
+
     def ban(self, length_ns: int, now_ns: int) -> None:
         """Refuse everything from this address for `length_ns`."""
         self._bans += 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
+import structlog
 
 from daemon.errors import DECODE_ERRORS, FrameError, NetError, VenueError
 from daemon.events import Balance, OpenOrder, VenueSnapshot
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from daemon.venues.server_clock import ServerClock
     from daemon.venues.signing import Signer
 
+_log = structlog.get_logger(component="venue")
+
 B = TypeVar("B")
 T = TypeVar("T")
 
@@ -42,6 +45,8 @@ TRIES: Final = 5
 #: distances of tries, of requests here and of connections in binance.py
 BACKOFF_S_FIRST: Final = 0.25
 BACKOFF_S_MAX: Final = 30.0
+#: a wait for room in the exchange's limits is logged from here on: a start may take a minute by it
+_WAIT_TOLD_MS: Final = 1_000
 ROWS_MAX: Final = 1000  # the longest list the exchange sends at once
 _INVALID_TIMESTAMP: Final = -1021
 _UNKNOWN: Final = -1000
@@ -109,6 +114,8 @@ class RestReader:
         backoff = Backoff(BACKOFF_S_FIRST, BACKOFF_S_MAX, self._seams.random)
         for attempt in range(1, TRIES + 1):
             while patient and (waits_ms := self._budget.reading_waits_ms(self._time_ms(), weight)):
+                if waits_ms >= _WAIT_TOLD_MS:
+                    _log.info("limit_waits", of=path, seconds=round(waits_ms / 1000, 1))
                 await pause(self._seams, waits_ms / 1000)  # before it is signed: a signature is of its moment
             try:
                 if signed:

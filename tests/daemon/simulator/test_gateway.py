@@ -44,6 +44,12 @@ def test_each_answer_tells_the_weight_used_by_this_address(kit):
     assert kit.rest("GET", "ping", address="b").headers["X-MBX-USED-WEIGHT"] == "1"
 
 
+def test_no_answer_tells_of_a_weight_without_limit(make_kit):
+    headers = make_kit(Limits(weight_1m=0)).rest("GET", "exchangeInfo").headers
+    assert "X-MBX-USED-WEIGHT-1M" not in headers
+    assert "X-MBX-USED-WEIGHT" not in headers
+
+
 def test_a_placed_order_tells_the_order_counts(kit):
     order = {
         "symbol": "BTCUSDT",

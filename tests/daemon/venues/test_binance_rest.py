@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemon.clock import VirtualTime
 from daemon.errors import NetError, VenueError
@@ -433,8 +434,11 @@ def test_a_snapshot_that_is_limited_goes_on_where_it_was_once_it_may() -> None:
 def test_a_request_that_waited_is_signed_when_it_leaves() -> None:
     desk = Desk(lambda path, params: ANSWERS[path])
     desk.budget.learn([RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000, 5390)], 1_700_000_000_000)
-    desk.run(desk.rest.snapshot([INSTRUMENT], 1, OrderNames()))
+    with capture_logs() as said:
+        desk.run(desk.rest.snapshot([INSTRUMENT], 1, OrderNames()))
     assert [int(params["timestamp"]) for _, params in desk.net.asked] == [1_700_000_040_000] * 3
+    waits = {"component": "venue", "event": "limit_waits", "of": "/api/v3/myTrades", "seconds": 40.0}
+    assert said == [{**waits, "log_level": "info"}]
 
 
 def test_the_clock_is_measured_without_a_wait() -> None:
