@@ -138,9 +138,10 @@ class AddressLimits:
         self._weight.roll(now_ns)
         return self._weight.count
 
-    def row(self, now_ns: int) -> dict[str, Any]:
-        """Return the REQUEST_WEIGHT row of a WebSocket API answer."""
-        return _row("REQUEST_WEIGHT", "MINUTE", 1, self._limits.weight_1m, self.used(now_ns))
+    def rows(self, now_ns: int) -> list[dict[str, Any]]:
+        """Return the REQUEST_WEIGHT row of a WebSocket API answer; none where it has no limit."""
+        limit = self._limits.weight_1m
+        return [_row("REQUEST_WEIGHT", "MINUTE", 1, limit, self.used(now_ns))] if limit else []
 
     def _banned(self, now_ns: int) -> ApiError:
         until_ms = self.banned_until_ns // 1_000_000
@@ -188,10 +189,13 @@ class OrderLimits:
             window.count = max(0, window.count - 1)
 
     def rows(self, now_ns: int) -> list[dict[str, Any]]:
-        """Return the ORDERS rows of a WebSocket API answer: of the current ten seconds, and day or minute."""
+        """Return the ORDERS rows of a WebSocket API answer: of the current ten seconds, and day or minute.
+
+        One without a limit is left out.
+        """
         for _, _, window, _ in self._windows:
             window.roll(now_ns)
-        return [_row("ORDERS", *row[:2], row[3], row[2].count) for row in self._windows]
+        return [_row("ORDERS", *row[:2], row[3], row[2].count) for row in self._windows if row[3]]
 
     def headers(self, now_ns: int) -> dict[str, str]:
         """Return the same as REST tells it."""

@@ -160,7 +160,7 @@ class ApiSession:
         except ApiError as error:
             answer = {"id": identifier, "status": error.status, "error": error.body()}
         if show_rates:
-            rates = [self._gateway.address(self._address).row(now_ns)]
+            rates = self._gateway.address(self._address).rows(now_ns)
             if method is not None and method.places_orders and call is not None:
                 rates = [*call.account.orders.rows(now_ns), *rates]
             answer["rateLimits"] = rates

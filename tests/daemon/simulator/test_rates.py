@@ -98,9 +98,19 @@ def test_each_door_publishes_its_own_limits_beside_the_common_ones():
 def test_limits_are_shown_with_their_counts():
     used = AddressLimits(Limits())
     used.spend(7, NOW_NS)
-    assert used.row(NOW_NS)["count"] == 7
+    assert [row["count"] for row in used.rows(NOW_NS)] == [7]
     assert [row["count"] for row in OrderLimits(Limits()).rows(NOW_NS)] == [0, 0]
     assert list(OrderLimits(Limits()).headers(NOW_NS)) == ["X-MBX-ORDER-COUNT-10S", "X-MBX-ORDER-COUNT-1D"]
     futures = OrderLimits(Limits(orders_1d=0, orders_1m=2))
     futures.count(NOW_NS)
     assert futures.headers(NOW_NS) == {"X-MBX-ORDER-COUNT-10S": "1", "X-MBX-ORDER-COUNT-1M": "1"}
+
+
+def test_of_what_has_no_limit_nothing_is_told():
+    nothing = Limits(weight_1m=0, orders_10s=0, orders_1d=0)
+    used, orders = AddressLimits(nothing), OrderLimits(nothing)
+    used.spend(7, NOW_NS)
+    orders.count(NOW_NS)
+    assert (used.rows(NOW_NS), used.headers(NOW_NS)) == ([], {})
+    assert (orders.rows(NOW_NS), orders.headers(NOW_NS)) == ([], {})
+    assert nothing.published(rest=True, futures=False) == []
