@@ -18,6 +18,7 @@ import msgspec
 from daemon.assembly import assemble
 from daemon.cautions import cautions, say_begun
 from daemon.credentials import find_token
+from daemon.drift import Drift
 from daemon.errors import EXIT_DONE, JournalError, TickdError
 from daemon.events import Command
 from daemon.faces.compiling import compiling, told_to
@@ -103,6 +104,7 @@ class App:
         self.meetings: Meetings
         self.last: Status | None = None  # as it ended
         self.failure: BaseException | None = None  # what ended it, where nobody asked for the end
+        self._drift: Drift
         self._garbage = Garbage(seams.clock, seams.scheduler)
         self._rules = RulesCache(config, seams, lambda text: self.log.warning("rules", text=text))
         self._http: HttpFace | None = None
@@ -162,6 +164,7 @@ class App:
             self._sinks.observers,
         )
         self.core = core = desk.core
+        self._drift = Drift(plans, core.runtimes)
         self.started_ns = seams.clock.now_ns()
         if desk.tape is not None:  # not among the tasks that the end cancels: it writes to the last
             self._taping = asyncio.get_running_loop().create_task(desk.tape.run())
@@ -267,6 +270,7 @@ class App:
         status.feed_reconnects = self.connections.reconnects
         status.logs_dropped = self.logs.dropped
         status.tape = self._desk.tape_status()
+        status.drift = self._drift.status()
         self._sinks.fill(status)
         status.rate_limits = make.limits_used(self._desk.venue, status.now_ns)
         status.loop_lag = self._pulse.lags()
@@ -284,6 +288,7 @@ class App:
         def beat() -> None:
             now_ns = clock.now_ns()
             self.core.doors.second(now_ns)
+            self._drift.second(now_ns)
             step_ns = clock.resync()
             self._pulse.clock_stepped(step_ns)
             if abs(step_ns) > _SLEW_NS:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from daemon.instruments import Instrument
     from daemon.seams import Disk
     from strategies.base import Strategy
-    from strategies.model import Model
+    from strategies.model import Model, Reference
 
 
 class Plan(NamedTuple):
@@ -40,6 +40,7 @@ class Plan(NamedTuple):
     config: StrategyConfig  # with its model's tuning, and the symbols it trades
     params: NDArray[np.float64]
     trees: Forest
+    reference: Reference  # what its model was trained on, where that is known
 
     def memory(
         self,
@@ -121,7 +122,9 @@ def _plan(one: StrategyConfig, config: Config, strategy: Strategy, model: Model 
     except StrategyError as error:
         raise ConfigError(str(error)) from None
     tuned = msgspec.structs.replace(one, symbols=symbols, tuning=_tuning(one, model))
-    return Plan(strategy, tuned, params, () if model is None else model.forest)
+    if model is None:
+        return Plan(strategy, tuned, params, (), {})
+    return Plan(strategy, tuned, params, model.forest, model.manifest.reference)
 
 
 def _tuning(one: StrategyConfig, model: Model | None) -> dict[str, float]:

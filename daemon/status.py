@@ -76,6 +76,14 @@ class StageLatency(msgspec.Struct, kw_only=True):
     slowest: SlowTick | None = None  # of the last 15 to 30 s; a session that is not recorded has none
 
 
+class DriftStatus(msgspec.Struct):
+    """How far what a model sees and says has moved from its training: population stability indices."""
+
+    strategy: str
+    samples: int  # of the last 6 to 12 hours, one a second at most
+    index: dict[str, float]  # by feature, and of the prediction; empty: too few samples
+
+
 class RateLimit(msgspec.Struct, kw_only=True):
     """One of the exchange's limits on what may be asked, as its own answers tell."""
 
@@ -202,6 +210,7 @@ class Status(msgspec.Struct, kw_only=True):
     journal_bytes: int = 0
     journal_syncs: int = 0
     journal_unsynced: int | None = None  # records that no sync covers yet; None: it is left to the system
+    drift: list[DriftStatus] = []  # of strategies with a model that says what it was trained on
     tape: TapeStatus | None = None  # None: nothing is recorded
     mqtt: MqttStatus | None = None  # None: no broker is told
     webhook: WebhookStatus | None = None  # None: nobody is notified

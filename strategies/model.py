@@ -13,6 +13,7 @@ A bundle is a folder with two files, both text: `model.txt` as LightGBM writes i
     objective     as in model.txt
     target        what the prediction means: kind, horizon_ms
     window        what it was trained and tested on
+    reference     how its rows and predictions were spread in training (daemon.drift.refer); may be missing
     metrics       what it achieved out of sample
     golden        rows (hex floats, exact) and what lightgbm predicts for them
     seal          sha256 of all the above
@@ -25,7 +26,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -34,7 +36,7 @@ from kernels.forest import predict
 from strategies.ensemble import Forest, ModelError, build, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,6 +47,9 @@ FORMAT: Final = 1
 GOLDEN_ROWS_MIN: Final = 4
 
 T = TypeVar("T")
+#: by feature, or of the prediction: edges between ten parts, ascending, and the shares of these and of NaN
+Reference: TypeAlias = "Mapping[str, Mapping[str, Sequence[float]]]"
+_PARTS: Final = 10
 
 
 class Manifest(NamedTuple):
@@ -62,6 +67,7 @@ class Manifest(NamedTuple):
     metrics: dict[str, float]
     golden_rows: NDArray[np.float64]
     golden_outputs: NDArray[np.float64]
+    reference: Reference = MappingProxyType({})
 
 
 class Model(NamedTuple):
@@ -89,6 +95,7 @@ def seal(model: bytes, manifest: Manifest) -> bytes:
         "target": manifest.target,
         "window": manifest.window,
         "metrics": manifest.metrics,
+        "reference": dict(manifest.reference),
         "golden": [
             {"row": " ".join(map(float.hex, row)), "output": float.hex(output)}
             for row, output in zip(
@@ -222,4 +229,23 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         _numbers(content, "metrics"),
         rows,
         outputs,
+        _reference(content, features),
     )
+
+
+def _reference(content: dict[str, Any], features: tuple[str, ...]) -> Reference:
+    found = content.get("reference", {})
+    try:
+        for name, one in found.items():
+            edges, shares = (np.array(one[key], dtype=np.float64) for key in ("edges", "shares"))
+            if not (
+                name in {*features, "prediction"}
+                and edges.shape == (_PARTS - 1,)
+                and shares.shape == (_PARTS + 1,)
+                and np.all(np.diff(edges) >= 0)
+                and np.all((shares >= 0) & (shares <= 1))
+            ):
+                raise ValueError
+    except (TypeError, KeyError, AttributeError, ValueError):
+        raise ModelError("manifest.json has a reference that is not understood; retrain the bundle") from None
+    return found  # type: ignore[no-any-return]  # as JSON has it, and it was looked at

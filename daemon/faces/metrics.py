@@ -68,6 +68,7 @@ class StatusCollector(Collector):
         yield from _limits(status.rate_limits)
         yield _latency(status.latency)
         yield from _loop(status)
+        yield _drift(status)
         yield from _tape(status)
         yield from _mqtt(status)
         yield from _webhook(status)
@@ -263,6 +264,18 @@ def _loop(status: Status) -> Iterator[Metric]:
         "tickd_gc_pause_max_seconds", "The longest garbage collection since it trades", pause.max_s or 0.0
     )
     yield _counters("tickd_gc_collections", "Garbage collections", "generation", status.gc_collections)
+
+
+def _drift(status: Status) -> Metric:
+    text = "How far a model's rows and predictions moved from its training, population stability index"
+    family = GaugeMetricFamily("tickd_model_drift", text, labels=["strategy", "of"])
+    found: dict[tuple[str, str], float] = {}  # of a strategy that is configured twice, the larger
+    for one in status.drift:
+        for name, value in one.index.items():
+            found[one.strategy, name] = max(value, found.get((one.strategy, name), 0.0))
+    for labels, value in found.items():
+        family.add_metric(labels, value)
+    return family
 
 
 def _tape(status: Status) -> Iterator[Metric]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from daemon.drift import PREDICTION, refer
 from daemon.errors import TickdError, UsageError
 from daemon.instruments import make_instrument
 from daemon.research.bundle import feature_code, write_bundle
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from daemon.seams import Disk
+    from strategies.model import Reference
 
 #: how often `on_step` is called, for a progress bar
 STEPS: Final = 4
@@ -122,6 +124,7 @@ def train_synthetic(
         metrics=_judge(rows, label, split, predictor),
         golden_rows=golden,
         golden_outputs=predictor(golden),
+        reference=_reference(rows, split, predictor),
     )
     on_step("writing the bundle")
     write_bundle(disk, out, text.encode("ascii"), manifest)
@@ -218,6 +221,16 @@ def _judge(
         "rows_test": float(len(test)),
     }
     return {name: round(value, 6) for name, value in metrics.items() if np.isfinite(value)}
+
+
+def _reference(
+    rows: Rows, split: Split, predictor: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> Reference:
+    """Return how the training's rows were spread, one a second, as a daemon looks at them."""
+    at_ns = rows.at_ns[split.train]
+    seconds = np.arange(at_ns[0], at_ns[-1], 1_000_000_000)
+    features = rows.features[split.train[np.searchsorted(at_ns, seconds, side="right") - 1]]
+    return refer((*FEATURES, PREDICTION), np.column_stack((features, predictor(features))))
 
 
 def _golden(features: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -185,6 +185,11 @@ def trading() -> dict[str, list[Panel]]:
             gauges("Ticks until warm", "short", "tickd_strategy_cold_ticks", by="strategy"),
             rates("Gaps", "ops", "tickd_strategy_gaps_total", by="strategy"),
             gauges("Failed", "bool_on_off", "tickd_strategy_fault", by="strategy"),
+            Panel(
+                "Drift of models",
+                "none",
+                [(f"topk(8, {of('tickd_model_drift')})", "{{instance}} {{strategy}} {{of}}")],
+            ),
         ],
     }
 

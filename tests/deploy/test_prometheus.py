@@ -92,6 +92,15 @@ CASES = {
         "1m10s",
         "40s",
     ),
+    "TickdModelDrift": (
+        {
+            f'tickd_model_drift{{{HERE},strategy="ml",of="prediction"}}': "0.25x60 0.26x600",
+            f'tickd_model_drift{{{HERE},strategy="ml",of="rsi"}}': "0.9x700",
+        },
+        {"strategy": "ml", "of": "prediction"},
+        "71m",
+        "69m",
+    ),
     "TickdLiquidation": ({f"tickd_liquidation_distance{{{HERE}}}": "0.1x5 0.09x5"}, {}, "1m", "50s"),
     # 1 in 50 takes more than 1 ms
     "TickdLatencyBudget": (

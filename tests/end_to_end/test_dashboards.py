@@ -16,6 +16,7 @@ from tests.mosquitto import Broker
 
 #: panels that may have nothing to show, and why
 EMPTY = {
+    "Drift of models": "only of strategies with a model, after half an hour",
     "Margin used": "only of derivatives",
     "Distance to liquidation": "only of derivatives",
     "Rejected by the venue": "a series begins with the first rejection",
@@ -86,7 +87,7 @@ def test_every_panel_and_every_rule_has_something_to_show(bench, root, broker):
             assert asked.values(one["name"], since), one["name"]
             continue
         for name in set(re.findall(r"\b(?:tickd|process)_\w+|\bup\b", one["query"])):
-            if name not in {"tickd_order_rejects_total", "tickd_liquidation_distance"}:
+            if name not in {"tickd_order_rejects_total", "tickd_liquidation_distance", "tickd_model_drift"}:
                 assert asked.values(name, since), (one["name"], name)
     slow = asked.exemplars('tickd_stage_latency_seconds_bucket{stage="turn"}', since)
     assert daemon.child.end() == 0

@@ -12,6 +12,8 @@ from kernels.forest import predict
 from strategies.model import Manifest, ModelError, load, seal
 
 CODE = "c0de" * 16
+EDGES = [0.5, 1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+SHARES = [0.1] * 10 + [0.0]
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,16 @@ def test_other_feature_code_is_refused_with_the_command_that_retrains(bundle: tu
         ({"golden": [{"row": "0x1p0", "output": "0x1p0"}] * 5}, "needs 4 golden rows or more"),
         ({"golden": [{"row": "zz", "output": "0x1p0"}] * 5}, "golden row that is not understood"),
         ({"golden": [5]}, "golden row that is not understood"),
+        ({"reference": []}, "reference that is not understood"),
+        ({"reference": {"rsi": {"edges": EDGES}}}, "reference that is not understood"),
+        ({"reference": {"rsi": {"edges": EDGES, "shares": SHARES[1:]}}}, "reference that is not understood"),
+        (
+            {"reference": {"rsi": {"edges": EDGES[::-1], "shares": SHARES}}},
+            "reference that is not understood",
+        ),
+        ({"reference": {"rsi": {"edges": EDGES, "shares": [2.0] * 11}}}, "reference that is not understood"),
+        ({"reference": {"rsi": {"edges": ["x"] * 9, "shares": SHARES}}}, "reference that is not understood"),
+        ({"reference": {"what": {"edges": EDGES, "shares": SHARES}}}, "reference that is not understood"),
     ],
 )
 def test_every_mismatch_is_named(bundle: tuple[bytes, Manifest], changes: dict[str, Any], says: str) -> None:
@@ -115,6 +127,14 @@ def test_every_mismatch_is_named(bundle: tuple[bytes, Manifest], changes: dict[s
     with pytest.raises(ModelError, match=says) as refusal:
         load(text, resealed(seal(text, manifest), **changes), CODE)
     assert "\n" not in str(refusal.value)
+
+
+def test_what_it_was_trained_on_is_read_and_may_be_missing(bundle: tuple[bytes, Manifest]) -> None:
+    text, manifest = bundle
+    reference = {name: {"edges": EDGES, "shares": SHARES} for name in ("rsi", "prediction")}
+    sealed = seal(text, manifest._replace(reference=reference))
+    assert load(text, sealed, CODE).manifest.reference == reference
+    assert load(text, resealed(sealed, reference=None), CODE).manifest.reference == {}
 
 
 def test_a_prediction_that_is_off_by_one_bit_is_refused(bundle: tuple[bytes, Manifest]) -> None:

@@ -17,6 +17,7 @@ from daemon.orders.order import State
 from daemon.orders.refusals import REFUSAL_NAMES
 from daemon.status import (
     DaemonState,
+    DriftStatus,
     Footprint,
     InstrumentStatus,
     MqttStatus,
@@ -102,6 +103,8 @@ tickd_strategy_cold_ticks{strategy="ema_cross"} 24.0
 tickd_checkpoints_total 25.0
 tickd_venue_meetings_total 26.0
 tickd_venue_differences_total 27.0
+tickd_model_drift{of="prediction",strategy="ml"} 0.125
+tickd_model_drift{of="rsi",strategy="ml"} 0.5
 tickd_tape_entries_total 28.0
 tickd_tape_bytes_total 29.0
 tickd_tape_dropped_total 30.0
@@ -254,6 +257,11 @@ def everything():
             refused={"fills": 39},
             reconnects=40,
         ),
+        drift=[
+            DriftStatus("ml", 2_000, {"rsi": 0.5, "prediction": 0.125}),
+            DriftStatus("ml", 2_000, {"rsi": 0.25}),
+            DriftStatus("new", 7, {}),
+        ],
         tape=TapeStatus(entries=28, bytes=29, dropped=30, lost_from=31, lag_s=0.25, failure="full"),
     )
 
