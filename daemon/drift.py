@@ -33,6 +33,10 @@ ROWS_MAX: Final = 50
 SAMPLES_MIN: Final = 1_800
 WINDOW_NS: Final = 6 * 3_600_000_000_000
 _PARTS: Final = 10
+#: how far below an edge, of its value, no more than such a share of the rows may lie; and steps to get there
+_CLOSE: Final = 0.01
+_MANY: Final = 0.02
+_SLIDES_MAX: Final = 50
 #: what an empty part counts as, lest it weigh without bound
 _SHARE_MIN: Final = 1e-4
 
@@ -40,16 +44,35 @@ _SHARE_MIN: Final = 1e-4
 def refer(names: Sequence[str], rows: NDArray[np.float64]) -> dict[str, dict[str, list[float]]]:
     """Return how each column of rows, float64[n, len(names)], is spread: what a manifest holds of it.
 
-    `edges` are its deciles, `shares` the parts between them and, last, that of NaN.
+    `edges` are its deciles, `shares` the parts between them and, last, that of NaN. A decile that cuts
+    through what is nearly one value (a spread of one tick, in bps of a price that moves) makes way: on which side
+    of it such a row lies says nothing.
     """
     spread = {}
     for name, column in zip(names, rows.T, strict=True):
-        known = column[~np.isnan(column)]
+        known = column[np.isfinite(column)]
         cuts = np.arange(1, _PARTS) / _PARTS
         edges = np.quantile(known, cuts) if len(known) else np.zeros(_PARTS - 1)
+        ordered = np.sort(known)
+        edges = np.maximum.accumulate([_outside(edge, ordered) for edge in edges.tolist()])
         counts = np.bincount(_parts(column, edges), minlength=_PARTS + 1)
         spread[name] = {"edges": edges.tolist(), "shares": (counts / len(column)).round(6).tolist()}
     return spread
+
+
+def _outside(edge: float, ordered: NDArray[np.float64]) -> float:
+    """Return where an edge of a column, given in ascending order, cuts through no value that many have.
+
+    It slides down to where hardly a row lies close below it, and a little further where it had to.
+    """
+    begin = edge
+    for _ in range(_SLIDES_MAX):
+        low = edge - _CLOSE * abs(edge)
+        first, last = np.searchsorted(ordered, (low, edge))
+        if last - first <= _MANY * len(ordered):
+            break
+        edge = low
+    return edge if edge == begin else edge - _CLOSE * abs(edge)
 
 
 def _parts(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -56,6 +56,26 @@ def test_a_reference_is_the_deciles_and_the_shares_between_them():
     assert one["shares"] == [0.09] * 10 + [0.1]
 
 
+def test_deciles_of_nearly_one_value_are_one_part():
+    """Mostly one tick of a price that moves by a percent, and sometimes two."""
+    rng = np.random.default_rng(5)
+    prices = 100 + np.sort(rng.random(4_000))
+    column = np.where(rng.random(4_000) < 0.85, 1.0, 2.0) / prices * 100
+    one = refer(["a"], column[:, None])["a"]
+    assert [share for share in one["shares"] if share] == pytest.approx([0.85, 0.15], abs=0.02)
+    whole, early = refer(NAMES, np.column_stack([column] * 3)), np.column_stack([column[:2_000]] * 3)
+    assert max(counted(whole, early).index().values()) < 0.01
+
+
+def test_edges_ascend_whatever_their_sign():
+    for values in ([-2.0, -2.0, -1.99, 0.0, 0.0, 0.0, 5.0, 5.02, 9.0], [-1.0] * 9, list(range(-4, 5))):
+        column = np.repeat(np.array(values, dtype=float), 10)
+        one = refer(["a"], column[:, None])["a"]
+        assert len(one["edges"]) == 9
+        assert one["edges"] == sorted(one["edges"])
+        assert sum(one["shares"]) == pytest.approx(1.0, abs=1e-5)
+
+
 def test_a_column_without_a_number_has_its_share_of_nan():
     assert refer(["a"], np.full((4, 1), np.nan))["a"] == {"edges": [0.0] * 9, "shares": [0.0] * 10 + [1.0]}
 
