@@ -45,8 +45,8 @@ def refer(names: Sequence[str], rows: NDArray[np.float64]) -> dict[str, dict[str
     """Return how each column of rows, float64[n, len(names)], is spread: what a manifest holds of it.
 
     `edges` are its deciles, `shares` the parts between them and, last, that of NaN. A decile that cuts
-    through what is nearly one value (a spread of one tick, in bps of a price that moves) makes way: on which side
-    of it such a row lies says nothing.
+    through what is nearly one value (a spread of one tick, in bps of a price that moves) makes way: on which
+    side of it such a row lies says nothing.
     """
     spread = {}
     for name, column in zip(names, rows.T, strict=True):
