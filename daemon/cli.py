@@ -266,6 +266,7 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "convert": verbs_data.convert,
     "bars": verbs_data.bars,
     "backtest": verbs_data.backtest,
+    "sweep": verbs_data.sweep,
     "train": verbs_data.train,
     "new": _new,
     "simulate": _simulate,

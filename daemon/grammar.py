@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from daemon import __version__
 from daemon.errors import UsageError
+from daemon.grammar_research import add_backtest, add_sweep
 from daemon.grammar_values import (
     columns,
     cores,
@@ -151,13 +152,9 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
     _add_bars(verb("bars", "make bars of the trades of a tape, a capture or ticks"))
 
     one = verb("backtest", "run a strategy over typed ticks at compiled speed: orders and fills of a replay")
-    one.add_argument("path", type=Path, metavar="FOLDER", help="ticks of one symbol, of tickd convert")
-    one.add_argument("--config", type=Path, help="take strategy, risk and paper settings from this file")
-    one.add_argument(
-        "--strategy", help="a shipped strategy or FILE.py:decide (ema_cross; ml where a model is given)"
-    )
-    one.add_argument("--model", type=Path, metavar="FOLDER", help="a model bundle")
-    one.add_argument("--point", type=count, default=60, metavar="S", help="between points of equity (60)")
+    add_backtest(one)
+    _add_json(one)
+    add_sweep(one := verb("sweep", "run many backtests of one strategy over the same ticks, and rank them"))
     _add_json(one)
 
     one = verb("train", "train a model bundle; the same arguments make the same model")

@@ -82,6 +82,14 @@ def columns(text: str) -> dict[str, str]:
     return {role.strip(): name.strip() for role, _, name in parts}
 
 
+def pair(text: str) -> tuple[str, str]:
+    """Return two names."""
+    first, mark, second = (one.strip() for one in text.partition(","))
+    if not (first and mark and second) or "," in second:
+        raise argparse.ArgumentTypeError(f"{text!r} is no pair of names such as qty,band_bps")
+    return first, second
+
+
 def port(text: str) -> int:
     """Return a TCP port, 0: any; raises ArgumentTypeError."""
     value = int(_number(text, int))

@@ -66,6 +66,28 @@ class BacktestOptions(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
+class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd sweep`."""
+
+    path: Path  # as of a backtest, as are the next four
+    config: Config | None = None
+    strategy: str | None = None
+    model: Path | None = None
+    point_s: int = 60
+    params: tuple[str, ...] = ()  # NAME=A:B:STEP or NAME=a,b,c
+    sets: tuple[str, ...] = ()  # likewise of the configuration's keys
+    search: Literal["grid", "random", "tpe"] = "grid"
+    trials: int | None = None  # of the other two
+    seed: int = 1
+    threads: int | None = None  # None: as many as there are cores
+    by: str = "sharpe"  # the figure that ranks
+    best: int = 10  # trials that people are shown
+    heat: tuple[str, str] | None = None  # names along and down a map of the figure
+    walk_forward: int = 0  # parts that are measured out of sample; 0: the record is taken whole
+    out: Path | None = None  # where trials are kept
+    json: bool = False
+
+
 class RecordOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd record`."""
 

@@ -66,20 +66,34 @@ class Plan(NamedTuple):
         )
 
 
+class Loaders(NamedTuple):
+    """What reads strategies' files and models, each once."""
+
+    strategy: Callable[[str], Strategy]
+    model: Callable[[Path], Model]
+
+
+def make_loaders(disk: Disk) -> Loaders:
+    """Return what keeps all that it has read."""
+    return Loaders(cache(load_strategy), cache(partial(read_bundle, disk)))
+
+
 def strategies_to_load(config: Config) -> int:
     """Return how often `plan_strategies` and `compile_plans` each call their `step`."""
     return len({one.name for one in config.strategy})
 
 
-def plan_strategies(config: Config, disk: Disk, step: Callable[[str], object]) -> list[Plan]:
+def plan_strategies(
+    config: Config, disk: Disk, step: Callable[[str], object], loaders: Loaders | None = None
+) -> list[Plan]:
     """Load and check every configured strategy; raises ConfigError with one sentence.
 
     step(name) is called once for each name: it may compile when it is imported, and somebody may be watching.
     What several share, a file or a model, is read and checked once, and is in memory once: 500 forests of
-    their own would cost 20 s of a start, and a cache miss for each node of each decision.
+    their own would cost 20 s of a start, and a cache miss for each node of each decision. loaders: of whoever
+    plans again and again, with other parameters.
     """
-    load = cache(load_strategy)
-    read = cache(partial(read_bundle, disk))
+    load, read = loaders or make_loaders(disk)
     plans: list[Plan] = []
     told: set[str] = set()
     for one in config.strategy:

@@ -101,6 +101,38 @@ def backtest(args: Namespace) -> int:
     )
 
 
+def sweep(args: Namespace) -> int:
+    """Run many backtests of a strategy over ticks; return the exit code."""
+    check_there(args.path, "folder of ticks")
+    check_there(args.model, "model bundle")
+    check_strategy(args.strategy)
+    use_kernels()
+    from daemon.options import SweepOptions
+    from daemon.research.sweep_verb import run
+
+    return run(
+        SweepOptions(
+            path=args.path,
+            config=None if args.config is None else load(args.config),
+            strategy=args.strategy,
+            model=args.model,
+            point_s=args.point,
+            params=tuple(args.param),
+            sets=tuple(args.set),
+            search=args.search,
+            trials=args.trials,
+            seed=args.seed,
+            threads=args.threads,
+            by=args.by,
+            best=args.best,
+            heat=args.heat,
+            walk_forward=args.walk_forward,
+            out=args.out,
+            json=args.json,
+        )
+    )
+
+
 def convert(args: Namespace) -> int:
     """Turn market data into ticks; return the exit code."""
     for path in args.files:

@@ -54,7 +54,7 @@ def backtest(options: BacktestOptions) -> BacktestResult:
     """Run a strategy over a folder of ticks; raises ConfigError, FileFormatError and TickdError."""
     header = read_header(options.path)
     instrument = instrument_of(header)
-    streams = _streams(options.path)
+    streams = streams_of(options.path)
     given = Given(options.config, options.strategy, options.model)
     config = configure(given, str(options.path), header.exchange, [instrument], streams)
     disk = RealDisk()
@@ -96,7 +96,7 @@ def instrument_of(header: Header) -> Instrument:
     )
 
 
-def _streams(path: Path) -> tuple[Stream, ...]:
+def streams_of(path: Path) -> tuple[Stream, ...]:
     """Return which streams a record is of: those of its first rows, and depth where there are files of it."""
     found: list[Stream] = []
     first = next(read_ticks(path, depth=False), None)

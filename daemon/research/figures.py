@@ -15,6 +15,8 @@ from daemon.research.trips import Terms, Trips, fills_of, terms_of
 from kernels.dtypes import BUY, CANCEL, P_FEES, P_QTY, P_REALISED, P_UNREALISED, PLACE, REFUSAL_NAMES
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from daemon.instruments import Instrument
     from daemon.options import BacktestOptions
     from daemon.research.backtest import Outcome
@@ -164,13 +166,17 @@ def _slippage(decided: Decided, terms: Terms, fills: Any) -> dict[str, Any]:
     }
 
 
-def _of_curve(options: BacktestOptions, outcome: Outcome, from_ns: int, until_ns: int) -> dict[str, Any]:
-    """Return what equity says: at each point, after each fill and at the end."""
-    points, fills = outcome.points, outcome.fills
-    times, equity = statistics.known(
-        np.concatenate([points["now_ns"], fills["told_ns"], [until_ns]]),
-        np.concatenate([points["equity"], fills["equity"], outcome.test[0]["ledger"]["value"].reshape(1)]),
+def curve_of(outcome: Outcome) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return equity where it is known, and when it was so: at each point, after each fill and at the end."""
+    points, fills, one = outcome.points, outcome.fills, outcome.test[0]
+    return statistics.known(
+        np.concatenate([points["now_ns"], fills["told_ns"], [int(one["now_ns"])]]),
+        np.concatenate([points["equity"], fills["equity"], one["ledger"]["value"].reshape(1)]),
     )
+
+
+def _of_curve(options: BacktestOptions, outcome: Outcome, from_ns: int, until_ns: int) -> dict[str, Any]:
+    times, equity = curve_of(outcome)
     lowest = float(np.min(equity, initial=inf))
     changes = statistics.on_grid(times, equity, options.point_s * 10**9)
     grown, fall = statistics.growth(equity), statistics.drawdown(times, equity)

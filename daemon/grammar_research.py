@@ -1,0 +1,48 @@
+"""The part of the command line's grammar that a strategy is tried by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daemon.grammar_values import count, pair, seed
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+def add_backtest(one: ArgumentParser) -> None:
+    """Add what a backtest takes."""
+    one.add_argument("path", type=Path, metavar="FOLDER", help="ticks of one symbol, of tickd convert")
+    one.add_argument("--config", type=Path, help="take strategy, risk and paper settings from this file")
+    one.add_argument(
+        "--strategy", help="a shipped strategy or FILE.py:decide (ema_cross; ml where a model is given)"
+    )
+    one.add_argument("--model", type=Path, metavar="FOLDER", help="a model bundle")
+    one.add_argument("--point", type=count, default=60, metavar="S", help="between points of equity (60)")
+
+
+def add_sweep(one: ArgumentParser) -> None:
+    """Add what many of them take."""
+    one.epilog = (
+        "A range is NAME=A:B:STEP, both ends in it, or NAME=a,b,c; several make a grid. Exit codes: 0 all "
+        "trials were done, 1 some failed and the others are told, 130 interrupted with what was done told."
+    )
+    add_backtest(one)
+    one.add_argument(
+        "--param", action="append", default=[], metavar="NAME=RANGE", help="vary a parameter; repeat it"
+    )
+    one.add_argument(
+        "--set", action="append", default=[], metavar="KEY=RANGE", help="likewise a key such as paper.queue"
+    )
+    one.add_argument("--search", choices=["grid", "random", "tpe"], default="grid", help="(grid)")
+    one.add_argument("--trials", type=count, metavar="N", help="how often, of random and tpe")
+    one.add_argument("--seed", type=seed, default=1, help="of random and tpe (1)")
+    one.add_argument("--threads", type=count, metavar="N", help="trials at once (as many as there are cores)")
+    one.add_argument("--by", default="sharpe", metavar="FIGURE", help="rank by it (sharpe)")
+    one.add_argument("--best", type=count, default=10, metavar="N", help="show so many (10)")
+    one.add_argument("--heat", type=pair, metavar="X,Y", help="a map of the figure over two names")
+    one.add_argument(
+        "--walk-forward", type=count, default=0, metavar="K", help="choose on a part, measure on the next"
+    )
+    one.add_argument("--out", type=Path, metavar="FILE", help="keep each trial there, and go on from it")
