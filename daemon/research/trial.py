@@ -115,7 +115,7 @@ class Bench:
             try:
                 config = from_tree(tree, {name: value for name, (_, value) in keys.items()}, "the sweep")
             except ConfigError as error:
-                text = str(error)
+                text = str(error).removeprefix("the sweep: ")
                 for name, (key, value) in keys.items():
                     text = text.replace(name, f"--set {key}={value}")
                 raise UsageError(text) from None

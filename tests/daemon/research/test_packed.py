@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -83,7 +85,7 @@ def test_parts_are_all_of_it_and_hold_what_is_theirs(swung):
     record = read(swung)
     edges = [-(2**63), record.first_ns + 10**10, record.first_ns + 2 * 10**10, record.last_ns + 1]
     found = []
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         part = np.concatenate([one.events for one in record.part(begin, end)])
         times = part["tick"]["wire_ns"]
         assert begin <= times.min()
