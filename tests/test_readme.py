@@ -34,6 +34,8 @@ RUN_BY = {
     "test_two_processes_that_hash_differently_agree_on_all_but_time",
     "tickd convert": "tests/daemon/tape/test_convert.py::test_the_command_reports_in_json_and_in_words",
     "tickd backtest": "tests/daemon/research/test_backtest_verb.py::test_people_and_programs_are_told",
+    "tickd sweep": "tests/daemon/research/test_sweep_verb.py::"
+    "test_people_see_the_ranking_the_map_and_the_settings",
     "tickd bars": "tests/daemon/tape/test_bars.py::test_the_verb_writes_every_bar_and_prints_the_last",
     "tickd new": "tests/daemon/test_new_strategy.py::test_the_command_says_what_to_do_next",
     "tickd train": f"{_E2E}test_verbs.py::test_a_model_is_trained_and_then_replayed_by_two_commands",
@@ -63,6 +65,7 @@ def commands(root):
                     "runbook",
                     "simulator",
                     "strategies",
+                    "sweeps",
                     "systemd",
                     "tape",
                 )
