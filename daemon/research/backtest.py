@@ -22,6 +22,7 @@ from daemon.orders.purse import MAINTENANCE_RATE
 from daemon.orders.risk import RiskLimits
 from daemon.orders.state import TABLE
 from daemon.orders.windows import day_offset_ns
+from daemon.redact import redact
 from daemon.venues.make import QUEUES
 from kernels import backtest, exact, paper
 from kernels import book as books
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 AFTER_NS: Final = 1_000_000_000
 #: stops of one compiled call, so that an interrupt is heard
 _STOPS: Final = 1 << 20
+#: a user's own `decide` may raise anything, and the sentence must stay one
+_LINE_MAX: Final = 200
 _STREAMS: Final = {"trade": 1, "quote": 2, "depth": 4}
 #: an order in doubt is asked about once; an answer that takes longer would be asked for again
 _ROUND_TRIP_NS_MAX: Final = OrderRules().query_ns_first
@@ -269,7 +272,15 @@ class Backtest:
 
     def _go_on(self, events: NDArray[np.void], levels: NDArray[np.int64]) -> None:
         while True:
-            code = self._run(events, levels)
+            try:
+                code = self._run(events, levels)
+            except Exception as error:  # whatever a strategy raises
+                at_ns = int(self.test["now_ns"][0])
+                said = redact(" ".join(str(error).split()))[:_LINE_MAX]
+                what = f"{type(error).__name__}{f': {said}' if said else ''}"
+                raise TickdError(
+                    f"the backtest of {self._runtime.name} ended at {at_ns} ns: it raised {what}"
+                ) from error
             if code == backtest.NEED_EVENTS:
                 return
             if code == backtest.NEED_ROOM:

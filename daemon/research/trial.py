@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 _SECTIONS: Final = ("paper", "risk", "reconcile")
 _KEYS: Final = ("venue.leverage", "venue.margin", "feed.stale_ms")
 _OF_STRATEGY: Final = ("tuning", "warmup_ticks", "on_gap", "on_silence")
-#: a user's own `decide` may raise anything, and the sentence must stay one
-_LINE_MAX: Final = 200
 
 
 class Part(NamedTuple):
@@ -164,15 +162,7 @@ class Bench:
     def _take(self, test: Backtest, market: Events) -> NDArray[np.void]:
         if self.stopped:
             raise StoppedError("ended before it was done")
-        try:
-            return test.take(market)
-        except TickdError:
-            raise
-        except Exception as error:
-            said = next(iter(str(error).splitlines()), "")[:_LINE_MAX]
-            raise TickdError(
-                f"{self.plan.strategy.name} raised {type(error).__name__}{f': {said}' if said else ''}"
-            ) from error
+        return test.take(market)
 
     def _plan(self, config: Config, step: Callable[[str], object]) -> Plan:
         plans = plan_strategies(config, self.disk, step, self._loaders)

@@ -18,6 +18,26 @@ until_true() { # compiling takes minutes
 }
 state() { $tickd state $socket --json 2>&1; }
 
+release() { grep -o '/opt/tickd/releases/[^/]*' "/proc/$(systemctl show tickd@one -p MainPID --value)/maps" | sort -u; }
+
+if [ -e /report/rebooted ]; then
+    step reboot # both were started by systemd, in no order
+    until_true 'systemctl is-active -q tickd@one'
+    until_true 'systemctl show tickd@one -p StatusText | grep -q HALTED'
+    show
+    $tickd resume $socket
+    until_true 'state | grep -q "\"WORKING\":2"'
+    state
+
+    step stop
+    systemctl stop tickd@one
+    show
+
+    step second_journal
+    journalctl -u tickd@one --no-pager -o cat
+    exit
+fi
+
 systemctl start exchange
 until_true 'grep -qs ready /report/exchange'
 key=$(sed 's/.*"api_key":"\([^"]*\)".*/\1/' /report/exchange)
@@ -81,11 +101,23 @@ done
 until_true 'systemctl is-failed -q tickd@one'
 show
 
-step stop
+step upgrade
 systemctl reset-failed tickd@one
 systemctl start tickd@one
-systemctl stop tickd@one
+until_true 'state | grep -q "\"WORKING\":2"'
+release
+touch /report/please
+until_true '[ -e /report/upgraded ]'
+systemctl restart tickd@one
+until_true 'state | grep -q "\"WORKING\":2"'
+release
 show
+$tickd journal /var/lib/private/tickd/one/var/one/journal-live --summary
+
+step halted
+$tickd halt $socket --reason "before the reboot"
+systemctl enable -q exchange tickd@one
+touch /report/rebooted
 
 step journal
 journalctl -u tickd@one --no-pager -o cat

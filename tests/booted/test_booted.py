@@ -12,6 +12,8 @@ import os
 import re
 import shutil
 import subprocess
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,9 +47,13 @@ warmup_ticks = 20
 """
 EXCHANGE = """
 [Service]
-Environment=HOME=/root
-ExecStart=/opt/tickd/current/bin/tickd simulate --symbol BTC/USDT --no-limits --port 8080
+Environment=HOME=/root TICKD_SIMULATOR_KEY=bootedkey TICKD_SIMULATOR_SECRET=bootedsecret
+StateDirectory=exchange
+Environment="IT=--symbol BTC/USDT --no-limits --port 8080"
+ExecStart=/opt/tickd/current/bin/tickd simulate --state ${STATE_DIRECTORY}/it $IT
 StandardOutput=file:/report/exchange
+[Install]
+WantedBy=multi-user.target
 """
 STEPS = """
 [Service]
@@ -98,13 +104,30 @@ def seen(tmp_path_factory):
     (units / "exchange.service").write_text(EXCHANGE)
     (units / "steps.service").write_text(STEPS)
     subprocess.run(["systemctl", f"--root={root}", "enable", "steps"], check=True)
-    command = ["systemd-nspawn", "--boot", "--register=no", "--keep-unit", "--private-network", "-D", root]
-    subprocess.run(command, check=True, timeout=RUN_S, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    with booting(root) as container:
+        while not (report / "please").exists() and container.poll() is None:
+            time.sleep(0.5)
+        install(root)  # into what runs, as on any host
+        (report / "upgraded").touch()
+    with booting(root):
+        pass
     parts = re.split(r"^== (\w+)\n", (report / "out").read_text(), flags=re.MULTILINE)
     steps = dict(zip(parts[1::2], parts[2::2], strict=True))
     assert not [text for text in steps.values() if "not within" in text], steps
     ready = (report / "exchange").read_text()
     return steps | {"secret": re.search(r'"secret":"([^"]+)"', ready)[1]}
+
+
+@contextmanager
+def booting(root):
+    """Boot a container; wait at the end until it has switched itself off."""
+    command = ["systemd-nspawn", "--boot", "--register=no", "--keep-unit", "--private-network", "-D", root]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as container:
+        try:
+            yield container
+            assert container.wait(RUN_S) == 0
+        finally:
+            container.kill()
 
 
 def properties(text):
@@ -158,8 +181,23 @@ def test_crashes_in_a_row_end_at_the_limit(seen):
     assert "Start request repeated too quickly" in seen["journal"]
 
 
+def test_an_upgrade_lets_the_daemon_run_until_it_is_restarted_and_carries_its_journal_over(seen):
+    releases = re.findall(r"^/opt/tickd/releases/\S+$", seen["upgrade"], re.MULTILINE)
+    assert len(releases) == len(set(releases)) == 2
+    shown = properties(seen["upgrade"])
+    assert shown["StatusText"].startswith("live READY; ")
+    assert int(re.search(r"records, (\d+) runs$", seen["upgrade"], re.MULTILINE)[1]) >= 9  # those before too
+
+
+def test_a_halt_outlasts_a_reboot(seen):
+    assert properties(seen["reboot"])["StatusText"].startswith("live HALTED (before the reboot); ")
+    state = json.loads(seen["reboot"].splitlines()[-1])
+    assert (state["state"], state["orders"]["unknown"], state["kill_switch"]) == ("READY", 0, False)
+
+
 def test_it_ends_in_order_and_no_secret_is_in_the_journal(seen):
     shown = properties(seen["stop"])
     assert (shown["ActiveState"], shown["Result"], shown["ExecMainStatus"]) == ("inactive", "success", "0")
-    assert seen["secret"] not in seen["journal"]
-    assert "Operation not permitted" not in seen["journal"]
+    for journal in (seen["journal"], seen["second_journal"]):
+        assert seen["secret"] not in journal
+        assert "Operation not permitted" not in journal

@@ -169,10 +169,10 @@ def decide(now_ns, why, rows, book, position, working, account, state, params, o
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [
-        ("0", "raising raised ZeroDivisionError: "),
-        ("1", "raising raised TypeError: "),
+        ("0", "it raised ZeroDivisionError: "),
+        ("1", "it raised TypeError: "),
         ("2", "broke its contract"),
-        ("3", "raising raised ValueError: cannot convert"),
+        ("3", "it raised ValueError: cannot convert"),
     ],
 )
 def test_a_strategy_that_fails_is_a_sentence(swung, tmp_path, how, sentence):
