@@ -15,7 +15,7 @@ from daemon.research import packed
 from daemon.research.backtest_verb import instrument_of
 from daemon.research.market import Events, Market
 from daemon.tape.ticks import read_header, read_ticks
-from kernels.backtest_state import EV_LOST, EV_WHOLE, EVENT
+from kernels.backtest_state import EV_LOST, EV_SYNCED, EV_WHOLE, EVENT
 from kernels.dtypes import BUY, DEPTH, SELL
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -131,11 +131,26 @@ def test_a_part_begins_with_the_book_as_it_stands_then(booked):
 def test_a_book_that_was_lost_is_not_shown():
     market = np.zeros(2, EVENT)
     market["tick"]["kind"] = DEPTH
-    market["flags"] = [EV_WHOLE | 16, EV_LOST]
+    market["flags"] = [EV_WHOLE | EV_SYNCED, EV_LOST]
     market["bids"][0] = 1
     levels = np.array([[5, 7]], np.int64)
     assert len(packed._followed(packed._NO_BOOK, Events(market[:1], levels)).snapshot(3).events) == 1
     assert len(packed._followed(packed._NO_BOOK, Events(market, levels)).snapshot(3).events) == 0
+
+
+def test_a_whole_book_takes_the_place_of_what_was_told_before_it():
+    market = np.zeros(3, EVENT)
+    market["tick"]["kind"] = DEPTH
+    market["flags"] = [EV_WHOLE | EV_SYNCED, EV_WHOLE | EV_SYNCED, 0]
+    market["bids"], market["asks"], market["first"] = [2, 1, 1], [0, 1, 0], [0, 2, 4]
+    levels = np.array([[5, 7], [4, 7], [3, 9], [8, 2], [2, 6]], np.int64)
+    book = packed._followed(packed._NO_BOOK, Events(market, levels))
+    assert book.snapshot(1).levels.tolist() == [[3, 9], [2, 6], [8, 2]]
+    # the same in three blocks
+    book = packed._NO_BOOK
+    for number in range(3):
+        book = packed._followed(book, Events(market[number : number + 1], levels))
+    assert book.snapshot(1).levels.tolist() == [[3, 9], [2, 6], [8, 2]]
 
 
 def test_a_record_of_nothing_is_refused(tmp_path):

@@ -89,6 +89,31 @@ def test_a_sweep_goes_on_from_its_file(capsys, swung, tmp_path, monkeypatch):
     assert "is of another sweep: ranges.qty, ranges.band_bps, point_s differ" in text
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "named"),
+    [
+        (["--search", "tpe", "--trials", "3", "--threads", "1"], ["--threads", "2"], "search.threads"),
+        (["--search", "tpe", "--trials", "3", "--threads", "1"], ["--by", "net"], "search.by"),
+        (["--search", "random", "--trials", "3"], ["--trials", "4"], "search.trials"),
+        (["--search", "random", "--trials", "3"], ["--seed", "4"], "search.seed"),
+        ([], ["--strategy", "market_maker"], "strategy, base.strategy"),
+        ([], ["--config", "CONFIG"], "base.feed.stale_ms"),
+    ],
+)
+def test_another_search_strategy_or_setting_is_another_sweep(capsys, swung, tmp_path, first, then, named):
+    path = tmp_path / "x.toml"
+    path.write_text(
+        'name = "x"\nmode = "paper"\n[feed]\nsymbols = ["BTC/USDT"]\nstale_ms = 77\n'
+        '[[strategy]]\nname = "ema_cross"\n'
+    )
+    words = ["--param", "qty=0.001,0.002,0.003,0.004", "--out", str(tmp_path / "sweep.jsonl"), *first]
+    ran(capsys, swung, *words)
+    more = [str(path) if one == "CONFIG" else one for one in then]
+    code, text = refused(capsys, swung, "--point", "1", *words, *more)
+    assert code == 2
+    assert f"is of another sweep: {named} differ" in text
+
+
 def test_people_see_the_ranking_the_map_and_the_settings(capsys, swung):
     words = ["--param", "qty=0.001,0.002", "--set", "paper.latency_in_us=0,1000"]
     words += ["--heat", "qty,paper.latency_in_us", "--by", "net"]
