@@ -22,6 +22,14 @@ def add_backtest(one: ArgumentParser) -> None:
     one.add_argument("--point", type=count, default=60, metavar="S", help="between points of equity (60)")
 
 
+def add_page(one: ArgumentParser) -> None:
+    """Add what a page of a backtest takes."""
+    one.add_argument("--html", type=Path, metavar="FILE", help="write a report there, which must not exist")
+    one.add_argument(
+        "--no-reruns", action="store_true", help="of the report: leave out how it bears delay and fees"
+    )
+
+
 def add_sweep(one: ArgumentParser) -> None:
     """Add what many of them take."""
     one.epilog = (

@@ -63,6 +63,8 @@ class BacktestOptions(msgspec.Struct, frozen=True, kw_only=True):
     strategy: str | None = None
     model: Path | None = None
     point_s: int = 60  # between two points of the equity curve
+    html: Path | None = None  # a report
+    reruns: bool = True  # of a report: how the result bears delay and fees
     json: bool = False
 
 

@@ -96,6 +96,8 @@ def backtest(args: Namespace) -> int:
             strategy=args.strategy,
             model=args.model,
             point_s=args.point,
+            html=args.html,
+            reruns=not args.no_reruns,
             json=args.json,
         )
     )

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 #: round trips that people are shown; programs are given all
 _TRIPS_MAX: Final = 20
+#: columns of a terminal that all of a round trip takes
+_WIDE: Final = 130
+_DAY_NS: Final = 86_400 * 10**9
+_DATE_CHARS: Final = len("2024-01-31 ")
 
 
 def show(result: BacktestResult, *, as_json: bool) -> None:
@@ -23,7 +27,8 @@ def show(result: BacktestResult, *, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
-        Console().print(Group(table(result), *([trips(result)] if result.trips else [])))
+        console = Console()
+        console.print(Group(table(result), *([trips(result, console.width)] if result.trips else [])))
 
 
 def table(result: BacktestResult) -> Table:
@@ -31,8 +36,15 @@ def table(result: BacktestResult) -> Table:
     grid = Table(title=f"backtest of {result.file}", show_header=False)
     grid.add_column(style="dim")
     grid.add_column()
+    for name, value in rows_of(result).items():
+        grid.add_row(name, value)
+    return grid
+
+
+def rows_of(result: BacktestResult) -> dict[str, str]:
+    """Return the figures in words; a sentence stands where one cannot be said."""
     makers = f", {result.maker_fills:,} of them resting" if result.fills else ""
-    rows = {
+    return {
         "instrument": result.symbol,
         "strategy": result.strategy,
         "from, until": f"{_time(result.from_ns)}, {_time(result.until_ns)} UTC",
@@ -52,29 +64,36 @@ def table(result: BacktestResult) -> Table:
         "digest of decisions": result.decision_digest,
         "speed": f"{result.events_per_s:,.0f} events/s, reading included",
     }
-    for name, value in rows.items():
-        grid.add_row(name, value)
-    return grid
 
 
-def trips(result: BacktestResult) -> Table:
-    """Draw the last round trips."""
+def trips(result: BacktestResult, width: int = 140) -> Table:
+    """Draw the last round trips; in a narrow terminal without what the others tell too."""
     shown = result.trips[-_TRIPS_MAX:]
     title = f"round trips, first in, first out: {len(shown):,} of {len(result.trips):,}"
     grid = Table(title=title + (", --json gives all" if len(shown) < len(result.trips) else ""))
-    for name in ("entry, UTC", "exit, UTC", "side"):
-        grid.add_column(name)
-    for name in ("quantity", "bought or sold at", "closed at", "fees", "P&L after fees", "held"):
-        grid.add_column(name, justify="right")
+    narrow = width < _WIDE
+    grid.add_column("entry, UTC")
+    if not narrow:
+        grid.add_column("exit, UTC")
+    grid.add_column("side")
+    grid.add_column("quantity", justify="right")
+    grid.add_column("from" if narrow else "bought or sold at", justify="right")
+    grid.add_column("to" if narrow else "closed at", justify="right")
+    if not narrow:
+        grid.add_column("fees", justify="right")
+    grid.add_column("P&L" if narrow else "P&L after fees", justify="right")
+    grid.add_column("held", justify="right")
+    days = {one.entry_ns // _DAY_NS for one in shown}
     for one in shown:
+        entry = _time(one.entry_ns)[_DATE_CHARS:] if narrow and len(days) == 1 else _time(one.entry_ns)
         grid.add_row(
-            _time(one.entry_ns),
-            _time(one.exit_ns),
+            entry,
+            *(() if narrow else (_time(one.exit_ns),)),
             one.side,
             one.quantity,
             f"{one.entry_price:,.10g}",
             f"{one.exit_price:,.10g}",
-            f"{float(one.fees):,.4f}",
+            *(() if narrow else (f"{float(one.fees):,.4f}",)),
             f"{float(one.pnl):+,.4f}",
             _length(one.held_s),
         )

@@ -45,7 +45,12 @@ _NOTIONAL_MIN: Final = "5"
 def run(options: BacktestOptions) -> int:
     """Run it, and print what came of it; raises TickdError."""
     with interrupted_by_any():
-        result = backtest(options)
+        if options.html is None:
+            result = backtest(options)
+        else:
+            from daemon.research.report_verb import backtest_with_page  # noqa: PLC0415 - it asks this one
+
+            result = backtest_with_page(options, options.html)
     show(result, as_json=options.json)
     return EXIT_DONE
 

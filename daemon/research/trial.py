@@ -67,6 +67,7 @@ class Tried(NamedTuple):
     times: NDArray[np.int64]
     equity: NDArray[np.float64]  # where it is known
     changes: Changes
+    points: NDArray[np.void]  # POINT_ROW: the market and the account, every so often
 
 
 class StoppedError(TickdError):
@@ -154,7 +155,7 @@ class Bench:
         result = summarise(self._options, self.instrument, runtime, outcome, decided, from_ns, seconds)
         times, equity = curve_of(outcome)
         changes = statistics.on_grid(times, equity, self._options.point_s * 10**9)
-        return Tried(result, times, equity, changes)
+        return Tried(result, times, equity, changes, outcome.points)
 
     def _events(self, part: Part | None) -> Iterator[Events]:
         return self.record.whole() if part is None else self.record.part(*part)
