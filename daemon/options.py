@@ -82,6 +82,8 @@ class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
     trials: int | None = None  # of the other two
     seed: int = 1
     threads: int | None = None  # None: as many as there are cores
+    dask: str = ""  # a scheduler's address; "": none
+    cluster: int = 0  # Dask's processes of our own; 0: none
     by: str = "sharpe"  # the figure that ranks
     best: int = 10  # trials that people are shown
     heat: tuple[str, str] | None = None  # names along and down a map of the figure

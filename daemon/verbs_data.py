@@ -125,6 +125,8 @@ def sweep(args: Namespace) -> int:
             trials=args.trials,
             seed=args.seed,
             threads=args.threads,
+            dask=args.dask,
+            cluster=args.cluster,
             by=args.by,
             best=args.best,
             heat=args.heat,

@@ -452,6 +452,7 @@ def test_the_base_install_holds_everything_that_trading_imports(trees, project):
     elsewhere["ccxt"] = ("daemon/venues/ccxt_", "daemon/feeds/ccxt_net.py", "daemon/feeds/ccxt_streams.py")
     elsewhere["pandas"] = ("daemon/bench/naive.py",)
     elsewhere["plotly"] = ("daemon/faces/report_page.py",)
+    elsewhere["distributed"] = ("daemon/research/cluster.py",)  # where it is asked for
     elsewhere["optuna"] = ("daemon/research/search.py",)  # where tpe is asked for
     elsewhere["keyring"] = ("daemon/credentials.py",)  # likewise where it is asked for
     assert foreign.keys() - declared - elsewhere.keys() == set()

@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from daemon.options import SweepOptions
+    from daemon.research.cluster import Crew
     from daemon.research.ranges import Axis, Point
     from daemon.research.search import Search
     from daemon.research.sweep_log import SweepLog
     from daemon.research.trial import Bench, Part, Tried
+
+    #: (point, window, number, part)
+    Do = Callable[[Point, int, int, Part | None], TrialLine]
+    Elsewhere = tuple[Do, Callable[[], Crew[TrialLine]]]
 
 #: figures of which less is better
 LESS: Final = frozenset({"drawdown_max", "drawdown_share", "drawdown_s", "fees", "slippage", "slippage_bps"})
@@ -77,13 +82,19 @@ class Sweep:
         judge: Judge,
         log: SweepLog,
         threads: int,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        """Begin it; elsewhere: who does the work in the place of threads."""
         self._options = options
         self._axes = axes
         self._bench = bench
         self._judge = judge
         self._log = log
         self._threads = threads
+        self._do: Do = partial(try_one, bench)
+        self._crew: Callable[[], Workers[TrialLine] | Crew[TrialLine]] = partial(Workers, threads)
+        if elsewhere is not None:
+            self._do, self._crew = elsewhere
         self.lines: dict[tuple[int, int], TrialLine] = {}
         self.fresh = 0  # trials that were not in the file
 
@@ -101,7 +112,7 @@ class Sweep:
         ahead = self._threads if self._options.search == "tpe" else 2 * self._threads
         asked = told = 0
         points: dict[tuple[str, ...], TrialLine] = {}
-        with Workers[TrialLine](self._threads) as workers:
+        with self._crew() as workers:
             try:
                 while told < search.trials:
                     if asked < search.trials and len(workers) < ahead:
@@ -123,7 +134,7 @@ class Sweep:
 
     def _ask(
         self,
-        workers: Workers[TrialLine],
+        workers: Workers[TrialLine] | Crew[TrialLine],
         point: Point,
         window: int,
         number: int,
@@ -142,7 +153,7 @@ class Sweep:
         elif same is not None:  # TPE comes back to what it likes
             workers.know(msgspec.structs.replace(same, trial=number))
         else:
-            workers.ask(partial(_try, self._bench, point, window, number, part))
+            workers.ask(partial(self._do, point, window, number, part))
 
     def _take(self, line: TrialLine) -> None:
         key = line.window, line.trial
@@ -152,7 +163,8 @@ class Sweep:
         self.lines[key] = line
 
 
-def _try(bench: Bench, point: Point, window: int, number: int, part: Part | None) -> TrialLine:
+def try_one(bench: Bench, point: Point, window: int, number: int, part: Part | None) -> TrialLine:
+    """Return what is kept of a trial, or of its failure; raises StoppedError."""
     try:
         return line_of(bench.run(point, part), point, window, number)
     except StoppedError:

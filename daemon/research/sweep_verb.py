@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,8 @@ from daemon.faces.heat_map import Heat
 from daemon.faces.sweep_table import SweepResult, show
 from daemon.faces.terminal import counting
 from daemon.lifetime import interrupted_by_any
+from daemon.research.cluster import Cluster
+from daemon.research.cluster_task import Spec, try_there
 from daemon.research.ranges import check_names, parse_axis
 from daemon.research.search import make_search
 from daemon.research.sweep import Deflation, Judge, Sweep, deflate, line_of
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     from daemon.options import SweepOptions
     from daemon.research.ranges import Axis
+    from daemon.research.sweep import Elsewhere
     from daemon.research.sweep_log import TrialLine
     from daemon.research.trial import Part, Tried
 
@@ -59,16 +63,36 @@ def sweep(options: SweepOptions) -> SweepResult:
     check_names(axes)
     judge = Judge(options.by)
     _check(options, axes)
-    threads = options.threads or os.cpu_count() or 1
-    disk, clock = RealDisk(), SystemClock()
-    bench = Bench(options.path, Given(options.config, options.strategy, options.model), options.point_s, disk)
+    disk = RealDisk()
+    given = Given(options.config, options.strategy, options.model)
+    bench = Bench(options.path, given, options.point_s, disk)
     bench.check(axes)
     trials = make_search(options.search, axes, options.trials, options.seed).trials
     bench.read()
-    log = SweepLog(disk, options.out, _head(options, axes, bench, threads))
+    if not (options.dask or options.cluster):
+        return _swept(options, axes, judge, bench, trials, options.threads or os.cpu_count() or 1, None)
+    with Cluster(options.dask, options.cluster) as cluster:
+        spec = Spec(options.path.absolute(), given, options.point_s, bench.record.digest)
+        threads = options.threads or cluster.threads
+        elsewhere = partial(try_there, spec), cluster.crew
+        return _swept(options, axes, judge, bench, trials, threads, elsewhere)
+
+
+def _swept(
+    options: SweepOptions,
+    axes: Sequence[Axis],
+    judge: Judge,
+    bench: Bench,
+    trials: int,
+    threads: int,
+    elsewhere: Elsewhere | None,
+) -> SweepResult:
+    """Run the trials by threads, or elsewhere; return what came of them."""
+    clock = SystemClock()
+    log = SweepLog(RealDisk(), options.out, _head(options, axes, bench, threads))
     with closing(log):
         begun_ns = clock.mono_ns()
-        trying = Sweep(options, axes, bench, judge, log, threads)
+        trying = Sweep(options, axes, bench, judge, log, threads, elsewhere)
         windows: list[WalkWindow] = []
         outside: list[Tried] = []
         parts = cut(bench.record, options.walk_forward) if options.walk_forward else []

@@ -51,7 +51,7 @@ def tried(monkeypatch):
         found.append(tuple(point.values()))
         return line(point, window, number)
 
-    monkeypatch.setattr("daemon.research.sweep._try", one)
+    monkeypatch.setattr("daemon.research.sweep.try_one", one)
     return found
 
 
@@ -118,18 +118,18 @@ def test_a_bug_is_no_trial_that_failed(tmp_path, monkeypatch):
     def broken(*_):
         raise AssertionError("ours")
 
-    monkeypatch.setattr("daemon.research.sweep._try", broken)
+    monkeypatch.setattr("daemon.research.sweep.try_one", broken)
     with pytest.raises(AssertionError, match="ours"):
         sweep(tmp_path).window(0, None, lambda _: None)
 
 
 def test_a_trial_that_fails_says_why(monkeypatch):
-    from daemon.research.sweep import _try
+    from daemon.research.sweep import try_one
 
     def run(point, part):
         raise TickdError("it broke")
 
-    found = _try(SimpleNamespace(run=run), {"a": "1"}, 2, 3, None)
+    found = try_one(SimpleNamespace(run=run), {"a": "1"}, 2, 3, None)
     assert found == TrialLine(window=2, trial=3, values={"a": "1"}, error="it broke")
 
 
