@@ -8,7 +8,7 @@ import signal
 import stat
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from daemon.errors import EXIT_INTERRUPTED, NetError, UsageError
 from daemon.pause import pause
@@ -137,6 +137,54 @@ def interrupted_by_any() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class Interrupts:
+    """A first SIGINT or SIGTERM raises KeyboardInterrupt only while something is waited for.
+
+    So nothing is left half done by it; a second one raises at once.
+    """
+
+    def __init__(self) -> None:
+        self._told = self._waits = False
+        self._before: list[Any] = []
+
+    def __enter__(self) -> Interrupts:
+        self._before = [signal.signal(one, self._hear) for one in _SIGNALS]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one, handler in zip(_SIGNALS, self._before, strict=True):
+            signal.signal(one, handler)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Raise it here, if it came already or comes meanwhile."""
+        self._waits = True
+        try:
+            if self._told:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._waits = False
+
+    def _hear(self, _number: int, _frame: object) -> None:
+        again, self._told = self._told, True
+        if again or self._waits:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def children_deaf() -> Iterator[None]:
+    """Let processes that are started meanwhile ignore SIGINT: a terminal sends it to them, too.
+
+    Who started them ends them in order.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def kill_self() -> None:

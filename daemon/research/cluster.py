@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from daemon.errors import TickdError, UsageError
+from daemon.lifetime import children_deaf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,13 +39,14 @@ class Cluster:
         self._module = dask
         self._local: Any = None
         if not address:
-            self._local = dask.LocalCluster(
-                n_workers=processes,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=None,
-                silence_logs=_QUIET,
-            )
+            with children_deaf():
+                self._local = dask.LocalCluster(
+                    n_workers=processes,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    silence_logs=_QUIET,
+                )
         try:
             self._client = dask.Client(self._local or address, timeout=_CONNECT_S)
         except (OSError, TimeoutError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from math import sqrt
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
@@ -18,6 +19,7 @@ from daemon.research.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from daemon.options import SweepOptions
     from daemon.research.cluster import Crew
@@ -83,8 +85,10 @@ class Sweep:
         log: SweepLog,
         threads: int,
         elsewhere: Elsewhere | None = None,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Begin it; elsewhere: who does the work in the place of threads."""
+        """Begin it; elsewhere: who does the work in the place of threads. waiting: is entered to wait."""
+        self.waiting = waiting
         self._options = options
         self._axes = axes
         self._bench = bench
@@ -119,7 +123,8 @@ class Sweep:
                         self._ask(workers, search.ask(), number, asked, part, points)
                         asked += 1
                         continue
-                    line = workers.oldest()
+                    with self.waiting():
+                        line = workers.oldest()
                     told += 1
                     self._take(line)
                     points[tuple(line.values.values())] = line

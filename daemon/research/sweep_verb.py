@@ -18,7 +18,7 @@ from daemon.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, TickdError, 
 from daemon.faces.heat_map import Heat
 from daemon.faces.sweep_table import SweepResult, show
 from daemon.faces.terminal import counting
-from daemon.lifetime import interrupted_by_any
+from daemon.lifetime import Interrupts, interrupted_by_any
 from daemon.research.cluster import Cluster
 from daemon.research.cluster_task import Spec, try_there
 from daemon.research.ranges import check_names, parse_axis
@@ -90,9 +90,9 @@ def _swept(
     """Run the trials by threads, or elsewhere; return what came of them."""
     clock = SystemClock()
     log = SweepLog(RealDisk(), options.out, _head(options, axes, bench, threads))
-    with closing(log):
+    with closing(log), Interrupts() as interrupts:
         begun_ns = clock.mono_ns()
-        trying = Sweep(options, axes, bench, judge, log, threads, elsewhere)
+        trying = Sweep(options, axes, bench, judge, log, threads, elsewhere, interrupts.waiting)
         windows: list[WalkWindow] = []
         outside: list[Tried] = []
         parts = cut(bench.record, options.walk_forward) if options.walk_forward else []
@@ -154,7 +154,8 @@ def _walk(
             continue
         one.values, one.in_sample = ranked[0].values, judge.figure(ranked[0])
         try:
-            tried = bench.run(one.values, after)
+            with trying.waiting():
+                tried = bench.run(one.values, after)
         except TickdError as error:
             one.error = str(error)
             continue

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.clock import VirtualTime
 from daemon.errors import ConfigError, NetError
-from daemon.lifetime import start_in_time
+from daemon.lifetime import Interrupts, children_deaf, start_in_time
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
 from daemon.seams import Seams
@@ -295,3 +295,27 @@ async def main():
             process.send_signal(signal.SIGHUP)
             assert process.stdout.readline() == "told\n"
         assert process.wait(10) == 0
+
+
+def test_a_first_interrupt_is_heard_where_it_is_waited_and_a_second_at_once():
+    before = signal.getsignal(signal.SIGTERM)
+    with Interrupts() as interrupts:
+        with interrupts.waiting():
+            pass
+        signal.raise_signal(signal.SIGTERM)  # nothing yet
+        with pytest.raises(KeyboardInterrupt), interrupts.waiting():
+            pytest.fail("it was told before")
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with Interrupts() as interrupts, pytest.raises(KeyboardInterrupt), interrupts.waiting():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_is_started_meanwhile_does_not_hear_the_terminal():
+    before = signal.getsignal(signal.SIGINT)
+    text = "import signal; print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)"
+    with children_deaf():
+        told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout
+    assert told == "True\n"
+    assert signal.getsignal(signal.SIGINT) is before
