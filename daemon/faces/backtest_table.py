@@ -19,7 +19,6 @@ _TRIPS_MAX: Final = 20
 #: columns of a terminal that all of a round trip takes
 _WIDE: Final = 130
 _DAY_NS: Final = 86_400 * 10**9
-_DATE_CHARS: Final = len("2024-01-31 ")
 
 
 def show(result: BacktestResult, *, as_json: bool) -> None:
@@ -85,9 +84,9 @@ def trips(result: BacktestResult, width: int = 140) -> Table:
     grid.add_column("held", justify="right")
     days = {one.entry_ns // _DAY_NS for one in shown}
     for one in shown:
-        entry = _time(one.entry_ns)[_DATE_CHARS:] if narrow and len(days) == 1 else _time(one.entry_ns)
+        cut = 0 if not narrow else len("2024-01-31 ") if len(days) == 1 else len("2024-")
         grid.add_row(
-            entry,
+            _time(one.entry_ns)[cut:],
             *(() if narrow else (_time(one.exit_ns),)),
             one.side,
             one.quantity,

@@ -25,6 +25,8 @@ class Spec(NamedTuple):
     given: Given
     point_s: int
     digest: str  # of the record's events
+    strategy: str  # of its source, and of its model, which a worker reads too
+    model: str
 
 
 def try_there(spec: Spec, point: Point, window: int, number: int, part: Part | None) -> TrialLine:
@@ -46,11 +48,13 @@ def _bench(path: Path, point_s: int, spec: Spec) -> Bench:
     from daemon.errors import TickdError  # noqa: PLC0415 - likewise
     from daemon.research.trial import Bench  # noqa: PLC0415 - likewise
 
-    kept = _kept(path, point_s, f"{spec.digest} {spec.given!r}")
+    kept = _kept(path, point_s, repr(spec))
     if not kept:
         bench = Bench(path, spec.given, point_s)
         bench.read()
         if bench.record.digest != spec.digest:
             raise TickdError(f"a Dask worker reads other ticks at {path} than this process: copy them there")
+        if bench.digests() != (spec.strategy, spec.model):
+            raise TickdError("a Dask worker has another strategy or model than this process: copy it there")
         kept.append(bench)
     return kept[0]

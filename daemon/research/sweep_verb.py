@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from functools import partial
-from hashlib import blake2b
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,7 +71,7 @@ def sweep(options: SweepOptions) -> SweepResult:
     if not (options.dask or options.cluster):
         return _swept(options, axes, judge, bench, trials, options.threads or os.cpu_count() or 1, None)
     with Cluster(options.dask, options.cluster) as cluster:
-        spec = Spec(options.path.absolute(), given, options.point_s, bench.record.digest)
+        spec = Spec(options.path.absolute(), given, options.point_s, bench.record.digest, *bench.digests())
         threads = options.threads or cluster.threads
         elsewhere = partial(try_there, spec), cluster.crew
         return _swept(options, axes, judge, bench, trials, threads, elsewhere)
@@ -187,13 +186,11 @@ def _head(options: SweepOptions, axes: Sequence[Axis], bench: Bench, threads: in
         search |= {"trials": options.trials, "seed": options.seed}
     if options.search == "tpe":  # its path depends on them too
         search |= {"by": options.by, "threads": threads}
-    trees = blake2b(digest_size=16)
-    for array in bench.plan.trees:
-        trees.update(array.tobytes())
+    strategy, model = bench.digests()
     head = Head(
         data=bench.record.digest,
-        strategy=blake2b(bench.plan.strategy.source.encode(), digest_size=16).hexdigest(),
-        model=trees.hexdigest() if bench.plan.trees else "",
+        strategy=strategy,
+        model=model,
         base=base,
         ranges={one.name: list(one.values) for one in axes},
         search=search,

@@ -8,6 +8,7 @@ same parameters, since it is the same code that says it.
 from __future__ import annotations
 
 import os
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -101,6 +102,14 @@ class Bench:
     def read(self) -> None:
         """Read the record, once for all trials; raises FileFormatError and ConfigError."""
         self.record = read_record(self._path, self.instrument, self._header)
+
+    def digests(self) -> tuple[str, str]:
+        """Return hashes over the strategy's source and over its model, "" without one."""
+        trees = blake2b(digest_size=16)
+        for array in self.plan.trees:
+            trees.update(array.tobytes())
+        source = blake2b(self.plan.strategy.source.encode(), digest_size=16).hexdigest()
+        return source, trees.hexdigest() if self.plan.trees else ""
 
     def configured(self, point: Point) -> tuple[Config, Plan]:
         """Return the configuration of a point, and the strategy's plan; raises UsageError, ConfigError."""

@@ -138,7 +138,7 @@ def test_a_fall_that_was_regained_says_so():
 def test_round_trips_fit_into_a_narrow_terminal():
     long = msgspec.structs.replace(RESULT.trips[0], quantity="0.00100355", exit_ns=RESULT.trips[0].entry_ns)
     days = [long, msgspec.structs.replace(long, entry_ns=long.entry_ns + 86_400 * 10**9, held_s=3_725.0)]
-    for trades, entry in (([long], "22:13:20"), (days, "2023-11-15 22:13:20")):
+    for trades, entry in (([long], "22:13:20"), (days, "11-15 22:13:20")):
         out = io.StringIO()
         Console(file=out, width=80).print(trips(changed(trips=trades), 80))
         text = out.getvalue()
@@ -146,7 +146,7 @@ def test_round_trips_fit_into_a_narrow_terminal():
         assert "\u2026" not in text
         for part in (entry, "0.00100355", "60,000.25", "59,875", "+0.1250"):
             assert part in text
-        assert ("2023" in text) == (len(trades) > 1)
+        assert ("11-14" in text) == (len(trades) > 1)
 
 
 def test_round_trips_are_listed_the_last_of_many():

@@ -25,7 +25,7 @@ def bench(swung):
 
 
 def test_a_task_travels_and_finds_what_a_thread_does(bench, swung):
-    spec = Spec(swung, GIVEN, 1, bench.record.digest)
+    spec = Spec(swung, GIVEN, 1, bench.record.digest, *bench.digests())
     for part in (None, Part(bench.record.first_ns, bench.record.first_ns + 2 * 10**10)):
         task = pickle.loads(pickle.dumps(partial(try_there, spec, {"qty": "0.002"}, 1, 2, part)))
         found = pickle.loads(pickle.dumps(task()))
@@ -34,7 +34,7 @@ def test_a_task_travels_and_finds_what_a_thread_does(bench, swung):
 
 
 def test_a_worker_reads_its_record_once(swung, bench, monkeypatch):
-    spec = Spec(swung, GIVEN, 7, bench.record.digest)
+    spec = Spec(swung, GIVEN, 7, bench.record.digest, *bench.digests())
     try_there(spec, {}, 0, 0, None)
     monkeypatch.setattr(Bench, "read", None)
     assert try_there(spec, {}, 0, 1, None).trial == 1
@@ -42,6 +42,11 @@ def test_a_worker_reads_its_record_once(swung, bench, monkeypatch):
 
 def test_a_worker_without_the_record_or_with_another_says_so(swung, bench):
     with pytest.raises(TickdError, match="reads other ticks at"):
-        try_there(Spec(swung, GIVEN, 1, "other"), {}, 0, 0, None)
+        try_there(Spec(swung, GIVEN, 1, "other", *bench.digests()), {}, 0, 0, None)
+    for odd in (("other", ""), (bench.digests()[0], "other")):
+        with pytest.raises(TickdError, match="has another strategy or model than this process"):
+            try_there(Spec(swung, GIVEN, 1, bench.record.digest, *odd), {}, 0, 0, None)
     with pytest.raises((FileFormatError, TickdError)):
-        try_there(Spec(Path("/nowhere/ticks"), GIVEN, 1, bench.record.digest), {}, 0, 0, None)
+        try_there(
+            Spec(Path("/nowhere/ticks"), GIVEN, 1, bench.record.digest, *bench.digests()), {}, 0, 0, None
+        )

@@ -12,6 +12,7 @@ from daemon.errors import UsageError
 from daemon.research import statistics
 from daemon.research.trial import Tried
 from daemon.research.walk import cut, stitch
+from kernels.backtest_state import POINT_ROW
 
 SUMS = {"fees": 1.0, "turnover": 10.0, "fills": 2, "round_trips": 1, "won": 1, "placed": 3, "cancelled": 0}
 
@@ -40,7 +41,8 @@ def tried(begin_s, equity):
     times = (np.arange(len(equity)) + begin_s) * 10**9
     equity = np.array(equity, float)
     changes = statistics.on_grid(times, equity, 10**9)
-    return Tried(SimpleNamespace(net=equity[-1] - equity[0], **SUMS), times, equity, changes)
+    result = SimpleNamespace(net=equity[-1] - equity[0], **SUMS)
+    return Tried(result, times, equity, changes, np.zeros(0, POINT_ROW))
 
 
 def test_parts_put_together_are_one_account_that_went_through_them():
