@@ -1,13 +1,16 @@
 """What a Dask worker runs: one trial, over a record that the worker reads once.
 
 A worker may be a process on another machine. It needs this package, and the same ticks at the same path.
-Nothing is imported before the kernels' cache is chosen.
+A task's arguments are unpacked behind its function, so the kernels' cache is chosen where this is imported.
 """
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from daemon import kernel_cache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from daemon.research.sweep_log import TrialLine
     from daemon.research.trial import Bench, Part
     from daemon.tape.replay import Given
+
+if "numba" not in sys.modules:  # a worker, and nobody chose before it
+    kernel_cache.activate()
 
 
 class Spec(NamedTuple):
@@ -31,10 +37,7 @@ class Spec(NamedTuple):
 
 def try_there(spec: Spec, point: Point, window: int, number: int, part: Part | None) -> TrialLine:
     """Return one trial; raises TickdError where the worker has not the same record."""
-    from daemon import kernel_cache  # noqa: PLC0415 - before numba is imported
-
-    kernel_cache.activate()
-    from daemon.research.sweep import try_one  # noqa: PLC0415 - likewise
+    from daemon.research.sweep import try_one  # noqa: PLC0415 - behind the choice above
 
     return try_one(_bench(spec.path, spec.point_s, spec), point, window, number, part)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -50,3 +53,17 @@ def test_a_worker_without_the_record_or_with_another_says_so(swung, bench):
         try_there(
             Spec(Path("/nowhere/ticks"), GIVEN, 1, bench.record.digest, *bench.digests()), {}, 0, 0, None
         )
+
+
+def test_a_worker_chooses_the_kernels_cache_before_a_task_s_arguments_import_numba(swung, tmp_path):
+    task = pickle.dumps(partial(try_there, Spec(swung, GIVEN, 1, "", "", ""), {}, 0, 0, None))
+    text = (
+        "import os, pickle, sys; pickle.loads(sys.stdin.buffer.read()); import numba;"
+        "print(numba.core.config.CACHE_DIR)"
+    )
+    environ = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environ |= {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run(
+        [sys.executable, "-c", text], input=task, capture_output=True, env=environ, check=True
+    ).stdout.decode()
+    assert told.startswith(str(tmp_path))
