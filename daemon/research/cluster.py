@@ -44,7 +44,8 @@ class Cluster:
                     n_workers=processes,
                     threads_per_worker=1,
                     processes=True,
-                    dashboard_address=None,
+                    host="127.0.0.1",
+                    dashboard_address="127.0.0.1:0",  # without one it takes a port for all to see
                     silence_logs=_QUIET,
                 )
         try:
