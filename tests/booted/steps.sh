@@ -40,10 +40,10 @@ fi
 
 systemctl start exchange
 until_true 'grep -qs ready /report/exchange'
-key=$(sed 's/.*"api_key":"\([^"]*\)".*/\1/' /report/exchange)
+key=$(sed -n 's/.*"api_key":"\([^"]*\)".*/\1/p' /report/exchange)
 mkdir -p -m 0700 /etc/credstore
 printf %s "$key" >/etc/credstore/tickd.one.TICKD_KEY
-sed 's/.*"secret":"\([^"]*\)".*/\1/' /report/exchange >/etc/credstore/tickd.one.TICKD_SECRET
+sed -n 's/.*"secret":"\([^"]*\)".*/\1/p' /report/exchange >/etc/credstore/tickd.one.TICKD_SECRET
 
 step one_switch
 systemctl start tickd@one

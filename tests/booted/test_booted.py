@@ -52,6 +52,7 @@ StateDirectory=exchange
 Environment="IT=--symbol BTC/USDT --no-limits --port 8080"
 ExecStart=/opt/tickd/current/bin/tickd simulate --state ${STATE_DIRECTORY}/it $IT
 StandardOutput=file:/report/exchange
+StandardError=journal
 [Install]
 WantedBy=multi-user.target
 """
