@@ -116,7 +116,7 @@ $tickd journal /var/lib/private/tickd/one/var/one/journal-live --summary
 
 step halted
 $tickd halt $socket --reason "before the reboot"
-systemctl enable -q exchange tickd@one
+SYSTEMD_OFFLINE=1 systemctl enable -q exchange tickd@one # there is no bus to ask it by
 touch /report/rebooted
 
 step journal
