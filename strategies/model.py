@@ -229,17 +229,17 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         _numbers(content, "metrics"),
         rows,
         outputs,
-        _reference(content, features),
+        _reference(content),
     )
 
 
-def _reference(content: dict[str, Any], features: tuple[str, ...]) -> Reference:
+def _reference(content: dict[str, Any]) -> Reference:
     found = content.get("reference", {})
     try:
         for name, one in found.items():
             edges, shares = (np.array(one[key], dtype=np.float64) for key in ("edges", "shares"))
             if not (
-                name in {*features, "prediction"}
+                name in {*FEATURES, "prediction"}
                 and edges.shape == (_PARTS - 1,)
                 and shares.shape == (_PARTS + 1,)
                 and np.all(np.diff(edges) >= 0)

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# a shell lets what it runs in the background ignore it, and processes that tests start would inherit that
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# a shell lets what it runs in the background ignore the one, nohup the other, and processes that tests start
+# would inherit that
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 # before any test module imports numba; xdist's workers and child processes inherit it
 kernel_cache.activate()
