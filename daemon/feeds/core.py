@@ -159,6 +159,13 @@ class FeedCore:
         else:
             self._waiting = stream[1]
 
+    def take(self, event: Tick | Depth | Snapshot, *, last: bool) -> None:
+        """Take what a frame said that somebody has read already, as a record of ticks holds it."""
+        self._take_event(event, b"")
+        if last:
+            self._waiting = _NOBODYS
+            self._sink.drain(event.wire_ns)
+
     def _end_wait(self) -> None:
         """Let the sink know that a turn took what waited."""
         if self._waiting != _NOBODYS:

@@ -59,14 +59,15 @@ if TYPE_CHECKING:
     from daemon.core import Core
     from daemon.feeds.base import Stream
     from daemon.instruments import Instrument
+    from daemon.orders.audit import Observer
     from daemon.options import ReplayOptions
     from daemon.seams import Clock
     from daemon.status import Status
-    from daemon.tape.source import Chunk, Source
+    from daemon.tape.source import Chunk, MarketFeed, Source
     from daemon.venues.paper import PaperVenue
 
 #: after the last frame time goes on for so long: reports on their way still arrive
-_AFTER_NS: Final = 1_000_000_000
+AFTER_NS: Final = 1_000_000_000
 #: what a paper account begins with, in each quote currency
 _BALANCE: Final = Decimal(100_000)
 
@@ -165,7 +166,7 @@ def replay(source: Source, config: Config, span: Span = WHOLE, served: Served | 
     elapsed_ns = clock.mono_ns() - begun_ns
     gc.unfreeze()
     core.engine.stop()
-    time.advance(time.now_ns() + _AFTER_NS)
+    time.advance(time.now_ns() + AFTER_NS)
     if timed is not None:
         bare_ns = (bare_ns + time_bare_decode(timed, clock)) // 2
     return _result(source, core, feeds, player, elapsed_ns, bare_ns)
@@ -186,7 +187,7 @@ def _play(
         for chunk in chunks:
             rest = chunk if begun else player.skip(chunk)
             if rest.wires_ns and not begun:
-                _begin(core, feeds, rest.wires_ns[0])
+                begin(core, feeds, rest.wires_ns[0])
                 begun = True
             if rest.wires_ns and not player.play(rest):
                 break
@@ -208,7 +209,7 @@ def _status(
     return status_of(source, core, feeds, player, first_ns, clock.mono_ns() - begun_ns)
 
 
-def _begin(core: Core, feeds: Sequence[FeedCore], now_ns: int) -> None:
+def begin(core: Core, feeds: Sequence[FeedCore], now_ns: int) -> None:
     """Let the engine take over from nobody, on books that are kept already."""
     engine = core.engine
     engine.rings[:] = new_rings(len(engine.rings))
@@ -224,8 +225,21 @@ def _begin(core: Core, feeds: Sequence[FeedCore], now_ns: int) -> None:
 def _assemble(
     config: Config, source: Source, time: VirtualTime, step: Callable[[str], object]
 ) -> tuple[Core, list[FeedCore]]:
-    """Build the live core on virtual time, recovered from an empty journal, and feeds nobody listens to."""
-    instruments = list(source.instruments)
+    return assemble(config, source.markets, source.instruments, time, step)
+
+
+def assemble(
+    config: Config,
+    markets: Sequence[MarketFeed],
+    instruments: Sequence[Instrument],
+    time: VirtualTime,
+    step: Callable[[str], object],
+    observers: Sequence[Observer] = (),
+) -> tuple[Core, list[FeedCore]]:
+    """Build the live core on virtual time, recovered from an empty journal, and feeds nobody listens to.
+
+    instruments: of all markets, one after the other. observers: hear what orders do.
+    """
     seams = Seams(time, time, NoNet(), NowhereDisk(), InlineWorker(), random.Random(0))  # noqa: S311 - replay
     rings = new_rings(len(instruments))
     venue = make_paper(config, instruments, rings, seams, measure(config, RealDisk()))
@@ -233,12 +247,21 @@ def _assemble(
     fees = (float(paper.fee_maker), float(paper.fee_taker))
     runtimes = load_runtimes(config, instruments, RealDisk(), fees, step, can_amend=True)
     core = build(
-        config, instruments, runtimes, rings, seams, venue, NoSpans(), followers=[venue], digest=True
+        config,
+        instruments,
+        runtimes,
+        rings,
+        seams,
+        venue,
+        NoSpans(),
+        observers=observers,
+        followers=[venue],
+        digest=True,
     )
     asyncio.run(_open(core, venue))
     feeds: list[FeedCore] = []
     first = 0
-    for market in source.markets:
+    for market in markets:
         count = len(market.instruments)
         feeds.append(
             FeedCore(

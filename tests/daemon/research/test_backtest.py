@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,15 +71,12 @@ def replayed(path: Path, config: Config, monkeypatch: pytest.MonkeyPatch) -> Rec
             worth = cores[0].portfolio.worth.value
             fills.append((report.exch_ns, report.wire_ns, *told, *shown, worth))
 
-    real = module._assemble
-
-    def assemble(*arguments: Any) -> Any:
-        core, feeds = real(*arguments)
+    def assemble(config: Config, source: Any, *more: Any) -> Any:
+        core, feeds = module.assemble(config, source.markets, source.instruments, *more, observers=[listen])
         cores.append(core)
         return core, feeds
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "build", partial(module.build, observers=[listen]))
         patch.setattr(module, "_assemble", assemble)
         result = module.replay(open_source(path), config)
     return Recorded(result, cores[0], sent, fills)
