@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from daemon import __version__
 from daemon.errors import UsageError
-from daemon.grammar_research import add_backtest, add_page, add_sweep
+from daemon.grammar_research import add_backtest, add_checks, add_page, add_sweep
 from daemon.grammar_values import (
     columns,
     cores,
@@ -154,6 +154,7 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
     one = verb("backtest", "run a strategy over typed ticks at compiled speed: orders and fills of a replay")
     add_backtest(one)
     add_page(one)
+    add_checks(one)
     _add_json(one)
     add_sweep(one := verb("sweep", "run many backtests of one strategy over the same ticks, and rank them"))
     _add_json(one)

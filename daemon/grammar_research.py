@@ -22,6 +22,19 @@ def add_backtest(one: ArgumentParser) -> None:
     one.add_argument("--point", type=count, default=60, metavar="S", help="between points of equity (60)")
 
 
+def add_checks(one: ArgumentParser) -> None:
+    """Add what takes the place of a backtest's figures."""
+    which = one.add_mutually_exclusive_group()
+    which.add_argument(
+        "--parity", action="store_true", help="hold it to a replay of the same ticks by the daemon's engine"
+    )
+    which.add_argument(
+        "--prove", action="store_true", help="prove that nothing is decided by what the record says later"
+    )
+    one.add_argument("--cuts", type=count, metavar="N", help="with --prove: places where it is cut (20)")
+    one.add_argument("--seed", type=seed, metavar="N", help="with --prove: of where these are (1)")
+
+
 def add_page(one: ArgumentParser) -> None:
     """Add what a page of a backtest takes."""
     one.add_argument("--html", type=Path, metavar="FILE", help="write a report there, which must not exist")

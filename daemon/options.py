@@ -65,6 +65,9 @@ class BacktestOptions(msgspec.Struct, frozen=True, kw_only=True):
     point_s: int = 60  # between two points of the equity curve
     html: Path | None = None  # a report
     reruns: bool = True  # of a report: how the result bears delay and fees
+    check: Literal["", "parity", "prove"] = ""  # in the place of figures
+    cuts: int = 20  # of a proof
+    seed: int = 1  # of where they are
     json: bool = False
 
 

@@ -81,26 +81,38 @@ def _verify(args: Namespace) -> int:
 
 
 def backtest(args: Namespace) -> int:
-    """Run a strategy over ticks; return the exit code."""
+    """Run a strategy over ticks, or check it there; return the exit code."""
     check_there(args.path, "folder of ticks")
     check_there(args.model, "model bundle")
     check_strategy(args.strategy)
+    checks = args.parity or args.prove
+    if checks and (args.html is not None or args.no_reruns):
+        raise UsageError("--parity and --prove come to no figures: leave --html and --no-reruns out")
+    if not args.prove and (args.cuts is not None or args.seed is not None):
+        raise UsageError("--cuts and --seed are of a proof; say --prove too")
     use_kernels()
     from daemon.options import BacktestOptions
+
+    options = BacktestOptions(
+        path=args.path,
+        config=None if args.config is None else load(args.config),
+        strategy=args.strategy,
+        model=args.model,
+        point_s=args.point,
+        html=args.html,
+        reruns=not args.no_reruns,
+        check="parity" if args.parity else "prove" if args.prove else "",
+        cuts=args.cuts or 20,
+        seed=1 if args.seed is None else args.seed,
+        json=args.json,
+    )
+    if checks:
+        from daemon.research.check_verb import run as check
+
+        return check(options)
     from daemon.research.backtest_verb import run
 
-    return run(
-        BacktestOptions(
-            path=args.path,
-            config=None if args.config is None else load(args.config),
-            strategy=args.strategy,
-            model=args.model,
-            point_s=args.point,
-            html=args.html,
-            reruns=not args.no_reruns,
-            json=args.json,
-        )
-    )
+    return run(options)
 
 
 def sweep(args: Namespace) -> int:

@@ -308,12 +308,18 @@ class Backtest:
                 memory["gate"] = test["gate"][0]
                 count = self._runtime.decide(int(test["decide_ns"][0]), why)
                 backtest.answer(test, front, trips, memory["actions"][0], count)
+                if self._decided():
+                    return backtest.NEED_EVENTS
             elif why == backtest.TELL_BOOK:
                 rules = test["rules"][0].tolist()
                 book_ns = int(test["book_ns"][0])
                 self._runtime.book(0, self.book, rules[R_TICK_SIZE], rules[R_LOT_SIZE], book_ns)
             else:
                 return why
+
+    def _decided(self) -> bool:
+        """Hear of a decision that was not made within the compiled loop; return whether it was enough."""
+        return False
 
     def _grow(self, code: int) -> None:
         """Make the book larger; the venue looks at the old one until it is told of a change."""

@@ -93,7 +93,7 @@ def first_difference(
     values = ["", ""]
     if column:
         values = [value(row, column, instrument) for row in pair]
-        text += f"; first, its {_NAMES.get(column, column)} is {values[0]} there and {values[1]} here"
+        text += f"; first, its {_NAMES.get(column, column)} is {values[0]} in {whose[0]} and {values[1]} in {whose[1]}"
     return Found(
         text=text,
         what=what,

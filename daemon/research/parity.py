@@ -51,6 +51,7 @@ class Parity(msgspec.Struct, kw_only=True):
     fills: int
     same: bool
     difference: Found | None = None
+    text: str  # what holds, or does not
 
 
 def compare(options: BacktestOptions) -> Parity:
@@ -66,16 +67,26 @@ def compare(options: BacktestOptions) -> Parity:
         replayed = replay_ticks(options.path, config, instrument, header, step)
     record = compiled.memory[0]
     difference = difference_of(compiled, replayed, instrument)
+    name, decisions = config.strategy[0].name, int(record["decisions"])
+    if difference is None:
+        text = (
+            f"backtest and replay of {name} on {options.path} are the same to the last bit: {decisions:,} "
+            f"decisions at {compiled.events:,} events, {len(compiled.sent):,} requests, "
+            f"{len(compiled.fills):,} fills, and the account"
+        )
+    else:
+        text = f"backtest and replay of {name} on {options.path} differ: {difference.text}"
     return Parity(
         file=str(options.path),
         symbol=instrument.symbol,
-        strategy=config.strategy[0].name,
+        strategy=name,
         events=compiled.events,
-        decisions=int(record["decisions"]),
+        decisions=decisions,
         requests=len(compiled.sent),
         fills=len(compiled.fills),
         same=difference is None,
         difference=difference,
+        text=text,
     )
 
 
