@@ -95,6 +95,7 @@ ALLOWED = {
     "daemon/process.py": {"random"},  # makes the seams
     "daemon/proxy.py": {"socket"},  # the way to an exchange, for either transport
     "daemon/research/bundle.py": {"read_text()"},  # hashes our own sources
+    "daemon/research/prove_child.py": {"time"},  # moves the clock that a strategy sees, in its own process
     "daemon/research/workers.py": {"concurrent"},  # of a sweep: an offline verb's trials, in threads
     "daemon/simulator/faults.py": {"random"},  # seeded
     "daemon/simulator/process.py": {
@@ -138,6 +139,7 @@ ENTRIES = {
     "daemon.cli",
     "daemon.bench.__main__",
     "daemon.simulator.__main__",
+    "daemon.research.prove_child",
     "daemon.stage",
     "kernels.pipeline",
 }

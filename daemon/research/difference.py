@@ -69,9 +69,7 @@ def differing(one: NDArray[np.void], other: NDArray[np.void]) -> tuple[int, str]
     return None if first == len(one) == len(other) else (first, column)
 
 
-def first_difference(
-    one: Rows, other: Rows, whose: tuple[str, str], instrument: Instrument
-) -> Found | None:
+def first_difference(one: Rows, other: Rows, whose: tuple[str, str], instrument: Instrument) -> Found | None:
     """Return the earliest difference of two runs, None: there is none; whose: how each is called."""
     found = []
     for what, mine, theirs, time in (
@@ -93,7 +91,8 @@ def first_difference(
     values = ["", ""]
     if column:
         values = [value(row, column, instrument) for row in pair]
-        text += f"; first, its {_NAMES.get(column, column)} is {values[0]} in {whose[0]} and {values[1]} in {whose[1]}"
+        named = _NAMES.get(column, column)
+        text += f"; first, its {named} is {values[0]} in {whose[0]} and {values[1]} in {whose[1]}"
     return Found(
         text=text,
         what=what,

@@ -1,4 +1,4 @@
-"""`tickd backtest --parity`: the same ticks through the compiled backtest and through the daemon's own engine.
+"""`tickd backtest --parity`: the same ticks through the compiled backtest and the daemon's own engine.
 
 Engine, order side and paper venue are those of a replay and of `tickd paper`; what surrounds a strategy in a
 compiled backtest is written again, as kernels. Compared is every request and every fill, to the last bit:

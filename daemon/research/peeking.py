@@ -7,21 +7,26 @@ are moved by percents, sizes are others, who took trades is turned round.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from daemon.research.market import Events
+from daemon.research.market import Events, Market
+from daemon.tape.ticks import Block, read_ticks
 from kernels.backtest_state import L_LOTS, L_TICKS
+from kernels.columns import D_SEQ, T_SEQ
 from kernels.dtypes import DEPTH, QUOTE, TRADE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from daemon.instruments import Instrument
     from daemon.research.packed import Record
+    from daemon.tape.ticks import Header
 
     Ints = NDArray[np.int64]
 
@@ -83,7 +88,7 @@ def choose_cuts(record: Record, sent_ns: Ints, count: int, seed: int) -> list[Cu
 
 
 def before(record: Record, cut: Cut, instrument: Instrument | None) -> Before:
-    """Return what comes before a cut; instrument: what follows is altered on its grid. None: it ends there."""
+    """Return what comes before a cut; instrument: what follows is altered on its grid, None: it ends."""
     first = [block.unpack() for block in record.blocks[: cut.block]]
     events, levels = record.blocks[cut.block].unpack()
     begin = max(0, cut.at - SEEN)
@@ -114,3 +119,35 @@ def alter(market: Events, begin: int, instrument: Instrument, factor: float) -> 
         mine[:, L_TICKS] = np.maximum(np.rint(mine[:, L_TICKS] * factor), 1)
         mine[:, L_LOTS] *= 2
     return Events(events, levels)
+
+
+def read_ahead(
+    path: Path, instrument: Instrument, header: Header, cuts: Sequence[Cut], sizes: Sequence[int]
+) -> Cut | None:
+    """Return the first cut near which a record that ends there is read as other events; None: there is none.
+
+    What ticks are news, and which of them end a drain, is found out block by block: that must not look ahead
+    either. Where ticks have no frame's end near a cut, the one before it is taken. sizes: of the blocks.
+    """
+    market, number = Market(instrument, header), 0
+    for block in read_ticks(path):
+        parts = [
+            (cut, deepcopy(market).take(_until(block, cut.at / sizes[number])))
+            for cut in cuts
+            if cut.block == number
+        ]
+        whole = market.take(block)
+        for cut, found in parts:
+            events = whole.events[: len(found.events)].tobytes()
+            levels = whole.levels[: len(found.levels)].tobytes()
+            if (events, levels) != (found.events.tobytes(), found.levels.tobytes()):
+                return cut
+        number += bool(len(whole.events))
+    return None
+
+
+def _until(block: Block, share: float) -> Block:
+    """Return the first part of a block, whole frames of it."""
+    seqs = np.unique(np.concatenate([block.ticks[T_SEQ], block.depth[D_SEQ]]))
+    last = seqs[min(int(share * len(seqs)), len(seqs) - 1)]
+    return Block(block.ticks[:, block.ticks[T_SEQ] <= last], block.depth[:, block.depth[D_SEQ] <= last])

@@ -1,7 +1,7 @@
-"""`tickd backtest --prove`: nothing that a strategy decides comes from what the record says later, or elsewhere.
+"""`tickd backtest --prove`: nothing that a strategy decides comes from what the record says later.
 
-The record is run once, watched at each decision. Then it has to come to the same rows, decisions, requests and
-fills, to the last bit
+The record is run once, watched at each decision. Then it has to come to the same rows, decisions, requests
+and fills, to the last bit
 
     again, in this process: a global that goes on, a random number and the clock show
     in another process, under another hash seed and a clock that is months ahead
@@ -26,7 +26,7 @@ import numpy as np
 from daemon.errors import ReportedError, TickdError, UsageError
 from daemon.faces.journal_table import iso
 from daemon.research.difference import Found, Rows, first_difference
-from daemon.research.peeking import before, choose_cuts
+from daemon.research.peeking import before, choose_cuts, read_ahead
 from daemon.research.prove_child import Answer, Ask
 from daemon.research.trial import Bench
 from daemon.research.unlike import decision_found
@@ -64,7 +64,7 @@ class Proof(msgspec.Struct, kw_only=True):
     cuts: list[int] = []  # before the events of these numbers, from 0
     compared: int = 0  # decisions with their rows, at all cuts together
     proven: bool = True
-    failed: str = ""  # again, process, reads, ended or altered
+    failed: str = ""  # again, process, reads, read, ended or altered
     cut: int | None = None  # the number of the cut that shows it, from 1
     cut_event: int | None = None
     cut_time: str = ""
@@ -80,6 +80,8 @@ def prove(options: BacktestOptions, tell: Callable[[int], object]) -> Proof:
     """
     bench = Bench(options.path, Given(options.config, options.strategy, options.model), options.point_s)
     bench.read()
+    if bench.record.events == len(bench.record.blocks):
+        raise UsageError(f"{options.path} holds too few ticks to be cut: {bench.record.events}")
     return Prover(options, bench, tell).prove()
 
 
@@ -112,10 +114,10 @@ class Prover:
             count = len(proof.cuts)
             proof.text = (
                 f"proven for {proof.strategy} on {proof.file}: at {count} cuts of {proof.events:,} events, "
-                f"with the record ended and with what follows altered, {proof.compared:,} decisions with "
-                f"their rows, and the requests and fills before each cut, are the same; so are all "
-                f"{proof.decisions:,} decisions, {proof.requests:,} requests and {proof.fills:,} fills of a "
-                "second run and of another process"
+                f"ended there and altered behind them, {proof.compared:,} decisions with their rows, and the "
+                f"requests and fills before each cut, are the same; so are all {proof.decisions:,} "
+                f"decisions, {proof.requests:,} requests and {proof.fills:,} fills of a second run and of "
+                "another process"
             )
         return proof
 
@@ -173,9 +175,11 @@ class Prover:
     def _cut(self) -> bool:
         record, one = self._bench.record, self._options
         cuts = choose_cuts(record, self._run.rows.sent["now_ns"], one.cuts, one.seed)
-        if not cuts:
-            raise UsageError(f"{one.path} holds too few ticks to be cut: {record.events}")
         self.proof.cuts = [cut.event for cut in cuts]
+        sizes = [block.events for block in record.blocks]
+        ahead = read_ahead(one.path, self._bench.instrument, record.header, cuts, sizes)
+        if ahead is not None:
+            return self._fail("read", "ticks are read otherwise where the record ends there", None, ahead)
         for cut in cuts:
             ended = before(record, cut, None)
             altered = before(record, cut, self._bench.instrument)
@@ -252,7 +256,7 @@ class Prover:
     def _decision(self, number: int) -> Decision | None:
         """Return a decision of the first run by its number, from 1; None: it has not so many.
 
-        What it saw is found by running it again: that is the record's and the order side's, not the strategy's.
+        What it saw is found by running it again: that is the record's, and not the strategy's.
         """
         if number > len(self._run.digests):
             return None

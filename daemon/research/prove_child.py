@@ -1,8 +1,8 @@
-"""The other process of `tickd backtest --prove`: the same data under another hash seed, another clock, other
-random numbers; started by daemon/research/prove.py.
+"""The other process of `tickd backtest --prove`: another hash seed, another clock, other random numbers.
 
-It reads what it is to do from standard input, as one message, and writes what came of it to standard output.
-The clock that Python tells is moved before the strategy is loaded; what the strategy reads is listened to.
+Started by daemon/research/prove.py. It reads what it is to do from standard input, as one message, and writes
+what came of it to standard output. The clock that Python tells is moved before the strategy is loaded, and
+what the strategy reads is listened to.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import datetime
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from daemon.research.trial import Bench
 
+Plain: TypeAlias = datetime.datetime
 #: the clock is ahead by so much: another month, day of the week, hour, minute and second
 AHEAD_S: Final = 100 * 86_400 + 11 * 3_600 + 37 * 60 + 13
 
@@ -69,6 +71,7 @@ def run(ask: Ask) -> Answer:
     from daemon.research.reads import Reads  # noqa: PLC0415
 
     reads = Reads(_own(ask.strategy))
+    reads.listen()
     try:
         answer = _run(ask)
     except TickdError as error:
@@ -109,48 +112,49 @@ def _run(ask: Ask) -> Answer:
 
 def _own(reference: str | None) -> Callable[[str], bool]:
     """Return whether a module is a user's strategy or one of its helpers."""
+    from daemon.disk import RealDisk  # noqa: PLC0415
     from daemon.local_sources import local_sources  # noqa: PLC0415
 
     path = Path((reference or "").partition(":")[0])
     helpers: set[str] = set()
     if path.suffix == ".py":
-        try:
-            helpers = set(local_sources(path, path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError):
-            helpers = set()  # loading it will say so
+        with suppress(OSError, UnicodeDecodeError):  # loading it will say so
+            helpers = set(local_sources(path, RealDisk().read(path).decode()))
     return lambda name: name in helpers or name.startswith("tickd_strategy_")
+
+
+class _Kind(type):
+    def __instancecheck__(cls, one: Any) -> bool:
+        return isinstance(one, Plain)
+
+
+class _Moved(Plain, metaclass=_Kind):
+    """A datetime whose now is later."""
+
+    ahead = datetime.timedelta()
+
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+        return Plain.now(tz) + cls.ahead
+
+    @classmethod
+    def utcnow(cls) -> Any:
+        return Plain.now(datetime.UTC).replace(tzinfo=None) + cls.ahead
+
+    @classmethod
+    def today(cls) -> Any:
+        return Plain.now() + cls.ahead
 
 
 def move_clock(seconds: int) -> None:
     """Let what Python tells of the time of day be so much later, for whoever asks from here on."""
     real, real_ns, gmtime, localtime = time.time, time.time_ns, time.gmtime, time.localtime
-    time.time = lambda: real() + seconds  # type: ignore[assignment]
-    time.time_ns = lambda: real_ns() + seconds * 1_000_000_000  # type: ignore[assignment]
-    time.gmtime = lambda at=None: gmtime(time.time() if at is None else at)  # type: ignore[assignment]
-    time.localtime = lambda at=None: localtime(time.time() if at is None else at)  # type: ignore[assignment]
-    ahead = datetime.timedelta(seconds=seconds)
-    plain = datetime.datetime
-
-    class Kind(type):
-        def __instancecheck__(cls, one: Any) -> bool:
-            return isinstance(one, plain)
-
-    class Moved(plain, metaclass=Kind):
-        """A datetime whose now is later."""
-
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
-            return plain.now(tz) + ahead
-
-        @classmethod
-        def utcnow(cls) -> Any:
-            return plain.now(datetime.UTC).replace(tzinfo=None) + ahead
-
-        @classmethod
-        def today(cls) -> Any:
-            return plain.now() + ahead  # noqa: DTZ005 - as today() is: local, and of no zone
-
-    datetime.datetime = Moved  # type: ignore[misc]
+    time.time = lambda: real() + seconds
+    time.time_ns = lambda: real_ns() + seconds * 1_000_000_000
+    time.gmtime = lambda at=None: gmtime(time.time() if at is None else at)
+    time.localtime = lambda at=None: localtime(time.time() if at is None else at)
+    _Moved.ahead = datetime.timedelta(seconds=seconds)
+    datetime.datetime = _Moved  # type: ignore[misc]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What a strategy reads beside what it is given: files, sockets, other processes.
 
-A cut of the record takes nothing away from a file of the strategy's own, so what is read there is told. Seen is
-what Python itself opens (its audit events) and what pyarrow opens by the calls below; a library that opens
+A cut of the record takes nothing away from a file of the strategy's own, so what is read there is told. Seen
+is what Python itself opens (its audit events) and what pyarrow opens by the calls below; a library that opens
 files by itself, in C or Rust, is not.
 """
 
@@ -38,7 +38,7 @@ _PYARROW: Final = (
 
 
 class Reads:
-    """Listens, once in the life of a process; what is read while nobody of the strategy's runs is not told."""
+    """Listens, and keeps what functions of the strategy's read."""
 
     def __init__(self, own: Callable[[str], bool]) -> None:
         """own: whether a module, by its name, is the strategy's or one of its helpers."""
@@ -46,7 +46,10 @@ class Reads:
         self._own = own
         prefixes = {sys.prefix, sys.base_prefix, os.environ.get("NUMBA_CACHE_DIR", sys.prefix)}
         self._installed = tuple(f"{Path(one).resolve()}/" for one in prefixes)
-        sys.addaudithook(self._hear)
+
+    def listen(self) -> None:
+        """Begin, for the rest of the process's life."""
+        sys.addaudithook(self.hear)
         for module, names in _PYARROW:
             place = importlib.import_module(module)
             for name in names:
@@ -56,13 +59,13 @@ class Reads:
                 else:
                     setattr(place, name, self._wrapped(opens))
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Hear of an audit event of Python's."""
         if event == "open":
-            path, mode, flags = arguments
+            path, _, flags = arguments
             writes = isinstance(flags, int) and flags & os.O_ACCMODE == os.O_WRONLY
             if isinstance(path, str | bytes) and not writes:
                 self._note(os.fsdecode(path))
-            del mode
         elif event in _DOORS and self._asked():
             self._tell(_DOORS[event])
 
@@ -90,7 +93,7 @@ class Reads:
         @wraps(opens)
         def call(*arguments: Any, **more: Any) -> Any:
             for one in (*arguments, *more.values()):
-                if isinstance(one, str | os.PathLike):
+                if isinstance(one, str | os.PathLike) and Path(one).exists():  # a word is none
                     self._note(os.fspath(one))
             return opens(*arguments, **more)
 

@@ -25,7 +25,7 @@ def decision_found(
     head = f"decision {number:,}, at {iso(when_ns)}"
     what, field, values = "decision", "", ("none", "none")
     if one is None or other is None:
-        values = ("none" if one is None else words(one.wanted), "none" if other is None else words(other.wanted))
+        values = (_known(one), _known(other))
         text = f"{head}: {whose[0]} has {values[0]}, and {whose[1]} {values[1]}"
     elif one.now_ns != other.now_ns:
         field, values = "time", (iso(one.now_ns), iso(other.now_ns))
@@ -52,6 +52,10 @@ def decision_found(
     )
 
 
+def _known(one: Decision | None) -> str:
+    return "no such decision" if one is None else words(one.wanted)
+
+
 def words(wanted: bytes | None) -> str:
     """Return what a strategy wants, as kernels.dtypes has it in `out`."""
     if wanted is None:
@@ -61,13 +65,17 @@ def words(wanted: bytes | None) -> str:
     rows = np.frombuffer(wanted, np.float64).reshape(-1, OUT_COLUMNS).tolist()
     said = []
     for row in rows:
-        kind = KINDS.get(int(row[O_KIND]) if np.isfinite(row[O_KIND]) else -1, f"kind {row[O_KIND]:g}")
-        where = f"{row[O_QTY]!r} at {row[O_PRICE]!r}"
+        kind, where = _named(KINDS, row[O_KIND], "kind"), f"{row[O_QTY]!r} at {row[O_PRICE]!r}"
         if row[O_KIND] == TARGET:
             said.append(f"{kind} {where}")
         else:
-            said.append(f"{kind} {SIDES.get(row[O_SIDE], row[O_SIDE])} {where}, level {row[O_LEVEL]:g}")
+            side = _named(SIDES, row[O_SIDE], "side")
+            said.append(f"{kind} {side} {where}, level {row[O_LEVEL]:g}")
     return "; ".join(said) or "nothing standing"
+
+
+def _named(names: dict[int, str], value: float, what: str) -> str:
+    return names.get(int(value), f"{what} {value:g}") if np.isfinite(value) else f"{what} {value:g}"
 
 
 def _first(one: tuple[float, ...], other: tuple[float, ...]) -> int | None:

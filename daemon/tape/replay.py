@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from daemon.core import Core
     from daemon.feeds.base import Stream
     from daemon.instruments import Instrument
-    from daemon.orders.audit import Observer
     from daemon.options import ReplayOptions
+    from daemon.orders.audit import Observer
     from daemon.seams import Clock
     from daemon.status import Status
     from daemon.tape.source import Chunk, MarketFeed, Source
