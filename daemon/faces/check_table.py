@@ -18,4 +18,4 @@ def show(result: Parity | Proof, *, as_json: bool) -> None:
     if as_json:
         print_json(result)
     elif result.difference is None and not getattr(result, "failed", ""):
-        Console().print(result.text, highlight=False, soft_wrap=True)
+        Console().print(result.text, highlight=False, markup=False, soft_wrap=True)

@@ -71,9 +71,9 @@ def choose_cuts(record: Record, sent_ns: Ints, count: int, seed: int) -> list[Cu
         for turn, moment in enumerate(drawn.tolist()):
             # before the first event of that time, or behind the last one
             near.append(int(np.searchsorted(times, moment, side="right" if turn % 2 else "left")))
-    chosen = set(near) & set(places.tolist())
-    spread = (np.linspace(0, len(places), max(count, 1) + 1)[:-1] + rng.random(max(count, 1))).astype(int)
-    order = rng.permutation(places[np.minimum(spread, len(places) - 1)])
+    chosen = set(np.intersect1d(np.array(near, np.int64), places).tolist())
+    spread = ((np.arange(count) + rng.random(count)) * len(places) / count).astype(np.int64)  # one a stretch
+    order = rng.permutation(places[spread])
     for place in order.tolist():
         if len(chosen) < count:
             chosen.add(place)

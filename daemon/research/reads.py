@@ -45,7 +45,8 @@ class Reads:
         self.found: list[str] = []
         self._own = own
         prefixes = {sys.prefix, sys.base_prefix, os.environ.get("NUMBA_CACHE_DIR", sys.prefix)}
-        self._installed = tuple(f"{Path(one).resolve()}/" for one in prefixes)
+        whole = [path for one in prefixes for path in (Path(one).absolute(), Path(one).resolve())]
+        self._installed = tuple(f"{one}/" for one in whole)
 
     def listen(self) -> None:
         """Begin, for the rest of the process's life."""
