@@ -19,6 +19,9 @@ def add_backtest(one: ArgumentParser) -> None:
         "--strategy", help="a shipped strategy or FILE.py:decide (ema_cross; ml where a model is given)"
     )
     one.add_argument("--model", type=Path, metavar="FOLDER", help="a model bundle")
+    one.add_argument(
+        "--in-training", action="store_true", help="though the model was trained on that time; is marked so"
+    )
     one.add_argument("--point", type=count, default=60, metavar="S", help="between points of equity (60)")
 
 

@@ -65,6 +65,8 @@ class BacktestOptions(msgspec.Struct, frozen=True, kw_only=True):
     point_s: int = 60  # between two points of the equity curve
     html: Path | None = None  # a report
     reruns: bool = True  # of a report: how the result bears delay and fees
+    in_training: bool = False  # it may be of the time that its model was trained on
+    marked: str = ""  # how it is, in words: stands on all that comes of it
     check: Literal["", "parity", "prove"] = ""  # in the place of figures
     cuts: int = 20  # of a proof
     seed: int = 1  # of where they are
@@ -74,11 +76,12 @@ class BacktestOptions(msgspec.Struct, frozen=True, kw_only=True):
 class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd sweep`."""
 
-    path: Path  # as of a backtest, as are the next four
+    path: Path  # as of a backtest, as are the next five
     config: Config | None = None
     strategy: str | None = None
     model: Path | None = None
     point_s: int = 60
+    in_training: bool = False
     params: tuple[str, ...] = ()  # NAME=A:B:STEP or NAME=a,b,c
     sets: tuple[str, ...] = ()  # likewise of the configuration's keys
     search: Literal["grid", "random", "tpe"] = "grid"

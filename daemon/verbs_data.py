@@ -86,8 +86,9 @@ def backtest(args: Namespace) -> int:
     check_there(args.model, "model bundle")
     check_strategy(args.strategy)
     checks = args.parity or args.prove
-    if checks and (args.html is not None or args.no_reruns):
-        raise UsageError("--parity and --prove come to no figures: leave --html and --no-reruns out")
+    if checks and (args.html is not None or args.no_reruns or args.in_training):
+        wrong = "--html, --no-reruns and --in-training"
+        raise UsageError(f"--parity and --prove come to no figures: leave {wrong} out")
     if not args.prove and (args.cuts is not None or args.seed is not None):
         raise UsageError("--cuts and --seed are of a proof; say --prove too")
     use_kernels()
@@ -101,6 +102,7 @@ def backtest(args: Namespace) -> int:
         point_s=args.point,
         html=args.html,
         reruns=not args.no_reruns,
+        in_training=args.in_training,
         check="parity" if args.parity else "prove" if args.prove else "",
         cuts=args.cuts or 20,
         seed=1 if args.seed is None else args.seed,
@@ -131,6 +133,7 @@ def sweep(args: Namespace) -> int:
             strategy=args.strategy,
             model=args.model,
             point_s=args.point,
+            in_training=args.in_training,
             params=tuple(args.param),
             sets=tuple(args.set),
             search=args.search,

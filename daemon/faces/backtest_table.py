@@ -46,6 +46,7 @@ def rows_of(result: BacktestResult) -> dict[str, str]:
     return {
         "instrument": result.symbol,
         "strategy": result.strategy,
+        **({"IN TRAINING": result.in_training} if result.in_training else {}),
         "from, until": f"{_time(result.from_ns)}, {_time(result.until_ns)} UTC",
         "events": f"{result.events:,}, {result.decisions:,} decisions",
         "orders": f"{result.placed:,} placed, {result.cancelled:,} cancelled",

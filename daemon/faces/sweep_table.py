@@ -29,6 +29,7 @@ class SweepResult(msgspec.Struct, kw_only=True):
     file: str
     symbol: str
     strategy: str
+    in_training: str = ""  # how it is of the time that its model was trained on; empty: it is not
     events: int
     bytes_per_event: float  # that the record takes in memory
     search: str
@@ -76,6 +77,7 @@ def summary(result: SweepResult) -> Table:
     rows = {
         "instrument": f"{result.symbol}, {result.events:,} events",
         "strategy": result.strategy,
+        "IN TRAINING": result.in_training,
         "trials": f"{result.done:,} of {result.trials:,} ({result.search}){again}{ended}",
         "failed": _failed(result),
         "without a figure": _unranked(result),

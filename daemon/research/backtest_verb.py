@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 from rich.console import Console
 
@@ -22,6 +23,8 @@ from daemon.research.backtest import Backtest, refuse
 from daemon.research.decided import Decided
 from daemon.research.figures import summarise
 from daemon.research.market import Market
+from daemon.research.training_window import in_training
+from daemon.research.training_window import refuse as refuse_training
 from daemon.tape.replay import Given, configure
 from daemon.tape.ticks import find_parts, read_header, read_ticks
 from daemon.venues.make import measure
@@ -64,6 +67,8 @@ def backtest(options: BacktestOptions) -> BacktestResult:
     config = configure(given, str(options.path), header.exchange, [instrument], streams)
     disk = RealDisk()
     mask_keys(os.environ, disk, config)
+    options = msgspec.structs.replace(options, marked=in_training(config, options.path, disk))
+    refuse_training(options.marked, allowed=options.in_training)
     fees = float(config.paper.fee_maker), float(config.paper.fee_taker)
     clock = SystemClock()
     with compiling(Console(stderr=True), strategies_to_load(config) + 1) as step:

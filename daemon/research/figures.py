@@ -50,6 +50,7 @@ class BacktestResult(msgspec.Struct, kw_only=True):
     file: str
     symbol: str
     strategy: str
+    in_training: str = ""  # how it is of the time that its model was trained on; empty: it is not
     events: int
     from_ns: int
     until_ns: int
@@ -131,6 +132,7 @@ def summarise(
         file=str(options.path),
         symbol=instrument.symbol,
         strategy=runtime.name,
+        in_training=options.marked,
         events=outcome.events,
         from_ns=from_ns,
         until_ns=until_ns,

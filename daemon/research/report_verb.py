@@ -10,6 +10,7 @@ from daemon.errors import TickdError, UsageError
 from daemon.faces.report_page import page
 from daemon.faces.terminal import counting
 from daemon.research.report import DELAYS_MS, FEES, make_report
+from daemon.research.training_window import refuse
 from daemon.research.trial import Bench
 from daemon.tape.replay import Given
 
@@ -25,6 +26,7 @@ def backtest_with_page(options: BacktestOptions, path: Path) -> BacktestResult:
     if path.exists():
         raise UsageError(f"{path} exists and is not overwritten: name another file, or remove it")
     bench = Bench(options.path, Given(options.config, options.strategy, options.model), options.point_s)
+    refuse(bench.marked, allowed=options.in_training)
     bench.read()
     tried = bench.run({})
     total = len(DELAYS_MS) + len(FEES) if options.reruns else 0

@@ -24,6 +24,7 @@ from daemon.research.ranges import check_names, parse_axis
 from daemon.research.search import make_search
 from daemon.research.sweep import Deflation, Judge, Sweep, deflate, line_of
 from daemon.research.sweep_log import Head, SweepLog
+from daemon.research.training_window import refuse
 from daemon.research.trial import Bench
 from daemon.research.walk import WalkWindow, cut, stitch
 from daemon.tape.replay import Given
@@ -65,6 +66,7 @@ def sweep(options: SweepOptions) -> SweepResult:
     disk = RealDisk()
     given = Given(options.config, options.strategy, options.model)
     bench = Bench(options.path, given, options.point_s, disk)
+    refuse(bench.marked, allowed=options.in_training)
     bench.check(axes)
     trials = make_search(options.search, axes, options.trials, options.seed).trials
     bench.read()
@@ -111,6 +113,7 @@ def _swept(
         file=str(options.path),
         symbol=bench.instrument.symbol,
         strategy=bench.plan.strategy.name,
+        in_training=bench.marked,
         events=bench.record.events,
         bytes_per_event=bench.record.nbytes / bench.record.events,
         search=options.search,

@@ -29,6 +29,7 @@ from daemon.research.backtest_verb import instrument_of, streams_of
 from daemon.research.decided import Decided
 from daemon.research.figures import curve_of, summarise
 from daemon.research.packed import Record, read_record
+from daemon.research.training_window import in_training
 from daemon.tape.replay import Given, configure
 from daemon.tape.ticks import read_header
 from daemon.venues.make import measure
@@ -82,7 +83,6 @@ class Bench:
         """Load the strategy and compile what runs it; raises TickdError."""
         self._path = path
         self.disk = disk or RealDisk()
-        self._options = BacktestOptions(path=path, point_s=point_s)
         self._loaders = make_loaders(self.disk)
         self._clock = SystemClock()
         header = read_header(path)
@@ -90,6 +90,8 @@ class Bench:
         base = configure(given, str(path), header.exchange, [self.instrument], streams_of(path))
         self.config = base
         mask_keys(os.environ, self.disk, base)
+        self.marked = in_training(base, path, self.disk)
+        self._options = BacktestOptions(path=path, point_s=point_s, marked=self.marked)
         with compiling(Console(stderr=True), strategies_to_load(base) + 1) as step:
             self.plan = self._plan(base, step)
             test = self._make(base, self.plan)[0]

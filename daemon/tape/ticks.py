@@ -134,6 +134,26 @@ def read_header(path: Path) -> Header:
     return _common([_header_of(one) for one in find_parts(path)])
 
 
+def span_of(path: Path) -> tuple[int, int]:
+    """Return the earliest and the latest receive time of a folder's or a file's rows, in ns.
+
+    Raises FileFormatError as `read_ticks` does, and where there are no rows.
+    """
+    found: list[int] = []
+    for part in find_parts(path):
+        file, _ = open_part(part)
+        column = file.schema_arrow.get_field_index("wire_ns")
+        with file:
+            for number in range(file.num_row_groups):
+                seen = file.metadata.row_group(number).column(column).statistics
+                if seen is None or not seen.has_min_max:
+                    raise FileFormatError(f"{part} does not say which time it is of; convert it again")
+                found += [seen.min, seen.max]
+    if not found:
+        raise FileFormatError(f"{path} holds no ticks: name another folder")
+    return min(found), max(found)
+
+
 def read_ticks(
     path: Path, *, since_ns: int | None = None, until_ns: int | None = None, depth: bool = True
 ) -> Iterator[Block]:
