@@ -8,6 +8,7 @@ are moved by percents, sizes are others, who took trades is turned round.
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from kernels.columns import D_SEQ, T_SEQ
 from kernels.dtypes import DEPTH, QUOTE, TRADE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -48,7 +49,7 @@ class Cut(NamedTuple):
 class Before(NamedTuple):
     """The events before a cut, in two parts, and with the second what is said to follow."""
 
-    first: list[Events]
+    first: Callable[[], Iterator[Events]]  # a block at a time
     last: Events
 
 
@@ -89,15 +90,21 @@ def choose_cuts(record: Record, sent_ns: Ints, count: int, seed: int) -> list[Cu
 
 def before(record: Record, cut: Cut, instrument: Instrument | None) -> Before:
     """Return what comes before a cut; instrument: what follows is altered on its grid, None: it ends."""
-    first = [block.unpack() for block in record.blocks[: cut.block]]
     events, levels = record.blocks[cut.block].unpack()
     begin = max(0, cut.at - SEEN)
-    if begin:
-        first.append(Events(events[:begin], levels))
+    first = partial(_first, record, cut.block, begin)
     if instrument is None:
         return Before(first, Events(events[begin : cut.at], levels))
     altered = alter(Events(events, levels), cut.at, instrument, _MOVED[cut.number % 2])
     return Before(first, Events(altered.events[begin:], altered.levels))
+
+
+def _first(record: Record, blocks: int, events: int) -> Iterator[Events]:
+    for block in record.blocks[:blocks]:
+        yield block.unpack()
+    if events:
+        market = record.blocks[blocks].unpack()
+        yield market._replace(events=market.events[:events])
 
 
 def alter(market: Events, begin: int, instrument: Instrument, factor: float) -> Events:

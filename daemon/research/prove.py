@@ -181,17 +181,17 @@ class Prover:
         if ahead is not None:
             return self._fail("read", "ticks are read otherwise where the record ends there", None, ahead)
         for cut in cuts:
-            ended = before(record, cut, None)
+            decisions = self._ended(cut, before(record, cut, None))
             altered = before(record, cut, self._bench.instrument)
-            decisions = self._ended(cut, [*ended.first, ended.last])
             if decisions is None or not self._altered(cut, altered, decisions):
                 return False
         return True
 
-    def _ended(self, cut: Cut, events: Sequence[Events]) -> int | None:
+    def _ended(self, cut: Cut, what: Before) -> int | None:
         """Return how many decisions there are before a cut; None: they are not those of the whole record."""
         test = Witness(self._bench)
-        found = self._difference(test, [(partial(iter, events), False)], "the record that ends at the cut")
+        parts: list[Part] = [(what.first, False), (partial(iter, [what.last]), False)]
+        found = self._difference(test, parts, "the record that ends at the cut")
         self._step()
         if found is not None:
             self._fail("ended", _AHEAD, found, cut)
@@ -201,7 +201,7 @@ class Prover:
 
     def _altered(self, cut: Cut, what: Before, until: int) -> bool:
         test = Witness(self._bench)
-        parts = [(partial(iter, what.first), False), (partial(iter, [what.last]), True)]
+        parts: list[Part] = [(what.first, False), (partial(iter, [what.last]), True)]
         found = self._difference(test, parts, "the record altered behind the cut", until=until)
         self._step()
         self.proof.compared += test.decisions

@@ -76,9 +76,9 @@ def test_before_a_cut_is_all_that_was_there(record, place):
     (cut,) = [one for one in choose_cuts(record, np.zeros(0, np.int64), 3_996, 1) if one.event == place]
     whole = events_of(record.whole())
     ended = before(record, cut, None)
-    assert events_of([*ended.first, ended.last]).tobytes() == whole[:place].tobytes()
+    assert events_of([*ended.first(), ended.last]).tobytes() == whole[:place].tobytes()
     altered = before(record, cut, record.instrument)
-    assert events_of(altered.first).tobytes() == events_of(ended.first).tobytes()
+    assert events_of(altered.first()).tobytes() == events_of(ended.first()).tobytes()
     kept = len(ended.last.events)
     assert kept == min(place % 1_000, SEEN)
     assert altered.last.events[:kept].tobytes() == ended.last.events.tobytes()

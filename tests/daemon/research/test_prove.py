@@ -20,6 +20,7 @@ from daemon.research.trial import Bench
 from daemon.research.witness import Witness
 from daemon.tape.replay import Given, configure
 from daemon.tape.ticks import read_header
+from kernels.backtest_state import FILL_ROW, SENT_ROW
 from tests.daemon.research.conftest import converted
 from tests.daemon.research.test_backtest import START_NS, lively
 
@@ -223,9 +224,9 @@ def test_a_look_at_events_to_come_is_found_by_a_cut(short, planted, alone):
 def test_an_altered_future_shows_what_an_end_does_not(short, planted, monkeypatch, alone):
     counts = []
 
-    def ended(self, cut, events):
+    def ended(self, cut, what):
         test = Witness(self._bench)
-        test.take_all(events)
+        test.take_all([*what.first(), what.last])
         counts.append(test.decisions)
         return test.decisions
 
@@ -303,6 +304,21 @@ def test_a_request_that_only_the_whole_record_has_is_found(short, monkeypatch):
     assert (proof.failed, proof.difference.what) == ("again", "request")
     assert proof.difference.other == "nothing"
     assert proof.difference.one.startswith("place order")
+
+
+def test_up_to_a_cut_nothing_may_be_missing_and_nothing_behind_it_need_be_there():
+    sent, fills = np.zeros(4, SENT_ROW), np.zeros(3, FILL_ROW)
+    sent["now_ns"], fills["told_ns"] = (10, 20, 20, 30), (15, 25, 35)
+    whole = module.Rows(sent, fills)
+
+    def counts(requests, filled, since_ns):
+        found = module._up_to(whole, module.Rows(sent[:requests], fills[:filled]), since_ns)
+        return len(found.sent), len(found.fills)
+
+    assert counts(0, 0, 0) == (0, 0)
+    assert counts(0, 0, 20) == (1, 1)  # at that time itself they may come later
+    assert counts(0, 0, 21) == (3, 1)
+    assert counts(4, 2, 11) == (4, 2)
 
 
 def test_a_strategy_that_raises_in_the_first_run_ends_it_as_a_backtest(short, planted):
