@@ -246,7 +246,7 @@ def test_an_altered_future_shows_what_an_end_does_not(short, planted, alone):
     assert cut_ns - 4 * STEP_NS < proof.difference.time_ns < cut_ns
 
 
-@pytest.mark.parametrize("strategy", ["ema_cross", "market_maker"])
+@pytest.mark.parametrize("strategy", [pytest.param("ema_cross", marks=pytest.mark.heavy), "market_maker"])
 def test_shipped_strategies_pass_on_a_market_with_a_book(booked, strategy):
     proof = proven(booked, strategy, cuts=10, seed=3)
     assert proof.proven, proof.text
