@@ -12,6 +12,7 @@ from rich.console import Console
 
 from daemon.app import App
 from daemon.clock import LoopScheduler, SystemClock
+from daemon.config import LogConfig
 from daemon.direct import Direct
 from daemon.disk import RealDisk, ThreadWorker
 from daemon.errors import EXIT_DONE, EXIT_FAILED, NotRunningError, TickdError, UsageError
@@ -93,6 +94,8 @@ async def _flatten_direct(config: Config, options: DirectOptions, disk: RealDisk
         step("venue")
         await warm_up(paper=False)
     seams, worker, nets = _make_seams(config, disk)
+    # somebody looks on: what the daemon logs is said here, and in no file of the daemon's
+    logs = open_logs(LogConfig(level=config.log.level), seams)
     direct = None
     try:
         instruments = await find_instruments(config, seams, RulesCache(config, seams, tell_person))
@@ -116,6 +119,7 @@ async def _flatten_direct(config: Config, options: DirectOptions, disk: RealDisk
             await direct.close()
         for net in nets:
             await net.close()
+        logs.stop()
         worker.close()
 
 

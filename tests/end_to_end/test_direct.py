@@ -133,6 +133,15 @@ def test_with_everything_a_damaged_journal_is_no_hindrance(bench):
     assert "nothing is left" in bench.run("flatten", "--direct", path, "--yes", env=exchange.keys).out
 
 
+def test_what_it_waits_for_is_said_beside_the_report(bench, exchange):
+    path = bench.config(exchange.urls, MAKER)
+    port = int(exchange.urls["spot"].rpartition(":")[2])
+    post(port, {"kind": "refuse_connect", "of": "api", "count": 2})
+    child = flatten(bench, exchange, path)
+    assert child.json["left"] == []
+    assert child.err.count("venue: venue_connect_failed") == 2
+
+
 def test_it_is_refused_while_a_daemon_runs(bench, exchange):
     daemon = bench.live(exchange, MAKER)
     daemon.ready()
