@@ -16,7 +16,7 @@ import numpy as np
 from daemon.entry import bound
 from daemon.orders.audit import Alarm
 from daemon.symbol_watch import SymbolWatch
-from kernels import lag
+from kernels import lag, outlook
 from kernels.dtypes import GATE_FEED_LAG, GATE_STALE_FEED
 
 if TYPE_CHECKING:
@@ -36,20 +36,35 @@ _SYMBOLS_TOLD: Final = 5
 _NEVER_NS: Final = 1 << 62
 
 
-class FeedLag:
-    """The lag of every instrument, from the rings that its ticks wait in."""
+class Found:
+    """How every instrument was found at the last look, from the rings that its ticks wait in."""
 
     def __init__(self, rings: NDArray[np.void]) -> None:
-        self._rings = rings
+        self.stale = np.zeros(len(rings), dtype=bool)
+        self.silent = self.stale.copy()  # as a person was told
+        self.lagging = self.stale.copy()
+        self.overwritten = np.zeros(len(rings), dtype=np.int64)  # ticks, as a person was told
+        #: above its lowest in ns; negative while it is unknown
+        self.lag_ns = np.full(len(rings), lag.UNKNOWN, dtype=np.int64)
         self._lags = lag.new_lags(len(rings))
-        self._look = bound(lag.look)
-        #: above its lowest in ns, as the last look found it; negative while it is unknown
-        self.newest_ns = np.full(len(rings), lag.UNKNOWN, dtype=np.int64)
+        self._rings = rings
+        self._look = bound(outlook.look)
 
-    def look(self) -> NDArray[np.int64]:
-        """Take the ticks that came, and return `newest_ns`."""
-        self._look(self._rings, self._lags, self.newest_ns)
-        return self.newest_ns
+    def otherwise(self, ages_ns: NDArray[np.int64], stale_ns: int, lag_ns_max: int) -> bool:
+        """Take the ticks that came, which `lag_ns` tells; return whether anything else is not as it was."""
+        changed: bool = self._look(
+            self._rings,
+            self._lags,
+            self.lag_ns,
+            ages_ns,
+            self.stale,
+            self.silent,
+            self.lagging,
+            self.overwritten,
+            stale_ns,
+            lag_ns_max,
+        )
+        return changed
 
     def lowest_s(self) -> list[float | None]:
         """Return each instrument's lowest lag of the last minutes, in seconds: None while it is unknown.
@@ -61,7 +76,7 @@ class FeedLag:
 
     def lag_s(self, instrument: int) -> float | None:
         """Return what the last look found, in seconds; None while it is unknown."""
-        lag_ns = self.newest_ns.item(instrument)
+        lag_ns = self.lag_ns.item(instrument)
         return lag_ns / 1e9 if lag_ns >= 0 else None
 
 
@@ -84,16 +99,12 @@ class MarketWatch:
         lag_ns_max: int,
     ) -> None:
         """Wire it; lag_ns_max of 0: no lag closes anything."""
-        self.stale = np.zeros(len(rings), dtype=bool)
-        self.lag = FeedLag(rings)
+        self.found = Found(rings)
         self.symbols = SymbolWatch(instruments, orders)
-        self._lagging = self.stale.copy()
-        self._silent = self.stale.copy()  # as a person was told
         self._since_ns = np.zeros(len(rings), dtype=np.int64)  # of each silence
         self._begun_ns = self._told_silence_ns = -_NEVER_NS
         self._instruments = instruments
         self._overflow: NDArray[np.int64] = rings["overflow"]
-        self._told = np.zeros(len(rings), dtype=np.int64)  # of each overflow
         self._told_ns = [-_NEVER_NS] * len(rings)
         self._risk = orders.risk
         self._tell = orders.tell
@@ -102,33 +113,36 @@ class MarketWatch:
 
     def look(self, ages_ns: NDArray[np.int64], now_ns: int) -> None:
         """Look at every instrument; ages_ns: how long its most silent stream has been silent."""
-        self.stale = self._hold(GATE_STALE_FEED, self.stale, ages_ns > self._stale_ns)
         if self._begun_ns < 0:
             self._begun_ns = now_ns
-        if (self.stale != self._silent).any():
+        found = self.found
+        if not found.otherwise(ages_ns, self._stale_ns, self._lag_ns_max):
+            return
+        found.stale = self._hold(GATE_STALE_FEED, found.stale, ages_ns > self._stale_ns)
+        if (found.stale != found.silent).any():
             self._tell_silence(ages_ns, now_ns)
-        self._lagging = self._hold(GATE_FEED_LAG, self._lagging, self.lag.look() > self._lag_ns_max)
-        lost = self._overflow > self._told
-        if lost.any():
-            for instrument in np.flatnonzero(lost).tolist():
-                if now_ns - self._told_ns[instrument] >= _OVERFLOW_AGAIN_NS:
-                    self._tell_overflow(instrument, now_ns)
+        found.lagging = self._hold(GATE_FEED_LAG, found.lagging, found.lag_ns > self._lag_ns_max)
+        for instrument in np.flatnonzero(self._overflow > found.overwritten).tolist():
+            if now_ns - self._told_ns[instrument] >= _OVERFLOW_AGAIN_NS:
+                self._tell_overflow(instrument, now_ns)
 
     def seen(self, instrument: int) -> bool:
         """Whether an instrument's feed is not silent."""
-        return not self.stale[instrument]
+        return not self.found.stale[instrument]
 
     def unseen(self, synced: Sequence[bool]) -> list[int]:
         """Return the instruments whose market nobody can see: silent, or with a gap in the book."""
-        if all(synced) and not self.stale.any():
+        stale = self.found.stale
+        if all(synced) and not stale.any():
             return []
-        return np.flatnonzero(self.stale | ~np.array(synced)).tolist()
+        return np.flatnonzero(stale | ~np.array(synced)).tolist()
 
     def _tell_silence(self, ages_ns: NDArray[np.int64], now_ns: int) -> None:
         """Tell of those that fell silent, and of those that speak again: of all together, they may be 500."""
         if abs(now_ns - self._told_silence_ns) < _SILENCE_APART_NS:
             return
-        fell, back = self.stale & ~self._silent, self._silent & ~self.stale
+        stale, silent = self.found.stale, self.found.silent
+        fell, back = stale & ~silent, silent & ~stale
         if now_ns - self._begun_ns <= self._stale_ns:
             fell &= ages_ns < _NEVER_NS  # who has not spoken yet still has time
         ages_ns = np.minimum(ages_ns, now_ns - self._begun_ns)
@@ -143,7 +157,7 @@ class MarketWatch:
             self._tell(Alarm("feed_back", text, now_ns))
         if fell.any() or back.any():
             self._told_silence_ns = now_ns
-            self._silent = self._silent ^ fell ^ back
+            self.found.silent = silent ^ fell ^ back
 
     def _names(self, which: NDArray[np.bool_]) -> str:
         places = np.flatnonzero(which).tolist()
@@ -152,7 +166,8 @@ class MarketWatch:
 
     def _tell_overflow(self, instrument: int, now_ns: int) -> None:
         lost = self._overflow.item(instrument)
-        more, self._told[instrument] = lost - self._told.item(instrument), lost
+        told = self.found.overwritten
+        more, told[instrument] = lost - told.item(instrument), lost
         self._told_ns[instrument] = now_ns
         symbol = self._instruments[instrument].symbol
         text = f"{more} ticks of {symbol} were overwritten before everybody had taken them"

@@ -78,7 +78,7 @@ def _instrument_status(
         depths=depths,
         snapshots=lane.snapshots,
         feed_age_s=max(0, now_ns - newest_ns) / 1e9 if newest_ns else None,
-        feed_lag_s=engine.market.lag.lag_s(index),
+        feed_lag_s=engine.market.found.lag_s(index),
         feed_skew_s=skew_s,
         stale=stale,
         book_synced=engine.synced[index],
@@ -102,13 +102,13 @@ def instrument_statuses(core: Core, feed: FeedCore, now_ns: int) -> list[Instrum
         feed.records["count"],
         feed.records["newest_ns"].max(axis=1),
         core.engine.rings["overflow"],
-        core.engine.market.stale,
+        core.engine.market.found.stale,
     )
     statuses = [
         _instrument_status(core, lane, counts, newest_ns, overflow, stale, skew_s, now_ns)
         for lane, skew_s, counts, newest_ns, overflow, stale in zip(
             feed.lanes,
-            core.engine.market.lag.lowest_s(),
+            core.engine.market.found.lowest_s(),
             *(array.tolist() for array in arrays),
             strict=True,
         )

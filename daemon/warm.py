@@ -9,12 +9,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from daemon.clock import VirtualTime
 from daemon.feeds.binance import BinanceDecoder
 from daemon.feeds.core import FeedCore
 from daemon.instruments import make_instrument
 from daemon.latency import stage_latency
-from daemon.market_watch import FeedLag
+from daemon.market_watch import Found
 from daemon.orders.order import Order
 from daemon.spans import Spans
 from daemon.venues.binance_requests import OrderRequests
@@ -25,7 +27,6 @@ from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
 from kernels.ring import new_rings
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from daemon.events import ExecutionReport, Funding, VenueStatus
@@ -65,7 +66,7 @@ async def warm_up(*, paper: bool) -> None:
     spans.sent(0, 1, 2, 3, 4)
     spans.acknowledged(1)
     stage_latency("warm", spans.histograms[0])
-    FeedLag(new_rings(1)).look()
+    Found(new_rings(1)).otherwise(np.zeros(1, np.int64), 1, 1)
     _request(instrument)
     time = VirtualTime(1)
     if paper:

@@ -4,7 +4,7 @@ A lag, wire_ns - exch_ns, crosses two clocks: it holds their difference, and may
 the lowest of a window it does not, as long as neither clock is set: what is above that is queues, at the
 exchange, on the way or in our own socket. The window is a ring of short spans, each with its minimum.
 
-    look(rings, lags, out)      every instrument's, after the ticks that came since the last look
+    look_at(rings, lags, i)     after the ticks that came since the last look (kernels.outlook asks for all)
 
 A lag that lasts longer than the window becomes the lowest, and is no longer seen. A clock of ours that is set
 forward looks like one for as long.
@@ -65,10 +65,3 @@ def look_at(rings: Any, lags: Any, i: int) -> int:
     lag.seen = ring.head
     least = lowest.min()
     return UNKNOWN if least == _NONE else int(lag.newest_ns - least)
-
-
-@njit(cache=True)
-def look(rings: Any, lags: Any, out: Any) -> None:
-    """Take what came of every instrument; out: int64[instruments], filled as `look_at` returns."""
-    for i in range(len(lags)):
-        out[i] = look_at(rings, lags, i)

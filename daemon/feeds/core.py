@@ -81,7 +81,7 @@ class FeedCore:
             Lane(one, record, frames_kept, decoder.time_unit_ns, decoder.trade_ids)
             for one, record in zip(instruments, records, strict=True)
         ]
-        silence = Silence(records["newest_ns"], streams)
+        silence = Silence(records, streams)
         self.ages_ns = silence.ages_ns
         self.clock_stepped = silence.clock_stepped
         self.newest_ns = silence.newest_ns

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from daemon.entry import bound
 from daemon.feeds.lane import KINDS
+from kernels import outlook
 from kernels.dtypes import DEPTH, QUOTE, TRADE
 
 if TYPE_CHECKING:
@@ -16,20 +18,21 @@ if TYPE_CHECKING:
 
     from daemon.feeds.base import Stream
 
-_NEVER_NS: Final = 1 << 62
 _NAMES: Final[dict[int, Stream]] = {TRADE: "trade", QUOTE: "quote", DEPTH: "depth"}
 
 
 class Silence:
     """Looked at ten times a second, over all instruments at once."""
 
-    def __init__(self, newest_ns: NDArray[np.int64], streams: Sequence[Stream]) -> None:
-        """Watch the lanes' times, int64[instruments, KINDS] in ns, 0 where a stream never spoke."""
-        self._newest_ns = newest_ns
+    def __init__(self, records: NDArray[np.void], streams: Sequence[Stream]) -> None:
+        """Watch the lanes' streams (daemon.feeds.lane.new_records), whose time is 0 before they spoke."""
+        self._records = records
+        self._newest_ns: NDArray[np.int64] = records["newest_ns"]
         # the columns whose silence counts: one, or two
         looked_at = [kind for kind in (QUOTE, DEPTH) if _NAMES[kind] in streams] or [TRADE]
-        self._first_ns, *_, self._last_ns = 2 * [newest_ns[:, KINDS.index(kind)] for kind in looked_at]
+        self._first, *_, self._last = 2 * [KINDS.index(kind) for kind in looked_at]
         self._asked_ns = 0
+        self._ages = bound(outlook.ages)
 
     def ages_ns(self, now_ns: int) -> NDArray[np.int64]:
         """Return how long ago each instrument's most silent stream spoke; over 100 years when one never did.
@@ -38,12 +41,12 @@ class Silence:
         pings go on; and only what is news, because a stream can also repeat itself. Trades may be rare in an
         honest market and only count where nothing else is streamed.
         """
-        newest_ns = self._newest_ns
         if now_ns < self._asked_ns:  # the clock was set back: else silence hides behind what it was before
-            np.minimum(newest_ns, now_ns, out=newest_ns)
+            np.minimum(self._newest_ns, now_ns, out=self._newest_ns)
         self._asked_ns = now_ns
-        spoken_ns = np.minimum(self._first_ns, self._last_ns)
-        return np.where(spoken_ns, now_ns - spoken_ns, _NEVER_NS)
+        ages_ns = np.empty(len(self._records), dtype=np.int64)
+        self._ages(self._records, self._first, self._last, now_ns, ages_ns)
+        return ages_ns
 
     def clock_stepped(self, step_ns: int) -> None:
         """Take the step of a clock that was set anew: nobody is silent for longer or shorter by it."""

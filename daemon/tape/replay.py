@@ -219,7 +219,10 @@ def begin(core: Core, feeds: Sequence[FeedCore], now_ns: int) -> None:
             if lane.sync.synced:
                 sink.on_book_status(lane.index, True, "snapshot")
                 sink.on_book(lane.index, now_ns, lane.book)
-    engine.start(lambda at_ns: np.concatenate([one.ages_ns(at_ns) for one in feeds]))
+    if len(feeds) == 1:
+        engine.start(feeds[0].ages_ns)
+    else:
+        engine.start(lambda at_ns: np.concatenate([one.ages_ns(at_ns) for one in feeds]))
 
 
 def _assemble(

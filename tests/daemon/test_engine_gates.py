@@ -76,7 +76,7 @@ def test_a_closed_gate_keeps_risk_in_and_lets_reducing_orders_and_cancels_out(ne
     floor.later(0.2)
     close(floor)
     assert floor.gate() == name
-    assert floor.engine.market.stale == [name == "stale_feed"]
+    assert floor.engine.market.found.stale == [name == "stale_feed"]
     assert floor.engine.synced == [name != "book_gap"]
     floor.audits.clear()
 

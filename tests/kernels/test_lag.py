@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels.dtypes import QUOTE, TRADE
-from kernels.lag import SPAN_NS, SPANS, UNKNOWN, look, look_at, new_lags
+from kernels.lag import SPAN_NS, SPANS, UNKNOWN, look_at, new_lags
 from kernels.ring import CAPACITY, new_rings, push
 
 MS = 1_000_000
@@ -75,14 +75,6 @@ def test_ticks_that_were_overwritten_are_no_overflow(it):
         it.push(SPAN_NS + k, SPAN_NS)
     assert look_at(it.rings, it.lags, 1) == CAPACITY - 1
     assert it.rings["overflow"].sum() == 0
-
-
-def test_a_look_at_all_is_one_at_each(it):
-    out = np.zeros(2, dtype=np.int64)
-    it.tick(SPAN_NS, 5)
-    it.push(SPAN_NS + 1, SPAN_NS - 8)
-    look(it.rings, it.lags, out)
-    assert out.tolist() == [UNKNOWN, 4]
 
 
 @given(

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from daemon.feeds.lane import KINDS
+from daemon.feeds.lane import KINDS, new_records
 from daemon.feeds.silence import Silence
 from kernels.dtypes import DEPTH, QUOTE, TRADE
 
 
 def times(*rows: dict[int, int]) -> np.ndarray:
-    newest = np.zeros((len(rows), len(KINDS)), np.int64)
-    for row, by_kind in zip(newest, rows, strict=True):
+    records = new_records(len(rows))
+    for row, by_kind in zip(records, rows, strict=True):
         for kind, at_ns in by_kind.items():
-            row[KINDS.index(kind)] = at_ns
-    return newest
+            row[KINDS.index(kind)]["newest_ns"] = at_ns
+    return records
 
 
 def test_an_instrument_is_as_silent_as_its_most_silent_stream_that_counts() -> None:
