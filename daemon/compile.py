@@ -140,6 +140,42 @@ def run(mem, account, test, front, matcher, rings, book, shown, scratch, events,
     return 0
 '''
 
+#: a replay's loop around the same live call
+_RUN: Final = '''"""Strategy {name}'s run of a replay's ticks, generated: edit the strategy, not this file."""
+
+from numba import njit
+
+from kernels import shapes
+from kernels.pipeline import TURN_FULL, TURN_WHY
+from kernels.ring import MASK
+from {live} import drain
+
+
+@njit(cache=True)
+def run(mem, rings, account, {model}text, starts, ends, wires_ns, quotes, trades, place, until_ns):
+    """Take frames from number place[0] on, each as turn does, from within the text; return the last answer.
+
+    It ends before what is no plain tick, runs backwards from place[1] or is stamped at until_ns or later, and
+    behind what is answered otherwise than by 0. place: the next, and when the newest taken was received.
+    """
+    for at in range(place[0], len(starts)):
+        wire_ns = wires_ns[at]
+        if wire_ns >= until_ns or wire_ns < place[1]:
+            return 0
+        came = shapes.read_within(text, starts[at], ends[at], quotes, rings, wire_ns)
+        if came == shapes.MISS:
+            came = shapes.read_within(text, starts[at], ends[at], trades, rings, wire_ns)
+            if came == shapes.MISS:
+                return 0
+        place[0] = at + 1
+        place[1] = wire_ns
+        rings[quotes[0].instrument].turns += 1
+        count = drain(mem, rings, account, {model}wire_ns, TURN_WHY)
+        if count != 0 or came & MASK == 0:
+            return count if came & MASK or count < 0 else count | TURN_FULL
+    return 0
+'''
+
 #: nodes, roots and bits of kernels.forest, or nothing
 Forest = tuple[Any, ...]
 
@@ -242,6 +278,17 @@ def backtest_loop(strategy: Strategy, *, modelled: bool) -> Any:
     more = _WITH_MODEL if modelled else _WITHOUT
     text = _LOOP.format(name=_plain(strategy.name), live=live.__name__, model=more["model"])
     return _generated(f"tickd_backtest_{_plain(strategy.name)}_{_hash(text)}", text).run
+
+
+def replay_run(strategy: Strategy, *, modelled: bool) -> Any:
+    """Return the compiled run of a replay's ticks around a compiled strategy's live call.
+
+    (mem, rings, account, *forest, text, starts, ends, wires_ns, quotes, trades, place, until_ns) -> answer
+    """
+    live = _live_module(strategy, compiled=True, modelled=modelled)
+    more = _WITH_MODEL if modelled else _WITHOUT
+    text = _RUN.format(name=_plain(strategy.name), live=live.__name__, model=more["model"])
+    return _generated(f"tickd_replay_{_plain(strategy.name)}_{_hash(text)}", text).run
 
 
 def _bind(

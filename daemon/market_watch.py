@@ -100,6 +100,7 @@ class MarketWatch:
     ) -> None:
         """Wire it; lag_ns_max of 0: no lag closes anything."""
         self.found = Found(rings)
+        self._any_stale = False
         self.symbols = SymbolWatch(instruments, orders)
         self._since_ns = np.zeros(len(rings), dtype=np.int64)  # of each silence
         self._begun_ns = self._told_silence_ns = -_NEVER_NS
@@ -119,6 +120,7 @@ class MarketWatch:
         if not found.otherwise(ages_ns, self._stale_ns, self._lag_ns_max):
             return
         found.stale = self._hold(GATE_STALE_FEED, found.stale, ages_ns > self._stale_ns)
+        self._any_stale = bool(found.stale.any())
         if (found.stale != found.silent).any():
             self._tell_silence(ages_ns, now_ns)
         found.lagging = self._hold(GATE_FEED_LAG, found.lagging, found.lag_ns > self._lag_ns_max)
@@ -132,10 +134,9 @@ class MarketWatch:
 
     def unseen(self, synced: Sequence[bool]) -> list[int]:
         """Return the instruments whose market nobody can see: silent, or with a gap in the book."""
-        stale = self.found.stale
-        if all(synced) and not stale.any():
+        if all(synced) and not self._any_stale:
             return []
-        return np.flatnonzero(stale | ~np.array(synced)).tolist()
+        return np.flatnonzero(self.found.stale | ~np.array(synced)).tolist()
 
     def _tell_silence(self, ages_ns: NDArray[np.int64], now_ns: int) -> None:
         """Tell of those that fell silent, and of those that speak again: of all together, they may be 500."""

@@ -6,9 +6,13 @@ themselves.
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from daemon.entry import bound
+from kernels import outlook
 
 if TYPE_CHECKING:
     from daemon.orders.portfolio import Portfolio
@@ -21,7 +25,9 @@ class Marks:
     def __init__(self, instruments: int, touch: Touch, portfolio: Portfolio) -> None:
         self._touch = touch
         self._portfolio = portfolio
-        self._mids = np.full(instruments, np.nan)  # that each was valued at last
+        self._mids = np.full(instruments, np.nan)  # that each was valued at last, where it is quoted
+        self._changed = np.zeros(instruments, dtype=np.int64)
+        self._take_mids = bound(outlook.mids)
 
     def one(self, instrument: int, *, show: bool = True) -> None:
         """Value what is held of an instrument; show: as of Portfolio.mark."""
@@ -31,12 +37,12 @@ class Marks:
 
     def all(self) -> None:
         """Value everything whose mid has changed; where nothing is quoted, at the book's."""
-        mids = self._touch.mids()
-        changed = np.flatnonzero(mids != self._mids)  # NaN always is
-        if not len(changed):
+        count = self._take_mids(self._touch.rings, self._mids, self._changed)
+        if not count:
             return
-        for instrument in np.flatnonzero(np.isnan(mids)).tolist():
-            bid, ask = self._touch(instrument)
-            mids[instrument] = 0.5 * (bid + ask)
-        self._mids = mids
-        self._portfolio.mark_all(changed.tolist(), mids.tolist())
+        changed, mids = self._changed[:count].tolist(), self._mids.tolist()
+        for instrument in changed:
+            if isnan(mids[instrument]):
+                bid, ask = self._touch(instrument)
+                mids[instrument] = 0.5 * (bid + ask)
+        self._portfolio.mark_all(changed, mids)

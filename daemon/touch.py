@@ -22,6 +22,7 @@ class Touch:
     def __init__(self, instruments: Sequence[Instrument], rings: NDArray[np.void]) -> None:
         """Read quotes from the feed's `rings` (kernels.ring)."""
         self._instruments = instruments
+        self.rings = rings
         self._bids: NDArray[np.float64] = rings["quote"]["a"]
         self._asks: NDArray[np.float64] = rings["quote"]["c"]
         self._books: list[NDArray[np.int64] | None] = [None] * len(instruments)
@@ -33,10 +34,6 @@ class Touch:
     def forget_book(self, instrument: int) -> None:
         """Believe an instrument's book no longer: it lost the exchange's sequence."""
         self._books[instrument] = None
-
-    def mids(self) -> NDArray[np.float64]:
-        """Return the middle of every instrument's newest quote; NaN where there was none."""
-        return 0.5 * (self._bids + self._asks)
 
     def __call__(self, instrument: int) -> tuple[float, float]:
         """Return bid and ask; NaN for what nobody has shown yet."""

@@ -23,6 +23,7 @@ from daemon.venues.binance_requests import OrderRequests
 from daemon.venues.paper import PaperVenue
 from daemon.venues.paper_latency import fixed
 from daemon.venues.signing import HmacSigner
+from kernels import outlook
 from kernels.dtypes import BUY, REST, SELL, STOP, TARGET
 from kernels.ring import new_rings
 
@@ -66,7 +67,9 @@ async def warm_up(*, paper: bool) -> None:
     spans.sent(0, 1, 2, 3, 4)
     spans.acknowledged(1)
     stage_latency("warm", spans.histograms[0])
-    Found(new_rings(1)).otherwise(np.zeros(1, np.int64), 1, 1)
+    rings = new_rings(1)
+    Found(rings).otherwise(np.zeros(1, np.int64), 1, 1)
+    outlook.mids(rings, np.zeros(1), np.zeros(1, np.int64))
     _request(instrument)
     time = VirtualTime(1)
     if paper:

@@ -27,6 +27,24 @@ def ages(streams: Any, first: int, last: int, now_ns: int, out: Any) -> None:
 
 
 @njit(cache=True)
+def mids(rings: Any, known: Any, changed: Any) -> int:
+    """Bring the middles of all newest quotes up to date; return how many are others than were known.
+
+    known: float64[instruments], NaN where there was no quote, which always is another; changed:
+    int64[instruments], filled with which they are.
+    """
+    count = 0
+    for i in range(len(known)):
+        quote = rings[i].quote
+        mid = 0.5 * (quote.a + quote.c)
+        if mid != known[i]:
+            known[i] = mid
+            changed[count] = i
+            count += 1
+    return count
+
+
+@njit(cache=True)
 def look(
     rings: Any,
     lags: Any,

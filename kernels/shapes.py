@@ -6,7 +6,7 @@ read, and goes the way of typed decoders, which tell what is wrong with it (or l
 daemon/feeds/shapes.py). A frame that is read gives to the bit what the typed decoder would have given: a
 number of up to 15 digits divided by a power of ten up to 10**15 is rounded once.
 
-    scan(frame, stream, i, p) -> (i, p)        from byte i and part p on, to the next LEVELS or the END
+    scan(frame, stream, i, n, p) -> (i, p)     from byte i and part p on, to the next LEVELS or the END
     read(frame, stream, rings, wire_ns) -> n   a trade or quote into its instrument's ring
     read_depth(frame, stream, book, grid, scratch, wire_ns) -> n    a depth update into its book
 
@@ -92,15 +92,14 @@ def same(buf: Any, i: int, text: Any, at: int, size: int) -> bool:
 
 
 @njit(cache=True)
-def scan(buf: Any, stream: Any, i: int, p: int) -> tuple[int, int]:
-    """Read a frame from byte i and part p on, into the stream's `ints` and `floats`.
+def scan(buf: Any, stream: Any, i: int, n: int, p: int) -> tuple[int, int]:
+    """Read a frame that ends before byte n, from byte i and part p on, into the stream's `ints` and `floats`.
 
-    Returns the next byte and part: behind a LEVELS part, whose levels begin at that byte, or (frame's size,
-    parts) at its END. A byte below 0: the frame is not of the shape.
+    Returns the next byte and part: behind a LEVELS part, whose levels begin at that byte, or (n, parts) at
+    its END. A byte below 0: the frame is not of the shape.
     """
     s = stream[0]
     part, text, ints, floats, parts = s.part, s.text, s.ints, s.floats, s.parts
-    n = len(buf)
     at = part[p - 1, PART_TEXT_END] if p > 0 else 0
     while p < parts:
         end, value, slot = part[p, PART_TEXT_END], part[p, PART_VALUE], part[p, PART_SLOT]
@@ -157,7 +156,13 @@ def _possible(s: Any) -> bool:
 @njit(cache=True)
 def read(buf: Any, stream: Any, rings: Any, wire_ns: int) -> int:
     """Read a trade or quote that is plainly the next into its ring; return how many ever came, or MISS."""
-    i, _ = scan(buf, stream, 0, 0)
+    return int(read_within(buf, 0, len(buf), stream, rings, wire_ns))
+
+
+@njit(cache=True, forceinline=True)
+def read_within(buf: Any, begin: int, end: int, stream: Any, rings: Any, wire_ns: int) -> int:
+    """Read the frame of bytes from `begin` on, before `end`, as `read` does."""
+    i, _ = scan(buf, stream, begin, end, 0)
     if i < 0:
         return MISS
     s = stream[0]
@@ -201,7 +206,8 @@ def read_depth(buf: Any, stream: Any, book: Any, grid: Any, scratch: Any, wire_n
     """
     s = stream[0]
     found = np.zeros(2, dtype=np.int64)
-    i, p = scan(buf, stream, 0, 0)
+    n = len(buf)
+    i, p = scan(buf, stream, 0, n, 0)
     if i < 0 or not _follows(s) or max(s.ints[S_TIME], s.ints[S_EVENT]) >= TIME_MAX // s.time_unit_ns:
         return MISS_DEPTH
     while p < s.parts:
@@ -209,7 +215,7 @@ def read_depth(buf: Any, stream: Any, book: Any, grid: Any, scratch: Any, wire_n
         found[side], i = parse_plain(buf, i, grid, scratch[2 * side], scratch[2 * side + 1])
         if found[side] < 0:
             return MISS_DEPTH
-        i, p = scan(buf, stream, i, p)
+        i, p = scan(buf, stream, i, n, p)
         if i < 0:
             return MISS_DEPTH
     full = books.room(book, book[B_BID_TICKS, 0] + found[0], book[B_ASK_TICKS, 0] + found[1])

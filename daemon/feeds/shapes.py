@@ -51,7 +51,8 @@ def learn(
     record["part"][: len(parts)] = parts
     record["text"][: len(text)] = np.frombuffer(text, np.uint8)
     record["parts"] = len(parts)
-    if scan(frame, new, 0, 0)[0] < 0 or not agrees(record["ints"].tolist(), record["floats"].tolist()):
+    read_to, _ = scan(frame, new, 0, len(frame), 0)
+    if read_to < 0 or not agrees(record["ints"].tolist(), record["floats"].tolist()):
         return False
     stream[:] = new
     return True

@@ -9,9 +9,10 @@ file and are inferred from the decimals that its snapshot and first frames show.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from io import SEEK_END
 from math import inf
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, overload
 
 import msgspec
 import numpy as np
@@ -56,14 +57,32 @@ class _Body(msgspec.Struct):
     data: _Levels = msgspec.field(default_factory=_Levels)
 
 
-class Lines(NamedTuple):
-    """Consecutive lines of a capture: their text, where each frame lies in it, and when it came."""
+class Lines(Sequence[bytes]):
+    """The frames of consecutive lines of a capture, each cut out of their text when somebody asks for it."""
 
-    text: bytes
-    starts: Ints
-    ends: Ints
-    wire_ns: Ints
-    read_bytes: int  # of the file, this text's included
+    def __init__(self, text: bytes, starts: Ints, ends: Ints, wires_ns: Ints, read_bytes: int) -> None:
+        """Take where each frame lies in the text, and when it came.
+
+        read_bytes: of the file, this text's included.
+        """
+        self.text, self.starts, self.ends, self.wires_ns = text, starts, ends, wires_ns
+        self.read_bytes = read_bytes
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> Lines: ...
+    def __getitem__(self, at: int | slice) -> bytes | Lines:
+        if isinstance(at, slice):
+            return Lines(self.text, self.starts[at], self.ends[at], self.wires_ns[at], self.read_bytes)
+        return self.text[self.starts.item(at) : self.ends.item(at)]
+
+    def __iter__(self) -> Iterator[bytes]:
+        text = self.text
+        return (text[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True))
 
 
 def read_frames(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -72,13 +91,7 @@ def read_frames(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises FileFormatError as `read_lines` does.
     """
     for lines in read_lines(path):
-        yield from zip(lines.wire_ns.tolist(), payloads(lines), strict=True)
-
-
-def payloads(lines: Lines) -> list[bytes]:
-    """Return each line's frame."""
-    text = lines.text
-    return [text[start:end] for start, end in zip(lines.starts.tolist(), lines.ends.tolist(), strict=True)]
+        yield from zip(lines.wires_ns.tolist(), lines, strict=True)
 
 
 def read_lines(path: Path) -> Iterator[Lines]:

@@ -47,6 +47,7 @@ from daemon.tape.bare import time_bare_decode
 from daemon.tape.merge import open_sources
 from daemon.tape.parts import share
 from daemon.tape.player import WHOLE, Player, Span
+from daemon.tape.runs import make_runs
 from daemon.tape.served import Served, Unserved, status_of
 from daemon.venues.make import make_paper, measure
 from daemon.warm import Deaf, warm_up
@@ -156,7 +157,8 @@ def replay(source: Source, config: Config, span: Span = WHOLE, served: Served | 
         step("feed and venue")
         asyncio.run(warm_up(paper=True))
         core, feeds = _assemble(config, source, time, step)
-    player = Player(source.plays(feeds), time, span, clock, face.wait)
+        runs = make_runs(source.capture, core, feeds, time)
+    player = Player(source.plays(feeds), time, span, clock, face.wait, runs)
     gc.collect()
     gc.freeze()  # as the live daemon does: what lives now lives to the end
     begun_ns = clock.mono_ns()

@@ -9,7 +9,7 @@ from daemon.errors import FileFormatError
 from daemon.feeds.exchanges import find_exchange
 from daemon.feeds.taped import CUT, FEED, SNAPSHOT
 from daemon.session.entries import begin_of
-from daemon.tape.capture import capture_instrument, payloads, read_lines
+from daemon.tape.capture import capture_instrument, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -120,8 +120,8 @@ class CaptureSource:
         """Yield its lines."""
         del from_ns
         for lines in read_lines(self.path):
-            count = len(lines.starts)
-            yield Chunk(lines.wire_ns.tolist(), (FEED,) * count, (True,) * count, payloads(lines))
+            count = len(lines)
+            yield Chunk(lines.wires_ns.tolist(), (FEED,) * count, (True,) * count, lines)
 
     def plays(self, feeds: Sequence[Takes]) -> dict[str, Play]:
         """Return the one thing that a line is."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kernels.dtypes import QUOTE
 from kernels.lag import UNKNOWN, new_lags
-from kernels.outlook import NEVER_NS, ages, look
+from kernels.outlook import NEVER_NS, ages, look, mids
 from kernels.ring import new_rings, push
 from kernels.shapes import STREAM
 
@@ -107,3 +107,20 @@ def test_an_instrument_is_as_old_as_the_older_of_two_streams(times: Any, first: 
     for age_ns, one in zip(out.tolist(), times, strict=True):
         oldest = min(one[first], one[last])
         assert age_ns == (1_000 - oldest if oldest else NEVER_NS)
+
+
+def test_a_middle_is_told_once_and_that_of_nothing_each_time() -> None:
+    rings, known, changed = new_rings(3), np.full(3, np.nan), np.zeros(3, np.int64)
+
+    def told() -> dict[int, float]:
+        return {int(i): float(known[i]) for i in changed[: mids(rings, known, changed)]}
+
+    push(rings, 1, QUOTE, 1, 1, 1, 100.0, 1.0, 101.0, 1.0)
+    first = told()
+    assert (first.keys(), first[1]) == ({0, 1, 2}, 100.5)
+    push(rings, 2, QUOTE, 1, 1, 1, 7.0, 1.0, 8.0, 1.0)
+    assert told().keys() == {0, 2}
+    push(rings, 1, QUOTE, 2, 2, 2, 100.0, 1.0, 102.0, 1.0)
+    push(rings, 0, QUOTE, 2, 2, 2, 5.0, 1.0, 6.0, 1.0)
+    assert told() == {0: 5.5, 1: 101.0}
+    assert told() == {}

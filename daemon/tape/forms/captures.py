@@ -94,13 +94,13 @@ class Captures:
         reader = FrameReader(instrument, BinanceDecoder([instrument]), series, state, checks)
         row = 1
         for lines in read_lines(path):
-            text, starts, ends, wire_ns, read_bytes = lines
-            last = np.ones(len(starts), np.int64)
-            block = reader.read(text, starts, ends, wire_ns, last, state.seq, row)
+            last = np.ones(len(lines), np.int64)
+            where = lines.starts, lines.ends, lines.wires_ns
+            block = reader.read(lines.text, *where, last, state.seq, row)
             checks.look(block)
-            yield Piece(series, block, read_bytes)
-            state.seq += len(starts)
-            row += len(starts)
+            yield Piece(series, block, lines.read_bytes)
+            state.seq += len(lines)
+            row += len(lines)
 
 
 class FrameReader:
