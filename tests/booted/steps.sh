@@ -14,6 +14,8 @@ until_true() { # compiling takes minutes
         sleep 0.2
     done
     echo "not within ten minutes: $1"
+    systemctl status --no-pager -l exchange tickd@one
+    journalctl -b --no-pager -o cat -n 100
     exit 1
 }
 state() { $tickd state $socket --json 2>&1; }

@@ -114,7 +114,8 @@ def seen(tmp_path_factory):
         pass
     parts = re.split(r"^== (\w+)\n", (report / "out").read_text(), flags=re.MULTILINE)
     steps = dict(zip(parts[1::2], parts[2::2], strict=True))
-    assert not [text for text in steps.values() if "not within" in text], steps
+    late = [text for text in steps.values() if "not within" in text]
+    assert not late, "\n".join(late)
     ready = (report / "exchange").read_text()
     return steps | {"secret": re.search(r'"secret":"([^"]+)"', ready)[1]}
 
