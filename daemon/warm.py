@@ -118,6 +118,7 @@ def _feed(instrument: Instrument, rings: NDArray[np.void], time: VirtualTime, ma
     feed = FeedCore([instrument], rings, Deaf(1, market), BinanceDecoder([instrument]), lambda _: None, time)
     _go_on(feed, 1, b"0.001")
     feed.process_snapshot(0, _SNAPSHOT, 1)
+    feed.ages_ns(1)
     return feed
 
 
