@@ -18,10 +18,15 @@ EXPOSURE_MAX = 1.5
 
 
 def analyze(*words, **environ):
-    """Return what systemd-analyze says; without one a test is skipped, and with CI set it fails."""
-    found = shutil.which("systemd-analyze")
+    """Return what systemd-analyze says."""
+    return systemd("systemd-analyze", *words, **environ)
+
+
+def systemd(command, *words, **environ):
+    """Return what a command of systemd's says; without it a test is skipped, and with CI set it fails."""
+    found = shutil.which(command)
     if found is None:
-        missing = "no systemd-analyze here (on Debian: apt-get install systemd)"
+        missing = f"no {command} here (on Debian: apt-get install systemd)"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
@@ -300,6 +305,15 @@ def test_a_unit_that_is_wrong_would_be_seen(checkout, tmp_path, good, bad, sente
     unit = dest / "etc/systemd/system" / UNITS[0]
     unit.write_text(unit.read_text().replace(good, bad))
     assert sentence in verify(dest, tmp_path / "units", "tickd@one.service").stderr
+
+
+def test_who_is_enabled_is_started_with_the_host(checkout):
+    install, dest, _ = checkout
+    install()
+    done = systemd("systemctl", f"--root={dest}", "enable", "tickd@paper")
+    assert done.returncode == 0, done.stderr
+    wanted = dest / "etc/systemd/system/multi-user.target.wants/tickd@paper.service"
+    assert wanted.readlink() == Path("/etc/systemd/system") / UNITS[0]
 
 
 def test_the_unit_is_exposed_to_little():
