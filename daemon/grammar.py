@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from daemon import __version__
 from daemon.errors import UsageError
-from daemon.grammar_research import add_backtest, add_checks, add_page, add_sweep
+from daemon.grammar_research import add_backtest, add_checks, add_page, add_sweep, add_train
 from daemon.grammar_values import (
     columns,
     cores,
@@ -160,11 +160,7 @@ def _add_making(verb: Callable[[str, str], Parser]) -> None:
     _add_json(one)
 
     one = verb("train", "train a model bundle; the same arguments make the same model")
-    one.add_argument("--synthetic", action="store_true", required=True, help="on the seeded synthetic market")
-    one.add_argument("--seed", type=seed, default=1, help="of the market and the training (1)")
-    one.add_argument("--minutes", type=count, default=120, help="of market to learn from, 10 at least (120)")
-    one.add_argument("--horizon-ms", type=count, default=5_000, help="how far ahead it foresees (5000)")
-    one.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the bundle goes")
+    add_train(one)
     _add_json(one)
 
     one = verb("new", "write a strategy that works, and its test, to go on from")

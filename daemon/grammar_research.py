@@ -73,3 +73,20 @@ def add_sweep(one: ArgumentParser) -> None:
         "--walk-forward", type=count, default=0, metavar="K", help="choose on a part, measure on the next"
     )
     one.add_argument("--out", type=Path, metavar="FILE", help="keep each trial there, and go on from it")
+
+
+def add_train(one: ArgumentParser) -> None:
+    """Add what a training takes."""
+    one.add_argument(
+        "path", type=Path, nargs="?", metavar="TICKS", help="ticks of one symbol, of tickd convert"
+    )
+    one.add_argument("--synthetic", action="store_true", help="on the seeded synthetic market in their place")
+    one.add_argument("--seed", type=seed, default=1, help="of the synthetic market and the training (1)")
+    one.add_argument("--minutes", type=count, help="of synthetic market to learn from, 10 at least (120)")
+    one.add_argument("--horizon-ms", type=count, default=5_000, help="how far ahead it foresees (5000)")
+    one.add_argument("--every", type=count, metavar="N", help="of ticks: learn from each N-th decision (32)")
+    one.add_argument("--trees", type=count, metavar="N", help="of ticks: how many it grows (100)")
+    one.add_argument(
+        "--folds", type=count, metavar="N", help="of ticks: judge on so many parts of what it learns from (4)"
+    )
+    one.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the bundle goes")

@@ -73,6 +73,20 @@ class BacktestOptions(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
+class TrainOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd train`; path: of ticks, None: the synthetic market."""
+
+    path: Path | None
+    out: Path
+    seed: int
+    horizon_ms: int
+    minutes: int = 120  # of the synthetic market
+    every: int = 32  # of the others: decisions a row
+    trees: int = 100
+    folds: int = 4
+    json: bool = False
+
+
 class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd sweep`."""
 

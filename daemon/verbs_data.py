@@ -202,8 +202,22 @@ def bars(args: Namespace) -> int:
 
 def train(args: Namespace) -> int:
     """Train a model; return the exit code."""
+    if args.synthetic == (args.path is not None):
+        raise UsageError("say what to learn from: a folder of ticks, or --synthetic")
+    of_ticks = {name: getattr(args, name) for name in ("every", "trees", "folds")}
+    if args.synthetic and any(value is not None for value in of_ticks.values()):
+        raise UsageError("--every, --trees and --folds are of ticks; leave them out with --synthetic")
+    if args.minutes is not None and not args.synthetic:
+        raise UsageError("--minutes is of the synthetic market; ticks are learned from whole")
     use_kernels()
     from daemon.faces.show import train
+    from daemon.options import TrainOptions
 
-    train(args.out, seed=args.seed, minutes=args.minutes, horizon_ms=args.horizon_ms, as_json=args.json)
+    given = {
+        name: value for name, value in {**of_ticks, "minutes": args.minutes}.items() if value is not None
+    }
+    options = TrainOptions(
+        path=args.path, out=args.out, seed=args.seed, horizon_ms=args.horizon_ms, json=args.json, **given
+    )
+    train(options)
     return EXIT_DONE

@@ -17,6 +17,7 @@ from daemon.faces.client import fetch_status
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from daemon.options import TrainOptions
     from daemon.status import Status
 
 
@@ -54,16 +55,21 @@ def follow_flatten(socket: Path, seconds: float) -> int:
     return EXIT_DONE
 
 
-def train(out: Path, *, seed: int, minutes: int, horizon_ms: int, as_json: bool) -> None:
-    """Train a bundle on the synthetic market, showing progress, and print what it achieved."""
-    from daemon.research.train import STEPS, train_synthetic  # noqa: PLC0415 - numba, needed by this verb alone
+def train(options: TrainOptions) -> None:
+    """Train a bundle, showing progress, and print what it achieved."""
+    from daemon.research import train as training  # noqa: PLC0415 - numba, needed by this verb alone
 
-    with terminal.steps(Console(stderr=True), "training", STEPS) as step:
-        trained = train_synthetic(
-            RealDisk(), out, seed=seed, minutes=minutes, horizon_ms=horizon_ms, on_step=step
-        )
+    disk, given = RealDisk(), {"seed": options.seed, "horizon_ms": options.horizon_ms}
+    with terminal.steps(Console(stderr=True), "training", training.STEPS) as step:
+        if options.path is None:
+            trained = training.train_synthetic(
+                disk, options.out, minutes=options.minutes, on_step=step, **given
+            )
+        else:
+            more = {"every": options.every, "trees": options.trees, "folds": options.folds}
+            trained = training.train_recorded(disk, options.out, options.path, on_step=step, **given, **more)
     manifest = trained.manifest
-    if as_json:
+    if options.json:
         print_json({"folder": str(trained.folder), "command": manifest.command, "metrics": manifest.metrics})
     else:
         lines = (f"{name}: {value}" for name, value in manifest.metrics.items())

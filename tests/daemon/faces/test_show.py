@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from daemon.faces import show
+from daemon.options import TrainOptions
 from daemon.status import Status
 
 
@@ -69,7 +70,8 @@ def test_training_shows_progress_and_reports_what_it_made(tmp_path, monkeypatch,
         return SimpleNamespace(folder=out, manifest=manifest)
 
     monkeypatch.setattr(train, "train_synthetic", stand_in)
-    show.train(tmp_path, seed=3, minutes=20, horizon_ms=1000, as_json=True)
+    options = TrainOptions(path=None, out=tmp_path, seed=3, minutes=20, horizon_ms=1000, json=True)
+    show.train(options)
     out, err = capsys.readouterr()
     assert json.loads(out) == {
         "folder": str(tmp_path),
@@ -77,5 +79,5 @@ def test_training_shows_progress_and_reports_what_it_made(tmp_path, monkeypatch,
         "metrics": {"auc": 0.6},
     }
     assert "training: growing trees" in err
-    show.train(tmp_path, seed=3, minutes=20, horizon_ms=1000, as_json=False)
+    show.train(replace(options, json=False))
     assert "auc: 0.6" in capsys.readouterr().out

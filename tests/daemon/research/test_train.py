@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from daemon.memory_disk import MemoryDisk
 from daemon.research import train
 from daemon.research.bundle import MANIFEST_FILE, MODEL_FILE, read_bundle
 from kernels.features import FEATURES
+from tests.daemon.research.conftest import converted
+from tests.daemon.research.test_backtest import lively
 
 OUT = Path("models/small")
 
@@ -99,3 +102,68 @@ def test_without_lightgbm_the_error_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     with pytest.raises(TickdError, match="install it with make setup"):
         train.train_synthetic(MemoryDisk(), OUT, seed=1, minutes=10_000_000)
+
+
+# --- a record -----------------------------------------------------------------------------------------------
+def taught(folder: Path, out: Path = OUT, **more: Any) -> tuple[MemoryDisk, train.Trained]:
+    disk = MemoryDisk()
+    given = {"seed": 3, "horizon_ms": 300, "every": 1, "trees": 5, "folds": 2}
+    return disk, train.train_recorded(disk, out, folder, **{**given, **more})
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a minute with a book, 330 events a second."""
+    return converted(lively(10_000, seed=11), tmp_path_factory.mktemp("record"))
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let features be warm after a second: the records are of some seconds."""
+    monkeypatch.setattr(train, "LEAD_IN_NS", 1_000_000_000)
+    monkeypatch.setattr("daemon.research.rows.LEAD_IN_NS", 1_000_000_000)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_record_makes_a_bundle_that_says_what_it_is_of_and_how_it_was_judged(record: Path) -> None:
+    disk, result = taught(record)
+    manifest = read_bundle(disk, OUT).manifest
+    assert manifest.window["data"] == "ticks of binance spot"
+    assert manifest.window["symbol"] == "BTC/USDT"
+    assert len(manifest.window["digest"]) == 32
+    assert manifest.window["train_to_ns"] < manifest.window["test_from_ns"]
+    assert manifest.target == {"kind": "chance that mid is higher", "horizon_ms": 300}
+    assert {"auc", "auc_fold_1", "auc_fold_2", "rows_train"} <= manifest.metrics.keys()
+    assert manifest.metrics["auc"] > 0.6  # the made-up market swings
+    assert result.manifest.command == (
+        f"tickd train {record} --seed 3 --horizon-ms 300 --every 1 --trees 5 --folds 2 --out models/small"
+    )
+
+
+@pytest.mark.usefixtures("short")
+def test_the_same_record_makes_the_same_bytes_and_another_seed_others(record: Path) -> None:
+    one, again, other = taught(record)[0], taught(record)[0], taught(record, seed=4)[0]
+    assert one.read(OUT / MODEL_FILE) == again.read(OUT / MODEL_FILE) != other.read(OUT / MODEL_FILE)
+    assert one.read(OUT / MANIFEST_FILE) == again.read(OUT / MANIFEST_FILE)
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"every": 50}, "rows to learn from are too few, it takes 1,000"),
+        ({"folds": 40}, "too little time for 40 folds"),
+        ({"horizon_ms": 25_000}, "too little time for this horizon"),
+        ({"horizon_ms": 60_000}, "nothing to learn from: no row stands 1 s behind"),
+        ({"horizon_ms": 86_400_001}, "the horizon must be 1 to 86400000 ms"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused_and_nothing_is_written(
+    record: Path, more: dict[str, int], sentence: str
+) -> None:
+    disk = MemoryDisk()
+    given = {"seed": 3, "horizon_ms": 300, "every": 1, "trees": 5, "folds": 2}
+    with pytest.raises(UsageError, match=sentence):
+        train.train_recorded(disk, OUT, record, **{**given, **more})
+    with pytest.raises(FileNotFoundError):
+        disk.read(OUT / MODEL_FILE)
