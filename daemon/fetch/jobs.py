@@ -1,0 +1,215 @@
+"""The work of a fetch: which days lack, and how each comes to its files.
+
+A job is one day of trades, or a run of days of klines, whose requests span several. What is done is on the
+disk at once; a first failure ends all jobs, and what they had begun leaves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from copy import deepcopy
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from daemon.errors import FileFormatError
+from daemon.fetch.binance import INTERVALS_MS, ROWS_MAX
+from daemon.fetch.days import DAY_NS, Day, date_of
+from daemon.fetch.pages import layout_of
+from daemon.tape.dirty import PLACES_MAX, Finding
+from daemon.tape.forms.base import FinerGridError, Grid, State
+from daemon.tape.forms.rows import Columns, CsvForm
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from daemon.fetch.binance import Rest
+    from daemon.fetch.days import Store, Wanted
+    from daemon.fetch.pages import Page
+    from daemon.seams import Clock
+
+#: requests of one job of klines
+_PAGES_MAX: Final = 64
+
+
+class Job(NamedTuple):
+    """Days of one instrument, from one up to, and without, another."""
+
+    wanted: Wanted
+    first: int
+    end: int
+
+
+class Done(msgspec.Struct):
+    """What came of jobs."""
+
+    days: int = 0
+    rows: int = 0
+    bytes: int = 0
+    absent: int = 0  # days that an archive does not have
+    findings: dict[str, dict[str, Finding]] = {}  # by instrument and kind (daemon/tape/dirty.py)
+
+
+def plan(store: Store, wanted: Sequence[Wanted], days: range, now_ns: int) -> tuple[list[Job], int]:
+    """Return the jobs for what lacks, instruments in turns, and how many days are there; see Store.has."""
+    there = 0
+    by_instrument: list[list[Job]] = []
+    for one in wanted:
+        jobs: list[Job] = []
+        longest = _days_at_once(one)
+        for day in days:
+            if store.has(one, day, now_ns):
+                there += 1
+            elif jobs and jobs[-1].end == day and day - jobs[-1].first < longest:
+                jobs[-1] = jobs[-1]._replace(end=day + 1)
+            else:
+                jobs.append(Job(one, day, day + 1))
+        by_instrument.append(jobs)
+    most = max(map(len, by_instrument), default=0)
+    return [jobs[k] for k in range(most) for jobs in by_instrument if k < len(jobs)], there
+
+
+def _days_at_once(wanted: Wanted) -> int:
+    if wanted.kind != "klines":
+        return 1
+    return max(1, _PAGES_MAX * ROWS_MAX * INTERVALS_MS[wanted.interval] * 1_000_000 // DAY_NS)
+
+
+async def run_all(jobs: Iterator[Job], work: Callable[[Job], Awaitable[None]], at_once: int) -> None:
+    """Do the jobs, so many at once; raises what ended the first of them that failed, the others cancelled."""
+
+    async def worker() -> None:
+        for job in jobs:
+            await work(job)
+
+    tasks = [asyncio.ensure_future(worker()) for _ in range(at_once)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Maker:
+    """Makes days of an instrument: each with checks of its own, all by the finest grid so far."""
+
+    def __init__(self, store: Store, done: Done, tell: Callable[[Wanted], object]) -> None:
+        self.store = store
+        self._done = done
+        self._tell = tell
+        self._grids: dict[tuple[str, str], Grid] = {}
+
+    def begin(self, wanted: Wanted, day: int, asked_ns: int) -> Day:
+        """Return a day that is to be filled."""
+        self.store.clear(wanted, day)
+        return Day(self.store, wanted, day, asked_ns, State(self._grids))
+
+    def learn(self, finer: FinerGridError) -> None:
+        """Count by a finer grid from now on."""
+        self._grids[finer.key] = Grid(*map(max, self._grids.get(finer.key, Grid()), finer.grid))
+
+    def end(self, day: Day) -> None:
+        """Let a day be seen, and count it."""
+        series = day.wanted.series
+        self._grids |= day.state.grids
+        for file in day.commit():
+            self._done.bytes += file.bytes
+        self._done.days += 1
+        self._done.rows += day.rows
+        if day.findings:
+            merge(self._done.findings.setdefault(series.exchange_symbol, {}), day.findings)
+        self._tell(day.wanted)
+
+    def absent(self, wanted: Wanted) -> None:
+        """Count a day that is not to be had."""
+        self._done.absent += 1
+        self._tell(wanted)
+
+
+def merge(into: dict[str, Finding], found: dict[str, Finding]) -> None:
+    """Add findings to those before; the first places stay the first."""
+    for kind, one in found.items():
+        before = into.setdefault(kind, Finding())
+        before.count += one.count
+        before.first = (before.first + one.first)[:PLACES_MAX]
+
+
+class Pages:
+    """Pages on their way into one day."""
+
+    def __init__(self, day: Day) -> None:
+        self.day = day
+        layout = layout_of(day.wanted.kind)
+        form = CsvForm(layout=layout, series=day.wanted.series, names=layout.columns, skip=0, unit="ms")
+        file = f"{day.wanted} of {date_of(day.day)}"
+        self._checks = day.state.checks_of(
+            day.wanted.series, file, "contiguous" if layout.contiguous else "names"
+        )
+        self._columns = Columns(form, day.state, self._checks)
+        self._row = 1
+
+    def add(self, page: Page) -> None:
+        """Take rows of the day; raises FinerGridError where the day has to begin anew."""
+        if not page.batch.num_rows:
+            return
+        while True:
+            before = deepcopy(self._checks.findings)
+            try:
+                block, bars = self._columns.read(page.batch, self._row)
+                break
+            except FinerGridError as finer:
+                self.day.state.widen(self.day.wanted.series, finer.grid)
+                self._checks.findings = before
+        self._checks.look(block)
+        self._row += page.batch.num_rows
+        self.day.add(block, bars)
+
+
+async def fetch_trades(rest: Rest, maker: Maker, clock: Clock, job: Job) -> None:
+    """Bring one day of trades to its files."""
+    while True:
+        asked_ns = clock.now_ns()
+        day = maker.begin(job.wanted, job.first, asked_ns)
+        try:
+            pages = Pages(day)
+            async with aclosing(rest.trades(job.wanted, job.first, asked_ns // 1_000_000)) as found:
+                async for page in found:
+                    pages.add(page)
+            return maker.end(day)
+        except FinerGridError as finer:
+            maker.learn(finer)
+            day.abandon()
+        except BaseException:
+            day.abandon()
+            raise
+
+
+async def fetch_klines(rest: Rest, maker: Maker, clock: Clock, job: Job) -> None:
+    """Bring a run of days of klines to their files, each as soon as it is whole."""
+    asked_ns = clock.now_ns()
+    number = job.first
+    pages = Pages(maker.begin(job.wanted, number, asked_ns))
+    try:
+        async with aclosing(rest.klines(job.wanted, job.first, job.end, asked_ns // 1_000_000)) as found:
+            async for page, next_ms in found:
+                since = 0
+                while number < job.end:
+                    end_ms = (number + 1) * DAY_NS // 1_000_000
+                    upto = int(page.ids.searchsorted(end_ms))
+                    pages.add(page.part(since, upto))
+                    since = upto
+                    if next_ms < end_ms:
+                        break
+                    maker.end(pages.day)
+                    number += 1
+                    if number < job.end:
+                        pages = Pages(maker.begin(job.wanted, number, asked_ns))
+        if number < job.end:
+            raise FileFormatError(f"the pages of {job.wanted} end before {date_of(number)}")
+    finally:
+        if number < job.end:
+            pages.day.abandon()

@@ -1,0 +1,147 @@
+"""Binance's answers to questions about the past, as columns of text that daemon/tape/forms/rows.py reads.
+
+Whatever is wrong in a row is found there, as in a file that is converted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from daemon.tape.forms.layouts import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from daemon.fetch.days import Kind
+
+    Ints = NDArray[np.int64]
+
+
+class _Trade(msgspec.Struct):
+    id: int
+    price: str
+    qty: str
+    time: int
+    maker: bool = msgspec.field(name="isBuyerMaker")
+
+
+class _Aggregate(msgspec.Struct):
+    id: int = msgspec.field(name="a")
+    price: str = msgspec.field(name="p")
+    qty: str = msgspec.field(name="q")
+    time: int = msgspec.field(name="T")
+    maker: bool = msgspec.field(name="m")
+    first: int = msgspec.field(name="f")
+    last: int = msgspec.field(name="l")
+
+
+#: opened, open, high, low, close, volume, closed, money, trades, the taker's volume and money, nothing
+_Kline = tuple[int, str, str, str, str, str, int, str, int, str, str, str]
+_KLINE_COLUMNS: Final = {
+    "open_time": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5, "close_time": 6,
+    "quote_volume": 7, "count": 8, "taker_volume": 9,
+}  # fmt: skip
+_TRADE_COLUMNS: Final = ("id", "price", "size", "exch", "maker")
+
+_decode_trades = msgspec.json.Decoder(list[_Trade]).decode
+_decode_aggregates = msgspec.json.Decoder(list[_Aggregate]).decode
+_decode_klines = msgspec.json.Decoder(list[_Kline]).decode
+
+
+def layout_of(kind: Kind) -> Layout:
+    """Return what the columns of a kind's pages are."""
+    columns = tuple(_KLINE_COLUMNS) if kind == "klines" else _TRADE_COLUMNS
+    return Layout(
+        form="fetch",
+        kind="bars" if kind == "klines" else "trades",
+        columns=columns,
+        roles={name: name for name in columns},
+        contiguous=kind != "klines",
+    )
+
+
+class Page(msgspec.Struct):
+    """Some rows in the order that they came in."""
+
+    batch: pa.RecordBatch
+    ids: Ints  # ascending; of klines their open times
+    times_ms: Ints  # of klines: when each ends
+    trades: tuple[tuple[int, int], ...] = ()  # of aggregates: each one's first trade and its last
+
+    def part(self, first: int, end: int) -> Page:
+        """Return the rows from one up to, and without, another."""
+        return Page(self.batch.slice(first, end - first), self.ids[first:end], self.times_ms[first:end])
+
+
+def read_klines(body: bytes) -> Page:
+    """Return klines; raises ValueError, as the others do."""
+    columns: Sequence[Sequence[int | str]] = list(zip(*_decode_klines(body), strict=True)) or [()] * 12
+    texts = {name: columns[k] for name, k in _KLINE_COLUMNS.items()}
+    return Page(_batch(texts), _ascending(columns[0]), _ints(columns[6]) + 1)
+
+
+def read_trades(body: bytes) -> Page:
+    """Return single trades."""
+    return _trades(_decode_trades(body))
+
+
+def read_aggregates(body: bytes) -> Page:
+    """Return trades that are aggregates of those by one order at one price."""
+    rows = _decode_aggregates(body)
+    page = _trades(rows)
+    page.trades = tuple((one.first, one.last) for one in rows)
+    return page
+
+
+READ: Final[dict[Kind, Callable[[bytes], Page]]] = {
+    "klines": read_klines,
+    "trades": read_trades,
+    "aggTrades": read_aggregates,
+}
+
+
+def _trades(rows: Sequence[_Trade | _Aggregate]) -> Page:
+    ids, times = [one.id for one in rows], [one.time for one in rows]
+    texts: dict[str, Sequence[int | str]] = {
+        "id": ids,
+        "price": [one.price for one in rows],
+        "size": [one.qty for one in rows],
+        "exch": times,
+        "maker": ["true" if one.maker else "false" for one in rows],
+    }
+    return Page(_batch(texts), _ascending(ids), _ints(times))
+
+
+def _ints(values: Sequence[int | str]) -> Ints:
+    try:
+        return np.array(values, np.int64)
+    except OverflowError:
+        raise ValueError("a number is beyond what can be") from None
+
+
+def _ascending(ids: Sequence[int | str]) -> Ints:
+    found = _ints(ids)
+    if np.any(found[1:] <= found[:-1]):
+        raise ValueError("the rows are not in order")
+    return found
+
+
+def _batch(columns: dict[str, Sequence[int | str]]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([_texts(one) for one in columns.values()], names=list(columns))
+
+
+def _texts(values: Sequence[int | str]) -> pa.Array:
+    """Return an Arrow array of text, by its buffers (see daemon/tape/columns.py)."""
+    texts = list(map(str, values))
+    ends = np.zeros(len(texts) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, texts), np.int32, len(texts)), out=ends[1:])
+    data = "".join(texts).encode()
+    if len(data) != ends[-1]:
+        raise ValueError("a number is not written in digits")
+    return pa.Array.from_buffers(pa.string(), len(texts), [None, pa.py_buffer(ends), pa.py_buffer(data)])
