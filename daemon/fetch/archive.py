@@ -8,7 +8,6 @@ A zip is kept no longer than it takes to read it. It is read where it does not h
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from typing import TYPE_CHECKING, Final, Protocol
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from daemon.fetch.jobs import Job, Maker
     from daemon.instruments import Market
     from daemon.seams import Response
+    from daemon.tape.partitions import Written
 
 URL: Final = "https://data.binance.vision"
 _FOLDERS: Final[dict[Market, str]] = {"spot": "spot", "usdm": "futures/um", "coinm": "futures/cm"}
@@ -74,21 +74,10 @@ class Archive:
         path = maker.store.root / f".{target.rpartition('/')[2]}.tmp"
         try:
             await self._asker.insist(lambda: self._zip(target, wanted, wanted_sum, path), 0)
-            maker.end(await self._reading(path, maker, wanted, number))
+            asked_ns = self._asker.seams.clock.now_ns()
+            maker.count(*await maker.aside(_read, path, maker, wanted, number, asked_ns))
         finally:
             path.unlink(missing_ok=True)
-
-    async def _reading(self, path: Path, maker: Maker, wanted: Wanted, number: int) -> Day:
-        seams = self._asker.seams
-        asked_ns = seams.clock.now_ns()
-        reading = asyncio.ensure_future(seams.worker.call(_read, path, maker, wanted, number, asked_ns))
-        try:
-            return await asyncio.shield(reading)
-        except asyncio.CancelledError:
-            await asyncio.wait((reading,))  # a thread cannot be ended, and what it has begun is not to stay
-            if reading.exception() is None:
-                reading.result().abandon()
-            raise
 
     async def _checksum(self, target: str, wanted: Wanted) -> str | None:
         url = f"{self._asker.url}{target}.CHECKSUM"
@@ -128,8 +117,8 @@ class Archive:
             )
 
 
-def _read(path: Path, maker: Maker, wanted: Wanted, number: int, asked_ns: int) -> Day:
-    """Return a day that is filled with a zip's rows."""
+def _read(path: Path, maker: Maker, wanted: Wanted, number: int, asked_ns: int) -> tuple[Day, list[Written]]:
+    """Return a day that was filled with a zip's rows, and its files."""
     series = wanted.series
     told = Told(form="binance", exchange=series.exchange, market=series.market, symbol=series.exchange_symbol)
     _, source = find_source(path, told)
@@ -138,14 +127,13 @@ def _read(path: Path, maker: Maker, wanted: Wanted, number: int, asked_ns: int) 
         try:
             for piece in source.pieces(path, day.state):
                 day.add(piece.block, piece.bars)
+            return day, day.commit()
         except FinerGridError as finer:
             maker.learn(finer)
             day.abandon()
         except BaseException:
             day.abandon()
             raise
-        else:
-            return day
 
 
 def _open(path: Path) -> BinaryIO:

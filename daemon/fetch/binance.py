@@ -67,13 +67,15 @@ def check_kind(market: Market, kind: Kind, interval: str) -> None:
         raise UsageError(f"--interval {interval} is none of {', '.join(INTERVALS_MS)}")
 
 
-async def in_order(works: Iterable[Callable[[], Awaitable[Page]]], ahead: int) -> AsyncGenerator[Page, None]:
-    """Yield what works come to, in their order, while so many of them are under way."""
+async def in_order(
+    works: Iterable[Callable[[], Awaitable[Page]]], ahead: Callable[[], int]
+) -> AsyncGenerator[Page, None]:
+    """Yield what works come to, in their order, while up to `ahead()` of them are under way."""
     tasks: deque[asyncio.Future[Page]] = deque()
     try:
         for work in works:
             tasks.append(asyncio.ensure_future(work()))
-            if len(tasks) >= ahead:
+            while len(tasks) >= ahead():
                 yield await tasks[0]
                 tasks.popleft()
         while tasks:
@@ -91,6 +93,20 @@ class Rest:
     def __init__(self, asker: Asker, market: Market) -> None:
         self.asker = asker
         self._place = PLACES[market]
+        self._readers = 0
+
+    def _ahead(self) -> int:
+        """Return how many pages whoever reads may have: twice what is asked for at once, all together."""
+        return max(2, 2 * self.asker.at_once // max(self._readers, 1))
+
+    async def _in_order(self, works: Iterable[Callable[[], Awaitable[Page]]]) -> AsyncGenerator[Page, None]:
+        self._readers += 1
+        try:
+            async with aclosing(in_order(works, self._ahead)) as pages:
+                async for page in pages:
+                    yield page
+        finally:
+            self._readers -= 1
 
     async def klines(
         self, wanted: Wanted, first: int, end: int, until_ms: int
@@ -110,7 +126,7 @@ class Rest:
                 wanted.kind, f"{query}&startTime={begin_ms}&endTime={last_ms}", str(wanted)
             )
 
-        async with aclosing(in_order(map(ask, begins), self.asker.at_once)) as pages:
+        async with aclosing(self._in_order(map(ask, begins))) as pages:
             for begin_ms in begins:
                 page = await anext(pages)
                 next_ms = end_ms if begin_ms == begins[-1] else begin_ms + span_ms
@@ -134,7 +150,7 @@ class Rest:
             return lambda: self._page(wanted.kind, f"{query}&limit={rows}&fromId={number}", str(wanted))
 
         begins = range(first, end, ROWS_MAX)
-        async with aclosing(in_order(map(ask, begins), self.asker.at_once)) as pages:
+        async with aclosing(self._in_order(map(ask, begins))) as pages:
             for number in begins:
                 page = await anext(pages)
                 if not len(page.ids) or page.ids[0] < number:
@@ -154,14 +170,14 @@ class Rest:
             last_ms = min(hour_ms + _HOUR_MS, end_ms) - 1
             found = await self._aggregates(wanted, f"&startTime={hour_ms}&endTime={last_ms}")
             if len(found.ids):
-                return int(found.ids[0]) if wanted.kind == "aggTrades" else found.trades[0][0]
+                return int(found.ids[0]) if wanted.kind == "aggTrades" else found.rows[0].first
         return None
 
     async def _latest_id(self, wanted: Wanted) -> int:
         found = await self._aggregates(wanted, "")
         if not len(found.ids):
             raise NetError(f"{self.asker.url} tells of no trade of {wanted.series.exchange_symbol} any more")
-        return int(found.ids[-1]) if wanted.kind == "aggTrades" else found.trades[-1][1]
+        return int(found.ids[-1]) if wanted.kind == "aggTrades" else found.rows[-1].last
 
     async def _aggregates(self, wanted: Wanted, query: str) -> Page:
         target = f"{self._place.api}aggTrades?symbol={wanted.series.exchange_symbol}&limit=1{query}"

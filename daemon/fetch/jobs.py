@@ -9,28 +9,36 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from copy import deepcopy
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from daemon.errors import FileFormatError
 from daemon.fetch.binance import INTERVALS_MS, ROWS_MAX
 from daemon.fetch.days import DAY_NS, Day, date_of
-from daemon.fetch.pages import layout_of
-from daemon.tape.dirty import PLACES_MAX, Finding
+from daemon.fetch.pages import batch_of, layout_of
+from daemon.tape.dirty import PLACES_MAX, Checks, Finding
 from daemon.tape.forms.base import FinerGridError, Grid, State
 from daemon.tape.forms.rows import Columns, CsvForm
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+    import pyarrow as pa
+
     from daemon.fetch.binance import Rest
     from daemon.fetch.days import Store, Wanted
     from daemon.fetch.pages import Page
-    from daemon.seams import Clock
+    from daemon.seams import Clock, Worker
+    from daemon.tape.partitions import Written
+
+T = TypeVar("T")
 
 #: requests of one job of klines
 _PAGES_MAX: Final = 64
+#: rows that are read together: what is done a column costs more than what is done a row
+_ROWS_AT_ONCE: Final = 1 << 13
+_PROBE_ROWS: Final = 64
 
 
 class Job(NamedTuple):
@@ -97,8 +105,9 @@ async def run_all(jobs: Iterator[Job], work: Callable[[Job], Awaitable[None]], a
 class Maker:
     """Makes days of an instrument: each with checks of its own, all by the finest grid so far."""
 
-    def __init__(self, store: Store, done: Done, tell: Callable[[Wanted], object]) -> None:
+    def __init__(self, store: Store, done: Done, tell: Callable[[Wanted], object], worker: Worker) -> None:
         self.store = store
+        self._worker = worker
         self._done = done
         self._tell = tell
         self._grids: dict[tuple[str, str], Grid] = {}
@@ -112,12 +121,23 @@ class Maker:
         """Count by a finer grid from now on."""
         self._grids[finer.key] = Grid(*map(max, self._grids.get(finer.key, Grid()), finer.grid))
 
-    def end(self, day: Day) -> None:
-        """Let a day be seen, and count it."""
+    async def aside(self, do: Callable[..., T], *args: object) -> T:
+        """Return what `do` does off the loop, so that requests go out meanwhile.
+
+        Who is cancelled waits for its end: a thread goes on, and must not write what is taken back.
+        """
+        doing = asyncio.ensure_future(self._worker.call(do, *args))
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await asyncio.gather(doing, return_exceptions=True)
+            raise
+
+    def count(self, day: Day, files: Sequence[Written]) -> None:
+        """Count a day that is to be seen, and what it was written to."""
         series = day.wanted.series
         self._grids |= day.state.grids
-        for file in day.commit():
-            self._done.bytes += file.bytes
+        self._done.bytes += sum(one.bytes for one in files)
         self._done.days += 1
         self._done.rows += day.rows
         if day.findings:
@@ -144,29 +164,56 @@ class Pages:
     def __init__(self, day: Day) -> None:
         self.day = day
         layout = layout_of(day.wanted.kind)
-        form = CsvForm(layout=layout, series=day.wanted.series, names=layout.columns, skip=0, unit="ms")
+        self._form = CsvForm(layout=layout, series=day.wanted.series, names=layout.columns, skip=0, unit="ms")
         file = f"{day.wanted} of {date_of(day.day)}"
         self._checks = day.state.checks_of(
             day.wanted.series, file, "contiguous" if layout.contiguous else "names"
         )
-        self._columns = Columns(form, day.state, self._checks)
+        self._columns = Columns(self._form, day.state, self._checks)
         self._row = 1
+        self._rows: list[Any] = []
 
-    def add(self, page: Page) -> None:
-        """Take rows of the day; raises FinerGridError where the day has to begin anew."""
-        if not page.batch.num_rows:
+    def add(self, page: Page) -> bool:
+        """Take rows of the day; return whether it is time for a flush."""
+        self._rows.extend(page.rows)
+        return len(self._rows) >= _ROWS_AT_ONCE
+
+    def end(self) -> list[Written]:
+        """Let the day be seen; raises as `flush` does."""
+        self.flush()
+        return self.day.commit()
+
+    def flush(self) -> None:
+        """Bring what was taken to the day; raises FinerGridError where the day has to begin anew."""
+        rows, self._rows = self._rows, []
+        if not rows:
             return
+        batch = batch_of(self.day.wanted.kind, rows)
+        if self._row == 1:
+            self._probe(batch.slice(0, _PROBE_ROWS))
         while True:
             before = deepcopy(self._checks.findings)
             try:
-                block, bars = self._columns.read(page.batch, self._row)
+                block, bars = self._columns.read(batch, self._row)
                 break
             except FinerGridError as finer:
                 self.day.state.widen(self.day.wanted.series, finer.grid)
                 self._checks.findings = before
         self._checks.look(block)
-        self._row += page.batch.num_rows
+        self._row += batch.num_rows
         self.day.add(block, bars)
+
+    def _probe(self, batch: pa.RecordBatch) -> None:
+        """Learn the grid by a few rows: each of its numbers that is finer costs reading them anew."""
+        series = self.day.wanted.series
+        state = State(self.day.state.grids)
+        while True:
+            try:
+                Columns(self._form, state, Checks()).read(batch, 1)
+                break
+            except FinerGridError as finer:
+                state.widen(series, finer.grid)
+        self.day.state.at_least(series, state.grids[series.key])
 
 
 async def fetch_trades(rest: Rest, maker: Maker, clock: Clock, job: Job) -> None:
@@ -178,8 +225,9 @@ async def fetch_trades(rest: Rest, maker: Maker, clock: Clock, job: Job) -> None
             pages = Pages(day)
             async with aclosing(rest.trades(job.wanted, job.first, asked_ns // 1_000_000)) as found:
                 async for page in found:
-                    pages.add(page)
-            return maker.end(day)
+                    if pages.add(page):
+                        await maker.aside(pages.flush)
+            return maker.count(day, await maker.aside(pages.end))
         except FinerGridError as finer:
             maker.learn(finer)
             day.abandon()
@@ -200,11 +248,12 @@ async def fetch_klines(rest: Rest, maker: Maker, clock: Clock, job: Job) -> None
                 while number < job.end:
                     end_ms = (number + 1) * DAY_NS // 1_000_000
                     upto = int(page.ids.searchsorted(end_ms))
-                    pages.add(page.part(since, upto))
+                    if pages.add(page.part(since, upto)):
+                        await maker.aside(pages.flush)
                     since = upto
                     if next_ms < end_ms:
                         break
-                    maker.end(pages.day)
+                    maker.count(pages.day, await maker.aside(pages.end))
                     number += 1
                     if number < job.end:
                         pages = Pages(maker.begin(job.wanted, number, asked_ns))

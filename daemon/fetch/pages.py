@@ -5,7 +5,7 @@ Whatever is wrong in a row is found there, as in a file that is converted.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow as pa
 from daemon.tape.forms.layouts import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -69,34 +69,31 @@ def layout_of(kind: Kind) -> Layout:
 class Page(msgspec.Struct):
     """Some rows in the order that they came in."""
 
-    batch: pa.RecordBatch
+    rows: Sequence[Any]
     ids: Ints  # ascending; of klines their open times
     times_ms: Ints  # of klines: when each ends
-    trades: tuple[tuple[int, int], ...] = ()  # of aggregates: each one's first trade and its last
 
     def part(self, first: int, end: int) -> Page:
         """Return the rows from one up to, and without, another."""
-        return Page(self.batch.slice(first, end - first), self.ids[first:end], self.times_ms[first:end])
+        return Page(self.rows[first:end], self.ids[first:end], self.times_ms[first:end])
 
 
 def read_klines(body: bytes) -> Page:
     """Return klines; raises ValueError, as the others do."""
-    columns: Sequence[Sequence[int | str]] = list(zip(*_decode_klines(body), strict=True)) or [()] * 12
-    texts = {name: columns[k] for name, k in _KLINE_COLUMNS.items()}
-    return Page(_batch(texts), _ascending(columns[0]), _ints(columns[6]) + 1)
+    rows = _decode_klines(body)
+    return Page(rows, _ascending([row[0] for row in rows]), _ints([row[6] for row in rows]) + 1)
 
 
 def read_trades(body: bytes) -> Page:
     """Return single trades."""
-    return _trades(_decode_trades(body))
+    rows = _decode_trades(body)
+    return Page(rows, _ascending([row.id for row in rows]), _ints([row.time for row in rows]))
 
 
 def read_aggregates(body: bytes) -> Page:
     """Return trades that are aggregates of those by one order at one price."""
     rows = _decode_aggregates(body)
-    page = _trades(rows)
-    page.trades = tuple((one.first, one.last) for one in rows)
-    return page
+    return Page(rows, _ascending([row.id for row in rows]), _ints([row.time for row in rows]))
 
 
 READ: Final[dict[Kind, Callable[[bytes], Page]]] = {
@@ -106,42 +103,45 @@ READ: Final[dict[Kind, Callable[[bytes], Page]]] = {
 }
 
 
-def _trades(rows: Sequence[_Trade | _Aggregate]) -> Page:
-    ids, times = [one.id for one in rows], [one.time for one in rows]
-    texts: dict[str, Sequence[int | str]] = {
-        "id": ids,
-        "price": [one.price for one in rows],
-        "size": [one.qty for one in rows],
-        "exch": times,
-        "maker": ["true" if one.maker else "false" for one in rows],
-    }
-    return Page(_batch(texts), _ascending(ids), _ints(times))
+def batch_of(kind: Kind, rows: Sequence[Any]) -> pa.RecordBatch:
+    """Return rows of pages as columns of text; of many at once, since each column costs what it costs."""
+    texts: dict[str, Sequence[str]]
+    if kind == "klines":
+        columns = list(zip(*rows, strict=True)) or [()] * 12
+        texts = {name: columns[k] for name, k in _KLINE_COLUMNS.items()}
+        for name in ("open_time", "close_time", "count"):
+            texts[name] = list(map(str, texts[name]))
+    else:
+        texts = {
+            "id": [str(one.id) for one in rows],
+            "price": [one.price for one in rows],
+            "size": [one.qty for one in rows],
+            "exch": [str(one.time) for one in rows],
+            "maker": ["true" if one.maker else "false" for one in rows],
+        }
+    return pa.RecordBatch.from_arrays([_texts(one) for one in texts.values()], names=list(texts))
 
 
-def _ints(values: Sequence[int | str]) -> Ints:
+def _ints(values: Sequence[int]) -> Ints:
     try:
         return np.array(values, np.int64)
     except OverflowError:
         raise ValueError("a number is beyond what can be") from None
 
 
-def _ascending(ids: Sequence[int | str]) -> Ints:
+def _ascending(ids: Sequence[int]) -> Ints:
     found = _ints(ids)
     if np.any(found[1:] <= found[:-1]):
         raise ValueError("the rows are not in order")
     return found
 
 
-def _batch(columns: dict[str, Sequence[int | str]]) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([_texts(one) for one in columns.values()], names=list(columns))
-
-
-def _texts(values: Sequence[int | str]) -> pa.Array:
+def _texts(texts: Sequence[str]) -> pa.Array:
     """Return an Arrow array of text, by its buffers (see daemon/tape/columns.py)."""
-    texts = list(map(str, values))
     ends = np.zeros(len(texts) + 1, np.int32)
-    np.cumsum(np.fromiter(map(len, texts), np.int32, len(texts)), out=ends[1:])
     data = "".join(texts).encode()
-    if len(data) != ends[-1]:
-        raise ValueError("a number is not written in digits")
+    sizes: Iterable[int] = map(len, texts)
+    if not data.isascii():  # it is no number, and will be told of as such
+        sizes = (len(one.encode()) for one in texts)
+    np.cumsum(np.fromiter(sizes, np.int32, len(texts)), out=ends[1:])
     return pa.Array.from_buffers(pa.string(), len(texts), [None, pa.py_buffer(ends), pa.py_buffer(data)])

@@ -162,7 +162,7 @@ async def _work(
         advance.to(f"{one.series.symbol} {done.rows:,} rows", part)
 
     asker = _asker(options, seams)
-    do = _doing(options, asker, Maker(store, done, tell), net)
+    do = _doing(options, asker, Maker(store, done, tell, seams.worker), net)
     at_once = options.at_once if options.what == "klines" else min(options.at_once, _TRADES_AT_ONCE)
     try:
         await run_all(iter(jobs), do, at_once)

@@ -63,7 +63,7 @@ def test_all_trades_of_a_day_are_asked_for_by_their_ids(exchange, kind, per_day)
     pages = collect(Rest(asker, "spot"), kind, DAY, LATER_MS)
     ids = [one for page in pages for one in page.ids.tolist()]
     assert ids == list(range(DAY * per_day, (DAY + 1) * per_day))
-    assert all(page.batch.num_rows == len(page.ids) for page in pages)
+    assert all(len(page.rows) == len(page.ids) for page in pages)
     pages = -(-per_day // ROWS_MAX)
     assert asker.weights == [4, 4] + [{"trades": 25, "aggTrades": 4}[kind]] * pages
 
@@ -169,7 +169,7 @@ def test_works_are_done_some_at_once_and_taken_in_their_order():
         return k
 
     async def main():
-        return [one async for one in in_order([lambda k=k: work(k) for k in range(20)], 4)]
+        return [one async for one in in_order([lambda k=k: work(k) for k in range(20)], lambda: 4)]
 
     assert asyncio.run(main()) == list(range(20))
     assert most == 4
@@ -188,7 +188,7 @@ def test_who_leaves_early_leaves_no_task():
         return Page(None, None, None)
 
     async def main():
-        pages = in_order([first, work, work], 3)
+        pages = in_order([first, work, work], lambda: 3)
         await anext(pages)
         await pages.aclose()
         assert len(asyncio.all_tasks()) == 1

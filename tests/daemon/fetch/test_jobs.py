@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import msgspec
 import numpy as np
@@ -12,6 +13,7 @@ from daemon.fetch import jobs
 from daemon.fetch.days import DAY_NS, Store, Wanted
 from daemon.fetch.jobs import Done, Job, Maker, Pages, fetch_klines, fetch_trades, merge, plan, run_all
 from daemon.fetch.pages import READ
+from daemon.memory_disk import InlineWorker
 from daemon.tape.dirty import Finding, Place
 from daemon.tape.forms.base import Series
 from daemon.tape.ticks import read_header, read_ticks
@@ -69,7 +71,7 @@ def store(tmp_path):
 def made(store):
     """A maker and what it has done."""
     done = Done()
-    return Maker(store, done, lambda _: None), done
+    return Maker(store, done, lambda _: None, InlineWorker()), done
 
 
 def rows_of(day, count, **changed):
@@ -79,7 +81,7 @@ def rows_of(day, count, **changed):
 
 def test_days_of_trades_are_jobs_and_instruments_take_turns(store, made):
     eth = Wanted(series("ETH/USDT"), "trades", "")
-    made[0].end(made[0].begin(BTC, DAY + 1, NOW_NS))
+    made[0].begin(BTC, DAY + 1, NOW_NS).commit()
     found, there = plan(store, [BTC, eth], range(DAY, DAY + 3), NOW_NS)
     assert there == 1
     assert found == [
@@ -89,7 +91,7 @@ def test_days_of_trades_are_jobs_and_instruments_take_turns(store, made):
 
 
 def test_runs_of_days_are_jobs_of_klines(store, made):
-    made[0].end(made[0].begin(BARS, DAY + 2, NOW_NS))
+    made[0].begin(BARS, DAY + 2, NOW_NS).commit()
     found, there = plan(store, [BARS], range(DAY, DAY + 60), NOW_NS)
     assert there == 1
     assert found == [Job(BARS, DAY, DAY + 2), Job(BARS, DAY + 3, DAY + 47), Job(BARS, DAY + 47, DAY + 60)]
@@ -171,6 +173,7 @@ def test_a_day_whose_rows_are_written_begins_anew_with_finer_numbers(store, made
     from daemon.tape import partitions
 
     monkeypatch.setattr(partitions, "GROUP_ROWS", 2)
+    monkeypatch.setattr(jobs, "_ROWS_AT_ONCE", 2)
     rows = rows_of(DAY, 5)
     rows[4]["price"] = "100.1234567"
     rest = Rest(rows[:4], rows[4:])
@@ -228,5 +231,32 @@ def test_what_is_absent_is_counted(made):
 
 def test_an_empty_page_changes_nothing(made):
     pages = Pages(made[0].begin(BTC, DAY, NOW_NS))
-    pages.add(READ["trades"](b"[]"))
+    assert not pages.add(READ["trades"](b"[]"))
+    pages.flush()
     assert pages.day.rows == 0
+
+
+def test_a_thread_is_waited_for_whose_caller_is_cancelled(store):
+    from daemon.disk import ThreadWorker
+
+    worker, began, may_end, ended = ThreadWorker(), threading.Event(), threading.Event(), []
+
+    def work():
+        began.set()
+        may_end.wait(10)
+        ended.append(1)
+
+    async def main():
+        maker = Maker(store, Done(), lambda _: None, worker)
+        task = asyncio.ensure_future(maker.aside(work))
+        await asyncio.to_thread(began.wait, 10)
+        task.cancel()
+        await asyncio.sleep(0)
+        assert not task.done()
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended == [1]
+
+    asyncio.run(main())
+    worker.close()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from daemon.fetch.pages import READ, layout_of
+from daemon.fetch.pages import READ, batch_of, layout_of
 from tests.daemon.fetch.exchange import DAY_MS, aggregate, kline, trade
 
 ROWS = {
@@ -27,25 +27,26 @@ def test_a_page_has_every_number_as_it_stands(kind):
     page = READ[kind](msgspec.json.encode(ROWS[kind]))
     assert set(layout_of(kind).roles) == set(COLUMNS[kind])
     for role, name in COLUMNS[kind].items():
-        told = page.batch.column(layout_of(kind).roles[role]).to_pylist()
+        told = batch_of(kind, page.rows).column(layout_of(kind).roles[role]).to_pylist()
         assert told == [
             str(row[name]).replace("True", "true").replace("False", "false") for row in ROWS[kind]
         ]
     assert page.ids.tolist() == [row[COLUMNS[kind].get("id", 0)] for row in ROWS[kind]]
     part = page.part(1, 3)
     assert part.ids.tolist() == page.ids[1:3].tolist()
-    assert part.batch.num_rows == 2
+    assert list(part.rows) == list(page.rows[1:3])
 
 
 def test_an_aggregate_knows_its_first_trade_and_its_last_and_a_kline_its_end():
-    assert READ["aggTrades"](msgspec.json.encode(ROWS["aggTrades"])).trades[2] == (4, 5)
+    row = READ["aggTrades"](msgspec.json.encode(ROWS["aggTrades"])).rows[2]
+    assert (row.first, row.last) == (4, 5)
     ends = READ["klines"](msgspec.json.encode([kline("A", 0, DAY_MS)])).times_ms
     assert ends.tolist() == [DAY_MS]
 
 
 @pytest.mark.parametrize("kind", ROWS)
 def test_no_rows_are_a_page_and_damage_is_none(kind):
-    assert READ[kind](b"[]").batch.num_rows == 0
+    assert len(READ[kind](b"[]").ids) == batch_of(kind, []).num_rows == 0
     whole = msgspec.json.encode(ROWS[kind])
     for body in (
         b"",
@@ -53,7 +54,6 @@ def test_no_rows_are_a_page_and_damage_is_none(kind):
         b"{}",
         whole[:-1],
         whole.replace(b'"', b""),
-        whole.replace(b".", "\u0665".encode()),
     ):
         with pytest.raises(ValueError):  # noqa: PT011 - of msgspec or of ours
             READ[kind](body)
@@ -61,3 +61,12 @@ def test_no_rows_are_a_page_and_damage_is_none(kind):
         READ[kind](msgspec.json.encode(ROWS[kind][::-1]))
     with pytest.raises(ValueError, match="not in order"):
         READ[kind](msgspec.json.encode([ROWS[kind][0]] * 2))
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_what_is_no_number_stands_as_it_came(kind):
+    whole = msgspec.json.encode(ROWS[kind]).replace(b".", "\u0665".encode())
+    batch = batch_of(kind, READ[kind](whole).rows)
+    name = COLUMNS[kind]["close" if kind == "klines" else "price"]
+    told = batch.column("close" if kind == "klines" else "price").to_pylist()
+    assert told == [row[name].replace(".", "\u0665") for row in ROWS[kind]]
