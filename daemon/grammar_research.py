@@ -19,7 +19,7 @@ def add_fetch(one: ArgumentParser) -> None:
         "before is kept, 130 interrupted, likewise."
     )
     one.add_argument("symbols", nargs="+", metavar="SYMBOL", help="such as BTC/USDT")
-    one.add_argument("--exchange", default="binance", metavar="NAME", help="(binance)")
+    one.add_argument("--exchange", default="binance", metavar="NAME", help="or ccxt:kraken, say (binance)")
     one.add_argument("--market", choices=["spot", "usdm", "coinm"], default="spot", help="(spot)")
     one.add_argument("--what", choices=["klines", "trades", "aggTrades"], default="klines", help="(klines)")
     one.add_argument("--interval", metavar="TIME", help="of klines: 1s, 1m .. 1d (1m)")

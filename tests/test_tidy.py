@@ -452,7 +452,12 @@ def test_the_base_install_holds_everything_that_trading_imports(trees, project):
     # and by one venue and one feed, alone
     elsewhere = {"lightgbm": ("daemon/research/", "daemon/bench/naive.py")}
     # imported by daemon/venues/make.py and daemon/net.py where it is asked for
-    elsewhere["ccxt"] = ("daemon/venues/ccxt_", "daemon/feeds/ccxt_net.py", "daemon/feeds/ccxt_streams.py")
+    elsewhere["ccxt"] = (
+        "daemon/venues/ccxt_",
+        "daemon/feeds/ccxt_net.py",
+        "daemon/feeds/ccxt_streams.py",
+        "daemon/fetch/ccxt_past.py",
+    )
     elsewhere["pandas"] = ("daemon/bench/naive.py",)
     elsewhere["plotly"] = ("daemon/faces/report_page.py",)
     elsewhere["distributed"] = ("daemon/research/cluster.py",)  # where it is asked for

@@ -67,6 +67,11 @@ class Wanted(NamedTuple):
     interval: str
 
     @property
+    def numbered(self) -> bool:
+        """Whether its trades' ids follow one another."""
+        return self.series.exchange == "binance"
+
+    @property
     def table(self) -> Table:
         """Which table it becomes."""
         return "bars" if self.kind == "klines" else "ticks"

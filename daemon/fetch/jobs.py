@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -22,11 +22,10 @@ from daemon.tape.forms.base import FinerGridError, Grid, State
 from daemon.tape.forms.rows import Columns, CsvForm
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 
     import pyarrow as pa
 
-    from daemon.fetch.binance import Rest
     from daemon.fetch.days import Store, Wanted
     from daemon.fetch.pages import Page
     from daemon.seams import Clock, Worker
@@ -47,6 +46,21 @@ class Job(NamedTuple):
     wanted: Wanted
     first: int
     end: int
+
+
+class Past(Protocol):
+    """Whoever tells what was: pages in the order of time."""
+
+    def klines(
+        self, wanted: Wanted, first: int, end: int, until_ms: int
+    ) -> AsyncGenerator[tuple[Page, int], None]:
+        """Yield pages of the days from `first` up to, and without, `end`; each with when the next one begins.
+
+        Bars that end after `until_ms` are left out: they are not closed.
+        """
+
+    def trades(self, wanted: Wanted, day: int, now_ms: int) -> AsyncGenerator[Page, None]:
+        """Yield pages of one day, of one that goes on up to the latest trade."""
 
 
 class Done(msgspec.Struct):
@@ -167,7 +181,7 @@ class Pages:
         self._form = CsvForm(layout=layout, series=day.wanted.series, names=layout.columns, skip=0, unit="ms")
         file = f"{day.wanted} of {date_of(day.day)}"
         self._checks = day.state.checks_of(
-            day.wanted.series, file, "contiguous" if layout.contiguous else "names"
+            day.wanted.series, file, "contiguous" if layout.contiguous and day.wanted.numbered else "names"
         )
         self._columns = Columns(self._form, day.state, self._checks)
         self._row = 1
@@ -216,14 +230,14 @@ class Pages:
         self.day.state.at_least(series, state.grids[series.key])
 
 
-async def fetch_trades(rest: Rest, maker: Maker, clock: Clock, job: Job) -> None:
+async def fetch_trades(past: Past, maker: Maker, clock: Clock, job: Job) -> None:
     """Bring one day of trades to its files."""
     while True:
         asked_ns = clock.now_ns()
         day = maker.begin(job.wanted, job.first, asked_ns)
         try:
             pages = Pages(day)
-            async with aclosing(rest.trades(job.wanted, job.first, asked_ns // 1_000_000)) as found:
+            async with aclosing(past.trades(job.wanted, job.first, asked_ns // 1_000_000)) as found:
                 async for page in found:
                     if pages.add(page):
                         await maker.aside(pages.flush)
@@ -236,13 +250,13 @@ async def fetch_trades(rest: Rest, maker: Maker, clock: Clock, job: Job) -> None
             raise
 
 
-async def fetch_klines(rest: Rest, maker: Maker, clock: Clock, job: Job) -> None:
+async def fetch_klines(past: Past, maker: Maker, clock: Clock, job: Job) -> None:
     """Bring a run of days of klines to their files, each as soon as it is whole."""
     asked_ns = clock.now_ns()
     number = job.first
     pages = Pages(maker.begin(job.wanted, number, asked_ns))
     try:
-        async with aclosing(rest.klines(job.wanted, job.first, job.end, asked_ns // 1_000_000)) as found:
+        async with aclosing(past.klines(job.wanted, job.first, job.end, asked_ns // 1_000_000)) as found:
             async for page, next_ms in found:
                 since = 0
                 while number < job.end:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 
-class _Trade(msgspec.Struct):
+class Single(msgspec.Struct):
+    """A trade."""
+
     id: int
     price: str
     qty: str
@@ -49,7 +51,7 @@ _KLINE_COLUMNS: Final = {
 }  # fmt: skip
 _TRADE_COLUMNS: Final = ("id", "price", "size", "exch", "maker")
 
-_decode_trades = msgspec.json.Decoder(list[_Trade]).decode
+_decode_trades = msgspec.json.Decoder(list[Single]).decode
 _decode_aggregates = msgspec.json.Decoder(list[_Aggregate]).decode
 _decode_klines = msgspec.json.Decoder(list[_Kline]).decode
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,6 +17,7 @@ import uvloop
 from rich.console import Console
 
 from daemon.clock import LoopScheduler, SystemClock
+from daemon.config_checks import PREFIX
 from daemon.disk import RealDisk, ThreadWorker
 from daemon.errors import EXIT_DONE, ConfigError, NetError, TickdError, UsageError
 from daemon.faces.convert_summary import Advance
@@ -23,7 +25,7 @@ from daemon.faces.fetch_summary import show
 from daemon.fetch.archive import URL as ARCHIVE_URL
 from daemon.fetch.archive import Archive
 from daemon.fetch.asking import Asker, Counts
-from daemon.fetch.binance import PLACES, Rest, check_kind
+from daemon.fetch.binance import INTERVALS_MS, PLACES, Rest, check_kind
 from daemon.fetch.days import DAY_NS, Store, Wanted, date_of
 from daemon.fetch.jobs import Done, Maker, fetch_klines, fetch_trades, plan, run_all
 from daemon.instruments import assets_of, unify
@@ -34,11 +36,13 @@ from daemon.tape.dirty import Finding  # noqa: TC001 - msgspec reads the annotat
 from daemon.tape.forms.base import Series
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
     from daemon.fetch.jobs import Job
     from daemon.options import FetchOptions
+
+    Do = Callable[[Job], Awaitable[None]]
 
 #: the part of an address's weight that is used: others ask from it too
 _WEIGHT_SHARE: Final = 0.9
@@ -83,9 +87,15 @@ def run(options: FetchOptions) -> int:
 
 def _wanted(options: FetchOptions) -> list[Wanted]:
     """Return what the options name; raises UsageError."""
-    if options.exchange != "binance":
-        raise UsageError(f"--exchange {options.exchange} is none that can be fetched from (binance is)")
-    if options.source == "rest" or options.what == "klines":
+    through = options.exchange.startswith(PREFIX)
+    if through:
+        _check_ccxt(options)
+    elif options.exchange != "binance":
+        raise UsageError(
+            f"--exchange {options.exchange} is none that can be fetched from: name binance, or one of ccxt, "
+            f"such as {PREFIX}kraken"
+        )
+    elif options.source == "rest" or options.what == "klines":
         check_kind(options.market, options.what, options.interval)
     found: dict[str, Wanted] = {}
     for symbol in options.symbols:
@@ -95,7 +105,7 @@ def _wanted(options: FetchOptions) -> list[Wanted]:
             raise UsageError(str(error)) from None
         base, quote = assets_of(unified)
         series = Series(
-            exchange=options.exchange,
+            exchange=options.exchange.removeprefix(PREFIX),
             market=options.market,
             symbol=unified,
             exchange_symbol=base + quote + ("_PERP" if options.market == "coinm" else ""),
@@ -104,6 +114,17 @@ def _wanted(options: FetchOptions) -> list[Wanted]:
         interval = options.interval if options.what == "klines" else ""
         found.setdefault(unified, Wanted(series, options.what, interval))
     return list(found.values())
+
+
+def _check_ccxt(options: FetchOptions) -> None:
+    if options.market != "spot" or options.source != "rest" or options.what == "aggTrades":
+        raise UsageError(f"of {options.exchange} klines and trades of Spot can be fetched, and no archive")
+    if options.what == "klines" and options.interval not in INTERVALS_MS:
+        raise UsageError(f"--interval {options.interval} is none of {', '.join(INTERVALS_MS)}")
+    if find_spec("ccxt") is None:
+        raise UsageError(
+            f"--exchange {options.exchange} needs the package ccxt; install it: scripts/setup ccxt"
+        )
 
 
 @contextmanager
@@ -152,26 +173,25 @@ async def _work(
     end = today + 1 if options.end is None else options.end
     if options.first > today or end > today + 1:
         raise UsageError(f"days that have not begun cannot be fetched: today is {date_of(today)} (UTC)")
-    store = Store(options.out, int(options.ttl_s * 1e9))
-    jobs, there = plan(store, wanted, range(options.first, end), now_ns)
-    of_all = sum(job.end - job.first for job in jobs)
-    done = Done()
-
-    def tell(one: Wanted) -> None:
-        part = (done.days + done.absent) / max(of_all, 1)
-        advance.to(f"{one.series.symbol} {done.rows:,} rows", part)
-
+    store, done = Store(options.out, int(options.ttl_s * 1e9)), Done()
     asker = _asker(options, seams)
-    do = _doing(options, asker, Maker(store, done, tell, seams.worker), net)
-    at_once = options.at_once if options.what == "klines" else min(options.at_once, _TRADES_AT_ONCE)
+    there = 0
     try:
-        await run_all(iter(jobs), do, at_once)
-    except NetError as error:
-        if not done.days:
-            raise
-        raise NetError(
-            f"{error}; {done.days} days were fetched before and are kept: run it again to go on", error.status
-        ) from None
+        async with _opened(options, asker, net, wanted) as (doing, known):
+            jobs, there = plan(store, known, range(options.first, end), now_ns)
+            of_all = sum(job.end - job.first for job in jobs)
+
+            def tell(one: Wanted) -> None:
+                part = (done.days + done.absent) / max(of_all, 1)
+                advance.to(f"{one.series.symbol} {done.rows:,} rows", part)
+
+            at_once = options.at_once if options.what == "klines" else min(options.at_once, _TRADES_AT_ONCE)
+            await run_all(iter(jobs), doing(Maker(store, done, tell, seams.worker)), at_once)
+    except TickdError as error:
+        if done.days:
+            kept = f"{done.days} days were fetched before and are kept: run it again to go on"
+            error.args = (f"{error}; {kept}",)
+        raise
     if done.absent and not (done.days or there):
         raise NetError(f"{asker.url} has none of these days")
     return Fetched(
@@ -196,17 +216,30 @@ async def _work(
 
 
 def _asker(options: FetchOptions, seams: Seams) -> Asker:
-    place = PLACES[options.market]
+    url, weight = options.url, 0
     if options.source == "archive":
-        return Asker(seams, options.url or ARCHIVE_URL, at_once=options.at_once, weight_1m=0)
-    weight = options.weight or int(place.weight_1m * _WEIGHT_SHARE)
-    return Asker(seams, options.url or place.rest_url, at_once=options.at_once, weight_1m=weight)
+        url = url or ARCHIVE_URL
+    elif not options.exchange.startswith(PREFIX):
+        place = PLACES[options.market]
+        url, weight = url or place.rest_url, options.weight or int(place.weight_1m * _WEIGHT_SHARE)
+    return Asker(seams, url or options.exchange, at_once=options.at_once, weight_1m=weight)
 
 
-def _doing(
-    options: FetchOptions, asker: Asker, maker: Maker, net: RealNet
-) -> Callable[[Job], Awaitable[None]]:
+@asynccontextmanager
+async def _opened(
+    options: FetchOptions, asker: Asker, net: RealNet, wanted: list[Wanted]
+) -> AsyncIterator[tuple[Callable[[Maker], Do], list[Wanted]]]:
+    """Give what makes the jobs of a maker be done, and what is wanted, as the exchange calls it."""
     if options.source == "archive":
-        return partial(Archive(asker, net.download).fetch, maker)
-    fetch = fetch_klines if options.what == "klines" else fetch_trades
-    return partial(fetch, Rest(asker, options.market), maker, asker.seams.clock)
+        archive = Archive(asker, net.download)
+        yield lambda maker: partial(archive.fetch, maker), wanted
+        return
+    fetch, clock = fetch_klines if options.what == "klines" else fetch_trades, asker.seams.clock
+    if options.exchange.startswith(PREFIX):
+        from daemon.fetch.ccxt_past import opened  # noqa: PLC0415 - it takes a second and 100 MB
+
+        async with opened(options.exchange.removeprefix(PREFIX), options.url, asker) as past:
+            yield lambda maker: partial(fetch, past, maker, clock), past.known(wanted)
+    else:
+        rest = Rest(asker, options.market)
+        yield lambda maker: partial(fetch, rest, maker, clock), wanted

@@ -45,6 +45,14 @@ def aggregate(number):
     }  # fmt: skip
 
 
+SYMBOL = {
+    "symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT",
+    "baseAssetPrecision": 8, "quotePrecision": 8, "isSpotTradingAllowed": True, "permissions": ["SPOT"],
+    "filters": [
+        {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000.00", "tickSize": "0.01"},
+        {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000.0", "stepSize": "0.00001"},
+    ],
+}  # fmt: skip
 LENGTHS = {"1m": 60_000, "1h": 3_600_000, "1d": DAY_MS}
 
 
@@ -79,13 +87,15 @@ class Exchange:
         if request.path.startswith("/data/"):
             body = self.zips.get(request.path)
             return web.Response(status=404) if body is None else web.Response(body=body)
+        if request.path.endswith("/exchangeInfo"):  # of which ccxt knows the symbols
+            return web.json_response({"symbols": [SYMBOL]})
         query = dict(request.query)
         if query["symbol"] == "NONEUSDT":
             return web.json_response({"code": -1121, "msg": "Invalid symbol."}, status=400)
         what = request.path.rpartition("/")[2]
         return web.json_response(getattr(self, what)(**query), headers=self.headers)
 
-    def klines(self, symbol, interval, startTime, endTime, limit):  # noqa: N803
+    def klines(self, symbol, interval, startTime, limit, endTime=10**14):  # noqa: N803
         length = LENGTHS[interval]
         first = -(-int(startTime) // length) * length
         opens = range(first, int(endTime) + 1, length)[: int(limit)]
