@@ -17,8 +17,9 @@ from daemon.errors import FileFormatError
 from daemon.fetch.binance import INTERVALS_MS, ROWS_MAX
 from daemon.fetch.days import DAY_NS, Day, date_of
 from daemon.fetch.pages import batch_of, layout_of
-from daemon.tape.dirty import PLACES_MAX, Checks, Finding
-from daemon.tape.forms.base import FinerGridError, Grid, State
+from daemon.tape.dirty import PLACES_MAX as TOLD_MAX
+from daemon.tape.dirty import Finding
+from daemon.tape.forms.base import PLACES_MAX, FinerGridError, Grid, State
 from daemon.tape.forms.rows import Columns, CsvForm
 
 if TYPE_CHECKING:
@@ -37,7 +38,14 @@ T = TypeVar("T")
 _PAGES_MAX: Final = 64
 #: rows that are read together: what is done a column costs more than what is done a row
 _ROWS_AT_ONCE: Final = 1 << 13
+_ROWS_IDLE: Final = 1 << 9
 _PROBE_ROWS: Final = 64
+#: columns that are counted (daemon/fetch/pages.py), and by what of the grid
+_COUNTED: Final = {
+    **dict.fromkeys(("price", "open", "high", "low", "close"), "price_places"),
+    **dict.fromkeys(("size", "volume", "taker_volume"), "size_places"),
+    "quote_volume": "money_places",
+}
 
 
 class Job(NamedTuple):
@@ -122,6 +130,7 @@ class Maker:
     def __init__(self, store: Store, done: Done, tell: Callable[[Wanted], object], worker: Worker) -> None:
         self.store = store
         self._worker = worker
+        self._aside = 0
         self._done = done
         self._tell = tell
         self._grids: dict[tuple[str, str], Grid] = {}
@@ -141,11 +150,19 @@ class Maker:
         Who is cancelled waits for its end: a thread goes on, and must not write what is taken back.
         """
         doing = asyncio.ensure_future(self._worker.call(do, *args))
+        self._aside += 1
         try:
             return await asyncio.shield(doing)
         except asyncio.CancelledError:
             await asyncio.gather(doing, return_exceptions=True)
             raise
+        finally:
+            self._aside -= 1
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is done off the loop."""
+        return not self._aside
 
     def count(self, day: Day, files: Sequence[Written]) -> None:
         """Count a day that is to be seen, and what it was written to."""
@@ -169,7 +186,7 @@ def merge(into: dict[str, Finding], found: dict[str, Finding]) -> None:
     for kind, one in found.items():
         before = into.setdefault(kind, Finding())
         before.count += one.count
-        before.first = (before.first + one.first)[:PLACES_MAX]
+        before.first = (before.first + one.first)[:TOLD_MAX]
 
 
 class Pages:
@@ -187,10 +204,10 @@ class Pages:
         self._row = 1
         self._rows: list[Any] = []
 
-    def add(self, page: Page) -> bool:
-        """Take rows of the day; return whether it is time for a flush."""
+    def add(self, page: Page, *, idle: bool) -> bool:
+        """Take rows of the day; return whether it is time for a flush: sooner where nothing else is done."""
         self._rows.extend(page.rows)
-        return len(self._rows) >= _ROWS_AT_ONCE
+        return len(self._rows) >= (_ROWS_IDLE if idle else _ROWS_AT_ONCE)
 
     def end(self) -> list[Written]:
         """Let the day be seen; raises as `flush` does."""
@@ -218,16 +235,19 @@ class Pages:
         self.day.add(block, bars)
 
     def _probe(self, batch: pa.RecordBatch) -> None:
-        """Learn the grid by a few rows: each of its numbers that is finer costs reading them anew."""
-        series = self.day.wanted.series
-        state = State(self.day.state.grids)
-        while True:
-            try:
-                Columns(self._form, state, Checks()).read(batch, 1)
-                break
-            except FinerGridError as finer:
-                state.widen(series, finer.grid)
-        self.day.state.at_least(series, state.grids[series.key])
+        """Learn the grid by a few rows: to find it while all are read costs reading them anew."""
+        found = dict.fromkeys(Grid._fields, 0)
+        for name in batch.schema.names:
+            if (what := _COUNTED.get(name)) is not None:
+                places = max(map(_places, batch.column(name).to_pylist()), default=0)
+                found[what] = max(found[what], places)
+        self.day.state.at_least(self.day.wanted.series, Grid(**found))
+
+
+def _places(text: str) -> int:
+    """Return how many decimals a number has but for its last zeros; of what is none 0."""
+    decimals = text.partition(".")[2].rstrip("0")
+    return len(decimals) if decimals.isdecimal() and len(decimals) <= PLACES_MAX else 0
 
 
 async def fetch_trades(past: Past, maker: Maker, clock: Clock, job: Job) -> None:
@@ -239,7 +259,7 @@ async def fetch_trades(past: Past, maker: Maker, clock: Clock, job: Job) -> None
             pages = Pages(day)
             async with aclosing(past.trades(job.wanted, job.first, asked_ns // 1_000_000)) as found:
                 async for page in found:
-                    if pages.add(page):
+                    if pages.add(page, idle=maker.idle):
                         await maker.aside(pages.flush)
             return maker.count(day, await maker.aside(pages.end))
         except FinerGridError as finer:
@@ -262,7 +282,7 @@ async def fetch_klines(past: Past, maker: Maker, clock: Clock, job: Job) -> None
                 while number < job.end:
                     end_ms = (number + 1) * DAY_NS // 1_000_000
                     upto = int(page.ids.searchsorted(end_ms))
-                    if pages.add(page.part(since, upto)):
+                    if pages.add(page.part(since, upto), idle=maker.idle):
                         await maker.aside(pages.flush)
                     since = upto
                     if next_ms < end_ms:

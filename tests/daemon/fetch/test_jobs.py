@@ -173,7 +173,7 @@ def test_a_day_whose_rows_are_written_begins_anew_with_finer_numbers(store, made
     from daemon.tape import partitions
 
     monkeypatch.setattr(partitions, "GROUP_ROWS", 2)
-    monkeypatch.setattr(jobs, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(jobs, "_ROWS_IDLE", 2)
     rows = rows_of(DAY, 5)
     rows[4]["price"] = "100.1234567"
     rest = Rest(rows[:4], rows[4:])
@@ -231,7 +231,7 @@ def test_what_is_absent_is_counted(made):
 
 def test_an_empty_page_changes_nothing(made):
     pages = Pages(made[0].begin(BTC, DAY, NOW_NS))
-    assert not pages.add(READ["trades"](b"[]"))
+    assert not pages.add(READ["trades"](b"[]"), idle=True)
     pages.flush()
     assert pages.day.rows == 0
 
@@ -260,3 +260,33 @@ def test_a_thread_is_waited_for_whose_caller_is_cancelled(store):
 
     asyncio.run(main())
     worker.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        *(("1", 0), ("1.50", 1), ("0.00000100", 6), ("1.", 0), ("1e-5", 0), ("1.5e-5", 0), ("x.y", 0)),
+        *(("", 0), ("1." + "1" * 18, 18), ("1." + "1" * 19, 0)),
+    ],
+)
+def test_decimals_are_counted_of_what_is_a_number(text, places):
+    assert jobs._places(text) == places
+
+
+def test_rows_are_read_sooner_where_nothing_else_is_done(made):
+    pages = Pages(made[0].begin(BTC, DAY, NOW_NS))
+    page = READ["trades"](msgspec.json.encode(rows_of(DAY, 600)))
+    assert not pages.add(page, idle=False)
+    assert pages.add(page.part(0, 0), idle=True)
+    pages.flush()
+    assert pages.day.rows == 600
+
+
+def test_the_first_rows_tell_by_what_to_count(made, monkeypatch):
+    reads = []
+    real = jobs.Columns.read
+    monkeypatch.setattr(jobs.Columns, "read", lambda *args: reads.append(1) or real(*args))
+    asyncio.run(fetch_trades(Rest(rows_of(DAY, 5)), made[0], Clock(), Job(BTC, DAY, DAY + 1)))
+    pages = [(minutes(0, 1440), (DAY + 1) * DAY_MS)]
+    asyncio.run(fetch_klines(Rest(*pages), made[0], Clock(), Job(BARS, DAY, DAY + 1)))
+    assert len(reads) == 2  # once each, though all their numbers have decimals
