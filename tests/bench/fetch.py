@@ -196,11 +196,12 @@ def main() -> None:
         for at_once in (5, 10, 25):
             took = rounds(url, at_once, given.rows, given.rounds)
             whole, answers = (sorted(column) for column in zip(*took, strict=True))
+            middle = len(took) // 2
             sys.stdout.write(
                 f"{at_once} at once, {given.rows} rows a request: to the last answer "
-                f"{answers[0] * 1e3:.0f} ms (median {answers[len(took) // 2] * 1e3:.0f}), with the files {whole[0] * 1e3:.0f} "
-                f"({whole[len(took) // 2] * 1e3:.0f}); waiting alone {least_s(at_once) * 1e3:.0f}, "
-                f"wanted {allowed_s(at_once) * 1e3:.0f}\n"
+                f"{answers[0] * 1e3:.0f} ms (median {answers[middle] * 1e3:.0f}), with the files "
+                f"{whole[0] * 1e3:.0f} ({whole[middle] * 1e3:.0f}); "
+                f"waiting alone {least_s(at_once) * 1e3:.0f}, wanted {allowed_s(at_once) * 1e3:.0f}\n"
             )
 
 

@@ -93,6 +93,15 @@ def test_a_day_behind_the_last_trade_is_cut_by_time(exchange, monkeypatch):
     assert ids == list(range(DAY * PER_DAY, (DAY + 1) * PER_DAY))
 
 
+def test_trades_of_the_day_before_are_left_out_though_an_aggregate_holds_them(exchange, monkeypatch):
+    real = exchange.aggTrades
+    monkeypatch.setattr(
+        exchange, "aggTrades", lambda **named: [one | {"f": one["f"] - 3} for one in real(**named)]
+    )
+    pages = collect(Rest(Asker(exchange), "spot"), "trades", DAY, LATER_MS)
+    assert pages[0].ids[0] == DAY * PER_DAY
+
+
 def test_a_day_without_a_trade_has_no_pages(exchange):
     exchange.latest_ms = (DAY - 3) * DAY_MS
     asker = Asker(exchange)

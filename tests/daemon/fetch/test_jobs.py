@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from daemon.errors import NetError
+from daemon.errors import NetError, TickdError
 from daemon.fetch import jobs
 from daemon.fetch.days import DAY_NS, Store, Wanted
 from daemon.fetch.jobs import Done, Job, Maker, Pages, fetch_klines, fetch_trades, merge, plan, run_all
@@ -169,6 +169,14 @@ def test_finer_numbers_are_counted_exactly_and_told_of_once(store, made):
     assert done.findings["BTCUSDT"]["value"].count == 1
 
 
+def test_what_is_read_anew_is_told_of_once(made):
+    rows = rows_of(DAY, 100)  # more than are looked at before
+    rows[80]["price"], rows[90]["price"] = "100.1234567", "nothing"
+    asyncio.run(fetch_trades(Rest(rows), made[0], Clock(), Job(BTC, DAY, DAY + 1)))
+    assert made[1].findings["BTCUSDT"]["value"].count == 1
+    assert made[1].rows == 99
+
+
 def test_a_day_whose_rows_are_written_begins_anew_with_finer_numbers(store, made, monkeypatch):
     from daemon.tape import partitions
 
@@ -214,6 +222,19 @@ def test_days_of_klines_are_whole_one_after_the_other(store, made):
     assert counts == [1440, 560, 0]
     assert done.days == 4
     assert not list(store.root.rglob("*.tmp"))
+
+
+def test_a_day_of_klines_that_cannot_be_written_leaves_nothing(store, made, monkeypatch):
+    from daemon.tape import partitions
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(partitions.TableFile, "publish", full)
+    pages = [(minutes(0, 1440), (DAY + 1) * DAY_MS)]
+    with pytest.raises(TickdError, match="No space left on device"):
+        asyncio.run(fetch_klines(Rest(*pages), made[0], Clock(), Job(BARS, DAY, DAY + 1)))
+    assert not list(store.root.iterdir())
 
 
 def test_pages_that_end_early_are_an_error(store, made):
