@@ -263,6 +263,7 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "paper": _paper,
     "record": verbs_data.record,
     "replay": verbs_data.replay,
+    "fetch": verbs_data.fetch,
     "convert": verbs_data.convert,
     "bars": verbs_data.bars,
     "backtest": verbs_data.backtest,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from daemon import __version__
 from daemon.errors import UsageError
-from daemon.grammar_research import add_backtest, add_checks, add_page, add_sweep, add_train
+from daemon.grammar_research import add_backtest, add_checks, add_fetch, add_page, add_sweep, add_train
 from daemon.grammar_values import (
     columns,
     cores,
@@ -146,6 +146,8 @@ def _add_trading(verb: Callable[[str, str], Parser]) -> None:
 
 
 def _add_making(verb: Callable[[str, str], Parser]) -> None:
+    add_fetch(one := verb("fetch", "bring klines and trades of the past from an exchange to Parquet"))
+    _add_json(one)
     _add_convert(
         verb("convert", "turn market data of many forms into typed ticks, and report what is wrong in it")
     )

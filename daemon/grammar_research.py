@@ -1,14 +1,45 @@
-"""The part of the command line's grammar that a strategy is tried by."""
+"""The part of the command line's grammar that a strategy is tried by, on data that is fetched."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.grammar_values import count, pair, seed
+from daemon.grammar_values import count, day, pair, seconds, seed
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+
+
+def add_fetch(one: ArgumentParser) -> None:
+    """Add what a fetch takes."""
+    one.epilog = (
+        "Days are UTC. A day that is whole on the disk is not asked for again, so that what was interrupted "
+        "goes on where it was. Exit codes: 0 everything is there, 1 something failed and what was fetched "
+        "before is kept, 130 interrupted, likewise."
+    )
+    one.add_argument("symbols", nargs="+", metavar="SYMBOL", help="such as BTC/USDT")
+    one.add_argument("--exchange", default="binance", metavar="NAME", help="or ccxt:kraken, say (binance)")
+    one.add_argument("--market", choices=["spot", "usdm", "coinm"], default="spot", help="(spot)")
+    one.add_argument("--what", choices=["klines", "trades", "aggTrades"], default="klines", help="(klines)")
+    one.add_argument("--interval", metavar="TIME", help="of klines: 1s, 1m .. 1d (1m)")
+    one.add_argument("--from", dest="since", type=day, required=True, metavar="DAY", help="2026-01-31, say")
+    one.add_argument("--until", type=day, metavar="DAY", help="without this one (up to now)")
+    one.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="of Parquet, as of convert")
+    one.add_argument(
+        "--source",
+        choices=["rest", "archive"],
+        default="rest",
+        help="the exchange, or its archive's files and their checksums (rest)",
+    )
+    one.add_argument("--url", default="", help="ask there, in the exchange's place: a simulated one, say")
+    one.add_argument("--at-once", type=count, default=10, metavar="N", help="requests at once (10)")
+    one.add_argument(
+        "--weight", type=count, metavar="N", help="use up so much a minute (9/10 of what is allowed)"
+    )
+    one.add_argument(
+        "--ttl", type=seconds, default=60.0, metavar="S", help="a day that is not over is fetched again (60)"
+    )
 
 
 def add_backtest(one: ArgumentParser) -> None:

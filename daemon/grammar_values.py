@@ -113,6 +113,18 @@ def instant(text: str) -> int:
     return int(moment.timestamp()) * 1_000_000_000 + int((digits or "").ljust(9, "0"))
 
 
+def day(text: str) -> int:
+    """Return a UTC day, counted from 1970."""
+    from datetime import date  # noqa: PLC0415 - as above
+
+    try:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            raise ValueError
+        return (date.fromisoformat(text) - date(1970, 1, 1)).days
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-01-31") from None
+
+
 def _number(text: str, kind: type[float]) -> float:
     try:
         return kind(text)

@@ -55,6 +55,18 @@ def catch_signals(stop: Callable[[str], object]) -> None:
         signal.signal(signal.SIGHUP, hang_up)
 
 
+@contextmanager
+def signals_caught(stop: Callable[[str], object]) -> Iterator[None]:
+    """Catch them meanwhile, as `catch_signals` does."""
+    before = {one: signal.getsignal(one) for one in (*_SIGNALS, signal.SIGHUP)}
+    catch_signals(stop)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
 def catch_hangup(reload: Callable[[], object]) -> None:
     """Let each SIGHUP call `reload()` on the running loop, and end nothing: there is no terminal."""
     loop = asyncio.get_running_loop()

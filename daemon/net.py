@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ from daemon.seams import Response
 from daemon.wire import DeclinedError, Line, Terms, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
     from daemon.config import LineConfig, Transport
     from daemon.seams import Handler, Net
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 #: exchangeInfo of every symbol is about 20 MB
 BODY_BYTES_MAX: Final = 64 << 20
+_PART_BYTES: Final = 1 << 16
+_OK: Final = 200
 CONNECT_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 2.0
 
@@ -154,6 +157,29 @@ class RealNet:
 
         Raises NetError, which says nothing about what the other side did; ConfigError for a host not allowed.
         """
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._terms.connect_timeout_s)
+        async with self._asking(method, url, headers, body, timeout) as answer:
+            return Response(answer.status, answer.headers, await self._body(answer))
+
+    async def download(self, url: str, take: Callable[[bytes], object], silent_s: float) -> Response:
+        """GET something of any size: of an answer of 200 `take` is given each part, and its body is empty.
+
+        Raises as `request` does, where the connection is silent for so long too, or ends early.
+        """
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._terms.connect_timeout_s, sock_read=silent_s
+        )
+        async with self._asking("GET", url, {}, b"", timeout) as answer:
+            if answer.status != _OK:
+                return Response(answer.status, answer.headers, await self._body(answer))
+            async for part in answer.content.iter_chunked(_PART_BYTES):
+                take(part)
+            return Response(answer.status, answer.headers, b"")
+
+    @asynccontextmanager
+    async def _asking(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, limits: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         secure = self._check(url, {"http": False, "https": True})
         proxy = self._proxy
         if proxy is not None and not secure:  # it reads the request itself, and not only the way to it
@@ -166,16 +192,16 @@ class RealNet:
                 URL(url, encoded=True),
                 headers=headers,
                 data=body or None,
-                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._terms.connect_timeout_s),
+                timeout=limits,
                 allow_redirects=False,
                 proxy=proxy and proxy.bare,
                 proxy_headers=proxy and proxy.headers,
                 ssl=self._context() if secure else True,
             ) as answer:
-                content = await self._body(answer)
-                return Response(answer.status, answer.headers, content)
+                yield answer
         except TimeoutError:
-            raise NetError(f"{method} {bare_url(url)} was not answered within {timeout_s:g} s") from None
+            limit_s = limits.total or limits.sock_read
+            raise NetError(f"{method} {bare_url(url)} was not answered within {limit_s:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NetError(f"{method} {bare_url(url)} failed: {sentence(error)}") from None
 
@@ -192,7 +218,7 @@ class RealNet:
             return b""
         parts: list[bytes] = []
         size = 0
-        async for part in answer.content.iter_chunked(1 << 16):
+        async for part in answer.content.iter_chunked(_PART_BYTES):
             size += len(part)
             if size > self._body_bytes_max:
                 raise ValueError(f"the answer exceeds {self._body_bytes_max} bytes")

@@ -135,6 +135,25 @@ class ConvertOptions(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
+class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd fetch`."""
+
+    symbols: tuple[str, ...]
+    out: Path
+    first: int  # the first day, counted from 1970
+    end: int | None = None  # the day behind the last one; None: behind today
+    exchange: str = "binance"
+    market: Literal["spot", "usdm", "coinm"] = "spot"
+    what: Literal["klines", "trades", "aggTrades"] = "klines"
+    interval: str = "1m"  # of klines
+    source: Literal["rest", "archive"] = "rest"
+    url: str = ""  # in place of the exchange's
+    at_once: int = 10  # requests
+    weight: int | None = None  # a minute; None: nine tenths of what the exchange allows
+    ttl_s: float = 60.0  # of a day that was fetched before it was over
+    json: bool = False
+
+
 class BarsOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tickd bars`: one of the four that close a bar is given."""
 

@@ -176,6 +176,36 @@ def convert(args: Namespace) -> int:
     )
 
 
+def fetch(args: Namespace) -> int:
+    """Bring the past of instruments from an exchange to Parquet; return the exit code."""
+    if args.interval is not None and args.what != "klines":
+        raise UsageError(f"--interval is of klines; leave it out for {args.what}")
+    if args.until is not None and args.until <= args.since:
+        raise UsageError("--until is not after --from: no day is between them")
+    use_kernels()
+    from daemon.fetch.verb import run
+    from daemon.options import FetchOptions
+
+    return run(
+        FetchOptions(
+            symbols=tuple(args.symbols),
+            out=args.out,
+            first=args.since,
+            end=args.until,
+            exchange=args.exchange,
+            market=args.market,
+            what=args.what,
+            interval=args.interval or "1m",
+            source=args.source,
+            url=args.url,
+            at_once=args.at_once,
+            weight=args.weight,
+            ttl_s=args.ttl,
+            json=args.json,
+        )
+    )
+
+
 def bars(args: Namespace) -> int:
     """Make bars of trades; return the exit code."""
     check_there(args.file, "file")

@@ -32,6 +32,7 @@ RUN_BY = {
     "tickd record": f"{_E2E}test_record.py::test_a_recording_is_stopped_and_replayed",
     "tickd replay": "tests/daemon/tape/test_replay.py::"
     "test_two_processes_that_hash_differently_agree_on_all_but_time",
+    "tickd fetch": "tests/daemon/fetch/test_verb.py::test_days_appear_and_are_not_asked_for_again",
     "tickd convert": "tests/daemon/tape/test_convert.py::test_the_command_reports_in_json_and_in_words",
     "tickd backtest": "tests/daemon/research/test_backtest_verb.py::test_people_and_programs_are_told",
     "tickd sweep": "tests/daemon/research/test_sweep_verb.py::"

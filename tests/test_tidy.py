@@ -85,6 +85,7 @@ ALLOWED = {
     "daemon/disk.py": {"concurrent", "open()", "read_bytes()"},
     "daemon/faces/client.py": {"http.client", "socket"},  # in the process of the command, not the daemon's
     "daemon/faces/mqtt_client.py": {"socket"},  # an option of aiomqtt's socket
+    "daemon/fetch/verb.py": {"random"},  # makes the seams
     "daemon/kernel_cache.py": {"read_bytes()"},  # before numba is imported
     "daemon/lifetime.py": {"signal"},
     "daemon/mapped_file.py": {"open()", "threading"},
@@ -451,7 +452,12 @@ def test_the_base_install_holds_everything_that_trading_imports(trees, project):
     # and by one venue and one feed, alone
     elsewhere = {"lightgbm": ("daemon/research/", "daemon/bench/naive.py")}
     # imported by daemon/venues/make.py and daemon/net.py where it is asked for
-    elsewhere["ccxt"] = ("daemon/venues/ccxt_", "daemon/feeds/ccxt_net.py", "daemon/feeds/ccxt_streams.py")
+    elsewhere["ccxt"] = (
+        "daemon/venues/ccxt_",
+        "daemon/feeds/ccxt_net.py",
+        "daemon/feeds/ccxt_streams.py",
+        "daemon/fetch/ccxt_past.py",
+    )
     elsewhere["pandas"] = ("daemon/bench/naive.py",)
     elsewhere["plotly"] = ("daemon/faces/report_page.py",)
     elsewhere["distributed"] = ("daemon/research/cluster.py",)  # where it is asked for

@@ -157,8 +157,8 @@ def _train(disk: Disk, out: Path, rows: Rows, recipe: _Recipe, on_step: Callable
     if not len(known):
         raise UsageError(
             f"there is nothing to learn from: no row stands {LEAD_IN_NS // 1_000_000_000} s behind the "
-            f"beginning and {recipe.horizon_ms} ms before the end, with a move of the market in between; take "
-            "a longer record"
+            f"beginning and {recipe.horizon_ms} ms before the end, with a move of the market in between; "
+            "take a longer record"
         )
     rows = Rows(rows.at_ns[known], rows.features[known], rows.return_bps[known])
     label = label[known]

@@ -24,7 +24,7 @@ from daemon.tape.ticks import GROUP_ROWS, METADATA, Block
 from kernels.columns import D_WIRE_NS, T_WIRE_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -62,13 +62,15 @@ class Written(msgspec.Struct, frozen=True):
 class TableFile:
     """One Parquet file in the making, beside its final name."""
 
-    def __init__(self, path: Path, header: Header, schema: pa.Schema) -> None:
+    def __init__(
+        self, path: Path, header: Header, schema: pa.Schema, metadata: Mapping[bytes, bytes]
+    ) -> None:
         self.path = path
         self.rows = 0
         self._published = False
         self._temporary = path.with_name(f".{path.name}.tmp")
         self._table = header.table
-        self._schema = schema.with_metadata({METADATA: msgspec.json.encode(header)})
+        self._schema = schema.with_metadata({METADATA: msgspec.json.encode(header), **metadata})
         alike = [name for name in _LIKE_A_DICTIONARY[header.table] if name in schema.names]
         deltas = [
             one.name for one in schema if one.name not in alike and one.type in {pa.int64(), pa.int32()}
@@ -125,6 +127,11 @@ class _Queue:
         while self._count >= GROUP_ROWS:
             self._write(GROUP_ROWS)
 
+    def touch(self) -> None:
+        """Have a file, whatever comes."""
+        if self._file is None:
+            self._file = self._make()
+
     def end(self) -> None:
         """Write what waits."""
         if self._count:
@@ -148,9 +155,14 @@ class _Queue:
 
 
 class TickWriter:
-    """All files of one instrument."""
+    """All files of one instrument.
 
-    def __init__(self, root: Path, header: Header) -> None:
+    metadata: what stands in their metadata beside the header, of whoever knows what may be replaced: their
+    days' folders are no reason for a refusal then, and files of the same names are written over.
+    """
+
+    def __init__(self, root: Path, header: Header, metadata: Mapping[bytes, bytes] | None = None) -> None:
+        self._metadata = metadata
         self._folder = folder_of(root, header)
         self._header = header
         self._days: dict[str, dict[Table, _Queue]] = {}
@@ -215,12 +227,17 @@ class TickWriter:
         folder = self._folder / f"date={date}"
         number = self._parts[date, table] = self._parts.get((date, table), -1) + 1
         header = msgspec.structs.replace(self._header, table=table)
-        file = TableFile(folder / f"{table}-{number:05}.parquet", header, SCHEMAS[table])
+        path = folder / f"{table}-{number:05}.parquet"
+        file = TableFile(path, header, SCHEMAS[table], self._metadata or {})
         self._files.append(file)
         return file
 
     def _make_folder(self, folder: Path) -> None:
-        if folder.is_dir() and any(one.suffix == ".parquet" for one in folder.iterdir()):
+        if (
+            self._metadata is None
+            and folder.is_dir()
+            and any(one.suffix == ".parquet" for one in folder.iterdir())
+        ):
             raise UsageError(
                 f"{folder} is there already and is not overwritten: name another --out, or remove it"
             )
@@ -236,10 +253,14 @@ class TickWriter:
             self._made.append(one)
 
     def commit(self) -> list[Written]:
-        """Give all files their names; return what there is."""
+        """Give all files their names, the first one last; return what there is."""
         for date in sorted(self._days):
             self._end(date)
-        return [one.publish() for one in self._files]
+        return [one.publish() for one in reversed(self._files)][::-1]
+
+    def touch(self, day: int, table: Table) -> None:
+        """Have a file of a day, even if no row comes."""
+        self._queue(day, table).touch()
 
     def abandon(self) -> None:
         """Remove everything that was written, published or not."""

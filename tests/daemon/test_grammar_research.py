@@ -22,3 +22,10 @@ def test_options_that_may_be_repeated_are():
 def test_what_it_cannot_be_is_refused(words):
     with pytest.raises(UsageError):
         parse(["sweep", "ticks", *words])
+
+
+def test_a_fetch_takes_many_symbols_and_has_defaults():
+    args = parse(["fetch", "BTC/USDT", "ETH/USDT", "--from", "2024-08-08", "--out", "data"])
+    assert args.symbols == ["BTC/USDT", "ETH/USDT"]
+    assert (args.what, args.interval, args.market, args.source) == ("klines", None, "spot", "rest")
+    assert (args.until, args.url, args.at_once, args.weight, args.ttl) == (None, "", 10, None, 60.0)

@@ -43,3 +43,16 @@ def test_a_list_of_instruments_that_is_none_is_refused(text):
 def test_cores_are_one_or_two_numbers(cores):
     with pytest.raises(UsageError):
         parse(["bench", "latency", f"--cores={cores}"])
+
+
+def test_a_day_is_counted_from_1970():
+    args = parse(["fetch", "x", "--out", "o", "--from", "1970-01-01", "--until", "2024-08-08"])
+    assert (args.since, args.until) == (0, 19_943)
+
+
+@pytest.mark.parametrize(
+    "text", ["yesterday", "2023-13-01", "2023-1-1", "20230101", "2023-11-14T00:00:00", ""]
+)
+def test_what_is_no_day_is_refused_with_an_example(text):
+    with pytest.raises(UsageError, match="is no day such as 2026-01-31"):
+        parse(["fetch", "x", "--out", "o", "--from", text])

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.clock import VirtualTime
 from daemon.errors import ConfigError, NetError
-from daemon.lifetime import Interrupts, children_deaf, start_in_time
+from daemon.lifetime import Interrupts, children_deaf, signals_caught, start_in_time
 from daemon.memory_disk import InlineWorker, MemoryDisk
 from daemon.no_net import NoNet
 from daemon.seams import Seams
@@ -319,3 +319,16 @@ def test_what_is_started_meanwhile_does_not_hear_the_terminal():
         told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout
     assert told == "True\n"
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_signals_are_caught_for_as_long_as_asked_for():
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+
+    async def main():
+        told = asyncio.get_running_loop().create_future()
+        with signals_caught(told.set_result):
+            signal.raise_signal(signal.SIGTERM)
+            return await asyncio.wait_for(told, 10)
+
+    assert asyncio.run(main()) == "SIGTERM"
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before

@@ -46,6 +46,42 @@ def test_a_request_arrives_byte_for_byte_and_its_answer_is_whole(run: Run) -> No
     run(main())
 
 
+def test_a_download_is_given_on_part_by_part_whatever_its_size(run: Run) -> None:
+    async def main() -> None:
+        async def page(request: web.Request) -> web.StreamResponse:
+            if request.path == "/none":
+                return web.Response(status=404, text="no")
+            answer = web.StreamResponse(headers={"Content-Length": "300000"})
+            await answer.prepare(request)
+            await answer.write(b"x" * 200_000)
+            if request.path == "/cut":
+                assert request.transport is not None
+                request.transport.close()
+            elif request.path == "/silent":
+                await asyncio.sleep(0.6)
+            else:
+                await answer.write(b"y" * 100_000)
+            return answer
+
+        parts: list[bytes] = []
+        async with http_server(page) as url:
+            net = RealNet(body_bytes_max=1000)
+            answer = await net.download(f"{url}/all", parts.append, 5.0)
+            assert (answer.status, answer.body) == (200, b"")
+            assert b"".join(parts) == b"x" * 200_000 + b"y" * 100_000
+            assert max(map(len, parts)) <= 1 << 16
+            parts.clear()
+            answer = await net.download(f"{url}/none", parts.append, 5.0)
+            assert (answer.status, answer.body, parts) == (404, b"no", [])
+            with pytest.raises(NetError, match=r"GET .*/cut failed"):
+                await net.download(f"{url}/cut", parts.append, 5.0)
+            with pytest.raises(NetError, match=r"/silent was not answered within 0.2 s"):
+                await net.download(f"{url}/silent", parts.append, 0.2)
+            await net.close()
+
+    run(main())
+
+
 def test_a_redirect_is_not_followed_and_a_huge_answer_is_refused(run: Run) -> None:
     async def main() -> None:
         async def page(request: web.Request) -> web.Response:

@@ -83,7 +83,7 @@ class CsvForm(msgspec.Struct, frozen=True, kw_only=True):
     def pieces(self, path: Path, state: State) -> Iterator[Piece]:
         """Yield some MB of rows after the other."""
         checks = state.checks_of(self.series, path.name, self.trade_ids)
-        columns = _Columns(self, state, checks)
+        columns = Columns(self, state, checks)
         rows = 0
         for batch, first_row, read_bytes in self._batches(path):
             rows += batch.num_rows
@@ -127,7 +127,7 @@ class CsvForm(msgspec.Struct, frozen=True, kw_only=True):
                 ) from None
 
 
-class _Columns:
+class Columns:
     """What stands in the rows of one file, batch after batch."""
 
     def __init__(self, form: CsvForm, state: State, checks: Checks) -> None:

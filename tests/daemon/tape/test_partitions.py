@@ -142,3 +142,35 @@ def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
     writer = TickWriter(tmp_path / "ticks", HEADER)
     with pytest.raises(TickdError, match="cannot be made"):
         writer.add(block(0, 5))
+
+
+def test_who_says_what_its_files_are_may_replace_them_and_have_one_without_rows(tmp_path):
+    for rows in (0, 5, 3):
+        writer = TickWriter(tmp_path, HEADER, {b"mark": b"%d" % rows})
+        writer.add(block(0, rows))
+        if not rows:
+            writer.touch(1, "ticks")
+        (written,) = writer.commit()
+        metadata = pq.read_schema(written.path).metadata
+        assert (written.rows, metadata[b"mark"]) == (rows, b"%d" % rows)
+        assert sum(one.ticks.shape[1] for one in read_ticks(tmp_path)) == rows
+    with pytest.raises(UsageError, match="is there already"):
+        TickWriter(tmp_path, HEADER).add(block(0, 1))
+
+
+def test_the_first_of_a_day_s_files_is_seen_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(partitions, "GROUP_ROWS", 2)
+    monkeypatch.setattr(partitions, "PART_ROWS", 2)
+    seen = []
+    publish = partitions.TableFile.publish
+
+    def watch(file):
+        seen.append(file.path.name)
+        return publish(file)
+
+    monkeypatch.setattr(partitions.TableFile, "publish", watch)
+    writer = TickWriter(tmp_path, HEADER)
+    writer.add(block(0, 6))
+    names = [one.path.rpartition("/")[2] for one in writer.commit()]
+    assert names == [f"ticks-0000{k}.parquet" for k in range(3)]
+    assert seen == names[::-1]

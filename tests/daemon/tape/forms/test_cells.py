@@ -85,3 +85,46 @@ def test_sides_and_truths_in_the_words_of_many_exchanges():
 
 def test_decimal_is_the_twin():
     assert int(Decimal("0.23089").scaleb(5)) == cells.counts(texts("0.23089"), 5)[0][0]
+
+
+def _both(column, places):
+    """Return what the fast way and the other one make of texts."""
+    fast = cells._aligned(column, places)
+    slow = cells.counts(pa.concat_arrays([column, texts("1e0")]), places)  # which no fast way reads
+    return fast, (slow[0][:-1].tolist(), slow[1][:-1].tolist(), slow[2])
+
+
+@settings(max_examples=200)
+@given(
+    some.integers(1, 10).flatmap(
+        lambda places: some.lists(
+            some.decimals(min_value=-(10**7), max_value=10**7, places=places), min_size=1
+        )
+    ),
+    some.integers(0, 12),
+)
+def test_texts_of_as_many_decimals_are_read_the_fast_way_alike(numbers, places):
+    column = texts(*(f"{one:f}" for one in numbers))
+    fast, slow = _both(column, places)
+    assert fast is not None
+    assert (fast[0].tolist(), fast[1].tolist(), fast[2]) == slow
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["1", "1.5", ".50", "1.5x", "1-.50", " 1.50", "+1.50", "1e.50", "1..50", "", "x", None, "1.50\u0665"],
+)
+def test_what_is_written_otherwise_is_left_to_the_other_way(row):
+    assert cells._aligned(texts("2.50", row), 2) is None
+    counts, missing, needed = cells.counts(texts("2.50", row), 2)
+    good = {"1": 100, "1.5": 150, ".50": 50, "+1.50": 150}
+    assert counts.tolist() == [250, good.get(row, 0)]
+    assert missing.tolist() == [False, row not in good]
+    assert needed == 2
+
+
+def test_what_is_too_large_for_its_zeros_is_left_to_the_other_way():
+    assert cells._aligned(texts("12345678901.000000000"), 0) is None
+    assert cells.counts(texts("12345678901.000000000"), 0)[0].tolist() == [12_345_678_901]
+    assert cells._aligned(texts("9000000000000.0"), 7) is None
+    assert cells.counts(texts("900000000000.0"), 7)[0].tolist() == [9 * 10**18]
