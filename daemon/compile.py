@@ -119,7 +119,7 @@ from numba import njit
 from kernels import backtest
 from kernels.dtypes import R_LOT_SIZE, R_TICK_SIZE
 from kernels.gates import NO
-from {live} import book as tell
+{imports}from {live} import book as tell
 from {live} import drain
 
 
@@ -135,10 +135,19 @@ def run(mem, account, test, front, matcher, rings, book, shown, scratch, events,
         elif why == backtest.TELL_BOOK:
             t = test[0]
             tell(mem, rings, NO, book, t.rules[R_TICK_SIZE], t.rules[R_LOT_SIZE], t.book_ns)
-        else:
+{close}        else:
             return why
     return 0
 '''
+
+#: of the loop: whether a bar ended is in the strategy's memory, which the machine does not see
+_LOOP_BARS: Final = {
+    "imports": "from kernels import wake_bars\n",
+    "close": """        elif why == backtest.BAR_DUE:
+            test[0].bar_ended = wake_bars.ended(mem, test[0].now_ns)
+""",
+}
+_LOOP_WITHOUT_BARS: Final = {"imports": "", "close": ""}
 
 #: nodes, roots and bits of kernels.forest, or nothing
 Forest = tuple[Any, ...]
@@ -240,7 +249,8 @@ def backtest_loop(strategy: Strategy, *, modelled: bool) -> Any:
     """
     live = _live_module(strategy, compiled=True, modelled=modelled)
     more = _WITH_MODEL if modelled else _WITHOUT
-    text = _LOOP.format(name=_plain(strategy.name), live=live.__name__, model=more["model"])
+    bars = _LOOP_BARS if strategy.bar_ns else _LOOP_WITHOUT_BARS
+    text = _LOOP.format(name=_plain(strategy.name), live=live.__name__, model=more["model"], **bars)
     return _generated(f"tickd_backtest_{_plain(strategy.name)}_{_hash(text)}", text).run
 
 
