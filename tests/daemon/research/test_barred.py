@@ -6,7 +6,7 @@ import pytest
 
 from daemon.options import BacktestOptions
 from daemon.research import backtest_verb, parity
-from daemon.research.prove import prove
+from daemon.research.prove import Prover, prove
 from daemon.research.trial import Bench
 from daemon.tape.replay import Given
 from tests.daemon.research.conftest import converted
@@ -68,14 +68,15 @@ def compared(path, strategy, monkeypatch):
 )
 def test_its_backtest_is_its_replay_through_gaps_too(tmp_path, monkeypatch, compiled, timer_s, on_gap):
     lines = lively(3_000, seed=12, depth=False)
-    path = converted([*lines[:1_000], *lines[1_800:]], tmp_path)
+    quiet = [line for line in lines[:300] if b"@trade" not in line]  # bars end that nobody began
+    path = converted([*quiet, *lines[300:1_000], *lines[1_800:]], tmp_path)
     strategy = written(tmp_path, compiled=compiled, timer_s=timer_s, on_gap=on_gap)
     found, (closed, trades, complete, by_clock) = compared(path, strategy, monkeypatch)
     assert found.same, found.text
-    assert found.fills > 3
+    assert found.fills > 1
     # the first of a beginning and the one that the gap is in are not complete
     assert complete == closed - (1 if on_gap == "reset" else 2)
-    assert trades > 500
+    assert trades > 400
     assert by_clock > 30
 
 
@@ -88,7 +89,8 @@ def test_with_a_book_and_the_clock_it_is_the_same(booked, tmp_path, monkeypatch)
     assert by_clock > 100
 
 
-def test_it_is_proven(tmp_path):
+def test_it_is_proven(tmp_path, monkeypatch):
+    monkeypatch.setattr(Prover, "_elsewhere", lambda _: True)  # another process takes seconds to start
     path = converted(lively(1_200, seed=21), tmp_path)
     proof = prove(BacktestOptions(path=path, strategy=written(tmp_path), cuts=6), lambda _: None)
     assert proof.proven, proof.text
