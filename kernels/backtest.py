@@ -12,6 +12,8 @@ or else
     TELL_BOOK      let the strategy take the changed book, of test["book_ns"]
     ABSORB         the ring is full: let it take what waits
     FORGET         let it begin anew
+    MISS           the bar being made lacks trades: it is not complete
+    BAR_DUE        set test["bar_ended"] to 1 where the bar being made has ended by test["now_ns"]
     NEED_EVENTS    all events were taken: give it the next ones, from test["at"] = 0 on, or `end`
     NEED_ROOM      fills, sent or points are nearly full: take them away, and set their counts to 0
     FAILED         test["error"] says what
@@ -56,6 +58,7 @@ from kernels.dtypes import (
     B_BID_TICKS,
     DEPTH,
     QUOTE,
+    WHY_BAR,
     WHY_DRAIN,
     WHY_FILL,
     WHY_TIMER,
@@ -70,6 +73,8 @@ FAILED: Final = -3
 ABSORB: Final = -4
 TELL_BOOK: Final = -5
 FORGET: Final = -6
+MISS: Final = -8
+BAR_DUE: Final = -9
 #: of test["error"], beside those of kernels.paper and kernels.orders
 ERROR_CROSSED: Final = 4
 ERROR_CONTRACT: Final = 5
@@ -77,6 +82,7 @@ ERROR_CONTRACT: Final = 5
 _NEVER_NS: Final = 2**63 - 1
 _FILLED: Final[Any] = np.int64(WHY_FILL)
 _RANG: Final[Any] = np.int64(WHY_TIMER)
+_CLOSED: Final[Any] = np.int64(WHY_BAR)
 #: virtual time that is moved on by more is a machine that slept (daemon/clock.py)
 _SLEPT_NS: Final = 3_600_000_000_000
 _AWAKE_NS: Final = 60_000_000_000
@@ -91,6 +97,7 @@ _REQUEST: Final = 0
 _REPORT: Final = 1
 _WATCH: Final = 2
 _TIMER: Final = 3
+_BAR: Final = 4
 
 
 @njit(cache=True)
@@ -103,9 +110,11 @@ def begin(test: Any, front: Any, rings: Any, book: Any, shown: Any, trips: Any, 
     gates.shut(t, SHUT_WARMING, t.cold_ticks)
     gates.shut(t, SHUT_BOOK_GAP, 1 if t.synced == 0 else 0)
     watch.look(t, f, rings, book, shown, trips)
-    t.timer_ns = t.watch_ns = _NEVER_NS
+    t.timer_ns = t.bar_ns = t.watch_ns = _NEVER_NS
     if t.timer_period_ns > 0:
         _arm_timer(t)
+    if t.bar_period_ns > 0:
+        _arm_bar(t)
     _arm_watch(t)
     _settle_due(t)
 
@@ -116,7 +125,7 @@ def end(test: Any, after_ns: int) -> None:
     t = test[0]
     gates.shut(t, SHUT_WARMING, gates.YES)
     t.ending = 1
-    t.timer_ns = t.watch_ns = _NEVER_NS
+    t.timer_ns = t.bar_ns = t.watch_ns = _NEVER_NS
     _settle_due(t)
     t.to_ns = t.now_ns + after_ns
     t.limit_ns = t.to_ns
@@ -138,6 +147,11 @@ def advance(
 ) -> int:
     """Go on to the next decision; return why it is due, or what is missing."""
     t, f = test[0], front[0]
+    if t.bar_ended != 0:
+        t.bar_ended = 0
+        why = _drain(t, matcher, rings, book, shown, trips, _CLOSED, t.now_ns)
+        _settle_due(t)
+        return int(why)
     while True:
         if t.error != 0:
             return FAILED
@@ -195,9 +209,16 @@ def _arm_timer(t: Any) -> None:
 
 
 @inner
+def _arm_bar(t: Any) -> None:
+    t.number += 1
+    t.bar_number = t.number
+    t.bar_ns = (t.now_ns // t.bar_period_ns + 1) * t.bar_period_ns
+
+
+@inner
 def _settle_due(t: Any) -> None:
     """Find when something is next due."""
-    t.due_ns = min(t.watch_ns, t.timer_ns)
+    t.due_ns = min(t.watch_ns, t.timer_ns, t.bar_ns)
     if t.requests_end > t.requests_first:
         t.due_ns = min(t.due_ns, t.requests[t.requests_first % REQUESTS_MAX, W_WHEN_NS])
     if t.reports_end > t.reports_first:
@@ -219,13 +240,15 @@ def _who(t: Any) -> int:
     if t.watch_ns == t.due_ns and t.watch_number < number:
         found, number = _WATCH, t.watch_number
     if t.timer_ns == t.due_ns and t.timer_number < number:
-        found = _TIMER
+        found, number = _TIMER, t.timer_number
+    if t.bar_ns == t.due_ns and t.bar_number < number:
+        found = _BAR
     return found
 
 
 @njit(cache=True, inline="always")
 def _run(t: Any, front: Any, matcher: Any, rings: Any, book: Any, shown: Any, trips: Any) -> int:
-    """Do the first thing that is due; return why a decision is due then, or 0."""
+    """Do the first thing that is due; return why a decision is due then, BAR_DUE, or 0."""
     t.now_ns = max(t.now_ns, t.due_ns)
     who = _who(t)
     why = gates.NO
@@ -240,6 +263,10 @@ def _run(t: Any, front: Any, matcher: Any, rings: Any, book: Any, shown: Any, tr
     elif who == _WATCH:
         _arm_watch(t)
         watch.look(t, front, rings, book, shown, trips)
+    elif who == _BAR:  # a trade may have closed it, or there is none yet: the strategy's memory tells
+        _arm_bar(t)
+        _settle_due(t)
+        return BAR_DUE
     else:
         _arm_timer(t)
         why = _RANG
@@ -298,6 +325,9 @@ def _take(
             if t.resets != 0:
                 t.stage = _TOLD
                 return FORGET
+            if t.bar_period_ns > 0:
+                t.stage = _TOLD
+                return MISS
         if tick.kind == QUOTE:
             t.quote_ns = tick.wire_ns
         else:

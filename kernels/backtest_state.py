@@ -191,6 +191,10 @@ BACKTEST: Final = np.dtype(
         ("timer_ns", "i8"),  # the strategy's own
         ("timer_number", "i8"),
         ("timer_period_ns", "i8"),
+        ("bar_ns", "i8"),  # when a bar of the strategy's may next have ended
+        ("bar_number", "i8"),
+        ("bar_period_ns", "i8"),  # 0: it makes no bars
+        ("bar_ended", "i8"),  # 1: whoever knows its bars says that one has, at now_ns: it is to be woken
         ("ending", "i8"),  # 1: the data are over, and nothing new is sent
         # --- the market
         ("fresh", "i8"),  # something came since the last drain

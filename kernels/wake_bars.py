@@ -2,6 +2,7 @@
 
     take(mem, rings, i)                     the trades that wait in instrument i's ring
     why = close(mem, rings, why, now_ns)    once a drain: all of them; and bars that ended by now_ns close
+    ended(mem, now_ns)                      1: a bar being made has ended, and nobody closed it yet
 
 `mem` is as kernels.pipeline has it, with a WAKE for each instrument of a strategy that makes bars. The newest
 closed bar stands at the end of `state` (kernels.dtypes.BAR_*), and `why` has WHY_BAR where one closed since
@@ -69,6 +70,17 @@ def close(mem: Any, rings: Any, why: int, now_ns: int) -> int:
             woken = WHY_BAR
         wake.closed = 0
     return (why & ~WHY_BAR) | woken
+
+
+@njit(cache=True)
+def ended(mem: Any, now_ns: int) -> int:
+    """Return whether a bar being made has ended, 1 or 0: no trade has closed it."""
+    m = mem[0]
+    for i in range(m.bars.shape[0]):
+        made = m.bars[i].made[0]
+        if made.begun == 1 and made.bar.end_ns <= now_ns:
+            return 1
+    return 0
 
 
 @njit(cache=True)

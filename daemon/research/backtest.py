@@ -94,8 +94,6 @@ def refuse(config: Config, instruments: Sequence[Instrument], runtimes: Sequence
     odd = ""
     if len(instruments) != 1 or len(runtimes) != 1:
         odd = "takes one strategy in one instrument"
-    elif runtimes[0].strategy.bar_ns:
-        odd = "closes no bars by the clock (BAR_S)"
     elif instruments[0].spot and instruments[0].position_max:
         odd = "does not keep to what an account may have of a coin (MAX_POSITION)"
     elif risk.windows:
@@ -134,6 +132,7 @@ def make_test(
     one["back_ns"] = config.paper.latency_out_us * 1000
     one["draw"] = 1
     one["timer_period_ns"] = int(strategy.timer_s * 1e9)
+    one["bar_period_ns"] = strategy.bar_ns
     one["streams"] = sum(_STREAMS[name] for name in config.feed.streams)
     one["synced"] = "depth" not in config.feed.streams
     one["stale_ns"] = config.feed.stale_ms * 1_000_000
@@ -287,8 +286,10 @@ class Backtest:
                 self._take_rows()
             elif code == backtest.ABSORB:
                 self._runtime.absorb(0)
-            elif code == backtest.FORGET:
-                self._runtime.forget(0)
+            elif code in {backtest.FORGET, backtest.MISS}:
+                self._runtime.miss(0)
+                if code == backtest.FORGET:
+                    self._runtime.forget(0)
             elif code <= books.FULL:
                 self._grow(code)
             elif code == backtest.FAILED:
@@ -314,6 +315,8 @@ class Backtest:
                 rules = test["rules"][0].tolist()
                 book_ns = int(test["book_ns"][0])
                 self._runtime.book(0, self.book, rules[R_TICK_SIZE], rules[R_LOT_SIZE], book_ns)
+            elif why == backtest.BAR_DUE:
+                test["bar_ended"] = self._runtime.bar_ended(int(test["now_ns"][0]))
             else:
                 return why
 

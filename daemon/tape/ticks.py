@@ -120,6 +120,11 @@ def find_parts(path: Path) -> list[Path]:
         for prefix in ("ticks-", "depth-")
         for one in path.rglob(f"{prefix}*.parquet")  # a hidden name is no whole file yet
     ]
+    if not found and any(path.rglob("bars-*.parquet")):
+        raise FileFormatError(
+            f"{path} holds bars and no ticks: bars do not say what came when within them; "
+            "convert the trades or the quotes of that time"
+        )
     if not found:
         raise FileFormatError(f"{path} holds no ticks (ticks-*.parquet, depth-*.parquet); check the name")
     folders = {one.parent.parent for one in found} if path.name[:5] != "date=" else {path}

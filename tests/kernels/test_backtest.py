@@ -21,7 +21,7 @@ from kernels.backtest_state import (
     ROOM,
     ROWS,
 )
-from kernels.dtypes import BUY, DEPTH, QUOTE, REST, SELL, TRADE, WHY_DRAIN, WHY_FILL, WHY_TIMER
+from kernels.dtypes import BUY, DEPTH, QUOTE, REST, SELL, TRADE, WHY_BAR, WHY_DRAIN, WHY_FILL, WHY_TIMER
 from kernels.ring import CAPACITY
 
 START_NS = 1_700_000_000_000_000_000
@@ -56,6 +56,41 @@ def test_time_goes_on_by_what_is_due_each_at_its_own(new_ground):
         times.append((why, (int(ground.t["decide_ns"]) - START_NS) // MS))
     assert times == [(WHY_TIMER, 250), (WHY_TIMER, 500), (WHY_DRAIN, 600)]
     assert ground.t["watch_ns"] == START_NS + 700 * MS
+
+
+def test_at_the_end_of_a_bar_it_asks_whether_one_was_made_and_wakes_for_that_alone(new_ground):
+    ground = new_ground()
+    ground.t["bar_period_ns"] = ground.t["timer_period_ns"] = 250 * MS
+    ground.begin()
+    events = join(
+        ground.event(TRADE, START_NS + 450 * MS, 100.0, 1.0, 1.0, flags=0),  # its drain goes on
+        ground.event(QUOTE, START_NS + 600 * MS, 99.0, 1.0, 101.0, 1.0),
+    )
+    told = []
+    while (why := ground.advance(events)) != backtest.NEED_EVENTS:
+        told.append((why, (int(ground.t["now_ns"]) - START_NS) // MS, int(ground.t["decide_ns"]) - START_NS))
+        if why == backtest.BAR_DUE:
+            ground.t["bar_ended"] = len(told) > 2
+    assert [(why, at) for why, at, _ in told] == [
+        (WHY_TIMER, 250),
+        (backtest.BAR_DUE, 250),
+        (WHY_TIMER | WHY_DRAIN, 500),
+        (backtest.BAR_DUE, 500),
+        (WHY_BAR, 500),
+        (WHY_DRAIN, 600),
+    ]
+    assert [at_ns // MS for why, _, at_ns in told if why > 0] == [250, 500, 500, 600]
+    backtest.end(ground.test, 1_000 * MS)
+    assert ground.advance(events) == backtest.NEED_EVENTS  # and nobody is woken any more
+
+
+def test_a_gap_is_told_once_to_whoever_makes_bars_and_goes_on(new_ground):
+    ground = new_ground()
+    ground.t["bar_period_ns"], ground.t["resets"] = 3_000 * MS, 0
+    ground.begin()
+    events = ground.event(TRADE, START_NS + MS, 100.0, 1.0, 1.0, flags=EV_END | EV_GAP)
+    assert [ground.advance(events) for _ in range(3)] == [backtest.MISS, WHY_DRAIN, backtest.NEED_EVENTS]
+    assert ground.t["gaps"] == 1
 
 
 def test_a_fill_wakes_the_strategy_with_what_came_meanwhile(new_ground):

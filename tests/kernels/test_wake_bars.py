@@ -11,7 +11,7 @@ from kernels import bars
 from kernels import dtypes as dt
 from kernels.dtypes import QUOTE, TRADE, WHY_BAR, WHY_DRAIN, WHY_TIMER
 from kernels.ring import CAPACITY, new_rings, push
-from kernels.wake_bars import EMPTY_MAX, WAKE, close, take
+from kernels.wake_bars import EMPTY_MAX, WAKE, close, ended, take
 
 SECOND = 1_000_000_000
 START_NS = 1_700_000_000 * SECOND
@@ -51,6 +51,19 @@ def test_a_bar_closes_at_its_end_and_wakes_once():
     assert close(memory, rings, WHY_DRAIN, START_NS + 2 * SECOND) == WHY_DRAIN | WHY_BAR
     assert shown(memory) == [1, START_NS / 1e9 + 1, 100.0, 100.0, 100.0, 100.0, 0, 0, 0, 1]
     assert memory[0]["state"][:STATES].tolist() == [0, 0]
+
+
+def test_it_has_ended_from_its_end_on_until_it_is_closed():
+    memory, rings = make_memory(k=2), new_rings(2)
+    assert ended(memory, START_NS + 9 * SECOND) == 0  # none is being made
+    trade(rings, 1, START_NS + 5, 100.5, 0.25, 1.0)
+    assert ended(memory, START_NS + 9 * SECOND) == 0  # nobody took the trade yet
+    take(memory, rings, 1)
+    assert ended(memory, START_NS + SECOND - 1) == 0
+    assert ended(memory, START_NS + SECOND) == 1
+    assert ended(memory, START_NS + 2 * SECOND - 1) == 1
+    assert close(memory, rings, 0, START_NS + SECOND) == WHY_BAR
+    assert ended(memory, START_NS + 2 * SECOND - 1) == 0
 
 
 def test_quotes_and_impossible_trades_are_in_none():

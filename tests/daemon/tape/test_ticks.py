@@ -190,6 +190,15 @@ def test_other_columns_than_the_header_says_are_refused(tmp_path):
     assert "a header that cannot be read" in refused(path)
 
 
+def test_a_folder_of_bars_is_refused_for_what_it_is(tmp_path):
+    day = tmp_path / "date=2024-08-08"
+    day.mkdir()
+    (day / "bars-00000.parquet").touch()
+    assert "holds bars and no ticks: " in refused(tmp_path)
+    write(tmp_path, block([(1, 0)]))
+    assert read_header(tmp_path).symbol == "BTC/USDT"  # beside ticks they do no harm
+
+
 def test_a_folder_without_ticks_and_one_of_two_instruments_are_refused(tmp_path):
     assert "holds no ticks" in refused(tmp_path)
     write(tmp_path, block([(1, 0)]))
