@@ -1,7 +1,7 @@
 """What is generated of a strategy: the source of its live kernels, and of the loops around them.
 
-numba finds a function that is called by its name and inlines it; handed over from Python it would cost 30 us a
-call. daemon/compile.py imports these texts as modules.
+numba finds a function that is called by its name and inlines it; handed over it costs 30 us a call.
+daemon/compile.py imports these texts as modules.
 """
 
 from __future__ import annotations

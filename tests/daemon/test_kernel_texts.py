@@ -1,4 +1,4 @@
-"""The texts are whole modules, and name what they are of; what they compute is tested where they are compiled."""
+"""The texts are whole modules and name what they are of; what they compute is tested where it is compiled."""
 
 from __future__ import annotations
 
