@@ -257,6 +257,19 @@ def _journal(args: Namespace) -> int:
     )
 
 
+def _report(args: Namespace) -> int:
+    check_there(args.session, "session")
+    check_there(args.journal, "journal")
+    from daemon.faces.report_verb import run
+    from daemon.options import ReportOptions
+
+    return run(
+        ReportOptions(
+            session=args.session, journal=args.journal, run=args.run, html=args.html, json=args.json
+        )
+    )
+
+
 VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "demo": _demo,
     "run": _run,
@@ -279,6 +292,7 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     "resume": _command,
     "flatten": _flatten,
     "journal": _journal,
+    "report": _report,
 }
 
 

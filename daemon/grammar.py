@@ -263,6 +263,7 @@ def _add_looking(verb: Callable[[str, str], Parser]) -> None:
     )
 
     _add_journal(verb("journal", "tell what happened: records, orders, money"))
+    _add_report(verb("report", "report a past session: what ran, its orders, money, halts and gaps"))
 
 
 def _add_commands(verb: Callable[[str, str], Parser]) -> None:
@@ -324,6 +325,14 @@ def _add_journal(one: Parser) -> None:
     one.add_argument("--last", type=count, metavar="N", help="only the last N")
     one.add_argument("--csv", type=Path, metavar="FILE", help="write it there, which must not exist")
     one.add_argument("--parquet", type=Path, metavar="FILE", help="likewise")
+    _add_json(one)
+
+
+def _add_report(one: Parser) -> None:
+    one.add_argument("session", type=Path, help="a journal's folder, or the folder of a session's tape")
+    one.add_argument("--journal", type=Path, metavar="FOLDER", help="of a tape: where the journal is now")
+    one.add_argument("--run", type=count, metavar="N", help="of a journal: only this run of it (all)")
+    one.add_argument("--html", type=Path, metavar="FILE", help="write a page there too, which must not exist")
     _add_json(one)
 
 

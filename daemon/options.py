@@ -216,3 +216,13 @@ class JournalOptions(msgspec.Struct, frozen=True, kw_only=True):
     csv: Path | None = None
     parquet: Path | None = None
     json: bool = False
+
+
+class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`tickd report`."""
+
+    session: Path  # a journal's folder, or a tape's session
+    journal: Path | None = None  # where the journal of that session is now
+    run: int | None = None  # of a journal: only this one
+    html: Path | None = None
+    json: bool = False

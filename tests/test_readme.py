@@ -45,6 +45,8 @@ RUN_BY = {
     "tickd bench": "tests/daemon/bench/test_latency.py::test_a_whole_run_skips_nothing",
     "tickd config": f"{_E2E}test_refusals.py::test_shown_configurations_hold_no_secret",
     "tickd journal": f"{_E2E}test_trading.py::test_the_summary_is_json_and_the_journal_lists_every_order",
+    "tickd report": "tests/daemon/faces/test_report_verb.py::"
+    "test_a_session_of_a_tape_is_its_run_with_the_gaps_of_its_feed",
 }
 
 

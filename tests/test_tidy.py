@@ -63,6 +63,7 @@ ALLOWED = {
     "daemon/ahead.py": {"concurrent"},  # of offline verbs: reads a file on while its frames are played
     # the bench's processes beside the daemon: an exchange and who stands in the daemon's place
     "daemon/bench/exchange.py": {"socket", "threading"},
+    "daemon/bench/monitor.py": {"read_text()", "threading"},  # looks at a process from a thread of its own
     "daemon/bench/running.py": {"http.client"},  # asks that exchange
     "daemon/bench/libc.py": {"select", "socket", "time"},  # constants of the calls it makes
     "daemon/bench/participants.py": {"write_text()"},  # writes the daemon's configuration
@@ -135,10 +136,12 @@ WAITS_ALLOWED = {
     "daemon/simulator/server.py": {"asyncio.sleep", "asyncio.wait_for"},  # likewise
     "daemon/venues/ccxt_throttle.py": {"asyncio.sleep"},  # stands in for ccxt's own, on real sockets
 }
-#: started by name, or imported by a generated module (daemon/compile.py) or by tests of users' own strategies
+#: started by name, or imported by a generated module (daemon/compile.py), by users' own research or by tests
+#: of their strategies
 ENTRIES = {
     "daemon.cli",
     "daemon.bench.__main__",
+    "daemon.bench.monitor",
     "daemon.simulator.__main__",
     "daemon.research.prove_child",
     "daemon.stage",

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 from pathlib import Path
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TIMEOUT_S: Final = 5.0
+#: what SO_PEERCRED tells of who listens: process, user, group
+_PEER: Final = Struct("3i")
 #: where systemd's RuntimeDirectory puts those of tickd@NAME
 SERVICES: Final = Path("/run/tickd")
 
@@ -70,6 +73,26 @@ def fetch_status(path: Path) -> Status:
         raise TickdError(
             f"{path} answers with another version's state ({error}); use the daemon's tickd"
         ) from None
+
+
+def fetch_metrics(path: Path) -> str:
+    """Return the daemon's metrics as its /metrics has them; raises NotRunningError, TickdError."""
+    return _request(path, "GET", "/metrics", {}, b"").decode()
+
+
+def daemon_pid(path: Path) -> int:
+    """Return the process id of the daemon that listens on a socket; raises NotRunningError, TickdError."""
+    connection = _UnixConnection(path)
+    try:
+        connection.connect()
+        told = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise NotRunningError(f"no daemon answers on {path}; is it running?") from None
+    except OSError as error:
+        raise TickdError(f"the daemon on {path} cannot be asked: {error}") from None
+    finally:
+        connection.close()
+    return int(_PEER.unpack(told)[0])
 
 
 def command(path: Path, verb: str, reason: str, *, rebase: bool = False) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: round trips that are marked on the price
 _TRIPS_MAX: Final = 1_000
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_INK, _BLUE, _GREEN, _RED, _GREY = "#8a8f98", "#3b82f6", "#16a34a", "#dc2626", "#8a8f98"
+_INK, BLUE, GREEN, RED, _GREY = "#8a8f98", "#3b82f6", "#16a34a", "#dc2626", "#8a8f98"
 _POLICY: Final = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 )
@@ -60,13 +60,18 @@ def page(report: Report) -> str:
     title = f"{result.strategy} on {result.symbol}"
     sections = [
         _head(report, title),
-        _section("Figures", _figures(report)),
-        _section("Equity", _equity(report)),
-        _section("Price and round trips", _prices(report)),
-        _section("Months", _months(report)),
-        _section("Delay and fees", _reruns(report)),
-        _section("Round trips", _trips(report)),
+        section("Figures", _figures(report)),
+        section("Equity", _equity(report)),
+        section("Price and round trips", _prices(report)),
+        section("Months", _months(report)),
+        section("Delay and fees", _reruns(report)),
+        section("Round trips", _trips(report)),
     ]
+    return document(title, sections)
+
+
+def document(title: str, sections: Sequence[str]) -> str:
+    """Return a page of sections (HTML) that opens without a network; raises TickdError without plotly."""
     script = _plotly("plotly.offline").get_plotlyjs().replace("</script", "<\\/script")
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
@@ -87,7 +92,8 @@ def _head(report: Report, title: str) -> str:
     )
 
 
-def _section(title: str, body: str) -> str:
+def section(title: str, body: str) -> str:
+    """Return a section of a page; `body` is HTML."""
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
@@ -107,10 +113,10 @@ def _equity(report: Report) -> str:
     under = thin(report.curve[0], 100 * (report.curve[1] / peaks - 1))
     change = report.result.growth
     said = "" if change is None else f" It changed by {change:+.3%} in all."
-    return _figure(
-        [_line(times, equity, "equity", _BLUE)], f"What the account was worth, by time.{said}", "quote"
-    ) + _figure(
-        [{**_line(*under, "drawdown", _RED), "fill": "tozeroy"}],
+    return figure(
+        [line(times, equity, "equity", BLUE)], f"What the account was worth, by time.{said}", "quote"
+    ) + figure(
+        [{**line(*under, "drawdown", RED), "fill": "tozeroy"}],
         f"How far equity was below its peak, in percent; {-float(np.min(under[1])):.3f} % at most.",
         "%",
         height=220,
@@ -119,8 +125,8 @@ def _equity(report: Report) -> str:
 
 def _prices(report: Report) -> str:
     trips = report.result.trips[-_TRIPS_MAX:]
-    traces = [_line(*thin(*report.prices), "mid", _GREY)] if len(report.prices[1]) else []
-    for side, colour in (("long", _GREEN), ("short", _RED)):
+    traces = [line(*thin(*report.prices), "mid", _GREY)] if len(report.prices[1]) else []
+    for side, colour in (("long", GREEN), ("short", RED)):
         mine = [one for one in trips if one.side == side]
         for name, symbol, times, prices in (
             ("entry", "triangle-up", [one.entry_ns for one in mine], [one.entry_price for one in mine]),
@@ -143,7 +149,7 @@ def _prices(report: Report) -> str:
     more = "" if len(trips) == len(report.result.trips) else f", the last {len(trips):,} of them"
     count = len(report.result.trips)
     text = f"The mid at the points of the curve, and where {count:,} round trips began and ended{more}."
-    return _figure(traces, text, "price", height=420)
+    return figure(traces, text, "price", height=420)
 
 
 def _months(report: Report) -> str:
@@ -193,28 +199,26 @@ def _rerun(one: Reruns, text: str, unit: str) -> str:
         "name": "net",
         "x": one.at,
         "y": one.net,
-        "line": {"color": _BLUE},
+        "line": {"color": BLUE},
     }
-    return f"<div>{_figure([trace], text, 'net', height=260, below=unit)}{said}</div>"
+    return f"<div>{figure([trace], text, 'net', height=260, below=unit)}{said}</div>"
 
 
 def _trips(report: Report) -> str:
     trips = report.result.trips
     if not trips:
         return "<p>There was no round trip.</p>"
-    gains = {"type": "histogram", "x": [float(one.pnl) for one in trips], "marker": {"color": _BLUE}}
+    gains = {"type": "histogram", "x": [float(one.pnl) for one in trips], "marker": {"color": BLUE}}
     held = {"type": "histogram", "x": [one.held_s for one in trips], "marker": {"color": _GREY}}
     return (
         '<div class="pair">'
-        + _figure([gains], "How many round trips gained so much, after fees.", "round trips", 260, "quote")
-        + _figure([held], "How many were held for so long.", "round trips", 260, "seconds")
+        + figure([gains], "How many round trips gained so much, after fees.", "round trips", 260, "quote")
+        + figure([held], "How many were held for so long.", "round trips", 260, "seconds")
         + "</div>"
     )
 
 
-def _figure(
-    traces: Sequence[dict[str, Any]], text: str, axis: str, height: int = 320, below: str = ""
-) -> str:
+def figure(traces: Sequence[dict[str, Any]], text: str, axis: str, height: int = 320, below: str = "") -> str:
     """Return a figure with the sentence that says what it shows."""
     quiet = {"gridcolor": "rgba(138,143,152,0.25)", "zerolinecolor": "rgba(138,143,152,0.5)"}
     layout = {
@@ -230,15 +234,16 @@ def _figure(
         "yaxis": {**quiet, "title": {"text": axis}},
         "hovermode": "closest",
     }
-    figure = _plotly("plotly.graph_objects").Figure(data=list(traces), layout=layout)
+    made = _plotly("plotly.graph_objects").Figure(data=list(traces), layout=layout)
     drawn = _plotly("plotly.io").to_html(
-        figure, include_plotlyjs=False, full_html=False, config={"responsive": True, "displayModeBar": False}
+        made, include_plotlyjs=False, full_html=False, config={"responsive": True, "displayModeBar": False}
     )
     said = escape(text)
     return f'<figure role="group" aria-label="{said}">{drawn}<figcaption>{said}</figcaption></figure>'
 
 
-def _line(times: Any, values: Any, name: str, colour: str) -> dict[str, Any]:
+def line(times: Any, values: Any, name: str, colour: str) -> dict[str, Any]:
+    """Return a line of a figure: times in ns, NaN a hole."""
     return {
         "type": "scatter",
         "mode": "lines",

@@ -84,8 +84,9 @@ def test_no_daemon_is_told_with_its_own_exit_code(tmp_path):
         client.fetch_status(tmp_path / "none.sock")
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "dead.sock"))
-    with pytest.raises(NotRunningError, match="no daemon answers on"):
-        client.fetch_status(tmp_path / "dead.sock")
+    for question in (client.fetch_status, client.fetch_metrics, client.daemon_pid):
+        with pytest.raises(NotRunningError, match="no daemon answers on"):
+            question(tmp_path / "dead.sock")
 
 
 @pytest.mark.parametrize(
