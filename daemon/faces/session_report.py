@@ -235,7 +235,7 @@ def _first_words(books: Books) -> FirstWords | None:
 
 
 def _feed(tape: Tape, silent_ms: int) -> Feed:
-    gaps = find_gaps(tape.batches(), silent_ms * 1_000_000)
+    gaps = find_gaps(tape.batches(), silent_ms * 1_000_000, closed=tape.closed)
     notes = [str(cut) for cut in tape.cuts]
     if tape.lost_from >= 0:
         notes.append(f"the recorder lost entries from {tape.lost_from} on")

@@ -32,16 +32,18 @@ class Gaps(NamedTuple):
     kept: list[Gap]  # by their ends
 
 
-def find_gaps(batches: Iterable[Batch], silent_ns: int) -> Gaps:
+def find_gaps(batches: Iterable[Batch], silent_ns: int, *, closed: bool) -> Gaps:
     """Return the cuts of connections, and their silences longer than `silent_ns`; raises FileFormatError.
 
-    What a connection kept silent at the tape's end is none: nobody knows that it was to go on.
+    What a connection kept silent at the tape's end is none: nobody knows that it was to go on. Nor is the cut
+    by which a session that ended in order (`closed`) took leave: one within `silent_ns` of its end.
     """
     last_ns: dict[int, int] = {}
     cut_ns: dict[int, int] = {}
     kept: list[Gap] = []
-    frames = total = 0
+    frames = total = newest_ns = 0
     for batch in batches:
+        newest_ns = max(newest_ns, *batch.wires_ns)
         for stream, ns in zip(batch.streams, batch.wires_ns, strict=True):
             if stream.startswith(CUT):
                 cut_ns.setdefault(int(stream.removeprefix(CUT)), ns)
@@ -58,6 +60,8 @@ def find_gaps(batches: Iterable[Batch], silent_ns: int) -> Gaps:
                 if len(kept) < KEPT_MAX:
                     kept.append(Gap(number, begin_ns, ns, cut=was_cut is not None))
     for number, begin_ns in cut_ns.items():
+        if closed and newest_ns - begin_ns <= silent_ns:
+            continue
         total += 1
         if len(kept) < KEPT_MAX:
             kept.append(Gap(number, begin_ns, 0, cut=True))

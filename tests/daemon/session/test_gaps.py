@@ -22,6 +22,7 @@ def test_cuts_and_silences_are_told_by_connection():
             batch(("feed/0", 5), ("core", 20), ("feed/1", 11.5), ("feed/0", 10), ("cut/1", 13)),
         ],
         5 * S,
+        closed=False,
     )
     assert found.frames == 6
     assert found.kept == [
@@ -33,12 +34,23 @@ def test_cuts_and_silences_are_told_by_connection():
 
 
 def test_as_long_as_allowed_is_no_gap_and_a_second_cut_is_the_same_one():
-    assert find_gaps([batch(("feed/0", 1), ("feed/0", 6))], 5 * S).total == 0
-    found = find_gaps([batch(("cut/0", 1), ("cut/0", 2), ("feed/0", 3))], 5 * S)
+    assert find_gaps([batch(("feed/0", 1), ("feed/0", 6))], 5 * S, closed=False).total == 0
+    found = find_gaps([batch(("cut/0", 1), ("cut/0", 2), ("feed/0", 3))], 5 * S, closed=False)
     assert found.kept == [Gap(0, S, 3 * S, cut=True)]
 
 
 def test_all_are_counted_and_the_earliest_kept(monkeypatch):
     monkeypatch.setattr(module, "KEPT_MAX", 2)
-    found = find_gaps([batch(*((name, t) for t in range(3) for name in ("cut/7", "feed/7")))], S)
+    found = find_gaps(
+        [batch(*((name, t) for t in range(3) for name in ("cut/7", "feed/7")))], S, closed=False
+    )
     assert (found.total, [one.begin_ns for one in found.kept]) == (3, [0, S])
+
+
+def test_the_cut_by_which_a_session_takes_leave_is_no_gap_and_one_long_before_is():
+    leaving = [batch(("feed/0", 1), ("cut/0", 2), ("core", 7))]
+    assert find_gaps(leaving, 5 * S, closed=True).total == 0
+    assert find_gaps(leaving, 5 * S, closed=False).total == 1
+    assert find_gaps([*leaving, batch(("core", 7.5))], 5 * S, closed=True).kept == [
+        Gap(0, 2 * S, 0, cut=True)
+    ]
