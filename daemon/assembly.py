@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from daemon.audit_log import AuditLog
 from daemon.core import build, make_runtimes
-from daemon.pause import within
+from daemon.errors import NetError, VenueError
+from daemon.pause import Backoff, connect_later, within
 from daemon.session.recording import Recording
 from daemon.spans import Spans
 from daemon.status import TapeStatus
 from daemon.venues import make
+from daemon.wire import failed_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,6 +80,31 @@ class TradingDesk(NamedTuple):
             log.warning("tape", text=f"its disk has not taken the rest within {TAPE_S:g} s: given up")
 
 
+#: distances of asking what the key may do
+_KEY_S_FIRST: Final = 1.0
+_KEY_S_MAX: Final = 30.0
+
+
+async def _key_rights(config: Config, venue: Venue, seams: Seams) -> list[str]:
+    """Return what a person should know of the live key, once the exchange says what it may do.
+
+    While nobody there answers it is asked again, for as long as it takes: a host may be up before its
+    network, and who ended here would be started a few times and then no more. Raises ConfigError for a key
+    that is refused, and VenueError where no other answer is to come.
+    """
+    backoff = Backoff(_KEY_S_FIRST, _KEY_S_MAX, seams.random)
+    while True:
+        try:
+            return await make.check_key_rights(config, venue, seams, os.environ)
+        except NetError as error:
+            failure: NetError | VenueError = error
+        except VenueError as error:
+            if not failed_there(error.status):
+                raise
+            failure = error
+        await connect_later(seams, backoff, "venue", failure)
+
+
 async def assemble(
     config: Config,
     plans: Sequence[Plan],
@@ -101,7 +128,7 @@ async def assemble(
     # what a paper venue measures its waits by is no journal of ours
     reached = inside._replace(disk=seams.disk) if config.venue.kind == "paper" else venue_seams
     venue, followers = make.make_venue(config, instruments, rings, reached, os.environ)
-    for text in await make.check_key_rights(config, venue, venue_seams, os.environ):
+    for text in await _key_rights(config, venue, venue_seams):
         logs.get("daemon").warning("key", text=text)
     fees = (float(config.paper.fee_maker), float(config.paper.fee_taker))
     runtimes = make_runtimes(

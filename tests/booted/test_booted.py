@@ -2,7 +2,7 @@
 
     make booted
 
-`make verify` begins with it where root has what it needs, which cannot be had everywhere that tests run.
+It is asked for by that alone: what it needs cannot be had everywhere that tests run.
 """
 
 from __future__ import annotations

@@ -5,11 +5,14 @@ import random
 
 import msgspec
 import pytest
+import structlog
 
+from daemon import assembly
 from daemon.assembly import assemble
-from daemon.clock import VirtualTime
+from daemon.clock import LoopScheduler, SystemClock, VirtualTime
 from daemon.config import from_tree
 from daemon.disk import RealDisk
+from daemon.errors import ConfigError, NetError, VenueError
 from daemon.instruments import make_instrument
 from daemon.logs import Logs
 from daemon.memory_disk import InlineWorker
@@ -66,3 +69,43 @@ def test_a_session_that_is_recorded_has_its_own_folder_and_doors(desk_of, tmp_pa
     status = msgspec.structs.asdict(desk.tape_status())
     assert status["lost_from"] == -1
     assert desk.tape.seq == 2  # how it began, and what it read
+
+
+# --- what the key may do ------------------------------------------------------------------------------------
+@pytest.fixture
+def asked(monkeypatch):
+    """Return what asks for the rights of a key, and says how many of these answers are left."""
+
+    def ask(*answers):
+        left = list(answers)
+
+        async def answer(*_):
+            one = left.pop(0)
+            if isinstance(one, Exception):
+                raise one
+            return one
+
+        monkeypatch.setattr(assembly, "_KEY_S_FIRST", 0.001)
+        monkeypatch.setattr("daemon.venues.make.check_key_rights", answer)
+
+        async def run():
+            clock = SystemClock()
+            seams = Seams(clock, LoopScheduler(clock), NoNet(), RealDisk(), InlineWorker(), random.Random(0))
+            return await assembly._key_rights(None, None, seams)
+
+        return asyncio.run(run()), len(left)
+
+    return ask
+
+
+def test_an_exchange_that_does_not_answer_is_asked_again_until_it_does(asked):
+    down, broken = NetError("no connection"), VenueError(0, "a page", 503)
+    with structlog.testing.capture_logs() as told:
+        assert asked(down, down, broken, ["it may trade"]) == (["it may trade"], 0)
+    assert [one["event"] for one in told] == ["venue_connect_failed"] * 3
+
+
+@pytest.mark.parametrize("error", [ConfigError("it may withdraw"), VenueError(-1121, "no", 400)])
+def test_one_that_says_no_is_not_asked_again(asked, error):
+    with pytest.raises(type(error)):
+        asked(error, ["it may trade"])
